@@ -1,0 +1,40 @@
+"""``sendright calls``: the signature table."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated
+
+import typer
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.options import Json
+from sendright.cli.streams import show, show_json
+from sendright.mach.signatures import SIGNATURES
+
+
+def calls(
+    name: Annotated[str | None, typer.Argument(metavar="[CALL]", help="One call, in full; without it, all of them.")] = None,
+    json: Json = False,
+) -> int:
+    """List the Mach calls that sendright models, with their arguments and results.
+
+    [bold]Examples[/bold]
+
+      sendright calls
+
+      sendright calls host_security_create_task_token
+
+      sendright calls --json | jq '.calls[].name'
+    """
+    from sendright.reports.vocabulary import call_view, calls_data, calls_table
+
+    if name is not None and name not in SIGNATURES:
+        near = get_close_matches(name, SIGNATURES, 1)
+        raise BadInput(f"calls: no call is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
+    if json:
+        chosen = tuple(SIGNATURES.values()) if name is None else (SIGNATURES[name],)
+        show_json({"calls": calls_data(chosen)})
+    else:
+        show(calls_table() if name is None else call_view(SIGNATURES[name]))
+    return 0

@@ -1,0 +1,81 @@
+"""``sendright check``: random calls on a kernel, judged by the specification."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from sendright.cli.implementations import REFERENCE, implementation_factory
+from sendright.cli.options import DEFAULT_REPORTS, FaultName, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile, Sut
+from sendright.cli.outcome import Outputs, finish
+from sendright.cli.progress import Shown
+from sendright.cli.streams import show, show_json
+from sendright.mach.profiles import profile_named
+from sendright.reports.rerun import Rerun, script_text
+
+EXAMPLES, STEPS, SEED = 250, 100, 0
+
+
+def check(
+    examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Runs to make, each from a fresh boot.")] = EXAMPLES,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Calls in each run, at most.")] = STEPS,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same calls.")] = SEED,
+    profile: ProfileName = "manual",
+    fault: FaultName = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the seeded faults, and check nothing.")] = False,
+    sut: Sut = REFERENCE,
+    json: Json = False,
+    quiet: Quiet = False,
+    report_dir: ReportDirectory = DEFAULT_REPORTS,
+    html: HtmlFile = None,
+    junit: JunitFile = None,
+    sarif: SarifFile = None,
+) -> int:
+    """Make random calls on a kernel and judge each by the specification.
+
+    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer, the whole state, the invariants and the
+    origin of every right are looked at. A failing run is reduced until no call can be left out, and is written as a script and a page.
+
+    [bold]Examples[/bold]
+
+      sendright check
+
+      sendright check --profile gnumach --seed 7 --examples 1000
+
+      sendright check --fault move-send-keeps-sender
+
+      sendright check --sut mykernel:Kernel --junit results.xml
+    """
+    if list_faults:
+        return _list_faults(json)
+    kernel_profile = profile_named(profile)
+    factory = implementation_factory(sut, fault)
+    from sendright.model.oracle import Oracle
+    from sendright.properties.check import check as run_check
+
+    with Shown("checking", quiet) as shown:
+        result = run_check(factory, Oracle, kernel_profile, examples=examples, steps=steps, seed=seed, on_progress=shown.update)
+    chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
+    script = report_dir / "script.json"
+    commands = [shlex.join(["sendright", "replay", str(script), *chosen])] if result.script is not None else []
+    again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", profile, *chosen]
+    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={"script.json": script_text(result.script)} if result.script is not None else {})
+    return finish(result, Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json), rerun)
+
+
+def _list_faults(json: bool) -> int:
+    from rich.table import Table
+    from rich.text import Text
+
+    from sendright.impl.faults import FAULTS
+
+    if json:
+        show_json({"faults": [{"name": fault.name, "title": fault.title, "history": fault.history} for fault in FAULTS.values()]})
+        return 0
+    table = Table("fault", "what it does, and where it comes from")
+    for fault in FAULTS.values():
+        table.add_row(Text(fault.name, "bold"), Text(f"{fault.title}\n{fault.history}\n"))
+    show(table)
+    return 0

@@ -1,0 +1,196 @@
+"""``sendright graph``: where the rights and tokens of a recorded run came from, and who can come to hold what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.options import Json
+from sendright.cli.streams import show, show_json
+from sendright.mach.profiles import PROFILES
+from sendright.mach.rights import PortObject
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.trace import TRACE_FORMAT, Trace
+from sendright.mach.verdicts import ExitStatus
+from sendright.reports.visible import one_line
+from sendright.reports.write import write_text
+
+if TYPE_CHECKING:
+    from sendright.properties.authority import Authority, Hop
+    from sendright.properties.derivation import Derivation
+    from sendright.properties.derivation_nodes import Node
+    from sendright.properties.revocation import Revocation
+
+
+def graph(
+    file: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace.json, as a failing run leaves it.")],
+    task: Annotated[int | None, typer.Option("--task", "-t", metavar="N", help="Only what this task holds, and who can get its port.")] = None,
+    port: Annotated[int | None, typer.Option("--port", "-p", metavar="N", help="Only rights to this port, and who can get one.")] = None,
+    who: Annotated[
+        list[str] | None,
+        typer.Option("--who-can-get", "-w", metavar="WHAT", help="Who can come to hold this: host_security, task:N or port:N. Can be repeated."),
+    ] = None,
+    trust: Annotated[
+        list[int] | None, typer.Option("--trust", metavar="N", help="A task that gives nothing away, unless others control it. Can be repeated.")
+    ] = None,
+    dot: Annotated[Path | None, typer.Option("--dot", metavar="FILE", help="Write the graph for Graphviz.")] = None,
+    graphml: Annotated[Path | None, typer.Option("--graphml", metavar="FILE", help="Write the graph as GraphML.")] = None,
+    json: Json = False,
+) -> int:
+    """Show where the rights and tokens at the end of a run came from, call by call, from the boot state on.
+
+    And who could come to hold the host security port, or another: in how many calls, in which way, and which rights to take away to prevent it.
+    A right or token that nothing explains is a violation (exit status 1).
+
+    [bold]Examples[/bold]
+
+      sendright graph sendright-report/trace.json
+
+      sendright graph trace.json --task 1 --port 2
+
+      sendright graph trace.json --who-can-get task:0 --trust 0 --dot rights.dot
+    """
+    trace = _read_trace(file)
+    from sendright.properties.authority import tokens_from, where_from
+    from sendright.properties.derivation import derive
+    from sendright.properties.revocation import revoked_by_end
+
+    asked = _authorities(trace, task, port, who or [], trust or [])
+    derivation = derive(trace)
+    chosen = [
+        node
+        for node in sorted(derivation.current.values(), key=lambda node: (node.slot, node.kind))
+        if node.slot.where != "message" and (task is None or node.slot.owner == task) and (port is None or node.port == port)
+    ]
+    tokens = {node: way for node, way in tokens_from(derivation).items() if port is None and (task is None or node.task == task)}
+    rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}
+    end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
+    parts: list[Node] = [*chosen, *tokens]
+    _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
+    if json:
+        show_json(
+            {
+                "implementation": trace.implementation,
+                "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} for node, way in rights.items()],
+                "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} for node, way in tokens.items()],
+                "authority": msgspec.to_builtins(asked),
+                "end": None if end is None else msgspec.to_builtins(end.in_words()),
+                "violations": msgspec.to_builtins(derivation.violations),
+            }
+        )
+    else:
+        lines = [line for node, way in (*rights.items(), *tokens.items()) for line in _origin_lines(node, way)] or [Text("no such right")]
+        lines += [line for one in asked for line in _authority_lines(one)]
+        lines += _end_lines(end) if end is not None else []
+        lines += [Text(one_line(f"call {violation.step + 1}: {violation.words}"), "bold red") for violation in derivation.violations]
+        show(*lines)
+    return ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS
+
+
+def _read_trace(file: Path) -> Trace:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file}: can't be read: {error.strerror} (name a trace.json)") from error
+    try:
+        trace = msgspec.json.decode(content, type=Trace)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a trace of sendright's: name a trace.json)") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file}: not JSON: {error} (name a trace.json)") from error
+    if trace.format != TRACE_FORMAT:
+        raise BadInput(f"{file}: $.format: {trace.format!r} is unknown (this version reads {TRACE_FORMAT})")
+    for index, step in enumerate(trace.steps):
+        if step.call not in SIGNATURES:
+            raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is no call (sendright calls lists them)")
+        if step.index != index:
+            raise BadInput(f"{file}: $.steps[{index}].index: {step.index} is out of order (steps are numbered from 0)")
+    return trace
+
+
+def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str], trust: list[int]) -> list[Authority]:
+    """What was asked for; if nothing was, the host security port, or the ports that ``--task`` and ``--port`` name, as far as they live."""
+    from sendright.properties.authority import NoSuchPort, authority, port_called
+
+    final = trace.final
+    for trusted in trust:
+        if trusted not in final.tasks:
+            there = ", ".join(map(str, sorted(final.tasks))) or "none"
+            raise BadInput(f"--trust: no task {trusted} lives at the end of the run (choose one of {there})")
+    try:
+        ports = [port_called(final, wanted) for wanted in who]
+    except NoSuchPort as error:
+        raise BadInput(f"--who-can-get: {error}") from error
+    if not who and task in final.tasks and final.tasks[task].port in final.ports:
+        ports.append(final.tasks[task].port)
+    if not who and port in final.ports:
+        ports.append(port)
+    if not who and task is None and port is None:
+        ports += [number for number, shown in final.ports.items() if shown.object is PortObject.HOST_SECURITY]
+    return [authority(final, number, PROFILES.get(trace.profile), trust) for number in dict.fromkeys(ports)]
+
+
+def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> None:
+    """The whole graph, or what ``parts`` came from."""
+    from sendright.properties import graph_files
+
+    graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
+    for path, form in ((dot, graph_files.dot), (graphml, graph_files.graphml)):
+        if path is not None:
+            try:
+                write_text(path, form(graph))
+            except OSError as error:
+                raise BadInput(f"{path}: can't be written: {error.strerror} (name a file in a directory that there is)") from error
+
+
+def _origin_lines(node: Node, way: tuple[Hop, ...]) -> list[Text]:
+    lines = [Text(one_line(str(node)), "bold")]
+    for hop in way:
+        when = f"call {hop.step + 1}, {hop.call}" if hop.call else "at boot"
+        lines.append(_indented(f"{when}: {hop.how}: {hop.gives}"))
+    return lines if way else [*lines, Text("    nothing explains it", "bold red")]
+
+
+def _authority_lines(asked: Authority) -> list[Text]:
+    thing = f"port {asked.port}" + ("" if asked.stands_for == "nothing" else f" ({asked.stands_for.replace('_', ' ')})")
+    lines = [Text(""), Text(f"Who can get a right to {thing}", "bold underline")]
+    for reach in asked.tasks:
+        for right in reach.holds:
+            lines.append(Text(one_line(f"task {reach.task} holds {right}")))
+        if reach.calls is None:
+            lines.append(Text(f"task {reach.task} " + ("can't get one" if reach.takes_part else "is trusted, and takes no part")))
+        elif reach.calls:
+            lines.append(Text(f"task {reach.task} can get one in {reach.calls} call{'s' if reach.calls > 1 else ''}"))
+            for leg in reach.way:
+                lines.append(_indented(leg.words + (f", by {' and '.join(leg.by)}" if leg.by else "")))
+        if reach.calls is not None and reach.takes_part:
+            lines += _prevention_lines(f"task {reach.task} could not", reach.prevented_by)
+    if sum(1 for reach in asked.tasks if reach.calls) > 1:
+        lines += _prevention_lines("no task that holds none yet could", asked.confined_by)
+    lines += [Text(one_line(f"In nobody's name space: {right}")) for right in asked.kept]
+    return lines
+
+
+def _prevention_lines(who: str, rights: tuple[str, ...] | None) -> list[Text]:
+    if rights is None:
+        return [_indented("no rights need to be there for that")]
+    return [_indented(f"{who} without {len(rights)} right{'s' if len(rights) != 1 else ''}: {'; '.join(rights)}")]
+
+
+def _end_lines(end: Revocation) -> list[Text]:
+    lines = [Text(""), Text(f"What the end of task {end.task} revokes", "bold underline")]
+    for title, rights in end.in_words().items():
+        lines += [Text(one_line(f"{title}: {right}")) for right in rights]
+    return lines
+
+
+def _indented(words: str) -> Text:
+    line = Text(one_line(words))
+    line.pad_left(4)
+    return line

@@ -1,0 +1,64 @@
+"""Which implementation to check: the reference kernel, a seeded fault of it, or any class by its import path."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from sendright.cli.bad_input import BadInput
+from sendright.mach.implementation import Implementation
+
+REFERENCE = "reference"
+
+
+def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implementation]:
+    """What builds the implementation that the options ``--sut`` and ``--fault`` name. Raises BadInput."""
+    if fault is not None:
+        if sut != REFERENCE:
+            raise BadInput("--fault: seeds a fault in the reference kernel and can't be used with another --sut (leave one of them out)")
+        return _faulty(fault)
+    if sut == REFERENCE:
+        from sendright.impl.reference import ReferenceKernel
+
+        return ReferenceKernel
+    return _imported(sut)
+
+
+def _faulty(name: str) -> Callable[[], Implementation]:
+    from sendright.impl.faults import FAULTS
+
+    if name not in FAULTS:
+        near = get_close_matches(name, FAULTS, 1)
+        raise BadInput(f"--fault: no fault is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}see sendright check --list-faults)")
+    return FAULTS[name].kernel
+
+
+def _imported(path: str) -> Callable[[], Implementation]:
+    """The class, or other callable without arguments, at ``module:name``. Modules are also looked for in the current directory."""
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name):
+        raise BadInput(f"--sut: {path!r} is neither 'reference' nor an import path (write it as package.module:Class)")
+    sys.path.insert(0, os.getcwd())
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            factory = getattr(importlib.import_module(module_name), name)
+            kernel = factory()
+    except ModuleNotFoundError as error:
+        raise BadInput(f"--sut: {path}: {error} (install it, or run this in the directory that holds it)") from error
+    except AttributeError as error:
+        raise BadInput(f"--sut: {path}: {error} (name a class without constructor arguments)") from error
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"--sut: {path}: can't be built, {type(error).__name__}: {error} (SENDRIGHT_DEBUG=1 shows where)") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
+    if not isinstance(getattr(kernel, "name", None), str):
+        missing.append("name")
+    if missing:
+        raise BadInput(f"--sut: {path}: has no {', '.join(missing)} (see sendright.mach.implementation.Implementation)")
+    made: Callable[[], Implementation] = factory
+    return made

@@ -1,0 +1,95 @@
+"""``sendright``: the command, and what happens to errors that reach the top."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.calls import calls
+from sendright.cli.check import check
+from sendright.cli.graph import graph
+from sendright.cli.outcome import INTERRUPTED, version
+from sendright.cli.profiles import profiles
+from sendright.cli.prove import prove
+from sendright.cli.replay import replay
+from sendright.cli.streams import complain, write
+from sendright.cli.witnesses import witnesses
+from sendright.mach.profiles import UnknownProfile
+from sendright.mach.script import BadScript
+from sendright.mach.verdicts import ExitStatus
+
+app = typer.Typer(
+    name="sendright",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
+    "3 what was checked crashed or hung · 4 undetermined · 130 interrupted.",
+)
+for command in (check, prove, replay, graph, calls, profiles, witnesses):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        write(f"sendright {version()}\n")
+        raise typer.Exit()
+
+
+@app.callback()
+def sendright(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")] = False,
+) -> None:
+    """Can a Mach right or a security token ever get where it should not?
+
+    sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of it,
+    [bold]checks[/bold] kernels against it with random calls, [bold]replays[/bold] scripts of calls on them, and draws the
+    [bold]graph[/bold] of who got which right from whom.
+    """
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; gives its exit status. No traceback gets out, unless SENDRIGHT_DEBUG is set."""
+    try:
+        status = app(list(arguments), prog_name="sendright", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except (BadInput, BadScript, UnknownProfile) as error:
+        return _refuse(str(error), ExitStatus.BAD_INPUT)
+    except typer.TyperException as error:
+        return _refuse(_usage(error), ExitStatus.BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        return _refuse("interrupted before anything was found", INTERRUPTED)
+    except BrokenPipeError:
+        return ExitStatus.HOLDS
+    except Exception as error:
+        words = f"internal error: {type(error).__name__}: {error}"
+        return _refuse(f"{words} (this is a fault of sendright's; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
+
+
+def _refuse(words: str, status: int) -> int:
+    if os.environ.get("SENDRIGHT_DEBUG"):
+        traceback.print_exc()
+    complain(words)
+    return status
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    words = error.format_message().strip().rstrip(".")
+    return f"{words} (see {context.command_path if context else 'sendright'} --help)"
+
+
+def run() -> None:
+    """The entry point of the ``sendright`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(main(sys.argv[1:]))

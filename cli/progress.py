@@ -1,0 +1,77 @@
+"""Progress on standard error, for anything that takes more than a second."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import redirect_stdout
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from sendright.reports.visible import one_line
+
+SILENCE = 1.0
+"""Seconds before anything is shown."""
+LINE_EVERY = 10.0
+"""Seconds between lines where standard error is no terminal."""
+
+
+class Shown:
+    """A context manager; ``update`` it as the work goes on. On a terminal a bar, elsewhere now and then a line.
+
+    What a kernel prints meanwhile goes to standard error too: standard output is for the result.
+    """
+
+    def __init__(self, what: str, quiet: bool = False) -> None:
+        self.what = what
+        self.quiet = quiet
+        self.done = 0
+        self.began = time.monotonic()
+        self.next_line = self.began + LINE_EVERY
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.redirection = redirect_stdout(sys.stderr)
+
+    def __enter__(self) -> Shown:
+        self.redirection.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.redirection.__exit__(kind, error, traceback)
+        if self.bar is not None:
+            self.bar.stop()
+
+    def count(self, total: float, words: str = "") -> None:
+        """One more of ``total`` is done."""
+        self.done += 1
+        self.update(self.done, total, words)
+
+    def update(self, done: float, total: float | None, words: str = "") -> None:
+        """``done`` of ``total`` (None: not known) is done; ``words`` say what is going on."""
+        now = time.monotonic()
+        if self.quiet or now - self.began < SILENCE:
+            return
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            self._draw(done, total, one_line(words))
+        elif now >= self.next_line:
+            self.next_line = now + LINE_EVERY
+            of = f" of {total:,.0f}" if total is not None else ""
+            print(f"sendright: {self.what}: {done:,.0f}{of} {one_line(words)}".rstrip(), file=sys.stderr, flush=True)
+
+    def _draw(self, done: float, total: float | None, words: str) -> None:
+        if self.bar is None:
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[words]}", markup=False),
+                TimeElapsedColumn(),
+            )
+            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task(Text(self.what).plain, total=total, words=words)
+            self.bar.start()
+        self.bar.update(self.task, completed=done, total=total, words=words)

@@ -1,0 +1,70 @@
+"""``sendright replay``: scripts of calls on a kernel, judged by their expectations and the specification."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sendright.cli.implementations import REFERENCE, implementation_factory
+from sendright.cli.options import (
+    DEFAULT_REPORTS,
+    FaultName,
+    HtmlFile,
+    Json,
+    JunitFile,
+    ProfileOverride,
+    Quiet,
+    ReportDirectory,
+    SarifFile,
+    Sut,
+    Traces,
+)
+from sendright.cli.outcome import Outputs, finish
+from sendright.cli.progress import Shown
+from sendright.mach.profiles import profile_named
+from sendright.mach.script import load_script
+from sendright.reports.rerun import Rerun
+
+
+def replay(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scripts in the form mach-cases/1 (docs/scripts.md).")],
+    profile: ProfileOverride = None,
+    fault: FaultName = None,
+    sut: Sut = REFERENCE,
+    json: Json = False,
+    traces: Traces = False,
+    quiet: Quiet = False,
+    report_dir: ReportDirectory = DEFAULT_REPORTS,
+    html: HtmlFile = None,
+    junit: JunitFile = None,
+    sarif: SarifFile = None,
+) -> int:
+    """Run scripts of calls on a kernel and judge each step by the script's expectations and by the specification.
+
+    Every case begins with a fresh boot. A step whose call or argument is not modelled ends its case there: it is counted, never passed.
+
+    [bold]Examples[/bold]
+
+      sendright replay cases.json
+
+      sendright replay sendright-report/script.json --fault move-send-keeps-sender
+
+      sendright replay cases/*.json --json | jq '.cases[] | select(.verdict == "failed")'
+    """
+    override = profile_named(profile) if profile is not None else None
+    factory = implementation_factory(sut, fault)
+    scripts = [load_script(path, override) for path in files]
+    from sendright.model.oracle import Oracle
+    from sendright.properties.replay import replay as run_replay
+
+    total = sum(len(script.cases) for script in scripts)
+    with Shown("replaying", quiet) as shown:
+        result = run_replay(scripts, factory, Oracle, override, on_case=lambda case: shown.count(total, case.id))
+    chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
+    command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
+    texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, traces=traces)
+    return finish(result, outputs, Rerun(commands=(command,), scripts=texts))

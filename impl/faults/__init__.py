@@ -1,0 +1,15 @@
+"""Seeded faults: each a small, named change to the reference kernel, with its history.
+
+A checker that cannot find these finds nothing. Each fault is a module with a subclass of ``ReferenceKernel`` that overrides one of its
+methods; to add one, write the module and list it here.
+"""
+
+from __future__ import annotations
+
+from sendright.impl.faults import create_then_set_tokens, move_send_keeps_sender
+from sendright.impl.faults.fault import Fault
+
+__all__ = ["FAULTS", "Fault"]
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in (create_then_set_tokens.FAULT, move_send_keeps_sender.FAULT)}
+"""All seeded faults, by name."""

@@ -1,0 +1,48 @@
+"""The reference kernel: all calls together, and how they are made."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.memory_calls import MemoryCalls
+from sendright.impl.reference.message_calls import MessageCalls
+from sendright.impl.reference.name_calls import NameCalls
+from sendright.impl.reference.right_calls import RightCalls
+from sendright.impl.reference.server import Stub, stub
+from sendright.impl.reference.special_port_calls import SpecialPortCalls
+from sendright.impl.reference.token_calls import TokenCalls
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
+
+
+class ReferenceKernel(TokenCalls, SpecialPortCalls, NameCalls, RightCalls, MessageCalls, MemoryCalls):
+    """A small Mach kernel. It is deterministic: booted alike and called alike, it answers alike."""
+
+    name = "reference kernel"
+
+    def boot(self, profile: Profile) -> None:
+        """Start anew as ``profile`` says; all tasks and ports of before are gone."""
+        super().boot(profile)
+        self.stubs: dict[str, Stub] = {
+            name: stub(signature, profile, getattr(self, name)) for name, signature in SIGNATURES.items() if profile.serves(name)
+        }
+
+    def call(self, task: int, call: Call) -> Result:
+        """Make ``call`` as the task number ``task``. MIG_BAD_ID if the profile lacks the call.
+
+        Raises ValueError for a task that does not live, a call that Mach doesn't have, and a missing argument.
+        """
+        caller = self.tasks.get(task)
+        if caller is None:
+            raise ValueError(f"no live task {task}")
+        stub = self.stubs.get(call.name)
+        if stub is None:
+            if call.name not in SIGNATURES:
+                raise ValueError(f"no call is named {call.name!r}")
+            return Result(ReturnCode.MIG_BAD_ID)
+        self.allocations_until_shortage = call.shortage
+        try:
+            return stub.serve(caller, call.arguments)
+        except Failure as failure:
+            return Result(failure.code)

@@ -1,0 +1,63 @@
+"""Address spaces, a page at a time, and what a child inherits of them (semantics 9)."""
+
+from __future__ import annotations
+
+from sendright.mach import snapshot
+from sendright.mach.rights import Inheritance
+
+
+class MemoryObject:
+    """What one or more address spaces have mapped: one word, which stands for the contents of a page."""
+
+    __slots__ = ("mapped_by", "value")
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+        self.mapped_by: list[int] = []
+        """The numbers of the tasks that map it, ascending: a page is only ever shared with tasks made later."""
+
+
+class Page:
+    """A mapping of a memory object at one address of one task."""
+
+    __slots__ = ("inheritance", "object")
+
+    def __init__(self, object: MemoryObject, inheritance: Inheritance) -> None:
+        self.object = object
+        self.inheritance = inheritance
+
+
+class AddressSpace:
+    """The pages of the task number ``task``."""
+
+    __slots__ = ("pages", "task")
+
+    def __init__(self, task: int) -> None:
+        self.task = task
+        self.pages: dict[int, Page] = {}
+
+    def map(self, address: int, object: MemoryObject, inheritance: Inheritance) -> None:
+        """Map ``object`` at the free ``address``."""
+        object.mapped_by.append(self.task)
+        self.pages[address] = Page(object, inheritance)
+
+    def inherit_from(self, parent: AddressSpace) -> None:
+        """Fill this empty space with what the parent's pages let a child have; the pages keep their inheritance."""
+        for address, page in parent.pages.items():
+            if page.inheritance is Inheritance.SHARE:
+                self.map(address, page.object, page.inheritance)
+            elif page.inheritance is Inheritance.COPY:
+                self.map(address, MemoryObject(page.object.value), page.inheritance)
+
+    def unmap_all(self) -> None:
+        """Give everything up; shared objects live on with the others that map them."""
+        for page in self.pages.values():
+            page.object.mapped_by.remove(self.task)
+        self.pages.clear()
+
+    def show(self) -> dict[int, snapshot.Page]:
+        """All pages as a snapshot has them. (Sharing keeps the address, so the lowest sharer is the lowest task.)"""
+        return {
+            address: snapshot.Page(page.object.value, int(page.inheritance), (page.object.mapped_by[0], address))
+            for address, page in self.pages.items()
+        }

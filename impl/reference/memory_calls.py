@@ -1,0 +1,66 @@
+"""Memory, as far as inheritance needs it: one page at a time (semantics 9; ``vm/vm_user.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.memory import MemoryObject, Page
+from sendright.impl.reference.task import Task
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Inheritance
+
+
+class MemoryCalls(Core):
+    """The vm_ calls."""
+
+    def vm_allocate(self, caller: Task, task: Task | None, address: int, anywhere: bool) -> Result:
+        """Map a page of zeros at ``address`` or, with ``anywhere``, at the lowest free one; children will inherit a copy.
+
+        KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS, KERN_NO_SPACE.
+        """
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        pages = task.memory.pages
+        if anywhere:
+            address = next((free for free in range(self.profile.pages) if free not in pages), -1)
+            if address < 0:
+                raise Failure(ReturnCode.KERN_NO_SPACE)
+        elif not 0 <= address < self.profile.pages:
+            raise Failure(ReturnCode.KERN_INVALID_ADDRESS)
+        elif address in pages:
+            raise Failure(ReturnCode.KERN_NO_SPACE)
+        task.memory.map(address, MemoryObject(0), Inheritance.COPY)
+        task.shown = None
+        return Result(ReturnCode.KERN_SUCCESS, {"address": address})
+
+    def vm_inherit(self, caller: Task, task: Task | None, address: int, inheritance: int) -> Result:
+        """Say what children made from now on get of a page. KERN_INVALID_ARGUMENT; the profile's ``inherit_hole_code``."""
+        if task is None or not Inheritance.SHARE <= inheritance <= Inheritance.NONE:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        page = task.memory.pages.get(address)
+        if page is None:
+            return Result(self.profile.inherit_hole_code)
+        page.inheritance = Inheritance(inheritance)
+        task.shown = None
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def vm_read(self, caller: Task, task: Task | None, address: int) -> Result:
+        """Tell what is in a page. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        return Result(ReturnCode.KERN_SUCCESS, {"value": self._page(task, address).object.value})
+
+    def vm_write(self, caller: Task, task: Task | None, address: int, value: int) -> Result:
+        """Change what is in a page, for all who share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        object = self._page(task, address).object
+        object.value = value
+        for number in object.mapped_by:
+            self.tasks[number].shown = None
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _page(self, task: Task | None, address: int) -> Page:
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        page = task.memory.pages.get(address)
+        if page is None:
+            raise Failure(ReturnCode.KERN_INVALID_ADDRESS)
+        return page

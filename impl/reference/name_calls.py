@@ -1,0 +1,149 @@
+"""Names and their user references (semantics 5.1 to 5.6; ``ipc/mach_port.c``, ``ipc/ipc_right.c``).
+
+The target of each call is a task by its port, and the names are names in that task's space: a holder of a task's port rules over
+its names.
+"""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.port import NO_PORT
+from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
+from sendright.impl.reference.task import Task
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import RIGHT_NUMBER, Right, SlotKind
+
+_HAVING: dict[int, tuple[SlotKind, ...]] = {
+    Right.SEND: HAS_SEND,
+    Right.RECEIVE: HAS_RECEIVE,
+    Right.SEND_ONCE: (SlotKind.SEND_ONCE,),
+    Right.PORT_SET: (SlotKind.PORT_SET,),
+    Right.DEAD_NAME: (SlotKind.DEAD_NAME,),
+}
+"""The entries that have a right of each kind."""
+
+_ALLOCATED: dict[int, SlotKind] = {
+    Right.RECEIVE: SlotKind.RECEIVE,
+    Right.PORT_SET: SlotKind.PORT_SET,
+    Right.DEAD_NAME: SlotKind.DEAD_NAME,
+}
+"""What mach_port_allocate can make."""
+
+
+def space_of(task: Task | None) -> Space:
+    """The task's names. Raises KERN_INVALID_TASK if there is no task: the first thing that these calls test."""
+    if task is None:
+        raise Failure(ReturnCode.KERN_INVALID_TASK)
+    return task.space
+
+
+def entry_of(space: Space, name: int) -> Entry:
+    """What ``name`` denotes. Raises KERN_INVALID_NAME if nothing, as for the reserved names."""
+    entry = space.lookup(name)
+    if entry is None:
+        raise Failure(ReturnCode.KERN_INVALID_NAME)
+    return entry
+
+
+class NameCalls(Core):
+    """Making, counting and giving up names."""
+
+    def mach_port_allocate(self, caller: Task, task: Task | None, right: int) -> Result:
+        """Make a port and its receive right, an empty port set, or a dead name with one reference, under a fresh name.
+
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        """
+        space = space_of(task)
+        kind = _ALLOCATED.get(right)
+        if kind is None:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        self.allocate()
+        name = space.fresh_name()
+        space.enter(name, kind, self.make_port() if kind is SlotKind.RECEIVE else NO_PORT)
+        return Result(ReturnCode.KERN_SUCCESS, {"name": name})
+
+    def mach_port_deallocate(self, caller: Task, task: Task | None, name: int) -> Result:
+        """Give up one reference to a send right, a send-once right or a dead name.
+
+        KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.2)
+        """
+        space = space_of(task)
+        entry = entry_of(space, name)
+        if entry.kind is SlotKind.SEND_ONCE:
+            self._release_name(space, name)
+        elif entry.kind is SlotKind.RECEIVE or entry.kind is SlotKind.PORT_SET:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        else:
+            space.set_references(name, entry.urefs - 1)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_destroy(self, caller: Task, task: Task | None, name: int) -> Result:
+        """Give up all that ``name`` denotes, however many references it has. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.3)"""
+        space = space_of(task)
+        entry_of(space, name)
+        self._release_name(space, name)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _release_name(self, space: Space, name: int) -> None:
+        rights = space.entries[name].rights()
+        space.free(name)
+        self.release(rights)
+
+    def mach_port_get_refs(self, caller: Task, task: Task | None, name: int, right: int) -> Result:
+        """Count the references that ``name`` has for one kind of right; 0 if it has no such right.
+
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME. (semantics 5.4)
+        """
+        space = space_of(task)
+        if not 0 <= right < RIGHT_NUMBER:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        entry = entry_of(space, name)
+        refs = entry.urefs if right in (Right.SEND, Right.DEAD_NAME) else 1
+        return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING[right] else 0})
+
+    def mach_port_mod_refs(self, caller: Task, task: Task | None, name: int, right: int, delta: int) -> Result:
+        """Change the references that ``name`` has for one kind of right.
+
+        KERN_INVALID_TASK, KERN_INVALID_VALUE (no such kind), KERN_INVALID_NAME, KERN_INVALID_RIGHT, then KERN_INVALID_VALUE or
+        KERN_UREFS_OVERFLOW for the delta. (semantics 5.5)
+        """
+        space = space_of(task)
+        if not 0 <= right < RIGHT_NUMBER:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        entry = entry_of(space, name)
+        if entry.kind not in _HAVING[right]:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if right in (Right.SEND, Right.DEAD_NAME):
+            self._add_references(space, name, entry, delta)
+        elif delta not in (0, -1):
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        elif delta == -1 and right == Right.RECEIVE:
+            # A send right stays under the name, and is a dead name as soon as its port has died.
+            port = entry.port
+            space.leave_receive(name)
+            self.release([port.take_receive()])
+        elif delta == -1:
+            self._release_name(space, name)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
+        urefs = entry.urefs + delta
+        if urefs < 0:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        if urefs > (self.profile.urefs_max if entry.kind is SlotKind.DEAD_NAME else self.profile.send_urefs_max):
+            raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+        space.set_references(name, urefs)
+
+    def mach_port_type(self, caller: Task, task: Task | None, name: int) -> Result:
+        """Say which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.6)"""
+        entry = entry_of(space_of(task), name)
+        return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
+
+    def mach_port_names(self, caller: Task, task: Task | None) -> Result:
+        """List all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)"""
+        space = space_of(task)
+        names = tuple(sorted(space.entries))
+        types = tuple([entry_of(space, name).kind.type_bits for name in names])
+        return Result(ReturnCode.KERN_SUCCESS, {"names": names, "types": types})

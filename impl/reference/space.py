@@ -1,0 +1,134 @@
+"""Port name spaces: a task's small numbers for its rights.
+
+All send and receive rights of a space to one port share one name; each send-once right has its own (semantics 2).
+"""
+
+from __future__ import annotations
+
+from sendright.impl.reference.port import NO_PORT, Port, Right
+from sendright.mach import snapshot
+from sendright.mach.rights import SlotKind
+
+HAS_SEND = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
+HAS_RECEIVE = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+
+
+class Entry:
+    """What one name denotes: SEND and SEND_RECEIVE count ``urefs`` for the send part, RECEIVE and PORT_SET have none."""
+
+    __slots__ = ("kind", "port", "urefs")
+
+    def __init__(self, kind: SlotKind, port: Port, urefs: int) -> None:
+        self.kind = kind
+        self.port = port
+        self.urefs = urefs
+
+    def rights(self) -> tuple[Right, ...]:
+        """The rights here, each of which somebody must release when the name goes."""
+        if self.kind is SlotKind.SEND_RECEIVE:
+            return Right(SlotKind.SEND, self.port), Right(SlotKind.RECEIVE, self.port)
+        return (Right(self.kind, self.port),)
+
+    def show(self) -> snapshot.Entry:
+        """This entry as a snapshot has it."""
+        if self.port.alive:
+            return snapshot.Entry(self.kind, self.port.number, self.urefs)
+        return snapshot.Entry(SlotKind.PORT_SET if self.kind is SlotKind.PORT_SET else SlotKind.DEAD_NAME, None, self.urefs)
+
+
+class Space:
+    """One task's names. Entries change only through the methods here, which keep the index by port."""
+
+    __slots__ = ("entries", "lowest_free", "names_by_port", "send_urefs_max", "shown")
+
+    def __init__(self, send_urefs_max: int) -> None:
+        self.send_urefs_max = send_urefs_max
+        self.entries: dict[int, Entry] = {}
+        self.names_by_port: dict[Port, int] = {}
+        """The name of each port that has SEND or RECEIVE here (and of some that have died since)."""
+        self.lowest_free = 1
+        """No name below this one is free."""
+        self.shown: dict[int, snapshot.Entry] | None = None
+
+    def lookup(self, name: int) -> Entry | None:
+        """What ``name`` denotes now: a right whose port has died is found a dead name, with the same user references."""
+        entry = self.entries.get(name)
+        if entry is not None and not entry.port.alive and entry.port is not NO_PORT:
+            self.names_by_port.pop(entry.port, None)
+            entry.kind = SlotKind.DEAD_NAME
+            entry.port = NO_PORT
+        return entry
+
+    def name_of(self, port: Port) -> int | None:
+        """The name under which the space has SEND or RECEIVE for the live ``port``."""
+        return self.names_by_port.get(port)
+
+    def fresh_name(self) -> int:
+        """The lowest name that denotes nothing."""
+        while self.lowest_free in self.entries:
+            self.lowest_free += 1
+        return self.lowest_free
+
+    def enter(self, name: int, kind: SlotKind, port: Port = NO_PORT) -> None:
+        """Let the unused ``name`` denote a right; ``port`` must not be known here already, unless the right is send-once."""
+        urefs = 0 if kind in (SlotKind.RECEIVE, SlotKind.PORT_SET) else 1
+        self.entries[name] = Entry(kind, port, urefs)
+        if kind is SlotKind.SEND or kind is SlotKind.RECEIVE:
+            self.names_by_port[port] = name
+        self.shown = None
+
+    def join(self, name: int, right: Right) -> None:
+        """Let a send or receive right join what ``name`` already has for the same port.
+
+        A second send right becomes a user reference: however many references an entry has, its port counts it once.
+        """
+        entry = self.entries[name]
+        if right.kind is SlotKind.RECEIVE:
+            entry.kind = SlotKind.SEND_RECEIVE
+        elif entry.kind is SlotKind.RECEIVE:
+            entry.kind = SlotKind.SEND_RECEIVE
+            entry.urefs = 1
+        else:
+            entry.urefs += 1
+            right.port.drop_send()
+        self.shown = None
+
+    def at_limit(self, name: int) -> bool:
+        """Whether the send right under ``name`` can take no more user references."""
+        return self.entries[name].urefs >= self.send_urefs_max
+
+    def set_references(self, name: int, urefs: int) -> None:
+        """Change the user references of a send right or a dead name; at 0 it goes, and what it shared the name with stays."""
+        entry = self.entries[name]
+        entry.urefs = urefs
+        self.shown = None
+        if urefs == 0:
+            if entry.kind is not SlotKind.DEAD_NAME:
+                entry.port.drop_send()
+            if entry.kind is SlotKind.SEND_RECEIVE:
+                entry.kind = SlotKind.RECEIVE
+            else:
+                self.free(name)
+
+    def leave_receive(self, name: int) -> None:
+        """The receive right under ``name`` goes elsewhere; a send right stays there, under the same name."""
+        entry = self.entries[name]
+        if entry.kind is SlotKind.SEND_RECEIVE:
+            entry.kind = SlotKind.SEND
+            self.shown = None
+        else:
+            self.free(name)
+
+    def free(self, name: int) -> None:
+        """Let ``name`` denote nothing. The rights that it had are the caller's now."""
+        entry = self.entries.pop(name)
+        if entry.kind is not SlotKind.SEND_ONCE:
+            self.names_by_port.pop(entry.port, None)
+        self.lowest_free = min(self.lowest_free, name)
+        self.shown = None
+
+    def show(self) -> dict[int, snapshot.Entry]:
+        """All names as a snapshot has them."""
+        if self.shown is None:
+            self.shown = {name: entry.show() for name, entry in self.entries.items()}
+        return self.shown

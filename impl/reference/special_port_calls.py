@@ -1,0 +1,63 @@
+"""The rights that the kernel keeps for a task outside its names (semantics 3.7 and 4; ``kern/ipc_tt.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.port import NULL_RIGHT, Right
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.boot import HOST_PORT
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import HostSelf
+from sendright.mach.rights import Place
+
+
+class SpecialPortCalls(Core):
+    """Special ports, registered ports, and the traps that ask for one's own."""
+
+    def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
+        """Give a clone of the right in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
+        task, place = self._place(task, which)
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, task.right_at(place).clone())})
+
+    def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Result:
+        """Keep ``port``, whatever it is a right to, in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
+        task, place = self._place(task, which)
+        self.release([task.put(place, port.clone())])
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _place(self, task: Task | None, which: int) -> tuple[Task, Place]:
+        place = self.profile.special_ports.get(which)
+        if task is None or place is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        return task, place
+
+    def mach_ports_register(self, caller: Task, task: Task | None, ports: tuple[Right, ...]) -> Result:
+        """Replace all the task's registered ports; places beyond the array are emptied. KERN_INVALID_ARGUMENT. (semantics 4.3)"""
+        places = self.profile.registered_places
+        if task is None or len(ports) > len(places):
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        for index, place in enumerate(places):
+            right = ports[index] if index < len(ports) else NULL_RIGHT
+            self.release([task.put(place, right.clone())])
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_ports_lookup(self, caller: Task, task: Task | None) -> Result:
+        """Give clones of all the task's registered ports. KERN_INVALID_ARGUMENT, KERN_RESOURCE_SHORTAGE. (semantics 4.3)"""
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        self.allocate()  # the array
+        rights = [task.right_at(place).clone() for place in self.profile.registered_places]
+        return Result(ReturnCode.KERN_SUCCESS, {"ports": tuple([copy_out(caller.space, right) for right in rights])})
+
+    def mach_task_self(self, caller: Task) -> Result:
+        """Give a clone of the caller's self port: the settable one, which need not be its own (hazard H-23). (semantics 3.7)"""
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, caller.right_at(Place.KERNEL).clone())})
+
+    def mach_host_self(self, caller: Task) -> Result:
+        """Give a clone of the caller's host port, or a right made anew from the ordinary one, as the profile says. (semantics 3.7)"""
+        made = self.profile.host_self is HostSelf.MADE
+        right = self.well_known[HOST_PORT].make_send() if made else caller.right_at(Place.HOST).clone()
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, right)})

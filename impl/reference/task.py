@@ -1,0 +1,62 @@
+"""A task: names, special ports, identity, memory."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.memory import AddressSpace
+from sendright.impl.reference.message import Tokens
+from sendright.impl.reference.port import NULL_RIGHT, Port, Right
+from sendright.impl.reference.space import Space
+from sendright.mach import snapshot
+from sendright.mach.rights import Place, SlotKind
+
+
+class Task:
+    """A live task. Its port stands for it: a send right to that port is all authority over the task."""
+
+    __slots__ = ("ledgers", "memory", "number", "places", "port", "shown", "space", "tokens")
+
+    def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Port, Port] | None) -> None:
+        self.number = number
+        self.port = port
+        self.space = space
+        self.tokens = tokens
+        self.ledgers = ledgers
+        """The wired and the paged ledger that the task draws on, whatever its special ports say."""
+        self.places: dict[Place, Right] = {}
+        """Its special and registered ports; an empty place is absent. The task owns each right."""
+        self.memory = AddressSpace(number)
+        self.shown: snapshot.Task | None = None
+        """This task in the last snapshot, unless something other than its names has changed since."""
+        port.task = self
+
+    def right_at(self, place: Place) -> Right:
+        """The right in ``place``; the task keeps it."""
+        return self.places.get(place, NULL_RIGHT)
+
+    def put(self, place: Place, right: Right) -> Right:
+        """Put ``right`` into ``place``; the right that was there is returned, for the caller to release."""
+        old = self.places.pop(place, NULL_RIGHT)
+        if right.kind is not SlotKind.NONE:
+            self.places[place] = right
+        self.shown = None
+        return old
+
+    def set_tokens(self, tokens: Tokens) -> None:
+        """Change who the task is, in one step. What it sent before stays stamped as it was."""
+        self.tokens = tokens
+        self.shown = None
+
+    def show(self) -> snapshot.Task:
+        """This task as a snapshot has it."""
+        names = self.space.show()
+        if self.shown is None or self.shown.names is not names:
+            self.shown = snapshot.Task(
+                self.port.number,
+                self.tokens.security,
+                self.tokens.audit,
+                names,
+                {place: right.show() for place, right in self.places.items()},
+                None if self.ledgers is None else (self.ledgers[0].number, self.ledgers[1].number),
+                self.memory.show(),
+            )
+        return self.shown

@@ -1,0 +1,87 @@
+"""Making, ending and asking about tasks (semantics 3; ``kern/task.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.message import Tokens
+from sendright.impl.reference.port import Port
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import LedgerRule
+from sendright.mach.rights import Place, PortObject
+from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
+
+_NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
+"""Places that a new task gets rights of its own for; the others are cloned from its parent's."""
+
+
+class TaskCalls(Core):
+    """The calls that make and end tasks."""
+
+    def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Result:
+        """Create a task that inherits from ``parent``; gives a send right to its port.
+
+        The profile's ``null_parent_code``; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
+        """
+        if parent is None:
+            raise Failure(self.profile.null_parent_code)
+        child = self.create_child(parent, parent.tokens, ledgers, inherit_memory)
+        return self.hand_over(caller, child)
+
+    def create_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+        """A new task that has ``tokens`` from the first moment, or nothing at all. Raises KERN_RESOURCE_SHORTAGE."""
+        self.allocate()  # the task
+        self.allocate()  # its space and tokens
+        return self.build_child(parent, tokens, ledgers, inherit_memory)
+
+    def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+        """Put together what has been allocated for. This cannot fail."""
+        child = self.make_task(self.make_port(PortObject.TASK), tokens, self.draw_ledgers(parent, ledgers))
+        for place in self.profile.places:
+            if place not in _NOT_INHERITED:
+                child.put(place, parent.right_at(place).clone())
+        if inherit_memory:
+            child.memory.inherit_from(parent.memory)
+        return child
+
+    def draw_ledgers(self, parent: Task, given: tuple[Port | None, ...]) -> tuple[Port, Port] | None:
+        """The wired and the paged ledger for a child of ``parent``, by the profile's rule."""
+        if parent.ledgers is None:
+            return None
+        wired, paged = parent.ledgers
+        if self.profile.ledger_rule is LedgerRule.PARENT_SLOT:
+            return self._ledger_named(parent, Place.WIRED_LEDGER) or wired, self._ledger_named(parent, Place.PAGED_LEDGER) or paged
+        if len(given) == 2 and given[0] is not None and given[1] is not None:
+            return given[0], given[1]
+        return wired, paged
+
+    def _ledger_named(self, task: Task, place: Place) -> Port | None:
+        port = task.right_at(place).port
+        return port if port.alive and port.object is PortObject.LEDGER else None
+
+    def hand_over(self, caller: Task, child: Task) -> Result:
+        """Give the creator its send right to the new task's port, and the call its result."""
+        return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, child.port.make_send())}, child.number)
+
+    def task_terminate(self, caller: Task, task: Task | None) -> Result:
+        """End ``task``, be it the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT. (semantics 3.4)"""
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        del self.tasks[task.number]
+        task.memory.unmap_all()
+        self.release(task.places.values())
+        self.release([right for _, entry in sorted(task.space.entries.items()) for right in entry.rights()])
+        self.release(self.destroy_port(task.port))
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def task_info(self, caller: Task, task: Task | None, flavor: int, count: int) -> Result:
+        """Tell one of the task's tokens: anyone may who holds its port. KERN_INVALID_ARGUMENT for all that is wrong. (semantics 3.6)"""
+        if task is None or flavor not in self.profile.token_flavours:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        security = flavor == TASK_SECURITY_TOKEN
+        if count < (SECURITY_TOKEN_WORDS if security else AUDIT_TOKEN_WORDS):
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        return Result(ReturnCode.KERN_SUCCESS, {"value": task.tokens.security if security else task.tokens.audit})

@@ -1,0 +1,66 @@
+"""Giving tasks their identity: only a holder of the host security port can (semantics 3.1, 3.2; ``kern/host.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.message import Tokens
+from sendright.impl.reference.port import Port
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.task_calls import TaskCalls
+from sendright.mach.boot import HOST_PORT
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Place
+from sendright.mach.tokens import AuditToken, SecurityToken
+
+
+class TokenCalls(TaskCalls):
+    """The two calls that set security and audit tokens."""
+
+    def host_security_create_task_token(
+        self,
+        caller: Task,
+        host_security: Port | None,
+        parent: Task | None,
+        security_token: SecurityToken,
+        audit_token: AuditToken,
+        ledgers: tuple[Port | None, ...],
+        inherit_memory: bool,
+    ) -> Result:
+        """As ``task_create``, but the child has the given tokens. A wrong parent is found before a wrong security port.
+
+        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY, KERN_RESOURCE_SHORTAGE. (semantics 3.1)
+        """
+        if parent is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if host_security is None:
+            raise Failure(ReturnCode.KERN_INVALID_SECURITY)
+        tokens = self.new_tokens(parent, security_token, audit_token)
+        child = self.create_child_with_tokens(parent, tokens, ledgers, inherit_memory)
+        return self.hand_over(caller, child)
+
+    def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+        """A child with tokens that are not its parent's. There is no moment at which it has others."""
+        return self.create_child(parent, tokens, ledgers, inherit_memory)
+
+    def host_security_set_task_token(
+        self, caller: Task, host_security: Port | None, task: Task | None, security_token: SecurityToken, audit_token: AuditToken, host: Port | None
+    ) -> Result:
+        """Change who ``task`` is, and its host port: to the privileged one if ``host`` is that, else to the ordinary one.
+
+        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY. What the task sent before keeps its tokens, and the rights that it has under names
+        stay (hazard H-15). (semantics 3.2)
+        """
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if host_security is None:
+            raise Failure(ReturnCode.KERN_INVALID_SECURITY)
+        task.set_tokens(self.new_tokens(task, security_token, audit_token))
+        if self.profile.host_place:
+            port = self.well_known[HOST_PORT] if host is None else host
+            self.release([task.put(Place.HOST, port.make_send())])
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def new_tokens(self, task: Task, security_token: SecurityToken, audit_token: AuditToken) -> Tokens:
+        """The tokens that the arguments ask for; in a kernel without audit tokens the one that ``task`` has stays."""
+        return Tokens(security_token, audit_token if self.profile.audit_tokens else task.tokens.audit)

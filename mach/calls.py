@@ -1,0 +1,26 @@
+"""A call that a task makes, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call with concrete arguments (numbers, not symbols), as its caller makes it."""
+
+    name: str
+    arguments: dict[str, Any]
+    shortage: int = 0
+    """Failure injection: the kernel's so-many-th allocation during this call fails; 0: none does."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a call answered."""
+
+    code: int
+    outputs: dict[str, Any] = {}
+    """By the names of the signature's outputs; empty when the call failed (but see MACH_SEND_TIMED_OUT)."""
+    created_task: int | None = None
+    """For a call that created a task: the number by which the harness can make calls as that task."""

@@ -1,0 +1,156 @@
+"""Profiles: the known places where Mach kernels differ, as switches.
+
+A rule of the specification and a branch of the reference kernel read the profile; neither has a copy per kernel.
+The choices of the ``manual`` profile are argued in ``docs/profiles.md``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import REGISTERED_PLACES, Place
+
+
+class LedgerRule(Enum):
+    """From which ledgers a new task draws."""
+
+    MANUAL = "manual"  # the array if it has exactly two ledgers, else the parent's ledgers
+    PARENT_SLOT = "parent-slot"  # whatever ledger the parent's special ports name; the array is ignored
+    NONE = "none"  # the kernel has no ledgers
+
+
+class HostSelf(Enum):
+    """What ``mach_host_self`` gives."""
+
+    SLOT = "slot"  # a clone of the caller's settable host port
+    MADE = "made"  # a send right made from the real host port at each call
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel's answers where kernels differ (the numbers are those of the sources' list of disagreements)."""
+
+    name: str
+    title: str
+    lacks: frozenset[str] = frozenset()
+    """Calls that this kernel does not serve: they answer MIG_BAD_ID and change nothing."""
+    lacks_arguments: frozenset[str] = frozenset()
+    """Arguments (``call.argument``) that this kernel's calls don't have: they are not looked at, not even copied in."""
+    special_ports: dict[int, Place]
+    """``task_get/set_special_port``: selector -> place."""
+    registered_ports: int = 3
+    """``TASK_PORT_REGISTER_MAX``."""
+    task_is_target: bool = False
+    """The two token calls are sent to the task's port, with the security port in the body (18)."""
+    token_flavours: tuple[int, ...] = (13, 15)
+    """``task_info`` flavours that give tokens."""
+    tokens_in_trailer: bool = True
+    """A received message says its sender's tokens."""
+    audit_tokens: bool = True
+    trailer_is_senders: bool = True
+    """Trailers carry the sender's tokens; False: always the kernel's (15, hazard H-3)."""
+    host_place: bool = True
+    """Tasks have a settable host port (Place.HOST); ``host_security_set_task_token`` sets it."""
+    host_self: HostSelf = HostSelf.SLOT
+    ledger_rule: LedgerRule = LedgerRule.MANUAL
+    null_parent_code: ReturnCode = ReturnCode.KERN_INVALID_ARGUMENT
+    """What ``task_create`` answers when the parent is no task."""
+    inherit_hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
+    """What ``vm_inherit`` answers for unallocated memory (11)."""
+    bootstrap_names: tuple[str, ...] = ("host_priv", "device_priv", "host_security", "root_ledger_wired", "root_ledger_paged")
+    """Send rights that the bootstrap task is given, under the names 1, 2, 3 …"""
+    urefs_max: int = 65535
+    """``MACH_PORT_UREFS_MAX``: a dead name has at most so many user references, a send right one fewer."""
+    queue_limit: int = 5
+    """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
+    pages: int = 16
+    """Size of an address space, in pages."""
+
+    @property
+    def send_urefs_max(self) -> int:
+        """One below ``urefs_max``: room is kept for the reference that a dead-name request adds."""
+        return self.urefs_max - 1
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The places that a task of this kernel has."""
+        return (*self.special_ports.values(), *self.registered_places)
+
+    @property
+    def registered_places(self) -> tuple[Place, ...]:
+        return REGISTERED_PLACES[: self.registered_ports]
+
+    def serves(self, call: str) -> bool:
+        """Whether this kernel has the call named ``call``."""
+        return call not in self.lacks
+
+    def takes(self, call: str, argument: str) -> bool:
+        """Whether this kernel's ``call`` has the argument."""
+        return f"{call}.{argument}" not in self.lacks_arguments
+
+
+TOKEN_CALLS = frozenset({"host_security_create_task_token", "host_security_set_task_token"})
+
+MANUAL = Profile(
+    name="manual",
+    title="the manual pages, with the recommended fixes",
+    special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
+)
+
+OSF = Profile(
+    name="osf",
+    title="OSF MK as shipped in MkLinux",
+    lacks_arguments=frozenset(
+        {
+            "host_security_create_task_token.audit_token",
+            "host_security_set_task_token.audit_token",
+            "host_security_set_task_token.host",
+        }
+    ),
+    special_ports={1: Place.KERNEL, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
+    task_is_target=True,
+    token_flavours=(13,),
+    audit_tokens=False,
+    trailer_is_senders=False,
+    host_place=False,
+    host_self=HostSelf.MADE,
+    ledger_rule=LedgerRule.PARENT_SLOT,
+    inherit_hole_code=ReturnCode.KERN_SUCCESS,
+)
+
+GNUMACH = Profile(
+    name="gnumach",
+    title="GNU Mach",
+    lacks=TOKEN_CALLS,
+    lacks_arguments=frozenset({"task_create.ledgers"}),
+    special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
+    registered_ports=4,
+    token_flavours=(),
+    tokens_in_trailer=False,
+    audit_tokens=False,
+    host_place=False,
+    host_self=HostSelf.MADE,
+    ledger_rule=LedgerRule.NONE,
+    null_parent_code=ReturnCode.KERN_INVALID_TASK,
+    inherit_hole_code=ReturnCode.KERN_SUCCESS,
+    bootstrap_names=("host_priv", "device_priv"),
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, GNUMACH)}
+
+
+class UnknownProfile(ValueError):
+    """No profile has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+
+
+def profile_named(name: str) -> Profile:
+    """The profile called ``name``; raises UnknownProfile."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise UnknownProfile(name) from None

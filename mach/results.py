@@ -1,0 +1,100 @@
+"""Results of the commands: what ``--json`` prints and reports are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sendright.mach.trace import Trace, Violation
+from sendright.mach.verdicts import Verdict
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright check``: random sequences on one implementation."""
+
+    verdict: Verdict
+    implementation: str
+    profile: str
+    seed: int
+    examples: int
+    calls: int
+    """Judged calls."""
+    seconds: float
+    codes: dict[str, dict[str, int]]
+    """Calls per return code: call name -> code name -> how many."""
+    cases_reached: dict[str, int]
+    """Specification case -> how many steps went through it."""
+    cases_missed: tuple[str, ...]
+    """Cases of the specification that no step went through."""
+    failure: Trace | None = None
+    """The minimized failing run."""
+    minimized_from: int = 0
+    """How many calls the failing run had when it was found."""
+    script: dict[str, Any] | None = None
+    """The failing run as a script (docs/scripts.md), to be run by ``sendright replay``."""
+    interrupted: bool = False
+    message: str = ""
+
+
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One case of a script."""
+
+    id: str
+    title: str
+    verdict: str
+    """``passed``, ``failed``, ``not_modelled`` or ``crashed``."""
+    steps: int
+    """Steps of the script that were run and judged."""
+    step: int | None = None
+    """The first step that failed or isn't modelled, from 0."""
+    call: str | None = None
+    expected: str | None = None
+    seen: str | None = None
+    reason: str | None = None
+    violation: Violation | None = None
+    trace: Trace | None = None
+
+
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright replay``: scripts on one implementation."""
+
+    verdict: Verdict
+    implementation: str
+    passed: int
+    failed: int
+    not_modelled: int
+    crashed: int = 0
+    cases: tuple[CaseResult, ...]
+    files: tuple[str, ...]
+    interrupted: bool = False
+
+
+class Obligation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that ``sendright prove`` decided."""
+
+    call: str
+    case: str
+    """The case of the call's rule, ``CODE/title``."""
+    property: str
+    """``invariant 8``, ``theorem 2``, ``reachable``, ``decided`` …"""
+    title: str
+    verdict: Verdict
+    seconds: float
+    scope: str | None = None
+    """For what is not proved: how far it was looked at, e.g. ``2 tasks, 3 ports``."""
+    counterexample: str | None = None
+    """A concrete state and call, in words."""
+    reachable: str | None = None
+    """``from boot`` with a script, or ``not known``, for a counterexample."""
+
+
+class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright prove``."""
+
+    verdict: Verdict
+    profile: str
+    obligations: tuple[Obligation, ...]
+    seconds: float
+    solver: str
+    interrupted: bool = False

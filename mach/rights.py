@@ -1,0 +1,129 @@
+"""Port rights, dispositions and port names (``mach/port.h``, ``mach/message.h``)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+NULL_NAME = 0
+"""``MACH_PORT_NULL``: names no right."""
+
+DEAD_NAME = 0xFFFFFFFF
+"""``MACH_PORT_DEAD``: the value that a right has when its port has died."""
+
+RESERVED_NAMES = (NULL_NAME, DEAD_NAME)
+
+
+class Right(IntEnum):
+    """``mach_port_right_t``: the number by which a call asks for one kind of right."""
+
+    SEND = 0
+    RECEIVE = 1
+    SEND_ONCE = 2
+    PORT_SET = 3
+    DEAD_NAME = 4
+
+    @property
+    def type_bit(self) -> int:
+        """The bit that stands for this right in ``mach_port_type_t``."""
+        return 1 << (self + 16)
+
+
+RIGHT_NUMBER = 5
+"""``MACH_PORT_RIGHT_NUMBER``: the first number that is no right."""
+
+
+class Disposition(IntEnum):
+    """``mach_msg_type_name_t``: how a right is carried. ``MOVE_*`` are also the forms in which rights arrive."""
+
+    NONE = 0
+    MOVE_RECEIVE = 16
+    MOVE_SEND = 17
+    MOVE_SEND_ONCE = 18
+    COPY_SEND = 19
+    MAKE_SEND = 20
+    MAKE_SEND_ONCE = 21
+
+    @property
+    def received_form(self) -> Disposition:
+        """The form in which the receiver sees a right that was sent so: PORT_RECEIVE, PORT_SEND or PORT_SEND_ONCE."""
+        return _RECEIVED_FORM[self]
+
+
+_RECEIVED_FORM = {
+    Disposition.NONE: Disposition.NONE,
+    Disposition.MOVE_RECEIVE: Disposition.MOVE_RECEIVE,
+    Disposition.MOVE_SEND: Disposition.MOVE_SEND,
+    Disposition.COPY_SEND: Disposition.MOVE_SEND,
+    Disposition.MAKE_SEND: Disposition.MOVE_SEND,
+    Disposition.MOVE_SEND_ONCE: Disposition.MOVE_SEND_ONCE,
+    Disposition.MAKE_SEND_ONCE: Disposition.MOVE_SEND_ONCE,
+}
+
+
+class SlotKind(IntEnum):
+    """What a slot (a name of a space, a place of a message, a kernel-held place) contains."""
+
+    NONE = 0
+    SEND = 1
+    RECEIVE = 2
+    SEND_RECEIVE = 3
+    SEND_ONCE = 4
+    DEAD_NAME = 5
+    PORT_SET = 6
+
+    @property
+    def type_bits(self) -> int:
+        """``mach_port_type_t`` of a name that contains this."""
+        return _TYPE_BITS[self]
+
+
+_TYPE_BITS = {
+    SlotKind.NONE: 0,
+    SlotKind.SEND: Right.SEND.type_bit,
+    SlotKind.RECEIVE: Right.RECEIVE.type_bit,
+    SlotKind.SEND_RECEIVE: Right.SEND.type_bit | Right.RECEIVE.type_bit,
+    SlotKind.SEND_ONCE: Right.SEND_ONCE.type_bit,
+    SlotKind.DEAD_NAME: Right.DEAD_NAME.type_bit,
+    SlotKind.PORT_SET: Right.PORT_SET.type_bit,
+}
+
+
+class PortObject(IntEnum):
+    """What kernel object a port stands for (``kern/ipc_kobject.h``); NONE is a port made by a user."""
+
+    NONE = 0
+    TASK = 1
+    HOST = 2
+    HOST_PRIV = 3
+    HOST_SECURITY = 4
+    LEDGER = 5
+    DEVICE = 6
+
+
+class Place(IntEnum):
+    """A place of a task, outside its port name space, where the kernel holds a right for it.
+
+    KERNEL is the *settable* self port that ``mach_task_self`` clones (``itk_sself``), not the task's real port.
+    """
+
+    KERNEL = 0
+    HOST = 1
+    BOOTSTRAP = 2
+    WIRED_LEDGER = 3
+    PAGED_LEDGER = 4
+    EXCEPTION = 5
+    REGISTERED_0 = 6
+    REGISTERED_1 = 7
+    REGISTERED_2 = 8
+    REGISTERED_3 = 9
+
+
+REGISTERED_PLACES = (Place.REGISTERED_0, Place.REGISTERED_1, Place.REGISTERED_2, Place.REGISTERED_3)
+
+
+class Inheritance(IntEnum):
+    """``vm_inherit_t``: what a child made with inherit_memory gets of a region."""
+
+    SHARE = 0
+    COPY = 1
+    NONE = 2

@@ -1,0 +1,66 @@
+"""The form of scripts on disk, ``mach-cases/1``, and its JSON Schema.
+
+These structs say what a file may contain; what the words in it mean is read by ``script_steps.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, field
+
+SCRIPT_FORMAT = "mach-cases/1"
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class StepForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a case."""
+
+    caller: Annotated[str, Meta(min_length=1, description="The calling task; S holds the host security port.")] = field(name="as")
+    call: Annotated[str, Meta(min_length=1, description="The call's name.")]
+    args: Annotated[dict[str, Any], Meta(description="Arguments by name: symbols, well-known words, numbers.")] = {}
+    bind: Annotated[
+        dict[str, str | list[str | None]],
+        Meta(description="Output -> the symbol that stands for it from now on; a list of symbols, or null, for an output of several values."),
+    ] = {}
+    expect: Annotated[dict[str, Any], Meta(description="What must come of it; nothing is checked that isn't said.")] = {}
+    shortage: Annotated[int, Meta(ge=0, description="sendright's own: this allocation of the call fails, counted from 1; 0: none.")] = 0
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+
+
+class CaseForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One sequence of calls, made on a freshly booted kernel."""
+
+    id: Annotated[str, Meta(min_length=1, description="What reports call it; unique in the file.")]
+    steps: list[StepForm]
+    kind: Annotated[str, Meta(description="test: read from a test; source: from kernel code; run: recorded.")] = "test"
+    path: Annotated[str, Meta(description="Where in the source it was read.")] = ""
+    test: Annotated[str, Meta(description="The test's, or the kernel's, function.")] = ""
+    title: str = ""
+    profile: Annotated[str | None, Meta(description="Instead of the file's.")] = None
+    source: Annotated[Any, Meta(description="Instead of the file's.")] = None
+    preconditions: Annotated[Any, Meta(description="What else must hold before the first step, for readers.")] = None
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+    urefs_max: Annotated[int, Meta(ge=2, description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+    pages: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+
+
+class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of cases."""
+
+    format: Annotated[str, Meta(pattern=f"^{SCRIPT_FORMAT}$", description=f"{SCRIPT_FORMAT}.")]
+    cases: Annotated[list[CaseForm], Meta(min_length=1)]
+    profile: Annotated[str | None, Meta(description="Which kernel the cases are true of.")] = None
+    source: Annotated[Any, Meta(description="Where they come from: repository, commit, licence.")] = None
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+
+
+STEP_KEYS = frozenset(StepForm.__struct_encode_fields__)
+"""The keys of a step; another one could change its meaning, so that a step that has one isn't modelled."""
+
+
+def script_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the form, as ``docs/script.schema.json`` has it."""
+    return {"$schema": SCHEMA_DIALECT, "title": f"Scripts of Mach calls, {SCRIPT_FORMAT}", **msgspec.json.schema(ScriptForm)}

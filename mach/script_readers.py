@@ -1,0 +1,261 @@
+"""How scripts spell values.
+
+A reader here takes what stood in the JSON and gives a value of ``script_values.py``. It raises ``WrongValue`` for what no script should
+contain and ``NotModelled`` for what may well be right but is beyond sendright.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import IntEnum
+
+import msgspec
+
+from sendright.mach.rights import Disposition, Inheritance, Place, Right
+from sendright.mach.script_values import KNOWN_WORDS, NULL, Limit, SpecialPort, Symbol, TaskPort, TokenOf, Value, is_identifier
+from sendright.mach.signatures import Argument, ArgumentType
+from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+
+
+class WrongValue(ValueError):
+    """No script may say this; the message tells what was expected. ``place`` is where below the value, such as ``[1]``."""
+
+    def __init__(self, what: str, place: str = "") -> None:
+        super().__init__(what)
+        self.place = place
+
+
+class NotModelled(Exception):
+    """Possibly right, but sendright has no meaning for it; the message tells why."""
+
+
+_CONSTANTS: dict[str, int] = {
+    "TASK_SECURITY_TOKEN": TASK_SECURITY_TOKEN,
+    "TASK_AUDIT_TOKEN": TASK_AUDIT_TOKEN,
+    "TASK_SECURITY_TOKEN_COUNT": SECURITY_TOKEN_WORDS,
+    "TASK_AUDIT_TOKEN_COUNT": AUDIT_TOKEN_WORDS,
+}
+
+_SPECIAL_PORTS = {
+    "KERNEL": Place.KERNEL,
+    "HOST": Place.HOST,
+    "EXCEPTION": Place.EXCEPTION,
+    "BOOTSTRAP": Place.BOOTSTRAP,
+    "WIRED_LEDGER": Place.WIRED_LEDGER,
+    "PAGED_LEDGER": Place.PAGED_LEDGER,
+}
+
+_OF_TASK = re.compile(r"(mach_task_self|task_self|pid|security_token|audit_token)\(\s*([A-Za-z_]\w*)\s*\)", re.ASCII)
+_CONSTANT = re.compile(r"([A-Z][A-Z0-9_]*)\s*(?:([+-])\s*(\d{1,9}))?", re.ASCII)
+_LOWEST, _HIGHEST = -(2**31), 2**32 - 1
+
+
+def quoted(value: object, limit: int = 40) -> str:
+    """``value`` as a message shows it: JSON on one line, cut short."""
+    text = msgspec.json.encode(value, order="sorted").decode().encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _kind_of(value: object) -> str:
+    if value is None:
+        return "null"
+    for kind, word in ((bool, "a boolean"), (int, "a number"), (float, "a fraction"), (str, "a string"), (list, "an array")):
+        if isinstance(value, kind):
+            return word
+    return "an object"
+
+
+def wrong(expected: str, value: object) -> WrongValue:
+    """The error for a ``value`` where ``expected`` (in words) belongs."""
+    return WrongValue(f"expected {expected}, got {_kind_of(value)}" + (f": {quoted(value)}" if value is not None else ""))
+
+
+def read_integer(value: object, expected: str = "a number") -> int:
+    """A whole number of at most 32 bits."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong(expected, value)
+    if not _LOWEST <= value <= _HIGHEST:
+        raise WrongValue(f"{quoted(value)} is not a number of 32 bits")
+    return value
+
+
+def read_name(value: object) -> Value:
+    """A port or a port name: a number, a symbol, or one of ``KNOWN_WORDS``; null is as ``NULL``."""
+    if value is None:
+        return NULL
+    if isinstance(value, Symbol):
+        return value
+    if not isinstance(value, str):
+        return read_integer(value, "a port name (a symbol, a well-known word or a number)") & 0xFFFFFFFF
+    known = KNOWN_WORDS.get(value)
+    if known is not None:
+        return known
+    of_task = _OF_TASK.fullmatch(value)
+    if of_task and of_task[1] in ("mach_task_self", "task_self"):
+        return TaskPort(of_task[2])
+    if is_identifier(value):
+        return Symbol(value)
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", value):
+        return int(value, 16)
+    raise NotModelled(f"{quoted(value)} is not modelled as a port name")
+
+
+def read_enumerated(kind: type[IntEnum], prefixes: tuple[str, ...], expected: str) -> Callable[[object], int]:
+    """A reader of numbers that have names, with or without one of ``prefixes``."""
+
+    def read(value: object) -> int:
+        if isinstance(value, Symbol):
+            value = value.name
+        if not isinstance(value, str):
+            return read_integer(value, expected)
+        bare = next((value.removeprefix(prefix) for prefix in prefixes if value.startswith(prefix)), value)
+        if bare not in kind.__members__:
+            raise NotModelled(f"{quoted(value)} is not {expected} that sendright models")
+        return int(kind[bare])
+
+    return read
+
+
+read_right = read_enumerated(Right, ("MACH_PORT_RIGHT_",), "a kind of right (RECEIVE, SEND, …)")
+read_inheritance = read_enumerated(Inheritance, ("VM_INHERIT_",), "an inheritance (SHARE, COPY, NONE)")
+_read_sent_form = read_enumerated(Disposition, ("MACH_MSG_TYPE_",), "a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)")
+
+
+def read_disposition(value: object) -> int:
+    """``MOVE_SEND`` and its like; ``PORT_SEND`` is the same number."""
+    if isinstance(value, str):
+        value = re.sub(r"^(MACH_MSG_TYPE_)?PORT_(?=SEND$|RECEIVE$|SEND_ONCE$)", "MOVE_", value)
+    return _read_sent_form(value)
+
+
+def read_number(value: object) -> Value:
+    """A number, one of Mach's constants (plus or minus something), ``pid(B)``, or a symbol."""
+    if isinstance(value, Symbol):
+        return value
+    if not isinstance(value, str):
+        return read_integer(value)
+    constant = _CONSTANT.fullmatch(value)
+    if constant:
+        offset = int(f"{constant[2] or '+'}{constant[3] or 0}")
+        if constant[1] in ("MACH_PORT_UREFS_MAX", "UREFS_MAX"):
+            return Limit(offset)
+        if constant[1] in _CONSTANTS:
+            return _CONSTANTS[constant[1]] + offset
+    of_task = _OF_TASK.fullmatch(value)
+    if of_task and of_task[1] == "pid":
+        return TokenOf("pid", of_task[2])
+    if is_identifier(value) and not constant:
+        return Symbol(value)
+    raise NotModelled(f"{quoted(value)} is not a number that sendright models")
+
+
+def read_constant(value: object) -> Value:
+    """A flavour: a number or the name of one."""
+    if isinstance(value, str) and value not in _CONSTANTS:
+        raise NotModelled(f"{quoted(value)} is not a flavour that sendright models")
+    return read_number(value)
+
+
+def read_selector(value: object) -> Value:
+    """Which special port: a number, or a name such as ``TASK_BOOTSTRAP_PORT``, whose number depends on the profile."""
+    if not isinstance(value, str):
+        return read_integer(value, "a special port (TASK_BOOTSTRAP_PORT, …)")
+    place = _SPECIAL_PORTS.get(value.removeprefix("TASK_").removesuffix("_PORT"))
+    if place is None:
+        raise NotModelled(f"{quoted(value)} is not a special port that sendright models")
+    return SpecialPort(place, value)
+
+
+def read_boolean(value: object) -> bool:
+    """true, false, 1, 0 or their C names."""
+    if isinstance(value, str) and value.upper() in ("TRUE", "FALSE"):
+        return value.upper() == "TRUE"
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise wrong("true or false", value)
+
+
+def read_token(words: int) -> Callable[[object], Value]:
+    """A reader of tokens of so many ``words``: a list, or the token of a task."""
+
+    def read(value: object) -> Value:
+        if isinstance(value, Symbol):
+            return value
+        if isinstance(value, str):
+            of_task = _OF_TASK.fullmatch(value)
+            if of_task and of_task[1] == ("security_token" if words == SECURITY_TOKEN_WORDS else "audit_token"):
+                return TokenOf(of_task[1], of_task[2])
+            if is_identifier(value):
+                return Symbol(value)
+            raise NotModelled(f"{quoted(value)} is not a token that sendright models")
+        if not isinstance(value, list):
+            raise wrong(f"a token of {words} numbers", value)
+        if len(value) != words:
+            raise WrongValue(f"expected a token of {words} numbers, got {len(value)}")
+        read_words = read_each(read_number)(value)
+        assert isinstance(read_words, tuple)
+        return tuple(word & 0xFFFFFFFF if isinstance(word, int) else word for word in read_words)
+
+    return read
+
+
+def read_each(read: Callable[[object], Value]) -> Callable[[object], Value]:
+    """A reader of arrays whose elements ``read`` reads; null and ``NULL`` are the empty array."""
+
+    def read_array(value: object) -> Value:
+        if value is None or value == "NULL":
+            return ()
+        if not isinstance(value, list):
+            raise wrong("an array", value)
+        elements: list[Value] = []
+        for index, element in enumerate(value):
+            try:
+                elements.append(read(element))
+            except WrongValue as error:
+                raise WrongValue(str(error), f"[{index}]{error.place}") from None
+        return tuple(elements)
+
+    return read_array
+
+
+def read_descriptor(value: object) -> Value:
+    """A port descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disp": "MOVE_SEND"}``."""
+    if isinstance(value, dict):
+        names = [key for key in ("name", "port") if key in value]
+        dispositions = [key for key in ("disp", "disposition") if key in value]
+        if len(names) != 1 or len(dispositions) != 1 or len(value) != 2:
+            raise NotModelled(f"descriptor {quoted(value)} is not just a name and a disposition")
+        value = [value[names[0]], value[dispositions[0]]]
+    if isinstance(value, str):
+        raise NotModelled(f"descriptor {quoted(value)} has no disposition")
+    if not isinstance(value, list) or len(value) != 2:
+        raise wrong("a descriptor: [name, disposition]", value)
+    return (read_name(value[0]), read_disposition(value[1]))
+
+
+_READERS: dict[ArgumentType, Callable[[object], Value]] = {
+    ArgumentType.PORT: read_name,
+    ArgumentType.PORTS: read_each(read_name),
+    ArgumentType.RIGHT_NAME: read_name,
+    ArgumentType.NAME: read_name,
+    ArgumentType.RIGHT: read_right,
+    ArgumentType.DISPOSITION: read_disposition,
+    ArgumentType.DELTA: read_number,
+    ArgumentType.SECURITY_TOKEN: read_token(SECURITY_TOKEN_WORDS),
+    ArgumentType.AUDIT_TOKEN: read_token(AUDIT_TOKEN_WORDS),
+    ArgumentType.BOOLEAN: read_boolean,
+    ArgumentType.SELECTOR: read_selector,
+    ArgumentType.FLAVOUR: read_constant,
+    ArgumentType.COUNT: read_number,
+    ArgumentType.PAGE: read_number,
+    ArgumentType.INHERITANCE: read_inheritance,
+    ArgumentType.WORD: read_number,
+    ArgumentType.MESSAGE_ID: read_number,
+    ArgumentType.DESCRIPTORS: read_each(read_descriptor),
+}
+
+
+def read_argument(argument: Argument, value: object) -> Value:
+    """What ``value`` means as ``argument``. Raises WrongValue, NotModelled."""
+    return _READERS[argument.type](value)

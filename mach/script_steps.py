@@ -1,0 +1,187 @@
+"""From a step as a script spells it to one that can be run: calls, arguments, bindings and expectations by sendright's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any
+
+import msgspec
+
+from sendright.mach.rights import PortObject
+from sendright.mach.script_expectations import Expectation, output_name, read_expectation
+from sendright.mach.script_form import StepForm
+from sendright.mach.script_readers import NotModelled, WrongValue, quoted, read_argument
+from sendright.mach.script_values import Value, is_identifier, mark_symbols, symbols_in
+from sendright.mach.signatures import SIGNATURES, Argument, Signature
+
+_OTHER_SPELLINGS = {
+    "parent": ("parent_task",),
+    "task": ("parent_task", "target_task"),
+    "target": ("task", "target_task"),
+    "child": ("child_task",),
+    "security": ("host_security",),
+    "token": ("security_token",),
+    "sec_token": ("security_token",),
+    "disp": ("disposition", "dest_disposition"),
+    "desired_disp": ("disposition",),
+    "right": ("poly",),
+    "flavour": ("flavor",),
+    "which_port": ("which",),
+    "special_port": ("port",),
+    "host_priv": ("host",),
+    "inherit": ("inherit_memory",),
+    "new_inheritance": ("inheritance",),
+    "dest_disp": ("dest_disposition",),
+    "reply_disp": ("reply_disposition",),
+    "msg_id": ("id",),
+    "msgh_id": ("id",),
+    "body": ("descriptors",),
+    "ports": ("descriptors",),
+    "name": ("port",),
+}
+"""Natural names of arguments -> the signature table's, where the call has no argument of the first name."""
+
+_BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "host", "result"})
+"""Natural names, in ``bind``, for the one name that a call gives."""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """Which output a symbol stands for from now on; ``element`` is the place in an output of several values."""
+
+    symbol: str
+    output: str
+    element: int | None = None
+
+
+class PlannedStep(msgspec.Struct, frozen=True):
+    """A step that sendright models: who makes which call, with what, and what must come of it."""
+
+    caller: str
+    """A symbol."""
+    call: str
+    arguments: dict[str, Value]
+    """By the signature's names; those that the script leaves out are absent."""
+    bindings: tuple[Binding, ...]
+    expectations: tuple[Expectation, ...]
+    shortage: int
+
+    def symbols(self) -> Iterator[tuple[str, str]]:
+        """Where in the step, and which: the symbols and tasks that its arguments and expectations refer to."""
+        for name, value in self.arguments.items():
+            for symbol in symbols_in(value):
+                yield f"args.{name}", symbol
+        for expectation in self.expectations:
+            for symbol in symbols_in(expectation.value):
+                yield f"expect.{expectation.key}", symbol
+
+
+class UnmodelledStep(msgspec.Struct, frozen=True):
+    """A step that sendright has no meaning for, and why."""
+
+    call: str
+    reason: str
+
+
+def read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> PlannedStep | UnmodelledStep:
+    """The meaning of one step.
+
+    ``extra_keys`` are those that the form doesn't know; ``bound`` are the symbols that earlier steps bind. Raises WrongValue with a
+    place such as ``args.right``.
+    """
+    try:
+        return _read_step(form, extra_keys, bound)
+    except NotModelled as error:
+        return UnmodelledStep(form.call, str(error))
+
+
+def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> PlannedStep:
+    if extra_keys:
+        raise NotModelled(f"key {quoted(min(extra_keys))} is not modelled")
+    signature = SIGNATURES.get(form.call)
+    if signature is None:
+        raise NotModelled(f"call {quoted(form.call)} is not modelled")
+    if form.caller == "kernel" or not is_identifier(form.caller):
+        raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
+    arguments = _read_arguments(signature, form.args, bound)
+    return PlannedStep(
+        form.caller,
+        form.call,
+        arguments,
+        tuple(_read_bindings(signature, form.bind)),
+        tuple([_read_expectation(signature, key, mark_symbols(value, bound)) for key, value in form.expect.items()]),
+        form.shortage,
+    )
+
+
+def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str]) -> dict[str, Value]:
+    arguments: dict[str, Value] = {}
+    for spelling, value in spelled.items():
+        if spelling == "timeout" and signature.name.startswith("mach_msg_") and value == 0:
+            continue
+        argument = _argument(signature, spelling)
+        if argument.name in arguments:
+            raise WrongValue(f"argument {argument.name} is given twice", f"args.{spelling}")
+        try:
+            arguments[argument.name] = read_argument(argument, mark_symbols(value, bound))
+        except WrongValue as error:
+            raise WrongValue(str(error), f"args.{spelling}{error.place}") from None
+        except NotModelled as error:
+            raise NotModelled(f"argument {spelling}: {error}") from None
+    for argument in signature.arguments:
+        if argument.required and argument.name not in arguments and not caller_is_meant(signature, argument):
+            raise NotModelled(f"the script doesn't say {argument.name}")
+    return arguments
+
+
+def caller_is_meant(signature: Signature, argument: Argument) -> bool:
+    """Whether leaving ``argument`` out means the caller's own task."""
+    return argument.object is PortObject.TASK and argument.name == signature.target
+
+
+def _argument(signature: Signature, spelling: str) -> Argument:
+    for name in (spelling, *_OTHER_SPELLINGS.get(spelling, ())):
+        for argument in signature.arguments:
+            if argument.name == name:
+                return argument
+    raise NotModelled(f"argument {quoted(spelling)} of {signature.name} is not modelled")
+
+
+def _read_bindings(signature: Signature, bind: dict[str, str | list[str | None]]) -> Iterator[Binding]:
+    for spelling, symbols in bind.items():
+        output, element = _output(signature, spelling)
+        if isinstance(symbols, str):
+            yield Binding(_symbol(symbols, spelling), output, element)
+        elif output not in ("ports", "names", "types", "descriptors") or element is not None:
+            raise WrongValue(f"{spelling} is one value: expected one symbol", f"bind.{spelling}")
+        else:
+            for index, symbol in enumerate(symbols):
+                if symbol is not None:
+                    yield Binding(_symbol(symbol, spelling), output, index)
+
+
+def _symbol(symbol: str, spelling: str) -> str:
+    if not is_identifier(symbol):
+        raise WrongValue(f"{quoted(symbol)} can't be a symbol: use letters, digits and _", f"bind.{spelling}")
+    return symbol
+
+
+def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
+    """Which output ``spelling`` means in ``bind``, and which element of it."""
+    if any(output.name == spelling for output in signature.outputs):
+        return spelling, None
+    name = output_name(signature)
+    if spelling in _BOUND_NAMES and name is not None:
+        return name, 0 if name == "descriptors" else None
+    other = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token"}.get(spelling)
+    if other is not None and any(output.name == other for output in signature.outputs):
+        return other, None
+    raise NotModelled(f"output {quoted(spelling)} of {signature.name} is not modelled")
+
+
+def _read_expectation(signature: Signature, key: str, value: object) -> Expectation:
+    try:
+        return read_expectation(signature, key, value)
+    except WrongValue as error:
+        raise WrongValue(str(error), f"expect.{key}{error.place}") from None
+    except NotModelled as error:
+        raise NotModelled(f"expectation {key}: {error}") from None

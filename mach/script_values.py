@@ -1,0 +1,129 @@
+"""What a value in a script can mean: a number, or something that only a running case can turn into one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+from typing import TypeAlias
+
+import msgspec
+
+from sendright.mach.boot import WELL_KNOWN_PORTS
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place
+
+
+class Symbol(msgspec.Struct, frozen=True):
+    """A name that an earlier step bound, or a task."""
+
+    name: str
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Something that every kernel has, or that the caller can make: see ``KNOWN_WORDS``."""
+
+    word: str
+
+
+class TaskPort(msgspec.Struct, frozen=True):
+    """``mach_task_self(A)``: the port of a task; None: of the caller."""
+
+    task: str | None
+
+
+class TokenOf(msgspec.Struct, frozen=True):
+    """``security_token(P)``, ``audit_token(A)``, ``pid(B)``."""
+
+    kind: str
+    task: str
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """``MACH_PORT_UREFS_MAX`` of the profile, plus ``offset``."""
+
+    offset: int
+
+
+class SpecialPort(msgspec.Struct, frozen=True):
+    """``TASK_BOOTSTRAP_PORT`` …: a selector, by the place that it selects."""
+
+    place: Place
+    spelling: str
+
+
+Value: TypeAlias = "int | bool | Symbol | Known | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
+
+NULL = Known("NULL")
+VALID = Known("valid")
+USER_PORT = Known("a user port")
+DEAD_PORT = Known("dead port")
+HOST_SELF = Known("mach_host_self")
+
+KNOWN_WORDS: dict[str, int | Known | TaskPort] = {
+    **{word: Known(word) for word in WELL_KNOWN_PORTS},
+    "host port": Known("host"),
+    "host priv port": Known("host_priv"),
+    "host security port": Known("host_security"),
+    "device master": Known("device_priv"),
+    "valid": VALID,
+    "a user port": USER_PORT,
+    "user port": USER_PORT,
+    "dead port": DEAD_PORT,
+    "a dead port": DEAD_PORT,
+    "dead name": DEAD_PORT,
+    "a dead name": DEAD_PORT,
+    "mach_host_self": HOST_SELF,
+    "mach_host_self()": HOST_SELF,
+    "mach_task_self": TaskPort(None),
+    "mach_task_self()": TaskPort(None),
+    "mach_task_self_": TaskPort(None),
+    "NULL": NULL,
+    "TASK_NULL": NULL,
+    "HOST_NULL": NULL,
+    "LEDGER_NULL": NULL,
+    "MACH_PORT_NULL": NULL_NAME,
+    "MACH_PORT_NAME_NULL": NULL_NAME,
+    "MACH_PORT_DEAD": DEAD_NAME,
+    "MACH_PORT_NAME_DEAD": DEAD_NAME,
+}
+"""What needs no binding where a port or a name is wanted."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_TASK_LETTER = re.compile(r"[A-Z]\d*", re.ASCII)
+_MACH_WORD = re.compile(r"(mach|task|host|thread|ipc|vm|kern|mig|exc|ip|io|bootstrap)_\w+|task\d*", re.ASCII | re.IGNORECASE)
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` could be a symbol."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def is_task_letter(text: str) -> bool:
+    """Whether ``text`` means a task without being bound: a capital letter, perhaps with a number."""
+    return _TASK_LETTER.fullmatch(text) is not None
+
+
+def is_mach_word(text: str) -> bool:
+    """Whether ``text`` looks like something of Mach's own (``mach_thread_self``, ``TASK_ACCESS_PORT``) and not like a symbol."""
+    return _MACH_WORD.fullmatch(text) is not None
+
+
+def mark_symbols(value: object, bound: Set[str]) -> object:
+    """``value`` from a JSON file, with each string that an earlier step bound made a Symbol, whatever else it could mean."""
+    if isinstance(value, str):
+        return Symbol(value) if value in bound else value
+    if isinstance(value, list):
+        return [mark_symbols(element, bound) for element in value]
+    if isinstance(value, dict):
+        return {key: mark_symbols(element, bound) for key, element in value.items()}
+    return value
+
+
+def symbols_in(value: object) -> Iterator[str]:
+    """The symbols and tasks that ``value`` refers to."""
+    if isinstance(value, Symbol):
+        yield value.name
+    elif isinstance(value, TokenOf) or (isinstance(value, TaskPort) and value.task is not None):
+        yield str(value.task)
+    elif isinstance(value, tuple):
+        for element in value:
+            yield from symbols_in(element)

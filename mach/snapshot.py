@@ -1,0 +1,237 @@
+"""Everything about a system of tasks and ports between two calls, as any implementation may show it.
+
+Tasks and ports are numbered in the order in which they were made (the bootstrap task is 0; ``boot.py`` numbers the ports of the
+boot state), so that two implementations that were driven alike give equal snapshots. Memory objects have no numbers: a page
+tells the first page, by task and address, with which it shares its object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.tokens import AuditToken, SecurityToken
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces."""
+
+    kind: SlotKind
+    port: int | None = None
+    urefs: int = 0
+
+
+EMPTY = Entry(SlotKind.NONE)
+
+
+class Descriptor(msgspec.Struct, frozen=True):
+    """A place of a message: the right in it, and the form (PORT_SEND 17 …) in which a receiver will see it."""
+
+    entry: Entry
+    form: int
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A queued message. ``serial`` names it within one implementation and is not compared between two."""
+
+    serial: int
+    id: int
+    destination: Entry
+    reply: Descriptor
+    body: tuple[Descriptor, ...]
+    security_token: SecurityToken
+    audit_token: AuditToken
+
+
+class Port(msgspec.Struct, frozen=True):
+    """A live port."""
+
+    object: PortObject
+    task: int | None
+    """The task that it is the port of."""
+    make_send_count: int
+    sequence_number: int
+    send_rights: int
+    send_once_rights: int
+    queue_limit: int
+    queue: tuple[Message, ...]
+    """Oldest first."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of memory that is mapped."""
+
+    value: int
+    inheritance: int
+    shares_with: tuple[int, int]
+    """The lowest (task, page) with the same memory object: itself when nobody lower shares it."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A live task."""
+
+    port: int
+    security_token: SecurityToken
+    audit_token: AuditToken
+    names: dict[int, Entry]
+    """Its port name space; no EMPTY entries."""
+    places: dict[Place, Entry]
+    """Its special and registered ports; no EMPTY entries."""
+    ledgers: tuple[int, int] | None
+    """The wired and the paged ledger that it draws on, as ports; None in kernels without ledgers."""
+    memory: dict[int, Page]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The live tasks and ports."""
+
+    tasks: dict[int, Task]
+    ports: dict[int, Port]
+
+
+class Slot(msgspec.Struct, frozen=True, order=True):
+    """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with place
+    -2 for the destination, -1 for the reply and 0… for the body."""
+
+    where: str
+    owner: int
+    index: int
+
+    def __str__(self) -> str:
+        if self.where == "name":
+            return f"task {self.owner}, name {self.index:#x}" if self.index > 0xFFFF else f"task {self.owner}, name {self.index}"
+        if self.where == "place":
+            return f"task {self.owner}, {Place(self.index).name.lower().replace('_', ' ')} port"
+        part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
+        return f"message {self.owner}, {part}"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one call did to one slot."""
+
+    slot: Slot
+    before: Entry
+    after: Entry
+
+
+def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
+    """Every slot of ``snapshot`` that is not empty."""
+    return dict(_slots(snapshot))
+
+
+def _slots(snapshot: Snapshot) -> Iterator[tuple[Slot, Entry]]:
+    for number, task in snapshot.tasks.items():
+        for name, entry in task.names.items():
+            yield Slot("name", number, name), entry
+        for place, entry in task.places.items():
+            yield Slot("place", number, int(place)), entry
+    for port in snapshot.ports.values():
+        for message in port.queue:
+            yield Slot("message", message.serial, -2), message.destination
+            if message.reply.entry.kind:
+                yield Slot("message", message.serial, -1), message.reply.entry
+            for index, descriptor in enumerate(message.body):
+                if descriptor.entry.kind:
+                    yield Slot("message", message.serial, index), descriptor.entry
+
+
+def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """The slots that differ between two snapshots of one implementation, in slot order."""
+    old, new = slots(before), slots(after)
+    return tuple(
+        Change(slot, old.get(slot, EMPTY), new.get(slot, EMPTY))
+        for slot in sorted(old.keys() | new.keys())
+        if old.get(slot, EMPTY) != new.get(slot, EMPTY)
+    )
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One place where an implementation is not as the specification says."""
+
+    where: str
+    """In words: "task 1, name 3", "port 7, make-send count"."""
+    expected: str
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, seen {self.seen}"
+
+
+def differences(expected: Snapshot, seen: Snapshot) -> tuple[Difference, ...]:
+    """What differs between the specification's state and an implementation's, in words; empty when they agree.
+
+    Message serials are not compared: a message is identified by its place in its queue.
+    """
+    if expected == seen:
+        return ()
+    return tuple(_differences(msgspec.to_builtins(expected, str_keys=True), msgspec.to_builtins(seen, str_keys=True), ()))
+
+
+def _differences(expected: object, seen: object, path: tuple[str, ...]) -> Iterator[Difference]:
+    if path and path[-1] == "serial":
+        return
+    if isinstance(expected, dict) and isinstance(seen, dict) and not _is_entry(expected):
+        for key in sorted(expected.keys() | seen.keys(), key=_numeric_first):
+            yield from _differences(expected.get(key), seen.get(key), (*path, key))
+    elif isinstance(expected, (list, tuple)) and isinstance(seen, (list, tuple)) and path[-1] in ("queue", "body") and len(expected) == len(seen):
+        for index, (one, other) in enumerate(zip(expected, seen, strict=True)):
+            yield from _differences(one, other, (*path, str(index)))
+    elif expected != seen:
+        yield Difference(_where(path), _words(expected, path), _words(seen, path))
+
+
+def _numeric_first(key: str) -> tuple[int, int, str]:
+    return (0, int(key), "") if key.isdigit() else (1, 0, key)
+
+
+def _is_entry(value: dict[str, object]) -> bool:
+    return value.keys() == {"kind", "port", "urefs"}
+
+
+_PATH_WORDS = {"tasks": "task", "ports": "port", "names": "name", "places": "", "memory": "page", "queue": "message", "body": "descriptor"}
+
+
+def _where(path: tuple[str, ...]) -> str:
+    words: list[str] = []
+    for parent, part in zip(("", *path), path, strict=False):
+        if part in _PATH_WORDS and part != path[-1]:
+            continue
+        label = _PATH_WORDS.get(parent)
+        if parent == "places":
+            words.append(Place(int(part)).name.lower().replace("_", " ") + " port")
+        else:
+            words.append(f"{label} {part}" if label else part.replace("_", " "))
+    return ", ".join(words)
+
+
+def _words(value: object, path: tuple[str, ...]) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict) and _is_entry(value):
+        return entry_in_words(msgspec.convert(value, Entry))
+    if isinstance(value, dict):
+        return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
+    if isinstance(value, (list, tuple)) and path[-1] == "queue":
+        return f"{len(value)} messages"
+    return str(value)
+
+
+def entry_in_words(entry: Entry) -> str:
+    """``entry`` as a reviewer reads it: "send right to port 7, 2 user references"."""
+    names = {
+        SlotKind.NONE: "nothing",
+        SlotKind.SEND: "send right",
+        SlotKind.RECEIVE: "receive right",
+        SlotKind.SEND_RECEIVE: "send and receive right",
+        SlotKind.SEND_ONCE: "send-once right",
+        SlotKind.DEAD_NAME: "dead name",
+        SlotKind.PORT_SET: "port set",
+    }
+    words = names[entry.kind]
+    if entry.port is not None:
+        words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
+    if entry.urefs:
+        words += f", {entry.urefs} user reference" + ("s" if entry.urefs != 1 else "")
+    return words

@@ -1,0 +1,26 @@
+"""Security and audit tokens: who a task is, as a receiver sees it in a message's trailer."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+SecurityToken: TypeAlias = tuple[int, int]
+"""``security_token_t``: effective user id, effective group id."""
+
+AuditToken: TypeAlias = tuple[int, int, int, int, int, int, int, int]
+"""``audit_token_t``: audit uid, euid, egid, real uid, real gid, pid, audit session id, pid version."""
+
+KERNEL_SECURITY_TOKEN: SecurityToken = (0, 1)
+KERNEL_AUDIT_TOKEN: AuditToken = (0, 0, 0, 0, 0, 0, 0, 0)
+
+BOOTSTRAP_SECURITY_TOKEN: SecurityToken = (0, 0)
+"""The tokens of the bootstrap task: root, process 1."""
+BOOTSTRAP_AUDIT_TOKEN: AuditToken = (0xFFFFFFFF, 0, 0, 0, 0, 1, 100000, 1)
+
+TASK_SECURITY_TOKEN = 13
+"""``task_info`` flavour; 2 words."""
+TASK_AUDIT_TOKEN = 15
+"""``task_info`` flavour; 8 words."""
+
+SECURITY_TOKEN_WORDS = 2
+AUDIT_TOKEN_WORDS = 8

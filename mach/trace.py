@@ -1,0 +1,59 @@
+"""Traces: what happened when a sequence of calls was run on an implementation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from sendright.mach.snapshot import Change, Difference, Snapshot
+
+TRACE_FORMAT = "sendright-trace/1"
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a run: who made it, what it answered, what it changed."""
+
+    index: int
+    """Place in the run, from 0."""
+    task: int
+    call: str
+    arguments: dict[str, Any]
+    shortage: int = 0
+    code: int
+    outputs: dict[str, Any] = {}
+    created_task: int | None = None
+    cases: tuple[str, ...] = ()
+    """The cases of the specification that the step went through, as ``call/CODE/title``; empty when it wasn't judged."""
+    changes: tuple[Change, ...] = ()
+
+
+ViolationKind = Literal["result", "state", "invariant", "derivation", "expectation", "crash", "hang"]
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a run, and where."""
+
+    step: int
+    """Index of the step after which it was seen."""
+    kind: ViolationKind
+    clause: str
+    """The rule that is broken: a case of the specification, an invariant, an expectation. One line."""
+    words: str
+    """What that means, for a reader who has nothing else: what should be and what is."""
+    differences: tuple[Difference, ...] = ()
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """A run: the state it began in, its steps, the state it ended in."""
+
+    format: str = TRACE_FORMAT
+    implementation: str
+    profile: str
+    urefs_max: int
+    queue_limit: int
+    pages: int = 16
+    initial: Snapshot
+    steps: tuple[Step, ...]
+    final: Snapshot
+    violations: tuple[Violation, ...] = ()

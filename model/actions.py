@@ -1,0 +1,248 @@
+"""What calls do to rights: put, take, clone, make, release. Every rule's effect is made of these.
+
+The kernel's counts (``srights``, ``sorights``, ``msgcount``) are updated here as a kernel updates them, by hand; the ghost counts
+(``sending_slots`` …) follow from what slots contain. Invariants 8, 9 and 21 say that the two agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import z3
+
+from sendright.mach.rights import Place
+from sendright.model.sorts import KIND, LIFE, PLACE, STAGE, Term
+from sendright.model.state import After, Field, State
+
+_serial = count()
+
+
+def place_slot(state: State, task: Term, place: Place) -> Term:
+    """The slot where the kernel holds ``place`` for ``task``."""
+    return state.sorts.Slot.place_slot(task, PLACE.of(place))
+
+
+def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
+    """``slot`` contains exactly this from now on. The ghost counts follow."""
+    _recount(after, "sending_slots", after.sends(slot), after.port(slot), z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE), port)
+    _recount(after, "send_once_slots", after.kind(slot) == KIND.SEND_ONCE, after.port(slot), kind == KIND.SEND_ONCE, port)
+    after.at("kind")[slot] = kind
+    after.at("port")[slot] = port
+    after.at("urefs")[slot] = z3.IntVal(urefs) if isinstance(urefs, int) else urefs
+
+
+def _recount(after: After, ghost: str, counted: Term, old_port: Term, counts: Term, new_port: Term) -> None:
+    after.add(ghost, old_port, z3.If(counted, -1, 0))
+    after.add(ghost, new_port, z3.If(counts, 1, 0))
+
+
+def clear(after: After, slot: Term) -> None:
+    """``slot`` contains nothing from now on."""
+    put(after, slot, KIND.NONE, after.sorts.no_port)
+
+
+def put_name(after: After, task: Term, name: Term, kind: Term, port: Term, urefs: Term | int) -> None:
+    """``task``'s ``name`` denotes SEND, RECEIVE or both for ``port`` from now on, and the space knows the port by it."""
+    put(after, after.sorts.Slot.name_slot(task, name), kind, port, urefs)
+    after.at("known_as")[(task, port)] = name
+
+
+def forget_name(after: After, task: Term, name: Term) -> None:
+    """``task``'s ``name``, which denoted SEND, RECEIVE or both, is freed."""
+    slot = after.sorts.Slot.name_slot(task, name)
+    after.at("known_as")[(task, after.port(slot))] = after.sorts.null
+    clear(after, slot)
+
+
+def make_send(after: After, slot: Term, port: Term) -> None:
+    """A send right is made from the receive right: both counts rise."""
+    after.add("srights", port, 1)
+    after.add("mscount", port, 1)
+    put(after, slot, KIND.SEND, port)
+
+
+def clone(after: After, source: Term, slot: Term) -> None:
+    """``slot`` gets a copy of the send right in ``source``; of a dead right a dead one, of nothing nothing."""
+    kind, port = after.kind(source), after.port(source)
+    sends = z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE)
+    after.add("srights", port, z3.If(sends, 1, 0))
+    put(after, slot, z3.If(sends, KIND.SEND, kind), port)
+
+
+def drop_held_send(after: After, slot: Term) -> None:
+    """The send right, dead right or nothing in a slot outside name spaces is given up."""
+    after.add("srights", after.port(slot), z3.If(after.kind(slot) == KIND.SEND, -1, 0))
+    clear(after, slot)
+
+
+def queue_message(after: After, message: Term, port: Term) -> None:
+    """``message`` arrives at ``port``, behind all that came before."""
+    after.add("queued_messages", port, 1)
+    after.at("stage")[message] = STAGE.QUEUED
+    after.at("queue")[message] = port
+    after.at("arrival")[message] = after.clock()
+    after.store("clock", (), after.clock() + 1)
+    after.add("msgcount", port, 1)
+
+
+def stamp_by_kernel(after: After, message: Term, identity: Term | int) -> None:
+    """``message`` is the kernel's: its id and the kernel's tokens."""
+    after.at("id")[message] = z3.IntVal(identity) if isinstance(identity, int) else identity
+    after.at("sender_security")[message] = after.sorts.kernel_security_token
+    after.at("sender_audit")[message] = after.sorts.kernel_audit_token
+    after.at("from_kernel")[message] = z3.BoolVal(True)
+
+
+def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
+    """A fresh kernel message, on its way to ``caller``, will carry ``rights`` results."""
+    after.assumptions.append(after.stage(message) == STAGE.FREE)
+    after.at("stage")[message] = STAGE.IN_KERNEL
+    after.at("owner")[message] = caller
+    after.at("body_count")[message] = z3.IntVal(rights)
+    stamp_by_kernel(after, message, 0)
+
+
+SEND_ONCE_NOTIFICATION = 71
+"""``MACH_NOTIFY_SEND_ONCE``."""
+
+
+def notify_send_once(after: After, slot: Term, message: Term) -> None:
+    """The send-once right in ``slot`` becomes the destination of a send-once notification, ``message``, queued on its port."""
+    port = after.port(slot)
+    S = after.sorts.Slot
+    after.assumptions.append(after.stage(message) == STAGE.FREE)
+    clear(after, slot)
+    put(after, S.destination_slot(message), KIND.SEND_ONCE, port)
+    after.at("body_count")[message] = z3.IntVal(0)
+    stamp_by_kernel(after, message, SEND_ONCE_NOTIFICATION)
+    queue_message(after, message, port)
+
+
+class Release:
+    """Everything in some slots is given up, and some ports die, with all that follows from it.
+
+    ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given up; a dying
+    port's queued messages are destroyed, and what they carry is given up in turn; send and send-once rights to a dead port become dead;
+    a send-once right to a live port becomes a send-once notification there.
+
+    The kernel's part is ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh message for each
+    send-once right given up) and its inverse ``notified``.
+    """
+
+    def __init__(self, after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> None:
+        sorts = after.sorts
+        tag = f"!{next(_serial)}"
+        b = State(sorts, dict(after.fields))
+        self.base = b
+        self.starts_at = released
+        self.roots = dies or (lambda port: z3.BoolVal(False))
+        self.dying = z3.Function("dying" + tag, sorts.Port, z3.BoolSort())
+        self.notification = z3.Function("notification" + tag, sorts.Slot, sorts.Message)
+        self.notified = z3.Function("notified" + tag, sorts.Message, sorts.Slot)
+        self.arrival = z3.Function("arrival" + tag, sorts.Message, z3.IntSort())
+        self.next_clock = z3.Int("next_clock" + tag)
+        self.sends_released = z3.Function("sends_released" + tag, sorts.Port, z3.IntSort())
+        self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
+        self._assume(after, b)
+        self._release(after, b)
+        self._kill(after, b)
+        self._notify(after, b)
+        after.releases.append(self)
+
+    # ---- what is given up, and what dies
+
+    def given_up(self, slot: Term) -> Term:
+        b, sorts = self.base, self.base.sorts
+        message = sorts.message_of(slot)
+        destroyed = z3.And(sorts.in_message(slot), b.stage(message) == STAGE.QUEUED, self.dying(b.queue(message)))
+        return z3.Or(self.starts_at(slot), destroyed)
+
+    def becomes_notification(self, slot: Term) -> Term:
+        return z3.And(self.given_up(slot), self.base.kind(slot) == KIND.SEND_ONCE, z3.Not(self.dying(self.base.port(slot))))
+
+    def created(self, message: Term) -> Term:
+        source = self.notified(message)
+        return z3.And(self.becomes_notification(source), self.notification(source) == message)
+
+    def _assume(self, after: After, b: State) -> None:
+        sorts = b.sorts
+        p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
+        fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
+        in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
+        after.assumptions += [
+            z3.ForAll([p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), self.given_up(b.receiver(p))))),
+            z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
+            z3.ForAll([m], z3.Implies(self.created(m), in_time)),
+            self.next_clock >= b.clock(),
+            # what the two counts mean: how many of the slots that hold such a right to the port
+            z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
+            z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
+        ]
+
+    def _release(self, after: After, b: State) -> None:
+        def gone(slot: Term) -> Term:
+            return z3.Or(self.given_up(slot), z3.And(b.port(slot) != b.sorts.no_port, self.dying(b.port(slot))))
+
+        def emptied(slot: Term) -> Term:
+            return z3.Or(self.given_up(slot), b.kind(slot) == KIND.RECEIVE)
+
+        after.sweep("kind", "slots", lambda s: (gone(s), z3.If(emptied(s), KIND.NONE, KIND.DEAD_NAME)))
+        after.sweep("port", "slots", lambda s: (gone(s), b.sorts.no_port))
+        after.sweep("urefs", "slots", lambda s: (z3.And(gone(s), emptied(s)), z3.IntVal(0)))
+        S = b.sorts.Slot
+        after.sweep(
+            "known_as",
+            "ports",
+            lambda t, p: (
+                z3.Or(self.dying(p), z3.And(b.known_as(t, p) != b.sorts.null, self.given_up(S.name_slot(t, b.known_as(t, p))))),
+                b.sorts.null,
+            ),
+        )
+        after.tally("srights", self.sends_released, -1, lambda s: z3.And(self.given_up(s), b.sends(s)))
+
+    def _kill(self, after: After, b: State) -> None:
+        after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))
+        after.sweep("stage", "messages", lambda m: (z3.And(b.stage(m) == STAGE.QUEUED, self.dying(b.queue(m))), STAGE.FREE))
+
+    def _notify(self, after: After, b: State) -> None:
+        S, source, created = b.sorts.Slot, self.notified, self.created
+
+        def destination(slot: Term) -> Term:
+            return z3.And(S.is_destination_slot(slot), created(S.destined(slot)))
+
+        after.sweep("kind", "notification destinations", lambda s: (destination(s), KIND.SEND_ONCE))
+        after.sweep("port", "notification destinations", lambda s: (destination(s), b.port(source(S.destined(s)))))
+        after.sweep("urefs", "notification destinations", lambda s: (destination(s), z3.IntVal(0)))
+        for name, value in {
+            "stage": lambda m: STAGE.QUEUED,
+            "queue": lambda m: b.port(source(m)),
+            "arrival": lambda m: self.arrival(m),
+            "id": lambda m: z3.IntVal(SEND_ONCE_NOTIFICATION),
+            "body_count": lambda m: z3.IntVal(0),
+            "sender_security": lambda m: b.sorts.kernel_security_token,
+            "sender_audit": lambda m: b.sorts.kernel_audit_token,
+            "from_kernel": lambda m: z3.BoolVal(True),
+        }.items():
+            after.sweep(name, "notifications", lambda m, value=value: (created(m), value(m)))
+        after.store("clock", (), self.next_clock)
+        after.tally("msgcount", self.notifications, 1, self.becomes_notification)
+        # The ghosts: nothing holds a right to a dead port; a live port loses the send rights that were given up,
+        # and its send-once rights move into notifications, one for one.
+        for ghost, change in {
+            "sending_slots": lambda p: b.sending_slots(p) - self.sends_released(p),
+            "send_once_slots": lambda p: b.send_once_slots(p),
+            "queued_messages": lambda p: b.queued_messages(p) + self.notifications(p),
+        }.items():
+            after.fields[ghost] = Field(ghost, lambda p, change=change: z3.If(self.dying(p), 0, change(p)))
+
+
+def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
+    """All rights that ``message``, which is in the kernel, carries are given up (but those in slots that ``keep`` names)."""
+    sorts = after.sorts
+
+    def starts(slot: Term) -> Term:
+        mine = sorts.slots_of_message(slot, message)
+        return mine if keep is None else z3.And(mine, z3.Not(keep(slot)))
+
+    return Release(after, starts)

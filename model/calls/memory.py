@@ -1,0 +1,105 @@
+"""Memory, page by page: as much of it as inheritance can be observed through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Inheritance, PortObject
+from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.sorts import INHERITANCE, Term
+from sendright.model.state import After
+
+
+def _map(k: Context) -> Iterator[Case]:
+    """The first tests of every vm call: the request, and the map behind the task port."""
+    yield from k.request("task")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+
+
+@rule("vm_allocate", choices={"new_page": "Int", "new_object": "Object"}, task="Name", address="Int", anywhere="Bool")
+def vm_allocate(k: Context) -> Iterator[Case]:
+    """Make one zero-filled page, to be copied to children. Source: semantics 9."""
+    # NAMES
+    b = k.before
+    task = k.task_behind(k.task)
+    page = z3.Int("page")
+
+    def unmapped(page: Term) -> Term:
+        return b.mapped(task, page) == k.sorts.no_object
+
+    def within(page: Term) -> Term:
+        return z3.And(page >= 0, page < k.pages)
+
+    # CASES
+    yield from _map(k)
+    some_free = z3.Exists([page], z3.And(within(page), unmapped(page)))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "no page is free", z3.And(k.anywhere, z3.Not(some_free)))
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the address is outside the map", z3.And(z3.Not(k.anywhere), z3.Not(within(k.address))))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "the page is in use", z3.And(z3.Not(k.anywhere), z3.Not(unmapped(k.address))))
+
+    def allocate(after: After, page: Term) -> None:
+        after.assumptions += [z3.Not(b.object_made(k.new_object)), k.new_object != k.sorts.no_object]
+        after.at("mapped")[(task, page)] = k.new_object
+        after.at("inheritance")[(task, page)] = INHERITANCE.INHERIT_COPY
+        after.at("content")[k.new_object] = z3.IntVal(0)
+        after.at("object_made")[k.new_object] = z3.BoolVal(True)
+
+    def allocate_anywhere(after: After) -> None:
+        after.assumptions += [within(k.new_page), unmapped(k.new_page)]
+        allocate(after, k.new_page)
+
+    # REPLY
+    yield k.succeeds("a page of the kernel's choice", k.anywhere, allocate_anywhere, address=k.new_page)
+    yield k.succeeds("the page that was asked for", True, lambda after: allocate(after, k.address), address=k.address)
+
+
+@rule("vm_inherit", task="Name", address="Int", inheritance="Int")
+def vm_inherit(k: Context) -> Iterator[Case]:
+    """Say what children made from now on get of a page. Source: semantics 9."""
+    # NAMES
+    task = k.task_behind(k.task)
+    # CASES
+    yield from _map(k)
+    unknown = z3.Or(k.inheritance < 0, k.inheritance > int(Inheritance.NONE))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such inheritance", unknown)
+    hole = k.before.mapped(task, k.address) == k.sorts.no_object
+    yield Case(k.profile.inherit_hole_code, "the page is not allocated", hole, nothing)
+
+    def inherit(value: Inheritance) -> Case:
+        def effect(after: After) -> None:
+            after.at("inheritance")[(task, k.address)] = INHERITANCE.of(value)
+
+        return k.succeeds(f"children get {value.name}", k.inheritance == int(value), effect)
+
+    yield from (inherit(value) for value in Inheritance)
+
+
+@rule("vm_read", task="Name", address="Int")
+def vm_read(k: Context) -> Iterator[Case]:
+    """Read a page. Source: semantics 9."""
+    # NAMES
+    b = k.before
+    there = b.mapped(k.task_behind(k.task), k.address)
+    # CASES
+    yield from _map(k)
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
+    # REPLY
+    yield k.succeeds("what the page contains", True, value=b.content(there))
+
+
+@rule("vm_write", task="Name", address="Int", value="Int")
+def vm_write(k: Context) -> Iterator[Case]:
+    """Write a page: all who share it see that. Source: semantics 9."""
+    # NAMES
+    there = k.before.mapped(k.task_behind(k.task), k.address)
+    # CASES
+    yield from _map(k)
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
+
+    def write(after: After) -> None:
+        after.at("content")[there] = k.value
+
+    yield k.succeeds("the page is written", True, write)

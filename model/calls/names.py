@@ -1,0 +1,226 @@
+"""The names of a space: allocate, give up, count, list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import RIGHT_NUMBER, PortObject, Right
+from sendright.model.actions import Release, clear, forget_name, notify_send_once, put, put_name
+from sendright.model.rules import Case, Context, Effect, rule
+from sendright.model.sorts import KIND, LIFE, OBJECT, Term
+from sendright.model.state import After
+
+
+class Entry:
+    """NAMES of every call on a name in a task's space: the space, the entry's slot and what it contains."""
+
+    def __init__(self, k: Context, name: Term | None = None) -> None:
+        b = k.before
+        self.task = k.task_behind(k.task)
+        self.name = k.name if name is None else name
+        self.slot = k.slot(self.name, self.task)
+        self.kind, self.port, self.urefs = b.kind(self.slot), b.port(self.slot), b.urefs(self.slot)
+        self.unknown = self.kind == KIND.NONE
+        self.is_dead = self.kind == KIND.DEAD_NAME
+        self.is_set = self.kind == KIND.PORT_SET
+        self.is_send_once = self.kind == KIND.SEND_ONCE
+        self.sends, self.receives = b.sends(self.slot), b.receives(self.slot)
+
+    # ---- RIGHTS: the ways in which what a name denotes is given up
+
+    def add_references(self, delta: Term | int) -> Effect:
+        return lambda after: after.store("urefs", (self.slot,), self.urefs + delta)
+
+    def free(self, after: After) -> None:
+        """A dead name or a port set goes."""
+        clear(after, self.slot)
+
+    def release_send(self, after: After) -> None:
+        """The last reference of a send right goes, and the name with it."""
+        after.add("srights", self.port, -1)
+        forget_name(after, self.task, self.name)
+
+    def release_send_beside_receive(self, after: After) -> None:
+        """The last reference of a send right goes; the name keeps the receive right."""
+        after.add("srights", self.port, -1)
+        put(after, self.slot, KIND.RECEIVE, self.port, 0)
+
+    def release_send_once(self, message: Term) -> Effect:
+        """The send-once right becomes a notification to its port."""
+        return lambda after: notify_send_once(after, self.slot, message)
+
+    def release_all(self, after: After) -> None:
+        """The name is freed and all that it denoted is given up: a receive right takes its port with it."""
+        Release(after, lambda slot: slot == self.slot)
+
+    def kill_port(self, after: After) -> None:
+        """The receive right goes: the port dies; a send right beside it becomes a dead name."""
+        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
+
+
+def _space(k: Context) -> Iterator[Case]:
+    """The first tests of every mach_port call: the request, and the space behind the task port."""
+    yield from k.request("task")
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+
+
+@rule(
+    "mach_port_allocate",
+    choices={"new_name": "Name", "new_port": "Port", "out_of_memory": "Bool"},
+    task="Name",
+    right="Int",
+    shortage="Int",
+)
+def mach_port_allocate(k: Context) -> Iterator[Case]:
+    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice. Source: semantics 5.1."""
+    # NAMES
+    task = k.task_behind(k.task)
+
+    # CASES
+    yield from _space(k)
+    allocatable = z3.Or(k.right == Right.RECEIVE, k.right == Right.PORT_SET, k.right == Right.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the right cannot be allocated", z3.Not(allocatable))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
+
+    # RIGHTS
+    def fresh(after: After) -> None:
+        after.assumptions += [k.before.empty(k.slot(k.new_name, task)), z3.Not(k.reserved(k.new_name))]
+
+    def new_port(after: After) -> None:
+        fresh(after)
+        port = k.new_port
+        after.assumptions += [k.before.port_life(port) == LIFE.UNBORN, port != k.sorts.no_port]
+        after.at("port_life")[port] = LIFE.ALIVE
+        after.at("object")[port] = OBJECT.of(PortObject.NONE)
+        after.at("receiver")[port] = k.slot(k.new_name, task)
+        for count in ("mscount", "seqno", "srights", "sorights", "msgcount"):
+            after.at(count)[port] = z3.IntVal(0)
+        put_name(after, task, k.new_name, KIND.RECEIVE, port, 0)
+
+    def new_set(after: After) -> None:
+        fresh(after)
+        put(after, k.slot(k.new_name, task), KIND.PORT_SET, k.sorts.no_port)
+
+    def new_dead_name(after: After) -> None:
+        fresh(after)
+        put(after, k.slot(k.new_name, task), KIND.DEAD_NAME, k.sorts.no_port, 1)
+
+    # REPLY
+    yield k.succeeds("a receive right with a new port", k.right == Right.RECEIVE, new_port, name=k.new_name)
+    yield k.succeeds("a port set", k.right == Right.PORT_SET, new_set, name=k.new_name)
+    yield k.succeeds("a dead name", k.right == Right.DEAD_NAME, new_dead_name, name=k.new_name)
+
+
+@rule("mach_port_deallocate", choices={"notification": "Message"}, task="Name", name="Name")
+def mach_port_deallocate(k: Context) -> Iterator[Case]:
+    """Give up one user reference of a send right, send-once right or dead name. Source: semantics 5.2."""
+    # NAMES
+    e = Entry(k)
+    # CASES
+    yield from _space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right or a port set", z3.Or(e.kind == KIND.RECEIVE, e.is_set))
+    # RIGHTS
+    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
+    yield k.succeeds("one of several references goes", e.urefs > 1, e.add_references(-1))
+    yield k.succeeds("the dead name is freed", e.is_dead, e.free)
+    yield k.succeeds("the last send reference goes", e.kind == KIND.SEND, e.release_send)
+    yield k.succeeds("the last send reference goes, the receive right stays", e.sends, e.release_send_beside_receive)
+
+
+@rule("mach_port_destroy", choices={"notification": "Message"}, task="Name", name="Name")
+def mach_port_destroy(k: Context) -> Iterator[Case]:
+    """Give up everything that a name denotes. Source: semantics 5.3."""
+    # NAMES
+    e = Entry(k)
+    # CASES
+    yield from _space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    # RIGHTS
+    yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
+    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
+    yield k.succeeds("the send right goes with all references", e.kind == KIND.SEND, e.release_send)
+    yield k.succeeds("the receive right goes, and its port dies", e.receives, e.release_all)
+
+
+@rule("mach_port_mod_refs", choices={"notification": "Message"}, task="Name", name="Name", right="Int", delta="Int")
+def mach_port_mod_refs(k: Context) -> Iterator[Case]:
+    """Add to (or take from) the user references of one kind of right under a name. Source: semantics 5.5."""
+    # NAMES
+    e = Entry(k)
+    sum_ = e.urefs + k.delta
+
+    def asked(right: Right) -> Term:
+        return k.right == int(right)
+
+    # CASES
+    yield from _space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    has = z3.Or(
+        z3.And(asked(Right.SEND), e.sends),
+        z3.And(asked(Right.RECEIVE), e.receives),
+        z3.And(asked(Right.SEND_ONCE), e.is_send_once),
+        z3.And(asked(Right.PORT_SET), e.is_set),
+        z3.And(asked(Right.DEAD_NAME), e.is_dead),
+    )
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right of this kind", z3.Not(has))
+    counted = z3.Or(asked(Right.SEND), asked(Right.DEAD_NAME))
+    unfit = z3.If(counted, sum_ < 0, z3.And(k.delta != 0, k.delta != -1))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such reference count", unfit)
+    most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
+    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, k.delta > 0, sum_ > most))
+    # RIGHTS
+    yield k.succeeds("nothing is added", k.delta == 0)
+    yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(k.delta))
+    yield k.succeeds("the port set is destroyed", asked(Right.PORT_SET), e.free)
+    yield k.succeeds("the receive right goes, and its port dies", asked(Right.RECEIVE), e.kill_port)
+    yield k.succeeds("the send-once right becomes a notification", asked(Right.SEND_ONCE), e.release_send_once(k.notification))
+    yield k.succeeds("the dead name is freed", asked(Right.DEAD_NAME), e.free)
+    yield k.succeeds("all send references go", e.kind == KIND.SEND, e.release_send)
+    yield k.succeeds("all send references go, the receive right stays", e.sends, e.release_send_beside_receive)
+
+
+@rule("mach_port_get_refs", task="Name", name="Name", right="Int")
+def mach_port_get_refs(k: Context) -> Iterator[Case]:
+    """Count the user references of one kind of right under a name: 0 if it has none. Source: semantics 5.4."""
+    # NAMES
+    e = Entry(k)
+
+    def asked(right: Right) -> Term:
+        return k.right == int(right)
+
+    # CASES
+    yield from _space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    # REPLY
+    counted = z3.Or(z3.And(asked(Right.SEND), e.sends), z3.And(asked(Right.DEAD_NAME), e.is_dead))
+    one = z3.Or(z3.And(asked(Right.RECEIVE), e.receives), z3.And(asked(Right.SEND_ONCE), e.is_send_once), z3.And(asked(Right.PORT_SET), e.is_set))
+    yield k.succeeds("the user references", counted, refs=e.urefs)
+    yield k.succeeds("one", one, refs=z3.IntVal(1))
+    yield k.succeeds("none of this kind", True, refs=z3.IntVal(0))
+
+
+@rule("mach_port_type", task="Name", name="Name")
+def mach_port_type(k: Context) -> Iterator[Case]:
+    """Say which rights a name denotes. Source: semantics 5.6."""
+    # NAMES
+    e = Entry(k)
+    # CASES
+    yield from _space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    # REPLY
+    yield k.succeeds("the kind of the entry", True, type=e.kind)
+
+
+@rule("mach_port_names", task="Name")
+def mach_port_names(k: Context) -> Iterator[Case]:
+    """List the names of a space and what each denotes. Source: semantics 5.6."""
+    # CASES
+    yield from _space(k)
+    # REPLY: all names of the space (the oracle lists them: a list has no term)
+    yield k.succeeds("all names and their types", True, names_of=k.task_behind(k.task))

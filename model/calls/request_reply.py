@@ -1,0 +1,225 @@
+"""What all messages have in common: a right is copied in to a message, copied out of it, and the message is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Disposition
+from sendright.model.actions import clear, drop_held_send, forget_name, make_send, put, put_name, release_message
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import KIND, STAGE, Term
+from sendright.model.state import After, State
+
+
+def fits(state: State, slot: Term, disposition: Term) -> Term:
+    """The entry in ``slot`` can be carried as ``disposition`` says (semantics 6.2)."""
+    kind = state.kind(slot)
+    dead = kind == KIND.DEAD_NAME
+    makes = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.MAKE_SEND_ONCE, disposition == Disposition.MOVE_RECEIVE)
+    return z3.Or(
+        z3.And(makes, state.receives(slot)),
+        z3.And(z3.Or(disposition == Disposition.COPY_SEND, disposition == Disposition.MOVE_SEND), z3.Or(state.sends(slot), dead)),
+        z3.And(disposition == Disposition.MOVE_SEND_ONCE, z3.Or(kind == KIND.SEND_ONCE, dead)),
+    )
+
+
+def received_form(disposition: Term) -> Term:
+    """The form in which a receiver sees a right that was carried so."""
+    once = z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
+    sends = z3.If(disposition == Disposition.NONE, z3.IntVal(0), z3.IntVal(int(Disposition.MOVE_SEND)))
+    return z3.If(
+        disposition == Disposition.MOVE_RECEIVE,
+        z3.IntVal(int(Disposition.MOVE_RECEIVE)),
+        z3.If(once, z3.IntVal(int(Disposition.MOVE_SEND_ONCE)), sends),
+    )
+
+
+def _copy_in_requires(k: Context) -> list[Term]:
+    body = k.sorts.Slot.is_body_slot(k.place)
+    held = z3.And(k.sends(k.control), k.before.port(k.slot(k.control)) == k.before.task_port(k.space))
+    return [
+        k.before.alive(k.space),
+        z3.Or(k.space == k.caller, held),
+        k.in_kernel(k.message),
+        k.sorts.slots_of_message(k.place, k.message),
+        k.before.empty(k.place),
+        z3.Or(body, k.is_sendish(k.disposition)),
+    ]
+
+
+@rule("copy in a right", requires=_copy_in_requires, space="Task", control="Name", name="Name", disposition="Int", message="Message", place="Slot")
+def copy_in(k: Context) -> Iterator[Case]:
+    """One right is carried from ``name`` in ``space`` into ``place`` of a message that is being built, as ``disposition`` says.
+
+    The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names NULL and DEAD carry
+    a null and a dead right. Source: semantics 6.2, ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
+    """
+    # NAMES
+    b = k.before
+    entry = k.slot(k.name, k.space)
+    kind, port, urefs = b.kind(entry), b.port(entry), b.urefs(entry)
+    dead = kind == KIND.DEAD_NAME
+
+    def carried(disposition: Disposition) -> Term:
+        return k.disposition == int(disposition)
+
+    # RIGHTS
+    def carry(after: After, kind: Term, port: Term) -> None:
+        put(after, k.place, kind, port)
+        after.at("form")[k.place] = received_form(k.disposition)
+
+    def carry_nothing(after: After) -> None:
+        carry(after, KIND.NONE, k.sorts.no_port)
+
+    def carry_dead(after: After) -> None:
+        carry(after, KIND.DEAD_NAME, k.sorts.no_port)
+
+    def make(after: After) -> None:
+        make_send(after, k.place, port)
+        after.at("form")[k.place] = received_form(k.disposition)
+
+    def make_once(after: After) -> None:
+        after.add("sorights", port, 1)
+        carry(after, KIND.SEND_ONCE, port)
+
+    def move_receive(after: After) -> None:
+        carry(after, KIND.RECEIVE, port)
+        put(after, entry, z3.If(kind == KIND.SEND_RECEIVE, KIND.SEND, KIND.NONE), z3.If(kind == KIND.SEND_RECEIVE, port, k.sorts.no_port), urefs)
+        after.at("known_as")[(k.space, port)] = z3.If(kind == KIND.SEND_RECEIVE, k.name, k.sorts.null)
+        after.at("receiver")[port] = k.place
+        after.at("mscount")[port] = z3.IntVal(0)
+        after.at("seqno")[port] = z3.IntVal(0)
+
+    def copy(after: After) -> None:
+        after.add("srights", port, 1)
+        carry(after, KIND.SEND, port)
+
+    def move_one(after: After) -> None:
+        after.at("urefs")[entry] = urefs - 1
+        copy(after)
+
+    def move_last(after: After) -> None:
+        carry(after, KIND.SEND, port)
+        forget_name(after, k.space, k.name)
+
+    def move_last_keeping_receive(after: After) -> None:
+        carry(after, KIND.SEND, port)
+        put(after, entry, KIND.RECEIVE, port, 0)
+
+    def move_once(after: After) -> None:
+        carry(after, KIND.SEND_ONCE, port)
+        clear(after, entry)
+
+    def move_dead(after: After) -> None:
+        carry_dead(after)
+        put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
+
+    def give_up(after: After) -> None:
+        release_message(after, k.message)
+        after.at("stage")[k.message] = STAGE.FREE
+
+    # CASES
+    invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(fits(b, entry, k.disposition))))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid, give_up)
+    yield k.continues("a null right is carried", k.name == k.sorts.null, carry_nothing)
+    yield k.continues("the dead right is carried", k.name == k.sorts.dead, carry_dead)
+    yield k.continues("MAKE_SEND makes a send right", carried(Disposition.MAKE_SEND), make)
+    yield k.continues("MAKE_SEND_ONCE makes a send-once right", carried(Disposition.MAKE_SEND_ONCE), make_once)
+    yield k.continues("MOVE_RECEIVE takes the receive right", carried(Disposition.MOVE_RECEIVE), move_receive)
+    yield k.continues("COPY_SEND of a dead name carries a dead right", z3.And(carried(Disposition.COPY_SEND), dead), carry_dead)
+    yield k.continues("COPY_SEND copies the send right", carried(Disposition.COPY_SEND), copy)
+    yield k.continues("a move takes one reference of a dead name", dead, move_dead)
+    yield k.continues("MOVE_SEND takes one of several references", z3.And(carried(Disposition.MOVE_SEND), urefs > 1), move_one)
+    yield k.continues("MOVE_SEND takes the last reference", z3.And(carried(Disposition.MOVE_SEND), kind == KIND.SEND), move_last)
+    yield k.continues("MOVE_SEND takes the last reference beside the receive right", carried(Disposition.MOVE_SEND), move_last_keeping_receive)
+    yield k.continues("MOVE_SEND_ONCE takes the send-once right", carried(Disposition.MOVE_SEND_ONCE), move_once)
+
+
+def _copy_out_requires(k: Context) -> list[Term]:
+    return [k.in_kernel(k.message), k.sorts.slots_of_message(k.place, k.message)]
+
+
+@rule("copy out a right", choices={"new_name": "Name"}, requires=_copy_out_requires, message="Message", place="Slot")
+def copy_out(k: Context) -> Iterator[Case]:
+    """The right in ``place`` of a message on its way to the caller goes into the caller's space.
+
+    SEND and RECEIVE for one port share one name; a new name is any that is free, of the kernel's choice. Source: semantics 6.5,
+    ``ipc_right_copyout``.
+    """
+    # NAMES
+    b = k.before
+    kind, port = b.kind(k.place), b.port(k.place)
+    known = b.known_as(k.caller, port)
+    is_known = known != k.sorts.null
+    entry = k.slot(known)
+
+    # RIGHTS
+    def fresh(after: After) -> None:
+        after.assumptions += [b.empty(k.slot(k.new_name)), z3.Not(k.reserved(k.new_name))]
+
+    def take_dead(after: After) -> None:
+        clear(after, k.place)
+
+    def add_reference(after: After) -> None:
+        drop_held_send(after, k.place)
+        after.at("urefs")[entry] = b.urefs(entry) + 1
+
+    def drop(after: After) -> None:
+        drop_held_send(after, k.place)
+
+    def join_receive(after: After) -> None:
+        clear(after, k.place)
+        put(after, entry, KIND.SEND_RECEIVE, port, 1)
+
+    def new_send(after: After) -> None:
+        fresh(after)
+        clear(after, k.place)
+        put_name(after, k.caller, k.new_name, KIND.SEND, port, 1)
+
+    def new_send_once(after: After) -> None:
+        fresh(after)
+        clear(after, k.place)
+        put(after, k.slot(k.new_name), KIND.SEND_ONCE, port, 1)
+
+    def receive_into(after: After, name: Term, kind: Term, urefs: Term | int) -> None:
+        clear(after, k.place)
+        put_name(after, k.caller, name, kind, port, urefs)
+        after.at("receiver")[port] = k.slot(name)
+        after.at("mscount")[port] = z3.IntVal(0)
+
+    def join_send(after: After) -> None:
+        receive_into(after, known, KIND.SEND_RECEIVE, b.urefs(entry))
+
+    def new_receive(after: After) -> None:
+        fresh(after)
+        receive_into(after, k.new_name, KIND.RECEIVE, 0)
+
+    # CASES
+    def into(title: str, when: Term, effect: object, name: Term) -> Case:
+        return k.continues(title, when, effect, name=name)  # type: ignore[arg-type]
+
+    sends, once, receives = kind == KIND.SEND, kind == KIND.SEND_ONCE, kind == KIND.RECEIVE
+    full = b.urefs(entry) >= k.urefs_max - 1
+    yield into("a null right is the name NULL", kind == KIND.NONE, lambda after: None, k.sorts.null)
+    yield into("a dead right is the name DEAD", kind == KIND.DEAD_NAME, take_dead, k.sorts.dead)
+    yield into("a send right joins the receive right", z3.And(sends, is_known, z3.Not(b.sends(entry))), join_receive, known)
+    yield into("a send right is dropped: its name has all references it can have", z3.And(sends, is_known, full), drop, known)
+    yield into("a send right adds a user reference", z3.And(sends, is_known), add_reference, known)
+    yield into("a send right takes a new name", sends, new_send, k.new_name)
+    yield into("a send-once right takes a new name", once, new_send_once, k.new_name)
+    yield into("a receive right joins the send right", z3.And(receives, is_known), join_send, known)
+    yield into("a receive right takes a new name", receives, new_receive, k.new_name)
+
+
+@rule("the message is done with", requires=lambda k: [k.in_kernel(k.message), k.carries_nothing_but(k.message)], message="Message")
+def finish(k: Context) -> Iterator[Case]:
+    """All rights of a message have been copied out: the message is free again."""
+
+    def free(after: After) -> None:
+        after.at("stage")[k.message] = STAGE.FREE
+
+    # CASES
+    yield k.continues("all rights are copied out", True, free)

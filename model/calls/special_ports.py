@@ -1,0 +1,108 @@
+"""A task's special and registered ports: rights that the kernel holds for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import PortObject
+from sendright.model.actions import clone, drop_held_send, place_slot, put
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import KIND, PLACE, Term
+from sendright.model.state import After
+
+
+def _selected(k: Context, task: Term) -> tuple[Term, Term]:
+    """Whether the selector is one of the profile's, and the slot it means."""
+    selectors = k.profile.special_ports
+    known = z3.Or(*[k.which == selector for selector in selectors])
+    [first, *rest] = selectors.items()
+    place = PLACE.of(first[1])
+    for selector, candidate in rest:
+        place = z3.If(k.which == selector, PLACE.of(candidate), place)
+    return known, k.sorts.Slot.place_slot(task, place)
+
+
+@rule("task_get_special_port", choices={"reply_message": "Message"}, task="Name", which="Int")
+def task_get_special_port(k: Context) -> Iterator[Case]:
+    """Get a send right to one of a task's special ports. Source: semantics 4.1."""
+    # NAMES
+    known, held = _selected(k, k.task_behind(k.task))
+    # CASES
+    yield from k.request("task")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
+
+    # RIGHTS, REPLY
+    def give(after: After) -> None:
+        [result] = k.begin_reply(after, 1)
+        clone(after, held, result)
+
+    yield k.succeeds("a clone of the special port", True, give, replies=1)
+
+
+@rule("task_set_special_port", task="Name", which="Int", port="Name")
+def task_set_special_port(k: Context) -> Iterator[Case]:
+    """Keep a right in one of a task's special places; what was there is given up. Any send right will do. Source: semantics 4.1."""
+    # NAMES
+    known, held = _selected(k, k.task_behind(k.task))
+    # CASES
+    yield from k.request("task", "port")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
+
+    # RIGHTS
+    def keep(after: After) -> None:
+        drop_held_send(after, held)
+        _hold_copy(k, after, k.port, held)
+
+    yield k.succeeds("the right is kept", True, keep)
+
+
+def _hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
+    """A copy of the caller's right under ``name`` goes into the empty place ``held``."""
+    kind, port = k.carried_kind(name), k.carried_port(name)
+    after.add("srights", port, z3.If(kind == KIND.SEND, 1, 0))
+    put(after, held, kind, port)
+
+
+@rule("mach_ports_register", task="Name", ports="array of Name", ports_length="Int")
+def mach_ports_register(k: Context) -> Iterator[Case]:
+    """Replace all of a task's registered ports; places without a right in the array become empty. Source: semantics 4.3."""
+    # NAMES
+    task, places = k.task_behind(k.task), k.profile.registered_places
+    # CASES
+    yield from k.request("task", arrays={"ports": "ports_length"})
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", k.ports_length > len(places))
+
+    # RIGHTS
+    def register(after: After) -> None:
+        for place in places:
+            drop_held_send(after, place_slot(after, task, place))
+        for index, place in enumerate(places):
+            name = z3.If(index < k.ports_length, k.ports(index), k.sorts.null)
+            _hold_copy(k, after, name, place_slot(after, task, place))
+
+    yield k.succeeds("the registered ports are replaced", True, register)
+
+
+@rule("mach_ports_lookup", choices={"reply_message": "Message", "out_of_memory": "Bool"}, task="Name", shortage="Int")
+def mach_ports_lookup(k: Context) -> Iterator[Case]:
+    """Get send rights to all of a task's registered ports. Source: semantics 4.3."""
+    # NAMES
+    task, places = k.task_behind(k.task), k.profile.registered_places
+    # CASES
+    yield from k.request("task")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
+
+    # RIGHTS, REPLY
+    def give(after: After) -> None:
+        results = k.begin_reply(after, len(places))
+        for place, result in zip(places, results, strict=True):
+            clone(after, place_slot(after, task, place), result)
+
+    yield k.succeeds("clones of the registered ports", True, give, replies=len(places))

@@ -1,0 +1,137 @@
+"""Rights that are put into a space, or taken out of it, by a holder of its task's port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import PortObject
+from sendright.model.actions import clear, clone, drop_held_send, put, put_name, release_message
+from sendright.model.calls.request_reply import fits, received_form
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import KIND, OBJECT, STAGE, Term
+from sendright.model.state import After
+
+
+@rule("mach_port_insert_right: request", choices={"request_message": "Message"}, task="Name", disposition="Int")
+def insert_right_request(k: Context) -> Iterator[Case]:
+    """The request of ``mach_port_insert_right`` is begun: it will carry the right, if the disposition says how."""
+
+    # CASES
+    yield from k.request("task")
+
+    # RIGHTS
+    def begin(after: After) -> None:
+        message = k.request_message
+        after.assumptions.append(after.stage(message) == STAGE.FREE)
+        after.at("stage")[message] = STAGE.IN_KERNEL
+        after.at("owner")[message] = k.caller
+        after.at("body_count")[message] = z3.IntVal(1)
+        after.at("sender_security")[message] = k.before.security(k.caller)
+        after.at("sender_audit")[message] = k.before.audit(k.caller)
+        after.at("from_kernel")[message] = z3.BoolVal(False)
+        clone(after, k.slot(k.task), k.sorts.Slot.destination_slot(message))
+
+    yield k.continues("no right is carried: the disposition says none", z3.Not(k.is_disposition(k.disposition)), begin)
+    yield k.continues("the right is to be carried", True, begin)
+
+
+def _insert_requires(k: Context) -> list[Term]:
+    S = k.sorts.Slot
+    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
+    return [k.in_kernel(k.message), k.before.kind(destination) == KIND.SEND, k.carries_nothing_but(k.message, destination, carried)]
+
+
+@rule("mach_port_insert_right", requires=_insert_requires, message="Message", name="Name", disposition="Int")
+def mach_port_insert_right(k: Context) -> Iterator[Case]:
+    """Put the carried right into the target task's space under ``name``.
+
+    On failure the carried right is lost (hazard H-11): a receive right takes its port with it. Source: semantics 5.8.
+    """
+    # NAMES
+    b, S = k.before, k.sorts.Slot
+    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
+    target = b.port(destination)
+    is_task = z3.And(b.sends(destination), b.object(target) == OBJECT.of(PortObject.TASK))
+    task = b.object_task(target)
+    kind, port = b.kind(carried), b.port(carried)
+    entry = k.slot(k.name, task)
+    one_name = z3.Or(kind == KIND.SEND, kind == KIND.RECEIVE)
+    known = b.known_as(task, port)
+    same = z3.And(one_name, known == k.name)
+
+    # RIGHTS
+    def lose(after: After) -> None:
+        release_message(after, k.message)
+        after.at("stage")[k.message] = STAGE.FREE
+
+    def end(after: After) -> None:
+        drop_held_send(after, destination)
+        after.at("stage")[k.message] = STAGE.FREE
+
+    def add_reference(after: After) -> None:
+        drop_held_send(after, carried)
+        after.at("urefs")[entry] = b.urefs(entry) + 1
+        end(after)
+
+    def join_receive(after: After) -> None:
+        clear(after, carried)
+        put(after, entry, KIND.SEND_RECEIVE, port, 1)
+        end(after)
+
+    def receive_into(after: After, kind: Term, urefs: Term | int) -> None:
+        clear(after, carried)
+        put_name(after, task, k.name, kind, port, urefs)
+        after.at("receiver")[port] = entry
+        after.at("mscount")[port] = z3.IntVal(0)
+        end(after)
+
+    def new_send(after: After) -> None:
+        clear(after, carried)
+        put_name(after, task, k.name, KIND.SEND, port, 1)
+        end(after)
+
+    def new_send_once(after: After) -> None:
+        clear(after, carried)
+        put(after, entry, KIND.SEND_ONCE, port, 1)
+        end(after)
+
+    # CASES
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task), lose)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(k.name), lose)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)), lose)
+    null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null, lose)
+    elsewhere = z3.And(one_name, known != k.sorts.null, known != k.name)
+    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere, lose)
+    full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.urefs_max - 1)
+    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full, lose)
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)), lose)
+    yield k.succeeds("a user reference is added", z3.And(same, kind == KIND.SEND, b.sends(entry)), add_reference)
+    yield k.succeeds("the send right joins the receive right", z3.And(same, kind == KIND.SEND), join_receive)
+    yield k.succeeds("the receive right joins the send right", same, lambda after: receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry)))
+    yield k.succeeds("a send right under the name", kind == KIND.SEND, new_send)
+    yield k.succeeds("a send-once right under the name", kind == KIND.SEND_ONCE, new_send_once)
+    yield k.succeeds("a receive right under the name", kind == KIND.RECEIVE, lambda after: receive_into(after, KIND.RECEIVE, 0))
+
+
+@rule("mach_port_extract_right", choices={"reply_message": "Message"}, task="Name", name="Name", disposition="Int")
+def mach_port_extract_right(k: Context) -> Iterator[Case]:
+    """Take a right out of a task's space, as if that task sent it. Source: semantics 5.9."""
+    # NAMES
+    b = k.before
+    entry = k.slot(k.name, k.task_behind(k.task))
+    # CASES
+    yield from k.request("task")
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, k.disposition)))
+
+    # REPLY: the right is copied in to the reply from the target's space, then copied out
+    def begin(after: After) -> None:
+        k.begin_reply(after, 1)
+
+    yield k.continues("the right is to be taken", True, begin, space=k.task_behind(k.task), acquired=received_form(k.disposition))

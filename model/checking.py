@@ -1,0 +1,283 @@
+"""The invariants' concrete reading: which of them a snapshot of an implementation breaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import product
+from typing import Any
+
+import msgspec
+import z3
+
+from sendright.mach.boot import HOST_PORT
+from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import LedgerRule, Profile
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, SlotKind
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.snapshot import Entry, Snapshot
+from sendright.model.concrete import (
+    AFTER,
+    BODY_SLOT,
+    DESTINATION_SLOT,
+    KERNEL_SLOT,
+    NAME_SLOT,
+    NO_PORT,
+    PLACE_SLOT,
+    REPLY_SLOT,
+    ConcreteState,
+    FunctionBuilder,
+    SlotTuple,
+    compile_function,
+    identifier,
+)
+from sendright.model.invariants import INVARIANTS, Invariant, Variables
+from sendright.model.rules import RULES, Case, Context
+from sendright.model.sorts import UNBOUNDED, Term
+from sendright.model.state import State
+from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.system import ALIVE, ENDED, QUEUED
+
+
+class BrokenInvariant(msgspec.Struct, frozen=True):
+    """An invariant that doesn't hold, and where."""
+
+    name: str
+    words: str
+
+
+_SENDS = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
+_RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+
+
+def state_of(snapshot: Snapshot) -> ConcreteState:
+    """The snapshot as a state of the specification, its ghost counts counted."""
+    state = ConcreteState()
+    f = state.fields
+    for number, port in snapshot.ports.items():
+        f["port_life"][number] = ALIVE
+        f["object"][number] = int(port.object)
+        if port.task is not None:
+            f["object_task"][number] = port.task
+        counts = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
+        for name, value in (*counts, ("sorights", port.send_once_rights), ("msgcount", len(port.queue))):
+            f[name][number] = value
+        if port.object:
+            _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
+        for message in port.queue:
+            _queue(f, number, message)
+    for number, task in snapshot.tasks.items():
+        f["task_life"][number] = ALIVE
+        f["task_port"][number] = task.port
+        f["security"][number], f["audit"][number] = task.security_token, task.audit_token
+        if task.ledgers is not None:
+            f["wired"][number], f["paged"][number] = task.ledgers
+        for port_name, entry in task.names.items():
+            _put(f, (NAME_SLOT, number, port_name), entry)
+        for place, entry in task.places.items():
+            _put(f, (PLACE_SLOT, number, int(place)), entry)
+    return ghosts_of(state)
+
+
+def _queue(f: dict[str, dict[Any, Any]], port: int, message: Any) -> None:
+    number = message.serial
+    f["stage"][number], f["queue"][number] = QUEUED, port
+    f["id"][number], f["body_count"][number] = message.id, len(message.body)
+    f["sender_security"][number], f["sender_audit"][number] = message.security_token, message.audit_token
+    f["arrival"][number] = f["clock"].get((), 0)
+    f["clock"][()] = f["clock"].get((), 0) + 1
+    _put(f, (DESTINATION_SLOT, number, 0), message.destination)
+    _put(f, (REPLY_SLOT, number, 0), message.reply.entry)
+    for index, descriptor in enumerate(message.body):
+        _put(f, (BODY_SLOT, number, index), descriptor.entry)
+
+
+def _put(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry) -> None:
+    if entry.kind == SlotKind.NONE:
+        return
+    f["kind"][slot], f["urefs"][slot] = int(entry.kind), entry.urefs
+    f["port"][slot] = NO_PORT if entry.port is None else entry.port
+    if entry.kind in _RECEIVES:
+        f["receiver"][entry.port] = slot
+    if slot[0] == NAME_SLOT and entry.kind in (*_SENDS, SlotKind.RECEIVE):
+        f["known_as"].setdefault((slot[1], entry.port), slot[2])
+
+
+class CompiledClause(msgspec.Struct, frozen=True):
+    """A clause as a Python function of its variables, with the sorts of those."""
+
+    invariant: str
+    title: str
+    holds: Callable[..., bool]
+    sorts: tuple[str, ...]
+
+
+def compile_clauses(invariants: Iterable[Invariant], variables: Variables, state: State) -> tuple[CompiledClause, ...]:
+    """Every clause of some invariants, told of ``state`` (an arbitrary one), as Python."""
+    compiled: list[CompiledClause] = []
+    for invariant in invariants:
+        for title, clause in invariant.clauses(variables, state):
+            body, names, sorts = _opened(clause)
+            builder = FunctionBuilder("holds", names, [body])
+            builder.lines.append(f"    return {builder.value(body)}")
+            name = f"invariant {invariant.number}: {invariant.title}"
+            compiled.append(CompiledClause(name, title, compile_function(builder.finish(), "holds"), sorts))
+    return tuple(compiled)
+
+
+def _opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
+    """A universal clause's body at constants, their names in Python, and their sorts."""
+    if not z3.is_quantifier(clause):
+        return clause, [], ()
+    sorts = [clause.var_sort(index) for index in range(clause.num_vars())]
+    constants = [z3.Const(f"x{index}", sort) for index, sort in enumerate(sorts)]
+    body = z3.substitute_vars(clause.body(), *reversed(constants))
+    return body, [identifier(constant.decl().name()) for constant in constants], tuple(sort.name() for sort in sorts)
+
+
+@cache
+def _compiled() -> tuple[CompiledClause, ...]:
+    return compile_clauses(INVARIANTS.values(), Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
+
+
+def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
+    """The invariants that don't hold in ``snapshot``, each once, with the first place where it fails."""
+    return broken_in_state(state_of(snapshot), profile)
+
+
+def broken_in_state(state: ConcreteState, profile: Profile) -> tuple[BrokenInvariant, ...]:
+    """The invariants that don't hold in ``state``, whose ghost counts are counted."""
+    broken: dict[str, BrokenInvariant] = {}
+    for clause in _compiled():
+        if clause.invariant in broken or (profile.ledger_rule is LedgerRule.NONE and "two live ledgers" in clause.invariant):
+            continue
+        where = broken_clause(state, clause, profile)
+        if where is not None:
+            broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title}, at {where}" if where else clause.title)
+    return tuple(broken.values())
+
+
+def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile) -> str | None:
+    """The first place where ``clause`` fails, in words; None: it holds."""
+    env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
+    for values in _points(state, clause.sorts):
+        if not clause.holds(state.fields, env, *values):
+            return _where(clause.sorts, values)
+    return None
+
+
+def ghosts_of(state: ConcreteState) -> ConcreteState:
+    """``state`` with its ghost counts counted, from slots and queues."""
+    f = state.fields
+    for ghost, kinds in (("sending_slots", _SENDS), ("send_once_slots", (SlotKind.SEND_ONCE,))):
+        f[ghost] = dict(Counter(f["port"][slot] for slot, kind in f["kind"].items() if kind in kinds))
+    f["queued_messages"] = dict(Counter(f["queue"][message] for message, stage in f["stage"].items() if stage == QUEUED))
+    return state
+
+
+OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 41)
+"""Step properties that hold from the beginning of a call to its end."""
+
+
+def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
+    """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made of its state.
+
+    Only properties that make sense of a whole call: it may be a row of rules, each with properties of its own.
+    """
+    if call.name not in RULES:
+        return ()
+    old, new = state_of(before), state_of(after)
+    for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
+        new[life].update(dict.fromkeys(old[life].keys() - new[life].keys(), ENDED))
+    for name in ("task_port", "security", "audit", "wired", "paged", "object", "object_task", "receiver"):
+        new.fields[name] = old[name] | new[name]
+    fields = {**old.fields, **{name + AFTER: values for name, values in new.fields.items()}}
+    both = ConcreteState()
+    both.fields = {name: {**old.fields[name], **new.fields[name]} for name in old.fields}
+    k = Context(RULES[call.name], State.arbitrary(UNBOUNDED), profile)
+    state_after = State.arbitrary(UNBOUNDED, AFTER)
+    x = Transition(k, Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True)), state_after)
+    env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
+    defaults = {argument.name: argument.default for argument in SIGNATURES[call.name].arguments}
+    arguments = {name: call.arguments.get(name, defaults.get(name)) for name in k.rule.parameters}
+    given = [task, *[tuple(value) if isinstance(value, list) else value for value in arguments.values()]]
+    broken = []
+    for number in OF_WHOLE_CALLS:
+        step = STEP_PROPERTIES[number]
+        for title, clause in step.clauses(Variables(UNBOUNDED), x):
+            if _has_inner_quantifier(clause):
+                continue
+            body, names, sorts = _opened(clause)
+            builder = FunctionBuilder("holds", ["v_caller", *[identifier(name) for name in arguments], *names], [body])
+            builder.lines.append(f"    return {builder.value(body)}")
+            holds = compile_function(builder.finish(), "holds")
+            where = next((values for values in _points(both, sorts) if not holds(fields, env, *given, *values)), None)
+            if where is not None:
+                broken.append(BrokenInvariant(f"invariant {step.number}: {step.title}", f"{step.about} Broken at {_where(sorts, where)}: {title}."))
+                break
+    return tuple(broken)
+
+
+def _has_inner_quantifier(clause: Term) -> bool:
+    stack = [clause.body() if z3.is_quantifier(clause) else clause]
+    while stack:
+        term = stack.pop()
+        if z3.is_quantifier(term):
+            return True
+        stack.extend(term.children())
+    return False
+
+
+def _points(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[Any, ...]]:
+    """Values for bound variables: whatever exists, and what a name that isn't used would be."""
+    f = state.fields
+    slots = f["kind"]
+    if sorts[:2] == ("Task", "Name"):
+        pairs = [(slot[1], slot[2]) for slot in slots if slot[0] == NAME_SLOT]
+        rest = [_members(f, sort) for sort in sorts[2:]]
+        return [(*pair, *others) for pair in pairs for others in product(*rest)]
+    if sorts == ("Task", "Place"):
+        return [(slot[1], slot[2]) for slot in slots if slot[0] == PLACE_SLOT]
+    if sorts == ("Message", "Int"):
+        return [(slot[1], slot[2]) for slot in slots if slot[0] == BODY_SLOT]
+    if sorts == ("Task", "Port"):
+        return list(f["known_as"])
+    if sorts == ("Task", "Int"):
+        return list(f["mapped"])
+    return product(*[_members(f, sort) for sort in sorts])
+
+
+def _members(f: dict[str, dict[Any, Any]], sort: str) -> list[Any]:
+    return {
+        "Task": list(f["task_life"]),
+        "Port": list(f["port_life"]),
+        "Name": [NULL_NAME, DEAD_NAME],
+        "Message": list(f["stage"]),
+        "Slot": list(f["kind"]),
+    }[sort]
+
+
+def _where(sorts: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    words = []
+    for sort, value in zip(sorts, values, strict=True):
+        if sort == "Slot":
+            words.append(slot_in_words(value))
+        elif sort == "Place":
+            words.append(f"{Place(value).name.lower()} port")
+        else:
+            words.append(f"{sort.lower()} {value}")
+    return ", ".join(words)
+
+
+def slot_in_words(slot: SlotTuple) -> str:
+    """Where a slot is: "task 1, name 3"."""
+    where, owner, index = slot
+    if where == NAME_SLOT:
+        return f"task {owner}, name {index}"
+    if where == PLACE_SLOT:
+        return f"task {owner}, {Place(index).name.lower()} port"
+    if where == KERNEL_SLOT:
+        return f"the kernel's right of port {owner}"
+    return f"message {owner}, {({DESTINATION_SLOT: 'destination', REPLY_SLOT: 'reply'}).get(where, f'descriptor {index}')}"

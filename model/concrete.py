@@ -1,0 +1,368 @@
+"""The concrete reading: the specification's z3 terms become Python source once, and run on dictionaries.
+
+There is no second specification: conditions become conditions, stores become writes, sweeps and quantifiers become loops over what exists. Numbers
+stand for tasks, ports, names, messages and objects; a slot is a tuple of its constructor's number and arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import z3
+
+from sendright.mach.rights import DEAD_NAME, NULL_NAME
+from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.model.actions import Release
+from sendright.model.rules import Case, Context
+from sendright.model.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
+from sendright.model.state import FIELDS, Add, After, Store, Sweep, Tally
+
+SlotTuple: TypeAlias = tuple[int, int, int]
+
+NO_PORT = -1
+NO_OBJECT = -1
+
+NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
+_CONSTRUCTORS = {
+    "name_slot": NAME_SLOT,
+    "place_slot": PLACE_SLOT,
+    "destination_slot": DESTINATION_SLOT,
+    "reply_slot": REPLY_SLOT,
+    "body_slot": BODY_SLOT,
+    "kernel_slot": KERNEL_SLOT,
+}
+_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1}
+
+_DEFAULTS = {
+    "Int": 0,
+    "Bool": False,
+    "Port": NO_PORT,
+    "Name": NULL_NAME,
+    "Object": NO_OBJECT,
+    "Task": -1,
+    "Slot": None,
+    "SecurityToken": None,
+    "AuditToken": None,
+}
+DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
+"""What a field says of something that never was: the first member of an enumeration is such a value."""
+
+
+AFTER = "@after"
+"""Tags the fields of a second state, in what is said of a step."""
+
+
+class ConcreteState:
+    """One concrete state: a dictionary for every field, without entries for what never was."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
+
+    def __getitem__(self, name: str) -> dict[Any, Any]:
+        return self.fields[name]
+
+    def write(self, name: str, writes: dict[Any, Any]) -> None:
+        """Change one field at the given points."""
+        field, default = self.fields[name], DEFAULTS[name]
+        for point, value in writes.items():
+            if value == default and name != "object_task":
+                field.pop(point, None)
+            else:
+                field[point] = value
+
+
+class Translator:
+    """z3 terms to Python source. ``bound`` are variables of the generated function; everything else must be known."""
+
+    def __init__(self, sorts: Sorts = UNBOUNDED) -> None:
+        self.constants: dict[str, str] = {
+            "NULL": str(NULL_NAME),
+            "DEAD": str(DEAD_NAME),
+            "NO_PORT": str(NO_PORT),
+            "NO_OBJECT": str(NO_OBJECT),
+            "KERNEL_SECURITY_TOKEN": repr(KERNEL_SECURITY_TOKEN),
+            "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
+            "host_port": "env_host_port",
+            "urefs_max": "env_urefs_max",
+            "queue_limit": "env_queue_limit",
+            "pages": "env_pages",
+        }
+        for enumeration in NUMBERED_ENUMERATIONS:
+            for index, member in enumerate(enumeration.members):
+                self.constants[member] = str(index)
+
+    def uses(self, terms: Iterable[Term]) -> Counter[int]:
+        """How often each subterm is used."""
+        counts: Counter[int] = Counter()
+        seen: set[int] = set()
+        stack = list(terms)
+        counts.update(term.get_id() for term in stack)
+        while stack:
+            term = stack.pop()
+            if term.get_id() in seen or not z3.is_app(term):
+                continue
+            seen.add(term.get_id())
+            for child in term.children():
+                counts[child.get_id()] += 1
+                stack.append(child)
+        return counts
+
+    def source(self, term: Term, names: dict[int, str], bound: tuple[str, ...] = ()) -> str:
+        """Python source of ``term``; ``names`` has the subterms that are already in variables."""
+        if term.get_id() in names:
+            return names[term.get_id()]
+        if z3.is_var(term):
+            index: int = z3.get_var_index(term)
+            return bound[len(bound) - 1 - index]
+        if z3.is_quantifier(term):
+            return self._quantifier(term, names, bound)
+        declaration, arguments = term.decl(), term.children()
+        kind = declaration.kind()
+        part = [self.source(argument, names, bound) for argument in arguments]
+        if kind in _INFIX:
+            return "(" + f" {_INFIX[kind]} ".join(part) + ")"
+        match kind:
+            case z3.Z3_OP_TRUE:
+                return "True"
+            case z3.Z3_OP_FALSE:
+                return "False"
+            case z3.Z3_OP_NOT:
+                return f"(not {part[0]})"
+            case z3.Z3_OP_IMPLIES:
+                return f"((not {part[0]}) or {part[1]})"
+            case z3.Z3_OP_ITE:
+                return f"({part[1]} if {part[0]} else {part[2]})"
+            case z3.Z3_OP_UMINUS:
+                return f"(-{part[0]})"
+            case z3.Z3_OP_ANUM:
+                return f"{term.as_long()}"
+            case z3.Z3_OP_DT_CONSTRUCTOR:
+                if declaration.name() in _CONSTRUCTORS:
+                    return f"({_CONSTRUCTORS[declaration.name()]}, {part[0]}, {part[1] if len(part) > 1 else 0})"
+                return self.constants[declaration.name()]
+            case z3.Z3_OP_DT_IS | z3.Z3_OP_DT_RECOGNISER:
+                constructor = declaration.params()[0] if declaration.params() else declaration.name().removeprefix("is-")
+                name = constructor.name() if isinstance(constructor, z3.FuncDeclRef) else str(constructor)
+                return f"({part[0]}[0] == {_CONSTRUCTORS[name]})"
+            case z3.Z3_OP_DT_ACCESSOR:
+                return f"{part[0]}[{_ACCESSORS[declaration.name()]}]"
+            case z3.Z3_OP_UNINTERPRETED:
+                return self._application(declaration.name(), part)
+        raise NotImplementedError(f"no Python for {declaration} in {term}")
+
+    def _application(self, name: str, part: list[str]) -> str:
+        if name in FIELDS and len(part) == len(FIELDS[name].domain):
+            key = "()" if not part else part[0] if len(part) == 1 else f"({', '.join(part)})"
+            return f"f_{name}({key}, {DEFAULTS[name]!r})"
+        if name.endswith(AFTER):
+            field = name.removesuffix(AFTER)
+            return f"a_{field}({_key(part)}, {DEFAULTS[field]!r})"
+        if part:
+            return f"{identifier(name)}({', '.join(part)})"
+        return self.constants.get(name, identifier(name))
+
+    def _quantifier(self, term: Term, names: dict[int, str], bound: tuple[str, ...]) -> str:
+        variables = tuple(f"x{len(bound) + index}" for index in range(term.num_vars()))
+        assert all(term.var_sort(index) == z3.IntSort() for index in range(term.num_vars())), term
+        body = self.source(term.body(), names, bound + variables)
+        loops = " ".join(f"for {variable} in indices" for variable in variables)
+        return f"{'all' if term.is_forall() else 'any'}({body} {loops})"
+
+
+_INFIX = {
+    z3.Z3_OP_AND: "and",
+    z3.Z3_OP_OR: "or",
+    z3.Z3_OP_EQ: "==",
+    z3.Z3_OP_DISTINCT: "!=",
+    z3.Z3_OP_LE: "<=",
+    z3.Z3_OP_GE: ">=",
+    z3.Z3_OP_LT: "<",
+    z3.Z3_OP_GT: ">",
+    z3.Z3_OP_ADD: "+",
+    z3.Z3_OP_SUB: "-",
+    z3.Z3_OP_MUL: "*",
+}
+
+
+def identifier(name: str) -> str:
+    """The Python variable that stands for a z3 constant."""
+    return "v_" + "".join(character if character.isalnum() else "_" for character in name)
+
+
+class FunctionBuilder:
+    """Source of one Python function over a state: shared subterms are computed once, just before they are needed."""
+
+    def __init__(self, name: str, parameters: Sequence[str], roots: Iterable[Term]) -> None:
+        self.translator = Translator()
+        self.lines = [f"def {name}({', '.join(['fields', 'env', *parameters])}):"]
+        self.names: dict[int, str] = {}
+        self.uses = self.translator.uses(roots)
+        self.used: set[str] = set()
+
+    def value(self, term: Term, indent: str = "    ") -> str:
+        """A Python expression for ``term``; what it shares with others is assigned to variables first."""
+        for shared in self._shared(term):
+            name = f"t{len(self.names)}"
+            self.lines.append(f"{indent}{name} = {self.translator.source(shared, self.names)}")
+            self.names[shared.get_id()] = name
+        return self.translator.source(term, self.names)
+
+    def _shared(self, term: Term) -> list[Term]:
+        found: list[Term] = []
+        seen: set[int] = set()
+
+        def visit(current: Term) -> None:
+            if current.get_id() in seen or current.get_id() in self.names or not z3.is_app(current):
+                return
+            seen.add(current.get_id())
+            for child in current.children():
+                visit(child)
+            if current.num_args() and self.uses[current.get_id()] > 1:
+                found.append(current)
+
+        visit(term)
+        return found
+
+    def finish(self) -> str:
+        """The whole source: fields and environment that the body uses are bound at its head."""
+        body = "\n".join(self.lines[1:])
+        head = [self.lines[0]]
+        head += [f"    f_{name} = fields[{name!r}].get" for name in FIELDS if f"f_{name}(" in body]
+        head += [f"    a_{name} = fields[{name + AFTER!r}].get" for name in FIELDS if f"a_{name}(" in body]
+        head += [f"    env_{name} = env[{name!r}]" for name in ("host_port", "urefs_max", "queue_limit", "pages") if f"env_{name}" in body]
+        if " in indices" in body:
+            head.append("    indices = env['indices']")
+        return "\n".join([*head, body])
+
+
+def compile_function(source: str, name: str) -> Callable[..., Any]:
+    """The function called ``name`` that ``source`` defines."""
+    scope: dict[str, Any] = {}
+    exec(compile(source, f"<specification: {name}>", "exec"), scope)
+    return scope[name]  # type: ignore[no-any-return]
+
+
+class CompiledCase:
+    """One case: its effect and its outputs, as Python functions of state, environment and arguments."""
+
+    def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
+        self.case = case
+        self.id = f"{context.rule.name}/{case.id}"
+        after = After(context.before)
+        case.effect(after)
+        self.releases: list[Release] = after.releases
+        self.roots = [self._roots(release, parameters) for release in self.releases]
+        released = [identifier(function.name()) for release in self.releases for function in _release_functions(release)]
+        parameters = [*parameters, *released]
+        self.parameters = parameters
+        self.source = self._effect(after, parameters)
+        self.effect = compile_function(self.source, "effect")
+        self.checks = [term for term in after.assumptions if not z3.is_quantifier(term) and not self._about_release(term)]
+        check = FunctionBuilder("check", parameters, self.checks)
+        check.lines.append(f"    return {' and '.join(check.value(term) for term in self.checks) or 'True'}")
+        self.check = compile_function(check.finish(), "check")
+        outputs = FunctionBuilder("outputs", parameters, case.outputs.values())
+        parts = [f"{name!r}: {outputs.value(term)}" for name, term in case.outputs.items()]
+        outputs.lines.append(f"    return {{{', '.join(parts)}}}")
+        self.outputs = compile_function(outputs.finish(), "outputs")
+
+    def _about_release(self, term: Term) -> bool:
+        names = {function.name() for release in self.releases for function in _release_functions(release)}
+        stack, seen = [term], set()
+        while stack:
+            current = stack.pop()
+            if current.get_id() in seen:
+                continue
+            seen.add(current.get_id())
+            if z3.is_app(current) and current.decl().name() in names:
+                return True
+            stack.extend(current.children())
+        return False
+
+    def _roots(self, release: Release, parameters: list[str]) -> tuple[Callable[..., bool], Callable[..., bool]]:
+        """Where a release starts: tests for slots and for ports."""
+        slot, port = z3.Const("x_slot", UNBOUNDED.Slot), z3.Const("x_port", UNBOUNDED.Port)
+        tests = []
+        for name, variable, term in (("slot", slot, release.starts_at(slot)), ("port", port, release.roots(port))):
+            builder = FunctionBuilder(name, [*parameters, identifier(variable.decl().name())], [term])
+            builder.lines.append(f"    return {builder.value(term)}")
+            tests.append(compile_function(builder.finish(), name))
+        return tests[0], tests[1]
+
+    def _effect(self, after: After, parameters: list[str]) -> str:
+        changed = [name for name in FIELDS if after.changed(name) and not FIELDS[name].ghost]
+        roots: list[Term] = []
+        for name in changed:
+            for update in after.fields[name].updates:
+                match update:
+                    case Store(point, value):
+                        roots += [*point, value]
+                    case Add(point, amount):
+                        roots += [*point, amount]
+        builder = FunctionBuilder("effect", parameters, roots)
+        for name in changed:
+            builder.lines.append(f"    w_{name} = {{}}")
+            for update in after.fields[name].updates:
+                self._emit(builder, name, update)
+        builder.lines.append(f"    return {{{', '.join(f'{name!r}: w_{name}' for name in changed)}}}")
+        return builder.finish()
+
+    def _emit(self, builder: FunctionBuilder, name: str, update: Any) -> None:
+        default = DEFAULTS[name]
+        match update:
+            case Store(point, value):
+                key = _key([builder.value(part) for part in point])
+                builder.lines.append(f"    w_{name}[{key}] = {builder.value(value)}")
+            case Add(point, amount):
+                key, add = _key([builder.value(part) for part in point]), builder.value(amount)
+                builder.lines += [f"    k = {key}", f"    w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {add}"]
+            case Sweep(variables, condition, value, over):
+                names = {variable.get_id(): f"y{index}" for index, variable in enumerate(variables)}
+                names |= builder.names
+                target = _key([names[variable.get_id()] for variable in variables])
+                source = builder.translator.source
+                domain = "slots" if over == "slots" else over.replace(" ", "_") if len(variables) == 1 else f"{over}_pairs"
+                builder.lines += [
+                    f"    for {target} in env[{domain!r}]:",
+                    f"        if {source(condition, names)}:",
+                    f"            w_{name}[{target}] = {source(value, names)}",
+                ]
+            case Tally(_, slot, condition, sign):
+                names = {slot.get_id(): "y"} | builder.names
+                builder.lines += [
+                    "    for y in env['slots']:",
+                    f"        if {builder.translator.source(condition, names)}:",
+                    f"            k = f_port(y, {NO_PORT})",
+                    f"            w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {sign}",
+                ]
+
+
+def _key(parts: list[str]) -> str:
+    return "()" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _release_functions(release: Release) -> list[Any]:
+    return [release.dying, release.notification, release.notified, release.arrival, release.next_clock.decl()]
+
+
+class CompiledRule:
+    """A rule as Python: which case applies, and its compiled cases."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        rule = context.rule
+        self.parameters = ["v_caller", *[identifier(name) for name in (*rule.parameters, *rule.choices)]]
+        cases = list(context.rule.cases(context))
+        self.cases = [CompiledCase(context, case, self.parameters) for case in cases]
+        builder = FunctionBuilder("applies", self.parameters, [case.when for case in cases])
+        for index, case in enumerate(cases):
+            builder.lines.append(f"    if {builder.value(case.when)}: return {index}")
+        builder.lines.append("    return -1")
+        self.source = builder.finish()
+        self.applies = compile_function(self.source, "applies")
+        required = [term for term in rule.requires(context) if not z3.is_quantifier(term)]
+        requires = FunctionBuilder("requires", self.parameters, required)
+        requires.lines.append(f"    return {' and '.join(requires.value(term) for term in required) or 'True'}")
+        self.requires = compile_function(requires.finish(), "requires")

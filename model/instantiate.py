@@ -1,0 +1,234 @@
+"""Proofs without quantifiers: assumptions are instantiated at the terms that matter, and z3 decides the rest.
+
+A solver left alone with quantified invariants runs in circles (a slot has a port, a port has a receiver, which is a slot …). Here
+every assumption "for all …" is replaced by its instances at the terms that occur in the case and the goal, and, in a second round, at
+those that the first round brought up. Leaving an instance out can only make a proof fail: what is proved from instances is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any
+
+import z3
+
+from sendright.model.sorts import PLACE, Sorts, Term
+
+
+class Terms:
+    """The ground terms that have come up, by sort, and the pairs that index slots and memory."""
+
+    def __init__(self, sorts: Sorts) -> None:
+        S = self.S = sorts.Slot
+        self.sorts = sorts
+        self.by_sort: dict[int, dict[int, Term]] = {}
+        self.pairs: dict[tuple[int, int], dict[tuple[int, int], tuple[Term, Term]]] = {}
+        self.seen: set[int] = set()
+        self.keep: list[Term] = []  # ast ids stay valid only while the terms live
+        self.slot_id = S.get_id()
+        self.int_id = z3.IntSort().get_id()
+        self.interesting = {sort.get_id() for sort in (sorts.Task, sorts.Port, sorts.Name, sorts.Message, sorts.Object, S, PLACE.sort)}
+        self.pair_sorts = {
+            "name_slot": (sorts.Task, sorts.Name),
+            "place_slot": (sorts.Task, PLACE.sort),
+            "body_slot": (sorts.Message, z3.IntSort()),
+        }
+
+    def collect(self, formula: Term) -> None:
+        """Note all ground terms of ``formula`` (quantified parts are skipped)."""
+        stack = [formula]
+        while stack:
+            term = stack.pop()
+            identity = term.get_id()
+            if identity in self.seen or not z3.is_app(term):
+                continue
+            self.seen.add(identity)
+            self.keep.append(term)
+            children = term.children()
+            stack.extend(children)
+            sort = term.sort().get_id()
+            if sort in self.interesting:
+                declaration = term.decl()
+                if declaration.kind() == z3.Z3_OP_ITE:
+                    continue
+                self._note(sort, term)
+                if sort == self.slot_id:
+                    self._note_slot(term, declaration)
+            if len(children) == 2 and children[1].sort().get_id() == self.int_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                self._note_pair(children[0], children[1])
+            if children and sort != self.slot_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                for child in children:
+                    if child.sort().get_id() == self.int_id:
+                        self._note(self.int_id, child)
+
+    def _note(self, sort: int, term: Term) -> None:
+        self.by_sort.setdefault(sort, {})[term.get_id()] = term
+
+    def _note_pair(self, first: Term, second: Term) -> None:
+        for term in (first, second):
+            self._note(term.sort().get_id(), term)
+        self.pairs.setdefault((first.sort().get_id(), second.sort().get_id()), {})[first.get_id(), second.get_id()] = (first, second)
+
+    def _note_slot(self, term: Term, declaration: Any) -> None:
+        name, S = declaration.name(), self.S
+        if name in self.pair_sorts:
+            self._note_pair(term.arg(0), term.arg(1))
+        elif name in ("destination_slot", "reply_slot", "kernel_slot"):
+            self._note(term.arg(0).sort().get_id(), term.arg(0))
+        else:  # a slot of unknown form: whatever it may turn out to be
+            parts = [S.space(term), S.name(term), S.holder(term), S.place(term), S.destined(term), S.replied(term)]
+            parts += [S.carrying(term), S.index(term), S.of(term)]
+            self.keep += parts
+            self._note_pair(parts[0], parts[1])
+            self._note_pair(parts[2], parts[3])
+            self._note_pair(parts[6], parts[7])
+            for part in (parts[4], parts[5], parts[8]):
+                self._note(part.sort().get_id(), part)
+
+    def of(self, sort: int) -> list[Term]:
+        return list(self.by_sort.get(sort, {}).values())
+
+    def tuples(self, sorts: tuple[int, ...]) -> Iterator[tuple[Term, ...]]:
+        """Candidate values for bound variables of these sorts."""
+        if len(sorts) >= 2 and (sorts[0], sorts[1]) in self.pairs:
+            pairs = self.pairs[sorts[0], sorts[1]].values()
+            rest = [self.of(sort) for sort in sorts[2:]]
+            for pair in pairs:
+                for others in product(*rest):
+                    yield (*pair, *others)
+        else:
+            yield from product(*[self.of(sort) for sort in sorts])
+
+
+class Assumption:
+    """A formula "for all variables: body"; without variables, the body alone."""
+
+    def __init__(self, formula: Term) -> None:
+        self.formula = formula
+        self.sorts: tuple[int, ...] = ()
+        if z3.is_quantifier(formula):
+            self.sorts = tuple(formula.var_sort(index).get_id() for index in range(formula.num_vars()))
+            self.body = formula.body()
+        self.done: set[tuple[int, ...]] = set()
+
+    def fork(self) -> Assumption:
+        """The same assumption, with its own record of what was instantiated."""
+        other = Assumption.__new__(Assumption)
+        other.__dict__.update(self.__dict__)
+        other.done = set(self.done)
+        return other
+
+    def instances(self, terms: Terms) -> Iterator[Term]:
+        """New instances at ``terms``."""
+        if not self.sorts:
+            if not self.done:
+                self.done.add(())
+                yield self.formula
+            return
+        for values in terms.tuples(self.sorts):
+            key = tuple(value.get_id() for value in values)
+            if key not in self.done:
+                self.done.add(key)
+                yield z3.substitute_vars(self.body, *reversed(values))
+
+
+_nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
+
+
+def prenex(formulas: Iterable[Term]) -> list[Term]:
+    """The conjuncts of ``formulas`` in negation normal form: existential quantifiers gone (by new constants), the rest universal."""
+    goal = z3.Goal()
+    plain: list[Term] = []
+    for formula in formulas:
+        (goal.add if _quantified(formula) else plain.append)(formula)
+    if not goal.size():
+        return plain
+    [result] = _nnf(goal)
+    return plain + list(result)
+
+
+def _quantified(formula: Term) -> bool:
+    stack, seen = [formula], set()
+    while stack:
+        term = stack.pop()
+        if term.get_id() in seen:
+            continue
+        seen.add(term.get_id())
+        if z3.is_quantifier(term):
+            return True
+        stack.extend(term.children())
+    return False
+
+
+def ground(formula: Term, terms: Terms) -> Term:
+    """``formula``, in negation normal form, with every universal quantifier replaced by its instances at ``terms``."""
+    if z3.is_quantifier(formula):
+        return z3.And(*[ground(instance, terms) for instance in Assumption(formula).instances(terms)])
+    if (z3.is_and(formula) or z3.is_or(formula)) and _quantified(formula):
+        children = [ground(child, terms) for child in formula.children()]
+        return z3.And(*children) if z3.is_and(formula) else z3.Or(*children)
+    return formula
+
+
+_serial = iter(range(10**9))
+
+
+def skolemize(clause: Term) -> Term:
+    """The body of a universally quantified ``clause`` at fresh constants."""
+    if not z3.is_quantifier(clause):
+        return clause
+    tag = next(_serial)
+    constants = [z3.Const(f"{clause.var_name(index)}!{tag}", clause.var_sort(index)) for index in range(clause.num_vars())]
+    return z3.substitute_vars(clause.body(), *reversed(constants))
+
+
+class Proof:
+    """Assumptions of one case, instantiated once; goals are decided one after the other."""
+
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], rounds: int = 2, timeout: int = 5_000) -> None:
+        self.rounds = rounds
+        self.sorts = sorts
+        self.solver = z3.SimpleSolver()
+        self.solver.set("timeout", timeout)
+        self.terms = Terms(sorts)
+        facts = prenex(ground_facts)
+        self.nested = [fact for fact in facts if _quantified(fact) and not z3.is_quantifier(fact)]
+        plain = [fact for fact in facts if not _quantified(fact)]
+        self.universals = [Assumption(formula) for formula in universals]
+        self.universals += [Assumption(fact) for fact in facts if z3.is_quantifier(fact)]
+        for fact in (*plain, *self.nested):
+            self.terms.collect(fact)
+        self.solver.add(plain)
+
+    def decide(self, goal: Term) -> z3.CheckSatResult:
+        """``unsat``: the goal (a clause) follows. Anything else: not shown."""
+        negated = z3.Not(skolemize(goal))
+        self.solver.push()
+        try:
+            terms = self._with(negated)
+            self.solver.add(negated)
+            universals = [assumption.fork() for assumption in self.universals]
+            verdict = z3.unknown
+            for _ in range(self.rounds):
+                batch = [instance for assumption in universals for instance in assumption.instances(terms)]
+                self.solver.add(batch)
+                self.solver.add([ground(fact, terms) for fact in self.nested])
+                verdict = self.solver.check()
+                if verdict == z3.unsat:
+                    break
+                for instance in batch:
+                    terms.collect(instance)
+            return verdict
+        finally:
+            self.solver.pop()
+
+    def _with(self, formula: Term) -> Terms:
+        terms = Terms.__new__(Terms)
+        terms.__dict__.update(self.terms.__dict__)
+        terms.by_sort = {sort: dict(found) for sort, found in self.terms.by_sort.items()}
+        terms.pairs = {sort: dict(found) for sort, found in self.terms.pairs.items()}
+        terms.seen = set(self.terms.seen)
+        terms.keep = list(self.terms.keep)
+        terms.collect(formula)
+        return terms

@@ -1,0 +1,299 @@
+"""What holds in every reachable state. The numbers are those of the list of implicit invariants in the fact base (semantics 12).
+
+Each invariant is one or more clauses; a clause is a formula over one state, true for all tasks, ports, slots and messages. They are
+proved together: each call, begun in a state where all hold, ends in a state where all hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+import z3
+
+from sendright.mach.rights import Place, PortObject
+from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
+from sendright.model.state import State
+
+Clauses: TypeAlias = Callable[["Variables", State], Iterator[tuple[str, Term]]]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The kernel's limits, as terms."""
+
+    urefs_max: Term
+    queue_limit: Term
+
+
+LIMITS = Limits(z3.Int("urefs_max"), z3.Int("queue_limit"))
+
+
+class Variables:
+    """Bound variables, one set for each universe of sorts."""
+
+    def __init__(self, sorts: Sorts) -> None:
+        self.sorts = sorts
+        self.S = sorts.Slot
+        self.t, self.u = z3.Const("t", sorts.Task), z3.Const("u", sorts.Task)
+        self.p, self.q = z3.Const("p", sorts.Port), z3.Const("q", sorts.Port)
+        self.n, self.n2 = z3.Const("n", sorts.Name), z3.Const("n2", sorts.Name)
+        self.s, self.s2 = z3.Const("s", sorts.Slot), z3.Const("s2", sorts.Slot)
+        self.m, self.m2 = z3.Const("m", sorts.Message), z3.Const("m2", sorts.Message)
+        self.w = z3.Const("w", PLACE.sort)
+        self.i = z3.Int("i")
+        self.o = z3.Const("o", sorts.Object)
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """A named invariant. ``number`` as in the fact base; companions, which the others need, have numbers from 101."""
+
+    number: int
+    title: str
+    about: str
+    clauses: Clauses
+
+
+INVARIANTS: dict[int, Invariant] = {}
+
+
+def invariant(number: int, title: str) -> Callable[[Clauses], Clauses]:
+    """Declare an invariant; its docstring says it in words."""
+
+    def declare(clauses: Clauses) -> Clauses:
+        assert number not in INVARIANTS, number
+        INVARIANTS[number] = Invariant(number, title, " ".join((clauses.__doc__ or "").split()), clauses)
+        return clauses
+
+    return declare
+
+
+def forall(variables: list[Term], body: Term) -> Term:
+    """``body`` for all ``variables``."""
+    return z3.ForAll(variables, body)
+
+
+def named(v: Variables) -> Term:
+    """The slot of name n in task t's space."""
+    return v.S.name_slot(v.t, v.n)
+
+
+@invariant(1, "one receive right")
+def one_receive_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Each active port has exactly one receive right: in one space entry, in one message, or in the kernel."""
+    place = s.receiver(v.p)
+    yield "an active port has a receive right", forall([v.p], z3.Implies(s.active(v.p), z3.And(s.receives(place), s.port(place) == v.p)))
+    yield "it has no other", forall([v.s], z3.Implies(s.receives(v.s), s.receiver(s.port(v.s)) == v.s))
+
+
+@invariant(2, "a dead port has nothing")
+def dead_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A dead port has no receive right anywhere and no queue. (That it never lives again is a property of steps.)"""
+    yield "no receive right", forall([v.s], z3.Implies(s.receives(v.s), s.active(s.port(v.s))))
+    yield "no queue", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.active(s.queue(v.m))))
+
+
+@invariant(3, "a port is where its receive right is")
+def receiver_is_entry(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port's receiver is a space's name if and only if that name has RECEIVE for the port."""
+    slot = named(v)
+    body = z3.And(s.receives(slot), s.port(slot) == v.p) == z3.And(s.active(v.p), s.receiver(v.p) == slot)
+    yield "both directions", forall([v.t, v.n, v.p], body)
+
+
+@invariant(4, "one name for SEND and RECEIVE")
+def one_name(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """In one space at most one name carries SEND or RECEIVE for a port, and the space knows it by that name."""
+    slot = named(v)
+    holds = z3.Or(s.sends(slot), s.receives(slot))
+    yield "what a name carries is known by it", forall([v.t, v.n], z3.Implies(holds, s.known_as(v.t, s.port(slot)) == v.n))
+    known = v.S.name_slot(v.t, s.known_as(v.t, v.p))
+    yield (
+        "what is known is carried",
+        forall(
+            [v.t, v.p],
+            z3.Implies(s.known_as(v.t, v.p) != v.sorts.null, z3.And(z3.Or(s.sends(known), s.receives(known)), s.port(known) == v.p)),
+        ),
+    )
+
+
+@invariant(5, "send-once rights have names of their own")
+def send_once_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A send-once entry has one user reference, and no entry uses the names NULL and DEAD. (A name is one slot: no entries share it.)"""
+    slot = named(v)
+    yield "one reference", forall([v.t, v.n], z3.Implies(s.kind(slot) == KIND.SEND_ONCE, s.urefs(slot) == 1))
+    yield "NULL and DEAD are unused", forall([v.t], z3.And(*[s.empty(v.S.name_slot(v.t, name)) for name in (v.sorts.null, v.sorts.dead)]))
+
+
+@invariant(6, "what kinds of right a slot can hold")
+def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A name's kind is one of the six; a place holds a send right, a dead one or nothing; a message what can be carried.
+
+    The kernel's slots hold receive rights.
+    """
+
+    def within(slot: Term, *allowed: Term) -> Term:
+        return z3.Or(*[s.kind(slot) == kind for kind in (KIND.NONE, *allowed)])
+
+    S, destination = v.S, v.S.destination_slot(v.m)
+    yield "places", forall([v.t, v.w], within(S.place_slot(v.t, v.w), KIND.SEND, KIND.DEAD_NAME))
+    yield "destinations", forall([v.m], within(destination, KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
+    yield "replies", forall([v.m], within(S.reply_slot(v.m), KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
+    carried = (KIND.SEND, KIND.RECEIVE, KIND.SEND_ONCE, KIND.DEAD_NAME)
+    yield "bodies", forall([v.m, v.i], within(S.body_slot(v.m, v.i), *carried))
+    kernel = S.kernel_slot(v.p)
+    yield "kernel", forall([v.p], z3.And(within(kernel, KIND.RECEIVE), z3.Or(s.empty(kernel), s.port(kernel) == v.p)))
+
+
+@invariant(7, "user references stay in range")
+def user_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """SEND has 1 to UREFS_MAX - 1 references, a dead name 1 to UREFS_MAX, a pure receive right and a port set none."""
+    slot = named(v)
+    urefs = s.urefs(slot)
+    yield "send rights", forall([v.t, v.n], z3.Implies(s.sends(slot), z3.And(urefs >= 1, urefs <= LIMITS.urefs_max - 1)))
+    dead = s.kind(slot) == KIND.DEAD_NAME
+    yield "dead names", forall([v.t, v.n], z3.Implies(dead, z3.And(urefs >= 1, urefs <= LIMITS.urefs_max)))
+    none = z3.Or(s.kind(slot) == KIND.RECEIVE, s.kind(slot) == KIND.PORT_SET, s.empty(slot))
+    yield "the others", forall([v.t, v.n], z3.Implies(none, urefs == 0))
+
+
+@invariant(8, "send rights are counted")
+def send_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send rights is the number of slots that hold one, each once whatever its user references."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p)))
+
+
+@invariant(9, "send-once rights are counted")
+def send_once_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send-once rights is the number of slots that hold one."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.sorights(v.p) == s.send_once_slots(v.p)))
+
+
+@invariant(10, "no right to a dead port")
+def rights_are_live(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no port."""
+    nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
+    yield "rights", forall([v.s], z3.Implies(z3.Not(nothing), s.active(s.port(v.s))))
+
+
+@invariant(19, "a queued message's destination is its queue")
+def destination(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Every queued message holds one send or send-once right to the port on which it is queued."""
+    slot = v.S.destination_slot(v.m)
+    right = z3.And(z3.Or(s.kind(slot) == KIND.SEND, s.kind(slot) == KIND.SEND_ONCE), s.port(slot) == s.queue(v.m))
+    yield "the destination", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, right))
+
+
+@invariant(21, "queued messages are counted")
+def queue_length(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's messages is the number of messages queued on it."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.msgcount(v.p) == s.queued_messages(v.p)))
+
+
+@invariant(25, "null and dead rights are inert")
+def inert(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A dead name, a port set and an empty slot lead to no port, and no port is that port."""
+    nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
+    yield "they lead nowhere", forall([v.s], z3.Implies(nothing, s.port(v.s) == v.sorts.no_port))
+    yield "nowhere is no port", s.port_life(v.sorts.no_port) == LIFE.UNBORN
+
+
+@invariant(31, "kernel messages carry the kernel's tokens")
+def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that the kernel made carries the kernel's tokens. (That a task's message carries the task's is a property of steps.)"""
+    made = z3.And(s.stage(v.m) != STAGE.FREE, s.from_kernel(v.m))
+    tokens = z3.And(s.sender_security(v.m) == v.sorts.kernel_security_token, s.sender_audit(v.m) == v.sorts.kernel_audit_token)
+    yield "the tokens", forall([v.m], z3.Implies(made, tokens))
+
+
+@invariant(41, "a terminated task has nothing")
+def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A task that isn't alive has an empty space, no special or registered rights, no memory, and no live port."""
+    ended = z3.Not(s.alive(v.t))
+    yield "names", forall([v.t, v.n], z3.Implies(ended, s.empty(named(v))))
+    yield "places", forall([v.t, v.w], z3.Implies(ended, s.empty(v.S.place_slot(v.t, v.w))))
+    yield "memory", forall([v.t, v.i], z3.Implies(ended, s.mapped(v.t, v.i) == v.sorts.no_object))
+    of_task = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.TASK))
+    yield "port", forall([v.p], z3.Implies(of_task, z3.And(s.alive(s.object_task(v.p)), s.task_port(s.object_task(v.p)) == v.p)))
+
+
+@invariant(42, "a kernel-held slot holds null, dead or one send right")
+def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Each special or registered place holds nothing, a dead right, or one counted send right (its count is invariant 8)."""
+    slot = v.S.place_slot(v.t, v.w)
+    yield "what it holds", forall([v.t, v.w], z3.Or(s.empty(slot), s.kind(slot) == KIND.DEAD_NAME, s.kind(slot) == KIND.SEND))
+    yield "no references", forall([v.t, v.w], s.urefs(slot) == 0)
+
+
+@invariant(38, "each task draws on two live ledgers")
+def ledgers(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A live task's wired and paged ledgers are active ledger ports."""
+
+    def ledger(port: Term) -> Term:
+        return z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.LEDGER))
+
+    yield "both", forall([v.t], z3.Implies(s.alive(v.t), z3.And(ledger(s.wired(v.t)), ledger(s.paged(v.t)))))
+
+
+# ---- companions: what the others rest on
+
+
+@invariant(101, "a live task has a live port")
+def task_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A live task's port is active and stands for it."""
+    port = s.task_port(v.t)
+    body = z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.TASK), s.object_task(port) == v.t)
+    yield "the port", forall([v.t], z3.Implies(s.alive(v.t), body))
+
+
+@invariant(102, "the kernel receives for its own ports")
+def kernel_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port stands for a kernel object exactly when the kernel has its receive right; nobody has a send-once right to it."""
+    kernel = s.receiver(v.p) == v.S.kernel_slot(v.p)
+    yield "the receive right", forall([v.p], z3.Implies(s.active(v.p), (s.object(v.p) != OBJECT.OBJECT_NONE) == kernel))
+    once = s.kind(v.s) == KIND.SEND_ONCE
+    yield "no send-once right", forall([v.s], z3.Implies(once, s.object(s.port(v.s)) == OBJECT.OBJECT_NONE))
+    host = v.sorts.host_port
+    yield "the host port lives", z3.And(s.active(host), s.object(host) == OBJECT.of(PortObject.HOST))
+
+
+@invariant(103, "a free message is empty")
+def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that is free carries nothing, and nothing is carried beyond a body's end."""
+    yield "free", forall([v.s], z3.Implies(z3.And(v.sorts.in_message(v.s), s.stage(v.sorts.message_of(v.s)) == STAGE.FREE), s.empty(v.s)))
+
+
+@invariant(104, "messages arrive in order")
+def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A queued message came before whatever comes next."""
+    yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
+
+
+@invariant(105, "a right in transit has no history")
+def in_transit(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """While its receive right is in a message a port's make-send count and sequence number are 0."""
+    carried = z3.And(s.active(v.p), v.S.is_body_slot(s.receiver(v.p)))
+    yield "counts", forall([v.p], z3.Implies(carried, z3.And(s.mscount(v.p) == 0, s.seqno(v.p) == 0)))
+
+
+@invariant(106, "memory objects are made")
+def objects(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A mapped object was made."""
+    there = s.mapped(v.t, v.i)
+    yield "mapped objects", forall([v.t, v.i], z3.Implies(there != v.sorts.no_object, s.object_made(there)))
+
+
+@invariant(107, "references are counted in names only")
+def urefs_outside_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Outside port name spaces no right has user references."""
+    yield "elsewhere 0", forall([v.s], z3.Implies(z3.Not(v.S.is_name_slot(v.s)), s.urefs(v.s) == 0))
+
+
+@invariant(108, "nothing leads to a port that is not yet made")
+def unborn_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No slot holds a right to a port that isn't made yet, and no message waits there."""
+    counts = z3.And(s.sending_slots(v.p) == 0, s.send_once_slots(v.p) == 0, s.queued_messages(v.p) == 0)
+    yield "counts", forall([v.p], z3.Implies(s.port_life(v.p) == LIFE.UNBORN, counts))
+
+
+__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "invariant"]

@@ -1,0 +1,302 @@
+"""The oracle: judges what an implementation did, call by call, by running the rules beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Disposition, SlotKind
+from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.snapshot import Difference, Snapshot
+from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
+from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
+from sendright.model.rules import COPY_IN, COPY_OUT, FINISH
+from sendright.model.system import Applied, NotAllowed, System
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What the specification says of one step of an implementation."""
+
+    agreed: bool
+    cases: tuple[str, ...]
+    """The cases that the step went through, as ``rule/CODE/title``."""
+    clause: str = ""
+    """The case that applied."""
+    words: str = ""
+    """What was wrong, for a reader who has nothing else."""
+    differences: tuple[Difference, ...] = ()
+
+
+class Disagreement(Exception):
+    """The implementation's answer isn't what the specification says."""
+
+    def __init__(self, clause: str, differences: list[Difference]) -> None:
+        super().__init__(clause)
+        self.clause = clause
+        self.differences = differences
+
+
+class Oracle:
+    """Judges a run that began in the boot state. After a disagreement its state is of no more use."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.system = System(profile)
+        self._special: dict[str, Callable[[int, dict[str, Any], Result], None]] = {
+            "mach_port_insert_right": self._insert_right,
+            "mach_port_extract_right": self._extract_right,
+            "mach_msg_send": self._send,
+            "mach_msg_receive": self._receive,
+        }
+        self._cases: list[str] = []
+
+    @property
+    def all_cases(self) -> tuple[str, ...]:
+        """Every case of the specification in this profile."""
+        return tuple(case.id for rule in self.system.rules.values() for case in rule.cases)
+
+    def snapshot(self) -> Snapshot:
+        """The state that the specification says the implementation is in."""
+        return self.system.snapshot()
+
+    def judge(self, task: int, call: Call, result: Result) -> Judgement:
+        """Whether ``call`` by live task ``task`` may answer ``result``; the oracle's state moves on accordingly."""
+        self._cases = []
+        if not self.profile.serves(call.name):
+            clause = f"{call.name}: not served by the profile {self.profile.name}"
+            if result.code == ReturnCode.MIG_BAD_ID:
+                return Judgement(True, (), clause)
+            return _disagreed((), clause, [_code_difference(ReturnCode.MIG_BAD_ID, result.code)])
+        try:
+            arguments = self._arguments(call)
+            self._special.get(call.name, self._simple(call.name))(task, arguments, result)
+        except Disagreement as disagreement:
+            return _disagreed(tuple(self._cases), disagreement.clause, disagreement.differences)
+        except NotAllowed as forbidden:
+            clause = str(forbidden)
+            return _disagreed(tuple(self._cases), clause, [Difference("the kernel's choice", "a fresh name or number", str(result.outputs))])
+        return Judgement(True, tuple(self._cases), self._cases[-1] if self._cases else "")
+
+    # ---- arguments
+
+    def _arguments(self, call: Call) -> dict[str, Any]:
+        """The rule's arguments: those given, the signature's defaults, arrays as functions with lengths."""
+        values: dict[str, Any] = {"shortage": call.shortage}
+        for argument in SIGNATURES[call.name].arguments:
+            value = call.arguments.get(argument.name, argument.default)
+            if argument.type is ArgumentType.PORTS:
+                array = tuple(value)
+                values[argument.name] = lambda index, array=array: array[index] if 0 <= index < len(array) else 0
+                values[f"{argument.name}_length"] = len(array)
+            elif argument.type is ArgumentType.SECURITY_TOKEN or argument.type is ArgumentType.AUDIT_TOKEN:
+                values[argument.name] = tuple(value)
+            else:
+                values[argument.name] = value
+        return values
+
+    # ---- steps
+
+    def _run(self, rule: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
+        applied = self.system.run(rule, caller, choices, **arguments)
+        self._cases.append(applied.case.id)
+        return applied
+
+    def _expect_code(self, applied: Applied, result: Result) -> None:
+        code = applied.case.case.code
+        assert code is not None
+        if result.code != code:
+            raise Disagreement(applied.case.id, [_code_difference(code, result.code)])
+
+    def _expect(self, applied: Applied, where: str, expected: object, seen: object) -> None:
+        if expected != seen:
+            raise Disagreement(applied.case.id, [Difference(where, _plain(expected), _plain(seen))])
+
+    def _copy_out(self, caller: int, message: int, slot: SlotTuple, seen: Any, where: str) -> None:
+        """The right in ``slot`` is copied out; the implementation says under which name (its choice, when a new one is needed)."""
+        applied = self._run(COPY_OUT, caller, {"new_name": seen if isinstance(seen, int) else -1}, message=message, place=slot)
+        self._expect(applied, where, applied.outputs["name"], seen)
+
+    def _finish(self, caller: int, message: int) -> None:
+        self._run(FINISH, caller, message=message)
+
+    def _simple(self, name: str) -> Callable[[int, dict[str, Any], Result], None]:
+        """A call of one rule, with or without rights in its reply."""
+
+        def judge(caller: int, arguments: dict[str, Any], result: Result) -> None:
+            choices = self._choices(name, caller, arguments, result)
+            applied = self._run(name, caller, choices, **arguments)
+            self._expect_code(applied, result)
+            if result.code != ReturnCode.KERN_SUCCESS:
+                self._expect(applied, "results of a failed call", {}, result.outputs)
+                return
+            signature = SIGNATURES[name]
+            self._count_creations(applied, signature.creates_task, choices, result)
+            if applied.case.case.replies:
+                [output] = signature.outputs
+                seen = result.outputs.get(output.name)
+                names = seen if isinstance(seen, (tuple, list)) else (seen,)
+                self._expect(applied, f"number of rights in {output.name}", applied.case.case.replies, len(names))
+                for index, right in enumerate(names):
+                    self._copy_out(caller, choices["reply_message"], (BODY_SLOT, choices["reply_message"], index), right, output.name)
+                self._finish(caller, choices["reply_message"])
+            else:
+                self._compare_outputs(applied, result)
+
+        return judge
+
+    def _choices(self, name: str, caller: int, arguments: dict[str, Any], result: Result) -> dict[str, Any]:
+        """What the kernel chose: from the implementation's answer, or the only thing it could choose."""
+        system = self.system
+        choices: dict[str, Any] = {"out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE}
+        declared = system.rules[name].context.rule.choices
+        if "new_name" in declared:
+            choices |= {"new_name": result.outputs.get("name", -1), "new_port": system.next_port}
+        if "reply_message" in declared:
+            choices["reply_message"] = system.fresh_message()
+        if "notification" in declared:
+            choices["notification"] = system.fresh_message()
+        if "new_object" in declared:
+            choices |= {"new_object": system.fresh_object(), "new_page": result.outputs.get("address", -1)}
+        if "child" in declared:
+            copied = {page: system.fresh_object() for page in range(self.profile.pages)}
+            pages = {object_: page for page, object_ in copied.items()}
+            choices |= {"child": system.next_task, "child_port": system.next_port, "copied": copied}
+            choices |= {"copied_object": lambda page: copied.get(page, -1), "copied_page": lambda object_: pages.get(object_, -1)}
+        return choices
+
+    def _count_creations(self, applied: Applied, creates_task: bool, choices: dict[str, Any], result: Result) -> None:
+        system = self.system
+        if choices.get("new_port") in system.state["port_life"] or choices.get("child_port") in system.state["port_life"]:
+            system.next_port += 1
+        if creates_task:
+            self._expect(applied, "number of the new task", system.next_task, result.created_task)
+            system.next_task += 1
+
+    def _compare_outputs(self, applied: Applied, result: Result) -> None:
+        expected = dict(applied.outputs)
+        if "names_of" in expected:
+            names = self.system.names(expected.pop("names_of"))
+            expected = {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
+        if "type" in expected:
+            expected["type"] = SlotKind(expected["type"]).type_bits
+        for name, value in expected.items():
+            self._expect(applied, f"result {name}", value, _tupled(result.outputs.get(name)))
+        self._expect(applied, "results", sorted(expected), sorted(result.outputs))
+
+    # ---- calls of several rules
+
+    def _insert_right(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        message = self.system.fresh_message()
+        begun = self._run("mach_port_insert_right: request", caller, {"request_message": message}, **a)
+        if begun.case.case.code is not None:
+            return self._expect_code(begun, result)
+        if Disposition.MOVE_RECEIVE <= a["disposition"] <= Disposition.MAKE_SEND_ONCE:
+            slot = (BODY_SLOT, message, 0)
+            carried = self._run(COPY_IN, caller, space=caller, control=0, name=a["poly"], disposition=a["disposition"], message=message, place=slot)
+            if carried.case.case.code is not None:
+                return self._expect_code(carried, result)
+        inserted = self._run("mach_port_insert_right", caller, message=message, **a)
+        self._expect_code(inserted, result)
+        return None
+
+    def _extract_right(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        message = self.system.fresh_message()
+        begun = self._run("mach_port_extract_right", caller, {"reply_message": message}, **a)
+        if begun.case.case.code is not None:
+            return self._expect_code(begun, result)
+        slot = (BODY_SLOT, message, 0)
+        carry = {"name": a["name"], "disposition": a["disposition"], "message": message, "place": slot}
+        taken = self._run(COPY_IN, caller, space=begun.outputs["space"], control=a["task"], **carry)
+        assert taken.case.case.code is None, "extract_right checks what it takes"
+        self._expect(begun, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
+        self._expect(begun, "result acquired", begun.outputs["acquired"], result.outputs.get("acquired"))
+        self._copy_out(caller, message, slot, result.outputs.get("poly"), "poly")
+        return self._finish(caller, message)
+
+    def _send(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        message = self.system.fresh_message()
+        header = self._run("mach_msg_send", caller, {"message": message}, descriptors_length=len(a["descriptors"]), **a)
+        if header.case.case.code is not None:
+            return self._expect_code(header, result)
+        rights = [((DESTINATION_SLOT, message, 0), a["dest"], a["dest_disposition"]), ((REPLY_SLOT, message, 0), a["reply"], a["reply_disposition"])]
+        if header.outputs["reply_first"]:
+            rights.reverse()
+        rights += [((BODY_SLOT, message, index), name, how) for index, (name, how) in enumerate(a["descriptors"])]
+        for slot, name, disposition in rights:
+            if slot[0] == REPLY_SLOT and disposition == Disposition.NONE:
+                continue  # no reply right: there is nothing to copy in
+            carried = self._run(COPY_IN, caller, space=caller, control=0, name=name, disposition=disposition, message=message, place=slot)
+            if carried.case.case.code is not None:
+                return self._expect_code(carried, result)
+        return self._deliver(caller, message, len(a["descriptors"]), result)
+
+    def _deliver(self, caller: int, message: int, descriptors: int, result: Result) -> None:
+        destination = self.system.state["port"][DESTINATION_SLOT, message, 0]
+        reaches = self.system.reached_from(destination).__contains__
+        delivered = self._run("mach_msg_send: deliver", caller, {"reaches": reaches}, message=message)
+        if delivered.outputs.get("by_kernel"):
+            delivered = self._run("mach_msg_send: kernel's answer", caller, message=message)
+        self._expect_code(delivered, result)
+        if result.code != ReturnCode.MACH_SEND_TIMED_OUT:
+            return
+        outputs = result.outputs
+        self._copy_out(caller, message, (DESTINATION_SLOT, message, 0), outputs.get("dest"), "dest")
+        self._copy_out(caller, message, (REPLY_SLOT, message, 0), outputs.get("reply"), "reply")
+        self._copy_out_body(delivered, caller, message, descriptors, outputs)
+        self._finish(caller, message)
+
+    def _copy_out_body(self, applied: Applied, caller: int, message: int, count: int, outputs: dict[str, Any]) -> None:
+        seen = outputs.get("descriptors", ())
+        self._expect(applied, "number of descriptors", count, len(seen))
+        for index, (name, form) in enumerate(seen):
+            slot = (BODY_SLOT, message, index)
+            self._expect(applied, f"form of descriptor {index}", self.system.state["form"].get(slot, 0), form)
+            self._copy_out(caller, message, slot, name, f"descriptor {index}")
+
+    def _receive(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        port = self.system.state["port"].get((0, caller, a["port"]), -1)
+        oldest = self.system.oldest_message(port)
+        applied = self._run("mach_msg_receive", caller, {"oldest": -1 if oldest is None else oldest}, **a)
+        self._expect_code(applied, result)
+        if result.code != ReturnCode.KERN_SUCCESS:
+            return
+        assert oldest is not None
+        outputs = applied.outputs
+        profile, seen = self.profile, result.outputs
+        expected = {
+            "id": outputs["id"],
+            "sequence_number": outputs["sequence_number"],
+            "security_token": outputs["security_token"] if profile.tokens_in_trailer else (),
+            "audit_token": outputs["audit_token"] if profile.tokens_in_trailer and profile.audit_tokens else (),
+            "reply_disposition": self.system.state["form"].get((REPLY_SLOT, oldest, 0), 0),
+        }
+        for name, value in expected.items():
+            self._expect(applied, f"result {name}", value, _tupled(seen.get(name)))
+        self._copy_out(caller, oldest, (REPLY_SLOT, oldest, 0), seen.get("reply"), "reply")
+        self._copy_out_body(applied, caller, oldest, outputs["count"], seen)
+        self._finish(caller, oldest)
+
+
+def _tupled(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _code_difference(expected: int, seen: int) -> Difference:
+    return Difference("return code", code_name(expected), code_name(seen))
+
+
+def _plain(value: object) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _disagreed(cases: tuple[str, ...], clause: str, differences: list[Difference]) -> Judgement:
+    words = "; ".join(str(difference) for difference in differences)
+    return Judgement(False, cases, clause, words, tuple(differences))
+
+
+__all__ = ["BrokenInvariant", "Judgement", "Oracle", "broken_by_step", "broken_invariants"]

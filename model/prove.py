@@ -1,0 +1,354 @@
+"""``sendright prove``: every case of every rule against every invariant, unbounded; and that the specification itself makes sense.
+
+The work is cut into small parts (one case of one rule, one theorem) that run in several processes. A part says PROVED only when z3 answered
+``unsat`` to the question for a violation. What isn't proved is looked at in a small scope: a violation there is REFUTED, shown as a
+concrete state and call; none there is UNDETERMINED, with the scope. Nothing undetermined counts as proved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+import msgspec
+import z3
+
+from sendright.mach.profiles import LedgerRule, Profile, profile_named
+from sendright.mach.results import Obligation, ProofResult
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.verdicts import Verdict, combine
+from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.instantiate import Proof
+from sendright.model.invariants import INVARIANTS, Invariant, Variables
+from sendright.model.rules import RULES, Case, Context, Rule, effective_guards, rules_of
+from sendright.model.sorts import UNBOUNDED, Term
+from sendright.model.state import FIELDS, After, State
+from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.theorems import (
+    TARGETED_ONLY,
+    all_authority,
+    as_if_created_by_task_create,
+    isolation,
+    names_are_local,
+    security_stays,
+    token_integrity,
+)
+
+LEDGER_INVARIANT = 38
+AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
+RELATIONAL = {
+    AUTHORITY: "a task port gives all authority over its task",
+    LOCALITY: "names mean something in their own space only",
+    SECURITY_PORT: "the security port is not to be had from without",
+}
+THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity"}
+
+SPECIFICATION = "the specification"
+"""In the place of a call: what is decided of all rules together."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of the work."""
+
+    kind: str
+    """``case``, ``rule``, ``theorem 1``, ``reachable`` or ``twin``."""
+    rule: str = ""
+    case: int = 0
+    invariants: tuple[int, ...] | None = None
+    """Only these; None: all, and the theorems."""
+
+    def wants(self, number: int) -> bool:
+        return self.invariants is None or number in self.invariants
+
+
+def state_invariants(profile: Profile) -> list[Invariant]:
+    """The invariants that a profile's states have (kernels without ledgers have none about them)."""
+    without = LEDGER_INVARIANT if profile.ledger_rule is LedgerRule.NONE else None
+    return [invariant for invariant in INVARIANTS.values() if invariant.number != without]
+
+
+def known_invariants() -> dict[int, str]:
+    """Every number that ``--invariant`` takes, with its title."""
+    titles = {number: invariant.title for number, invariant in INVARIANTS.items()}
+    for number, step in STEP_PROPERTIES.items():
+        titles[number] = f"{titles[number]}; {step.title}" if number in titles else step.title
+    return dict(sorted((titles | RELATIONAL).items()))
+
+
+class CaseProof:
+    """One case of one rule, ready to be asked about."""
+
+    def __init__(self, rule: Rule, index: int, profile: Profile) -> None:
+        self.before = State.arbitrary(UNBOUNDED)
+        self.k = Context(rule, self.before, profile)
+        cases = list(rule.cases(self.k))
+        self.case: Case = cases[index]
+        self.guard = effective_guards(cases)[index]
+        self.after = After(self.before)
+        self.case.effect(self.after)
+        self.variables = Variables(UNBOUNDED)
+        self.invariants = state_invariants(profile)
+        self.changes = any(self.after.changed(name) for name in FIELDS)
+
+    def proof(self, more: Sequence[Term] = ()) -> Proof:
+        """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""
+        before = [clause for invariant in self.invariants for _, clause in invariant.clauses(self.variables, self.before)]
+        facts = [*UNBOUNDED.background, *self.k.assumptions(), self.guard, *self.after.assumptions, *more]
+        return Proof(UNBOUNDED, facts, before)
+
+
+Goals = Iterable[tuple[str, Term]]
+
+
+def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
+    """Whether all goals follow, how long it took, and the first that doesn't."""
+    start = time.perf_counter()
+    for title, goal in goals:
+        if proof().decide(goal) != z3.unsat:
+            return Verdict.UNDETERMINED, time.perf_counter() - start, title
+    return Verdict.PROVED, time.perf_counter() - start, ""
+
+
+def decide_case(profile: Profile, part: Part) -> list[Obligation]:
+    """All invariants, step properties and theorems for one case of one rule."""
+    rule = RULES[part.rule]
+    unit = CaseProof(rule, part.case, profile)
+    x = Transition(unit.k, unit.case, unit.after)
+    v = unit.variables
+    made: list[Proof] = []
+
+    def proof() -> Proof:
+        if not made:
+            made.append(unit.proof())
+        return made[0]
+
+    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
+        verdict, seconds, failed = _decide(using, goals)
+        if verdict is not Verdict.PROVED:
+            return _look_closer(profile, part, name, title, failed, seconds)
+        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds)
+
+    found: list[Obligation] = []
+    for invariant in unit.invariants:
+        if part.wants(invariant.number):
+            pairs = zip(invariant.clauses(v, unit.after), invariant.clauses(v, unit.before), strict=True)
+            goals = [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
+            found.append(obligation(f"invariant {invariant.number}", invariant.title, goals))
+    for step in STEP_PROPERTIES.values():
+        if part.wants(step.number):
+            goals = list(step.clauses(v, x)) if unit.changes else []
+            found.append(obligation(f"step invariant {step.number}", step.title, goals))
+    for name, title, theorem in (
+        (f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays),
+        ("theorem 2", THEOREMS[2], isolation),
+    ):
+        if part.invariants is None or (name.startswith("step") and part.wants(SECURITY_PORT)):
+            assumptions, goals = theorem(v, x)
+            with_halves: list[Proof] = []
+
+            def using(assumptions: list[Term] = assumptions, with_halves: list[Proof] = with_halves) -> Proof:
+                if not with_halves:
+                    with_halves.append(unit.proof(assumptions))
+                return with_halves[0]
+
+            found.append(obligation(name, title, goals if unit.changes else [], using))
+    if part.invariants is None:
+        found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x)) if unit.changes else []))
+    return found
+
+
+def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float) -> Obligation:
+    """What could not be proved, in a small scope."""
+    from sendright.model.refute import refute
+
+    start = time.perf_counter()
+    outcome = refute(profile, part.rule, part.case, name)
+    case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]
+    verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
+    return Obligation(
+        call=part.rule,
+        case=case.id,
+        property=name,
+        title=f"{title}: {clause}",
+        verdict=verdict,
+        seconds=seconds + time.perf_counter() - start,
+        scope=outcome.scope,
+        counterexample=outcome.counterexample,
+        reachable="not known: the state before is any in which the invariants hold" if outcome.counterexample else None,
+    )
+
+
+def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
+    """Of one rule: exactly one case applies; authority (23) and locality (26) of its conditions."""
+    rule = RULES[part.rule]
+    before = State.arbitrary(UNBOUNDED)
+    k = Context(rule, before, profile)
+    cases = list(rule.cases(k))
+    v = Variables(UNBOUNDED)
+    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+
+    def proof(more: Sequence[Term] = ()) -> Proof:
+        return Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions(), *more], invariants)
+
+    found: list[Obligation] = []
+
+    def add(name: str, title: str, goals: list[tuple[str, list[Term], Term]]) -> None:
+        start = time.perf_counter()
+        failed = next((goal for goal, assumed, claim in goals if proof(assumed).decide(claim) != z3.unsat), None)
+        verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
+        seconds = time.perf_counter() - start
+        found.append(Obligation(call=part.rule, case=failed or "all cases", property=name, title=title, verdict=verdict, seconds=seconds))
+
+    if part.invariants is None:
+        some = z3.Or(*[case.when for case in cases])
+        guards = effective_guards(cases)
+        two = z3.Or(*[z3.And(one, other) for index, one in enumerate(guards) for other in guards[index + 1 :]])
+        add("decided", "exactly one case applies", [("no case", [], some), ("two cases", [], z3.Not(two))])
+    if part.wants(AUTHORITY) and part.rule in TARGETED_ONLY:
+        add(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], list(all_authority(k)))
+    if part.wants(LOCALITY):
+        add(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], list(names_are_local(k)))
+    return found
+
+
+def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
+    """As if created by task_create."""
+    start = time.perf_counter()
+    before = State.arbitrary(UNBOUNDED)
+    v = Variables(UNBOUNDED)
+    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    failed = None
+    proof: Proof | None = None
+    for name, assumptions, goal in as_if_created_by_task_create(profile):
+        proof = proof or Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants)
+        if proof.decide(goal) != z3.unsat:
+            failed = name
+            break
+    return [
+        Obligation(
+            call="host_security_create_task_token",
+            case=f"field {failed}" if failed else "all fields",
+            property="theorem 1",
+            title=THEOREMS[1],
+            verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
+            seconds=time.perf_counter() - start,
+        )
+    ]
+
+
+def decide_reachable(profile: Profile, part: Part) -> list[Obligation]:
+    """A witness, from boot, for every case of every rule."""
+    from sendright.model.witnesses import reachable_cases
+
+    return reachable_cases(profile)
+
+
+def decide_twins(profile: Profile, part: Part) -> list[Obligation]:
+    """Wrong invariants are found out."""
+    from sendright.model.twins import decide_twins as decide
+
+    return decide(profile)
+
+
+_DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
+    "case": decide_case,
+    "rule": decide_rule,
+    "theorem 1": decide_theorem_1,
+    "reachable": decide_reachable,
+    "twins": decide_twins,
+}
+
+
+def decide(profile_name: str, part: Part) -> list[Obligation]:
+    """Decide one part; what worker processes run."""
+    return _DECIDE[part.kind](profile_named(profile_name), part)
+
+
+class UnknownSelection(ValueError):
+    """``--call`` or ``--invariant`` names nothing that there is."""
+
+
+def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int] | None = None) -> list[Part]:
+    """The work, heaviest first. Raises UnknownSelection."""
+    for call in calls or ():
+        if call not in SIGNATURES:
+            raise UnknownSelection(f"unknown call {call!r}: see sendright calls")
+        if not profile.serves(call):
+            raise UnknownSelection(f"the profile {profile.name} doesn't serve {call}")
+    titles = known_invariants()
+    for number in invariants or ():
+        if number not in titles:
+            raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(map(str, titles))}")
+    served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
+    names = dict.fromkeys(rule for call in served for rule in rules_of(call))
+    only = tuple(invariants) if invariants else None
+    work: list[Part] = []
+    if only is None and not calls:
+        work += [Part("reachable"), Part("twins")]
+    if only is None and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
+        work.append(Part("theorem 1"))
+    before = State.arbitrary(UNBOUNDED)
+    for name in names:
+        rule = RULES[name]
+        work.append(Part("rule", name, 0, only))
+        work += [Part("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
+    return work
+
+
+Progress = Callable[[int, int, str], None]
+"""Called with parts done, parts in all, and what was decided last."""
+
+
+def prove(
+    profile: Profile,
+    calls: Sequence[str] | None = None,
+    invariants: Sequence[int] | None = None,
+    jobs: int = 2,
+    on_progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> ProofResult:
+    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes.
+
+    Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
+    """
+    work = parts(profile, calls, invariants)
+    start = time.perf_counter()
+    obligations: list[Obligation] = []
+    interrupted = False
+    try:
+        for done, (part, found) in enumerate(_run(profile, work, jobs, executor), 1):
+            obligations += found
+            if on_progress:
+                on_progress(done, len(work), part.rule or part.kind)
+    except KeyboardInterrupt:
+        interrupted = True
+    order = {name: index for index, name in enumerate([*RULES, SPECIFICATION])}
+    obligations.sort(key=lambda obligation: (order.get(obligation.call, len(order)), obligation.case, obligation.property))
+    verdict = Verdict.UNDETERMINED if interrupted else combine(obligation.verdict for obligation in obligations)
+    if interrupted and any(obligation.verdict is Verdict.REFUTED for obligation in obligations):
+        verdict = Verdict.REFUTED
+    return ProofResult(
+        verdict=verdict,
+        profile=profile.name,
+        obligations=tuple(obligations),
+        seconds=time.perf_counter() - start,
+        solver=f"z3 {z3.get_version_string()}",
+        interrupted=interrupted,
+    )
+
+
+def _run(profile: Profile, work: list[Part], jobs: int, executor: Executor | None) -> Iterator[tuple[Part, list[Obligation]]]:
+    if jobs <= 1 and executor is None:
+        for part in work:
+            yield part, decide(profile.name, part)
+        return
+    pool = executor or ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        futures = {pool.submit(decide, profile.name, part): part for part in work}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        if executor is None:
+            pool.shutdown(wait=False, cancel_futures=True)

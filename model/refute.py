@@ -1,0 +1,172 @@
+"""Counterexamples in a small scope: what could not be proved, over a few tasks, ports, names and messages.
+
+The same rules and invariants over enumerated sorts, with every quantifier written out. There the ghost counts are what they mean: numbers of slots.
+A violation found here is a concrete state and call; none found says only that there is none of this size.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+import msgspec
+import z3
+
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import SlotKind
+from sendright.model.invariants import INVARIANTS, Variables
+from sendright.model.rules import RULES, Context, effective_guards
+from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
+from sendright.model.state import After, State
+from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.theorems import isolation, security_stays, token_integrity
+
+SCOPE = Scope(tasks=2, ports=3, names=2, messages=2, descriptors=1, objects=2, pages=1)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a small scope showed."""
+
+    scope: str
+    counterexample: str | None
+    """A state, a call and what it breaks, in words; None: nothing found."""
+    finished: bool = True
+    """False: the solver gave up even in this scope."""
+
+
+def expand(formula: Term, sorts: Sorts) -> Term:
+    """``formula`` with every quantifier replaced by its instances over the scope."""
+    if z3.is_quantifier(formula):
+        domains = [list(sorts.elements(formula.var_sort(index))) for index in range(formula.num_vars())]
+        instances = [expand(z3.substitute_vars(formula.body(), *reversed(values)), sorts) for values in product(*domains)]
+        return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
+    if z3.is_app(formula) and formula.sort() == z3.BoolSort() and _has_quantifier(formula):
+        return formula.decl()(*[expand(child, sorts) for child in formula.children()])
+    return formula
+
+
+def _has_quantifier(formula: Term) -> bool:
+    return z3.is_quantifier(formula) or any(_has_quantifier(child) for child in formula.children())
+
+
+def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
+    """In a small scope a count is a sum, and every slot, name and number is one of those there are."""
+    slots = list(sorts.elements(sorts.Slot))
+    facts: list[Term] = []
+    for port in sorts.elements(sorts.Port):
+        mine = [(slot, state.port(slot) == port) for slot in slots]
+        sending = z3.Sum([z3.If(z3.And(state.sends(slot), same), 1, 0) for slot, same in mine])
+        once = z3.Sum([z3.If(z3.And(state.kind(slot) == KIND.SEND_ONCE, same), 1, 0) for slot, same in mine])
+        queued = z3.Sum([z3.If(state.queued_on(message, port), 1, 0) for message in sorts.elements(sorts.Message)])
+        facts += [state.sending_slots(port) == sending, state.send_once_slots(port) == once, state.queued_messages(port) == queued]
+        facts.append(z3.Or(*[state.receiver(port) == slot for slot in slots]))
+        for release in after.releases:
+            b = release.base
+            lost = z3.Sum([z3.If(z3.And(release.given_up(s), b.sends(s), b.port(s) == port), 1, 0) for s in slots])
+            told = z3.Sum([z3.If(z3.And(release.becomes_notification(s), b.port(s) == port), 1, 0) for s in slots])
+            facts += [release.sends_released(port) == lost, release.notifications(port) == told]
+    for message in sorts.elements(sorts.Message):
+        facts.append(z3.And(state.body_count(message) >= 0, state.body_count(message) <= sorts.scope.descriptors if sorts.scope else 0))
+    for release in after.releases:
+        facts += [z3.Or(*[release.notified(m) == slot for slot in slots]) for m in sorts.elements(sorts.Message)]
+    return facts
+
+
+def in_scope(k: Context, sorts: Sorts) -> list[Term]:
+    """Arguments that are slots or indices are among those there are."""
+    slots = list(sorts.elements(sorts.Slot))
+    return [z3.Or(*[term == slot for slot in slots]) for term in k.constants.values() if z3.is_expr(term) and term.sort() == sorts.Slot]
+
+
+def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 8_000) -> Outcome:
+    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
+    sorts = Sorts(scope)
+    before = State.arbitrary(sorts, "@before")
+    k = Context(RULES[rule_name], before, profile)
+    cases = list(k.rule.cases(k))
+    case = cases[index]
+    after = After(before)
+    case.effect(after)
+    v = Variables(sorts)
+    goals, assumptions = _goals(property_name, v, k, case, before, after)
+    if not goals:
+        return Outcome(str(scope), None, False)
+    solver = z3.SolverFor("QF_UFDTLIA")
+    solver.set("timeout", timeout)
+    known = [clause for invariant in INVARIANTS.values() for _, clause in invariant.clauses(v, before)]
+    facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
+    solver.add([expand(fact, sorts) for fact in facts])
+    solver.add(meaning(before, sorts, after))
+    solver.add(in_scope(k, sorts))
+    solver.add(z3.Or(*[z3.Not(expand(goal, sorts)) for _, goal in goals]))
+    verdict = solver.check()
+    if verdict != z3.sat:
+        return Outcome(str(scope), None, verdict == z3.unsat)
+    return Outcome(str(scope), in_words(solver.model(), k, case.id, goals, before, after, sorts))
+
+
+def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: After) -> tuple[list[tuple[str, Term]], list[Term]]:
+    kind, _, number = property_name.rpartition(" ")
+    x = Transition(k, case, after)
+    if kind == "invariant":
+        return list(INVARIANTS[int(number)].clauses(v, after)), []
+    if kind == "step invariant" and int(number) in STEP_PROPERTIES:
+        return list(STEP_PROPERTIES[int(number)].clauses(v, x)), []
+    if property_name == "theorem 3":
+        return list(token_integrity(v, x)), []
+    if property_name in ("theorem 2", "step invariant 32"):
+        assumptions, goals = (isolation if kind == "theorem" else security_stays)(v, x)
+        return goals, assumptions
+    return [], []
+
+
+def in_words(model: Any, k: Context, case: str, goals: list[tuple[str, Term]], before: State, after: State, sorts: Sorts) -> str:
+    """The counterexample as a reader wants it: what there is, the call, what it changes, what breaks."""
+
+    def value(term: Term) -> str:
+        return re.sub(r"!\d+|_slot", "", str(model.eval(term, model_completion=True)))
+
+    broken = [title for title, goal in goals if z3.is_false(model.eval(expand(goal, sorts), model_completion=True))]
+    lines = [f"before {k.rule.name}, {case}:"]
+    lines += [f"  {line}" for line in _state_lines(before, sorts, value)]
+    arguments = ", ".join(f"{name} = {value(term)}" for name, term in k.constants.items() if z3.is_expr(term))
+    lines.append(f"{value(k.caller)} calls with {arguments or 'no arguments'}")
+    was, now = dict(_slot_lines(before, sorts, value)), dict(_slot_lines(after, sorts, value))
+    lines += [
+        f"  {slot}: {was.get(slot, 'nothing')} becomes {now.get(slot, 'nothing')}" for slot in sorted(was | now) if was.get(slot) != now.get(slot)
+    ]
+    port_was, port_now = dict(_port_lines(before, sorts, value)), dict(_port_lines(after, sorts, value))
+    lines += [f"  {port}: {port_was[port]} becomes {port_now[port]}" for port in port_was if port_was[port] != port_now[port]]
+    return "\n".join([*lines, f"then this is broken: {'; '.join(broken) or 'the property'}"])
+
+
+def _slot_lines(state: State, sorts: Sorts, value: Any) -> list[tuple[str, str]]:
+    lines = []
+    for slot in sorts.elements(sorts.Slot):
+        kind = value(state.kind(slot))
+        if kind != SlotKind.NONE.name:
+            where = value(slot)
+            lines.append((where, f"{kind} {value(state.port(slot))} with {value(state.urefs(slot))} references"))
+    return lines
+
+
+def _port_lines(state: State, sorts: Sorts, value: Any) -> list[tuple[str, str]]:
+    fields = ("port_life", "object", "mscount", "srights", "sorights", "msgcount")
+    return [(value(port), ", ".join(f"{name} {value(state.fields[name](port))}" for name in fields)) for port in sorts.members["Port"][1:]]
+
+
+def _state_lines(state: State, sorts: Sorts, value: Any) -> list[str]:
+    lines = [
+        f"{value(task)}: {value(state.task_life(task))}, port {value(state.task_port(task))}, tokens {value(state.security(task))}"
+        for task in sorts.elements(sorts.Task)
+    ]
+    lines += [f"{port}: {what}" for port, what in _port_lines(state, sorts, value)]
+    lines += [f"{where}: {what}" for where, what in _slot_lines(state, sorts, value)]
+    for message in sorts.elements(sorts.Message):
+        if value(state.stage(message)) != str(STAGE.FREE):
+            lines.append(f"{value(message)}: {value(state.stage(message))} on {value(state.queue(message))}")
+    return lines
+
+
+__all__ = ["SCOPE", "Outcome", "expand", "refute"]

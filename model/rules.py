@@ -1,0 +1,242 @@
+"""How a rule is written down: parameters, ordered cases, effects.
+
+A rule is a list of cases in the order in which the kernel tests them: the first whose condition holds applies, so error precedence is
+part of the specification. Every rule has the same parts in the same order, marked by comments: NAMES (what the arguments denote),
+CASES (return code and condition), RIGHTS and TOKENS (the effect), REPLY (what comes back).
+
+A call is one rule, or several in a row (``CALLS``): a message's rights are copied in one by one, each step a rule of its own, so that proofs
+cover messages with any number of rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Disposition, PortObject
+from sendright.model.actions import begin_reply
+from sendright.model.sorts import KIND, OBJECT, STAGE, Sorts, Term
+from sendright.model.state import After, State, sort_named
+
+Effect = Callable[[After], None]
+
+
+def nothing(after: After) -> None:
+    """The effect of a case that changes nothing."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a rule. ``code`` None: the call goes on with the next rule."""
+
+    code: ReturnCode | None
+    title: str
+    when: Term
+    effect: Effect = nothing
+    outputs: dict[str, Term] = field(default_factory=dict)
+    replies: int = 0
+    """Rights in the reply message, to be copied out to the caller."""
+
+    @property
+    def id(self) -> str:
+        return f"{'CONTINUES' if self.code is None else self.code.name}/{self.title}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule: parameters by name (their sorts by name; ``Task->…`` functions as tuples) and the function that tells its cases."""
+
+    name: str
+    parameters: dict[str, str]
+    choices: dict[str, str]
+    cases: Callable[[Context], Iterator[Case]]
+    requires: Callable[[Context], list[Term]]
+    """What the rules before it have seen to; the oracle checks it at every step."""
+
+    @property
+    def manual(self) -> str:
+        """The rule's docstring: the manual entry in our words."""
+        return self.cases.__doc__ or ""
+
+
+class Context:
+    """What a rule sees: the state before, the caller, its arguments, what the kernel chooses, and the profile's limits."""
+
+    def __init__(self, rule: Rule, before: State, profile: Profile, tag: str = "") -> None:
+        self.rule = rule
+        self.before = before
+        self.sorts: Sorts = before.sorts
+        self.profile = profile
+        self.caller: Term = z3.Const("caller" + tag, self.sorts.Task)
+        self.urefs_max: Term = z3.Int("urefs_max")
+        self.queue_limit: Term = z3.Int("queue_limit")
+        self.pages: Term = z3.Int("pages")
+        self.constants: dict[str, Term] = {}
+        for name, sort in {**rule.parameters, **rule.choices}.items():
+            if sort.startswith("array of "):
+                term = z3.Function(name + tag, z3.IntSort(), sort_named(self.sorts, sort.removeprefix("array of ")))
+            elif sort.startswith("from "):
+                domain, range_ = sort.removeprefix("from ").split(" to ")
+                term = z3.Function(name + tag, sort_named(self.sorts, domain), sort_named(self.sorts, range_))
+            else:
+                term = z3.Const(name + tag, sort_named(self.sorts, sort))
+            self.constants[name] = term
+
+    def __getattr__(self, name: str) -> Term:
+        try:
+            return self.__dict__["constants"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    # ---- names
+
+    def slot(self, name: Term, task: Term | None = None) -> Term:
+        """The slot of ``name`` in the caller's space (or ``task``'s)."""
+        return self.sorts.Slot.name_slot(self.caller if task is None else task, name)
+
+    def reserved(self, name: Term) -> Term:
+        return z3.Or(name == self.sorts.null, name == self.sorts.dead)
+
+    def sends(self, name: Term) -> Term:
+        """The caller has a send right under ``name``."""
+        return self.before.sends(self.slot(name))
+
+    def carriable(self, name: Term) -> Term:
+        """``name`` can be copied in with COPY_SEND: a send right, a dead name, NULL or DEAD."""
+        return z3.Or(self.reserved(name), self.sends(name), self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
+
+    def object(self, name: Term, kind: PortObject) -> Term:
+        """The caller's ``name`` is a send right to a port that stands for a kernel object of this kind."""
+        return z3.And(self.sends(name), self.before.object(self.before.port(self.slot(name))) == OBJECT.of(kind))
+
+    def task_behind(self, name: Term) -> Term:
+        """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``)."""
+        return self.before.object_task(self.before.port(self.slot(name)))
+
+    def carried_kind(self, name: Term) -> Term:
+        """What COPY_SEND of ``name`` carries: a send right, a dead right or nothing."""
+        dead = z3.Or(name == self.sorts.dead, self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
+        return z3.If(self.sends(name), KIND.SEND, z3.If(dead, KIND.DEAD_NAME, KIND.NONE))
+
+    def carried_port(self, name: Term) -> Term:
+        return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
+
+    # ---- cases
+
+    def request(self, target: str, *others: str, arrays: dict[str, str] | None = None) -> Iterator[Case]:
+        """The request itself: the target needs a send right, the other ports one or a dead or reserved name, in this order."""
+        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {target}", z3.Not(self.sends(getattr(self, target))))
+        unfit = [z3.Not(self.carriable(getattr(self, other))) for other in others]
+        for array, length in (arrays or {}).items():
+            i = z3.Int(f"{array}_index")
+            element = getattr(self, array)(i)
+            unfit.append(z3.Exists([i], z3.And(i >= 0, i < getattr(self, length), z3.Not(self.carriable(element)))))
+        if unfit:
+            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
+
+    def fails(self, code: ReturnCode, title: str, when: Term, effect: Effect = nothing) -> Case:
+        return Case(code, title, when, effect)
+
+    def succeeds(self, title: str, when: Term | bool, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
+        condition = z3.BoolVal(when) if isinstance(when, bool) else when
+        return Case(ReturnCode.KERN_SUCCESS, title, condition, effect, outputs, replies)
+
+    def continues(self, title: str, when: Term | bool, effect: Effect = nothing, **outputs: Term) -> Case:
+        condition = z3.BoolVal(when) if isinstance(when, bool) else when
+        return Case(None, title, condition, effect, outputs)
+
+    def begin_reply(self, after: After, rights: int) -> list[Term]:
+        """A reply to the caller is begun; the slots for its rights."""
+        begin_reply(after, self.reply_message, self.caller, rights)
+        return [self.sorts.Slot.body_slot(self.reply_message, z3.IntVal(index)) for index in range(rights)]
+
+    # ---- numbers
+
+    def is_disposition(self, disposition: Term) -> Term:
+        return z3.And(int(Disposition.MOVE_RECEIVE) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
+
+    def is_sendish(self, disposition: Term) -> Term:
+        """A disposition that carries a send or send-once right."""
+        return z3.And(int(Disposition.MOVE_SEND) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
+
+    def assumptions(self) -> list[Term]:
+        """What is always so for a caller and for limits, and what the rule requires."""
+        limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.pages >= 1]
+        return [self.before.alive(self.caller), *limits, *self.rule.requires(self)]
+
+    def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
+        """``message`` carries nothing, except perhaps in ``slots``."""
+        slot = z3.Const("carried", self.sorts.Slot)
+        others = z3.And(self.sorts.slots_of_message(slot, message), *[slot != kept for kept in slots])
+        return z3.ForAll([slot], z3.Implies(others, self.before.empty(slot)))
+
+    def in_kernel(self, message: Term) -> Term:
+        """``message`` is being sent or received by the caller."""
+        return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
+
+
+RULES: dict[str, Rule] = {}
+"""Every rule by name."""
+
+
+def _nothing_required(k: Context) -> list[Term]:
+    return []
+
+
+def rule(
+    name: str,
+    /,
+    choices: dict[str, str] | None = None,
+    requires: Callable[[Context], list[Term]] = _nothing_required,
+    **parameters: str,
+) -> Callable[[Callable[[Context], Iterator[Case]]], Rule]:
+    """Declare a rule. ``parameters`` are the call's arguments, ``choices`` what the kernel may choose freely."""
+
+    def declare(cases: Callable[[Context], Iterator[Case]]) -> Rule:
+        declared = Rule(name, parameters, choices or {}, cases, requires)
+        assert name not in RULES, name
+        RULES[name] = declared
+        return declared
+
+    return declare
+
+
+def effective_guards(cases: list[Case]) -> list[Term]:
+    """For each case, when it applies: its condition, and none of those before it."""
+    guards: list[Term] = []
+    earlier: list[Any] = []
+    for case in cases:
+        guards.append(z3.And(case.when, *[z3.Not(condition) for condition in earlier]))
+        earlier.append(case.when)
+    return guards
+
+
+COPY_IN = "copy in a right"
+COPY_OUT = "copy out a right"
+FINISH = "the message is done with"
+SHARED_RULES = {
+    "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right"),
+    "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
+    "mach_msg_send": ("mach_msg_send", COPY_IN, "mach_msg_send: deliver", "mach_msg_send: kernel's answer", COPY_OUT, FINISH),
+    "mach_msg_receive": ("mach_msg_receive", COPY_OUT, FINISH),
+}
+"""The rules that a call runs through, in order, where they are more than its own."""
+
+_WITH_RIGHTS_IN_REPLY = (
+    "host_security_create_task_token",
+    "task_create",
+    "task_get_special_port",
+    "mach_ports_lookup",
+    "mach_task_self",
+    "mach_host_self",
+)
+
+
+def rules_of(call: str) -> tuple[str, ...]:
+    """The names of the rules that the call runs through."""
+    return SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in _WITH_RIGHTS_IN_REPLY else (call,))

@@ -1,0 +1,175 @@
+"""The sorts that the specification speaks of, unbounded or in a small scope.
+
+Tasks, ports, names, messages and memory objects are uninterpreted sorts: a proof over them holds for any number of each. The same
+rules over enumerated sorts (a *scope*) give concrete counterexamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import count
+from typing import Any, TypeAlias
+
+import msgspec
+import z3
+
+from sendright.mach.rights import Inheritance, Place, PortObject, SlotKind
+
+Term: TypeAlias = Any
+"""A z3 expression. (z3's Python types don't say of which sort.)"""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """How many of each a small scope has. Names count without the two reserved ones."""
+
+    tasks: int = 3
+    ports: int = 4
+    names: int = 2
+    messages: int = 2
+    descriptors: int = 1
+    objects: int = 2
+    pages: int = 1
+    tokens: int = 2
+
+    def __str__(self) -> str:
+        return f"{self.tasks} tasks, {self.ports} ports, {self.names} names, {self.messages} messages"
+
+
+_serial = count()
+
+
+def _enumeration(name: str, members: Sequence[str]) -> tuple[Any, list[Term]]:
+    sort, constants = z3.EnumSort(name, list(members))
+    return sort, list(constants)
+
+
+class Enumeration:
+    """A z3 enumeration sort whose members are those of a Python enumeration, e.g. ``KIND.SEND``."""
+
+    def __init__(self, name: str, members: Sequence[str]) -> None:
+        self.sort, self.constants = _enumeration(name, members)
+        self.members = list(members)
+        for member, constant in zip(members, self.constants, strict=True):
+            setattr(self, member, constant)
+
+    def __getattr__(self, name: str) -> Term:  # for type checkers: members are set in __init__
+        raise AttributeError(name)
+
+    def of(self, index: int) -> Term:
+        """The constant whose Python number is ``index``."""
+        return self.constants[index]
+
+
+KIND = Enumeration("Kind", [kind.name for kind in SlotKind])
+OBJECT = Enumeration("PortObject", [f"OBJECT_{kind.name}" for kind in PortObject])
+PLACE = Enumeration("Place", [f"PLACE_{place.name}" for place in Place])
+INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
+LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
+STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED"])
+
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE)
+
+
+class Sorts:
+    """The sorts, their distinguished constants and the slots that can be built from them."""
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        self.scope = scope
+        tag = "" if scope is None else f"!{next(_serial)}"
+        self.members: dict[str, list[Term]] = {}
+
+        def sort(name: str, size: int, reserved: Sequence[str] = ()) -> Any:
+            if scope is None:
+                declared = z3.DeclareSort(name)
+                self.members[name] = [z3.Const(member, declared) for member in reserved]
+                return declared
+            enumerated, constants = _enumeration(
+                name + tag, [member + tag for member in reserved] + [f"{name.lower()}{index}{tag}" for index in range(size)]
+            )
+            self.members[name] = constants
+            return enumerated
+
+        small = scope or Scope()
+        self.Task = sort("Task", small.tasks)
+        self.Port = sort("Port", small.ports, ["NO_PORT"])
+        self.Name = sort("Name", small.names, ["NULL", "DEAD"])
+        self.Message = sort("Message", small.messages)
+        self.Object = sort("Object", small.objects, ["NO_OBJECT"])
+        self.SecurityToken = sort("SecurityToken", small.tokens, ["KERNEL_SECURITY_TOKEN"])
+        self.AuditToken = sort("AuditToken", small.tokens, ["KERNEL_AUDIT_TOKEN"])
+        self.no_port = self.members["Port"][0]
+        self.null, self.dead = self.members["Name"][:2]
+        self.no_object = self.members["Object"][0]
+        self.host_port = z3.Const("host_port" + tag, self.Port)
+        """The host's ordinary (name) port: it lives as long as the system."""
+        self.kernel_security_token = self.members["SecurityToken"][0]
+        self.kernel_audit_token = self.members["AuditToken"][0]
+
+        slot = z3.Datatype("Slot" + tag)
+        slot.declare("name_slot", ("space", self.Task), ("name", self.Name))
+        slot.declare("place_slot", ("holder", self.Task), ("place", PLACE.sort))
+        slot.declare("destination_slot", ("destined", self.Message))
+        slot.declare("reply_slot", ("replied", self.Message))
+        slot.declare("body_slot", ("carrying", self.Message), ("index", z3.IntSort()))
+        slot.declare("kernel_slot", ("of", self.Port))
+        self.Slot = slot.create()
+
+    @cached_property
+    def background(self) -> list[Term]:
+        """What is true of the sorts themselves."""
+        return [] if self.scope else [self.null != self.dead]
+
+    def slots_of_message(self, slot: Term, message: Term) -> Term:
+        """``slot`` is a place of ``message``."""
+        S = self.Slot
+        return z3.Or(
+            z3.And(S.is_destination_slot(slot), S.destined(slot) == message),
+            z3.And(S.is_reply_slot(slot), S.replied(slot) == message),
+            z3.And(S.is_body_slot(slot), S.carrying(slot) == message),
+        )
+
+    def in_message(self, slot: Term) -> Term:
+        """``slot`` is a place of some message."""
+        S = self.Slot
+        return z3.Or(S.is_destination_slot(slot), S.is_reply_slot(slot), S.is_body_slot(slot))
+
+    def message_of(self, slot: Term) -> Term:
+        """The message of a slot that is in one."""
+        S = self.Slot
+        return z3.If(S.is_destination_slot(slot), S.destined(slot), z3.If(S.is_reply_slot(slot), S.replied(slot), S.carrying(slot)))
+
+    def of_task(self, slot: Term, task: Term) -> Term:
+        """``slot`` is a name of ``task``'s space or one of its places."""
+        S = self.Slot
+        return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == task), z3.And(S.is_place_slot(slot), S.holder(slot) == task))
+
+    def elements(self, sort: Any) -> Iterator[Term]:
+        """All members of ``sort`` in a small scope, slots and indices included."""
+        assert self.scope is not None
+        if sort == self.Slot:
+            S = self.Slot
+            for task in self.members["Task"]:
+                for name in self.members["Name"]:
+                    yield S.name_slot(task, name)
+                for place in PLACE.constants:
+                    yield S.place_slot(task, place)
+            for message in self.members["Message"]:
+                yield S.destination_slot(message)
+                yield S.reply_slot(message)
+                for index in range(self.scope.descriptors):
+                    yield S.body_slot(message, z3.IntVal(index))
+            for port in self.members["Port"]:
+                yield S.kernel_slot(port)
+        elif sort == z3.IntSort():
+            yield from (z3.IntVal(index) for index in range(max(self.scope.descriptors, self.scope.pages, 2)))
+        else:
+            for enumeration in NUMBERED_ENUMERATIONS:
+                if sort == enumeration.sort:
+                    yield from enumeration.constants
+                    return
+            yield from next(members for members in self.members.values() if members and members[0].sort() == sort)
+
+
+UNBOUNDED = Sorts()
+"""Any number of tasks, ports, names, messages and memory objects."""

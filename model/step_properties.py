@@ -1,0 +1,310 @@
+"""What holds of every step from one state to the next. The numbers are those of the fact base's invariants (semantics 12).
+
+Some invariants speak of change: who may gain a right, what may alter a token. They are proved of each case of each rule, for any state in
+which the state invariants hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Disposition, Place, PortObject
+from sendright.model.invariants import Variables
+from sendright.model.rules import COPY_IN, Case, Context
+from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
+from sendright.model.state import State
+
+CREATORS = ("host_security_create_task_token", "task_create")
+MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
+"""The rules in which send rights are made."""
+
+
+class Transition:
+    """One case of one rule: the states before and after it, the caller and the arguments."""
+
+    def __init__(self, k: Context, case: Case, after: State) -> None:
+        self.k, self.case = k, case
+        self.before: State = k.before
+        self.after: State = after
+        self.rule = k.rule.name
+        self.creates = self.rule in CREATORS and case.code is ReturnCode.KERN_SUCCESS
+
+    def right(self, state: State, slot: Term) -> Term:
+        """The slot holds a right to a port."""
+        kind = state.kind(slot)
+        return z3.And(kind != KIND.NONE, kind != KIND.DEAD_NAME, kind != KIND.PORT_SET)
+
+    def gained(self, slot: Term) -> Term:
+        """The slot holds a right to a port to which it held none before."""
+        b, a = self.before, self.after
+        return z3.And(self.right(a, slot), z3.Or(z3.Not(self.right(b, slot)), b.port(slot) != a.port(slot)))
+
+    def is_callers(self, slot: Term) -> Term:
+        """A name of the caller's, or a place of a message that the caller is sending or receiving."""
+        k, b, S = self.k, self.before, self.k.sorts.Slot
+        message = k.sorts.message_of(slot)
+        in_hand = z3.And(k.sorts.in_message(slot), b.stage(message) == STAGE.IN_KERNEL, b.owner(message) == k.caller)
+        return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
+
+    def controls(self, task: Term) -> Term:
+        """The caller is the task, or holds a send right to its port."""
+        slot = z3.Const("control", self.k.sorts.Slot)
+        b = self.before
+        held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
+        return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
+
+    def newly_made(self, message: Term) -> Term:
+        return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
+
+    def new_task(self, task: Term) -> Term:
+        return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
+
+    @property
+    def parent(self) -> Term:
+        return self.k.task_behind(self.k.parent_task)
+
+
+Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
+
+
+class StepProperty(msgspec.Struct, frozen=True):
+    """A named property of steps."""
+
+    number: int
+    title: str
+    about: str
+    clauses: Clauses
+
+
+STEP_PROPERTIES: dict[int, StepProperty] = {}
+
+
+def step_property(number: int, title: str) -> Callable[[Clauses], Clauses]:
+    """Declare a step property; its docstring says it in words."""
+
+    def declare(clauses: Clauses) -> Clauses:
+        assert number not in STEP_PROPERTIES, number
+        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses)
+        return clauses
+
+    return declare
+
+
+def forall(variables: list[Term], body: Term) -> Term:
+    """``body`` for all ``variables``."""
+    return z3.ForAll(variables, body)
+
+
+@step_property(2, "what is dead stays dead")
+def no_return(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A dead port never becomes active again, and what was made is never unmade."""
+    b, a = x.before.port_life, x.after.port_life
+    yield "dead ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ENDED, a(v.p) == LIFE.ENDED))
+    yield "active ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ALIVE, a(v.p) != LIFE.UNBORN))
+
+
+@step_property(12, "send rights are made or copied")
+def made_or_copied(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A port's send rights grow only when one is made from the receive right (or by the kernel), or one that exists is copied."""
+    b, a = x.before, x.after
+    grows = z3.And(b.active(v.p), a.srights(v.p) > b.srights(v.p))
+    source = z3.Exists([v.s], z3.And(b.sends(v.s), b.port(v.s) == v.p))
+    yield "growth", forall([v.p], z3.Implies(grows, z3.Or(a.mscount(v.p) > b.mscount(v.p), source)))
+
+
+@step_property(13, "a send-once right yields one message")
+def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Send-once rights are made by MAKE_SEND_ONCE alone; while its port lives each ends as the destination of one received message."""
+    b, a = x.before, x.after
+    both = z3.And(b.active(v.p), a.active(v.p))
+    made = z3.BoolVal(False)
+    if x.rule == COPY_IN:
+        entry = x.k.slot(x.k.name, x.k.space)
+        made = z3.And(x.k.disposition == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
+    yield "made", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) > b.sorights(v.p)), made))
+    received = z3.BoolVal(x.rule == "mach_msg_receive")
+    yield "ended", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) < b.sorights(v.p)), received))
+    one_more = z3.And(x.after.sorights(v.p) <= b.sorights(v.p) + 1, b.sorights(v.p) <= a.sorights(v.p) + 1)
+    yield "one at a time", forall([v.p], z3.Implies(both, one_more))
+
+
+@step_property(14, "the make-send count counts MAKE_SEND")
+def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The make-send count rises by one with each send right made, and is 0 after any move of the receive right."""
+    b, a = x.before, x.after
+    both = z3.And(b.active(v.p), a.active(v.p))
+    moved = a.receiver(v.p) != b.receiver(v.p)
+    yield "a move resets it", forall([v.p], z3.Implies(z3.And(both, moved), a.mscount(v.p) == 0))
+    rise = a.mscount(v.p) - b.mscount(v.p)
+    if x.rule == COPY_IN:
+        entry = x.k.slot(x.k.name, x.k.space)
+        made = z3.And(x.k.disposition == Disposition.MAKE_SEND, z3.Not(x.k.reserved(x.k.name)), b.port(entry) == v.p)
+        one = z3.BoolVal(x.case.code is None)
+        expected = z3.If(z3.And(one, made), 1, 0)
+        yield "by one for MAKE_SEND", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == expected))
+    elif x.rule in MAKERS:
+        yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
+    else:
+        yield "else not at all", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == 0))
+
+
+@step_property(22, "only connectivity begets connectivity")
+def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A space, place or message gains a right to a port only from where the caller could take it.
+
+    That is: the port was just made; or the right was in the caller's hands, or in those of a task whose port the caller holds; or it is the
+    host port or a ledger that such a task draws on, which the kernel gives out. A send-once right that is given up goes home to its port.
+    """
+    b, a, S = x.before, x.after, v.S
+    gained, port = x.gained(v.s), a.port(v.s)
+    fresh = b.port_life(port) == LIFE.UNBORN
+    owner = z3.If(S.is_name_slot(v.s2), S.space(v.s2), S.holder(v.s2))
+    reachable = z3.Or(x.is_callers(v.s2), z3.And(z3.Or(S.is_name_slot(v.s2), S.is_place_slot(v.s2)), x.controls(owner)))
+    taken = z3.Exists([v.s2], z3.And(x.right(b, v.s2), b.port(v.s2) == port, reachable))
+    drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
+    given = z3.Or(port == v.sorts.host_port, drawn)
+    home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
+    yield "where it came from", forall([v.s], z3.Implies(gained, z3.Or(fresh, taken, given, home)))
+    task = z3.If(S.is_name_slot(v.s), S.space(v.s), S.holder(v.s))
+    into = z3.And(gained, z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s)))
+    yield "who may put it there", forall([v.s], z3.Implies(into, z3.Or(x.controls(task), x.new_task(task))))
+
+
+@step_property(28, "another task's space changes through its port or by death")
+def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become dead names."""
+    b, a = x.before, x.after
+    slot = v.S.name_slot(v.t, v.n)
+    same = z3.And(a.kind(slot) == b.kind(slot), a.port(slot) == b.port(slot), a.urefs(slot) == b.urefs(slot))
+    dead = z3.And(a.kind(slot) == KIND.DEAD_NAME, z3.Not(a.active(b.port(slot))), a.urefs(slot) == b.urefs(slot))
+    yield "names", forall([v.t, v.n], z3.Or(x.controls(v.t), same, dead))
+
+
+@step_property(29, "tokens change by the token calls alone")
+def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and both at once."""
+    b, a = x.before, x.after
+    changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
+    allowed = z3.BoolVal(False)
+    if x.rule == "host_security_set_task_token":
+        k = x.k
+        both = a.security(v.t) == k.security_token
+        if k.profile.audit_tokens:
+            both = z3.And(both, a.audit(v.t) == k.audit_token)
+        allowed = z3.And(k.object(k.host_security, PortObject.HOST_SECURITY), v.t == k.task_behind(k.target_task), both)
+    yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
+
+
+@step_property(30, "a child's tokens are its parent's or the given ones")
+def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A new task has its parent's tokens, unless it was made with explicit ones; both come from the same place."""
+    a, b = x.after, x.before
+    if x.creates and x.rule == "task_create":
+        same = z3.And(a.security(v.t) == b.security(x.parent), a.audit(v.t) == b.audit(x.parent))
+        yield "the parent's", forall([v.t], z3.Implies(x.new_task(v.t), same))
+    elif x.creates:
+        given = a.security(v.t) == x.k.security_token
+        if x.k.profile.audit_tokens:
+            given = z3.And(given, a.audit(v.t) == x.k.audit_token)
+        yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), given))
+    else:
+        yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
+
+
+@step_property(31, "a message carries its sender's tokens")
+def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A message that a task makes carries that task's tokens of this moment; afterwards they don't change. The kernel's carry the kernel's."""
+    b, a = x.before, x.after
+    kernels = z3.And(a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
+    senders = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
+    if x.rule == "mach_msg_send" and not x.k.profile.trailer_is_senders:
+        senders = kernels  # hazard H-3, as the profile has it
+    yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), z3.If(a.from_kernel(v.m), kernels, senders)))
+    kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
+    same = z3.And(a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m))
+    yield "ever after", forall([v.m], z3.Implies(kept, z3.Or(same, z3.And(a.from_kernel(v.m), kernels))))
+
+
+@step_property(33, "the privileged host port is a task's host port by explicit grant")
+def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A task's host port becomes the privileged one only if the caller presented that port, or the task's parent had it so."""
+    b, a, S = x.before, x.after, v.S
+    slot = S.place_slot(v.t, PLACE.of(Place.HOST))
+    privileged = OBJECT.of(PortObject.HOST_PRIV)
+    gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
+    presented = z3.Exists([v.n], z3.And(b.sends(x.k.slot(v.n)), b.port(x.k.slot(v.n)) == a.port(slot)))
+    inherited = z3.BoolVal(False)
+    if x.creates:
+        source = S.place_slot(x.parent, PLACE.of(Place.HOST))
+        inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
+    yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
+
+
+@step_property(34, "a child has clones of its parent's ports and its own")
+def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A new task's space is empty; its places hold clones of its parent's, its own port, and its ledgers."""
+    b, a, S = x.before, x.after, v.S
+    yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
+    if x.creates:
+        slot, source = S.place_slot(v.t, v.w), S.place_slot(x.parent, v.w)
+        own = z3.Or(a.port(slot) == a.task_port(v.t), a.port(slot) == a.wired(v.t), a.port(slot) == a.paged(v.t))
+        cloned = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
+        yield "its places", forall([v.t, v.w], z3.Implies(x.new_task(v.t), z3.Or(a.empty(slot), own, cloned)))
+
+
+@step_property(35, "a creation that fails makes no task")
+def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """If a call fails no new task exists, and no new port either."""
+    if x.case.code not in (None, ReturnCode.KERN_SUCCESS):
+        yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
+        made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
+        yield "no port", forall([v.p], z3.Not(made))
+
+
+@step_property(36, "a child is never seen with other tokens than asked for")
+def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The step in which a task with explicit tokens comes to life is the step in which it has them: there is none between."""
+    if x.rule == "host_security_create_task_token":
+        a = x.after
+        asked = a.security(v.t) == x.k.security_token
+        if x.k.profile.audit_tokens:
+            asked = z3.And(asked, a.audit(v.t) == x.k.audit_token)
+        yield "from the first moment", forall([v.t], z3.Implies(x.new_task(v.t), asked))
+
+
+@step_property(39, "memory is inherited as each region says")
+def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """SHARE: one object for both. COPY: an object of the child's own with the same contents. NONE: nothing is there."""
+    if not x.creates:
+        return
+    b, a, none = x.before, x.after, v.sorts.no_object
+    theirs, child = b.mapped(x.parent, v.i), a.mapped(v.t, v.i)
+    inherits = z3.And(x.new_task(v.t), x.k.inherit_memory, theirs != none)
+    kind = b.inheritance(x.parent, v.i)
+    shared = z3.And(inherits, kind == INHERITANCE.INHERIT_SHARE)
+    yield "SHARE", forall([v.t, v.i], z3.Implies(shared, child == theirs))
+    copied = z3.And(inherits, kind == INHERITANCE.INHERIT_COPY)
+    own = z3.And(z3.Not(b.object_made(child)), a.content(child) == b.content(theirs))
+    yield "COPY", forall([v.t, v.i], z3.Implies(copied, own))
+    yield "NONE", forall([v.t, v.i], z3.Implies(z3.And(inherits, kind == INHERITANCE.INHERIT_NONE), child == none))
+
+
+@step_property(40, "without inherit_memory the child's map is empty")
+def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """inherit_memory false: no page of the child is mapped, whatever the parent's attributes."""
+    if x.creates:
+        empty = x.after.mapped(v.t, v.i) == v.sorts.no_object
+        yield "empty", forall([v.t, v.i], z3.Implies(z3.And(x.new_task(v.t), z3.Not(x.k.inherit_memory)), empty))
+
+
+@step_property(41, "a terminated task never lives again")
+def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What is terminated stays so, and nobody becomes unmade."""
+    b, a = x.before.task_life, x.after.task_life
+    yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
+    yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))

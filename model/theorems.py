@@ -1,0 +1,159 @@
+"""Theorems beyond invariants.
+
+1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone.
+2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports in two halves such that no right leads from one to
+   the other; no call, made in either half, makes one that does.
+3. *Token integrity*: tokens change only in a call that presents the host security port; a message carries its sender's tokens of the moment of
+   sending; the kernel's messages carry the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import z3
+
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import PortObject
+from sendright.model.invariants import Variables
+from sendright.model.rules import RULES, Context, effective_guards
+from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, Term
+from sendright.model.state import FIELDS, After, State, sort_named
+from sendright.model.step_properties import STEP_PROPERTIES, Transition, forall
+
+NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
+"""Kernel objects that everybody may hold a right to: nothing flows through them from task to task, and they are no authority over one."""
+
+
+class Halves:
+    """A division of all tasks and ports in two halves."""
+
+    def __init__(self, v: Variables) -> None:
+        self.v = v
+        self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
+        self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
+
+    def of_slot(self, s: State, slot: Term) -> Term:
+        """The half to which a slot belongs: its task's; for a message that of its queue, or of the task that is sending or receiving it."""
+        S, sorts = self.v.S, self.v.sorts
+        message = sorts.message_of(slot)
+        of_message = z3.If(s.stage(message) == STAGE.QUEUED, self.of_port(s.queue(message)), self.of_task(s.owner(message)))
+        in_task = z3.If(S.is_name_slot(slot), self.of_task(S.space(slot)), self.of_task(S.holder(slot)))
+        return z3.If(S.is_kernel_slot(slot), self.of_port(S.of(slot)), z3.If(sorts.in_message(slot), of_message, in_task))
+
+    def closed(self, s: State) -> Iterator[tuple[str, Term]]:
+        """No right leads from one half to the other, except to neutral kernel objects."""
+        v = self.v
+        nothing = s.port(v.s) == v.sorts.no_port
+        neutral = z3.Or(*[s.object(s.port(v.s)) == OBJECT.of(kind) for kind in NEUTRAL])
+        inside = self.of_slot(s, v.s) == self.of_port(s.port(v.s))
+        yield "no right leads from one half to the other", forall([v.s], z3.Or(nothing, neutral, inside))
+        yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
+
+    def makes_in_own_half(self, x: Transition) -> list[Term]:
+        """What a call makes belongs to its caller's half."""
+        v, b, own = self.v, x.before, self.of_task(x.k.caller)
+        return [
+            forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
+            forall([v.p], z3.Implies(b.port_life(v.p) == LIFE.UNBORN, self.of_port(v.p) == own)),
+        ]
+
+
+def isolation(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
+    """Theorem 2 for one case: what to assume, and what follows."""
+    halves = Halves(v)
+    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
+    return assumptions, list(halves.closed(x.after))
+
+
+def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
+    """Invariant 32 for one case: the security port stays in its half."""
+    halves = Halves(v)
+    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
+    a = x.after
+    security = z3.And(a.object(a.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(a, v.s))
+    of_task = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s))
+    mine = halves.of_slot(a, v.s) == halves.of_port(a.port(v.s))
+    return assumptions, [("nobody in the other half has it", forall([v.s], z3.Implies(z3.And(security, of_task), mine)))]
+
+
+def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Theorem 3 for one case: invariants 29, 30 and 31 together."""
+    yield from chain.from_iterable(STEP_PROPERTIES[number].clauses(v, x) for number in (29, 30, 31))
+
+
+def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
+    """Theorem 1, field by field: (field, what to assume, what follows)."""
+    before = State.arbitrary(UNBOUNDED)
+    runs = []
+    for name in ("host_security_create_task_token", "task_create"):
+        k = Context(RULES[name], before, profile)
+        cases = list(k.rule.cases(k))
+        after = After(before)
+        cases[-1].effect(after)
+        runs.append((effective_guards(cases)[-1], after, k))
+    (guard, explicit, k), (plain_guard, plain, _) = runs
+    assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
+    for name, declaration in FIELDS.items():
+        point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(declaration.domain)]
+        same = explicit.fields[name](*point) == plain.fields[name](*point)
+        if name in ("security", "audit"):
+            same = z3.Implies(point[0] != k.child, same)
+        yield name, assumptions, forall(point, same) if point else same
+
+
+TARGETED_ONLY = (
+    "mach_port_allocate",
+    "mach_port_deallocate",
+    "mach_port_destroy",
+    "mach_port_mod_refs",
+    "mach_port_get_refs",
+    "mach_port_type",
+    "mach_port_names",
+    "mach_port_extract_right",
+    "task_get_special_port",
+    "mach_ports_lookup",
+    "task_info",
+    "task_terminate",
+    "vm_allocate",
+    "vm_inherit",
+    "vm_read",
+    "vm_write",
+)
+"""The calls whose only right of the caller's is the one to the target task's port."""
+
+
+def all_authority(k: Context) -> Iterator[tuple[str, list[Term], Term]]:
+    """Invariant 23 for one rule: whoever holds a task's port gets the same answer as any other holder."""
+    other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
+    b = k.before
+    slot, other = k.slot(k.task), k.slot(other_name, other_caller)
+    assumptions = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
+    for case in k.rule.cases(k):
+        swapped = z3.substitute(case.when, (k.caller, other_caller), (k.task, other_name))
+        yield case.id, assumptions, case.when == swapped
+
+
+def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], Term]]:
+    """Invariant 26 for one rule: what names denote in a third task's space makes no difference to which case applies."""
+    b, S = k.before, k.sorts.Slot
+    parameters = k.rule.parameters
+    involved = [k.caller]
+    if "space" in parameters:
+        involved.append(k.space)
+    involved += [k.task_behind(getattr(k, name)) for name in ("task", "parent_task", "target_task") if parameters.get(name) == "Name"]
+    if "message" in parameters:
+        involved.append(b.object_task(b.port(S.destination_slot(k.message))))
+    elsewhere = State.arbitrary(k.sorts, "_elsewhere")
+    other = State(k.sorts, dict(b.fields))
+
+    def foreign(slot: Term) -> Term:
+        return z3.And(S.is_name_slot(slot), *[S.space(slot) != task for task in involved])
+
+    for name in ("kind", "port", "urefs"):
+        mixed = type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
+        other.fields[name] = mixed
+    twin = Context(k.rule, other, k.profile)
+    for case, same in zip(k.rule.cases(k), k.rule.cases(twin), strict=True):
+        yield case.id, [], case.when == same.when

@@ -1,0 +1,108 @@
+"""Witnesses: for every case of every rule a run from boot that goes through it, so that no rule is vacuous.
+
+A run is a list of calls with the answers that some kernel gave. It is taken as a witness only if the specification, step by step,
+allows those answers. (The runs are made by ``sendright witnesses``; any kernel would do.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.profiles import Profile
+from sendright.mach.results import Obligation
+from sendright.mach.verdicts import Verdict
+from sendright.model.oracle import Oracle
+
+
+class RecordedCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call of a witness and its answer."""
+
+    task: int
+    call: Call
+    result: Result
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """A run, and the profile and limits in which it was made."""
+
+    profile: str
+    urefs_max: int
+    queue_limit: int
+    pages: int
+    steps: tuple[RecordedCall, ...]
+
+
+@cache
+def all_witnesses() -> tuple[Witness, ...]:
+    """The recorded runs that come with the specification."""
+    text = files("sendright.model").joinpath("witnesses.json").read_bytes()
+    return msgspec.json.decode(text, type=tuple[Witness, ...])
+
+
+def witnesses(profile: Profile) -> Iterator[Witness]:
+    """The recorded runs of a profile."""
+    return (witness for witness in all_witnesses() if witness.profile == profile.name)
+
+
+def tupled(call: Call) -> Call:
+    """``call`` with its arrays as tuples, as the vocabulary has them (JSON has lists)."""
+    return Call(call.name, {name: _tuple(value) for name, value in call.arguments.items()}, call.shortage)
+
+
+def _tuple(value: object) -> object:
+    return tuple(_tuple(part) for part in value) if isinstance(value, (list, tuple)) else value
+
+
+Visitor = Callable[[Oracle, int], None]
+
+
+def replay(witness: Witness, profile: Profile, visit: Visitor | None = None) -> list[tuple[str, ...]]:
+    """The cases of each step. Stops at a step that the specification doesn't allow. ``visit`` sees the state after each step."""
+    limits = {name: getattr(witness, name) for name in ("urefs_max", "queue_limit", "pages")}
+    oracle = Oracle(msgspec.structs.replace(profile, **limits))
+    cases: list[tuple[str, ...]] = []
+    if visit:
+        visit(oracle, -1)
+    for index, step in enumerate(witness.steps):
+        outputs = {name: _tuple(value) for name, value in step.result.outputs.items()}
+        judgement = oracle.judge(step.task, tupled(step.call), Result(step.result.code, outputs, step.result.created_task))
+        if not judgement.agreed:
+            break
+        cases.append(judgement.cases)
+        if visit:
+            visit(oracle, index)
+    return cases
+
+
+def reachable_cases(profile: Profile) -> list[Obligation]:
+    """One obligation for each case of the profile's rules: PROVED if a witness goes through it."""
+    start = time.perf_counter()
+    reached: dict[str, str] = {}
+    for number, witness in enumerate(witnesses(profile)):
+        for step, cases in enumerate(replay(witness, profile)):
+            for case in cases:
+                reached.setdefault(case, f"witness {number}, call {step + 1}")
+    every = Oracle(profile).all_cases
+    seconds = (time.perf_counter() - start) / max(len(every), 1)
+    return [
+        Obligation(
+            call=case.partition("/")[0],
+            case=case.partition("/")[2],
+            property="reachable",
+            title="a run from boot goes through the case",
+            verdict=Verdict.PROVED if case in reached else Verdict.UNDETERMINED,
+            seconds=seconds,
+            scope=None if case in reached else "no witness is known: run sendright witnesses",
+            reachable=reached.get(case),
+        )
+        for case in every
+    ]
+
+
+__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnesses"]

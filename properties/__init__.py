@@ -1,0 +1,1 @@
+"""What must hold: random calls, judged runs, minimized failures, and the derivation graph of rights and tokens."""

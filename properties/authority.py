@@ -1,0 +1,184 @@
+"""Questions about authority: where a right or token came from, who can come to hold one, and what prevents it.
+
+"Can come to hold" is by any calls of the tasks that there are, along the flow graph of ``authority_graph``. A prevention is a smallest set of
+rights that, taken away, leave no way: a minimum cut of that graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import pairwise
+
+import msgspec
+import networkx as nx
+
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import PortObject
+from sendright.mach.snapshot import Snapshot, entry_in_words
+from sendright.properties.authority_graph import Back, Container, FlowGraph, FlowNode, Into, OutOf, Toward
+from sendright.properties.derivation import Derivation
+from sendright.properties.derivation_nodes import Boot, Node, TokenNode
+
+
+class Hop(msgspec.Struct, frozen=True, kw_only=True):
+    """One edge of the way by which a right or token came: ``call`` at ``step`` (-1: the boot) gave ``gives``."""
+
+    how: str
+    call: str
+    step: int
+    gives: str
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a way by which a right can come to a task."""
+
+    words: str
+    """Who passes it to whom."""
+    by: tuple[str, ...]
+    """The rights that make it possible; the first leg has the right that is there."""
+    calls: int
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether one task holds, or can come to hold, a right to the port."""
+
+    task: int
+    takes_part: bool
+    """False: it is trusted not to."""
+    holds: tuple[str, ...]
+    """Rights to the port that are in the task's name space now."""
+    calls: int | None
+    """How many calls the shortest way found takes: 0 if it holds one; None: there is no way."""
+    way: tuple[Leg, ...] = ()
+    prevented_by: tuple[str, ...] | None = ()
+    """A smallest set of rights without which it could not; None: whatever rights are taken away, it can."""
+
+
+class Authority(msgspec.Struct, frozen=True, kw_only=True):
+    """Who can get at one port."""
+
+    port: int
+    stands_for: str
+    kept: tuple[str, ...]
+    """Rights to it that are in no name space: in places of tasks and in messages."""
+    tasks: tuple[Reach, ...]
+    confined_by: tuple[str, ...] | None
+    """A smallest set of rights without which none of the tasks that don't hold one yet could; None: there is no such set."""
+
+
+class NoSuchPort(ValueError):
+    """What is asked for isn't there."""
+
+
+def where_from(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
+    """The shortest way from the boot state to ``node``, an edge each; empty: nothing explains it."""
+    try:
+        way = nx.shortest_path(derivation.graph, Boot(), node)
+    except (nx.NetworkXNoPath, nx.NodeNotFound):
+        return ()
+    edges = (min(derivation.graph[one][other].values(), key=lambda edge: (edge["step"], edge["how"])) for one, other in pairwise(way))
+    return tuple(Hop(**edge, gives=str(target)) for edge, target in zip(edges, way[1:], strict=True))
+
+
+def tokens_from(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
+    """The tokens that each task has which lives at the end, and how they came to it."""
+    current = derivation.tokens.current
+    return {current[task]: where_from(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
+
+
+def port_called(snapshot: Snapshot, wanted: str) -> int:
+    """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which says what there is."""
+    if wanted == "host_security":
+        for port, shown in snapshot.ports.items():
+            if shown.object is PortObject.HOST_SECURITY:
+                return port
+        raise NoSuchPort("there is no host security port")
+    kind, _, digits = wanted.partition(":")
+    if kind not in ("task", "port") or not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
+        raise NoSuchPort(f"{wanted!r} names no port (write host_security, task:N or port:N)")
+    number = int(digits)
+    known = snapshot.tasks if kind == "task" else snapshot.ports
+    if number not in known or (kind == "task" and snapshot.tasks[number].port not in snapshot.ports):
+        raise NoSuchPort(f"no {kind} {number} lives (choose one of {', '.join(map(str, sorted(known))) or 'none'})")
+    return snapshot.tasks[number].port if kind == "task" else number
+
+
+def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, trusted: Collection[int] = ()) -> Authority:
+    """Who in the state ``snapshot`` holds, or can come to hold, a right to the live ``port``.
+
+    ``profile`` says how the kernel makes host rights (None: in all ways that are known); ``trusted`` tasks take no part. Raises NoSuchPort.
+    """
+    if port not in snapshot.ports:
+        raise NoSuchPort(f"no port {port} lives (choose one of {', '.join(map(str, sorted(snapshot.ports))) or 'none'})")
+    flows = FlowGraph(snapshot, port, trusted, profile)
+    rights = {slot: flows.entries[slot] for slot in sorted(flows.entries) if flows.entries[slot].port == port}
+    distances, ways = nx.single_source_dijkstra(flows.graph, flows.target)
+    reaches = []
+    for task in sorted(snapshot.tasks):
+        node = Container("task", task)
+        holds = tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in rights.items() if (slot.where, slot.owner) == ("name", task))
+        reached = node in distances and task not in flows.aside
+        reaches.append(
+            Reach(
+                task=task,
+                takes_part=task not in flows.aside,
+                holds=holds,
+                calls=0 if holds else int(distances[node]) if reached else None,
+                way=_legs(flows, ways[node]) if reached else (),
+                prevented_by=prevention(flows, [task]) if reached else (),
+            )
+        )
+    others = [reach.task for reach in reaches if reach.calls]
+    shown = snapshot.ports[port]
+    return Authority(
+        port=port,
+        stands_for=f"task {shown.task}" if shown.task is not None else "nothing" if not shown.object else shown.object.name.lower(),
+        kept=tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in rights.items() if slot.where != "name"),
+        tasks=tuple(reaches),
+        confined_by=prevention(flows, others) if others else (),
+    )
+
+
+def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None:
+    """A smallest set of rights, in words, without which none of ``tasks`` could come to hold a right to the target; None: there is none."""
+    network = flows.graph.copy()
+    end = "end"
+    network.add_node(end)
+    for task in tasks:
+        network.add_edge(Container("task", task), end)
+    try:
+        _, (near, _) = nx.minimum_cut(network, flows.target, end)
+    except nx.NetworkXUnbounded:
+        return None
+    cut = sorted(node.slot for node in near if isinstance(node, Into) and OutOf(node.slot) not in near)
+    return tuple(f"{entry_in_words(flows.entries[slot])} at {slot}" for slot in cut)
+
+
+def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
+    """The way, from one container of rights to the next."""
+    legs: list[Leg] = []
+    source: Container | None = None
+    by: list[str] = []
+    along: Toward | Back | None = None
+    calls = 0
+    for one, other in pairwise(way):
+        calls += flows.graph[one][other]["weight"]
+        if isinstance(other, Into):
+            by.append(f"{entry_in_words(flows.entries[other.slot])} at {other.slot}")
+        elif isinstance(other, (Toward, Back)):
+            along = other
+        elif isinstance(other, Container):
+            legs.append(Leg(words=_leg_in_words(flows, source, other, along, calls), by=tuple(by), calls=calls))
+            source, by, along, calls = other, [], None, 0
+    return tuple(legs)
+
+
+def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: Toward | Back | None, calls: int) -> str:
+    if source is None:
+        return f"{target} asks for it" if calls else f"{target} has it"
+    if along is not None:
+        by_task_port = flows.snapshot.ports[along.port].task is not None
+        if isinstance(along, Toward):
+            return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
+        return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
+    return f"{target} receives {source}" if source.kind == "message" else f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"

@@ -1,0 +1,195 @@
+"""The flow graph of authority: along which rights could a right travel from task to task, if those who can help do.
+
+It is drawn from one state, for one port, the *target*; what travels is a right to it.
+
+- A task, and a message that waits in a queue, *contains* rights. Each right in a slot is an edge of its own, of capacity 1: taking it away cuts it.
+- A right to the target leads from the target to whoever contains it.
+- A send right to a task's port joins its holder and that task: the holder can insert rights into the task's space and extract them.
+- A send or send-once right to a port whose receive right somebody contains joins the two: one sends; the other can answer, since what is sent
+  can be a right to a port of the sender's. Both rights are needed.
+- What a waiting message contains comes to who has the receive right that it waits at, and only who receives it can use that.
+- Ports of other kernel objects join nobody: the kernel doesn't pass messages on.
+
+So connectivity works both ways, as in take-grant models: everybody connected with a holder can come to hold the right, when all on the way
+cooperate. *Trusted* tasks don't: they neither send, nor receive, nor take. One that somebody else controls (by a right to its port) must act as
+it is made to, and is counted among the others.
+
+Weights are calls: to send and to receive are one each (and one for each message that waits before), as are insert_right and extract_right; to get
+an answer takes five (allocate, send, receive, send, receive), to use a right in a special or registered place one more. A path's weight is the number
+of calls of that plan, if the names that it needs are known and the counts have room; there may be a shorter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+import networkx as nx
+
+from sendright.mach.profiles import HostSelf, Profile
+from sendright.mach.rights import PortObject, SlotKind
+from sendright.mach.snapshot import Entry, Slot, Snapshot, slots
+from sendright.properties.origins import DESTINATION
+
+RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+CALLS_FOR_AN_ANSWER = 4
+"""Beside the last receive: allocate, send, receive, send."""
+
+
+class Container(msgspec.Struct, frozen=True):
+    """A task, or a message (by its serial); an opened message is what its receiver can use."""
+
+    kind: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The port whose rights travel: where all flow begins."""
+
+    port: int
+
+
+class Toward(msgspec.Struct, frozen=True):
+    """On the way to who receives from, or is controlled by, a port."""
+
+    port: int
+
+
+class Back(msgspec.Struct, frozen=True):
+    """On the way from who receives from, or is controlled by, a port, to the holders of send rights."""
+
+    port: int
+
+
+class Into(msgspec.Struct, frozen=True):
+    """The one end of a right in a slot."""
+
+    slot: Slot
+
+
+class OutOf(msgspec.Struct, frozen=True):
+    """The other end."""
+
+    slot: Slot
+
+
+FlowNode = Container | Target | Toward | Back | Into | OutOf
+
+
+class FlowGraph:
+    """The graph of one state. ``graph`` is a networkx DiGraph of FlowNode; edges have ``weight``, those of rights ``capacity`` 1."""
+
+    def __init__(self, snapshot: Snapshot, target: int, trusted: Collection[int] = (), profile: Profile | None = None) -> None:
+        self.snapshot = snapshot
+        self.target = Target(target)
+        self.graph: nx.DiGraph[FlowNode] = nx.DiGraph()
+        # A destination right goes when its message is received; a right to a port that a faulty kernel doesn't show leads nowhere.
+        self.entries = {
+            slot: entry
+            for slot, entry in slots(snapshot).items()
+            if entry.port in snapshot.ports and (slot.where, slot.index) != ("message", DESTINATION)
+        }
+        self._queue_of = {message.serial: number for number, port in snapshot.ports.items() for message in port.queue}
+        self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
+        self.aside = set(trusted) - self._controlled(set(trusted))
+        """The tasks that take no part."""
+        self.graph.add_node(self.target)
+        for number in snapshot.tasks:
+            if number not in self.aside:
+                self.graph.add_node(Container("task", number))
+        for slot, entry in self.entries.items():
+            container = container_of(slot)
+            if entry.port is not None and not (container.kind == "task" and container.number in self.aside):
+                self._add(slot, entry, entry.port, container)
+        if target in snapshot.ports:
+            self._add_makers(snapshot.ports[target].object, profile)
+
+    def _add_makers(self, object_: PortObject, profile: Profile | None) -> None:
+        """Calls that make a right to the target from nothing but authority over something else."""
+        if object_ is PortObject.HOST:
+            if profile is None or profile.host_self is HostSelf.MADE:
+                for number in self.snapshot.tasks.keys() - self.aside:  # mach_host_self
+                    self._edge(self.target, Container("task", number), 1)
+            if profile is None or (profile.host_place and profile.serves("host_security_set_task_token")):
+                for slot in self.entries:  # host_security_set_task_token on oneself, and mach_host_self
+                    if Into(slot) in self.graph and self._object_at(slot) is PortObject.HOST_SECURITY:
+                        self._edge(self.target, Into(slot), 2)
+                        self._edge(OutOf(slot), container_of(slot), 0)
+        elif object_ is PortObject.LEDGER:
+            for task in self.snapshot.tasks.values():  # task_create, and task_get_special_port of the child
+                if self.target.port in (task.ledgers or ()):
+                    self._edge(self.target, Back(task.port), 1)
+
+    def _object_at(self, slot: Slot) -> PortObject:
+        port = self.entries[slot].port
+        return PortObject.NONE if port is None else self.snapshot.ports[port].object
+
+    def _controlled(self, trusted: set[int]) -> set[int]:
+        """The trusted tasks that others control, perhaps by controlling others."""
+        controlled: set[int] = set()
+        while True:
+            more = {
+                port.task
+                for slot, entry in self.entries.items()
+                if entry.kind is SlotKind.SEND and entry.port is not None and (port := self.snapshot.ports[entry.port]).task in trusted - controlled
+                if self._holder(slot) not in trusted - controlled
+            }
+            if not more:
+                return controlled
+            controlled |= {task for task in more if task is not None}
+
+    def _holder(self, slot: Slot) -> int | None:
+        """The task that has the right in ``slot``, or would have it if it received all that waits for it; None: nobody would."""
+        passed: set[Slot] = set()
+        while slot.where == "message" and slot not in passed:
+            passed.add(slot)
+            waits_at = self._queue_of.get(slot.owner)
+            slot = self._receive_rights.get(waits_at, slot)
+        return None if slot.where == "message" else slot.owner
+
+    def _add(self, slot: Slot, entry: Entry, number: int, container: Container) -> None:
+        port = self.snapshot.ports[number]
+        fetch = 1 if slot.where == "place" else 0
+        self.graph.add_edge(Into(slot), OutOf(slot), weight=0, capacity=1)
+        # What is in a message can't be used before it is received.
+        user = container if container.kind == "task" else Container("opened message", container.number)
+        if number == self.target.port:
+            self._edge(self.target, Into(slot), fetch)
+            self._edge(OutOf(slot), container, 0)
+        if port.task is not None:
+            task = Container("task", port.task)
+            self._edge(user, Into(slot), fetch)
+            self._edge(OutOf(slot), Toward(number), 0)
+            self._edge(Back(number), Into(slot), fetch)
+            self._edge(OutOf(slot), container, 1)
+            if port.task not in self.aside:
+                self._edge(Toward(number), task, 1)
+                self._edge(task, Back(number), 0)
+        elif port.object is not PortObject.NONE:
+            return
+        elif entry.kind in RECEIVING:
+            self._edge(Toward(number), Into(slot), len(port.queue) + 1)
+            self._edge(OutOf(slot), container, 0)
+            self._edge(user, Into(slot), 0)
+            self._edge(OutOf(slot), Back(number), len(port.queue))
+            for place, message in enumerate(port.queue):
+                self._edge(Container("message", message.serial), Into(slot), place + 1)
+                self._edge(OutOf(slot), Container("opened message", message.serial), place + 1)
+        else:
+            self._edge(user, Into(slot), 1 + fetch)
+            self._edge(OutOf(slot), Toward(number), 0)
+            self._edge(Back(number), Into(slot), CALLS_FOR_AN_ANSWER + fetch)
+            self._edge(OutOf(slot), container, 1)
+
+    def _edge(self, one: FlowNode, other: FlowNode, weight: int) -> None:
+        """The cheapest way counts, where a right plays two parts."""
+        known = self.graph.get_edge_data(one, other)
+        self.graph.add_edge(one, other, weight=weight if known is None else min(weight, known["weight"]))
+
+
+def container_of(slot: Slot) -> Container:
+    """Whose slot it is."""
+    return Container("message" if slot.where == "message" else "task", slot.owner)

@@ -1,0 +1,120 @@
+"""Conformance of a run: every call judged by the specification, the end by the invariants and by the derivation of all rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.implementation import Implementation
+from sendright.mach.profiles import Profile
+from sendright.mach.snapshot import Difference, Snapshot
+from sendright.mach.trace import Step, Violation
+from sendright.properties.derivation import unexplained
+from sendright.properties.judged_run import Broken, JudgedRun, Judgement, Oracle
+from sendright.properties.outputs import malformed
+
+CALL_SECONDS = 2.0
+"""A call that takes longer hangs."""
+
+
+class BrokenInvariant(Protocol):
+    """An invariant that a state breaks."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def words(self) -> str: ...
+
+
+Invariants = Callable[[Snapshot, Profile], tuple[BrokenInvariant, ...]]
+"""Which invariants a state breaks: ``sendright.model.oracle.broken_invariants``."""
+
+
+def specified_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
+    """The specification's invariants. (Imported late: the specification takes a second to build.)"""
+    from sendright.model.oracle import broken_invariants
+
+    return broken_invariants(snapshot, profile)
+
+
+class Run(JudgedRun):
+    """An implementation and an oracle, driven side by side from the boot state, and looked at as a whole in the end.
+
+    ``boot``, ``step`` and ``finish`` raise Broken at the first violation; ``violations`` then has all that are known, the first one first,
+    and ``trace()`` the run up to there.
+    """
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        oracle: Oracle,
+        profile: Profile,
+        invariants: Invariants = specified_invariants,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        super().__init__(implementation, WellFormed(oracle), profile, call_seconds)
+        self._invariants = invariants
+
+    def step(self, task: int, call: Call) -> Step:
+        """Make ``call`` as the live task number ``task``, and judge the answer and the state after it."""
+        before = self.snapshot
+        try:
+            self.call(task, call)
+        except Broken as broken:
+            # What is wrong with the step and the state in general terms says more than a difference.
+            if broken.violation.kind in ("result", "state"):
+                self.violations += [*self._wrong_step(before, task, call), *self._wrong_as_a_whole()]
+            raise
+        return self.steps[-1]
+
+    def finish(self) -> None:
+        """Look at the end of the run: the invariants hold, and every right and token has come from where it was made."""
+        found = self._wrong_as_a_whole()
+        if found:
+            self.violations += found
+            raise Broken(found[0])
+
+    def _wrong_step(self, before: Snapshot, task: int, call: Call) -> list[Violation]:
+        from sendright.model.oracle import broken_by_step
+
+        step = self.steps[-1]
+        broken = broken_by_step(before, self.snapshot, task, call, step.code, self.profile)
+        return [Violation(step=step.index, kind="invariant", clause=each.name, words=each.words) for each in broken]
+
+    def _wrong_as_a_whole(self) -> list[Violation]:
+        last = len(self.steps) - 1
+        broken = self._invariants(self.snapshot, self.profile) if self.steps else ()
+        invariants = [Violation(step=last, kind="invariant", clause=each.name, words=each.words) for each in broken]
+        return [*invariants, *unexplained(self.trace())]
+
+
+class WellFormed:
+    """An oracle that doesn't let another one see answers which haven't the form that the signature promises."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+
+    def judge(self, task: int, call: Call, result: Result) -> Judgement:
+        """As ``Oracle.judge``."""
+        wrong = malformed(call, result)
+        if wrong is None:
+            return self.oracle.judge(task, call, result)
+        clause = f"{call.name}: the results are those of its signature"
+        return Malformed(agreed=False, clause=clause, words=wrong)
+
+    def snapshot(self) -> Snapshot:
+        """As ``Oracle.snapshot``."""
+        return self.oracle.snapshot()
+
+
+class Malformed(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement on an answer without form."""
+
+    agreed: bool
+    clause: str
+    words: str
+    cases: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()

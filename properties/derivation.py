@@ -1,0 +1,139 @@
+"""The derivation graph: how every right and token of a run came to be where it is, from the trace alone.
+
+Nodes are rights in slots over time (a right that gains a source gets a new version), ports, tasks, tokens and messages; an edge
+says which call at which step brought its target about, and from what. The graph has no cycles, and one root: the boot state. What has no
+explanation has no edge into it, and is a violation.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.rights import SlotKind
+from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
+from sendright.mach.trace import Step, Trace, Violation
+from sendright.properties.derivation_nodes import BOOT_STEP, Boot, MessageNode, Node, PortNode, RightNode, TaskNode
+from sendright.properties.flows import Moment, flows
+from sendright.properties.origins import Gain, Origin, Origins, Part, Rights, parts
+from sendright.properties.token_history import KERNEL_TOKENS, TokenHistory
+
+
+class Derivation:
+    """The graph of one trace, and what it can't explain.
+
+    ``graph`` is a networkx MultiDiGraph of ``derivation_nodes``; edges have ``how``, ``call`` and ``step``, rights that are gone have ``until``.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.graph: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
+        self.violations: list[Violation] = []
+        self.current: dict[tuple[Slot, Part], RightNode] = {}
+        """The rights that there are after the last step, by where they are and what they are."""
+        self._ports: set[int] = set()
+        self._begin(trace.initial)
+        rights = Rights(trace.initial, trace.profile)
+        tokens = TokenHistory(trace.initial, rights.profile)
+        for node in (KERNEL_TOKENS, *tokens.current.values()):
+            self._edge(Boot(), node, "granted at boot")
+        for step in trace.steps:
+            self._tasks_and_ports(rights, step)
+            self._rights(step, Origins(rights, step, flows(rights, step)).of_gains())
+            for source, target, how in tokens.advance(rights, step):
+                self._edge(TaskNode(step.task) if source is None else source, target, how, step)
+            rights.advance(step)
+        self.tokens = tokens
+        self.violations += tokens.violations(trace)
+
+    def _begin(self, initial: Snapshot) -> None:
+        for number in initial.ports:
+            self._ports.add(number)
+            self._edge(Boot(), PortNode(number), "granted at boot")
+            for message in initial.ports[number].queue:
+                self._edge(Boot(), MessageNode(message.serial), "granted at boot")
+        for number in initial.tasks:
+            self._edge(Boot(), TaskNode(number), "granted at boot")
+        for slot, entry in slots(initial).items():
+            for part, _ in parts(entry):
+                node = self.current[slot, part] = RightNode(slot, part.kind, part.port, BOOT_STEP)
+                self._edge(Boot() if part.port is None else PortNode(part.port), node, "granted at boot")
+
+    def _tasks_and_ports(self, rights: Rights, step: Step) -> None:
+        """What the step created, before the rights to it."""
+        maker = TaskNode(step.task)
+        if step.created_task is not None:
+            child = TaskNode(step.created_task)
+            self._edge(maker, child, "made", step)
+            parent = Moment(rights, step).task("parent_task") if step.code == ReturnCode.KERN_SUCCESS else -1
+            if parent >= 0 and parent != step.task:
+                self._edge(TaskNode(parent), child, "inherited", step)
+            maker = child
+        for change in step.changes:
+            port = change.after.port
+            if port is not None and port not in self._ports:
+                self._ports.add(port)
+                self._edge(maker, PortNode(port), "made", step)
+
+    def _rights(self, step: Step, explained: list[tuple[Gain, tuple[Origin, ...]]]) -> None:
+        """What the step brought, and what it took away."""
+        gained: list[tuple[Gain, RightNode]] = []
+        for gain, origins in explained:
+            node = RightNode(gain.slot, gain.kind, gain.port, step.index)
+            gained.append((gain, node))
+            self.graph.add_node(node)
+            for origin in origins:
+                if origin.slot is not None and origin.part is not None:
+                    source: Node = self.current[origin.slot, origin.part]
+                else:
+                    source = TaskNode(step.task) if gain.port is None else PortNode(gain.port)
+                self._edge(source, node, origin.how, step)
+            before = self.current.get((gain.slot, gain.part))
+            if origins and before is not None:
+                self._edge(before, node, "kept", step)
+            if not origins:
+                self.violations.append(no_explanation(step, gain))
+        for change in step.changes:
+            remaining = {part for part, _ in parts(change.after)}
+            for part, _ in parts(change.before):
+                if part not in remaining:
+                    self.graph.nodes[self.current.pop((change.slot, part))]["until"] = step.index
+        for gain, node in gained:
+            self.current[gain.slot, gain.part] = node
+
+    def _edge(self, source: Node, target: Node, how: str, step: Step | None = None) -> None:
+        self.graph.add_edge(source, target, how=how, call="" if step is None else step.call, step=BOOT_STEP if step is None else step.index)
+
+
+def derive(trace: Trace) -> Derivation:
+    """The derivation graph of ``trace``, whatever implementation it is of."""
+    return Derivation(trace)
+
+
+def unexplained(trace: Trace) -> tuple[Violation, ...]:
+    """The rights and tokens of ``trace`` that have no explanation, as violations of kind ``derivation``: without the graph, and so faster."""
+    found: list[Violation] = []
+    rights = Rights(trace.initial, trace.profile)
+    tokens = TokenHistory(trace.initial, rights.profile)
+    for step in trace.steps:
+        found += [no_explanation(step, gain) for gain, origins in Origins(rights, step, flows(rights, step)).of_gains() if not origins]
+        for _ in tokens.advance(rights, step):
+            pass  # it keeps count itself
+        rights.advance(step)
+    return (*found, *tokens.violations(trace))
+
+
+def no_explanation(step: Step, gain: Gain) -> Violation:
+    """``step`` brought a right that nothing accounts for."""
+    right = entry_in_words(Entry(gain.kind, gain.port))
+    more = "one more reference to a " if gain.kind in (SlotKind.SEND, SlotKind.DEAD_NAME) and _was_there(step, gain) else ""
+    return Violation(
+        step=step.index,
+        kind="derivation",
+        clause="every right comes from where it was made",
+        words=f"{gain.slot} got {more}{right} by {step.call}, which answered {code_name(step.code)}; no right that there was explains it",
+    )
+
+
+def _was_there(step: Step, gain: Gain) -> bool:
+    return any(change.slot == gain.slot and gain.part in dict(parts(change.before)) for change in step.changes)

@@ -1,0 +1,280 @@
+"""Whether a step came to what its script expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import code_name
+from sendright.mach.rights import PortObject, Right
+from sendright.mach.script_expectations import UNCHANGED, Expectation, output_name
+from sendright.mach.script_readers import NotModelled
+from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.mach.snapshot import Entry, Snapshot
+from sendright.mach.tokens import TASK_SECURITY_TOKEN
+from sendright.properties.symbols import Symbols
+
+
+class FirstSeen:
+    """What tokens and pages contained when they first were there: what ``unchanged`` compares with."""
+
+    def __init__(self) -> None:
+        self.security: dict[int, Any] = {}
+        self.audit: dict[int, Any] = {}
+        self.pages: dict[tuple[int, int], int] = {}
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Take note of what is new in ``snapshot``."""
+        for number, task in snapshot.tasks.items():
+            self.security.setdefault(number, task.security_token)
+            self.audit.setdefault(number, task.audit_token)
+            for page, shown in task.memory.items():
+                self.pages.setdefault((number, page), shown.value)
+
+
+class Seen(NamedTuple):
+    """A step that was made."""
+
+    caller: int
+    target: int | None
+    """The task that the call was about: the one behind its first task argument, before the call."""
+    call: Call
+    result: Result
+    before: Snapshot
+    after: Snapshot
+    first: FirstSeen
+    symbols: Symbols
+
+
+class Mismatch(NamedTuple):
+    """An expectation that isn't met, in few words."""
+
+    key: str
+    expected: str
+    seen: str
+
+
+class _Finding(NamedTuple):
+    met: bool
+    expected: str
+    seen: str
+
+
+def subject_of(symbols: Symbols, caller: int, call: Call) -> int | None:
+    """The task that ``call`` is about, before it is made; for calls without a task argument the caller."""
+    for argument in SIGNATURES[call.name].arguments:
+        if argument.object is PortObject.TASK:
+            return symbols.task_behind(caller, call.arguments[argument.name])
+    return caller
+
+
+def first_mismatch(expectations: tuple[Expectation, ...], seen: Seen) -> Mismatch | None:
+    """The first expectation that isn't met. Raises NotModelled for one that can't be judged."""
+    for expectation in expectations:
+        finding = _JUDGES[expectation.key](expectation.value, seen)
+        if not finding.met:
+            return Mismatch(expectation.key, finding.expected, finding.seen)
+    return None
+
+
+def _code(met: Callable[[int, Any], bool], words: str) -> Callable[[Any, Seen], _Finding]:
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        names = " or ".join(map(code_name, wanted)) if isinstance(wanted, tuple) else code_name(wanted)
+        return _Finding(met(seen.result.code, wanted), words + names, code_name(seen.result.code))
+
+    return judge
+
+
+def _answer(seen: Seen, output: str) -> Any:
+    """An output; None if the call gave none."""
+    return seen.result.outputs.get(output)
+
+
+def _shown(value: Any, seen: Seen) -> str:
+    return code_name(seen.result.code) if value is None else str(list(value) if isinstance(value, tuple) else value)
+
+
+def _output(output: str, words: str) -> Callable[[Any, Seen], _Finding]:
+    """An output that must be a certain number."""
+
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        number = seen.symbols.value(wanted)
+        given = _answer(seen, output)
+        return _Finding(given == number, f"{words} {number}", f"{words} {given}" if given is not None else _shown(None, seen))
+
+    return judge
+
+
+def _given_name(seen: Seen) -> tuple[int, int] | None:
+    """The task and the name that the call gave."""
+    output = output_name(SIGNATURES[seen.call.name])
+    if output is None:
+        return None
+    given = _answer(seen, output)
+    if output == "descriptors":
+        return (seen.caller, given[0][0]) if given else None
+    kind = next(each.type for each in SIGNATURES[seen.call.name].outputs if each.name == output)
+    space = seen.target if kind is OutputType.NAME else seen.caller
+    return None if given is None or space is None else (space, given)
+
+
+def _name_concerned(seen: Seen) -> tuple[int, int] | None:
+    """The task and the name that the step is about: the one that it gave, or else its argument."""
+    if output_name(SIGNATURES[seen.call.name]) is not None:
+        return _given_name(seen)
+    return None if seen.target is None else (seen.target, seen.call.arguments["name"])
+
+
+def _entry(seen: Seen) -> Entry | None:
+    concerned = _name_concerned(seen)
+    task = None if concerned is None else seen.after.tasks.get(concerned[0])
+    return None if task is None or concerned is None else task.names.get(concerned[1])
+
+
+def _kinds(bits: int) -> str:
+    return " and ".join(right.name for right in Right if bits & right.type_bit) or "nothing"
+
+
+def _judge_type(bits: int, seen: Seen) -> _Finding:
+    entry = _entry(seen)
+    given = _answer(seen, "type") if seen.call.name == "mach_port_type" else 0 if entry is None else entry.kind.type_bits
+    rights = None if given is None else given & sum(right.type_bit for right in Right)
+    return _Finding((rights or 0) == bits, _kinds(bits), code_name(seen.result.code) if rights is None else _kinds(rights))
+
+
+def _judge_refs(wanted: Any, seen: Seen) -> _Finding:
+    number = seen.symbols.value(wanted)
+    if seen.call.name == "mach_port_get_refs":
+        refs = _answer(seen, "refs")
+    else:
+        entry = _entry(seen)
+        right = seen.call.arguments["right"]
+        held = entry is not None and 0 <= right < len(Right) and bool(entry.kind.type_bits & Right(right).type_bit)
+        counted = right in (Right.SEND, Right.DEAD_NAME)
+        refs = 0 if not held or entry is None else entry.urefs if counted else 1
+    return _Finding(refs == number, f"{number} references", code_name(seen.result.code) if refs is None else f"{refs} references")
+
+
+def _judge_make_send_count(wanted: Any, seen: Seen) -> _Finding:
+    number = seen.symbols.value(wanted)
+    entry = _entry(seen)
+    port = None if entry is None or entry.port is None else seen.after.ports.get(entry.port)
+    count = None if port is None else port.make_send_count
+    return _Finding(count == number, f"make-send count {number}", "no port" if count is None else f"make-send count {count}")
+
+
+def _judge_name(equal: bool) -> Callable[[Any, Seen], _Finding]:
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        given = _given_name(seen)
+        names = [seen.symbols.name(each, seen.caller if given is None else given[0]) for each in wanted]
+        words = ("name " if equal else "another name than ") + (" or " if equal else " and ").join(map(str, names))
+        if given is None:
+            return _Finding(False, words, _shown(None, seen))
+        return _Finding((given[1] in names) == equal, words, f"name {given[1]}")
+
+    return judge
+
+
+def _judge_forms(wanted: Any, seen: Seen) -> _Finding:
+    """As many descriptors as are named have these forms."""
+    given = _answer(seen, "descriptors")
+    forms = None if given is None else tuple([form for _, form in given][: len(wanted)])
+    return _Finding(forms == wanted, f"descriptors {list(wanted)}", "no message" if forms is None else f"descriptors {list(forms)}")
+
+
+def _judge_complex(wanted: bool, seen: Seen) -> _Finding:
+    given = _answer(seen, "descriptors")
+    words = {True: "a complex message", False: "a simple message"}
+    return _Finding(given is not None and bool(given) == wanted, words[wanted], "no message" if given is None else words[bool(given)])
+
+
+def _judge_trailer(wanted: tuple[tuple[str, Any], ...], seen: Seen) -> _Finding:
+    for output, value in wanted:
+        token = seen.symbols.value(value)
+        given = _answer(seen, output)
+        if given != token:
+            words = output.replace("_", " ")
+            return _Finding(False, f"{words} {list(token)}", "no message" if given is None else f"{words} {list(given)}")
+    return _Finding(True, "", "")
+
+
+def _judge_value(equal: bool) -> Callable[[Any, Seen], _Finding]:
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        value = _first_value(seen) if wanted == UNCHANGED else seen.symbols.value(wanted)
+        given = _answer(seen, "value")
+        words = _shown(value, seen) if equal else f"other than {_shown(value, seen)}"
+        return _Finding(given is not None and (given == value) == equal, words, _shown(given, seen))
+
+    return judge
+
+
+def _first_value(seen: Seen) -> Any:
+    if seen.target is None:
+        raise NotModelled("nothing was seen before that could be unchanged")
+    if seen.call.name == "task_info":
+        tokens = seen.first.security if seen.call.arguments["flavor"] == TASK_SECURITY_TOKEN else seen.first.audit
+        return tokens[seen.target]
+    page = (seen.target, seen.call.arguments["address"])
+    if page not in seen.first.pages:
+        raise NotModelled("nothing was seen before that could be unchanged")
+    return seen.first.pages[page]
+
+
+def _judge_more_names(wanted: int, seen: Seen) -> _Finding:
+    names = _answer(seen, "names")
+    return _Finding(
+        names is not None and len(names) > wanted, f"more than {wanted} names", _shown(None, seen) if names is None else f"{len(names)} names"
+    )
+
+
+def _judge_counts_equal(wanted: bool, seen: Seen) -> _Finding:
+    names, types = _answer(seen, "names"), _answer(seen, "types")
+    if names is None or types is None:
+        return _Finding(False, "names and types", _shown(None, seen))
+    words = "as many types as names" if wanted else "not as many types as names"
+    return _Finding((len(names) == len(types)) == wanted, words, f"{len(names)} names and {len(types)} types")
+
+
+def _judge_count(wanted: int, seen: Seen) -> _Finding:
+    given = next((given for given in seen.result.outputs.values() if isinstance(given, tuple)), None)
+    return _Finding(given is not None and len(given) == wanted, str(wanted), _shown(None, seen) if given is None else str(len(given)))
+
+
+def _judge_target_alive(wanted: bool, seen: Seen) -> _Finding:
+    alive = seen.target in seen.after.tasks
+    words = {True: "the task lives", False: "the task is gone"}
+    return _Finding(alive == wanted, words[wanted], words[alive])
+
+
+def _judge_survival(wanted: bool, seen: Seen) -> _Finding:
+    return _Finding(wanted, "the kernel panics", "the kernel survives")
+
+
+_JUDGES: dict[str, Callable[[Any, Seen], _Finding]] = {
+    "ret": _code(lambda code, wanted: code == wanted, ""),
+    "ret_not": _code(lambda code, wanted: code != wanted, "not "),
+    "ret_any_of": _code(lambda code, wanted: code in wanted, ""),
+    "ret_gt": _code(lambda code, wanted: code > wanted, "more than "),
+    "ret_le": _code(lambda code, wanted: code <= wanted, "at most "),
+    "type": _judge_type,
+    "refs": _judge_refs,
+    "mscount": _judge_make_send_count,
+    "name_eq": _judge_name(True),
+    "name_ne": _judge_name(False),
+    "acquired": _output("acquired", "form"),
+    "port_disp": _judge_forms,
+    "msg_id": _output("id", "message id"),
+    "notification": _output("id", "message id"),
+    "complex": _judge_complex,
+    "trailer": _judge_trailer,
+    "sender": _judge_trailer,
+    "value": _judge_value(True),
+    "value_eq": _judge_value(True),
+    "value_ne": _judge_value(False),
+    "names_count_gt": _judge_more_names,
+    "counts_equal": _judge_counts_equal,
+    "count": _judge_count,
+    "target_alive": _judge_target_alive,
+    "kernel_survives": _judge_survival,
+}

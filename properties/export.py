@@ -1,0 +1,202 @@
+"""From a run to a script: what happened, with symbols for what the calls gave, to be run again by anyone.
+
+An exported script presumes nothing that calls would have to set up, so that running it makes exactly the calls of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sendright.mach.boot import BOOTSTRAP_TASK
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.profiles import PROFILES, Profile, profile_named
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, PortObject, Right, SlotKind
+from sendright.mach.script_form import SCRIPT_FORMAT
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
+from sendright.mach.snapshot import Snapshot
+from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.trace import Step, Trace, Violation
+from sendright.properties.judged_run import RETURN_CODE
+from sendright.properties.symbols import bootstrap_symbol
+
+_RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
+_FLAVOURS = {TASK_SECURITY_TOKEN: "TASK_SECURITY_TOKEN", TASK_AUDIT_TOKEN: "TASK_AUDIT_TOKEN"}
+_ENUMERATED = {ArgumentType.RIGHT: Right, ArgumentType.DISPOSITION: Disposition, ArgumentType.INHERITANCE: Inheritance}
+
+
+def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
+    """The run in ``trace`` as a script (docs/scripts.md) with one case.
+
+    Each step expects the code that was seen; the one that broke something expects what the specification says, as far as the violation
+    tells, else nothing. Raises UnknownProfile.
+    """
+    profile = profile_named(trace.profile)
+    violation = trace.violations[0] if trace.violations else None
+    export = _Export(profile, trace.initial)
+    written = [export.step(step, violation if violation is not None and violation.step == step.index else None) for step in trace.steps]
+    for entry, binds in zip(written, export.bindings, strict=True):
+        used = _used(binds, export.used)
+        if used:
+            entry["bind"] = used
+    case: dict[str, Any] = {"id": id, "kind": "run", "title": title or (violation.clause if violation is not None else f"{len(trace.steps)} calls")}
+    if violation is not None:
+        case["notes"] = violation.words
+    standard = PROFILES[profile.name]
+    for limit in ("urefs_max", "queue_limit", "pages"):
+        if getattr(trace, limit) != getattr(standard, limit):
+            case[limit] = getattr(trace, limit)
+    case["steps"] = [{key: entry[key] for key in ("as", "call", "args", "bind", "shortage", "expect") if key in entry} for entry in written]
+    return {
+        "format": SCRIPT_FORMAT,
+        "source": {"kind": "a run", "implementation": trace.implementation},
+        "profile": profile.name,
+        "cases": [case],
+    }
+
+
+def _used(binds: dict[str, Any], used: set[str]) -> dict[str, Any]:
+    """The bindings without the symbols that nothing refers to."""
+    kept: dict[str, Any] = {}
+    for output, symbols in binds.items():
+        if isinstance(symbols, str):
+            if symbols in used:
+                kept[output] = symbols
+        elif any(symbol in used for symbol in symbols):
+            kept[output] = [symbol if symbol in used else None for symbol in symbols]
+    return kept
+
+
+class _Export:
+    """The symbols of an export, as the run goes on."""
+
+    def __init__(self, profile: Profile, initial: Snapshot) -> None:
+        self.callers: dict[int, str] = {BOOTSTRAP_TASK: bootstrap_symbol(profile)}
+        self.task_of_port = {port: shown.task for port, shown in initial.ports.items() if shown.object is PortObject.TASK}
+        self.names: dict[int, dict[int, int | None]] = {
+            number: {name: entry.port for name, entry in task.names.items()} for number, task in initial.tasks.items()
+        }
+        """Task -> name -> port: the spaces, as the steps' changes leave them."""
+        self.symbols: dict[tuple[int, int], str] = {(BOOTSTRAP_TASK, index + 1): word for index, word in enumerate(profile.bootstrap_names)}
+        """(task, name) -> what the script calls it."""
+        self.pages: dict[tuple[int, int], str] = {}
+        self.used: set[str] = set()
+        self.bindings: list[dict[str, Any]] = []
+        self.counted: dict[str, int] = {}
+
+    def step(self, step: Step, violation: Violation | None) -> dict[str, Any]:
+        """One step of the script, as yet without its bindings."""
+        signature = SIGNATURES[step.call]
+        caller = self.callers[step.task]
+        self.used.add(caller)
+        space = self._target(signature, step)
+        written: dict[str, Any] = {"as": caller, "call": step.call}
+        if step.arguments:
+            written["args"] = {
+                argument.name: self._spelled(argument.type, step.arguments[argument.name], step.task, space)
+                for argument in signature.arguments
+                if argument.name in step.arguments
+            }
+        if step.shortage:
+            written["shortage"] = step.shortage
+        expected = code_name(step.code) if violation is None else _expected(step, violation)
+        if expected is not None:
+            written["expect"] = {"ret": expected if expected in ReturnCode.__members__ else step.code}
+        self._follow(step)
+        self.bindings.append(dict(self._bindings(signature, step, space)))
+        return written
+
+    def _target(self, signature: Signature, step: Step) -> int:
+        """The task whose names a NAME is looked up among."""
+        if "task" in step.arguments and signature.target == "task":
+            port = self.names.get(step.task, {}).get(step.arguments["task"])
+            task = None if port is None else self.task_of_port.get(port)
+            return step.task if task is None else task
+        return step.task
+
+    def _spelled(self, kind: ArgumentType, value: Any, caller: int, space: int) -> Any:
+        if kind in (ArgumentType.PORT, ArgumentType.RIGHT_NAME):
+            return self._name(caller, value)
+        if kind is ArgumentType.NAME:
+            return self._name(space, value)
+        if kind is ArgumentType.PORTS:
+            return [self._name(caller, name) for name in value]
+        if kind is ArgumentType.DESCRIPTORS:
+            return [[self._name(caller, name), self._spelled(ArgumentType.DISPOSITION, form, caller, space)] for name, form in value]
+        if kind is ArgumentType.FLAVOUR:
+            return _FLAVOURS.get(value, value)
+        if kind is ArgumentType.PAGE and (space, value) in self.pages:
+            symbol = self.pages[space, value]
+            self.used.add(symbol)
+            return symbol
+        if kind in _ENUMERATED:
+            names = {int(member): member.name for member in _ENUMERATED[kind]}
+            return names.get(value, value)
+        return list(value) if isinstance(value, tuple) else value
+
+    def _name(self, task: int, name: int) -> str | int:
+        symbol = _RESERVED.get(name) or self.symbols.get((task, name))
+        if symbol is None:
+            return name
+        self.used.add(symbol)
+        return symbol
+
+    def _follow(self, step: Step) -> None:
+        """Bring the spaces, and what is known of task ports, up to the state after ``step``."""
+        for change in step.changes:
+            if change.slot.where == "name":
+                names = self.names.setdefault(change.slot.owner, {})
+                if change.after.kind is SlotKind.NONE:
+                    names.pop(change.slot.index, None)
+                else:
+                    names[change.slot.index] = change.after.port
+        if step.created_task is not None:
+            port = self.names.get(step.task, {}).get(step.outputs.get("child_task", NULL_NAME))
+            if port is not None:
+                self.task_of_port[port] = step.created_task
+
+    def _bindings(self, signature: Signature, step: Step, space: int) -> Iterator[tuple[str, Any]]:
+        fresh = {(change.slot.owner, change.slot.index) for change in step.changes if change.slot.where == "name" and not change.before.kind}
+        for output in signature.outputs:
+            given = step.outputs.get(output.name)
+            if given is None:
+                continue
+            if output.name == "child_task" and step.created_task is not None:
+                symbol = f"t{step.created_task}"
+                self.callers[step.created_task] = symbol
+                if given not in _RESERVED:
+                    self.symbols[step.task, given] = symbol
+                yield output.name, symbol
+            elif output.type is OutputType.PORT:
+                yield from self._bound(output.name, step.task, given, fresh)
+            elif output.type is OutputType.NAME:
+                yield from self._bound(output.name, space, given, fresh)
+            elif output.type is OutputType.PAGE:
+                symbol = self._fresh("a")
+                self.pages[space, given] = symbol
+                yield output.name, symbol
+            elif output.type in (OutputType.PORTS, OutputType.DESCRIPTORS):
+                names = [each[0] if isinstance(each, tuple) else each for each in given]
+                symbols = [next(self._bound(output.name, step.task, name, fresh), ("", None))[1] for name in names]
+                if any(symbols):
+                    yield output.name, symbols
+
+    def _bound(self, output: str, task: int, name: int, fresh: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+        """A symbol for a name that has none, or that denoted nothing before this step."""
+        if name not in _RESERVED and ((task, name) not in self.symbols or (task, name) in fresh):
+            symbol = self.symbols[task, name] = self._fresh("p")
+            yield output, symbol
+
+    def _fresh(self, prefix: str) -> str:
+        self.counted[prefix] = self.counted.get(prefix, 0) + 1
+        return f"{prefix}{self.counted[prefix]}"
+
+
+def _expected(step: Step, violation: Violation) -> str | None:
+    """The code that the specification wants at the step that broke something, if that is known."""
+    if violation.kind in ("state", "invariant", "derivation"):
+        return code_name(step.code)
+    for difference in violation.differences:
+        if violation.kind == "result" and difference.where == RETURN_CODE and difference.expected in ReturnCode.__members__:
+            return difference.expected
+    return None

@@ -1,0 +1,161 @@
+"""Calls for random runs: decoded from a block of bytes, with an eye on the state that the run has reached.
+
+Every argument is chosen by its *type* in the signature table, so a new call needs nothing here but a weight, if the usual one doesn't suit.
+Most arguments are such that the call is likely to succeed; a hostile minority are unknown, stale, dead, reserved, foreign or of the wrong
+kind, out of range, or near a limit. The same bytes and the same answers of an implementation make the same calls.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import PortObject
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+from sendright.mach.snapshot import Snapshot
+from sendright.mach.trace import Step
+from sendright.properties.choices import Choices
+from sendright.properties.draws import DRAWS
+from sendright.properties.situation import Situation
+
+BYTES_PER_CALL = 32
+"""More than a call ever reads, bar the longest messages."""
+LONGEST_BLOCK = 6144
+"""Hypothesis has room for 8 KiB; longer runs read the block again."""
+MANY_TASKS = 5
+"""From so many on, calls that create one more are rare."""
+FEW_TASKS, FEW_PORTS = 3, 2
+"""With fewer tasks calls that end one are rare. With fewer of them, or fewer ports of the caller's, every third call makes one: little happens
+in an empty kernel."""
+TRIES = 3
+"""How often a call is chosen anew because the caller has nothing to make it with."""
+
+USUAL_WEIGHT = 4
+WEIGHTS = {
+    "mach_msg_send": 34,
+    "mach_msg_receive": 16,
+    "mach_port_insert_right": 32,
+    "mach_port_extract_right": 12,
+    "mach_port_allocate": 12,
+    "mach_port_mod_refs": 14,
+    "mach_port_deallocate": 5,
+    "mach_port_destroy": 4,
+    "task_create": 7,
+    "host_security_create_task_token": 8,
+    "host_security_set_task_token": 6,
+    "task_terminate": 3,
+    "vm_allocate": 6,
+    "mach_host_self": 2,
+}
+"""How often each call is made, where it isn't USUAL_WEIGHT."""
+
+
+def near_limits(profile: Profile) -> Profile:
+    """The same kernel with limits so small that random runs get there."""
+    return msgspec.structs.replace(profile, urefs_max=4, queue_limit=2, pages=2)
+
+
+def blocks(steps: int) -> st.SearchStrategy[bytes]:
+    """One block of bytes for a run of ``steps`` calls."""
+    size = min(steps * BYTES_PER_CALL, LONGEST_BLOCK)
+    return st.binary(min_size=size, max_size=size)
+
+
+class Calls:
+    """The calls of one run. ``block`` is where the choices come from.
+
+    ``next`` gives a task and its call; ``made`` must hear what came of it before the next one.
+    """
+
+    def __init__(self, profile: Profile, block: bytes) -> None:
+        self.profile = profile
+        self.choices = Choices(block)
+        self.count = 0
+        self.names_seen: dict[int, set[int]] = {}
+        """Task -> all names that it was ever given: the stale ones are among them."""
+        self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name)]
+        self._weights = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)] + [
+            (signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)
+        ]
+
+    def reread(self, block: bytes) -> None:
+        """Take the choices from another block, from its beginning."""
+        self.choices = Choices(block)
+        self.count = 0
+
+    def next(self, snapshot: Snapshot, only: str | None = None) -> tuple[int, Call]:
+        """A live task, and a call for it to make (of the name ``only``, if given). There must be a live task."""
+        self.choices.seek(self.count * BYTES_PER_CALL)
+        self.count += 1
+        situation = Situation(self.profile, snapshot, self.choices.pick(sorted(snapshot.tasks)), self.names_seen)
+        signature = self._signature(situation) if only is None else SIGNATURES[only]
+        return situation.caller, self._call(signature, situation)
+
+    def made(self, step: Step) -> None:
+        """Remember the names that there are after ``step``."""
+        if step.code == ReturnCode.KERN_SUCCESS:
+            for change in step.changes:
+                if change.slot.where == "name":
+                    self.names_seen.setdefault(change.slot.owner, set()).add(change.slot.index)
+
+    def _signature(self, situation: Situation) -> Signature:
+        if situation.senders(PortObject.TASK) and self.choices.one_in(3):
+            if len(situation.snapshot.tasks) < FEW_TASKS:
+                return SIGNATURES[self.choices.pick(self._creating)]
+            if len(situation.user_ports) < FEW_PORTS:
+                return SIGNATURES["mach_port_allocate"]
+        for _ in range(TRIES):
+            signature = self.choices.weighted(self._weights)
+            able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
+            if able and (not _untimely(signature, situation) or self.choices.one_in(6)):
+                return signature
+        # What a task can nearly always do. (To have nothing to do it with is worth a try, too.)
+        return SIGNATURES["mach_task_self"] if not self.choices.one_in(4) else self.choices.weighted(self._weights)
+
+    def _call(self, signature: Signature, situation: Situation) -> Call:
+        drawn: dict[str, Any] = {}
+        for argument in _in_order(signature):
+            if self.profile.takes(signature.name, argument.name):
+                drawn[argument.name] = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
+        arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
+        # Half-made tasks are what a shortage can leave behind.
+        shortage = 1 + self.choices.below(3) if self.choices.one_in(3 if signature.creates_task else 12) else 0
+        return Call(signature.name, arguments, shortage)
+
+
+def _untimely(signature: Signature, situation: Situation) -> bool:
+    """Whether the call is of little use now."""
+    tasks = len(situation.snapshot.tasks)
+    if signature.creates_task:
+        return tasks >= MANY_TASKS
+    if signature.name == "task_terminate":
+        return tasks < FEW_TASKS
+    if signature.name == "mach_msg_receive":
+        return not situation.waiting
+    return _carries(signature) and not situation.user_ports
+
+
+@cache
+def _objects_wanted(signature: Signature) -> tuple[PortObject, ...]:
+    """The kernel objects without which the call can't succeed."""
+    needed = [argument.object for argument in signature.arguments if argument.type is ArgumentType.PORT and argument.required]
+    return tuple(object_ for object_ in needed if object_ is not None)
+
+
+@cache
+def _in_order(signature: Signature) -> tuple[Argument, ...]:
+    """The arguments in the order in which they are chosen: where a right is to go is chosen when it is known which right."""
+    carries = _carries(signature)
+    return tuple(sorted(signature.arguments, key=lambda argument: carries and argument.type is ArgumentType.NAME))
+
+
+@cache
+def _carries(signature: Signature) -> bool:
+    """Whether the call carries a right of the caller's away."""
+    return any(argument.type is ArgumentType.RIGHT_NAME for argument in signature.arguments)

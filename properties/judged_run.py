@@ -1,0 +1,181 @@
+"""A run of calls on an implementation, each judged by the specification as it is made, and kept as a trace."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn, Protocol, TypeVar
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.implementation import Implementation
+from sendright.mach.profiles import Profile
+from sendright.mach.snapshot import Difference, Snapshot, changes, differences
+from sendright.mach.trace import Step, Trace, Violation, ViolationKind
+
+_T = TypeVar("_T")
+
+RETURN_CODE = "return code"
+"""What oracles call the difference between two answers."""
+
+
+class Judgement(Protocol):
+    """What the specification says of one call."""
+
+    @property
+    def agreed(self) -> bool: ...
+    @property
+    def cases(self) -> tuple[str, ...]: ...
+    @property
+    def clause(self) -> str: ...
+    @property
+    def words(self) -> str: ...
+    @property
+    def differences(self) -> tuple[Difference, ...]: ...
+
+
+class Oracle(Protocol):
+    """The specification's concrete reading, in step with an implementation."""
+
+    def judge(self, task: int, call: Call, result: Result) -> Judgement:
+        """Whether ``result`` is right; if so, the oracle goes on to the state after it."""
+
+    def snapshot(self) -> Snapshot:
+        """The state that the specification is in."""
+
+
+class Broken(Exception):
+    """The implementation did what it mustn't: the run is over."""
+
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(violation.words)
+        self.violation = violation
+
+
+class Hang(BaseException):
+    """A call took too long. Not an Exception, so that an implementation's own handlers don't swallow it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise Hang in the block once it has taken so many seconds.
+
+    It works by SIGALRM: where there is none, and in other threads than the main one, nothing is limited.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(number: int, frame: FrameType | None) -> None:
+        raise Hang
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class JudgedRun:
+    """An implementation and the specification, driven side by side from the boot state.
+
+    ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains.
+    """
+
+    def __init__(self, implementation: Implementation, oracle: Oracle, profile: Profile, call_seconds: float) -> None:
+        self.implementation = implementation
+        self.oracle = oracle
+        self.profile = profile
+        self.call_seconds = call_seconds
+        self.initial = Snapshot({}, {})
+        self.snapshot = self.initial
+        self.steps: list[Step] = []
+        self.violations: list[Violation] = []
+
+    def boot(self) -> None:
+        """Start the implementation, and look whether it is in the boot state."""
+        self._guarded("booting", lambda: self.implementation.boot(self.profile))
+        self.initial = self.snapshot = self._guarded("showing the boot state", self.implementation.snapshot)
+        self._compare(0, "the boot state")
+
+    def call(self, task: int, call: Call) -> Result:
+        """Make ``call`` as ``task``, judge the result and the state after it."""
+        index = len(self.steps)
+        result: Result | None = None
+        try:
+            result = self._guarded(call.name, lambda: self.implementation.call(task, call))
+            if not _is_result(result):
+                what, result = type(result).__name__, None
+                self.fail("crash", call.name, f"{call.name} answered {what} instead of a Result with a code and outputs")
+            after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
+        except Broken:
+            self._keep(task, call, result or Result(ReturnCode.MIG_SERVER_DIED), (), self.snapshot)
+            raise
+        judgement = self.oracle.judge(task, call, result)
+        self._keep(task, call, result, judgement.cases, after)
+        if not judgement.agreed:
+            self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
+        self._compare(index, "; ".join(judgement.cases) or call.name)
+        return result
+
+    def fail(self, kind: ViolationKind, clause: str, words: str, where: tuple[Difference, ...] = (), index: int | None = None) -> NoReturn:
+        """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
+        violation = Violation(step=len(self.steps) if index is None else index, kind=kind, clause=clause, words=words, differences=where)
+        self.violations.append(violation)
+        raise Broken(violation)
+
+    def trace(self) -> Trace:
+        """What happened so far."""
+        return Trace(
+            implementation=self.implementation.name,
+            profile=self.profile.name,
+            urefs_max=self.profile.urefs_max,
+            queue_limit=self.profile.queue_limit,
+            pages=self.profile.pages,
+            initial=self.initial,
+            steps=tuple(self.steps),
+            final=self.snapshot,
+            violations=tuple(self.violations),
+        )
+
+    def _keep(self, task: int, call: Call, result: Result, cases: tuple[str, ...], after: Snapshot) -> None:
+        self.steps.append(
+            Step(
+                index=len(self.steps),
+                task=task,
+                call=call.name,
+                arguments=call.arguments,
+                shortage=call.shortage,
+                code=result.code,
+                outputs=result.outputs,
+                created_task=result.created_task,
+                cases=cases,
+                changes=changes(self.snapshot, after),
+            )
+        )
+        self.snapshot = after
+
+    def _compare(self, index: int, clause: str) -> None:
+        found = differences(self.oracle.snapshot(), self.snapshot)
+        if found:
+            self.fail("state", clause, "; ".join(str(difference) for difference in found[:3]), found, index)
+
+    def _guarded(self, what: str, action: Callable[[], _T]) -> _T:
+        try:
+            with time_limit(self.call_seconds):
+                return action()
+        except Hang:
+            self.fail("hang", what, f"{what} did not end within {self.call_seconds:g} s")
+        except (Exception, SystemExit) as error:
+            text = " ".join(str(error).split())
+            self.fail("crash", what, f"{what} raised {type(error).__name__}" + (f": {text}" if text else ""))
+
+
+def _is_result(answer: object) -> bool:
+    """Whether an implementation's answer can be looked at; what is in its outputs may still be anything."""
+    return isinstance(answer, Result) and isinstance(answer.code, int) and isinstance(answer.outputs, dict)

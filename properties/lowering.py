@@ -1,0 +1,96 @@
+"""Plainer forms of one call: the steps by which a minimizer goes down. Every form here is strictly plainer, so that the way ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from sendright.mach.rights import Disposition
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
+from sendright.properties.symbolic_calls import NAMES, Given, Name, SymbolicCall, names_in, with_names
+
+PLAIN_DISPOSITIONS = (Disposition.COPY_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE)
+"""The plainest first; all others are less plain."""
+PLAIN_TOKENS: dict[ArgumentType, tuple[int, ...]] = {ArgumentType.SECURITY_TOKEN: (0, 0), ArgumentType.AUDIT_TOKEN: (0,) * 8}
+
+
+def simpler(call: SymbolicCall, names: Sequence[Given]) -> Iterator[SymbolicCall]:
+    """Forms of ``call`` with one thing plainer, the plainest first. ``names``: what earlier calls gave, the earliest first."""
+    for shortage in _lower_numbers(call.shortage):
+        yield msgspec.structs.replace(call, shortage=shortage)
+    signature = SIGNATURES[call.name]
+    for name, value in call.arguments.items():
+        for plainer in _plainer(signature.argument(name), value, names):
+            yield msgspec.structs.replace(call, arguments={**call.arguments, name: plainer})
+
+
+def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator[Any]:
+    kind = argument.type
+    if kind in (ArgumentType.PORTS, ArgumentType.DESCRIPTORS):
+        yield from _plainer_array(kind, value, names)
+    elif kind in NAMES:
+        yield from _plainer_names(value, names)
+    elif kind in PLAIN_TOKENS:
+        if value != PLAIN_TOKENS[kind]:
+            yield PLAIN_TOKENS[kind]
+    elif kind is ArgumentType.BOOLEAN:
+        if value:
+            yield False
+    elif kind is ArgumentType.DISPOSITION:
+        yield from _plainer_dispositions(value)
+    else:
+        yield from _lower_numbers(value)
+
+
+def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
+    for index in range(len(value)):
+        yield (*value[:index], *value[index + 1 :])
+    for index, element in enumerate(value):
+        plainer = _plainer_names(element, names) if kind is ArgumentType.PORTS else _plainer_descriptors(element, names)
+        yield from ((*value[:index], plain, *value[index + 1 :]) for plain in plainer)
+
+
+def _plainer_descriptors(descriptor: tuple[Name, int], names: Sequence[Given]) -> Iterator[tuple[Name, int]]:
+    name, disposition = descriptor
+    yield from ((plain, disposition) for plain in _plainer_names(name, names))
+    yield from ((name, how) for how in _plainer_dispositions(disposition))
+
+
+def _plainer_names(name: Name, names: Sequence[Given]) -> Iterator[Name]:
+    """Numbers are plainer than what a call gave, and what an earlier call gave is plainer than what a later one did."""
+    if isinstance(name, Given):
+        yield from (0, 1, 2, 3, 4, 5)
+        yield from (other for other in names if (other.call, other.output, other.index) < (name.call, name.output, name.index))
+    else:
+        yield from _lower_numbers(name)
+
+
+def _plainer_dispositions(disposition: int) -> Iterator[int]:
+    rank = PLAIN_DISPOSITIONS.index(Disposition(disposition)) if disposition in PLAIN_DISPOSITIONS else len(PLAIN_DISPOSITIONS)
+    yield from (int(how) for how in PLAIN_DISPOSITIONS[:rank])
+
+
+def _lower_numbers(number: int) -> Iterator[int]:
+    """Nearer to 0, and positive rather than negative."""
+    if number < 0:
+        yield -number
+    seen = {number}
+    for lower in (0, 1, -1, 2, number // 2, number - 1 if number > 0 else number + 1):
+        if lower not in seen and (abs(lower), lower < 0) < (abs(number), number < 0):
+            seen.add(lower)
+            yield lower
+
+
+def with_renamed_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
+    """``calls`` with a number that is used as a name lowered wherever it occurs."""
+    literals = sorted({name for call in calls for name in names_in(call) if isinstance(name, int)}, reverse=True)
+    for literal in literals:
+        for lower in range(1, min(literal, 16)):
+            renamed = _renamed(literal, lower)
+            yield [with_names(call, renamed) for call in calls]
+
+
+def _renamed(old: int, new: int) -> Callable[[Name], Name]:
+    return lambda name: new if isinstance(name, int) and name == old else name

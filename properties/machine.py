@@ -1,0 +1,97 @@
+"""A Hypothesis state machine for kernels, as library API: subclass it, say how to build yours, and pytest runs it.
+
+    class MyKernelMachine(KernelMachine):
+        implementation = MyKernel
+
+    TestMyKernel = MyKernelMachine.TestCase
+
+There is one rule for each call of the signature table. Every step is judged by the specification, and the end by the invariants and
+the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine is for test suites that use Hypothesis already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from sendright.mach.codes import code_name
+from sendright.mach.implementation import Implementation
+from sendright.mach.profiles import MANUAL, Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.trace import Step
+from sendright.properties.conformance import Run
+from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
+from sendright.properties.judged_run import Broken, Oracle
+
+_BLOCKS = st.binary(min_size=BYTES_PER_CALL, max_size=BYTES_PER_CALL)
+
+
+def specified_oracle(profile: Profile) -> Oracle:
+    """The specification as an oracle. (Imported late: it takes a second to build.)"""
+    from sendright.model.oracle import Oracle as Specification
+
+    return Specification(profile)
+
+
+class NotConforming(AssertionError):
+    """The kernel did what the specification doesn't allow."""
+
+
+class _Machine(RuleBasedStateMachine):
+    """What the rules have in common."""
+
+    implementation: ClassVar[Callable[[], Implementation]]
+    """Builds the kernel, not yet booted. To be given by the subclass."""
+    oracle: ClassVar[Callable[[Profile], Oracle]] = specified_oracle
+    profile: ClassVar[Profile] = near_limits(MANUAL)
+
+    def __init__(self) -> None:
+        super().__init__()
+        factory, oracle = type(self).implementation, type(self).oracle
+        self.run = Run(factory(), oracle(self.profile), self.profile)
+        self.calls = Calls(self.profile, b"")
+        self._judged(self.run.boot)
+
+    def make(self, name: str, block: bytes) -> None:
+        """Make the call ``name``, as a task and with arguments that ``block`` says; nothing, when no task lives any more."""
+        if not self.run.snapshot.tasks:
+            return
+        self.calls.reread(block)
+        task, call = self.calls.next(self.run.snapshot, name)
+        note(f"task {task}: {call.name}({', '.join(f'{argument}={value!r}' for argument, value in call.arguments.items())})")
+        step: Step = self._judged(lambda: self.run.step(task, call))
+        self.calls.made(step)
+        note(f"    {code_name(step.code)} {step.outputs or ''}".rstrip())
+
+    def teardown(self) -> None:
+        """Look at the end of the run, unless it has failed already."""
+        if not self.run.violations:
+            self._judged(self.run.finish)
+
+    def _judged(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except Broken as broken:
+            violation = broken.violation
+            raise NotConforming(f"{violation.kind}: {violation.clause}: {violation.words}") from None
+
+
+def _rule(name: str) -> Any:
+    """The rule that makes one call."""
+
+    def make(self: _Machine, block: bytes) -> None:
+        self.make(name, block)
+
+    make.__name__ = name
+    make.__doc__ = SIGNATURES[name].about
+    return rule(block=_BLOCKS)(make)
+
+
+class KernelMachine(_Machine):
+    """One rule for each call that Mach has. Subclasses give ``implementation``; ``profile`` and ``oracle`` if they like."""
+
+    locals().update({name: _rule(name) for name in SIGNATURES})

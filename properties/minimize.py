@@ -1,0 +1,208 @@
+"""A failing run made as small as it gets: no call can go, and what remains is as plain as it can be.
+
+Delta debugging over the calls, not over the bytes that they were decoded from: calls are dropped, in chunks, one by one and together with
+what depends on them; tasks are merged; arguments are lowered. A smaller run counts only if it fails in the same way: the same kind of
+violation, by the same call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from sendright.mach.boot import BOOTSTRAP_TASK
+from sendright.mach.implementation import Implementation
+from sendright.mach.profiles import Profile
+from sendright.mach.trace import Trace, Violation
+from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
+from sendright.properties.judged_run import Broken, Oracle
+from sendright.properties.lowering import simpler, with_renamed_literals
+from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
+
+SECONDS = 20.0
+"""How long it may take, unless told otherwise."""
+
+
+class Minimized(msgspec.Struct, frozen=True):
+    """The outcome."""
+
+    trace: Trace
+    """The smallest failing run that was found, judged once more."""
+    minimal: bool
+    """No call can be left out. False: time ran out, or the run didn't fail again."""
+    reproduced: bool
+    """The run fails every time it is made."""
+    runs: int
+    """How many runs were tried."""
+
+
+class Minimizer:
+    """Makes one failing run smaller. ``best`` is the smallest so far, so that an interrupted minimization isn't lost."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        implementation_factory: Callable[[], Implementation],
+        oracle_factory: Callable[[Profile], Oracle],
+        profile: Profile,
+        *,
+        seconds: float = SECONDS,
+        invariants: Invariants = specified_invariants,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        """``trace`` must have a violation; ``profile`` is the one that it ran in, with its limits."""
+        self._factory = implementation_factory
+        self._implementation: Implementation | None = None
+        self._oracle_factory = oracle_factory
+        self._profile = profile
+        self._invariants = invariants
+        self._call_seconds = call_seconds
+        self._deadline = time.monotonic() + seconds
+        self._tried: set[bytes] = set()
+        self._wanted = _kind(trace.violations[0], trace)
+        self.runs = 0
+        self.best = trace
+        self._calls = symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
+
+    def minimize(self) -> Minimized:
+        """Go on until no call can go and no argument can be plainer, or time is up."""
+        if not self._calls or not self._fails(self._calls):
+            return Minimized(self.best, minimal=not self._calls, reproduced=not self._calls, runs=self.runs)
+        try:
+            self._drop_chunks()
+            while self._drop_single_calls() or self._merge_tasks() or self._lower():
+                # A number that became plainer may happen to be what another call gives, and then means that.
+                self._calls = symbolic(self.best.steps, self.best.initial)
+        except _TimeIsUp:
+            return Minimized(self.best, minimal=False, reproduced=True, runs=self.runs)
+        return Minimized(self.best, minimal=True, reproduced=True, runs=self.runs)
+
+    # ---- ways to be smaller; each says whether it found one
+
+    def _drop_chunks(self) -> None:
+        size = len(self._calls) // 2
+        while size > 1:
+            end = len(self._calls) - 1
+            while end > 0:
+                begin = max(0, end - size)
+                self._fails(self._calls[:begin] + self._calls[end:])
+                end = min(begin, len(self._calls) - 1)
+            size //= 2
+
+    def _drop_single_calls(self) -> bool:
+        """Leave out each call, alone or with the calls that use what it gave."""
+        dropped = False
+        at = len(self._calls) - 2
+        while at >= 0:
+            if self._fails(self._calls[:at] + self._calls[at + 1 :]) or self._fails(self._without_dependents(at)):
+                dropped = True
+                at = len(self._calls) - 2
+            else:
+                at -= 1
+        return dropped
+
+    def _without_dependents(self, at: int) -> list[SymbolicCall]:
+        gone = {self._calls[at].number}
+        tasks = {self._calls[at].creates}
+        for call in self._calls[at + 1 : -1]:
+            if call.caller in tasks or any(isinstance(name, Given) and name.call in gone for name in names_in(call)):
+                gone.add(call.number)
+                tasks.add(call.creates)
+        return [call for call in self._calls if call.number not in gone]
+
+    def _merge_tasks(self) -> bool:
+        """Let one task make the calls of another."""
+        callers = sorted({call.caller for call in self._calls})
+        return any(
+            self._fails([msgspec.structs.replace(call, caller=one) if call.caller == other else call for call in self._calls])
+            for other in reversed(callers)
+            for one in callers
+            if one < other
+        )
+
+    def _lower(self) -> bool:
+        """Make arguments plainer."""
+        lowered = False
+        for number in [call.number for call in self._calls]:
+            while self._lower_call(number):
+                lowered = True
+        return any(self._fails(calls) for calls in with_renamed_literals(self._calls)) or lowered
+
+    def _lower_call(self, number: int) -> bool:
+        at = next((index for index, call in enumerate(self._calls) if call.number == number), None)
+        if at is None:
+            return False
+        return any(self._fails([*self._calls[:at], call, *self._calls[at + 1 :]]) for call in simpler(self._calls[at], self._earlier_names(at)))
+
+    def _earlier_names(self, at: int) -> list[Given]:
+        """What calls before number ``at`` gave and somebody uses, the earliest first."""
+        used = {name for call in self._calls for name in names_in(call) if isinstance(name, Given)}
+        before = {call.number for call in self._calls[:at]}
+        return sorted((name for name in used if name.call in before), key=lambda name: (name.call, name.output, name.index))
+
+    # ---- trying
+
+    def _fails(self, calls: list[SymbolicCall]) -> bool:
+        """Whether ``calls`` fail in the same way; if so, they are the best from now on (as far as they were made)."""
+        key = msgspec.json.encode(calls)
+        if key in self._tried:
+            return False
+        if time.monotonic() > self._deadline:
+            raise _TimeIsUp
+        self._tried.add(key)
+        self.runs += 1
+        run, made = self._run(calls)
+        if not run.violations:
+            return False
+        trace = run.trace()
+        violation = run.violations[0]
+        if violation.kind in ("crash", "hang"):
+            self._implementation = None  # whatever state it is in
+        if _kind(violation, trace) != self._wanted:
+            return False
+        if violation.step + 1 < len(trace.steps):  # seen at the end of the run: what came after isn't needed
+            return self._fails(made[: violation.step + 1])
+        self._calls = made
+        self.best = trace
+        return True
+
+    def _run(self, calls: list[SymbolicCall]) -> tuple[Run, list[SymbolicCall]]:
+        """Make ``calls``, without those whose callers don't live; the run, and the calls that were made."""
+        if self._implementation is None:
+            self._implementation = self._factory()
+        run = Run(self._implementation, self._oracle_factory(self._profile), self._profile, self._invariants, self._call_seconds)
+        made: list[SymbolicCall] = []
+        try:
+            run.boot()
+            results = Results([BOOTSTRAP_TASK])
+            for call in calls:
+                task = results.tasks.get(call.caller)
+                if task in run.snapshot.tasks and task is not None:
+                    made.append(call)
+                    results.note(call, run.step(task, results.real(call)))
+            run.finish()
+        except Broken:
+            pass
+        return run, made
+
+
+class _TimeIsUp(Exception):
+    """It is."""
+
+
+def _kind(violation: Violation, trace: Trace) -> tuple[str, str]:
+    """What must stay the same: the kind of violation, and which call showed it."""
+    return violation.kind, trace.steps[violation.step].call if violation.step < len(trace.steps) else ""
+
+
+def minimize(
+    trace: Trace,
+    implementation_factory: Callable[[], Implementation],
+    oracle_factory: Callable[[Profile], Oracle],
+    profile: Profile,
+    seconds: float = SECONDS,
+) -> Minimized:
+    """Make the failing run in ``trace`` smaller, until no call can go."""
+    return Minimizer(trace, implementation_factory, oracle_factory, profile, seconds=seconds).minimize()

@@ -1,0 +1,243 @@
+"""Where each right that a step brought came from: inferred from the call and the rights before it, for any implementation.
+
+Nothing here knows a kernel. A call says which slots it reads and which it fills (``properties/flows.py``); a right that turns up in
+a slot must have had its source in one of them, in a form that gives that right. What has no source is a finding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from sendright.mach.profiles import PROFILES, Profile
+from sendright.mach.rights import Disposition, PortObject, SlotKind
+from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
+from sendright.mach.trace import Step
+
+How = Literal[
+    "granted at boot", "made", "copied", "moved", "inherited", "extracted", "received", "handed back", "counted", "kept", "notified", "died"
+]
+"""How a right came to be in a slot: the kinds of edges of the derivation graph."""
+
+
+class Part(NamedTuple):
+    """One right of a slot; a SEND_RECEIVE entry has two. ``port`` is None for dead names and port sets."""
+
+    kind: SlotKind
+    port: int | None
+
+
+class Gain(NamedTuple):
+    """A right, or more user references to one, that a step brought into a slot."""
+
+    slot: Slot
+    kind: SlotKind
+    port: int | None
+
+    @property
+    def part(self) -> Part:
+        return Part(self.kind, self.port)
+
+
+class Origin(NamedTuple):
+    """One source of a gain: a right in a slot before the step, or else the port (or the task) that the right was made from."""
+
+    how: How
+    slot: Slot | None = None
+    part: Part | None = None
+
+
+class Flow(NamedTuple):
+    """A call lets the right in ``source`` (None: the kernel's own) pass into ``target``.
+
+    ``disposition`` says in which form; None: as it is. ``made_from``: the ports that the kernel makes a send right from.
+    """
+
+    target: Slot
+    how: How
+    source: Slot | None = None
+    disposition: int | None = None
+    made_from: frozenset[int] | None = None
+    kind: SlotKind = SlotKind.SEND
+    """What is made, where there is no source."""
+
+
+def parts(entry: Entry) -> tuple[tuple[Part, int], ...]:
+    """The rights in ``entry``, each with its user references."""
+    if entry.kind is SlotKind.SEND_RECEIVE:
+        return (Part(SlotKind.SEND, entry.port), entry.urefs), (Part(SlotKind.RECEIVE, entry.port), 0)
+    return ((Part(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+
+
+class Rights:
+    """All rights between two steps of a trace, as far as the trace tells."""
+
+    def __init__(self, initial: Snapshot, profile_name: str) -> None:
+        self.slots: dict[Slot, Entry] = slots(initial)
+        self.profile: Profile | None = PROFILES.get(profile_name)
+        self.objects = {number: port.object for number, port in initial.ports.items() if port.object is not PortObject.NONE}
+        """What the kernel's own ports stand for."""
+        self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
+        self.known_ports = set(initial.ports)
+        self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
+
+    def at(self, slot: Slot) -> Entry:
+        return self.slots.get(slot, EMPTY)
+
+    def ports_of(self, *objects: PortObject) -> frozenset[int]:
+        """The kernel's ports that stand for such objects."""
+        return frozenset(number for number, object_ in self.objects.items() if object_ in objects)
+
+    def advance(self, step: Step) -> None:
+        """Go on to the state after ``step``."""
+        for change in step.changes:
+            if change.before.port is not None:
+                self.holders[change.before.port] -= 1
+            if change.after.port is not None:
+                self.holders[change.after.port] += 1
+                self.known_ports.add(change.after.port)
+            if change.after.kind is SlotKind.NONE:
+                self.slots.pop(change.slot, None)
+            else:
+                self.slots[change.slot] = change.after
+        if step.created_task is not None:
+            port = child_port(step)
+            if port is not None:
+                self.objects[port] = PortObject.TASK
+                self.task_of[port] = step.created_task
+
+
+def child_port(step: Step) -> int | None:
+    """The port of the task that ``step`` created: that of the right which the caller was given."""
+    name = step.outputs.get("child_task")
+    for change in step.changes:
+        if change.slot.where == "name" and change.slot.owner == step.task and change.slot.index == name:
+            return change.after.port
+    return None
+
+
+def gains(step: Step) -> Iterator[Gain]:
+    """What ``step`` brought: rights that weren't in their slots before, and added user references."""
+    for change in step.changes:
+        before = dict(parts(change.before))
+        for part, references in parts(change.after):
+            if references > before.get(part, -1):
+                yield Gain(change.slot, *part)
+
+
+class Origins:
+    """The origins of what one step brought. ``rights`` is the state before it and is not changed."""
+
+    def __init__(self, rights: Rights, step: Step, flows: list[Flow]) -> None:
+        self.rights = rights
+        self.step = step
+        self.flows: dict[Slot, list[Flow]] = {}
+        for flow in flows:
+            self.flows.setdefault(flow.target, []).append(flow)
+        after: Counter[int | None] = Counter(rights.holders)
+        for change in step.changes:
+            after[change.before.port] -= 1
+            after[change.after.port] += 1
+        self._holders_after = after
+        self._lost_once = [
+            change.slot
+            for change in step.changes
+            if change.before.kind is SlotKind.SEND_ONCE and change.after != change.before and change.slot.where != "place"
+        ]
+
+    def of_gains(self) -> list[tuple[Gain, tuple[Origin, ...]]]:
+        """Every gain of the step with its origins; no origins: there is no explanation."""
+        explained = []
+        late = []
+        for gain in gains(self.step):
+            origins = tuple(self._origins(gain))
+            for origin in origins:
+                if origin.slot in self._lost_once and origin.how in ("moved", "extracted", "received", "handed back"):
+                    self._lost_once.remove(origin.slot)
+            if origins:
+                explained.append((gain, origins))
+            else:
+                late.append(gain)
+        # Send-once rights that nobody used turn into notifications: each of those that are left explains one.
+        explained += [(gain, tuple(self._notification(gain))) for gain in late]
+        return explained
+
+    def _origins(self, gain: Gain) -> Iterator[Origin]:
+        for flow in self.flows.get(gain.slot, ()):
+            yield from self._by_flow(gain, flow)
+        if gain.kind is SlotKind.DEAD_NAME:
+            before = self.rights.at(gain.slot)
+            # Its port died; nobody holds a right to a dead port.
+            if before.port is not None and self._holders_after[before.port] <= 0:
+                yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
+
+    def _by_flow(self, gain: Gain, flow: Flow) -> Iterator[Origin]:
+        if flow.source is None:
+            if flow.kind is not gain.kind:
+                return
+            if flow.made_from is None or gain.port in flow.made_from:
+                yield Origin(flow.how)
+            return
+        for part, _ in parts(self.rights.at(flow.source)):
+            if gives(part, flow.disposition) == gain.part:
+                made = flow.disposition in (Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE)
+                yield Origin("made" if made else flow.how, flow.source, part)
+
+    def _notification(self, gain: Gain) -> Iterator[Origin]:
+        if gain.kind is not SlotKind.SEND_ONCE or gain.slot.where != "message" or gain.slot.index != DESTINATION:
+            return
+        if self.step.call == "mach_msg_receive":  # it consumes a send-once right and gives up none
+            return
+        for slot in self._lost_once:
+            if self.rights.at(slot).port == gain.port:
+                self._lost_once.remove(slot)
+                yield Origin("notified", slot, gain.part)
+                return
+        # Made for a message or an insertion that then came to nothing.
+        for name in carried_as(self.step, Disposition.MAKE_SEND_ONCE):
+            slot = Slot("name", self.step.task, name)
+            receive = Part(SlotKind.RECEIVE, gain.port)
+            if any(part == receive for part, _ in parts(self.rights.at(slot))):
+                yield Origin("made", slot, receive)
+                return
+
+
+DESTINATION, REPLY = -2, -1
+"""The places of a message that aren't in its body (``Slot.index``)."""
+
+_SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
+
+
+def gives(part: Part, disposition: int | None) -> Part | None:
+    """The right that comes of carrying ``part`` so; None: it can't be."""
+    if disposition is None:
+        return part
+    dead = part.kind is SlotKind.DEAD_NAME
+    if disposition in _SENDS:
+        return part if part.kind is SlotKind.SEND or dead else None
+    if disposition == Disposition.MOVE_SEND_ONCE:
+        return part if part.kind is SlotKind.SEND_ONCE or dead else None
+    if part.kind is not SlotKind.RECEIVE:
+        return None
+    made = {Disposition.MAKE_SEND: SlotKind.SEND, Disposition.MAKE_SEND_ONCE: SlotKind.SEND_ONCE, Disposition.MOVE_RECEIVE: SlotKind.RECEIVE}
+    kind = made.get(Disposition(disposition)) if disposition in Disposition.__members__.values() else None
+    return None if kind is None else Part(kind, part.port)
+
+
+def carried_as(step: Step, disposition: int) -> list[int]:
+    """The names that the call ``step`` carries rights from in this form."""
+    given = step.arguments
+    pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
+    pairs += [(given.get("reply"), given.get("reply_disposition")), *descriptors_in(given.get("descriptors"))]
+    return [name for name, how in pairs if how == disposition and isinstance(name, int)]
+
+
+def descriptors_in(value: object) -> list[tuple[int, int]]:
+    """The pairs of numbers in what a trace says of descriptors; what is no pair stands there as (-1, -1), which denotes nothing."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    return [
+        (each[0], each[1]) if isinstance(each, (list, tuple)) and len(each) == 2 and all(isinstance(part, int) for part in each) else (-1, -1)
+        for each in value
+    ]

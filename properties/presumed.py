@@ -1,0 +1,152 @@
+"""How the tasks and rights that a script presumes come to be.
+
+Everything is brought about by real calls: the bootstrap task creates the other tasks, and a right that a caller is taken to hold
+is put into its space by whoever has it. These calls are judged and kept in the trace like those of the script.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sendright.mach.boot import BOOTSTRAP_TASK, HOST_PORT, WELL_KNOWN_PORTS
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.rights import Disposition, Right, SlotKind
+from sendright.mach.script_readers import NotModelled
+from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
+from sendright.mach.signatures import SIGNATURES, Signature
+from sendright.mach.snapshot import Snapshot
+from sendright.properties.judged_run import JudgedRun
+
+_FIRST_INSERTED_NAME = 101
+"""Names for presumed rights are looked for from here on: out of the way of those that kernels choose first."""
+
+
+class Presumed:
+    """Makes what one case presumes. All its functions raise NotModelled where that can't be done, and Broken as the run does."""
+
+    def __init__(self, run: JudgedRun, literal_names: frozenset[int]) -> None:
+        self.run = run
+        self.profile = run.profile
+        self.literal_names = literal_names
+        """Names that the script spells as numbers: not to be given to anything else."""
+        self.held: dict[tuple[int, str], int] = {}
+        """(task, what) -> the name under which it was given that; it stays so, whatever the task does with the name."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state of the run."""
+        return self.run.snapshot
+
+    def create_task(self, number: int) -> int:
+        """A task with tokens of its own, where the profile has any, so that one can tell whose are seen."""
+        arguments: dict[str, Any] = {"parent_task": self.own_port(BOOTSTRAP_TASK)}
+        call = "task_create"
+        if self.profile.serves("host_security_create_task_token") and "host_security" in self.profile.bootstrap_names:
+            call = "host_security_create_task_token"
+            who = 500 + number
+            arguments["host_security"] = self.well_known("host_security", BOOTSTRAP_TASK)
+            arguments["security_token"] = (who, who)
+            arguments["audit_token"] = (who, who, who, who, who, 100 + number, 100000 + number, 1)
+        result = self._do(BOOTSTRAP_TASK, call, **arguments)
+        if result.created_task is None:
+            raise NotModelled(f"the implementation doesn't say which task {call} created")
+        return result.created_task
+
+    def _do(self, caller: int, call: str, /, **arguments: Any) -> Result:
+        """Make a call of the set-up, which must succeed."""
+        if caller not in self.snapshot.tasks:
+            raise NotModelled(f"task {caller} no longer lives, so that what the script presumes can't be set up")
+        result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
+        if result.code != ReturnCode.KERN_SUCCESS:
+            raise NotModelled(f"what the script presumes can't be set up: {call} answered {code_name(result.code)}")
+        return result
+
+    def own_port(self, task: int) -> int:
+        """The name that the live task ``task`` got for its own port from its first mach_task_self here."""
+        held = self.held.get((task, f"task {task}"))
+        if held is None:
+            held = self.held[task, f"task {task}"] = self._do(task, "mach_task_self").outputs["port"]
+        return held
+
+    def port_of_task(self, task: int, space: int) -> int:
+        """The name that the task ``space`` has for the port of ``task``."""
+        if space == task:
+            return self.own_port(task)
+        if (space, f"task {task}") not in self.held:
+            if task not in self.snapshot.tasks:
+                raise NotModelled(f"task {task} no longer lives, and task {space} had no right to it")
+            self.held[space, f"task {task}"] = self._give(space, self.snapshot.tasks[task].port)
+        return self.held[space, f"task {task}"]
+
+    def well_known(self, word: str, space: int) -> int:
+        """The name that the task ``space`` has for a port of ``WELL_KNOWN_PORTS``."""
+        if word != "host" and word not in self.profile.bootstrap_names:
+            raise NotModelled(f"nobody has {word} in profile {self.profile.name}")
+        if space == BOOTSTRAP_TASK and word != "host":
+            return self.profile.bootstrap_names.index(word) + 1
+        if (space, word) not in self.held:
+            if word == "host" and self._name_for(BOOTSTRAP_TASK, HOST_PORT) is None:
+                self._do(BOOTSTRAP_TASK, "mach_host_self")
+            self.held[space, word] = self._give(space, WELL_KNOWN_PORTS[word])
+        return self.held[space, word]
+
+    def _name_for(self, task: int, port: int) -> int | None:
+        """The name of a send right to ``port`` in a space."""
+        for name, entry in self.snapshot.tasks[task].names.items():
+            if entry.port == port and entry.kind in (SlotKind.SEND, SlotKind.SEND_RECEIVE):
+                return name
+        return None
+
+    def _give(self, task: int, port: int, asked: frozenset[int] = frozenset()) -> int:
+        """See to it that ``task`` has a send right to ``port``; its name. The bootstrap task takes it from any task that it can reach."""
+        if task not in self.snapshot.tasks:
+            raise NotModelled(f"task {task} no longer lives")
+        name = self._name_for(task, port)
+        if name is not None:
+            return name
+        if task != BOOTSTRAP_TASK:
+            target = self._give(BOOTSTRAP_TASK, self.snapshot.tasks[task].port)
+            right = self._give(BOOTSTRAP_TASK, port)
+            name = self._free_name(task)
+            self._do(BOOTSTRAP_TASK, "mach_port_insert_right", task=target, name=name, poly=right, disposition=int(Disposition.COPY_SEND))
+            return name
+        if port == self.snapshot.tasks[task].port:
+            return self.own_port(task)
+        for holder, shown in self.snapshot.tasks.items():
+            held = self._name_for(holder, port)
+            if held is not None and holder not in asked and shown.port != port:
+                target = self._give(BOOTSTRAP_TASK, shown.port, asked | {holder})
+                taken = self._do(BOOTSTRAP_TASK, "mach_port_extract_right", task=target, name=held, disposition=int(Disposition.COPY_SEND))
+                poly: int = taken.outputs["poly"]
+                return poly
+        raise NotModelled(f"nobody can give task {task} a right to port {port}")
+
+    def _free_name(self, task: int) -> int:
+        name = _FIRST_INSERTED_NAME
+        while name in self.snapshot.tasks[task].names or name in self.literal_names:
+            name += 1
+        return name
+
+    def made(self, word: Known, space: int) -> int:
+        """The name of a right that the task ``space`` can make or get for itself, once for each word."""
+        if (space, word.word) not in self.held:
+            if word == HOST_SELF:
+                name = self._do(space, "mach_host_self").outputs["port"]
+            else:
+                name = self._make_port(space)
+                if word == DEAD_PORT:
+                    self._do(space, "mach_port_mod_refs", task=self.own_port(space), name=name, right=int(Right.RECEIVE), delta=-1)
+            self.held[space, word.word] = name
+        return self.held[space, word.word]
+
+    def _make_port(self, task: int) -> int:
+        own = self.own_port(task)
+        name: int = self._do(task, "mach_port_allocate", task=own, right=int(Right.RECEIVE)).outputs["name"]
+        self._do(task, "mach_port_insert_right", task=own, name=name, poly=name, disposition=int(Disposition.MAKE_SEND))
+        return name
+
+
+def complete(signature: Signature, arguments: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a call, in the signature's order, those that aren't given by default."""
+    return {argument.name: arguments.get(argument.name, argument.default) for argument in signature.arguments}

@@ -1,0 +1,137 @@
+"""What a generator looks at when it makes up a call: the caller's names, what they denote, and names that denote nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.snapshot import EMPTY, Entry, Snapshot
+from sendright.properties.choices import Choices
+
+SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
+RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+
+UNKNOWN_NAMES = (77, 0x1000, 0xFFFFFFFE)
+FEW = 12
+"""Names below this are the ones that generated calls put rights under."""
+
+
+class Situation:
+    """The state, seen by the task that is about to call."""
+
+    def __init__(self, profile: Profile, snapshot: Snapshot, caller: int, names_seen: Mapping[int, set[int]]) -> None:
+        self.profile = profile
+        self.snapshot = snapshot
+        self.caller = caller
+        self.entries: dict[int, Entry] = snapshot.tasks[caller].names
+        self._names_seen = names_seen
+
+    @cached_property
+    def names(self) -> list[int]:
+        """The caller's names, ascending."""
+        return sorted(self.entries)
+
+    def entry(self, name: int, task: int | None = None) -> Entry:
+        """What ``name`` denotes in the space of ``task`` (None: the caller)."""
+        names = self.entries if task is None else self.space(task)
+        return names.get(name, EMPTY)
+
+    def space(self, task: int) -> dict[int, Entry]:
+        """All names of ``task``; none if it doesn't live."""
+        shown = self.snapshot.tasks.get(task)
+        return {} if shown is None else shown.names
+
+    def object_of(self, name: int) -> PortObject | None:
+        """What the port that the caller's ``name`` denotes stands for; None: it denotes no live port."""
+        number = self.entry(name).port
+        port = None if number is None else self.snapshot.ports.get(number)
+        return None if port is None else port.object
+
+    def senders(self, wanted: PortObject | None) -> list[int]:
+        """The caller's names with a send right to such a kernel object (None: to anything)."""
+        sending = [name for name in self.names if self.entries[name].kind in SENDING]
+        return sending if wanted is None else [name for name in sending if self.object_of(name) is wanted]
+
+    @cached_property
+    def user_ports(self) -> list[int]:
+        """The caller's names with any right to a port that a user made."""
+        return [name for name in self.names if self.object_of(name) is PortObject.NONE]
+
+    def joins(self, name: int) -> bool:
+        """Whether the caller's send right ``name`` can bring it together with another task: to that task's port, or a user's."""
+        task = self.task_behind(name)
+        return self.object_of(name) is PortObject.NONE if task < 0 else task != self.caller
+
+    @cached_property
+    def waiting(self) -> list[int]:
+        """The caller's names of ports that have messages for it."""
+        return [name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.snapshot.ports[self.entries[name].port or 0].queue]
+
+    def task_behind(self, name: int) -> int:
+        """The task whose port the caller's ``name`` denotes; -1 if none."""
+        number = self.entry(name).port
+        port = None if number is None else self.snapshot.ports.get(number)
+        return -1 if port is None or port.task is None else port.task
+
+    def known_as(self, task: int, port: int | None) -> int | None:
+        """The name under which ``task`` has SEND or RECEIVE for ``port``."""
+        for name, entry in self.space(task).items():
+            if entry.port == port and port is not None and entry.kind in (*SENDING, SlotKind.RECEIVE):
+                return name
+        return None
+
+    def shared_with(self, task: int) -> list[int]:
+        """The names of another task for ports that the caller knows, too."""
+        if task == self.caller:
+            return []
+        known = {entry.port for entry in self.entries.values() if entry.port is not None}
+        return sorted(name for name, entry in self.space(task).items() if entry.port in known)
+
+    def unused(self, task: int) -> list[int]:
+        """Small names that denote nothing in the space of ``task``."""
+        space = self.space(task)
+        return [name for name in range(1, FEW + 1) if name not in space] or [len(space) + FEW]
+
+    @cached_property
+    def carriers(self) -> dict[int, int]:
+        """Port -> the port in whose queue its receive right waits."""
+        return {
+            descriptor.entry.port: number
+            for number, port in self.snapshot.ports.items()
+            for message in port.queue
+            for descriptor in message.body
+            if descriptor.entry.kind is SlotKind.RECEIVE and descriptor.entry.port is not None
+        }
+
+    def loops(self, dest: int) -> list[int]:
+        """The caller's names whose receive rights, sent to ``dest``, would be on their way to themselves."""
+        on_the_way: list[int] = []
+        port = self.entry(dest).port
+        while port is not None and port not in on_the_way:
+            on_the_way.append(port)
+            port = self.carriers.get(port)
+        return [name for name in self.user_ports if self.entries[name].port in on_the_way and self.entries[name].kind in RECEIVING]
+
+    def any_name(self, choices: Choices, task: int) -> int | None:
+        """A name of ``task``'s: each kind of right is as likely as any other, however many names there are of it. None: it has no names."""
+        by_kind: dict[SlotKind, list[int]] = {}
+        for name, entry in sorted(self.space(task).items()):
+            by_kind.setdefault(entry.kind, []).append(name)
+        return choices.pick(by_kind[choices.pick(sorted(by_kind))]) if by_kind else None
+
+    def hostile_name(self, choices: Choices) -> int:
+        """A name that is probably wrong: of the wrong kind, reserved, unknown, freed, or valid in another space only."""
+        kind = choices.below(14)
+        if kind < 5 and self.names:
+            return choices.pick(self.names)
+        if kind < 8:
+            stale = sorted(self._names_seen.get(self.caller, set()) - self.entries.keys())
+            if stale:
+                return choices.pick(stale)
+        if kind < 10:
+            foreign = sorted({name for task in self.snapshot.tasks.values() for name in task.names} - self.entries.keys())
+            if foreign:
+                return choices.pick(foreign)
+        return choices.pick((NULL_NAME, DEAD_NAME, *UNKNOWN_NAMES))

@@ -1,0 +1,245 @@
+"""What the symbols of a running case stand for, and what its steps are in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sendright.mach.boot import BOOTSTRAP_TASK
+from sendright.mach.calls import Call, Result
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import PortObject
+from sendright.mach.script_readers import NotModelled
+from sendright.mach.script_steps import PlannedStep, caller_is_meant
+from sendright.mach.script_values import (
+    DEAD_PORT,
+    HOST_SELF,
+    NULL,
+    USER_PORT,
+    VALID,
+    Known,
+    Limit,
+    SpecialPort,
+    Symbol,
+    TaskPort,
+    TokenOf,
+    Value,
+    symbols_in,
+)
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+from sendright.mach.snapshot import Snapshot
+from sendright.properties.judged_run import JudgedRun
+from sendright.properties.presumed import Presumed
+
+_NAMED_BY_OBJECT = {
+    PortObject.HOST: "host",
+    PortObject.HOST_PRIV: "host_priv",
+    PortObject.HOST_SECURITY: "host_security",
+    PortObject.DEVICE: "device_priv",
+}
+_LEDGERS = ("root_ledger_wired", "root_ledger_paged")
+_IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
+
+
+class Bound(NamedTuple):
+    """What a step gave."""
+
+    value: Any
+    """A number, mostly a name in the caller's space, or a token; None: the call gave nothing."""
+    caller: int
+    task: int | None
+    """The task that the step created."""
+
+
+class Symbols:
+    """The symbols of one case on one run."""
+
+    def __init__(self, run: JudgedRun, literal_names: frozenset[int] = frozenset()) -> None:
+        self.run = run
+        self.profile = run.profile
+        self.presumed = Presumed(run, literal_names)
+        self.bound: dict[str, Bound] = {}
+        self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.run.snapshot
+
+    # What a script presumes
+
+    def prepare(self, steps: Iterable[PlannedStep]) -> None:
+        """Bring about all that the steps presume and no step binds: the tasks first, then the rights."""
+        planned = list(steps)
+        later = {binding.symbol for step in planned for binding in step.bindings}
+        for step in planned:
+            for symbol in (step.caller, *(symbol for _, symbol in step.symbols())):
+                if symbol not in later:
+                    self.task_of(symbol)
+        for step in planned:
+            if step.caller not in later:
+                self._prepare_rights(step, later)
+
+    def _prepare_rights(self, step: PlannedStep, later: set[str]) -> None:
+        signature = SIGNATURES[step.call]
+        arguments = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        if any(symbol in later for value in arguments.values() for symbol in symbols_in(value)):
+            arguments = {name: value for name, value in arguments.items() if signature.argument(name).type in _IN_CALLERS_SPACE}
+        caller = self.task_of(step.caller)
+        for name, value in arguments.items():
+            if not any(symbol in later for symbol in symbols_in(value)):
+                try:
+                    self._resolve(signature.argument(name), value, caller, caller)
+                except NotModelled:
+                    return  # said again, when the step's turn comes
+
+    def task_of(self, symbol: str) -> int:
+        """The number of the task that ``symbol`` stands for; the bootstrap task creates it, if need be. Raises NotModelled."""
+        bound = self.bound.get(symbol)
+        if bound is not None:
+            if bound.task is None:
+                raise NotModelled(f"{symbol} is no task that a step created")
+            return bound.task
+        if symbol not in self.tasks:
+            self.tasks[symbol] = self.presumed.create_task(len(self.tasks))
+        return self.tasks[symbol]
+
+    def live_task_of(self, symbol: str) -> int:
+        """The same, for a task that is to make a call or show its tokens."""
+        task = self.task_of(symbol)
+        if task not in self.snapshot.tasks:
+            raise NotModelled(f"task {symbol} no longer lives")
+        return task
+
+    # What a step says
+
+    def call_of(self, step: PlannedStep) -> tuple[int, Call]:
+        """The task that makes the step's call, and the call, in numbers. Raises NotModelled."""
+        signature = SIGNATURES[step.call]
+        caller = self.live_task_of(step.caller)
+        target = target_of(signature, self.profile)
+        values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        arguments: dict[str, Any] = {}
+        space = caller
+        for argument in sorted(signature.arguments, key=lambda argument: argument.name != target):
+            arguments[argument.name] = self._resolve(argument, values[argument.name], caller, space)
+            if argument.name == target:
+                task = self.task_behind(caller, arguments[argument.name])
+                space = caller if task is None else task
+        return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage)
+
+    def task_behind(self, caller: int, name: int) -> int | None:
+        """The live task whose port a name of the caller's denotes."""
+        entry = self.snapshot.tasks[caller].names.get(name)
+        port = None if entry is None or entry.port is None else self.snapshot.ports.get(entry.port)
+        return None if port is None or port.task not in self.snapshot.tasks else port.task
+
+    def _given(self, signature: Signature, argument: Argument, step: PlannedStep) -> Any:
+        if argument.name in step.arguments:
+            value = step.arguments[argument.name]
+            # Nothing can be sent to a null name: what is meant is a port that stands for no object.
+            return USER_PORT if value == NULL and argument.name == target_of(signature, self.profile) else value
+        return TaskPort(None) if caller_is_meant(signature, argument) else argument.default
+
+    def _resolve(self, argument: Argument, value: Value, caller: int, target: int) -> Any:
+        """The number, or numbers, that ``value`` is for ``argument``."""
+        kind = argument.type
+        if value == VALID:
+            return self._valid(argument, caller)
+        if kind in _IN_CALLERS_SPACE:
+            return self.name(value, caller)
+        if kind is ArgumentType.NAME:
+            return self.name(value, target)
+        if kind is ArgumentType.PORTS:
+            assert isinstance(value, tuple)
+            return tuple([self._valid(argument, caller, index) if each == VALID else self.name(each, caller) for index, each in enumerate(value)])
+        if kind is ArgumentType.DESCRIPTORS:
+            assert isinstance(value, tuple)
+            return tuple([(self.name(name, caller), disposition) for name, disposition in value])  # type: ignore[misc]
+        resolved = self.value(value)
+        if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN):
+            if not isinstance(resolved, tuple):
+                raise NotModelled(f"{argument.name} is no token")
+        elif not isinstance(resolved, int):
+            raise NotModelled(f"{argument.name} is no number")
+        if kind is ArgumentType.DELTA and resolved >= 2**31:
+            return resolved - 2**32
+        return resolved
+
+    def _valid(self, argument: Argument, caller: int, index: int = 0) -> int:
+        """The name of a right that ``argument`` of the call wants."""
+        if argument.object is PortObject.TASK:
+            return self.presumed.own_port(caller)
+        if argument.object is PortObject.LEDGER:
+            if index >= len(_LEDGERS):
+                raise NotModelled("there are only two ledgers")
+            return self.presumed.well_known(_LEDGERS[index], caller)
+        if argument.object is not None:
+            return self.presumed.well_known(_NAMED_BY_OBJECT[argument.object], caller)
+        if argument.type is ArgumentType.NAME:
+            raise NotModelled(f"which {argument.name} is valid the script doesn't say")
+        return self.presumed.made(USER_PORT, caller)
+
+    def name(self, value: Value, space: int) -> int:
+        """The name that ``value`` is in the space of the task ``space``. Raises NotModelled."""
+        if isinstance(value, Symbol):
+            bound = self.bound.get(value.name)
+            if bound is not None and (bound.task is None or bound.caller == space):
+                return self._number(value.name, bound)
+            return self.presumed.port_of_task(self.task_of(value.name), space)
+        if isinstance(value, TaskPort):
+            return self.presumed.port_of_task(space if value.task is None else self.task_of(value.task), space)
+        if isinstance(value, Known):
+            if value == NULL:
+                return 0
+            return self.presumed.made(value, space) if value in (USER_PORT, DEAD_PORT, HOST_SELF) else self.presumed.well_known(value.word, space)
+        assert isinstance(value, int)
+        return value
+
+    def _number(self, symbol: str, bound: Bound) -> int:
+        if not isinstance(bound.value, int):
+            raise NotModelled(f"{symbol} is no name: the step that binds it gave {'none' if bound.value is None else 'something else'}")
+        return bound.value
+
+    def value(self, value: Value) -> Any:
+        """The number or token that ``value`` is now. Raises NotModelled."""
+        if isinstance(value, Symbol):
+            bound = self.bound.get(value.name)
+            if bound is None or bound.value is None:
+                raise NotModelled(f"{value.name} has no value: the step that binds it gave none")
+            return bound.value
+        if isinstance(value, TokenOf):
+            task = self.live_task_of(value.task)  # may create it, and so change the snapshot
+            shown = self.snapshot.tasks[task]
+            return {"security_token": shown.security_token, "audit_token": shown.audit_token, "pid": shown.audit_token[5]}[value.kind]
+        if isinstance(value, Limit):
+            return self.profile.urefs_max + value.offset
+        if isinstance(value, SpecialPort):
+            for selector, place in self.profile.special_ports.items():
+                if place is value.place:
+                    return selector
+            raise NotModelled(f"{value.spelling} is no special port of profile {self.profile.name}")
+        if isinstance(value, tuple):
+            return tuple([self.value(each) for each in value])
+        return value
+
+    def bind(self, step: PlannedStep, caller: int, result: Result) -> None:
+        """Let the step's symbols stand for what its call gave."""
+        for binding in step.bindings:
+            given = result.outputs.get(binding.output)
+            if binding.element is not None and isinstance(given, tuple):
+                given = given[binding.element] if binding.element < len(given) else None
+                given = given[0] if isinstance(given, tuple) else given
+            created = result.created_task if binding.output == "child_task" else None
+            self.bound[binding.symbol] = Bound(given, caller, created)
+
+
+def bootstrap_symbol(profile: Profile) -> str:
+    """What scripts call the bootstrap task: S, the holder of the host security port; A where there is no such port."""
+    return "S" if "host_security" in profile.bootstrap_names else "A"
+
+
+def target_of(signature: Signature, profile: Profile) -> str | None:
+    """The argument that the request is sent to in this profile; None for a trap."""
+    if profile.task_is_target and signature.target == "host_security":
+        return next(argument.name for argument in signature.arguments if argument.object is PortObject.TASK)
+    return signature.target

@@ -1,0 +1,102 @@
+"""Which tokens each task has, and which each message carries, by the calls alone; and what doesn't agree with that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import Profile
+from sendright.mach.snapshot import Snapshot
+from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.mach.trace import Step, Trace, Violation
+from sendright.properties.derivation_nodes import BOOT_STEP, MessageNode, TokenNode
+from sendright.properties.flows import Moment
+from sendright.properties.origins import Rights
+
+KERNEL_TOKENS = TokenNode(None, KERNEL_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN, BOOT_STEP)
+
+
+class TokenEdge(NamedTuple):
+    """``source`` None: the calling task, by its arguments."""
+
+    source: TokenNode | None
+    target: TokenNode | MessageNode
+    how: str
+
+
+class TokenHistory:
+    """The tokens of a run, followed step by step."""
+
+    def __init__(self, initial: Snapshot, profile: Profile | None) -> None:
+        self.profile = profile
+        self.current = {number: TokenNode(number, task.security_token, task.audit_token, BOOT_STEP) for number, task in initial.tasks.items()}
+        """Task -> the tokens that it should have."""
+        self.stamps: dict[int, TokenNode] = {}
+        """Message -> the tokens that it should carry."""
+
+    def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
+        """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
+        moment = Moment(rights, step)
+        if step.code == ReturnCode.KERN_SUCCESS:
+            yield from self._given(moment)
+        sent = moment.sent_message()
+        for message in moment.new_messages():
+            # What else a call queues comes from the kernel: its answer, and notifications.
+            sender = self.current.get(step.task, KERNEL_TOKENS) if message == sent else KERNEL_TOKENS
+            self.stamps[message] = sender
+            yield TokenEdge(sender, MessageNode(message), "stamped")
+
+    def _given(self, m: Moment) -> Iterator[TokenEdge]:
+        step = m.step
+        if step.call == "task_create" and step.created_task is not None:
+            parent = self.current.get(m.task("parent_task"))
+            if parent is not None:
+                yield self._set(TokenEdge(parent, self._node(step.created_task, parent.security, parent.audit, step), "inherited"))
+        elif step.call == "host_security_create_task_token" and step.created_task is not None:
+            yield self._set(self._by_argument(m, step.created_task, self.current.get(m.task("parent_task"))))
+        elif step.call == "host_security_set_task_token":
+            task = m.task("target_task")
+            if task in self.current:
+                yield self._set(self._by_argument(m, task, self.current[task]))
+
+    def _by_argument(self, m: Moment, task: int, otherwise: TokenNode | None) -> TokenEdge:
+        security, audit = _token(m.argument("security_token")), _token(m.argument("audit_token"))
+        if otherwise is not None and self.profile is not None and not self.profile.audit_tokens:
+            audit = otherwise.audit
+        return TokenEdge(None, self._node(task, security, audit, m.step), "given")
+
+    def _node(self, task: int, security: tuple[int, ...], audit: tuple[int, ...], step: Step) -> TokenNode:
+        return TokenNode(task, security, audit, step.index)
+
+    def _set(self, edge: TokenEdge) -> TokenEdge:
+        node = edge.target
+        if isinstance(node, TokenNode) and node.task is not None:
+            self.current[node.task] = node
+        return edge
+
+    def violations(self, trace: Trace) -> Iterator[Violation]:
+        """Where the final state of ``trace`` has other tokens than its calls gave."""
+        last = len(trace.steps) - 1
+        for number, task in trace.final.tasks.items():
+            node = self.current.get(number)
+            if node is None:
+                yield _violation(last, f"task {number} lives, but no call that succeeded created it")
+            elif (node.security, node.audit) != (task.security_token, task.audit_token):
+                seen = TokenNode(number, task.security_token, task.audit_token, last)
+                yield _violation(last, f"task {number} has tokens that no call gave it: {seen} instead of {node}")
+        if self.profile is not None and not self.profile.trailer_is_senders:
+            return
+        for port in trace.final.ports.values():
+            for message in port.queue:
+                stamped = self.stamps.get(message.serial)
+                if stamped is not None and (stamped.security, stamped.audit) != (message.security_token, message.audit_token):
+                    yield _violation(last, f"message {message.serial} carries security token {message.security_token}, and was sent with {stamped}")
+
+
+def _token(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else ()
+
+
+def _violation(step: int, words: str) -> Violation:
+    return Violation(step=step, kind="derivation", clause="tokens come from the calls that give them", words=words)

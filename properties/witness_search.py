@@ -1,0 +1,118 @@
+"""Witnesses for the specification: short runs of a kernel that between them go through every case of every rule, and break every twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from random import Random
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.implementation import Implementation
+from sendright.mach.profiles import Profile
+from sendright.model.oracle import Oracle
+from sendright.model.twins import TwinWatch
+from sendright.model.witnesses import RecordedCall, Witness
+from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
+from sendright.properties.judged_run import JudgedRun
+
+Made = list[tuple[int, Call]]
+
+CALL_SECONDS = 2.0
+
+
+def find_witnesses(
+    implementation: Callable[[], Implementation],
+    profile: Profile,
+    seed: int = 0,
+    runs: int = 2000,
+    calls: int = 100,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Witness], tuple[str, ...]]:
+    """Runs that reach the cases of ``profile``'s rules, each as short as dropping calls makes it, and the cases that none reached.
+
+    ``on_progress`` hears how many of how many cases are reached. Raises Broken if the implementation disagrees with the specification.
+    """
+    limits = near_limits(profile)
+    missing = {*Oracle(limits).all_cases, *(twin.name for twin in TwinWatch(limits).twins)}
+    every = len(missing)
+    random = Random(seed)
+    found: list[Witness] = []
+    twins = {twin.name for twin in TwinWatch(limits).twins}
+
+    def reached(made: Made, wanted: set[str]) -> set[str]:
+        watch = TwinWatch(limits, wanted & twins)
+        return wanted & _reached(implementation(), limits, made, watch)
+
+    for _ in range(runs):
+        if not missing:
+            break
+        made = _random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls)
+        new = reached(made, missing)
+        if new:
+            missing -= new
+            found.append(_record(implementation(), limits, _shortest(made, partial(_equal, reached, new))))
+            if on_progress:
+                on_progress(every - len(missing), every)
+    return found, tuple(sorted(missing))
+
+
+def _random_run(implementation: Implementation, profile: Profile, block: bytes, calls: int) -> Made:
+    run = JudgedRun(implementation, Oracle(profile), profile, CALL_SECONDS)
+    run.boot()
+    source = Calls(profile, block)
+    made: Made = []
+    while len(made) < calls and run.snapshot.tasks:
+        task, call = source.next(run.snapshot)
+        made.append((task, call))
+        run.call(task, call)
+        source.made(run.steps[-1])
+    return made
+
+
+def _replayed(
+    implementation: Implementation, profile: Profile, made: Iterable[tuple[int, Call]], visit: Callable[[Oracle], object] = lambda oracle: None
+) -> JudgedRun:
+    """The calls made again; those of tasks that no longer come to life are left out. ``visit`` sees the oracle after each."""
+    oracle = Oracle(profile)
+    run = JudgedRun(implementation, oracle, profile, CALL_SECONDS)
+    run.boot()
+    for task, call in made:
+        if task in run.snapshot.tasks:
+            run.call(task, call)
+            visit(oracle)
+    return run
+
+
+def _reached(implementation: Implementation, profile: Profile, made: Made, watch: TwinWatch) -> set[str]:
+    """The cases that the calls go through, and the twins that they break."""
+    broken: set[str] = set()
+    run = _replayed(implementation, profile, made, lambda oracle: broken.update(watch.look(oracle)))
+    return broken | {case for step in run.steps for case in step.cases}
+
+
+def _equal(reached: Callable[[Made, set[str]], set[str]], wanted: set[str], made: Made) -> bool:
+    return reached(made, wanted) == wanted
+
+
+def _shortest(made: Made, enough: Callable[[Made], bool]) -> Made:
+    """``made`` without the calls that aren't needed: halves first, then single calls."""
+    size = len(made) // 2
+    while size:
+        at = 0
+        while at < len(made):
+            fewer = made[:at] + made[at + size :]
+            if enough(fewer):
+                made = fewer
+            else:
+                at += size
+        size //= 2
+    return made
+
+
+def _record(implementation: Implementation, profile: Profile, made: Made) -> Witness:
+    run = _replayed(implementation, profile, made)
+    steps = tuple(
+        RecordedCall(step.task, Call(step.call, step.arguments, step.shortage), Result(step.code, step.outputs, step.created_task))
+        for step in run.steps
+    )
+    return Witness(profile.name, profile.urefs_max, profile.queue_limit, profile.pages, steps)

@@ -1,0 +1,196 @@
+"""The rights graph of one moment as a picture: SVG, laid out the same way every time.
+
+Tasks are boxes on the left, with a row for each right that they hold; ports are circles; queued messages are boxes on the right. Arrows point the
+way in which messages go: from a send right to its port, from a port to its receiver. What the call changed is marked by a sign and a
+word as well as by colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from sendright.mach.rights import SlotKind
+from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words
+from sendright.reports.history import Moment, kind_words, slot_words
+from sendright.reports.visible import one_line
+
+ROW, HEAD, GAP, MARGIN = 24, 30, 18, 12
+TASK_WIDTH, MESSAGE_WIDTH = 400, 300
+PORT_X, RADIUS, PORT_STEP = 620, 23, 84
+MESSAGE_X = 800
+
+_SIGNS = {"made": "+", "gone": "−", "changed": "~", "same": ""}
+_RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line of a box: one slot, or something else of the box that isn't as specified."""
+
+    where: str
+    label: str
+    text: str
+    state: str
+    """``made``, ``gone``, ``changed`` or ``same``."""
+    entry: Entry
+    was: Entry
+    wrong: bool
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A task or a queued message."""
+
+    title: str
+    x: int
+    y: int
+    width: int
+    rows: tuple[Row, ...]
+    wrong: bool
+
+    @property
+    def height(self) -> int:
+        return HEAD + ROW * max(len(self.rows), 1) + 6
+
+    def row_y(self, index: int) -> int:
+        return self.y + HEAD + ROW * index + ROW // 2
+
+
+def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str:
+    """``moment`` as one ``<svg>`` element; what ``wrong`` names is marked as not right."""
+    owned: dict[tuple[bool, int], list[Row]] = {(False, task): [] for task in moment.tasks}
+    for slot in sorted(moment.before.keys() | moment.after.keys()):
+        owned.setdefault((slot.where == "message", slot.owner), []).append(_row(slot, moment, wrong))
+    for (message, owner), rows in owned.items():
+        if not message:
+            rows += _other_wrongs(f"task {owner}, ", rows, wrong)
+    places = {difference.where for difference in wrong}
+    tasks = _boxes(
+        [(f"task t{task}", rows, f"task {task}" in places) for (message, task), rows in sorted(owned.items()) if not message], MARGIN, TASK_WIDTH
+    )
+    messages = _boxes([(f"message {serial}", rows, False) for (message, serial), rows in sorted(owned.items()) if message], MESSAGE_X, MESSAGE_WIDTH)
+    ports = _place_ports([*tasks, *messages])
+    bottom = max([box.y + box.height for box in (*tasks, *messages)] + [y + RADIUS + 34 for y in ports.values()] + [60])
+    width = MESSAGE_X + MESSAGE_WIDTH + MARGIN if messages else PORT_X + 110
+    shape = {"viewBox": f"0 0 {width} {bottom + MARGIN}", "width": str(width)}
+    svg = ET.Element("svg", {**shape, "class": "rights", "role": "img", "xmlns": "http://www.w3.org/2000/svg"})
+    ET.SubElement(svg, "title").text = one_line(title)
+    ET.SubElement(svg, "desc").text = description(moment)
+    edges, nodes = ET.SubElement(svg, "g"), ET.SubElement(svg, "g")
+    for box in (*tasks, *messages):
+        _draw_box(nodes, box)
+        for index, row in enumerate(box.rows):
+            _draw_edges(edges, box, index, row, ports)
+    for port, y in ports.items():
+        bad = any(f"{place}, ".startswith(f"port {port}, ") for place in places)
+        _draw_port(nodes, port, y, moment, bad)
+    return ET.tostring(svg, encoding="unicode")
+
+
+def description(moment: Moment) -> str:
+    """The picture in words, for those who do not see it."""
+    lines = [f"{slot}: {entry_in_words(entry)}" for slot, entry in sorted(moment.after.items())]
+    lines += [f"{slot}: {entry_in_words(change.before)}, gone with this call" for slot, change in moment.changes.items() if change.after == EMPTY]
+    return "; ".join(lines) or "no rights"
+
+
+def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference]) -> Row:
+    was, entry = moment.before.get(slot, EMPTY), moment.after.get(slot, EMPTY)
+    state = "same" if was == entry else "made" if was == EMPTY else "gone" if entry == EMPTY else "changed"
+    text = f"{kind_words(was)} → {kind_words(entry)}" if state == "changed" else kind_words(was if state == "gone" else entry)
+    return Row(str(slot), slot_words(slot), text, state, entry, was, any(difference.where == str(slot) for difference in wrong))
+
+
+def _other_wrongs(prefix: str, rows: list[Row], wrong: Sequence[Difference]) -> list[Row]:
+    """Rows for what is wrong with a task and has no row yet: an absent right, a token."""
+    known = {row.where for row in rows}
+    absent = [difference for difference in wrong if difference.where.startswith(prefix) and difference.where not in known]
+    return [Row(one.where, one.where.removeprefix(prefix), one.seen, "same", EMPTY, EMPTY, True) for one in absent]
+
+
+def _boxes(contents: list[tuple[str, list[Row], bool]], x: int, width: int) -> list[Box]:
+    boxes: list[Box] = []
+    y = MARGIN
+    for title, rows, wrong in contents:
+        boxes.append(Box(title, x, y, width, tuple(rows), wrong))
+        y += boxes[-1].height + GAP
+    return boxes
+
+
+def _place_ports(boxes: list[Box]) -> dict[int, int]:
+    """A height for every port that a row mentions: near the middle of its rows, in that order, none too near to the next."""
+    heights: dict[int, list[int]] = {}
+    for box in boxes:
+        for index, row in enumerate(box.rows):
+            for port in {row.entry.port, row.was.port} - {None}:
+                if port is not None:
+                    heights.setdefault(port, []).append(box.row_y(index))
+    placed: dict[int, int] = {}
+    y = MARGIN
+    for port in sorted(heights, key=lambda port: (sum(heights[port]) / len(heights[port]), port)):
+        y = max(y + (PORT_STEP if placed else RADIUS), sum(heights[port]) // len(heights[port]) - PORT_STEP // 2)
+        placed[port] = y
+    return placed
+
+
+def _draw_box(parent: ET.Element, box: Box) -> None:
+    group = ET.SubElement(parent, "g", {"class": "box wrong" if box.wrong else "box"})
+    ET.SubElement(group, "rect", {"x": str(box.x), "y": str(box.y), "width": str(box.width), "height": str(box.height), "rx": "6"})
+    _text(group, box.x + 10, box.y + 20, box.title + ("  ✗ not as specified" if box.wrong else ""), "head")
+    if not box.rows:
+        _text(group, box.x + 26, box.row_y(0) + 4, "holds no rights", "quiet")
+    for index, row in enumerate(box.rows):
+        _draw_row(group, box, row, box.row_y(index))
+
+
+def _draw_row(parent: ET.Element, box: Box, row: Row, y: int) -> None:
+    group = ET.SubElement(parent, "g", {"class": f"row {row.state}" + (" wrong" if row.wrong else "")})
+    if row.state != "same" or row.wrong:
+        ET.SubElement(group, "rect", {"x": str(box.x + 4), "y": str(y - 11), "width": str(box.width - 8), "height": "22", "rx": "4"})
+    _text(group, box.x + 11, y + 4, _SIGNS[row.state], "sign")
+    _text(group, box.x + 26, y + 4, row.label + ("  ✗" if row.wrong else ""), "label")
+    _text(group, box.x + box.width - 12, y + 4, row.text, "kind", anchor="end")
+
+
+def _draw_edges(parent: ET.Element, box: Box, index: int, row: Row, ports: dict[int, int]) -> None:
+    on_left = box.x < PORT_X
+    start, end = (box.x + box.width, PORT_X - RADIUS) if on_left else (box.x, PORT_X + RADIUS)
+    ends = [(row.entry, row.state)] if row.entry.port is not None else []
+    if row.was.port is not None and row.was.port != row.entry.port:
+        ends.append((row.was, "gone"))
+    for entry, state in ends:
+        if entry.port is None:
+            continue
+        y, port_y = box.row_y(index), ports[entry.port]
+        classes = f"edge {entry.kind.name.lower()} {state}" + (" wrong" if row.wrong else "")
+        middle = (start + end) // 2
+        group = ET.SubElement(parent, "g", {"class": classes})
+        ET.SubElement(group, "title").text = f"{row.where}: {entry_in_words(entry)}"
+        ET.SubElement(group, "path", {"d": f"M{start} {y} C{middle} {y} {middle} {port_y} {end} {port_y}", "class": "line"})
+        towards = 1 if on_left else -1
+        if entry.kind is not SlotKind.RECEIVE:
+            _head(group, end, port_y, towards)
+        if entry.kind in _RECEIVES:
+            _head(group, start, y, -towards)
+
+
+def _head(parent: ET.Element, x: int, y: int, towards: int) -> None:
+    back = x - 9 * towards
+    ET.SubElement(parent, "path", {"d": f"M{x} {y} L{back} {y - 4} L{back} {y + 4} Z", "class": "arrow"})
+
+
+def _draw_port(parent: ET.Element, port: int, y: int, moment: Moment, bad: bool) -> None:
+    object_ = moment.ports.get(port, "user port")
+    kernel = object_ != "user port"
+    received = kernel or any(entry.port == port and entry.kind in _RECEIVES for entry in moment.after.values())
+    group = ET.SubElement(parent, "g", {"class": "port" + (" kernel" if kernel else "") + (" wrong" if bad else "")})
+    ET.SubElement(group, "circle", {"cx": str(PORT_X), "cy": str(y), "r": str(RADIUS)})
+    _text(group, PORT_X, y + 5, str(port), "number", anchor="middle")
+    _text(group, PORT_X, y + RADIUS + 14, object_ + ("  ✗" if bad else ""), "head", anchor="middle")
+    _text(group, PORT_X, y + RADIUS + 27, "received by the kernel" if kernel else "" if received else "has no receiver", "quiet", anchor="middle")
+
+
+def _text(parent: ET.Element, x: int, y: int, words: str, class_: str, anchor: str = "start") -> None:
+    if words:
+        ET.SubElement(parent, "text", {"x": str(x), "y": str(y), "class": class_, "text-anchor": anchor}).text = one_line(words)

@@ -1,0 +1,96 @@
+"""A run, moment by moment: which rights were where after each step, and what is known of tasks and ports.
+
+A trace keeps its first and last state whole and, for each step, the slots that changed. Between the two ends rights are therefore known
+exactly; the counts of ports are not and aren't guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.snapshot import EMPTY, Change, Entry, Slot, slots
+from sendright.mach.trace import Step, Trace
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """The rights around one step."""
+
+    step: Step | None
+    """The step; None for the state that the run began in."""
+    before: Mapping[Slot, Entry]
+    after: Mapping[Slot, Entry]
+    tasks: tuple[int, ...]
+    """Tasks that were made so far and aren't known to be gone."""
+    ports: Mapping[int, str]
+    """What each port stands for: ``HOST_SECURITY``, ``task t1``, or ``user port``."""
+
+    @property
+    def changes(self) -> dict[Slot, Change]:
+        """What the step did, by slot."""
+        return {change.slot: change for change in self.step.changes} if self.step else {}
+
+
+def moments(trace: Trace) -> tuple[Moment, ...]:
+    """The start of ``trace`` and then each of its steps."""
+    return tuple(_moments(trace))
+
+
+def _moments(trace: Trace) -> Iterator[Moment]:
+    ports = _ports(trace)
+    now = slots(trace.initial)
+    born = set(trace.initial.tasks)
+    yield Moment(None, now, now, tuple(sorted(born)), ports)
+    for step in trace.steps:
+        before, now = now, dict(now)
+        for change in step.changes:
+            if change.after == EMPTY:
+                now.pop(change.slot, None)
+            else:
+                now[change.slot] = change.after
+        if step.created_task is not None:
+            born.add(step.created_task)
+        holders = {slot.owner for slot in (*before, *now) if slot.where != "message"}
+        yield Moment(step, before, now, tuple(sorted((born & trace.final.tasks.keys()) | holders)), ports)
+
+
+def _ports(trace: Trace) -> dict[int, str]:
+    """What every port of ``trace`` stands for, those included that lived only in between."""
+    known: dict[int, str] = {}
+    for step in trace.steps:
+        for change in step.changes:
+            for port in (change.before.port, change.after.port):
+                if port is not None:
+                    known.setdefault(port, "user port")
+    for step in trace.steps:
+        if step.created_task is None:
+            continue
+        for change in step.changes:
+            if change.slot == Slot("place", step.created_task, int(Place.KERNEL)) and change.after.port is not None:
+                known[change.after.port] = f"task t{step.created_task}"
+    for snapshot in (trace.initial, trace.final):
+        for number, state in snapshot.ports.items():
+            known[number] = port_words(state.object, state.task)
+    return known
+
+
+def port_words(object_: PortObject, task: int | None) -> str:
+    """What a port stands for."""
+    if object_ is PortObject.TASK:
+        return f"task t{task}"
+    return "user port" if object_ is PortObject.NONE else object_.name
+
+
+def slot_words(slot: Slot) -> str:
+    """Where a slot is, within its owner: ``name 3``, ``host port``."""
+    return str(slot).split(", ", 1)[1]
+
+
+def kind_words(entry: Entry) -> str:
+    """``SEND ×2``, ``DEAD_NAME``, ``nothing``."""
+    if entry.kind is SlotKind.NONE:
+        return "nothing"
+    label = entry.kind.name.replace("SEND_RECEIVE", "SEND + RECEIVE")
+    return f"{label} ×{entry.urefs}" if entry.urefs > 1 else label

@@ -1,0 +1,235 @@
+"""The page: one self-contained HTML file that explains a result to someone who has nothing else.
+
+No network, no framework, useful without JavaScript. All text goes through Jinja's escaping and ``visible``; style and script are allowed by
+their hashes alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.profiles import PROFILES
+from sendright.mach.results import CheckResult, ProofResult, ReplayResult
+from sendright.mach.snapshot import Change, Difference, entry_in_words
+from sendright.mach.trace import Trace
+from sendright.mach.verdicts import Verdict
+from sendright.reports.findings import AnyResult, Finding, case_words, findings, summary
+from sendright.reports.graph_picture import picture
+from sendright.reports.history import Moment, moments, port_words
+from sendright.reports.proof_table import proof_table
+from sendright.reports.rerun import Rerun
+from sendright.reports.symbolic import Named, arguments_in_words, outputs_in_words
+from sendright.reports.visible import visible
+
+HERE = Path(__file__).parent
+PICTURES = 40
+"""Steps of one run that are drawn: the failing one and those before it."""
+FINDINGS = 50
+"""Findings that are explained; further ones are only counted."""
+SCRIPT_LIMIT = 500_000
+"""Characters of a script that are embedded."""
+
+
+class ChangeView(msgspec.Struct, frozen=True):
+    """What a call did to one slot, in words."""
+
+    where: str
+    before: str
+    after: str
+    wrong: bool
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, in words."""
+
+    number: int
+    caller: int
+    call: str
+    answered: bool
+    """False for a call in which the implementation crashed or hung."""
+    succeeded: bool
+    code: str
+    shortage: int
+    created_task: int | None
+    arguments: tuple[Named, ...]
+    outputs: tuple[Named, ...]
+    changes: tuple[ChangeView, ...]
+    missing: tuple[Difference, ...]
+    """Where the call should have made a change and made none."""
+    cases: tuple[str, ...]
+    failing: bool
+    picture: str | None
+    """The id of its picture."""
+
+
+class PictureView(msgspec.Struct, frozen=True):
+    """The rights graph of one moment."""
+
+    id: str
+    caption: str
+    svg: Markup
+    failing: bool
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """A run, ready to be shown."""
+
+    steps: tuple[StepView, ...]
+    pictures: tuple[PictureView, ...]
+    not_drawn: int
+    ports: tuple[tuple[str, ...], ...]
+    differences: tuple[tuple[Difference, str], ...]
+    """With what each one's port stands for."""
+
+
+class Script(msgspec.Struct, frozen=True):
+    """An embedded file."""
+
+    name: str
+    text: str
+    uri: str
+    whole: bool
+
+
+def page(result: AnyResult, rerun: Rerun) -> str:
+    """``result`` as an HTML document."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8")
+    profile = None if isinstance(result, ReplayResult) else result.profile
+    found = sorted(findings(result), key=lambda finding: finding.level)  # "error" before "warning"
+    return environment.get_template("page.html").render(
+        kind="check" if isinstance(result, CheckResult) else "replay" if isinstance(result, ReplayResult) else "prove",
+        result=result,
+        verdict=result.verdict.value,
+        headline=_headline(result, found),
+        summary=summary(result).removeprefix(f"{result.verdict.value}: "),
+        found=[(finding, _run(finding, f"f{index}")) for index, finding in enumerate(found[:FINDINGS])],
+        not_shown=max(0, len(found) - FINDINGS),
+        profile_title=PROFILES[profile].title if profile in PROFILES else "",
+        table=proof_table(result) if isinstance(result, ProofResult) else None,
+        commands=rerun.commands,
+        scripts=[_script(name, text) for name, text in rerun.scripts.items()],
+        style=Markup(style),
+        style_hash=_hash(style),
+        script=Markup(script),
+        script_hash=_hash(script),
+    )
+
+
+def _headline(result: AnyResult, found: list[Finding]) -> str:
+    if result.verdict is Verdict.PROVED:
+        return "Every obligation is proved"
+    if not found:
+        return "Nothing wrong was found" + (", but not everything was looked at" if result.verdict is Verdict.UNDETERMINED else "")
+    if isinstance(result, ProofResult):
+        return f"{len(found):,} of {len(result.obligations):,} obligations are not proved"
+    if isinstance(result, ReplayResult):
+        return f"{result.failed + result.crashed} of {len(result.cases)} cases went wrong"
+    return found[0].title
+
+
+def _shown(value: object) -> object:
+    """Jinja's last step before escaping: hidden characters become visible."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _hash(text: str) -> Markup:
+    """The Content-Security-Policy source that allows exactly ``text``."""
+    return Markup("'sha256-{}'").format(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode())
+
+
+def _script(name: str, text: str) -> Script:
+    data = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+    return Script(name, text[:SCRIPT_LIMIT], f"data:application/json;base64,{data}", len(text) <= SCRIPT_LIMIT)
+
+
+def _run(finding: Finding, anchor: str) -> RunView | None:
+    trace = finding.trace
+    if trace is None:
+        return None
+    history = moments(trace)
+    failing = finding.step if finding.step is not None else trace.steps[-1].index if trace.steps else None
+    last = next((place for place, moment in enumerate(history) if moment.step and moment.step.index == failing), len(history) - 1)
+    first = max(0, last - PICTURES + 1)
+    drawn = {place: f"{anchor}-{place}" for place in range(first, last + 1)}
+    steps = tuple(
+        _step(moment, trace.profile, finding if place == last and failing is not None else None, drawn.get(place))
+        for place, moment in enumerate(history)
+        if moment.step
+    )
+    pictures = tuple(_picture(history[place], drawn[place], place, place == last, finding) for place in drawn)
+    return RunView(steps, pictures, first, tuple(_ports(trace)), _glossed(finding, history[0]))
+
+
+def _glossed(finding: Finding, moment: Moment) -> tuple[tuple[Difference, str], ...]:
+    ports = ((one, re.match(r"port (\d+)", one.where)) for one in finding.differences)
+    return tuple((one, moment.ports.get(int(port[1]), "") if port else "") for one, port in ports)
+
+
+def _step(moment: Moment, profile: str, finding: Finding | None, picture_id: str | None) -> StepView:
+    """One step; ``finding`` is what is wrong with it, None for a step that is right."""
+    step = moment.step
+    assert step is not None
+    wrong = finding.differences if finding else ()
+    changed = {str(change.slot) for change in step.changes}
+    return StepView(
+        number=step.index + 1,
+        caller=step.task,
+        call=step.call,
+        answered=finding is None or finding.violation is None or finding.violation.kind not in ("crash", "hang"),
+        succeeded=step.code == ReturnCode.KERN_SUCCESS,
+        code=code_name(step.code),
+        shortage=step.shortage,
+        created_task=step.created_task,
+        arguments=arguments_in_words(moment, profile),
+        outputs=outputs_in_words(moment),
+        changes=tuple(
+            ChangeView(str(change.slot), entry_in_words(change.before), entry_in_words(change.after), _is_wrong(change, wrong))
+            for change in step.changes
+        ),
+        missing=tuple(difference for difference in wrong if difference.where not in changed),
+        cases=tuple(case_words(case) for case in step.cases),
+        failing=finding is not None,
+        picture=picture_id,
+    )
+
+
+def _is_wrong(change: Change, wrong: tuple[Difference, ...]) -> bool:
+    return any(difference.where == str(change.slot) for difference in wrong)
+
+
+def _picture(moment: Moment, anchor: str, place: int, failing: bool, finding: Finding) -> PictureView:
+    if moment.step is None:
+        caption = "At the start, before any call"
+    else:
+        caption = f"After call {moment.step.index + 1}: t{moment.step.task} called {moment.step.call}"
+    svg = picture(moment, caption, finding.differences if failing else ())
+    return PictureView(anchor, caption, Markup(svg), failing)
+
+
+def _ports(trace: Trace) -> list[tuple[str, ...]]:
+    """Every port at both ends of a run: number, what it stands for, then its counts as "start → end"."""
+    rows = []
+    for number in sorted(trace.initial.ports.keys() | trace.final.ports.keys()):
+        before, after = trace.initial.ports.get(number), trace.final.ports.get(number)
+        known = after or before
+        assert known is not None
+        counts = [
+            tuple(str(value) for value in (port.send_rights, port.make_send_count, port.send_once_rights, len(port.queue)))
+            if port
+            else ("no such port",) * 4
+            for port in (before, after)
+        ]
+        cells = [old if old == new else f"{old} → {new}" for old, new in zip(*counts, strict=True)]
+        rows.append((str(number), port_words(known.object, known.task), *cells))
+    return rows

@@ -1,0 +1,103 @@
+"""JUnit XML: what CI systems show. A failure is ``<failure>``; a crash and what is undetermined are ``<error>``; not modelled is ``<skipped>``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from sendright.mach.results import CaseResult, CheckResult, ProofResult, ReplayResult
+from sendright.mach.trace import Trace
+from sendright.mach.verdicts import Verdict
+from sendright.reports.findings import AnyResult, Finding, call_at, findings
+from sendright.reports.symbolic import call_line
+from sendright.reports.visible import one_line, visible
+
+
+def junit(result: AnyResult) -> str:
+    """``result`` as a JUnit XML document."""
+    suite = TestSuite(visible(_suite_name(result)))
+    if isinstance(result, ReplayResult):
+        suite.add_testcases(list(_replayed(result)))
+    elif isinstance(result, CheckResult):
+        suite.add_testcases(list(_checked(result)))
+    else:
+        suite.add_testcases(list(_proved(result)))
+    document = JUnitXml("sendright")
+    document.add_testsuite(suite)
+    document.update_statistics()  # type: ignore[no-untyped-call]
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
+    return text.decode()
+
+
+def _suite_name(result: AnyResult) -> str:
+    if isinstance(result, CheckResult):
+        return f"sendright check: {result.implementation}, profile {result.profile}"
+    if isinstance(result, ReplayResult):
+        return f"sendright replay: {result.implementation}"
+    return f"sendright prove: profile {result.profile}"
+
+
+def _case(name: str, classname: str, seconds: float = 0.0) -> TestCase:
+    return TestCase(visible(name), classname=visible(classname), time=round(seconds, 3))
+
+
+def _body(finding: Finding) -> str:
+    lines = [finding.about, finding.clause, finding.words, *map(str, finding.differences), *calls(finding.trace, finding.step)]
+    return visible("\n".join(line for line in lines if line))
+
+
+def calls(trace: Trace | None, failing: int | None) -> list[str]:
+    """The calls of ``trace``, one a line, the failing one marked."""
+    if trace is None:
+        return []
+    return [f"{'>' if step.index == failing else ' '} {step.index + 1}. {call_line(step, trace.profile)}" for step in trace.steps]
+
+
+def _bad(finding: Finding) -> Failure | Error:
+    undecided = finding.level == "warning" or finding.rule.endswith(("/crash", "/hang", "/crashed"))
+    element = (Error if undecided else Failure)(one_line(f"{finding.title}: {finding.clause}"), finding.rule)
+    element.text = _body(finding)
+    return element
+
+
+def _checked(result: CheckResult) -> Iterator[TestCase]:
+    """One test for each call that was made, and one for the run as a whole when it says more than a call can."""
+    bad = findings(result)
+    failing = {call_at(finding.trace, finding.step) for finding in bad}
+    classname = f"check.{result.profile}"
+    for name in sorted(result.codes.keys() | {call for call in failing if call}):
+        case = _case(name, classname)
+        case.result = [_bad(finding) for finding in bad if call_at(finding.trace, finding.step) == name]
+        codes = result.codes.get(name, {})
+        case.system_out = visible("\n".join(f"{code}: {count}" for code, count in sorted(codes.items())))
+        yield case
+    whole = _case("the whole run", classname, result.seconds)
+    whole.result = [_bad(finding) for finding in bad if call_at(finding.trace, finding.step) is None]
+    yield whole
+
+
+def _replayed(result: ReplayResult) -> Iterator[TestCase]:
+    bad = iter(findings(result))
+    for one in result.cases:
+        case = _case(one.id, f"replay.{result.implementation}")
+        if one.verdict in ("failed", "crashed"):
+            case.result = [_bad(next(bad))]
+        elif one.verdict != "passed":
+            case.result = [Skipped(visible(not_modelled(one)))]
+        yield case
+
+
+def not_modelled(case: CaseResult) -> str:
+    """Why a case was not run to its end."""
+    where = f"step {case.step + 1}, {case.call}: " if case.step is not None else ""
+    return f"{where}{case.reason or case.verdict.replace('_', ' ')}"
+
+
+def _proved(result: ProofResult) -> Iterator[TestCase]:
+    bad = iter(findings(result))
+    for one in result.obligations:
+        case = _case(f"{one.case}: {one.property} ({one.title})", f"prove.{result.profile}.{one.call}", one.seconds)
+        if one.verdict is not Verdict.PROVED:
+            case.result = [_bad(next(bad))]
+        yield case

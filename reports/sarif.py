@@ -1,0 +1,74 @@
+"""SARIF 2.1.0: findings for code-scanning views. What failed is a script, so the places are steps of a script."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from sendright.mach.results import CheckResult, ReplayResult
+from sendright.mach.verdicts import Verdict
+from sendright.reports.findings import AnyResult, Finding, findings, summary
+from sendright.reports.symbolic import call_line
+from sendright.reports.visible import one_line, visible
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sarif(result: AnyResult, version: str) -> str:
+    """``result`` as a SARIF log with one run; ``version`` is sendright's own."""
+    found = findings(result)
+    rules = {finding.rule: finding for finding in found}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "sendright",
+                "version": version,
+                "rules": [{"id": visible(rule), "shortDescription": {"text": visible(finding.title)}} for rule, finding in sorted(rules.items())],
+            }
+        },
+        "invocations": [{"executionSuccessful": result.verdict is not Verdict.CRASHED and not result.interrupted}],
+        "results": [_result(finding, result) for finding in found],
+        "properties": {"verdict": result.verdict.value, "summary": visible(summary(result))},
+    }
+    return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}), indent=2).decode() + "\n"
+
+
+def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:
+    words = [finding.about, finding.clause, finding.words, *map(str, finding.differences)]
+    entry: dict[str, Any] = {
+        "ruleId": visible(finding.rule),
+        "level": finding.level,
+        "message": {"text": one_line(". ".join(word.rstrip(".") for word in words if word) + ".")},
+        "locations": [_location(finding, result)],
+    }
+    if finding.trace is not None and finding.trace.steps:
+        trace = finding.trace
+        places = [
+            {"location": {"message": {"text": visible(call_line(step, trace.profile))}}, "importance": _importance(step.index, finding.step)}
+            for step in trace.steps
+        ]
+        entry["codeFlows"] = [{"threadFlows": [{"locations": places}]}]
+    return entry
+
+
+def _importance(index: int, failing: int | None) -> str:
+    return "essential" if index == failing else "important"
+
+
+def _location(finding: Finding, result: AnyResult) -> dict[str, Any]:
+    step = f", call {finding.step + 1}" if finding.step is not None else ""
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": visible((finding.about or finding.rule) + step)}]}
+    file = (
+        "script.json" if isinstance(result, CheckResult) else result.files[0] if isinstance(result, ReplayResult) and len(result.files) == 1 else None
+    )
+    if file is not None:
+        location["physicalLocation"] = {"artifactLocation": {"uri": _uri(file)}}
+    return location
+
+
+def _uri(file: str) -> str:
+    path = PurePath(file)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")

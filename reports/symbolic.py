@@ -1,0 +1,213 @@
+"""Calls and answers as a reader of Mach's headers writes them: ``disposition = MOVE_SEND``, ``host_security = name 3, a send right to …``."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from sendright.mach.codes import code_name
+from sendright.mach.profiles import PROFILES
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, Right
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
+from sendright.mach.snapshot import Slot, entry_in_words
+from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.trace import Step
+from sendright.reports.history import Moment
+
+_AUDIT_WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
+
+
+class Named(msgspec.Struct, frozen=True):
+    """One argument or output in words."""
+
+    name: str
+    value: str
+    gloss: str = ""
+    """What a name denotes at that moment, if it denotes something."""
+
+
+def arguments_in_words(moment: Moment, profile: str) -> tuple[Named, ...]:
+    """The arguments of the moment's step, in the signature's order; arguments that no signature knows come last, as they are."""
+    step = _step(moment)
+    signature = SIGNATURES.get(step.call)
+    types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
+    given = sorted(step.arguments, key=lambda name: (list(types).index(name) if name in types else len(types), name))
+    return tuple(_argument(moment, profile, name, types.get(name), step.arguments[name]) for name in given)
+
+
+def outputs_in_words(moment: Moment) -> tuple[Named, ...]:
+    """What the moment's step gave back."""
+    step = _step(moment)
+    signature = SIGNATURES.get(step.call)
+    types = {output.name: output.type for output in signature.outputs} if signature else {}
+    return tuple(_output(moment, name, types.get(name), value) for name, value in step.outputs.items())
+
+
+def call_line(step: Step, profile: str) -> str:
+    """The call on one line: ``t0: mach_port_allocate(task = 6, right = RECEIVE) → KERN_SUCCESS``."""
+    signature = SIGNATURES.get(step.call)
+    types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
+    arguments = ", ".join(f"{name} = {_value(types.get(name), value, profile)}" for name, value in step.arguments.items())
+    shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
+    return f"t{step.task}: {step.call}({arguments}){shortage} → {code_name(step.code)}"
+
+
+def _step(moment: Moment) -> Step:
+    if moment.step is None:
+        raise ValueError("the start of a run has no call")
+    return moment.step
+
+
+def _argument(moment: Moment, profile: str, name: str, type_: ArgumentType | None, value: Any) -> Named:
+    step = _step(moment)
+    gloss = ""
+    if type_ in (ArgumentType.PORT, ArgumentType.RIGHT_NAME):
+        gloss = _denoted(moment, step.task, value)
+    elif type_ is ArgumentType.NAME:
+        gloss = _denoted(moment, target_task(moment), value)
+    elif type_ is ArgumentType.PORTS and isinstance(value, list | tuple):
+        gloss = "; ".join(_denoted(moment, step.task, one) or "nothing" for one in value)
+    elif type_ is ArgumentType.DESCRIPTORS and isinstance(value, list | tuple):
+        gloss = "; ".join(_denoted(moment, step.task, one[0]) or "nothing" for one in value if isinstance(one, list | tuple) and one)
+    return Named(name, _value(type_, value, profile), gloss)
+
+
+def target_task(moment: Moment) -> int | None:
+    """In whose space the step's names are looked up: that of its ``task`` argument, or of the caller when it has none."""
+    step = _step(moment)
+    signature = SIGNATURES.get(step.call)
+    if signature is None or signature.target != "task":
+        return step.task
+    entry = _entry(moment.before, step.task, step.arguments.get("task"))
+    words = moment.ports.get(entry.port, "") if entry and entry.port is not None else ""
+    return int(words.removeprefix("task t")) if words.startswith("task t") else None
+
+
+def _entry(slots: Any, task: int | None, name: Any) -> Any:
+    return slots.get(Slot("name", task, name)) if task is not None and isinstance(name, int) else None
+
+
+def _denoted(moment: Moment, task: int | None, name: Any, after: bool = False) -> str:
+    """What ``name`` denotes in the space of ``task``; empty for a name that is reserved or whose space isn't known."""
+    if task is None or not isinstance(name, int) or name in (NULL_NAME, DEAD_NAME):
+        return ""
+    entry = _entry(moment.after if after else moment.before, task, name)
+    if entry is None:
+        return f"denotes nothing in t{task}'s space"
+    words = entry_in_words(entry)
+    return f"{words} ({moment.ports.get(entry.port, 'user port')})" if entry.port is not None else words
+
+
+def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> Named:
+    step = _step(moment)
+    gloss = ""
+    if type_ is OutputType.PORT:
+        gloss = _denoted(moment, step.task, value, after=True)
+    elif type_ is OutputType.NAME:
+        gloss = _denoted(moment, target_task(moment), value, after=True)
+    elif type_ is OutputType.PORTS and isinstance(value, list | tuple):
+        gloss = "; ".join(_denoted(moment, step.task, one, after=True) or "nothing" for one in value)
+    return Named(name, _value(type_, value, ""), gloss)
+
+
+def _value(type_: ArgumentType | OutputType | None, value: Any, profile: str) -> str:
+    """``value`` in symbols; anything that isn't of its type is shown as it is."""
+    write = _WRITERS.get(type_.value) if type_ else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    try:
+        if type_ is ArgumentType.SELECTOR:
+            return f"{PROFILES[profile].special_ports[value].name} ({value})"
+        return write(value) if write else _plain(value)
+    except (KeyError, ValueError, TypeError, IndexError):
+        return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, int):
+        return _plain(value)
+    if value in (NULL_NAME, DEAD_NAME):
+        return "MACH_PORT_NULL" if value == NULL_NAME else "MACH_PORT_DEAD"
+    return f"name {value}" if 0 <= value <= 0xFFFF else f"name {value:#x}"
+
+
+def _names(values: Any) -> str:
+    return "[" + ", ".join(_name(value) for value in values) + "]"
+
+
+def _member(kind: type[enum.IntEnum]) -> Callable[[Any], str]:
+    return lambda value: kind(value).name
+
+
+def _descriptors(values: Any) -> str:
+    return "[" + ", ".join(f"{_name(name)} as {_disposition(form)}" for name, form in values) + "]"
+
+
+def _disposition(value: Any) -> str:
+    try:
+        return Disposition(value).name
+    except ValueError:
+        return f"{_plain(value)} (no disposition)"
+
+
+def _flavour(value: Any) -> str:
+    return {TASK_SECURITY_TOKEN: "TASK_SECURITY_TOKEN", TASK_AUDIT_TOKEN: "TASK_AUDIT_TOKEN"}.get(value, _plain(value))
+
+
+def _security_token(value: Any) -> str:
+    uid, gid = value
+    return f"uid {uid}, gid {gid}"
+
+
+def _audit_token(value: Any) -> str:
+    return ", ".join(f"{word} {number}" for word, number in zip(_AUDIT_WORDS, value, strict=True))
+
+
+def _words(value: Any) -> str:
+    return _security_token(value) if len(value) == 2 else _audit_token(value)
+
+
+def _type(value: Any) -> str:
+    return " | ".join(_bits(value)) or "no right"
+
+
+def _bits(value: Any) -> Iterator[str]:
+    yield from (right.name for right in Right if value & right.type_bit)
+
+
+def _types(values: Any) -> str:
+    return "[" + ", ".join(_type(value) for value in values) + "]"
+
+
+def _token(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: write(value) if value else "none"
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "port": _name,
+    "ports": _names,
+    "right-name": _name,
+    "name": _name,
+    "names": _names,
+    "right": _member(Right),
+    "disposition": _disposition,
+    "delta": lambda value: f"{value:+d}",
+    "security-token": _token(_security_token),
+    "audit-token": _token(_audit_token),
+    "flavour": _flavour,
+    "inheritance": _member(Inheritance),
+    "descriptors": _descriptors,
+    "words": _words,
+    "type": _type,
+    "types": _types,
+    "page": lambda value: f"page {value}",
+}
+"""How each type of the signature table is written; the same words serve arguments and outputs."""

@@ -1,0 +1,134 @@
+"""The terminal: results as rich renderables. Everything is ``Text``; no data is ever read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sendright.mach.results import CheckResult, ProofResult, ReplayResult
+from sendright.mach.trace import Trace
+from sendright.mach.verdicts import Verdict
+from sendright.reports.findings import AnyResult, Finding, findings, summary
+from sendright.reports.junit import calls
+from sendright.reports.proof_table import MARKS, Cell, proof_table
+from sendright.reports.visible import one_line, visible
+
+_STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.UNDETERMINED: "bold yellow"}
+_CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
+_FINDINGS_SHOWN = 10
+_CELL_WIDTH = 5
+_SHORT = {"invariant": "I", "step invariant": "S", "theorem": "T"}
+
+
+def terminal(result: AnyResult, width: int) -> RenderableType:
+    """``result`` for a terminal that is ``width`` columns wide."""
+    return Group(*_parts(result, width))
+
+
+def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
+    if isinstance(result, CheckResult):
+        yield _codes(result)
+        if result.cases_missed and result.failure is None:
+            yield Text(f"Cases of the specification that were never reached ({len(result.cases_missed)}):", "yellow")
+            yield from (Text(f"  {visible(case)}") for case in result.cases_missed)
+        elif result.verdict is Verdict.PASSED:
+            yield Text("Every case of the specification was reached.")
+    elif isinstance(result, ReplayResult):
+        yield _cases(result)
+    else:
+        yield from _matrix(result, width)
+    found = findings(result)
+    told: Trace | None = None
+    for finding in found[:_FINDINGS_SHOWN]:
+        yield _finding(finding) if finding.trace is None or finding.trace is not told else _also(finding)
+        told = finding.trace
+    if len(found) > _FINDINGS_SHOWN:
+        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
+    word, rest = summary(result).split(":", 1)
+    yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
+
+
+def _codes(result: CheckResult) -> Table:
+    table = Table("call", "calls per return code", title="Calls", title_justify="left")
+    for call, codes in sorted(result.codes.items()):
+        counts = sorted(codes.items(), key=lambda item: (-item[1], item[0]))
+        table.add_row(Text(visible(call)), Text("  ".join(f"{visible(code)} {count:,}" for code, count in counts)))
+    return table
+
+
+def _cases(result: ReplayResult) -> Table:
+    table = Table("case", "verdict", "step", "expected", "seen, or why not run", title="Cases", title_justify="left")
+    for case in result.cases:
+        step = f"{case.step + 1} {case.call or ''}" if case.step is not None else ""
+        seen = "; ".join(word for word in (case.seen, case.reason) if word)
+        verdict = Text(case.verdict.replace("_", " "), _CASE_STYLES.get(case.verdict, "bold red"))
+        table.add_row(Text(one_line(case.id)), verdict, *(Text(one_line(words)) for words in (step, case.expected or "", seen)))
+    return table
+
+
+def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
+    """The table of calls × properties, in as many parts, one below the other, as ``width`` needs."""
+    table = proof_table(result)
+    marks = "  ".join(f"{mark} {verdict.value}" for verdict, mark in MARKS.items())
+    yield Text(f"Seconds for each call and property, all its cases together. {marks}\nI invariant, S step invariant, T theorem.")
+    room = width - max(map(len, table.calls), default=4) - 2
+    for chosen in _fitting(list(table.properties), room):
+        part = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+        part.add_column("call", no_wrap=True)
+        for name in chosen:
+            part.add_column(Text(_heading(name)), justify="right", no_wrap=True, min_width=_column_width(name))
+        for call in table.calls:
+            part.add_row(Text(visible(call)), *(_cell(table.cells.get((call, name))) for name in chosen))
+        yield part
+    named = {_heading(name): title for name, title in table.properties.items() if name.rpartition(" ")[0] in _SHORT}
+    yield Text("".join(f"{heading:>5}  {visible(title)}\n" for heading, title in named.items()))
+
+
+def _column_width(name: str) -> int:
+    return max(_CELL_WIDTH, len(_heading(name)))
+
+
+def _fitting(names: list[str], room: int) -> Iterator[list[str]]:
+    """``names`` in groups whose columns, with two spaces between, fit into ``room``; at least one in each."""
+    group: list[str] = []
+    used = 0
+    for name in names:
+        needed = _column_width(name) + 2
+        if group and used + needed > room:
+            yield group
+            group, used = [], 0
+        group.append(name)
+        used += needed
+    if group:
+        yield group
+
+
+def _heading(name: str) -> str:
+    kind, _, number = visible(name).rpartition(" ")
+    return _SHORT[kind] + number if kind in _SHORT else visible(name)
+
+
+def _cell(cell: Cell | None) -> Text:
+    if cell is None:
+        return Text("")
+    return Text(f"{cell.mark}{cell.time}", _STYLES.get(cell.verdict, "bold red").replace("bold green", "green"))
+
+
+def _also(finding: Finding) -> RenderableType:
+    """What else is wrong with a run that was just told."""
+    return Padding(Text.assemble(("also: ", "bold red"), visible(f"{'; '.join(finding.clause.splitlines())}: {finding.words}")), (0, 0, 0, 2))
+
+
+def _finding(finding: Finding) -> RenderableType:
+    style = "bold red" if finding.level == "error" else "bold yellow"
+    lines: list[RenderableType] = [Text(visible(finding.title), style)]
+    body = [finding.about, *finding.clause.splitlines(), finding.words if finding.words != finding.clause else ""]
+    body += [f"  {difference}" for difference in finding.differences]
+    body += calls(finding.trace, finding.step)
+    lines += [Padding(Text(visible(line)), (0, 0, 0, 2)) for line in body if line]
+    return Group(Text(), *lines, Text())

@@ -1,0 +1,110 @@
+"""The signature table and the profiles, as tables and as plain data."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from sendright.mach.profiles import PROFILES, Profile
+from sendright.mach.signatures import SIGNATURES, Argument, Signature
+
+
+def calls_data(signatures: tuple[Signature, ...]) -> list[dict[str, Any]]:
+    """The signatures, for ``--json``."""
+    return [_call_data(signature) for signature in signatures]
+
+
+def _call_data(signature: Signature) -> dict[str, Any]:
+    return {
+        "name": signature.name,
+        "about": signature.about,
+        "target": signature.target,
+        "creates_task": signature.creates_task,
+        "section": signature.section,
+        "profiles": _served_by(signature),
+        "arguments": [_argument_data(argument) for argument in signature.arguments],
+        "outputs": [{"name": output.name, "type": output.type.value, "about": output.about} for output in signature.outputs],
+    }
+
+
+def _argument_data(argument: Argument) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": argument.name, "type": argument.type.value, "about": argument.about, "required": argument.required}
+    if argument.object is not None:
+        data["object"] = argument.object.name
+    if not argument.required:
+        data["default"] = argument.default
+    return data
+
+
+def _served_by(signature: Signature) -> list[str]:
+    return [profile.name for profile in PROFILES.values() if profile.serves(signature.name)]
+
+
+def calls_table() -> Table:
+    """Every call on a line."""
+    table = Table(Column("call", no_wrap=True), "arguments", "gives")
+    for signature in SIGNATURES.values():
+        arguments = ", ".join(argument.name if argument.required else f"[{argument.name}]" for argument in signature.arguments)
+        table.add_row(Text(signature.name, "bold"), Text(arguments), Text(", ".join(output.name for output in signature.outputs)))
+    return table
+
+
+def call_view(signature: Signature) -> RenderableType:
+    """One call, in full."""
+    table = Table("", "name", "type", "about")
+    for argument in signature.arguments:
+        kind = argument.type.value + (f" to {argument.object.name}" if argument.object is not None else "")
+        default = "" if argument.required else f" (default {argument.default})"
+        table.add_row("takes", Text(argument.name, "bold"), Text(kind), Text(argument.about + default))
+    for output in signature.outputs:
+        table.add_row("gives", Text(output.name, "bold"), Text(output.type.value), Text(output.about))
+    sent = f"Sent to the port of its argument {signature.target}." if signature.target else "A trap: it is sent to no port."
+    return Group(
+        Text(signature.name, "bold"),
+        Text(signature.about),
+        Text(f"{sent} Profiles: {', '.join(_served_by(signature))}."),
+        table,
+    )
+
+
+def profiles_data() -> list[dict[str, Any]]:
+    """The profiles with all their switches, for ``--json``."""
+    return [{switch: _plain(getattr(profile, switch)) for switch in Profile.__struct_fields__} for profile in PROFILES.values()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, Enum):
+        return value.name if isinstance(value, int) else value.value
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return msgspec.to_builtins(value)
+
+
+def profiles_table() -> RenderableType:
+    """The switches in which the profiles differ."""
+    table = Table("switch", *(Column(name, overflow="fold") for name in PROFILES))
+    same = 0
+    for switch in Profile.__struct_fields__:
+        values = [_words(_plain(getattr(profile, switch))) for profile in PROFILES.values()]
+        if len(set(values)) == 1:
+            same += 1
+        else:
+            table.add_row(Text(switch), *(Text(value) for value in values))
+    return Group(table, Text(f"{same} more switches are the same in all profiles; --json shows them."))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return str(value)

@@ -1,0 +1,70 @@
+"""Writing reports to disk: what CI keeps of a run that failed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from sendright.mach.results import CheckResult
+from sendright.mach.trace import Trace
+from sendright.reports.findings import AnyResult, findings
+from sendright.reports.html import page
+from sendright.reports.junit import junit
+from sendright.reports.rerun import Rerun, script_text
+from sendright.reports.sarif import sarif
+
+
+def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str) -> tuple[Path, ...]:
+    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json`` and ``trace.json``, ``trace-2.json`` …
+
+    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in _files(result, rerun, version):
+        written.append(directory / name)
+        write_text(written[-1], text())
+    return tuple(written)
+
+
+def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "report.html", lambda: page(result, rerun)
+    yield "junit.xml", lambda: junit(result)
+    yield "report.sarif", lambda: sarif(result, version)
+    if isinstance(result, CheckResult) and result.script is not None:
+        script = result.script
+        yield "script.json", lambda: script_text(script)
+    traces: list[Trace] = []
+    for finding in findings(result):
+        if finding.trace is not None and finding.trace not in traces:
+            traces.append(finding.trace)
+    for number, trace in enumerate(traces, 1):
+        yield ("trace.json" if number == 1 else f"trace-{number}.json"), lambda trace=trace: trace_text(trace)  # type: ignore[misc]
+
+
+def trace_text(trace: Trace) -> str:
+    """A trace as it is written to a file, for ``sendright graph``."""
+    return msgspec.json.format(msgspec.json.encode(trace), indent=1).decode() + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put ``text`` into the file at ``path``, replacing it in one step. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

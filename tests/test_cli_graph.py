@@ -1,0 +1,73 @@
+"""``sendright graph``: origins from a trace on disk."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from report_runs import MOVE_TO_CHILD, run
+
+from sendright.cli.main import main
+from sendright.impl.faults import FAULTS
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.rights import SlotKind
+from sendright.mach.snapshot import Change, Entry, Slot, changes
+from sendright.mach.trace import Trace
+from sendright.reports.write import trace_text, write_text
+
+
+def saved(directory: Path, trace: Trace) -> str:
+    write_text(directory / "trace.json", trace_text(trace))
+    return str(directory / "trace.json")
+
+
+def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = saved(tmp_path, run(ReferenceKernel(), MOVE_TO_CHILD))
+    assert main(["graph", file, "--task", "1", "--port", "8", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    (right,) = data["rights"]
+    assert right["right"] == "send right to port 8 at task 1, name 3"
+    assert [(edge["how"], edge["call"]) for edge in right["path"]][-2:] == [("made", "mach_port_insert_right"), ("moved", "mach_port_insert_right")]
+    assert data["violations"] == []
+    assert main(["graph", file, "--task", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "send right to port 8 at task 1, name 3\n" in text
+    assert "    call 6, mach_port_insert_right: moved: send right to port 8 at task 1, name 3\n" in text
+    assert main(["graph", file, "--task", "99"]) == 0
+    assert capsys.readouterr().out == "no such right\n"
+
+
+def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
+    forged = Change(Slot("name", 0, 77), Entry(SlotKind.NONE), Entry(SlotKind.SEND, 2, 1))
+    step = msgspec.structs.replace(trace.steps[2], changes=(*trace.steps[2].changes, forged))
+    file = saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:2], step)))
+    assert main(["graph", file]) == 1
+    assert "nothing explains it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "not JSON"), ("[]", "$"), ("{}", "implementation"), ('{"steps": 5}', "$.steps")],
+)
+def test_what_is_no_trace_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    assert main(["graph", str(tmp_path / "x.json")]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"sendright: {tmp_path / 'x.json'}: ")
+    assert words in line
+
+
+def test_a_trace_of_another_version(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = saved(tmp_path, msgspec.structs.replace(run(ReferenceKernel(), ()), format="sendright-trace/9"))
+    assert main(["graph", file]) == 2
+    assert "sendright-trace/9" in capsys.readouterr().err
+
+
+def test_a_trace_survives_the_disk(tmp_path: Path) -> None:
+    trace = run(FAULTS["move-send-keeps-sender"].kernel(), MOVE_TO_CHILD)
+    again = msgspec.json.decode(Path(saved(tmp_path, trace)).read_bytes(), type=Trace)
+    assert again.final == trace.final
+    assert [step.changes for step in again.steps] == [step.changes for step in trace.steps]
+    assert changes(again.initial, again.final) == changes(trace.initial, trace.final)

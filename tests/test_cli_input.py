@@ -1,0 +1,164 @@
+"""What the command line makes of bad input, and where its words go."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sendright.cli import main as cli
+from sendright.cli.main import main
+
+RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
+
+GOOD = {
+    "format": "mach-cases/1",
+    "profile": "manual",
+    "cases": [{"id": "one", "steps": [{"as": "A", "call": "mach_task_self", "bind": {"port": "me"}, "expect": {"ret": "KERN_SUCCESS"}}]}],
+}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must be refused; the one line that it says."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("sendright: ")
+    return line.removeprefix("sendright: ")
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("{", "not JSON"),
+        ("[]", "not a script"),
+        (json.dumps(GOOD | {"profile": "vms"}), "vms"),
+        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": "A", "call": "mach_port_type", "args": {"name": "nobody"}}]}]}), "nobody"),
+        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": 5, "call": "mach_task_self"}]}]}), "as"),
+    ],
+)
+def test_a_bad_script_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path, content: str, words: str) -> None:
+    (directory / "bad.json").write_text(content)
+    line = refused(capsys, "replay", "bad.json")
+    assert line.startswith("bad.json:")
+    assert words in line
+    assert list(directory.iterdir()) == [directory / "bad.json"], "nothing is written"
+
+
+def test_no_file_and_a_directory(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    assert "no such file" in refused(capsys, "replay", "none.json")
+    assert "directory" in refused(capsys, "replay", str(directory))
+    assert r"\n" in refused(capsys, "replay", "two\nlines.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "nonsense"),
+        (["replay"], "FILE"),
+        (["replay", "--nonsense", "x.json"], "--nonsense"),
+        (["check", "--examples", "many"], "--examples"),
+        (["check", "--examples", "0"], "--examples"),
+        (["check", "--profile", "vms"], "vms"),
+        (["prove", "--profile", "vms"], "vms"),
+        (["replay", "--profile", "vms", "x.json"], "vms"),
+        (["check", "--fault", "move-send-keeps-sendr"], "move-send-keeps-sender"),
+        (["check", "--fault", "x", "--sut", "a:b"], "--sut"),
+        (["check", "--sut", "kernel"], "module:Class"),
+        (["check", "--sut", "no_such_module:Kernel"], "no_such_module"),
+        (["check", "--sut", "os:NoSuchKernel"], "NoSuchKernel"),
+        (["check", "--sut", "os:getcwd"], "boot, call, snapshot, name"),
+        (["check", "--sut", "os:abs"], "abs"),
+        (["calls", "task_creat"], "task_create"),
+        (["graph", "none.json"], "none.json"),
+    ],
+)
+def test_a_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path, arguments: list[str], words: str) -> None:
+    assert words in refused(capsys, *arguments)
+    assert not list(directory.iterdir())
+
+
+def test_a_kernel_that_cannot_be_built(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "broken_kernel.py").write_text(
+        "class Kernel:\n    def __init__(self):\n        print('noise')\n        raise RuntimeError('no\\nboard')\n"
+    )
+    assert main(["check", "--sut", "broken_kernel:Kernel"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "sendright: --sut: broken_kernel:Kernel: can't be built, RuntimeError: no board" in captured.err
+    assert str(directory) not in sys.path
+
+
+def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.delenv("SENDRIGHT_DEBUG", raising=False)
+    assert main([]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sendright: internal error: ZeroDivisionError: one two")
+    monkeypatch.setenv("SENDRIGHT_DEBUG", "1")
+    assert main([]) == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "check", "prove", "replay", "graph", "calls", "profiles"])
+def test_help_teaches(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert (f"sendright {command}" if command else "Exit status") in text
+    assert "Examples" in text or not command
+
+
+def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:
+    heavy = {"z3", "hypothesis", "networkx", "jinja2"}
+    program = f"import sys\nfrom sendright.cli.main import main\nmain(['--help'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calls"]) == 0
+    assert "host_security_create_task_token" in capsys.readouterr().out
+    assert main(["calls", "mach_port_insert_right"]) == 0
+    assert "disposition" in capsys.readouterr().out
+    assert main(["calls", "host_security_create_task_token", "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert call["arguments"][0] == {
+        "name": "host_security",
+        "type": "port",
+        "about": "the host security port",
+        "required": True,
+        "object": "HOST_SECURITY",
+    }
+    assert call["profiles"] == ["manual", "osf"]
+    assert main(["profiles"]) == 0
+    assert "null_parent_code" in capsys.readouterr().out
+    assert main(["profiles", "--json"]) == 0
+    profiles = {profile["name"]: profile for profile in json.loads(capsys.readouterr().out)["profiles"]}
+    assert profiles["gnumach"]["special_ports"]["3"] == "EXCEPTION"
+    assert profiles["gnumach"]["null_parent_code"] == "KERN_INVALID_TASK"
+
+
+def test_a_reader_who_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = subprocess.run([*RUN, "calls"], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_output_in_an_encoding_without_arrows() -> None:
+    done = subprocess.run([*RUN, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

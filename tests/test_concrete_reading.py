@@ -1,0 +1,274 @@
+"""The oracle's Python is a translation of the specification's terms: on real states it says what z3 itself says.
+
+So do the ghost counts, which proofs trust: what a rule makes of them is the number of slots and messages that there are then. The
+states are those that witnesses go through. Each is written out in z3, over enumerated sorts, and the conditions and the state after
+are simplified by z3 to values.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import z3
+
+from sendright.mach.profiles import PROFILES
+from sendright.mach.rights import DEAD_NAME, NULL_NAME
+from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.model.checking import ghosts_of
+from sendright.model.concrete import DEFAULTS, NO_OBJECT, NO_PORT
+from sendright.model.rules import RULES, Context
+from sendright.model.sorts import NUMBERED_ENUMERATIONS, Scope, Sorts
+from sendright.model.state import FIELDS, After, Field, State, sort_named
+from sendright.model.system import ALIVE, System
+from sendright.model.witnesses import replay, witnesses
+
+CONSTRUCTORS = ("name_slot", "place_slot", "destination_slot", "reply_slot", "body_slot", "kernel_slot")
+MOST_SLOTS = 28
+"""Larger states are left out: written out in z3 they are slow, and show nothing new."""
+
+
+class Moment:
+    """One rule that the oracle ran: the state before, what it was given, and the state after."""
+
+    def __init__(self, rule: str, before: dict[str, dict[Any, Any]], values: list[Any], index: int, limits: dict[str, int]) -> None:
+        self.rule, self.before, self.values, self.index, self.limits = rule, before, values, index, limits
+        self.after: dict[str, dict[Any, Any]] = {}
+
+
+class Written:
+    """A concrete state, written in z3 over sorts that have just its members."""
+
+    def __init__(self, moment: Moment) -> None:
+        f = moment.before
+        used: dict[str, set[Any]] = {name: set() for name in ("Task", "Port", "Name", "Message", "Object", "SecurityToken", "AuditToken")}
+        declared = RULES[moment.rule]
+        sorts = ["Task", *declared.parameters.values(), *declared.choices.values()]
+        for sort, value in zip(sorts, moment.values, strict=True):
+            if sort in used and value is not None:
+                used[sort].add(value)
+            elif sort == "Slot":
+                self._note_slot(used, value)
+            elif sort.startswith("array of Name"):
+                used["Name"] |= {value(index) for index in range(8)}
+        for field in (moment.before, moment.after):
+            for name, declaration in FIELDS.items():
+                for point, value in field[name].items():
+                    parts = point if len(declaration.domain) > 1 else (point,) if declaration.domain else ()
+                    for sort, part in zip((*declaration.domain, declaration.range), (*parts, value), strict=True):
+                        if sort in used:
+                            used[sort].add(part)
+                        elif sort == "Slot":
+                            self._note_slot(used, part)
+        reserved = {
+            "Port": [NO_PORT],
+            "Name": [NULL_NAME, DEAD_NAME],
+            "Object": [NO_OBJECT],
+            "SecurityToken": [KERNEL_SECURITY_TOKEN],
+            "AuditToken": [KERNEL_AUDIT_TOKEN],
+        }
+        members = {sort: [*reserved.get(sort, []), *sorted(values - set(reserved.get(sort, [])), key=repr)] for sort, values in used.items()}
+        size = max(len(values) for values in members.values()) + 1
+        self.sorts = Sorts(Scope(tasks=size, ports=size, names=size, messages=size, objects=size, tokens=size))
+        self.members = {sort: dict(zip(values, self.sorts.members[sort], strict=False)) for sort, values in members.items()}
+        fields = {name: Field(name, self._reader(name, f[name])) for name in FIELDS}
+        self.state = State(self.sorts, fields)
+        self.sorts.host_port = self.term("Port", 0)
+
+    @staticmethod
+    def _note_slot(used: dict[str, set[Any]], slot: tuple[int, int, int]) -> None:
+        kind, owner, index = slot
+        used[("Task", "Task", "Message", "Message", "Message", "Port")[kind]].add(owner)
+        if kind == 0:
+            used["Name"].add(index)
+
+    def term(self, sort: str, value: Any) -> Any:
+        if sort == "Int":
+            return z3.IntVal(value)
+        if sort == "Bool":
+            return z3.BoolVal(bool(value))
+        if sort == "Slot":
+            kind, owner, index = value
+            make = getattr(self.sorts.Slot, CONSTRUCTORS[kind])
+            first = self.term(("Task", "Task", "Message", "Message", "Message", "Port")[kind], owner)
+            second = {0: lambda: self.term("Name", index), 1: lambda: self.term("Place", index), 4: lambda: z3.IntVal(index)}.get(kind)
+            return make(first, second()) if second else make(first)
+        for enumeration in NUMBERED_ENUMERATIONS:
+            if enumeration.sort.name() == sort:
+                return enumeration.of(value)
+        if value in self.members[sort]:
+            return self.members[sort][value]
+        return self.sorts.members[sort][-1]  # a default that isn't a member: a task that never was
+
+    def _reader(self, name: str, values: dict[Any, Any]) -> Callable[..., Any]:
+        declaration = FIELDS[name]
+
+        def read(*point: Any) -> Any:
+            default = DEFAULTS[name]
+            result = self.term(declaration.range, (0, -9, 0) if declaration.range == "Slot" and default is None else default)
+            for key, value in values.items():
+                keys = key if len(declaration.domain) > 1 else (key,) if declaration.domain else ()
+                same = [part == self.term(sort, part_key) for part, sort, part_key in zip(point, declaration.domain, keys, strict=True)]
+                result = z3.If(z3.And(*same) if same else z3.BoolVal(True), self.term(declaration.range, value), result)
+            return result
+
+        return read
+
+
+Counts = tuple[Counter[int], Counter[int]]
+
+
+def counted(written: Written, moment: Moment, context: Context, releases: list[Any], solved: list[Any]) -> Counts | None:
+    """How many send rights to each port a release gives up, and how many notifications it makes: slot by slot, as z3 says."""
+    if not releases:
+        return None
+    [release] = releases
+    f = moment.before
+    sends, notifications = Counter[int](), Counter[int]()
+    for slot, kind in f["kind"].items():
+        term = written.term("Slot", slot)
+        if z3.is_true(value_of(written, moment, context, releases, solved, release.given_up(term))) and kind in (1, 3):
+            sends[f["port"][slot]] += 1
+        if z3.is_true(value_of(written, moment, context, releases, solved, release.becomes_notification(term))):
+            notifications[f["port"][slot]] += 1
+    return sends, notifications
+
+
+def value_of(
+    written: Written, moment: Moment, context: Context, releases: list[Any], solved: list[Any], formula: Any, counts: Counts | None = None
+) -> Any:
+    """What z3 makes of ``formula`` when arguments and choices have their values."""
+    declared = RULES[moment.rule]
+    pairs = [(context.caller, written.term("Task", moment.values[0]))]
+    functions = []
+    for (name, sort), value in zip({**declared.parameters, **declared.choices}.items(), moment.values[1:], strict=True):
+        term = context.constants[name]
+        if sort.startswith("array of "):
+            body = written.term(sort.removeprefix("array of "), 0 if sort.endswith("Name") else None)
+            for index in range(8):
+                body = z3.If(z3.Var(0, z3.IntSort()) == index, written.term(sort.removeprefix("array of "), value(index)), body)
+            functions.append((term, body))
+        elif sort.startswith("from "):
+            functions.append((term, _tabulated(written, sort, value)))
+        elif value is not None:
+            pairs.append((term, written.term(sort, value)))
+    for name, limit in moment.limits.items():
+        pairs.append((z3.Int(name), z3.IntVal(limit)))
+    formula = z3.substitute(formula, *pairs)
+    for release, (dying, notification, notified, arrival, next_clock) in zip(releases, solved, strict=True):
+        functions += [
+            (release.dying, _tabulated(written, "from Port to Bool", dying)),
+            (release.notification, _tabulated(written, "from Slot to Message", notification)),
+            (release.notified, _tabulated(written, "from Message to Slot", notified)),
+            (release.arrival, _tabulated(written, "from Message to Int", arrival)),
+        ]
+        formula = z3.substitute(formula, (release.next_clock, z3.IntVal(next_clock)))
+        if counts is not None:
+            functions += [
+                (release.sends_released, _tabulated(written, "from Port to Int", counts[0].__getitem__)),
+                (release.notifications, _tabulated(written, "from Port to Int", counts[1].__getitem__)),
+            ]
+    if functions:
+        formula = z3.substitute_funs(formula, *functions)
+    return z3.simplify(formula)
+
+
+def _tabulated(written: Written, sort: str, function: Callable[[Any], Any]) -> Any:
+    domain, range_ = sort.removeprefix("from ").split(" to ")
+    default = {"Bool": False, "Int": 0, "Slot": (0, -9, 0)}.get(range_, -9)
+    body = written.term(range_, default)
+    if domain == "Int":
+        points = list(range(-1, 8))
+    elif domain == "Slot":
+        points = [*written.slots]
+    else:
+        points = list(written.members[domain])
+    variable = z3.Var(0, sort_named(written.sorts, domain))
+    for point in points:
+        value = function(point) if function else None
+        if value is not None:
+            body = z3.If(variable == written.term(domain, point), written.term(range_, value), body)
+    return body
+
+
+def moments(profile_name: str) -> list[tuple[Moment, list[Any], bool]]:
+    """Every rule run of the profile's witnesses, one for each case, as the oracle ran it."""
+    profile = PROFILES[profile_name]
+    seen: dict[str, tuple[Moment, list[Any], bool]] = {}
+    original_run, original_solve = System.run, System._solve
+    solved: list[Any] = []
+
+    def solve(self: System, release: object, values: list[Any], *roots: Any) -> list[Any]:
+        answer = original_solve(self, release, values, *roots)
+        solved.append(answer)
+        return answer
+
+    def run(self: System, name: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Any:
+        declared = RULES[name]
+        given = {**arguments, **(choices or {})}
+        values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
+        before = copy.deepcopy(ghosts_of(self.state).fields)
+        solved.clear()
+        applied = original_run(self, name, caller, choices, **arguments)
+        if applied.case.id not in seen and len(before["kind"]) <= MOST_SLOTS:
+            limits = {key: int(self.env[key]) for key in ("urefs_max", "queue_limit", "pages")}
+            moment = Moment(name, before, values, self.rules[name].cases.index(applied.case), limits)
+            moment.after = copy.deepcopy(ghosts_of(self.state).fields)
+            seen[applied.case.id] = (moment, list(solved), True)
+        return applied
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(System, "run", run)
+        patch.setattr(System, "_solve", solve)
+        for witness in witnesses(profile):
+            replay(witness, profile)
+    return list(seen.values())
+
+
+@pytest.mark.parametrize("profile_name", ["manual"])
+def test_python_says_what_z3_says(profile_name: str) -> None:
+    compared = released = 0
+    for moment, solved, _ in moments(profile_name):
+        written = Written(moment)
+        written.slots = list(moment.before["kind"])
+        context = Context(RULES[moment.rule], written.state, PROFILES[profile_name])
+        cases = list(context.rule.cases(context))
+        first = [z3.is_true(_decided(written, moment, context, case.when)) for case in cases[: moment.index + 1]]
+        assert first == [False] * moment.index + [True], f"{moment.rule}: which case applies"
+        after = After(written.state)
+        cases[moment.index].effect(after)
+        released += bool(solved)
+        counts = counted(written, moment, context, after.releases, solved)
+        for name, declaration in FIELDS.items():
+            if name == "from_kernel" or not after.changed(name):
+                continue  # the oracle doesn't keep who made a message
+            for point in moment.before[name].keys() | moment.after[name].keys():
+                if declaration.domain == ("Port",) and moment.after["port_life"].get(point) != ALIVE:
+                    continue  # nothing is said of a dead port's counts
+                keys = point if len(declaration.domain) > 1 else (point,) if declaration.domain else ()
+                terms = [written.term(sort, key) for sort, key in zip(declaration.domain, keys, strict=True)]
+                default = (0, -9, 0) if DEFAULTS[name] is None else DEFAULTS[name]
+                expected = written.term(declaration.range, moment.after[name].get(point, default))
+                seen = value_of(written, moment, context, after.releases, solved, after.fields[name](*terms), counts)
+                assert z3.simplify(seen).eq(z3.simplify(expected)), f"{moment.rule}, {cases[moment.index].id}: {name} at {point}"
+                compared += 1
+    assert compared > 400
+    assert released >= 8
+
+
+def _decided(written: Written, moment: Moment, context: Context, formula: Any) -> Any:
+    """A condition's value; a bounded quantifier is written out first."""
+    return value_of(written, moment, context, [], [], _unrolled(formula))
+
+
+def _unrolled(formula: Any) -> Any:
+    if z3.is_quantifier(formula):
+        assert formula.num_vars() == 1
+        instances = [_unrolled(z3.substitute_vars(formula.body(), z3.IntVal(index))) for index in range(8)]
+        return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
+    if z3.is_app(formula) and formula.num_args() and formula.sort() == z3.BoolSort():
+        return formula.decl()(*[_unrolled(child) for child in formula.children()])
+    return formula

@@ -1,0 +1,178 @@
+"""Random calls: reproducible, mostly sensible, and hostile in every way that they should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from check_doubles import SMALL, random_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.trace import Step
+from sendright.properties.choices import Choices
+from sendright.properties.draws import DRAWS
+from sendright.properties.generation import BYTES_PER_CALL, LONGEST_BLOCK, Calls, blocks, near_limits
+from sendright.properties.situation import UNKNOWN_NAMES
+
+
+@given(st.binary(min_size=1, max_size=8), st.integers(1, 256))
+def test_choices_stay_within_their_limits(block: bytes, limit: int) -> None:
+    choices = Choices(block)
+    assert all(0 <= choices.below(limit) < limit for _ in range(20))
+    assert choices.pick(range(limit)) in range(limit)
+    assert choices.weighted((("a", 1), ("b", limit))) in ("a", "b")
+
+
+def test_weights_count() -> None:
+    choices = Choices(bytes(range(256)) * 2)
+    drawn = Counter(choices.weighted((("rare", 1), ("common", 3))) for _ in range(256))
+    assert drawn["rare"] == 64
+
+
+def test_a_block_that_is_used_up_goes_on_differently() -> None:
+    choices = Choices(bytes(4))
+    assert [choices.byte() for _ in range(12)] == [0] * 4 + [167] * 4 + [334 & 0xFF] * 4
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_same_bytes_make_the_same_calls(profile: Profile) -> None:
+    one, _ = random_run(3, 200, near_limits(profile))
+    other, _ = random_run(3, 200, near_limits(profile))
+    assert one.steps == other.steps
+    different, _ = random_run(4, 200, near_limits(profile))
+    assert one.steps != different.steps
+
+
+def test_what_one_call_reads_does_not_shift_the_next() -> None:
+    snapshot = random_run(1, 40)[0].snapshot
+    block = bytes(range(256))
+    other = bytes([block[0], 255 - block[1], *block[2:]])  # another first call
+    one, two = Calls(SMALL, block), Calls(SMALL, other)
+    assert one.next(snapshot) != two.next(snapshot)
+    assert one.next(snapshot) == two.next(snapshot)
+
+
+def test_every_argument_type_of_the_table_can_be_made_up() -> None:
+    assert {argument.type for signature in SIGNATURES.values() for argument in signature.arguments} <= DRAWS.keys()
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[Step, dict[int, Any]]]:
+    """Many steps, each with the caller's names before it."""
+    found: list[tuple[Step, dict[int, Any]]] = []
+    for seed in range(25):
+        run, _ = random_run(seed, 100)
+        names = {task: dict(shown.names) for task, shown in run.initial.tasks.items()}
+        for step in run.steps:
+            found.append((step, dict(names.get(step.task, {}))))
+            for change in step.changes:
+                if change.slot.where == "name":
+                    names.setdefault(change.slot.owner, {})[change.slot.index] = change.after
+                    if not change.after.kind:
+                        del names[change.slot.owner][change.slot.index]
+    return found
+
+
+def test_most_calls_can_succeed(steps: list[tuple[Step, dict[int, Any]]]) -> None:
+    succeeded = sum(step.code == ReturnCode.KERN_SUCCESS for step, _ in steps)
+    assert 0.5 < succeeded / len(steps) < 0.8
+
+
+def test_every_call_is_made_and_succeeds_and_fails(steps: list[tuple[Step, dict[int, Any]]]) -> None:
+    codes: dict[str, set[bool]] = {}
+    for step, _ in steps:
+        codes.setdefault(step.call, set()).add(step.code == ReturnCode.KERN_SUCCESS)
+    always_succeed = {"mach_task_self", "mach_host_self"}
+    assert codes == {call: {True} if call in always_succeed else {True, False} for call in SIGNATURES}
+
+
+def test_hostile_names(steps: list[tuple[Step, dict[int, Any]]]) -> None:
+    """As the target of a request: unknown, reserved, of the wrong kind, and right."""
+    kinds: set[object] = set()
+    for step, names in steps:
+        target = step.arguments.get("task")
+        if target in (NULL_NAME, DEAD_NAME) or target in UNKNOWN_NAMES:
+            kinds.add(target)
+        elif target is not None:
+            kinds.add(names[target].kind if target in names else "freed or foreign")
+    everything = {NULL_NAME, DEAD_NAME, *UNKNOWN_NAMES, "freed or foreign", *SlotKind} - {SlotKind.NONE}
+    assert kinds == everything
+
+
+def test_hostile_numbers(steps: list[tuple[Step, dict[int, Any]]]) -> None:
+    def drawn(argument: str) -> set[Any]:
+        return {step.arguments[argument] for step, _ in steps if argument in step.arguments}
+
+    assert {-1, 5, *range(5)} <= drawn("right")
+    assert {0, 15, 22, *Disposition} <= drawn("disposition")
+    assert {14, 0, -1, 13, 15} == drawn("flavor")
+    assert {0, 1, 2, 7, 8} < drawn("count")
+    assert {-1, 0, 1, SMALL.pages} < drawn("address")
+    assert {0, 1, 2, 3, -1} == drawn("inheritance")
+    assert {99, *SMALL.special_ports} < drawn("which")
+    assert {0x7FFFFFFF, -0x80000000, -1, 0, 1, SMALL.urefs_max} < drawn("delta")
+    assert {0, 1, 2, 3} == {step.shortage for step, _ in steps}
+    assert {(0, 1), (0, 0), (501, 20)} < drawn("security_token")
+    assert {len(tokens) for tokens in drawn("audit_token")} == {8}
+
+
+def test_arrays_of_all_lengths(steps: list[tuple[Step, dict[int, Any]]]) -> None:
+    def lengths(argument: str) -> set[int]:
+        return {len(step.arguments[argument]) for step, _ in steps if argument in step.arguments}
+
+    assert lengths("descriptors") == {0, 1, 2, 3, 4}
+    assert lengths("ledgers") == {0, 1, 2, 3}
+    assert lengths("ports") == set(range(SMALL.registered_ports + 2))
+
+
+def test_rights_are_shared_between_tasks() -> None:
+    """Not each task for itself: ports that one task receives from and another sends to, and control of one task by another."""
+    user = control = 0
+    for seed in range(20):
+        snapshot = random_run(seed, 60)[0].snapshot
+        receivers = {e.port: t for t, shown in snapshot.tasks.items() for e in shown.names.values() if e.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)}
+        for task, shown in snapshot.tasks.items():
+            for entry in shown.names.values():
+                if entry.kind is SlotKind.SEND and entry.port is not None:
+                    user += entry.port in receivers and receivers[entry.port] != task
+                    control += snapshot.ports[entry.port].object is PortObject.TASK and snapshot.ports[entry.port].task != task
+    assert user > 5
+    assert control > 10
+
+
+def test_receive_rights_that_would_travel_to_themselves_over_another_message() -> None:
+    """The chain of circular messages is longer than one in some runs."""
+    longest = 0
+    for seed in range(60):
+        run, _ = random_run(seed, 100)
+        carriers = {
+            descriptor.entry.port: number
+            for number, port in run.snapshot.ports.items()
+            for message in port.queue
+            for descriptor in message.body
+            if descriptor.entry.kind is SlotKind.RECEIVE
+        }
+        for first in carriers:
+            length, port = 0, first
+            while port in carriers:
+                length, port = length + 1, carriers[port]
+            longest = max(longest, length)
+    assert longest >= 2
+
+
+def test_limits_are_near() -> None:
+    assert (SMALL.urefs_max, SMALL.queue_limit, SMALL.pages) == (4, 2, 2)
+    assert SMALL.special_ports == MANUAL.special_ports
+
+
+@given(st.data())
+@settings(max_examples=3, deadline=None)
+def test_blocks_are_of_one_size_and_fit_into_hypothesis(data: st.DataObject) -> None:
+    assert len(data.draw(blocks(10))) == 10 * BYTES_PER_CALL
+    assert len(data.draw(blocks(10_000))) == LONGEST_BLOCK < 8 * 1024

@@ -1,0 +1,142 @@
+"""The oracle sees every kind of wrong answer and wrong state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES, Profile
+from sendright.mach.rights import Disposition, Right, SlotKind
+from sendright.mach.snapshot import Entry, Snapshot, differences
+from sendright.model.oracle import Oracle, broken_invariants
+
+
+class Pair:
+    """The reference kernel and an oracle beside it."""
+
+    def __init__(self, profile: Profile = MANUAL) -> None:
+        self.kernel, self.oracle = ReferenceKernel(), Oracle(profile)
+        self.kernel.boot(profile)
+
+    def do(self, name: str, /, **arguments: Any) -> dict[str, Any]:
+        result = self.kernel.call(0, Call(name, arguments))
+        judgement = self.oracle.judge(0, Call(name, arguments), result)
+        assert judgement.agreed, judgement
+        assert differences(self.oracle.snapshot(), self.kernel.snapshot()) == ()
+        return result.outputs
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return Pair()
+
+
+@pytest.fixture
+def own(pair: Pair) -> int:
+    return int(pair.do("mach_task_self")["port"])
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_boot_states_agree(profile: Profile) -> None:
+    pair = Pair(profile)
+    assert differences(pair.oracle.snapshot(), pair.kernel.snapshot()) == ()
+    assert broken_invariants(pair.kernel.snapshot(), profile) == ()
+
+
+def test_a_wrong_code(pair: Pair, own: int) -> None:
+    judgement = pair.oracle.judge(0, Call("mach_port_deallocate", {"task": own, "name": 77}), Result(ReturnCode.KERN_SUCCESS))
+    assert not judgement.agreed
+    assert judgement.clause == "mach_port_deallocate/KERN_INVALID_NAME/the name denotes nothing"
+    assert judgement.words == "return code: expected KERN_INVALID_NAME, seen KERN_SUCCESS"
+
+
+def test_a_new_name_that_is_in_use(pair: Pair, own: int) -> None:
+    call = Call("mach_port_allocate", {"task": own, "right": int(Right.RECEIVE)})
+    judgement = pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": own}))
+    assert not judgement.agreed
+    assert "isn't allowed" in judgement.clause
+
+
+@pytest.mark.parametrize("reserved", [0, 0xFFFFFFFF])
+def test_a_new_name_that_is_reserved(pair: Pair, own: int, reserved: int) -> None:
+    call = Call("mach_port_allocate", {"task": own, "right": int(Right.DEAD_NAME)})
+    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": reserved})).agreed
+
+
+def test_a_second_name_for_a_known_port(pair: Pair, own: int) -> None:
+    judgement = pair.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 40}))
+    assert not judgement.agreed
+    assert judgement.words == f"port: expected {own}, seen 40"
+
+
+def test_any_free_name_will_do(pair: Pair) -> None:
+    assert pair.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 4711})).agreed
+
+
+def test_a_wrong_token(pair: Pair, own: int) -> None:
+    call = Call("task_info", {"task": own, "flavor": 13, "count": 2})
+    judgement = pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"value": (0, 1)}))
+    assert judgement.words == "result value: expected (0, 0), seen (0, 1)"
+
+
+def test_a_result_that_nobody_promised(pair: Pair, own: int) -> None:
+    call = Call("mach_port_type", {"task": own, "name": own})
+    bits = SlotKind.SEND.type_bits
+    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": bits, "more": 1})).agreed
+
+
+def test_memory_shortage_must_have_been_injected(pair: Pair, own: int) -> None:
+    call = Call("task_create", {"parent_task": own})
+    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
+    assert pair.oracle.judge(0, msgspec.structs.replace(call, shortage=1), Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
+
+
+def test_a_wrong_number_of_rights(pair: Pair, own: int) -> None:
+    call = Call("mach_ports_lookup", {"task": own})
+    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"ports": (0, 0)})).agreed
+
+
+def test_a_call_that_the_profile_lacks() -> None:
+    oracle = Oracle(GNUMACH)
+    call = Call("host_security_create_task_token", {"host_security": 1, "parent_task": 1})
+    assert oracle.judge(0, call, Result(ReturnCode.MIG_BAD_ID)).agreed
+    assert not oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS)).agreed
+
+
+def test_a_message_with_another_token(pair: Pair, own: int) -> None:
+    port = pair.do("mach_port_allocate", task=own, right=int(Right.RECEIVE))["name"]
+    kernel, oracle = pair.kernel, pair.oracle
+    send = Call("mach_msg_send", {"dest": port, "dest_disposition": int(Disposition.MAKE_SEND)})
+    assert oracle.judge(0, send, kernel.call(0, send)).agreed
+    receive = Call("mach_msg_receive", {"port": port})
+    result = kernel.call(0, receive)
+    forged = msgspec.structs.replace(result, outputs={**result.outputs, "security_token": (501, 20)})
+    judgement = oracle.judge(0, receive, forged)
+    assert judgement.words == "result security_token: expected (0, 0), seen (501, 20)"
+
+
+def with_entry(snapshot: Snapshot, name: int, entry: Entry) -> Snapshot:
+    task = snapshot.tasks[0]
+    return msgspec.structs.replace(snapshot, tasks={**snapshot.tasks, 0: msgspec.structs.replace(task, names={**task.names, name: entry})})
+
+
+@pytest.mark.parametrize(
+    ("entry", "numbers"),
+    [
+        (Entry(SlotKind.SEND, 6, 1), {8}),
+        (Entry(SlotKind.SEND, 99, 1), {10}),
+        (Entry(SlotKind.RECEIVE, 6, 0), {1, 102}),
+        (Entry(SlotKind.DEAD_NAME, None, 0), {7}),
+        (Entry(SlotKind.SEND_ONCE, 6, 2), {5, 9}),
+        (Entry(SlotKind.SEND, 0, 70000), {7}),
+    ],
+    ids=["uncounted", "to a dead port", "second receive right", "dead name without references", "send-once twice", "too many references"],
+)
+def test_broken_invariants_are_named(pair: Pair, entry: Entry, numbers: set[int]) -> None:
+    broken = {int(found.name.split()[1].rstrip(":")) for found in broken_invariants(with_entry(pair.kernel.snapshot(), 50, entry), MANUAL)}
+    assert numbers <= broken

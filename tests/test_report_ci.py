@@ -1,0 +1,132 @@
+"""JUnit XML, SARIF and the files that a failing run leaves."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+from report_runs import crashed_check, failing_check, hostile_check, proof_result, replay_result
+from rich.console import Console
+
+from sendright.mach.trace import Trace
+from sendright.mach.verdicts import Verdict
+from sendright.reports.findings import AnyResult
+from sendright.reports.junit import junit
+from sendright.reports.rerun import Rerun
+from sendright.reports.sarif import sarif
+from sendright.reports.terminal import terminal
+from sendright.reports.visible import one_line, visible
+from sendright.reports.write import write_reports, write_text
+
+
+def outcomes(result: AnyResult) -> dict[str, str]:
+    """Each test of the JUnit document, and what became of it."""
+    suite = ET.fromstring(junit(result))[0]
+    return {case.get("name", ""): next((child.tag for child in case if child.tag != "system-out"), "passed") for case in suite}
+
+
+def test_junit_of_a_check() -> None:
+    assert outcomes(failing_check()) == {"mach_task_self": "passed", "mach_port_insert_right": "failure", "the whole run": "passed"}
+    assert outcomes(crashed_check())["mach_port_allocate"] == "error"
+    stopped = msgspec.structs.replace(failing_check(), failure=None, verdict=Verdict.UNDETERMINED, interrupted=True)
+    assert outcomes(stopped)["the whole run"] == "error"
+    document = ET.fromstring(junit(failing_check()))
+    assert document.get("failures") == "1"
+    failure = document.find(".//failure")
+    assert failure is not None
+    assert failure.text is not None
+    assert "> 6. t0: mach_port_insert_right(task = name 7, name = name 3, poly = name 8, disposition = MOVE_SEND) → KERN_SUCCESS" in failure.text
+
+
+def test_junit_of_a_replay() -> None:
+    assert outcomes(replay_result()) == {"good": "passed", "bad": "failure", "later": "skipped", "dead": "error"}
+
+
+def test_junit_of_a_proof() -> None:
+    assert list(outcomes(proof_result()).values()) == ["passed", "passed", "error", "failure"]
+
+
+def test_junit_is_xml_whatever_the_words_are() -> None:
+    assert "error" not in outcomes(hostile_check()).values()
+    assert r"\x1b[31m\u202e" in junit(hostile_check())
+
+
+def run_of(result: AnyResult) -> dict[str, Any]:
+    log = json.loads(sarif(result, "1.2"))
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert run["tool"]["driver"]["name"] == "sendright"
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {one["ruleId"] for one in run["results"]}
+    found: dict[str, Any] = run
+    return found
+
+
+def test_sarif_places_a_finding_in_its_script() -> None:
+    (one,) = run_of(failing_check())["results"]
+    assert (one["ruleId"], one["level"]) == ("check/state", "error")
+    assert one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "script.json"
+    assert len(one["codeFlows"][0]["threadFlows"][0]["locations"]) == 6
+    results = run_of(replay_result())["results"]
+    assert [one["ruleId"] for one in results] == ["replay/state", "replay/crash"]
+    assert results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "some%20cases.json"
+
+
+def test_sarif_tells_what_is_open_as_a_warning() -> None:
+    assert [(one["ruleId"], one["level"]) for one in run_of(proof_result())["results"]] == [
+        ("prove/theorem 1", "warning"),
+        ("prove/invariant 8", "error"),
+    ]
+    assert run_of(crashed_check())["invocations"] == [{"executionSuccessful": False}]
+
+
+def test_a_failing_run_leaves_its_files(tmp_path: Path) -> None:
+    result = failing_check()
+    written = write_reports(result, tmp_path / "new" / "place", Rerun(), "1.2")
+    assert [path.name for path in written] == ["report.html", "junit.xml", "report.sarif", "script.json", "trace.json"]
+    assert json.loads(written[3].read_text()) == result.script
+    assert msgspec.json.decode(written[4].read_bytes(), type=Trace).final == result.failure.final  # type: ignore[union-attr]
+    assert sorted(path.name for path in (tmp_path / "new" / "place").iterdir()) == sorted(path.name for path in written), "nothing else is left"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("result", [failing_check(), crashed_check(), replay_result(), proof_result(), hostile_check()])
+@pytest.mark.parametrize("width", [40, 160])
+def test_the_terminal_shows_no_control_character(result: AnyResult, width: int) -> None:
+    console = Console(width=width, force_terminal=False, record=False)
+    with console.capture() as capture:
+        console.print(terminal(result, width))
+    text = capture.get()
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert result.verdict.value in text
+
+
+def test_the_table_of_a_proof_fits_the_terminal() -> None:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(terminal(proof_result(), 160))
+    lines = capture.get().splitlines()
+    assert any("I8" in line and "T1" in line for line in lines)
+    assert any("task_create" in line and "✓0.50" in line and "?0.25" in line for line in lines)
+    assert any("mach_port_insert_right" in line and "✗0.25" in line for line in lines)
+
+
+def test_visible() -> None:
+    assert visible("plain ünï → ✗\n\t") == "plain ünï → ✗\n\t"
+    assert visible("\x1b[2J\x00\x85\u200b\ud800\U000e0041") == r"\x1b[2J\x00\x85\u200b\ud800\U000e0041"
+    assert one_line(" a\n b\t") == "a b"
