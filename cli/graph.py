@@ -18,7 +18,6 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import TRACE_FORMAT, Trace
 from sendright.mach.verdicts import ExitStatus
 from sendright.reports.visible import one_line
-from sendright.reports.write import write_text
 
 if TYPE_CHECKING:
     from sendright.properties.authority import Authority, Hop
@@ -139,6 +138,7 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
 def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> None:
     """The whole graph, or what ``parts`` came from."""
     from sendright.properties import graph_files
+    from sendright.reports.write import write_text
 
     graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
     for path, form in ((dot, graph_files.dot), (graphml, graph_files.graphml)):

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from sendright.reports.visible import one_line
 
@@ -29,11 +30,11 @@ def _console() -> Console:
 
 
 def show(*what: RenderableType) -> None:
-    """Print to standard output."""
+    """Print to standard output. A line of text stays one line where no terminal has to hold it."""
     console = _console()
     with console.capture() as capture:
         for one in what:
-            console.print(one)
+            console.print(one, soft_wrap=isinstance(one, Text) and not sys.stdout.isatty())
     write(capture.get())
 
 

@@ -181,4 +181,6 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
         if isinstance(along, Toward):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
         return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
-    return f"{target} receives {source}" if source.kind == "message" else f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"
+    if source.kind == "message":
+        return f"{target} receives {source}"
+    return f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"
