@@ -14,7 +14,7 @@ import z3
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import LedgerRule, Profile
+from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, SlotKind
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Entry, Snapshot
@@ -33,7 +33,7 @@ from sendright.model.concrete import (
     compile_function,
     identifier,
 )
-from sendright.model.invariants import INVARIANTS, Invariant, Variables
+from sendright.model.invariants import INVARIANTS, Invariant, Variables, state_invariants
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
@@ -138,8 +138,13 @@ def _opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
 
 
 @cache
-def _compiled() -> tuple[CompiledClause, ...]:
-    return compile_clauses(INVARIANTS.values(), Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
+def _compiled(invariant: Invariant) -> tuple[CompiledClause, ...]:
+    return compile_clauses([invariant], Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
+
+
+def compiled_invariants() -> dict[int, tuple[CompiledClause, ...]]:
+    """The clauses of every invariant, by its number."""
+    return {number: _compiled(invariant) for number, invariant in INVARIANTS.items()}
 
 
 def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
@@ -150,19 +155,21 @@ def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvar
 def broken_in_state(state: ConcreteState, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The invariants that don't hold in ``state``, whose ghost counts are counted."""
     broken: dict[str, BrokenInvariant] = {}
-    for clause in _compiled():
-        if clause.invariant in broken or (profile.ledger_rule is LedgerRule.NONE and "two live ledgers" in clause.invariant):
-            continue
-        where = broken_clause(state, clause, profile)
-        if where is not None:
-            broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title}, at {where}" if where else clause.title)
+    for invariant in state_invariants(profile):
+        for clause in _compiled(invariant):
+            where = None if clause.invariant in broken else broken_clause(state, clause, profile)
+            if where is not None:
+                broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title}, at {where}" if where else clause.title)
     return tuple(broken.values())
 
 
-def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile) -> str | None:
-    """The first place where ``clause`` fails, in words; None: it holds."""
+Points = Callable[[ConcreteState, tuple[str, ...]], Iterable[tuple[Any, ...]]]
+
+
+def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile, points: Points | None = None) -> str | None:
+    """The first place where ``clause`` fails, in words; None: it holds. ``points``: where to look; None: at what exists."""
     env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
-    for values in _points(state, clause.sorts):
+    for values in (points or _points)(state, clause.sorts):
         if not clause.holds(state.fields, env, *values):
             return _where(clause.sorts, values)
     return None

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 import z3
 
+from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
 from sendright.model.state import State
@@ -296,4 +297,13 @@ def unborn_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "counts", forall([v.p], z3.Implies(s.port_life(v.p) == LIFE.UNBORN, counts))
 
 
-__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "invariant"]
+_LEDGERS = 38
+
+
+def state_invariants(profile: Profile) -> list[Invariant]:
+    """The invariants that a profile's states have (kernels without ledgers have none about them)."""
+    without = _LEDGERS if profile.ledger_rule is LedgerRule.NONE else None
+    return [invariant for invariant in INVARIANTS.values() if invariant.number != without]
+
+
+__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "invariant", "state_invariants"]

@@ -47,6 +47,8 @@ class Oracle:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.system = System(profile)
+        self.before_rule: Callable[[System], None] | None = None
+        """Sees the state before each rule of a call."""
         self._special: dict[str, Callable[[int, dict[str, Any], Result], None]] = {
             "mach_port_insert_right": self._insert_right,
             "mach_port_extract_right": self._extract_right,
@@ -102,6 +104,8 @@ class Oracle:
     # ---- steps
 
     def _run(self, rule: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
+        if self.before_rule:
+            self.before_rule(self.system)
         applied = self.system.run(rule, caller, choices, **arguments)
         self._cases.append(applied.case.id)
         return applied

@@ -15,13 +15,13 @@ from multiprocessing import get_context
 import msgspec
 import z3
 
-from sendright.mach.profiles import LedgerRule, Profile, profile_named
+from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.instantiate import Proof
-from sendright.model.invariants import INVARIANTS, Invariant, Variables
+from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rules import RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import FIELDS, After, State
@@ -36,7 +36,6 @@ from sendright.model.theorems import (
     token_integrity,
 )
 
-LEDGER_INVARIANT = 38
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
@@ -53,7 +52,7 @@ class Part(msgspec.Struct, frozen=True):
     """One part of the work."""
 
     kind: str
-    """``case``, ``rule``, ``theorem 1``, ``reachable`` or ``twin``."""
+    """``case``, ``rule``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
     rule: str = ""
     case: int = 0
     invariants: tuple[int, ...] | None = None
@@ -61,12 +60,6 @@ class Part(msgspec.Struct, frozen=True):
 
     def wants(self, number: int) -> bool:
         return self.invariants is None or number in self.invariants
-
-
-def state_invariants(profile: Profile) -> list[Invariant]:
-    """The invariants that a profile's states have (kernels without ledgers have none about them)."""
-    without = LEDGER_INVARIANT if profile.ledger_rule is LedgerRule.NONE else None
-    return [invariant for invariant in INVARIANTS.values() if invariant.number != without]
 
 
 def known_invariants() -> dict[int, str]:
@@ -238,6 +231,13 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     ]
 
 
+def decide_base_case(profile: Profile, part: Part) -> list[Obligation]:
+    """The boot state has the invariants."""
+    from sendright.model.base_case import base_case
+
+    return base_case(profile, [invariant for invariant in state_invariants(profile) if part.wants(invariant.number)])
+
+
 def decide_reachable(profile: Profile, part: Part) -> list[Obligation]:
     """A witness, from boot, for every case of every rule."""
     from sendright.model.witnesses import reachable_cases
@@ -256,6 +256,7 @@ _DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
     "case": decide_case,
     "rule": decide_rule,
     "theorem 1": decide_theorem_1,
+    "base case": decide_base_case,
     "reachable": decide_reachable,
     "twins": decide_twins,
 }
@@ -285,6 +286,8 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
     names = dict.fromkeys(rule for call in served for rule in rules_of(call))
     only = tuple(invariants) if invariants else None
     work: list[Part] = []
+    if not calls:
+        work.append(Part("base case", invariants=only))
     if only is None and not calls:
         work += [Part("reachable"), Part("twins")]
     if only is None and "host_security_create_task_token" in served and "task_create" in SIGNATURES:

@@ -7,6 +7,7 @@ allows those answers. (The runs are made by ``sendright witnesses``; any kernel 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,9 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
 from sendright.mach.verdicts import Verdict
+from sendright.model.checking import broken_in_state, ghosts_of
 from sendright.model.oracle import Oracle
+from sendright.model.system import System
 
 
 class RecordedCall(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,10 +65,16 @@ def _tuple(value: object) -> object:
 Visitor = Callable[[Oracle, int], None]
 
 
-def replay(witness: Witness, profile: Profile, visit: Visitor | None = None) -> list[tuple[str, ...]]:
-    """The cases of each step. Stops at a step that the specification doesn't allow. ``visit`` sees the state after each step."""
+def replay(
+    witness: Witness, profile: Profile, visit: Visitor | None = None, before_rule: Callable[[System], None] | None = None
+) -> list[tuple[str, ...]]:
+    """The cases of each step. Stops at a step that the specification doesn't allow.
+
+    ``visit`` sees the state after each step, ``before_rule`` the one before each rule of a step.
+    """
     limits = {name: getattr(witness, name) for name in ("urefs_max", "queue_limit", "pages")}
     oracle = Oracle(msgspec.structs.replace(profile, **limits))
+    oracle.before_rule = before_rule
     cases: list[tuple[str, ...]] = []
     if visit:
         visit(oracle, -1)
@@ -81,13 +90,26 @@ def replay(witness: Witness, profile: Profile, visit: Visitor | None = None) -> 
 
 
 def reachable_cases(profile: Profile) -> list[Obligation]:
-    """One obligation for each case of the profile's rules: PROVED if a witness goes through it."""
+    """One obligation for each case of the profile's rules: PROVED if a witness goes through it, in a state that has all invariants.
+
+    Such a state is a model of all that the proofs of the case assume: they are not proofs from contradictions.
+    """
     start = time.perf_counter()
     reached: dict[str, str] = {}
+    spoilt: dict[str, str] = {}
+    found: dict[str, str] = {}
     for number, witness in enumerate(witnesses(profile)):
-        for step, cases in enumerate(replay(witness, profile)):
+        watch = InvariantWatch()
+        for step, cases in enumerate(replay(witness, profile, watch.after_step, watch.before_rule)):
             for case in cases:
-                reached.setdefault(case, f"witness {number}, call {step + 1}")
+                broken = watch.before.popleft()
+                where = f"witness {number}, call {step + 1}"
+                if broken:
+                    spoilt.setdefault(case, f"{where} goes through it, but the state before breaks {broken}")
+                else:
+                    reached.setdefault(case, where)
+        if watch.broken:
+            found.setdefault(watch.broken, f"witness {number}")
     every = Oracle(profile).all_cases
     seconds = (time.perf_counter() - start) / max(len(every), 1)
     return [
@@ -95,14 +117,47 @@ def reachable_cases(profile: Profile) -> list[Obligation]:
             call=case.partition("/")[0],
             case=case.partition("/")[2],
             property="reachable",
-            title="a run from boot goes through the case",
+            title="a run from boot goes through the case, in a state that has all invariants",
             verdict=Verdict.PROVED if case in reached else Verdict.UNDETERMINED,
             seconds=seconds,
-            scope=None if case in reached else "no witness is known: run sendright witnesses",
+            scope=None if case in reached else spoilt.get(case, "no witness is known: run sendright witnesses"),
             reachable=reached.get(case),
         )
         for case in every
+    ] + [
+        Obligation(
+            call="the specification",
+            case="every state of every witness",
+            property="reachable",
+            title="the invariants hold in the states that witnesses go through, their counts counted",
+            verdict=Verdict.REFUTED if found else Verdict.PROVED if reached else Verdict.UNDETERMINED,
+            seconds=seconds,
+            counterexample="; ".join(f"{where}: {words}" for words, where in found.items()) or None,
+            reachable="from boot",
+        )
     ]
+
+
+class InvariantWatch:
+    """Looks at the state before each rule of a run, and after each call."""
+
+    def __init__(self) -> None:
+        self.before: deque[str] = deque()
+        """For each rule in turn the first invariant that is broken before it, or nothing."""
+        self.broken = ""
+        """The first that was broken at all."""
+
+    def before_rule(self, system: System) -> None:
+        self.before.append(self._first_broken(system))
+
+    def after_step(self, oracle: Oracle, step: int) -> None:
+        self._first_broken(oracle.system)
+
+    def _first_broken(self, system: System) -> str:
+        broken = broken_in_state(ghosts_of(system.state), system.profile)
+        words = f"{broken[0].name}: {broken[0].words}" if broken else ""
+        self.broken = self.broken or words
+        return words
 
 
 __all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnesses"]
