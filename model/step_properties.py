@@ -64,6 +64,17 @@ class Transition:
     def new_task(self, task: Term) -> Term:
         return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
 
+    def has_given_tokens(self, task: Term) -> Term:
+        """After the step the task has the tokens that the call's arguments name."""
+        a, k = self.after, self.k
+        given = a.security(task) == k.security_token
+        return z3.And(given, a.audit(task) == k.audit_token) if k.profile.audit_tokens else given
+
+    @property
+    def presents_security_port(self) -> Term:
+        """The caller has a send right to the host security port under the name that it gives as ``host_security``."""
+        return self.k.object(self.k.host_security, PortObject.HOST_SECURITY)
+
     @property
     def parent(self) -> Term:
         return self.k.task_behind(self.k.parent_task)
@@ -193,25 +204,20 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     allowed = z3.BoolVal(False)
     if x.rule == "host_security_set_task_token":
         k = x.k
-        both = a.security(v.t) == k.security_token
-        if k.profile.audit_tokens:
-            both = z3.And(both, a.audit(v.t) == k.audit_token)
-        allowed = z3.And(k.object(k.host_security, PortObject.HOST_SECURITY), v.t == k.task_behind(k.target_task), both)
+        allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k.target_task), x.has_given_tokens(v.t))
     yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
 
 
 @step_property(30, "a child's tokens are its parent's or the given ones")
 def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task has its parent's tokens, unless it was made with explicit ones; both come from the same place."""
+    """A new task has its parent's tokens, unless it was made with explicit ones, by a caller who presented the host security port."""
     a, b = x.after, x.before
     if x.creates and x.rule == "task_create":
         same = z3.And(a.security(v.t) == b.security(x.parent), a.audit(v.t) == b.audit(x.parent))
         yield "the parent's", forall([v.t], z3.Implies(x.new_task(v.t), same))
     elif x.creates:
-        given = a.security(v.t) == x.k.security_token
-        if x.k.profile.audit_tokens:
-            given = z3.And(given, a.audit(v.t) == x.k.audit_token)
-        yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), given))
+        yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), x.has_given_tokens(v.t)))
+        yield "by whom", forall([v.t], z3.Implies(x.new_task(v.t), x.presents_security_port))
     else:
         yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
 
@@ -270,10 +276,7 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """The step in which a task with explicit tokens comes to life is the step in which it has them: there is none between."""
     if x.rule == "host_security_create_task_token":
-        a = x.after
-        asked = a.security(v.t) == x.k.security_token
-        if x.k.profile.audit_tokens:
-            asked = z3.And(asked, a.audit(v.t) == x.k.audit_token)
+        asked = z3.And(x.has_given_tokens(v.t), x.presents_security_port)
         yield "from the first moment", forall([v.t], z3.Implies(x.new_task(v.t), asked))
 
 

@@ -3,8 +3,8 @@
 1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone.
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports in two halves such that no right leads from one to
    the other; no call, made in either half, makes one that does.
-3. *Token integrity*: tokens change only in a call that presents the host security port; a message carries its sender's tokens of the moment of
-   sending; the kernel's messages carry the kernel's.
+3. *Token integrity*: tokens are given, to a living task or a new one, only in a call that presents the host security port (a task made
+   without it has its parent's); a message carries its sender's tokens of the moment of sending; the kernel's messages carry the kernel's.
 """
 
 from __future__ import annotations

@@ -6,18 +6,21 @@ Each mutant is small on purpose: a guard dropped, an operand exchanged, an effec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import z3
 
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.results import Obligation
 from sendright.mach.verdicts import Verdict
 from sendright.model import refute as refuter
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
-from sendright.model.rules import Case, Context
-from sendright.model.sorts import LIFE, Term
-from sendright.model.state import State
+from sendright.model.rules import RULES, Case, Context
+from sendright.model.sorts import LIFE, UNBOUNDED, Term
+from sendright.model.state import After, State
 
 Change = Callable[[Context, Case], Iterator[Case]]
 
@@ -69,3 +72,61 @@ def test_an_invariant_that_makes_cases_impossible(monkeypatch: pytest.MonkeyPatc
     lost = [one for one in decide("manual", Part("reachable")) if one.verdict is not Verdict.PROVED]
     assert "every state of every witness" in {one.case for one in lost}
     assert any("a mutant" in str(one.counterexample) for one in lost)
+
+
+# ---- rules: one change to one case each
+
+
+def mutate(patch: pytest.MonkeyPatch, rule: str, change: Change) -> None:
+    original = RULES[rule]
+    patch.setitem(RULES, rule, replace(original, cases=lambda k: (new for case in original.cases(k) for new in change(k, case))))
+
+
+def without(code: ReturnCode) -> Change:
+    """The guard that answers ``code`` is dropped."""
+    return lambda k, case: iter([] if case.code is code else [case])
+
+
+def then(title: str, more: Callable[[Context, After], None]) -> Change:
+    """The case ``title`` does something more, in the end."""
+
+    def change(k: Context, case: Case) -> Iterator[Case]:
+        def effect(after: After) -> None:
+            case.effect(after)
+            more(k, after)
+
+        yield replace(case, effect=effect) if case.title == title else case
+
+    return change
+
+
+def instead(title: str, effect: Callable[[Context, After], None]) -> Change:
+    """The case ``title`` does something else."""
+    return lambda k, case: iter([replace(case, effect=lambda after: effect(k, after)) if case.title == title else case])
+
+
+def telling(title: str, **outputs: Callable[[Context], Term]) -> Change:
+    """The case ``title`` has other results."""
+
+    def change(k: Context, case: Case) -> Iterator[Case]:
+        told = {name: tell(k) for name, tell in outputs.items()}
+        yield replace(case, outputs={**case.outputs, **told}) if case.title == title else case
+
+    return change
+
+
+def decide_titled(rule: str, title: str, *numbers: int, profile: Profile = MANUAL) -> set[str]:
+    """What isn't proved of the case ``title``: of the properties ``numbers``, or of all."""
+    cases = list(RULES[rule].cases(Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)))
+    index = next(index for index, case in enumerate(cases) if case.title == title)
+    return not_proved(decide(profile.name, Part("case", rule, index, numbers or None)))
+
+
+CREATE = "host_security_create_task_token"
+GIVEN = "a child with the given tokens"
+
+
+def test_tokens_for_a_child_without_the_security_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate(monkeypatch, CREATE, without(ReturnCode.KERN_INVALID_SECURITY))
+    assert decide_titled(CREATE, GIVEN, 30, 36) == {"step invariant 30", "step invariant 36"}
+    assert "theorem 3" in decide_titled(CREATE, GIVEN)
