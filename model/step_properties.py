@@ -23,6 +23,11 @@ CREATORS = ("host_security_create_task_token", "task_create")
 MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
 """The rules in which send rights are made."""
 
+RECEIVE = "mach_msg_receive"
+KERNEL_ANSWER = "mach_msg_send: kernel's answer"
+TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request")
+"""The rules that make a message of the caller's; other rules make the kernel's."""
+
 
 class Transition:
     """One case of one rule: the states before and after it, the caller and the arguments."""
@@ -60,6 +65,10 @@ class Transition:
 
     def newly_made(self, message: Term) -> Term:
         return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
+
+    def taken(self, message: Term) -> Term:
+        """The message is received in this step."""
+        return z3.And(self.before.stage(message) == STAGE.QUEUED, self.after.stage(message) == STAGE.IN_KERNEL)
 
     def new_task(self, task: Term) -> Term:
         return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
@@ -224,16 +233,31 @@ def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(31, "a message carries its sender's tokens")
 def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A message that a task makes carries that task's tokens of this moment; afterwards they don't change. The kernel's carry the kernel's."""
+    """A message that a task makes carries that task's tokens of this moment, and its receiver is told those.
+
+    A task's message is never taken for one of the kernel's, which carry the kernel's tokens; except that the kernel's answer to a message is
+    that message, made anew.
+    """
     b, a = x.before, x.after
-    kernels = z3.And(a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
-    senders = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
-    if x.rule == "mach_msg_send" and not x.k.profile.trailer_is_senders:
-        senders = kernels  # hazard H-3, as the profile has it
-    yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), z3.If(a.from_kernel(v.m), kernels, senders)))
+    kernels = z3.And(a.from_kernel(v.m), a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
+    made = kernels
+    if x.rule in TASKS_MESSAGES:
+        tokens = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
+        if x.rule == "mach_msg_send" and not x.k.profile.trailer_is_senders:  # hazard H-3, as the profile has it
+            tokens = z3.And(a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
+        made = z3.And(z3.Not(a.from_kernel(v.m)), a.owner(v.m) == x.k.caller, tokens)
+    yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), made))
+    same = z3.And(
+        a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m), a.from_kernel(v.m) == b.from_kernel(v.m)
+    )
+    if x.rule == KERNEL_ANSWER:
+        same = z3.Or(same, z3.And(v.m == x.k.message, kernels))
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
-    same = z3.And(a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m))
-    yield "ever after", forall([v.m], z3.Implies(kept, z3.Or(same, z3.And(a.from_kernel(v.m), kernels))))
+    yield "ever after", forall([v.m], z3.Implies(kept, same))
+    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
+        told = x.case.outputs
+        tokens = z3.And(told["security_token"] == b.sender_security(v.m), told["audit_token"] == b.sender_audit(v.m))
+        yield "what the receiver is told", forall([v.m], z3.Implies(x.taken(v.m), tokens))
 
 
 @step_property(33, "the privileged host port is a task's host port by explicit grant")

@@ -16,6 +16,7 @@ from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.results import Obligation
 from sendright.mach.verdicts import Verdict
 from sendright.model import refute as refuter
+from sendright.model.actions import stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
 from sendright.model.rules import RULES, Case, Context
@@ -130,3 +131,25 @@ def test_tokens_for_a_child_without_the_security_port(monkeypatch: pytest.Monkey
     mutate(monkeypatch, CREATE, without(ReturnCode.KERN_INVALID_SECURITY))
     assert decide_titled(CREATE, GIVEN, 30, 36) == {"step invariant 30", "step invariant 36"}
     assert "theorem 3" in decide_titled(CREATE, GIVEN)
+
+
+# ---- messages
+
+SEND, DELIVER, RECEIVE = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_receive"
+
+
+def stamp(identity: Callable[[Context], Term]) -> Callable[[Context, After], None]:
+    return lambda k, after: stamp_by_kernel(after, k.message, identity(k))
+
+
+def test_a_message_stamped_with_the_kernels_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hazard H-3, at the sending and at the delivery."""
+    mutate(monkeypatch, SEND, then("the header is good", stamp(lambda k: k.id)))
+    mutate(monkeypatch, DELIVER, then("the message is queued", stamp(lambda k: k.before.id(k.message))))
+    assert decide_titled(SEND, "the header is good", 31) == {"step invariant 31"}
+    assert decide_titled(DELIVER, "the message is queued", 31) == {"step invariant 31"}
+
+
+def test_a_receiver_told_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate(monkeypatch, RECEIVE, telling("the oldest message", security_token=lambda k: k.before.security(k.caller)))
+    assert decide_titled(RECEIVE, "the oldest message", 31) == {"step invariant 31"}
