@@ -183,14 +183,18 @@ def skolemize(clause: Term) -> Term:
     return z3.substitute_vars(clause.body(), *reversed(constants))
 
 
+TIMEOUT = 5_000
+"""Milliseconds that z3 has for one question."""
+
+
 class Proof:
     """Assumptions of one case, instantiated once; goals are decided one after the other."""
 
-    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], rounds: int = 2, timeout: int = 5_000) -> None:
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], rounds: int = 2) -> None:
         self.rounds = rounds
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
-        self.solver.set("timeout", timeout)
+        self.solver.set("timeout", TIMEOUT)
         self.terms = Terms(sorts)
         facts = prenex(ground_facts)
         self.nested = [fact for fact in facts if _quantified(fact) and not z3.is_quantifier(fact)]

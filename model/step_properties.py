@@ -147,7 +147,10 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         entry = x.k.slot(x.k.name, x.k.space)
         made = z3.And(x.k.disposition == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
     yield "made", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) > b.sorights(v.p)), made))
-    received = z3.BoolVal(x.rule == "mach_msg_receive")
+    received = z3.BoolVal(False)
+    if x.rule == RECEIVE:
+        destination = v.S.destination_slot(x.k.oldest)
+        received = z3.And(v.p == b.port(x.k.slot(x.k.port)), b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
     yield "ended", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) < b.sorights(v.p)), received))
     one_more = z3.And(x.after.sorights(v.p) <= b.sorights(v.p) + 1, b.sorights(v.p) <= a.sorights(v.p) + 1)
     yield "one at a time", forall([v.p], z3.Implies(both, one_more))
@@ -171,6 +174,30 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
     else:
         yield "else not at all", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == 0))
+
+
+@step_property(20, "messages are received in order")
+def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up."""
+    b, a = x.before, x.after
+    queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
+    behind = z3.And(b.clock() <= a.arrival(v.m), a.arrival(v.m) < a.clock())
+    yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))
+    stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
+    yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
+    received_from, number = z3.BoolVal(False), b.seqno(v.p)
+    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
+        port = b.port(x.k.slot(x.k.port))
+        first = z3.And(b.queue(v.m) == port, z3.Implies(b.queued_on(v.m2, port), b.arrival(v.m) <= b.arrival(v.m2)))
+        yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
+        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.case.outputs["message"]))
+        yield "its number", x.case.outputs["sequence_number"] == b.seqno(port)
+        received_from = v.p == port
+    else:
+        yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
+    carried_off = z3.And(a.receiver(v.p) != b.receiver(v.p), v.S.is_body_slot(a.receiver(v.p)))
+    number = z3.If(received_from, number + 1, z3.If(carried_off, 0, number))
+    yield "the next number", forall([v.p], z3.Implies(z3.And(b.active(v.p), a.active(v.p)), a.seqno(v.p) == number))
 
 
 @step_property(22, "only connectivity begets connectivity")
@@ -262,12 +289,18 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(33, "the privileged host port is a task's host port by explicit grant")
 def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A task's host port becomes the privileged one only if the caller presented that port, or the task's parent had it so."""
+    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the task's parent had it so."""
     b, a, S = x.before, x.after, v.S
     slot = S.place_slot(v.t, PLACE.of(Place.HOST))
     privileged = OBJECT.of(PortObject.HOST_PRIV)
     gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
-    presented = z3.Exists([v.n], z3.And(b.sends(x.k.slot(v.n)), b.port(x.k.slot(v.n)) == a.port(slot)))
+    presented = z3.BoolVal(False)
+    if x.rule == "host_security_set_task_token":
+        given = x.k.slot(x.k.host)
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.target_task))
+    elif x.rule == "task_set_special_port":
+        given = x.k.slot(x.k.port)
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.task))
     inherited = z3.BoolVal(False)
     if x.creates:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
