@@ -13,6 +13,7 @@ import msgspec
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import LedgerRule
 from sendright.mach.rights import Disposition, Place, PortObject
 from sendright.model.invariants import Variables
 from sendright.model.rules import COPY_IN, Case, Context
@@ -83,6 +84,15 @@ class Transition:
     def presents_security_port(self) -> Term:
         """The caller has a send right to the host security port under the name that it gives as ``host_security``."""
         return self.k.object(self.k.host_security, PortObject.HOST_SECURITY)
+
+    def other_ledgers(self, ledger: Term, place: Place, index: int) -> list[Term]:
+        """What else than its parent's ``ledger`` may be that a new task draws on: the one given, or by the profile the one in its parent's place."""
+        k, b = self.k, self.before
+        if k.profile.ledger_rule is LedgerRule.PARENT_SLOT:
+            held = k.sorts.Slot.place_slot(self.parent, PLACE.of(place))
+            return [z3.And(b.sends(held), b.port(held) == ledger)]
+        given = k.ledgers(index)
+        return [z3.And(k.ledgers_length == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
 
     @property
     def parent(self) -> Term:
@@ -310,14 +320,26 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(34, "a child has clones of its parent's ports and its own")
 def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task's space is empty; its places hold clones of its parent's, its own port, and its ledgers."""
+    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold."""
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
-    if x.creates:
-        slot, source = S.place_slot(v.t, v.w), S.place_slot(x.parent, v.w)
-        own = z3.Or(a.port(slot) == a.task_port(v.t), a.port(slot) == a.wired(v.t), a.port(slot) == a.paged(v.t))
-        cloned = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
-        yield "its places", forall([v.t, v.w], z3.Implies(x.new_task(v.t), z3.Or(a.empty(slot), own, cloned)))
+    if not x.creates:
+        return
+    own = {Place.KERNEL: a.task_port(v.t), Place.WIRED_LEDGER: a.wired(v.t), Place.PAGED_LEDGER: a.paged(v.t)}
+    for place in Place:
+        slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
+        if place not in x.k.profile.places:
+            right = a.empty(slot)
+        elif place in own:
+            right = z3.And(a.kind(slot) == KIND.SEND, a.port(slot) == own[place])
+        else:
+            right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
+        yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
+    yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
+    if x.k.profile.ledger_rule is not LedgerRule.NONE:
+        for name, place, index in (("wired", Place.WIRED_LEDGER, 0), ("paged", Place.PAGED_LEDGER, 1)):
+            drawn = z3.Or(a.fields[name](v.t) == b.fields[name](x.parent), *x.other_ledgers(a.fields[name](v.t), place, index))
+            yield f"its {name} ledger", forall([v.t], z3.Implies(x.new_task(v.t), drawn))
 
 
 @step_property(35, "a creation that fails makes no task")

@@ -18,7 +18,7 @@ from sendright.mach.rights import Place
 from sendright.mach.verdicts import Verdict
 from sendright.model import instantiate
 from sendright.model import refute as refuter
-from sendright.model.actions import place_slot, put, stamp_by_kernel
+from sendright.model.actions import clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
 from sendright.model.rules import RULES, Case, Context
@@ -193,3 +193,22 @@ def test_the_privileged_port_under_another_argument(monkeypatch: pytest.MonkeyPa
     mutate(monkeypatch, rule, then(title, keep))
     mutate(monkeypatch, rule, without(ReturnCode.KERN_INVALID_SECURITY))
     assert decide_titled(rule, title, 33) == {"step invariant 33"}
+
+
+# ---- what a child gets
+
+
+def test_a_child_with_its_parents_self_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def share(k: Context, after: After) -> None:
+        source, slot = (place_slot(after, task, Place.KERNEL) for task in (k.task_behind(k.parent_task), k.child))
+        drop_held_send(after, slot)
+        clone(after, source, slot)
+
+    mutate(monkeypatch, CREATE, then(GIVEN, share))
+    assert decide_titled(CREATE, GIVEN, 8, 34) == {"step invariant 34"}
+
+
+@pytest.mark.parametrize("place", [Place.BOOTSTRAP, Place.HOST, Place.REGISTERED_0, Place.WIRED_LEDGER])
+def test_a_child_without_one_of_its_rights(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+    mutate(monkeypatch, CREATE, then(GIVEN, lambda k, after: drop_held_send(after, place_slot(after, k.child, place))))
+    assert decide_titled(CREATE, GIVEN, 8, 34) == {"step invariant 34"}
