@@ -186,12 +186,14 @@ def skolemize(clause: Term) -> Term:
 TIMEOUT = 5_000
 """Milliseconds that z3 has for one question."""
 
+ROUNDS = 2
+"""How often assumptions are instantiated, each time at the terms that came up the last time."""
+
 
 class Proof:
     """Assumptions of one case, instantiated once; goals are decided one after the other."""
 
-    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], rounds: int = 2) -> None:
-        self.rounds = rounds
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
         self.solver.set("timeout", TIMEOUT)
@@ -214,7 +216,7 @@ class Proof:
             self.solver.add(negated)
             universals = [assumption.fork() for assumption in self.universals]
             verdict = z3.unknown
-            for _ in range(self.rounds):
+            for _ in range(ROUNDS):
                 batch = [instance for assumption in universals for instance in assumption.instances(terms)]
                 self.solver.add(batch)
                 self.solver.add([ground(fact, terms) for fact in self.nested])

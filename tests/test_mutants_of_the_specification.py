@@ -21,7 +21,7 @@ from sendright.model import refute as refuter
 from sendright.model.actions import clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
-from sendright.model.rules import RULES, Case, Context
+from sendright.model.rules import RULES, Case, Context, Rule
 from sendright.model.sorts import KIND, LIFE, UNBOUNDED, Term
 from sendright.model.state import After, State
 
@@ -29,9 +29,10 @@ Change = Callable[[Context, Case], Iterator[Case]]
 
 
 @pytest.fixture(autouse=True)
-def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What isn't proved is enough here: a counterexample takes seconds to find, and so does giving up."""
-    monkeypatch.setattr(instantiate, "TIMEOUT", 2_000)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving up takes seconds, and so does a counterexample: here it is enough that the rule is proved with little effort and its mutant isn't."""
+    monkeypatch.setattr(instantiate, "TIMEOUT", 3_000)
+    monkeypatch.setattr(instantiate, "ROUNDS", 1)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
 
 
@@ -81,9 +82,17 @@ def test_an_invariant_that_makes_cases_impossible(monkeypatch: pytest.MonkeyPatc
 # ---- rules: one change to one case each
 
 
-def mutate(patch: pytest.MonkeyPatch, rule: str, change: Change) -> None:
+def mutant(rule: str, *changes: Change) -> Rule:
+    """The rule with each change made to each of its cases."""
+
+    def cases(k: Context) -> Iterator[Case]:
+        found = original.cases(k)
+        for change in changes:
+            found = iter([new for case in found for new in change(k, case)])
+        return found
+
     original = RULES[rule]
-    patch.setitem(RULES, rule, replace(original, cases=lambda k: (new for case in original.cases(k) for new in change(k, case))))
+    return replace(original, cases=cases)
 
 
 def without(code: ReturnCode) -> Change:
@@ -119,70 +128,74 @@ def telling(title: str, **outputs: Callable[[Context], Term]) -> Change:
     return change
 
 
-def decide_titled(rule: str, title: str, *numbers: int, profile: Profile = MANUAL) -> set[str]:
-    """What isn't proved of the case ``title``: of the properties ``numbers``, or of all."""
-    cases = list(RULES[rule].cases(Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)))
-    index = next(index for index, case in enumerate(cases) if case.title == title)
-    return not_proved(decide(profile.name, Part("case", rule, index, numbers or None)))
+def seen(rule: str, title: str, numbers: tuple[int, ...], *changes: Change, profile: Profile = MANUAL) -> set[str]:
+    """Which of the properties ``numbers``, all proved of the case ``title``, are not proved of the mutant's."""
+
+    def decided() -> set[str]:
+        cases = list(RULES[rule].cases(Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)))
+        index = next(index for index, case in enumerate(cases) if case.title == title)
+        return not_proved(decide(profile.name, Part("case", rule, index, numbers)))
+
+    assert decided() == set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RULES, rule, mutant(rule, *changes))
+        return decided()
 
 
 CREATE = "host_security_create_task_token"
 GIVEN = "a child with the given tokens"
 
 
-def test_tokens_for_a_child_without_the_security_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutate(monkeypatch, CREATE, without(ReturnCode.KERN_INVALID_SECURITY))
-    assert decide_titled(CREATE, GIVEN, 30, 36) == {"step invariant 30", "step invariant 36"}
+def test_tokens_for_a_child_without_the_security_port() -> None:
+    found = seen(CREATE, GIVEN, (30, 36), without(ReturnCode.KERN_INVALID_SECURITY))
+    assert found == {"step invariant 30", "step invariant 36"}
 
 
 # ---- messages
 
 SEND, DELIVER, RECEIVE = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_receive"
+GOOD, QUEUED, OLDEST = "the header is good", "the message is queued", "the oldest message"
 
 
 def stamp(identity: Callable[[Context], Term]) -> Callable[[Context, After], None]:
     return lambda k, after: stamp_by_kernel(after, k.message, identity(k))
 
 
-def test_a_message_stamped_with_the_kernels_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_stamped_with_the_kernels_tokens() -> None:
     """Hazard H-3, at the sending and at the delivery."""
-    mutate(monkeypatch, SEND, then("the header is good", stamp(lambda k: k.id)))
-    mutate(monkeypatch, DELIVER, then("the message is queued", stamp(lambda k: k.before.id(k.message))))
-    assert decide_titled(SEND, "the header is good", 31) == {"step invariant 31"}
-    assert decide_titled(DELIVER, "the message is queued", 31) == {"step invariant 31"}
+    assert seen(SEND, GOOD, (31,), then(GOOD, stamp(lambda k: k.id))) == {"step invariant 31"}
+    assert seen(DELIVER, QUEUED, (31,), then(QUEUED, stamp(lambda k: k.before.id(k.message)))) == {"step invariant 31"}
 
 
-def test_a_receiver_told_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutate(monkeypatch, RECEIVE, telling("the oldest message", security_token=lambda k: k.before.security(k.caller)))
-    assert decide_titled(RECEIVE, "the oldest message", 31) == {"step invariant 31"}
+def test_a_receiver_told_its_own_tokens() -> None:
+    change = telling(OLDEST, security_token=lambda k: k.before.security(k.caller))
+    assert seen(RECEIVE, OLDEST, (31,), change) == {"step invariant 31"}
 
 
-def test_a_send_once_reply_right_that_a_receive_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_send_once_reply_right_that_a_receive_loses() -> None:
     def lose(k: Context, after: After) -> None:
         b, reply = k.before, k.sorts.Slot.reply_slot(k.oldest)
         lost = z3.And(b.kind(reply) == KIND.SEND_ONCE, b.port(reply) != b.port(k.slot(k.port)))
         after.add("sorights", b.port(reply), z3.If(lost, -1, 0))
         put(after, reply, z3.If(lost, KIND.NONE, b.kind(reply)), z3.If(lost, k.sorts.no_port, b.port(reply)))
 
-    mutate(monkeypatch, RECEIVE, then("the oldest message", lose))
-    assert decide_titled(RECEIVE, "the oldest message", 9, 13) == {"step invariant 13"}
+    assert seen(RECEIVE, OLDEST, (9, 13), then(OLDEST, lose)) == {"step invariant 13"}
 
 
-def test_a_receive_of_any_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receive_of_any_message() -> None:
     def some(k: Context, after: After) -> None:
         after.assumptions[:] = [term for term in after.assumptions if not z3.is_quantifier(term)]
 
-    mutate(monkeypatch, RECEIVE, then("the oldest message", some))
-    assert decide_titled(RECEIVE, "the oldest message", 20) == {"step invariant 20"}
+    assert seen(RECEIVE, OLDEST, (20,), then(OLDEST, some)) == {"step invariant 20"}
 
 
-def test_a_message_that_jumps_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutate(monkeypatch, DELIVER, then("the message is queued", lambda k, after: after.store("arrival", (k.message,), z3.IntVal(0))))
-    assert decide_titled(DELIVER, "the message is queued", 20) == {"step invariant 20"}
+def test_a_message_that_jumps_the_queue() -> None:
+    change = then(QUEUED, lambda k, after: after.store("arrival", (k.message,), z3.IntVal(0)))
+    assert seen(DELIVER, QUEUED, (20,), change) == {"step invariant 20"}
 
 
-def test_the_privileged_port_under_another_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is given as ``host``, what the caller has under ``host_security`` becomes the host port."""
+def test_the_privileged_port_under_another_argument() -> None:
+    """What the caller has under ``host_security`` becomes the task's host port."""
     title, rule = "tokens and the ordinary host port are set", "host_security_set_task_token"
 
     def keep(k: Context, after: After) -> None:
@@ -190,25 +203,22 @@ def test_the_privileged_port_under_another_argument(monkeypatch: pytest.MonkeyPa
         after.assumptions.append(k.before.sends(given))
         put(after, held, KIND.SEND, k.before.port(given))
 
-    mutate(monkeypatch, rule, then(title, keep))
-    mutate(monkeypatch, rule, without(ReturnCode.KERN_INVALID_SECURITY))
-    assert decide_titled(rule, title, 33) == {"step invariant 33"}
+    assert seen(rule, title, (33,), then(title, keep), without(ReturnCode.KERN_INVALID_SECURITY)) == {"step invariant 33"}
 
 
 # ---- what a child gets
 
 
-def test_a_child_with_its_parents_self_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_with_its_parents_self_port() -> None:
     def share(k: Context, after: After) -> None:
         source, slot = (place_slot(after, task, Place.KERNEL) for task in (k.task_behind(k.parent_task), k.child))
         drop_held_send(after, slot)
         clone(after, source, slot)
 
-    mutate(monkeypatch, CREATE, then(GIVEN, share))
-    assert decide_titled(CREATE, GIVEN, 8, 34) == {"step invariant 34"}
+    assert seen(CREATE, GIVEN, (8, 34), then(GIVEN, share)) == {"step invariant 34"}
 
 
 @pytest.mark.parametrize("place", [Place.BOOTSTRAP, Place.HOST, Place.REGISTERED_0, Place.WIRED_LEDGER])
-def test_a_child_without_one_of_its_rights(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
-    mutate(monkeypatch, CREATE, then(GIVEN, lambda k, after: drop_held_send(after, place_slot(after, k.child, place))))
-    assert decide_titled(CREATE, GIVEN, 8, 34) == {"step invariant 34"}
+def test_a_child_without_one_of_its_rights(place: Place) -> None:
+    change = then(GIVEN, lambda k, after: drop_held_send(after, place_slot(after, k.child, place)))
+    assert seen(CREATE, GIVEN, (34,), change) == {"step invariant 34"}
