@@ -42,7 +42,7 @@ class Variables:
         self.s, self.s2 = z3.Const("s", sorts.Slot), z3.Const("s2", sorts.Slot)
         self.m, self.m2 = z3.Const("m", sorts.Message), z3.Const("m2", sorts.Message)
         self.w = z3.Const("w", PLACE.sort)
-        self.i = z3.Int("i")
+        self.i, self.j = z3.Int("i"), z3.Int("j")
         self.o = z3.Const("o", sorts.Object)
 
 

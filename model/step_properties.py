@@ -13,8 +13,9 @@ import msgspec
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import LedgerRule
-from sendright.mach.rights import Disposition, Place, PortObject
+from sendright.mach.profiles import HostSelf, LedgerRule
+from sendright.mach.rights import Disposition, Inheritance, Place, PortObject
+from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables
 from sendright.model.rules import COPY_IN, Case, Context
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
@@ -24,6 +25,7 @@ CREATORS = ("host_security_create_task_token", "task_create")
 MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
 """The rules in which send rights are made."""
 
+VM_CALLS = ("vm_allocate", "vm_inherit", "vm_read", "vm_write")
 RECEIVE = "mach_msg_receive"
 KERNEL_ANSWER = "mach_msg_send: kernel's answer"
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request")
@@ -93,6 +95,10 @@ class Transition:
             return [z3.And(b.sends(held), b.port(held) == ledger)]
         given = k.ledgers(index)
         return [z3.And(k.ledgers_length == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
+
+    def reply(self, index: int) -> Term:
+        """The slot of the reply's right ``index``."""
+        return self.k.sorts.Slot.body_slot(self.k.reply_message, z3.IntVal(index))
 
     @property
     def parent(self) -> Term:
@@ -232,6 +238,57 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "who may put it there", forall([v.s], z3.Implies(into, z3.Or(x.controls(task), x.new_task(task))))
 
 
+@step_property(109, "a task is asked and answered for itself")
+def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What a call tells of a task, hands out of its places or keeps there is of the very task and place that were named."""
+    k, b, a, S = x.k, x.before, x.after, v.S
+    if x.case.code is not ReturnCode.KERN_SUCCESS:
+        return
+
+    def copied(source: Term, slot: Term) -> Term:
+        return z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
+
+    def place(task: Term, which: Place) -> Term:
+        return S.place_slot(task, PLACE.of(which))
+
+    def kept(slot: Term, name: Term) -> Term:
+        return z3.And(a.kind(slot) == k.carried_kind(name), a.port(slot) == k.carried_port(name))
+
+    registered = k.profile.registered_places
+    if x.rule == "task_info":
+        task, value = k.task_behind(k.task), x.case.outputs["value"]
+        tokens = b.security(task) if value.sort() == v.sorts.SecurityToken else b.audit(task)
+        flavour = TASK_SECURITY_TOKEN if value.sort() == v.sorts.SecurityToken else TASK_AUDIT_TOKEN
+        yield "its token", z3.And(value == tokens, k.flavor == flavour)
+    elif x.rule in ("mach_task_self", "mach_host_self"):
+        if x.rule == "mach_task_self" or k.profile.host_self is HostSelf.SLOT:
+            which = Place.KERNEL if x.rule == "mach_task_self" else Place.HOST
+            yield "the caller's place", copied(place(k.caller, which), x.reply(0))
+        else:
+            yield "the host port", z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == v.sorts.host_port)
+    elif x.rule in ("task_get_special_port", "task_set_special_port"):
+        for selector, which in k.profile.special_ports.items():
+            held = place(k.task_behind(k.task), which)
+            done = copied(held, x.reply(0)) if x.rule == "task_get_special_port" else kept(held, k.port)
+            yield f"the {which.name.lower()} port", z3.Implies(k.which == selector, done)
+    elif x.rule == "mach_ports_lookup":
+        for index, which in enumerate(registered):
+            yield f"registered port {index}", copied(place(k.task_behind(k.task), which), x.reply(index))
+    elif x.rule == "mach_ports_register":
+        for index, which in enumerate(registered):
+            name = z3.If(index < k.ports_length, k.ports(index), v.sorts.null)
+            yield f"registered port {index}", kept(place(k.task_behind(k.task), which), name)
+    changed = z3.Or(a.kind(v.s) != b.kind(v.s), a.port(v.s) != b.port(v.s))
+    if x.rule in ("task_set_special_port", "mach_ports_register"):
+        selected = (
+            [z3.And(k.which == selector, S.place(v.s) == PLACE.of(which)) for selector, which in k.profile.special_ports.items()]
+            if (x.rule == "task_set_special_port")
+            else [S.place(v.s) == PLACE.of(which) for which in registered]
+        )
+        there = z3.And(S.is_place_slot(v.s), S.holder(v.s) == k.task_behind(k.task), z3.Or(*selected))
+        yield "no other place", forall([v.s], z3.Implies(changed, there))
+
+
 @step_property(28, "another task's space changes through its port or by death")
 def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become dead names."""
@@ -251,6 +308,10 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule == "host_security_set_task_token":
         k = x.k
         allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k.target_task), x.has_given_tokens(v.t))
+        if x.case.code is ReturnCode.KERN_SUCCESS:
+            yield "they are changed", x.has_given_tokens(k.task_behind(k.target_task))
+        if not k.profile.audit_tokens:
+            yield "no audit tokens", forall([v.t], a.audit(v.t) == b.audit(v.t))
     yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
 
 
@@ -263,6 +324,8 @@ def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
         yield "the parent's", forall([v.t], z3.Implies(x.new_task(v.t), same))
     elif x.creates:
         yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), x.has_given_tokens(v.t)))
+        if not x.k.profile.audit_tokens:
+            yield "the parent's audit token", forall([v.t], z3.Implies(x.new_task(v.t), a.audit(v.t) == b.audit(x.parent)))
         yield "by whom", forall([v.t], z3.Implies(x.new_task(v.t), x.presents_security_port))
     else:
         yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
@@ -361,19 +424,59 @@ def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(39, "memory is inherited as each region says")
 def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """SHARE: one object for both. COPY: an object of the child's own with the same contents. NONE: nothing is there."""
+    """SHARE: one object for both. COPY: an object of the child's own with the same contents. NONE, and where nothing is: nothing."""
     if not x.creates:
         return
     b, a, none = x.before, x.after, v.sorts.no_object
     theirs, child = b.mapped(x.parent, v.i), a.mapped(v.t, v.i)
-    inherits = z3.And(x.new_task(v.t), x.k.inherit_memory, theirs != none)
     kind = b.inheritance(x.parent, v.i)
-    shared = z3.And(inherits, kind == INHERITANCE.INHERIT_SHARE)
-    yield "SHARE", forall([v.t, v.i], z3.Implies(shared, child == theirs))
-    copied = z3.And(inherits, kind == INHERITANCE.INHERIT_COPY)
-    own = z3.And(z3.Not(b.object_made(child)), a.content(child) == b.content(theirs))
-    yield "COPY", forall([v.t, v.i], z3.Implies(copied, own))
-    yield "NONE", forall([v.t, v.i], z3.Implies(z3.And(inherits, kind == INHERITANCE.INHERIT_NONE), child == none))
+    inherits = z3.And(x.new_task(v.t), x.k.inherit_memory)
+    there = z3.And(inherits, theirs != none)
+    yield "SHARE", forall([v.t, v.i], z3.Implies(z3.And(there, kind == INHERITANCE.INHERIT_SHARE), child == theirs))
+    own = z3.And(child != none, z3.Not(b.object_made(child)), a.object_made(child), a.content(child) == b.content(theirs))
+    yield "COPY", forall([v.t, v.i], z3.Implies(z3.And(there, kind == INHERITANCE.INHERIT_COPY), own))
+    yield "NONE", forall([v.t, v.i], z3.Implies(z3.And(there, kind == INHERITANCE.INHERIT_NONE), child == none))
+    yield "holes", forall([v.t, v.i], z3.Implies(z3.And(inherits, theirs == none), child == none))
+    yield "kept", forall([v.t, v.i], z3.Implies(z3.And(there, child != none), a.inheritance(v.t, v.i) == kind))
+    other = a.mapped(v.t, v.j)
+    copies = z3.And(inherits, child == other, child != none, z3.Not(b.object_made(child)))
+    yield "each copy is its own", forall([v.t, v.i, v.j], z3.Implies(copies, v.i == v.j))
+
+
+@step_property(110, "memory is its task's own")
+def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, and by its end.
+
+    An object's contents change by vm_write to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
+    """
+    b, a, none = x.before, x.after, v.sorts.no_object
+    success = x.case.code is ReturnCode.KERN_SUCCESS
+    lives = z3.And(b.alive(v.t), a.alive(v.t))
+    target = x.k.task_behind(x.k.task) if x.rule in VM_CALLS else None
+    mapped, written = z3.BoolVal(False), z3.BoolVal(False)
+    kept = a.inheritance(v.t, v.i) == b.inheritance(v.t, v.i)
+    if x.rule == "vm_allocate" and success:
+        there, page = a.mapped(v.t, v.i), x.case.outputs["address"]
+        new = z3.And(there != none, z3.Not(b.object_made(there)), a.object_made(there), a.content(there) == 0)
+        mapped = z3.And(v.t == target, v.i == page, b.mapped(v.t, v.i) == none, new)
+        kept = z3.Or(kept, z3.And(v.t == target, v.i == page, a.inheritance(v.t, v.i) == INHERITANCE.INHERIT_COPY))
+        yield "what is allocated is there", z3.And(page >= 0, page < x.k.pages, a.mapped(target, page) != b.mapped(target, page))
+        yield "where it was asked for", z3.Or(x.k.anywhere, page == x.k.address)
+    elif x.rule == "vm_write" and success:
+        there = b.mapped(target, x.k.address)
+        written = z3.And(v.o == there, a.content(v.o) == x.k.value)
+        yield "what is written is there", z3.And(there != none, a.content(there) == x.k.value)
+    elif x.rule == "vm_read" and success:
+        there = b.mapped(target, x.k.address)
+        yield "what is there is read", z3.And(there != none, x.case.outputs["value"] == b.content(there))
+    elif x.rule == "vm_inherit" and success:
+        asked = z3.Or(*[z3.And(x.k.inheritance == int(value), a.inheritance(v.t, v.i) == INHERITANCE.of(value)) for value in Inheritance])
+        here = z3.And(v.t == target, v.i == x.k.address, b.mapped(v.t, v.i) != none)
+        kept = z3.If(here, asked, kept)
+    yield "maps", forall([v.t, v.i], z3.Implies(z3.And(lives, a.mapped(v.t, v.i) != b.mapped(v.t, v.i)), mapped))
+    yield "contents", forall([v.o], z3.Implies(z3.And(b.object_made(v.o), a.content(v.o) != b.content(v.o)), written))
+    yield "inheritance", forall([v.t, v.i], z3.Implies(lives, kept))
+    yield "objects", forall([v.o], z3.Implies(b.object_made(v.o), a.object_made(v.o)))
 
 
 @step_property(40, "without inherit_memory the child's map is empty")
@@ -386,7 +489,13 @@ def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(41, "a terminated task never lives again")
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What is terminated stays so, and nobody becomes unmade."""
+    """What is terminated stays so, nobody becomes unmade, and nobody ends but the task that task_terminate names: it does."""
     b, a = x.before.task_life, x.after.task_life
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
     yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))
+    ended = z3.BoolVal(False)
+    if x.rule == "task_terminate" and x.case.code is ReturnCode.KERN_SUCCESS:
+        target = x.k.task_behind(x.k.task)
+        ended = v.t == target
+        yield "the one that was named", a(target) == LIFE.ENDED
+    yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))

@@ -124,18 +124,36 @@ TARGETED_ONLY = (
 """The calls whose only right of the caller's is the one to the target task's port."""
 
 
-def all_authority(k: Context) -> Iterator[tuple[str, list[Term], Term]]:
-    """Invariant 23 for one rule: whoever holds a task's port gets the same answer as any other holder."""
+def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
+    """Invariant 23 for one rule, case by case: whoever holds a task's port is answered, told and obeyed as any other holder.
+
+    The same case applies, the results are the same, and the state after it is the same (but for whose reply it is).
+    """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
     slot, other = k.slot(k.task), k.slot(other_name, other_caller)
-    assumptions = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
-    for case in k.rule.cases(k):
-        swapped = z3.substitute(case.when, (k.caller, other_caller), (k.task, other_name))
-        yield case.id, assumptions, case.when == swapped
+    holders = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
+
+    def swapped(term: Term) -> Term:
+        return z3.substitute(term, (k.caller, other_caller), (k.task, other_name))
+
+    cases = list(k.rule.cases(k))
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        yield f"{case.id}: whether it applies", holders, [case.when == swapped(case.when)]
+        after = After(b)
+        case.effect(after)
+        chosen = [*after.assumptions, *[swapped(term) for term in after.assumptions]]
+        same = [value == swapped(value) for value in case.outputs.values()]
+        for name, declaration in FIELDS.items():
+            if after.changed(name) and name != "owner":
+                point = [z3.Const(f"x{index}", sort_named(k.sorts, part)) for index, part in enumerate(declaration.domain)]
+                value = after.fields[name](*point)
+                same.append(forall(point, value == swapped(value)) if point else value == swapped(value))
+        if same:
+            yield case.id, [*holders, guard, *chosen], same
 
 
-def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], Term]]:
+def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     """Invariant 26 for one rule: what names denote in a third task's space makes no difference to which case applies."""
     b, S = k.before, k.sorts.Slot
     parameters = k.rule.parameters
@@ -156,4 +174,4 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], Term]]:
         other.fields[name] = mixed
     twin = Context(k.rule, other, k.profile)
     for case, same in zip(k.rule.cases(k), k.rule.cases(twin), strict=True):
-        yield case.id, [], case.when == same.when
+        yield case.id, [], [case.when == same.when]

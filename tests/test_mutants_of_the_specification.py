@@ -21,7 +21,7 @@ from sendright.model import refute as refuter
 from sendright.model.actions import clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
-from sendright.model.rules import RULES, Case, Context, Rule
+from sendright.model.rules import COPY_IN, RULES, Case, Context, Rule
 from sendright.model.sorts import KIND, LIFE, UNBOUNDED, Term
 from sendright.model.state import After, State
 
@@ -222,3 +222,103 @@ def test_a_child_with_its_parents_self_port() -> None:
 def test_a_child_without_one_of_its_rights(place: Place) -> None:
     change = then(GIVEN, lambda k, after: drop_held_send(after, place_slot(after, k.child, place)))
     assert seen(CREATE, GIVEN, (34,), change) == {"step invariant 34"}
+
+
+# ---- what holders of a task port are told and given
+
+
+def seen_of_rule(rule: str, number: int, *changes: Change) -> set[str]:
+    """As ``seen``, of what is decided of a rule as a whole."""
+    part = Part("rule", rule, 0, (number,))
+    assert not_proved(decide("manual", part)) == set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RULES, rule, mutant(rule, *changes))
+        return not_proved(decide("manual", part))
+
+
+def test_task_info_tells_the_callers_token() -> None:
+    title, change = "the security token", telling("the security token", value=lambda k: k.before.security(k.caller))
+    assert seen_of_rule("task_info", 23, change) == {"step invariant 23"}
+    assert seen("task_info", title, (109,), change) == {"step invariant 109"}
+
+
+def gives(place: Place, whose: Callable[[Context], Term]) -> Callable[[Context, After], None]:
+    def effect(k: Context, after: After) -> None:
+        [result] = k.begin_reply(after, 1)
+        clone(after, place_slot(after, whose(k), place), result)
+
+    return effect
+
+
+def test_special_ports_of_the_caller() -> None:
+    rule, title = "task_get_special_port", "a clone of the special port"
+    change = instead(title, gives(Place.KERNEL, lambda k: k.caller))
+    assert seen_of_rule(rule, 23, change) == {"step invariant 23"}
+    assert seen(rule, title, (109,), change) == {"step invariant 109"}
+
+
+def test_the_wrong_special_port() -> None:
+    """Every holder gets the same one, so that 23 has nothing to say."""
+    rule, title = "task_get_special_port", "a clone of the special port"
+    change = instead(title, gives(Place.KERNEL, lambda k: k.task_behind(k.task)))
+    assert seen(rule, title, (8, 109), change) == {"step invariant 109"}
+
+
+def test_registered_ports_of_the_caller() -> None:
+    def give(k: Context, after: After) -> None:
+        places = k.profile.registered_places
+        for place, result in zip(places, k.begin_reply(after, len(places)), strict=True):
+            clone(after, place_slot(after, k.caller, place), result)
+
+    rule = "mach_ports_lookup"
+    title = next(case.title for case in RULES[rule].cases(Context(RULES[rule], State.arbitrary(UNBOUNDED), MANUAL)) if case.replies)
+    assert seen_of_rule(rule, 23, instead(title, give)) == {"step invariant 23"}
+    assert seen(rule, title, (109,), instead(title, give)) == {"step invariant 109"}
+
+
+def test_a_write_to_the_callers_page() -> None:
+    def write(k: Context, after: After) -> None:
+        after.store("content", (k.before.mapped(k.caller, k.address),), k.value)
+
+    assert seen_of_rule("vm_write", 23, instead("the page is written", write)) == {"step invariant 23"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "number"),
+    [
+        (COPY_IN, "MAKE_SEND makes a send right", 14),
+        ("task_set_special_port", "the right is kept", 109),
+        ("host_security_set_task_token", "tokens and the ordinary host port are set", 29),
+        ("mach_msg_receive", "the oldest message", 20),
+        ("task_terminate", "the task ends", 41),
+        ("vm_write", "the page is written", 110),
+        ("vm_allocate", "the page that was asked for", 110),
+        ("vm_inherit", "children get NONE", 110),
+    ],
+)
+def test_a_case_without_its_effect(rule: str, title: str, number: int) -> None:
+    assert seen(rule, title, (number,), instead(title, lambda k, after: None)) == {f"step invariant {number}"}
+
+
+# ---- memory
+
+
+def test_a_page_with_somebodys_object() -> None:
+    title = "the page that was asked for"
+    assert seen("vm_allocate", title, (110,), then(title, lambda k, after: after.assumptions.clear())) == {"step invariant 110"}
+
+
+def test_a_child_with_the_callers_pages_where_its_parent_has_none() -> None:
+    def fill(k: Context, after: After) -> None:
+        b, parent, none = k.before, k.task_behind(k.parent_task), k.sorts.no_object
+        after.sweep("mapped", "pages", lambda t, p: (z3.And(t == k.child, k.inherit_memory, b.mapped(parent, p) == none), b.mapped(k.caller, p)))
+
+    assert seen(CREATE, GIVEN, (39, 106), then(GIVEN, fill)) == {"step invariant 39"}
+
+
+def test_a_child_that_shares_what_is_to_be_copied() -> None:
+    def share(k: Context, after: After) -> None:
+        b, parent = k.before, k.task_behind(k.parent_task)
+        after.sweep("mapped", "pages", lambda t, p: (z3.And(t == k.child, k.inherit_memory), b.mapped(parent, p)))
+
+    assert seen(CREATE, GIVEN, (39, 106), then(GIVEN, share)) == {"step invariant 39"}
