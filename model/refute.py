@@ -15,14 +15,14 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
-from sendright.model.invariants import INVARIANTS, Variables
+from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
 from sendright.model.step_properties import STEP_PROPERTIES, Transition
 from sendright.model.theorems import isolation, security_stays, token_integrity
 
-SCOPE = Scope(tasks=2, ports=3, names=2, messages=2, descriptors=1, objects=2, pages=1)
+SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def in_scope(k: Context, sorts: Sorts) -> list[Term]:
     return [z3.Or(*[term == slot for slot in slots]) for term in k.constants.values() if z3.is_expr(term) and term.sort() == sorts.Slot]
 
 
-def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 8_000) -> Outcome:
+def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 20_000) -> Outcome:
     """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
@@ -94,13 +94,18 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
         return Outcome(str(scope), None, False)
     solver = z3.SolverFor("QF_UFDTLIA")
     solver.set("timeout", timeout)
-    known = [clause for invariant in INVARIANTS.values() for _, clause in invariant.clauses(v, before)]
+    known = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     solver.add([expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
     solver.add(in_scope(k, sorts))
+    solver.push()
     solver.add(z3.Or(*[z3.Not(expand(goal, sorts)) for _, goal in goals]))
     verdict = solver.check()
+    if verdict == z3.unsat:
+        solver.pop()
+        if solver.check() != z3.sat:  # a scope in which the case can't happen shows nothing
+            return Outcome(f"{scope}: too small for the case", None, False)
     if verdict != z3.sat:
         return Outcome(str(scope), None, verdict == z3.unsat)
     return Outcome(str(scope), in_words(solver.model(), k, case.id, goals, before, after, sorts))

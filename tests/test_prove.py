@@ -18,7 +18,7 @@ from sendright.model.actions import put
 from sendright.model.instantiate import Proof
 from sendright.model.prove import Part, UnknownSelection, decide_case, decide_rule, prove
 from sendright.model.rules import COPY_IN, RULES, Case, Context
-from sendright.model.sorts import KIND, UNBOUNDED
+from sendright.model.sorts import KIND, UNBOUNDED, Scope
 from sendright.model.state import After, State
 from sendright.model.theorems import as_if_created_by_task_create
 
@@ -93,10 +93,32 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
     mutate(monkeypatch, COPY_IN, keep)
     [found] = decide_case(MANUAL, Part("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
     assert found.verdict is Verdict.REFUTED
-    assert found.scope == "2 tasks, 3 ports, 2 names, 2 messages"
+    assert found.scope == "2 tasks, 5 ports, 2 names, 2 messages"
     assert found.counterexample is not None
     assert "nothing becomes SEND" in found.counterexample
     assert found.reachable is not None
+
+
+def test_a_send_once_right_that_vanishes_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scope must have room for a port of a user's beside the kernel's own, or nothing that needs one is ever refuted."""
+    rule, title = "mach_port_deallocate", "the send-once right becomes a notification"
+
+    def vanish(k: Context, case: Case) -> Iterator[Case]:
+        slot = k.slot(k.name, k.task_behind(k.task))
+        yield replace(case, effect=lambda after: put(after, slot, KIND.NONE, k.sorts.no_port)) if case.title == title else case
+
+    mutate(monkeypatch, rule, vanish)
+    found = refuter.refute(MANUAL, rule, case_named(rule, title), "invariant 9")
+    assert found.counterexample is not None
+    assert "SEND_ONCE" in found.counterexample
+
+
+def test_a_scope_that_is_too_small_shows_nothing() -> None:
+    rule, title = "mach_port_deallocate", "the send-once right becomes a notification"
+    small = Scope(tasks=2, ports=3, names=2, messages=2, descriptors=1, objects=2, pages=1)
+    found = refuter.refute(MANUAL, rule, case_named(rule, title), "invariant 9", small)
+    assert (found.counterexample, found.finished) == (None, False)
+    assert found.scope.endswith("too small for the case")
 
 
 @pytest.mark.usefixtures("no_refuting")
