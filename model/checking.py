@@ -16,8 +16,8 @@ from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, SlotKind
-from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import Entry, Snapshot
+from sendright.mach.snapshot import Entry, Page, Snapshot
+from sendright.model.arguments import rule_arguments
 from sendright.model.concrete import (
     AFTER,
     BODY_SLOT,
@@ -47,6 +47,9 @@ class BrokenInvariant(msgspec.Struct, frozen=True):
     name: str
     words: str
 
+
+PAGE_BITS = 32
+"""Enough for the page numbers of one task."""
 
 _SENDS = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 _RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
@@ -78,7 +81,18 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             _put(f, (NAME_SLOT, number, port_name), entry)
         for place, entry in task.places.items():
             _put(f, (PLACE_SLOT, number, int(place)), entry)
+        for page, shown in task.memory.items():
+            _map(f, (number, page), shown)
     return ghosts_of(state)
+
+
+def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> None:
+    """A page is mapped. Its memory object has the number of the first page that shares it, and was made if that page is its own."""
+    task, first = page.shares_with
+    number = (task << PAGE_BITS) + first
+    f["mapped"][point], f["inheritance"][point], f["content"][number] = number, page.inheritance, page.value
+    if page.shares_with == point:
+        f["object_made"][number] = True
 
 
 def _queue(f: dict[str, dict[Any, Any]], port: int, message: Any) -> None:
@@ -86,6 +100,7 @@ def _queue(f: dict[str, dict[Any, Any]], port: int, message: Any) -> None:
     f["stage"][number], f["queue"][number] = QUEUED, port
     f["id"][number], f["body_count"][number] = message.id, len(message.body)
     f["sender_security"][number], f["sender_audit"][number] = message.security_token, message.audit_token
+    f["from_kernel"][number] = bool(message.from_kernel)
     f["arrival"][number] = f["clock"].get((), 0)
     f["clock"][()] = f["clock"].get((), 0) + 1
     _put(f, (DESTINATION_SLOT, number, 0), message.destination)
@@ -207,9 +222,9 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     state_after = State.arbitrary(UNBOUNDED, AFTER)
     x = Transition(k, Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True)), state_after)
     env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
-    defaults = {argument.name: argument.default for argument in SIGNATURES[call.name].arguments}
-    arguments = {name: call.arguments.get(name, defaults.get(name)) for name in k.rule.parameters}
-    given = [task, *[tuple(value) if isinstance(value, list) else value for value in arguments.values()]]
+    values = rule_arguments(call)
+    arguments = {name: values.get(name) for name in k.rule.parameters}
+    given = [task, *arguments.values()]
     broken = []
     for number in OF_WHOLE_CALLS:
         step = STEP_PROPERTIES[number]

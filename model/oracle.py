@@ -11,8 +11,9 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, SlotKind
-from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Difference, Snapshot
+from sendright.model.arguments import rule_arguments
 from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
 from sendright.model.rules import COPY_IN, COPY_OUT, FINISH
@@ -75,7 +76,7 @@ class Oracle:
                 return Judgement(True, (), clause)
             return _disagreed((), clause, [_code_difference(ReturnCode.MIG_BAD_ID, result.code)])
         try:
-            arguments = self._arguments(call)
+            arguments = rule_arguments(call)
             self._special.get(call.name, self._simple(call.name))(task, arguments, result)
         except Disagreement as disagreement:
             return _disagreed(tuple(self._cases), disagreement.clause, disagreement.differences)
@@ -83,23 +84,6 @@ class Oracle:
             clause = str(forbidden)
             return _disagreed(tuple(self._cases), clause, [Difference("the kernel's choice", "a fresh name or number", str(result.outputs))])
         return Judgement(True, tuple(self._cases), self._cases[-1] if self._cases else "")
-
-    # ---- arguments
-
-    def _arguments(self, call: Call) -> dict[str, Any]:
-        """The rule's arguments: those given, the signature's defaults, arrays as functions with lengths."""
-        values: dict[str, Any] = {"shortage": call.shortage}
-        for argument in SIGNATURES[call.name].arguments:
-            value = call.arguments.get(argument.name, argument.default)
-            if argument.type is ArgumentType.PORTS:
-                array = tuple(value)
-                values[argument.name] = lambda index, array=array: array[index] if 0 <= index < len(array) else 0
-                values[f"{argument.name}_length"] = len(array)
-            elif argument.type is ArgumentType.SECURITY_TOKEN or argument.type is ArgumentType.AUDIT_TOKEN:
-                values[argument.name] = tuple(value)
-            else:
-                values[argument.name] = value
-        return values
 
     # ---- steps
 

@@ -64,7 +64,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "body_count": FieldDeclaration(("Message",), "Int", "port descriptors in the body"),
     "sender_security": FieldDeclaration(("Message",), "SecurityToken", "the sender's security token when it sent"),
     "sender_audit": FieldDeclaration(("Message",), "AuditToken", "the sender's audit token when it sent"),
-    "from_kernel": FieldDeclaration(("Message",), "Bool", "made by the kernel", ghost=True),
+    "from_kernel": FieldDeclaration(("Message",), "Bool", "made by the kernel"),
     "clock": FieldDeclaration((), "Int", "the next arrival number"),
     # memory
     "mapped": FieldDeclaration(("Task", "Int"), "Object", "the memory object at a page, or NO_OBJECT"),

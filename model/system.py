@@ -268,6 +268,7 @@ def _snapshot(system: System) -> Snapshot:
                 body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
                 security_token=f["sender_security"][message],
                 audit_token=f["sender_audit"][message],
+                from_kernel=f["from_kernel"].get(message, False),
             )
             for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m))
         )

@@ -96,7 +96,7 @@ class Core:
 
     def notify_send_once(self, right: Right) -> None:
         """Tell the receiver, over the send-once ``right`` itself, that nobody will use it. A queue limit doesn't hold it up."""
-        right.port.enqueue(Message(self.next_serial(), SEND_ONCE_NOTIFICATION, right, NO_REPLY, (), KERNEL_TOKENS))
+        right.port.enqueue(Message(self.next_serial(), SEND_ONCE_NOTIFICATION, right, NO_REPLY, (), KERNEL_TOKENS, from_kernel=True))
 
     def destroy_port(self, port: Port) -> list[Right]:
         """End ``port``. All other rights to it are dead from now on; the rights that its queue carried are returned, unreleased."""

@@ -50,6 +50,7 @@ class Message(NamedTuple):
     body: tuple[Descriptor, ...]
     tokens: Tokens
     """The sender's, as they were when the send began, whatever becomes of the sender since."""
+    from_kernel: bool = False
 
     @property
     def cargo(self) -> tuple[Right, ...]:
@@ -71,4 +72,5 @@ class Message(NamedTuple):
             tuple([descriptor.show() for descriptor in self.body]),
             self.tokens.security,
             self.tokens.audit,
+            self.from_kernel,
         )

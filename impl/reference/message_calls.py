@@ -100,7 +100,7 @@ class MessageCalls(Core):
         reply = message.reply.right
         self.release([message.destination, *message.cargo[1:]])
         if reply.live and reply.port.object is PortObject.NONE:
-            reply.port.enqueue(Message(self.next_serial(), message.id + REPLY_OFFSET, reply, NO_REPLY, (), KERNEL_TOKENS))
+            reply.port.enqueue(Message(self.next_serial(), message.id + REPLY_OFFSET, reply, NO_REPLY, (), KERNEL_TOKENS, from_kernel=True))
         else:
             self.release([reply])
 
