@@ -97,4 +97,6 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     obligations: tuple[Obligation, ...]
     seconds: float
     solver: str
+    assumed: str = ""
+    """What a selection (``--call``, ``--invariant``) left out, in words: it is assumed, not decided."""
     interrupted: bool = False

@@ -148,6 +148,8 @@ class Release:
         self._release(after, b)
         self._kill(after, b)
         self._notify(after, b)
+        self.done = State(sorts, dict(after.fields))
+        """The state after it, whatever the case does next."""
         after.releases.append(self)
 
     # ---- what is given up, and what dies
@@ -157,6 +159,10 @@ class Release:
         message = sorts.message_of(slot)
         destroyed = z3.And(sorts.in_message(slot), b.stage(message) == STAGE.QUEUED, self.dying(b.queue(message)))
         return z3.Or(self.starts_at(slot), destroyed)
+
+    def loses(self, slot: Term) -> Term:
+        """The slot gives up a send right."""
+        return z3.And(self.given_up(slot), self.base.sends(slot))
 
     def becomes_notification(self, slot: Term) -> Term:
         return z3.And(self.given_up(slot), self.base.kind(slot) == KIND.SEND_ONCE, z3.Not(self.dying(self.base.port(slot))))
@@ -199,7 +205,7 @@ class Release:
                 b.sorts.null,
             ),
         )
-        after.tally("srights", self.sends_released, -1, lambda s: z3.And(self.given_up(s), b.sends(s)))
+        after.tally("srights", self.sends_released, -1, self.loses)
 
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))

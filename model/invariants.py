@@ -261,6 +261,8 @@ def kernel_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 @invariant(103, "a free message is empty")
 def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A message that is free carries nothing, and nothing is carried beyond a body's end."""
+    beyond = z3.Or(v.i < 0, v.i >= s.body_count(v.m))
+    yield "beyond the end", forall([v.m, v.i], z3.Implies(beyond, s.empty(v.S.body_slot(v.m, v.i))))
     yield "free", forall([v.s], z3.Implies(z3.And(v.sorts.in_message(v.s), s.stage(v.sorts.message_of(v.s)) == STAGE.FREE), s.empty(v.s)))
 
 

@@ -20,6 +20,7 @@ from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.counting import counting
 from sendright.model.instantiate import Proof
 from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rules import RULES, Case, Context, Rule, effective_guards, rules_of
@@ -36,6 +37,8 @@ from sendright.model.theorems import (
     token_integrity,
 )
 
+COUNTING = 8
+"""With this invariant the counting of releases is decided."""
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
@@ -137,6 +140,9 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         if part.wants(step.number):
             goals = list(step.clauses(v, x))
             found.append(obligation(f"step invariant {step.number}", step.title, goals))
+    if part.wants(COUNTING):
+        for release in unit.after.releases:
+            found.append(obligation("counting", "the counts follow a release, slot by slot", list(counting(v, release))))
     for name, title, theorem in (
         (f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays),
         ("theorem 2", THEOREMS[2], isolation),
@@ -341,8 +347,19 @@ def prove(
         obligations=tuple(obligations),
         seconds=time.perf_counter() - start,
         solver=f"z3 {z3.get_version_string()}",
+        assumed=_assumed(calls, invariants),
         interrupted=interrupted,
     )
+
+
+def _assumed(calls: Sequence[str] | None, invariants: Sequence[int] | None) -> str:
+    """What the selection leaves out."""
+    left = []
+    if invariants:
+        left.append("that calls keep the other invariants, which were assumed of every state before a call")
+    if calls:
+        left.append("that the other calls keep them, and the boot state has them")
+    return f"not decided: {'; '.join(left)}" if left else ""
 
 
 def _run(profile: Profile, work: list[Part], jobs: int, executor: Executor | None) -> Iterator[tuple[Part, list[Obligation]]]:

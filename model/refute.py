@@ -63,7 +63,7 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
         facts.append(z3.Or(*[state.receiver(port) == slot for slot in slots]))
         for release in after.releases:
             b = release.base
-            lost = z3.Sum([z3.If(z3.And(release.given_up(s), b.sends(s), b.port(s) == port), 1, 0) for s in slots])
+            lost = z3.Sum([z3.If(z3.And(release.loses(s), b.port(s) == port), 1, 0) for s in slots])
             told = z3.Sum([z3.If(z3.And(release.becomes_notification(s), b.port(s) == port), 1, 0) for s in slots])
             facts += [release.sends_released(port) == lost, release.notifications(port) == told]
     for message in sorts.elements(sorts.Message):

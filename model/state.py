@@ -207,8 +207,6 @@ class After(State):
         self.before = before
         self.assumptions: list[Term] = []
         """Constraints on what the kernel chooses."""
-        self.lemmas: list[tuple[str, Term]] = []
-        """What the counting of a sweep relies on, proved beside the case."""
         self.releases: list[Any] = []
 
     def at(self, name: str) -> _Assign:

@@ -174,4 +174,5 @@ def summary(result: AnyResult) -> str:
         return f"{result.verdict.value}: {counts}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)
-    return f"{result.verdict.value}: {proved:,} of {total:,} obligations proved in {result.seconds:.1f} s with {result.solver}.{stopped}"
+    assumed = f"; {result.assumed}" if result.assumed else ""
+    return f"{result.verdict.value}: {proved:,} of {total:,} obligations proved in {result.seconds:.1f} s with {result.solver}{assumed}.{stopped}"

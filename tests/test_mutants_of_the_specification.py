@@ -18,7 +18,7 @@ from sendright.mach.rights import Place
 from sendright.mach.verdicts import Verdict
 from sendright.model import instantiate
 from sendright.model import refute as refuter
-from sendright.model.actions import clone, drop_held_send, place_slot, put, stamp_by_kernel
+from sendright.model.actions import Release, clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
 from sendright.model.rules import COPY_IN, RULES, Case, Context, Rule
@@ -322,3 +322,28 @@ def test_a_child_that_shares_what_is_to_be_copied() -> None:
         after.sweep("mapped", "pages", lambda t, p: (z3.And(t == k.child, k.inherit_memory), b.mapped(parent, p)))
 
     assert seen(CREATE, GIVEN, (39, 106), then(GIVEN, share)) == {"step invariant 39"}
+
+
+# ---- counting
+
+
+def test_a_release_that_counts_every_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's count and the ghost would fall alike, and invariant 8 would not notice."""
+    monkeypatch.setattr(Release, "loses", lambda release, slot: release.given_up(slot))
+    cases = list(RULES["task_terminate"].cases(Context(RULES["task_terminate"], State.arbitrary(UNBOUNDED), MANUAL)))
+    assert not_proved(decide("manual", Part("case", "task_terminate", len(cases) - 1, (8,)))) == {"counting"}
+
+
+def test_a_release_that_keeps_a_messages_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(release: Release, after: After, b: State) -> None:
+        after.sweep("port_life", "ports", lambda p: (release.dying(p), LIFE.ENDED))
+
+    monkeypatch.setattr(Release, "_kill", kill)
+    cases = list(RULES["task_terminate"].cases(Context(RULES["task_terminate"], State.arbitrary(UNBOUNDED), MANUAL)))
+    assert not_proved(decide("manual", Part("case", "task_terminate", len(cases) - 1, (2, 8)))) == {"invariant 2", "counting"}
+
+
+def test_a_right_beyond_the_end_of_a_body() -> None:
+    rule, title = "mach_task_self", "a clone of the self port"
+    change = then(title, lambda k, after: after.store("body_count", (k.reply_message,), z3.IntVal(0)))
+    assert seen(rule, title, (103,), change) == {"invariant 103"}

@@ -47,6 +47,7 @@ def _copy_in_requires(k: Context) -> list[Term]:
         k.sorts.slots_of_message(k.place, k.message),
         k.before.empty(k.place),
         z3.Or(body, k.is_sendish(k.disposition)),
+        z3.Implies(body, z3.And(k.sorts.Slot.index(k.place) >= 0, k.sorts.Slot.index(k.place) < k.before.body_count(k.message))),
     ]
 
 
