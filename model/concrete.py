@@ -165,11 +165,20 @@ class Translator:
 
     def _quantifier(self, term: Term, names: dict[int, str], bound: tuple[str, ...]) -> str:
         variables = tuple(f"x{len(bound) + index}" for index in range(term.num_vars()))
-        assert all(term.var_sort(index) == z3.IntSort() for index in range(term.num_vars())), term
         body = self.source(term.body(), names, bound + variables)
-        loops = " ".join(f"for {variable} in indices" for variable in variables)
+        domains = [_DOMAINS[term.var_sort(index).name()] for index in range(term.num_vars())]
+        loops = " ".join(f"for {variable} in {domain}" for variable, domain in zip(variables, domains, strict=True))
         return f"{'all' if term.is_forall() else 'any'}({body} {loops})"
 
+
+_DOMAINS = {
+    "Int": "indices",
+    "Slot": "fields['kind']",
+    "Port": "fields['port_life']",
+    "Message": "fields['stage']",
+    "Task": "fields['task_life']",
+}
+"""What a quantifier runs over: what exists, for the rest has no rights and no messages."""
 
 _INFIX = {
     z3.Z3_OP_AND: "and",
@@ -259,7 +268,7 @@ class CompiledCase:
         self.parameters = parameters
         self.source = self._effect(after, parameters)
         self.effect = compile_function(self.source, "effect")
-        self.checks = [term for term in after.assumptions if not z3.is_quantifier(term) and not self._about_release(term)]
+        self.checks = [term for term in after.assumptions if self._checkable(term)]
         check = FunctionBuilder("check", parameters, self.checks)
         check.lines.append(f"    return {' and '.join(check.value(term) for term in self.checks) or 'True'}")
         self.check = compile_function(check.finish(), "check")
@@ -268,18 +277,13 @@ class CompiledCase:
         outputs.lines.append(f"    return {{{', '.join(parts)}}}")
         self.outputs = compile_function(outputs.finish(), "outputs")
 
-    def _about_release(self, term: Term) -> bool:
-        names = {function.name() for release in self.releases for function in _release_functions(release)}
-        stack, seen = [term], set()
-        while stack:
-            current = stack.pop()
-            if current.get_id() in seen:
-                continue
-            seen.add(current.get_id())
-            if z3.is_app(current) and current.decl().name() in names:
-                return True
-            stack.extend(current.children())
-        return False
+    def _checkable(self, term: Term) -> bool:
+        """Not about a release's ghost counts, nor about messages that it might make: those that it does make are computed."""
+        used = _functions(term)
+        ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
+        notified = {release.notified.name() for release in self.releases}
+        over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
+        return not used & ghosts and not (over_messages and used & notified)
 
     def _roots(self, release: Release, parameters: list[str]) -> tuple[Callable[..., bool], Callable[..., bool]]:
         """Where a release starts: tests for slots and for ports."""
@@ -339,6 +343,23 @@ class CompiledCase:
                 ]
 
 
+def _functions(term: Term) -> set[str]:
+    """The names of all functions in ``term``."""
+    names: set[str] = set()
+    stack, seen = [term], set()
+    while stack:
+        current = stack.pop()
+        if current.get_id() in seen:
+            continue
+        seen.add(current.get_id())
+        if z3.is_quantifier(current):
+            stack.append(current.body())
+        elif z3.is_app(current):
+            names.add(current.decl().name())
+            stack.extend(current.children())
+    return names
+
+
 def _key(parts: list[str]) -> str:
     return "()" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
@@ -362,7 +383,7 @@ class CompiledRule:
         builder.lines.append("    return -1")
         self.source = builder.finish()
         self.applies = compile_function(self.source, "applies")
-        required = [term for term in rule.requires(context) if not z3.is_quantifier(term)]
+        required = rule.requires(context)
         requires = FunctionBuilder("requires", self.parameters, required)
         requires.lines.append(f"    return {' and '.join(requires.value(term) for term in required) or 'True'}")
         self.requires = compile_function(requires.finish(), "requires")
