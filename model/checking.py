@@ -37,8 +37,9 @@ from sendright.model.invariants import INVARIANTS, Invariant, Variables, state_i
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
-from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.system import ALIVE, ENDED, QUEUED
+from sendright.model.transition import Transition
 
 
 class BrokenInvariant(msgspec.Struct, frozen=True):
@@ -229,8 +230,6 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     for number in OF_WHOLE_CALLS:
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
-            if _has_inner_quantifier(clause):
-                continue
             body, names, sorts = _opened(clause)
             builder = FunctionBuilder("holds", ["v_caller", *[identifier(name) for name in arguments], *names], [body])
             builder.lines.append(f"    return {builder.value(body)}")
@@ -240,16 +239,6 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
                 broken.append(BrokenInvariant(f"invariant {step.number}: {step.title}", f"{step.about} Broken at {_where(sorts, where)}: {title}."))
                 break
     return tuple(broken)
-
-
-def _has_inner_quantifier(clause: Term) -> bool:
-    stack = [clause.body() if z3.is_quantifier(clause) else clause]
-    while stack:
-        term = stack.pop()
-        if z3.is_quantifier(term):
-            return True
-        stack.extend(term.children())
-    return False
 
 
 def _points(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[Any, ...]]:

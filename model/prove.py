@@ -23,10 +23,11 @@ from sendright.model import calls as _declared  # noqa: F401 - declares the rule
 from sendright.model.counting import counting
 from sendright.model.instantiate import Proof
 from sendright.model.invariants import INVARIANTS, Variables, state_invariants
+from sendright.model.rows import holds, links
 from sendright.model.rules import RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After, State
-from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import (
     TARGETED_ONLY,
     all_authority,
@@ -36,6 +37,7 @@ from sendright.model.theorems import (
     security_stays,
     token_integrity,
 )
+from sendright.model.transition import Transition
 
 COUNTING = 8
 """With this invariant the counting of releases is decided."""
@@ -55,7 +57,7 @@ class Part(msgspec.Struct, frozen=True):
     """One part of the work."""
 
     kind: str
-    """``case``, ``rule``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
+    """``case``, ``rule``, ``row``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
     rule: str = ""
     case: int = 0
     invariants: tuple[int, ...] | None = None
@@ -99,7 +101,7 @@ Goals = Iterable[tuple[str, Term]]
 
 def is_trivial(goal: Term) -> bool:
     """The goal is true of anything, as z3's simplifier sees at once."""
-    return z3.is_true(z3.simplify(goal))
+    return bool(z3.is_true(z3.simplify(goal)))
 
 
 def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
@@ -215,6 +217,18 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
+def decide_row(profile: Profile, part: Part) -> list[Obligation]:
+    """Of one rule in a row: it supplies what the next rule requires."""
+    found: list[Obligation] = []
+    for link in links(part.rule, profile):
+        start = time.perf_counter()
+        verdict = Verdict.PROVED if holds(link, profile) else Verdict.UNDETERMINED
+        seconds = time.perf_counter() - start
+        case, title = f"{link.case}; {link.title}", "a rule supplies what the next one requires"
+        found.append(Obligation(call=part.rule, case=case, property="row", title=title, verdict=verdict, seconds=seconds))
+    return found
+
+
 def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     """As if created by task_create."""
     start = time.perf_counter()
@@ -264,6 +278,7 @@ def decide_twins(profile: Profile, part: Part) -> list[Obligation]:
 _DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
     "case": decide_case,
     "rule": decide_rule,
+    "row": decide_row,
     "theorem 1": decide_theorem_1,
     "base case": decide_base_case,
     "reachable": decide_reachable,
@@ -305,6 +320,8 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
     for name in names:
         rule = RULES[name]
         work.append(Part("rule", name, 0, only))
+        if only is None:
+            work.insert(0, Part("row", name))
         work += [Part("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
     return work
 

@@ -19,8 +19,9 @@ from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
-from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import isolation, security_stays, token_integrity
+from sendright.model.transition import Transition
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 

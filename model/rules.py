@@ -56,7 +56,7 @@ class Rule:
     choices: dict[str, str]
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
-    """What the rules before it have seen to; the oracle checks it at every step."""
+    """What the rules before it have seen to: proved of the rows (``rows.py``), and checked by the oracle at every step."""
 
     @property
     def manual(self) -> str:

@@ -17,93 +17,9 @@ from sendright.mach.profiles import HostSelf, LedgerRule
 from sendright.mach.rights import Disposition, Inheritance, Place, PortObject
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables
-from sendright.model.rules import COPY_IN, Case, Context
+from sendright.model.rules import COPY_IN
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.state import State
-
-CREATORS = ("host_security_create_task_token", "task_create")
-MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
-"""The rules in which send rights are made."""
-
-VM_CALLS = ("vm_allocate", "vm_inherit", "vm_read", "vm_write")
-RECEIVE = "mach_msg_receive"
-KERNEL_ANSWER = "mach_msg_send: kernel's answer"
-TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request")
-"""The rules that make a message of the caller's; other rules make the kernel's."""
-
-
-class Transition:
-    """One case of one rule: the states before and after it, the caller and the arguments."""
-
-    def __init__(self, k: Context, case: Case, after: State) -> None:
-        self.k, self.case = k, case
-        self.before: State = k.before
-        self.after: State = after
-        self.rule = k.rule.name
-        self.creates = self.rule in CREATORS and case.code is ReturnCode.KERN_SUCCESS
-
-    def right(self, state: State, slot: Term) -> Term:
-        """The slot holds a right to a port."""
-        kind = state.kind(slot)
-        return z3.And(kind != KIND.NONE, kind != KIND.DEAD_NAME, kind != KIND.PORT_SET)
-
-    def gained(self, slot: Term) -> Term:
-        """The slot holds a right to a port to which it held none before."""
-        b, a = self.before, self.after
-        return z3.And(self.right(a, slot), z3.Or(z3.Not(self.right(b, slot)), b.port(slot) != a.port(slot)))
-
-    def is_callers(self, slot: Term) -> Term:
-        """A name of the caller's, or a place of a message that the caller is sending or receiving."""
-        k, b, S = self.k, self.before, self.k.sorts.Slot
-        message = k.sorts.message_of(slot)
-        in_hand = z3.And(k.sorts.in_message(slot), b.stage(message) == STAGE.IN_KERNEL, b.owner(message) == k.caller)
-        return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
-
-    def controls(self, task: Term) -> Term:
-        """The caller is the task, or holds a send right to its port."""
-        slot = z3.Const("control", self.k.sorts.Slot)
-        b = self.before
-        held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
-        return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
-
-    def newly_made(self, message: Term) -> Term:
-        return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
-
-    def taken(self, message: Term) -> Term:
-        """The message is received in this step."""
-        return z3.And(self.before.stage(message) == STAGE.QUEUED, self.after.stage(message) == STAGE.IN_KERNEL)
-
-    def new_task(self, task: Term) -> Term:
-        return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
-
-    def has_given_tokens(self, task: Term) -> Term:
-        """After the step the task has the tokens that the call's arguments name."""
-        a, k = self.after, self.k
-        given = a.security(task) == k.security_token
-        return z3.And(given, a.audit(task) == k.audit_token) if k.profile.audit_tokens else given
-
-    @property
-    def presents_security_port(self) -> Term:
-        """The caller has a send right to the host security port under the name that it gives as ``host_security``."""
-        return self.k.object(self.k.host_security, PortObject.HOST_SECURITY)
-
-    def other_ledgers(self, ledger: Term, place: Place, index: int) -> list[Term]:
-        """What else than its parent's ``ledger`` may be that a new task draws on: the one given, or by the profile the one in its parent's place."""
-        k, b = self.k, self.before
-        if k.profile.ledger_rule is LedgerRule.PARENT_SLOT:
-            held = k.sorts.Slot.place_slot(self.parent, PLACE.of(place))
-            return [z3.And(b.sends(held), b.port(held) == ledger)]
-        given = k.ledgers(index)
-        return [z3.And(k.ledgers_length == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
-
-    def reply(self, index: int) -> Term:
-        """The slot of the reply's right ``index``."""
-        return self.k.sorts.Slot.body_slot(self.k.reply_message, z3.IntVal(index))
-
-    @property
-    def parent(self) -> Term:
-        return self.k.task_behind(self.k.parent_task)
-
+from sendright.model.transition import KERNEL_ANSWER, MAKERS, RECEIVE, TASKS_MESSAGES, VM_CALLS, Transition
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 

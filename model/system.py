@@ -234,8 +234,10 @@ def _boot(state: ConcreteState, profile: Profile) -> None:
 
 def _snapshot(system: System) -> Snapshot:
     f = system.state.fields
-    tasks: dict[int, dict[str, Any]] = {task: {"names": {}, "places": {}, "memory": {}} for task, life in f["task_life"].items() if life == ALIVE}
     entries = {slot: system.entry(slot) for slot in f["kind"]}
+    # who lives, and (if a rule is wrong) who is gone and still holds rights: an implementation won't show the same
+    shown = {task for task, life in f["task_life"].items() if life == ALIVE} | {slot[1] for slot in entries if slot[0] in (NAME_SLOT, PLACE_SLOT)}
+    tasks: dict[int, dict[str, Any]] = {task: {"names": {}, "places": {}, "memory": {}} for task in shown}
     for slot, entry in entries.items():
         if slot[0] == NAME_SLOT:
             tasks[slot[1]]["names"][slot[2]] = entry
@@ -244,7 +246,7 @@ def _snapshot(system: System) -> Snapshot:
     first: dict[int, tuple[int, int]] = {}
     for point in sorted(f["mapped"]):
         object_ = f["mapped"][point]
-        if object_ != NO_OBJECT:
+        if object_ != NO_OBJECT and point[0] in tasks:
             first.setdefault(object_, point)
             page = Page(f["content"].get(object_, 0), f["inheritance"].get(point, 0), first[object_])
             tasks[point[0]]["memory"][point[1]] = page
@@ -266,8 +268,8 @@ def _snapshot(system: System) -> Snapshot:
                 destination=entries.get((DESTINATION_SLOT, message, 0), nothing),
                 reply=descriptor((REPLY_SLOT, message, 0)),
                 body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
-                security_token=f["sender_security"][message],
-                audit_token=f["sender_audit"][message],
+                security_token=f["sender_security"].get(message, ()),
+                audit_token=f["sender_audit"].get(message, ()),
                 from_kernel=f["from_kernel"].get(message, False),
             )
             for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m))
@@ -292,8 +294,8 @@ def _snapshot(system: System) -> Snapshot:
         {
             task: Task(
                 port=f["task_port"].get(task, 0),
-                security_token=f["security"][task],
-                audit_token=f["audit"][task],
+                security_token=f["security"].get(task, ()),
+                audit_token=f["audit"].get(task, ()),
                 names=parts["names"],
                 places=parts["places"],
                 ledgers=None if no_ledgers else (f["wired"].get(task, NO_PORT), f["paged"].get(task, NO_PORT)),

@@ -20,7 +20,8 @@ from sendright.model.invariants import Variables
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, Term
 from sendright.model.state import FIELDS, After, State, sort_named
-from sendright.model.step_properties import STEP_PROPERTIES, Transition, forall
+from sendright.model.step_properties import STEP_PROPERTIES, forall
+from sendright.model.transition import Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
 """Kernel objects that everybody may hold a right to: nothing flows through them from task to task, and they are no authority over one."""

@@ -18,10 +18,11 @@ from sendright.mach.rights import Place
 from sendright.mach.verdicts import Verdict
 from sendright.model import instantiate
 from sendright.model import refute as refuter
-from sendright.model.actions import Release, clone, drop_held_send, place_slot, put, stamp_by_kernel
+from sendright.model.actions import Release, clear, clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
-from sendright.model.rules import COPY_IN, RULES, Case, Context, Rule
+from sendright.model.rows import EXTRACT, REQUEST
+from sendright.model.rules import COPY_IN, COPY_OUT, RULES, Case, Context, Rule
 from sendright.model.sorts import KIND, LIFE, UNBOUNDED, Term
 from sendright.model.state import After, State
 
@@ -347,3 +348,48 @@ def test_a_right_beyond_the_end_of_a_body() -> None:
     rule, title = "mach_task_self", "a clone of the self port"
     change = then(title, lambda k, after: after.store("body_count", (k.reply_message,), z3.IntVal(0)))
     assert seen(rule, title, (103,), change) == {"invariant 103"}
+
+
+# ---- rows of rules
+
+
+def rows_not_proved(rule: str, *changes: Change, of: str | None = None) -> set[str]:
+    """The titles of what isn't proved of ``rule`` in its rows, when ``of`` (or it) is changed; unchanged all is."""
+    part = Part("row", rule)
+    assert not_proved(decide("manual", part)) == set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RULES, of or rule, mutant(of or rule, *changes))
+        return {one.case.partition("; ")[2] for one in decide("manual", part) if one.verdict is not Verdict.PROVED}
+
+
+def test_a_right_is_extracted_that_was_not_looked_at() -> None:
+    assert rows_not_proved(EXTRACT, without(ReturnCode.KERN_INVALID_RIGHT)) == {"the right can be copied in"}
+
+
+def test_an_answer_to_a_message_that_still_carries_rights() -> None:
+    title = "a kernel port: the rights are given up"
+    assert rows_not_proved(DELIVER, instead(title, lambda k, after: None)) == {"only the reply right is left"}
+
+
+def test_a_copied_right_that_overwrites_another() -> None:
+    title = "COPY_SEND copies the send right"
+    change = then(title, lambda k, after: clear(after, k.sorts.Slot.reply_slot(k.message)))
+    assert rows_not_proved(COPY_IN, change) == {"the other rights of the message stay"}
+
+
+def test_a_right_that_stays_in_the_message() -> None:
+    title = "a send-once right takes a new name"
+    assert rows_not_proved(COPY_OUT, instead(title, lambda k, after: None)) == {"its place is empty, the other rights stay"}
+
+
+def test_a_reply_for_somebody_else() -> None:
+    title = "a clone of the self port"
+    change = then(title, lambda k, after: after.store("owner", (k.reply_message,), z3.Const("somebody", k.sorts.Task)))
+    assert rows_not_proved("mach_task_self", change) == {"the reply can be copied out"}
+
+
+def test_a_request_without_its_target() -> None:
+    change = then("the right is to be carried", lambda k, after: clear(after, k.sorts.Slot.destination_slot(k.request_message)))
+    found = rows_not_proved(REQUEST, change)
+    assert found
+    assert all(title.startswith("the request is whole") for title in found)

@@ -1,0 +1,213 @@
+"""Rows of rules: what a rule requires, the rules before it in the row have seen to.
+
+A call can be a row of rules, each proved alone from what it requires (``Rule.requires``). Here is decided that the row supplies it: the
+state after one rule satisfies what the next requires, and a message's rights are copied one by one without touching one another. So, by
+induction over the rights, all requirements hold in a message with any number of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import z3
+
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Disposition
+from sendright.model.instantiate import Proof
+from sendright.model.invariants import Variables, forall, state_invariants
+from sendright.model.rules import COPY_IN, COPY_OUT, FINISH, RULES, Case, Context, effective_guards
+from sendright.model.sorts import KIND, UNBOUNDED, Term
+from sendright.model.state import After, State
+
+SEND, DELIVER, ANSWER = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
+REQUEST, INSERT, EXTRACT = "mach_port_insert_right: request", "mach_port_insert_right", "mach_port_extract_right"
+RECEIVE = "mach_msg_receive"
+
+S = UNBOUNDED.Slot
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One thing to decide: assumptions, on a state that has all invariants, and what follows from them."""
+
+    case: str
+    title: str
+    assumptions: list[Term]
+    claims: list[Term]
+
+
+class Done:
+    """One case of a rule was run: what is known, and the state after it."""
+
+    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term]) -> None:
+        self.k, self.case = k, case
+        self.after = After(k.before)
+        case.effect(self.after)
+        self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
+
+    def next(self, rule: str, **arguments: Term) -> Context:
+        """The next rule of the row, in the state after this one."""
+        k = Context(RULES[rule], self.after, self.k.profile, f"@{rule}")
+        k.caller = self.k.caller
+        k.constants.update(arguments)
+        return k
+
+
+def runs(k: Context, known: list[Term] | None = None) -> Iterator[Done]:
+    """Every case of a rule after which the row goes on."""
+    cases = list(k.rule.cases(k))
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        if case.code is None or case.replies or k.rule.name == RECEIVE:
+            yield Done(k, case, guard, known or [])
+
+
+def first(rule: str, profile: Profile) -> Context:
+    """The rule in any state, with any arguments."""
+    return Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
+
+
+def unfit(k: Context) -> Term:
+    """The right can't be copied in: the first case of the rule."""
+    return next(k.rule.cases(k)).when
+
+
+def links(rule: str, profile: Profile) -> Iterator[Link]:
+    """What is to be decided of ``rule`` as the beginning of a row, or as a link of one."""
+    k = first(rule, profile)
+    if rule == SEND:
+        yield from _send(k)
+    elif rule == REQUEST:
+        yield from _insert(k)
+    elif rule == EXTRACT:
+        yield from _extract(k)
+    elif rule == COPY_IN:
+        yield from _copy(k, "the other rights of the message stay", [])
+    elif rule == COPY_OUT:
+        yield from _copy(k, "its place is empty, the other rights stay", [k.place])
+    elif rule == DELIVER:
+        yield from _deliver(k)
+    elif rule == RECEIVE:
+        for done in runs(k):
+            if done.case.outputs:
+                out = done.next(COPY_OUT, message=k.oldest, place=S.reply_slot(k.oldest))
+                emptied = done.after.empty(S.destination_slot(k.oldest))
+                yield Link(
+                    done.case.id, "the destination right is used up, the others can be copied out", done.known, [*out.rule.requires(out), emptied]
+                )
+    elif rule == FINISH:
+        yield from _finish(profile)
+    else:
+        yield from _replies(k)
+
+
+def _replies(k: Context) -> Iterator[Link]:
+    """A reply carries what it says, and nothing else."""
+    for done in runs(k):
+        slots = [S.body_slot(k.reply_message, z3.IntVal(index)) for index in range(done.case.replies)]
+        out = done.next(COPY_OUT, message=k.reply_message, place=slots[0])
+        yield Link(
+            done.case.id, "the reply can be copied out", done.known, [*out.rule.requires(out), out.carries_nothing_but(k.reply_message, *slots)]
+        )
+
+
+def _place(done: Done, place: Term, name: Term, disposition: Term, **more: Term) -> Context:
+    k = done.k
+    message = k.constants.get("message", k.constants.get("request_message", k.constants.get("reply_message")))
+    return done.next(COPY_IN, **{"space": k.caller, "name": name, "disposition": disposition, "message": message, "place": place, **more})
+
+
+def _send(k: Context) -> Iterator[Link]:
+    """A good header's rights can both be copied in, in their order; then the body's; the destination is then a live right."""
+    i = z3.Int("i")
+    destination, reply = S.destination_slot(k.message), S.reply_slot(k.message)
+    for done in runs(k):
+        order = [(destination, k.dest, k.dest_disposition), (reply, k.reply, k.reply_disposition)]
+        reply_first = z3.is_true(done.case.outputs["reply_first"])
+        if reply_first:
+            order.reverse()
+        one = _place(done, *order[0])
+        yield Link(done.case.id, "the first right of the header can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
+        body = _place(done, S.body_slot(k.message, i), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
+        within = [i >= 0, i < k.descriptors_length]
+        yield Link(done.case.id, "there is room for the body's", [*done.known, *within], body.rule.requires(body))
+        for copied in runs(one, done.known):
+            title = f"after the first, the second can be ({copied.case.title})"
+            two = _place(copied, *order[1], message=k.message)
+            wanted = [*two.rule.requires(two), z3.Not(unfit(two))]
+            there = order[1][2] != int(Disposition.NONE)  # no reply, nothing to copy
+            claims = [z3.Implies(there, claim) for claim in wanted]
+            if reply_first:
+                yield Link(done.case.id, title, copied.known, claims)
+                if holds(Link("", "", copied.known, [z3.BoolVal(False)]), k.profile):
+                    continue  # it can't be copied in so
+                for last in runs(two, copied.known):
+                    title = f"the destination is live ({copied.case.title}; {last.case.title})"
+                    yield Link(done.case.id, title, last.known, [_live(last.after, destination)])
+            else:
+                yield Link(done.case.id, title, copied.known, [*claims, _live(copied.after, destination)])
+
+
+def _live(state: State, slot: Term) -> Term:
+    return z3.Or(state.kind(slot) == KIND.SEND, state.kind(slot) == KIND.SEND_ONCE)
+
+
+def _insert(k: Context) -> Iterator[Link]:
+    """The request carries the right, or none, to the task's port."""
+    message, body = k.request_message, S.body_slot(k.request_message, z3.IntVal(0))
+    for done in runs(k):
+        inserting = done.next(INSERT, message=message)
+        if done.case.title.startswith("no right"):
+            yield Link(done.case.id, "the request is whole", done.known, inserting.rule.requires(inserting))
+            continue
+        one = _place(done, body, z3.Const("poly", UNBOUNDED.Name), k.disposition)
+        yield Link(done.case.id, "the right can be copied in", done.known, one.rule.requires(one))
+        for copied in runs(one, done.known):
+            inserting = copied.next(INSERT, message=message)
+            yield Link(done.case.id, f"the request is whole ({copied.case.title})", copied.known, inserting.rule.requires(inserting))
+
+
+def _extract(k: Context) -> Iterator[Link]:
+    """What was found fit is copied in, from the other task's space."""
+    for done in runs(k):
+        body = S.body_slot(k.reply_message, z3.IntVal(0))
+        one = _place(done, body, k.name, k.disposition, space=done.case.outputs["space"], control=k.task)
+        yield Link(done.case.id, "the right can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
+        yield Link(done.case.id, "the reply carries nothing else", done.known, [one.carries_nothing_but(k.reply_message, body)])
+
+
+def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
+    v = Variables(UNBOUNDED)
+    b = k.before
+    for done in runs(k):
+        a = done.after
+        other = z3.And(k.sorts.slots_of_message(v.s, k.message), v.s != k.place)
+        same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
+        same += [a.fields[name](k.message) == b.fields[name](k.message) for name in ("stage", "owner", "body_count")]
+        same += [forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
+        yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+
+
+def _deliver(k: Context) -> Iterator[Link]:
+    for done in runs(k):
+        answer = done.next(ANSWER, message=k.message)
+        yield Link(done.case.id, "only the reply right is left", done.known, answer.rule.requires(answer))
+
+
+def _finish(profile: Profile) -> Iterator[Link]:
+    """When its destination, its reply and its body's rights are gone a message carries nothing."""
+    k = first(FINISH, profile)
+    v, b = Variables(UNBOUNDED), k.before
+    gone = [b.empty(S.destination_slot(k.message)), b.empty(S.reply_slot(k.message))]
+    within = z3.And(v.i >= 0, v.i < b.body_count(k.message))
+    gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(k.message, v.i)))))
+    yield Link("all cases", "a message whose rights are all copied out carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k))
+
+
+def holds(link: Link, profile: Profile) -> bool:
+    """Whether the link is proved."""
+    v = Variables(UNBOUNDED)
+    before = State.arbitrary(UNBOUNDED)
+    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], invariants)
+    return all(proof.decide(claim) == z3.unsat for claim in link.claims)
