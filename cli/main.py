@@ -15,12 +15,13 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
-from sendright.cli.outcome import INTERRUPTED, version
+from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
 from sendright.cli.streams import complain, write
 from sendright.cli.witnesses import witnesses
+from sendright.mach.interruption import INTERRUPTED, interruptible
 from sendright.mach.profiles import UnknownProfile
 from sendright.mach.script import BadScript
 from sendright.mach.verdicts import ExitStatus
@@ -34,8 +35,11 @@ app = typer.Typer(
     epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
     "3 what was checked crashed or hung · 4 undetermined · 130 interrupted.",
 )
-for command in (check, prove, replay, graph, calls, profiles, witnesses):
-    app.command()(command)
+for command in (check, prove, replay):
+    app.command()(interruptible(command))
+for quick in (graph, calls, profiles):
+    app.command()(quick)
+app.command()(interruptible(witnesses))
 
 
 def _show_version(wanted: bool) -> None:

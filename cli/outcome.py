@@ -10,14 +10,11 @@ import msgspec
 from rich.text import Text
 
 from sendright.cli.streams import complain, show, show_json, width
+from sendright.mach.interruption import INTERRUPTED
 from sendright.mach.results import ReplayResult
 from sendright.mach.verdicts import ExitStatus, exit_status
 from sendright.reports.findings import AnyResult
 from sendright.reports.rerun import Rerun
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, when nothing wrong had been found by then: 128 + SIGINT, as shells have it."""
-
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """What the options say of the outputs."""

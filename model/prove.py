@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from functools import partial
 
 import msgspec
 import z3
 
+from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import LedgerRule, Profile, profile_named
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
@@ -35,6 +35,7 @@ from sendright.model.theorems import (
     security_stays,
     token_integrity,
 )
+from sendright.model.workers import Lost, in_workers
 
 LEDGER_INVARIANT = 38
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
@@ -307,9 +308,8 @@ def prove(
     invariants: Sequence[int] | None = None,
     jobs: int = 2,
     on_progress: Progress | None = None,
-    executor: Executor | None = None,
 ) -> ProofResult:
-    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes.
+    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this one).
 
     Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
     """
@@ -318,7 +318,7 @@ def prove(
     obligations: list[Obligation] = []
     interrupted = False
     try:
-        for done, (part, found) in enumerate(_run(profile, work, jobs, executor), 1):
+        for done, (part, found) in enumerate(_run(profile, work, jobs), 1):
             obligations += found
             if on_progress:
                 on_progress(done, len(work), part.rule or part.kind)
@@ -339,16 +339,28 @@ def prove(
     )
 
 
-def _run(profile: Profile, work: list[Part], jobs: int, executor: Executor | None) -> Iterator[tuple[Part, list[Obligation]]]:
-    if jobs <= 1 and executor is None:
+def _run(profile: Profile, work: list[Part], jobs: int) -> Iterator[tuple[Part, list[Obligation]]]:
+    if jobs == 0:
         for part in work:
+            stop_if_asked()
             yield part, decide(profile.name, part)
         return
-    pool = executor or ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        futures = {pool.submit(decide, profile.name, part): part for part in work}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        if executor is None:
-            pool.shutdown(wait=False, cancel_futures=True)
+    for part, found in in_workers(partial(decide, profile.name), work, jobs):
+        yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
+
+
+def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
+    """What stands for all that a part would have decided, if the processes that worked on it died."""
+    case = "all cases"
+    if part.kind == "case":
+        rule = RULES[part.rule]
+        case = list(rule.cases(Context(rule, State.arbitrary(UNBOUNDED), profile)))[part.case].id
+    return Obligation(
+        call=part.rule or SPECIFICATION,
+        case=case,
+        property="everything" if part.kind in ("case", "rule") else part.kind,
+        title="this part of the proof is decided",
+        verdict=Verdict.UNDETERMINED,
+        seconds=0.0,
+        scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",
+    )

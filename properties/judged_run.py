@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol, TypeVar
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation
+from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot, changes, differences
 from sendright.mach.trace import Step, Trace, Violation, ViolationKind
@@ -104,7 +105,8 @@ class JudgedRun:
         self._compare(0, "the boot state")
 
     def call(self, task: int, call: Call) -> Result:
-        """Make ``call`` as ``task``, judge the result and the state after it."""
+        """Make ``call`` as ``task``, judge the result and the state after it. Here is where Ctrl-C is heeded."""
+        stop_if_asked()
         index = len(self.steps)
         result: Result | None = None
         try:
