@@ -16,6 +16,7 @@ from sendright.mach.verdicts import ExitStatus, exit_status
 from sendright.reports.findings import AnyResult
 from sendright.reports.rerun import Rerun
 
+
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """What the options say of the outputs."""
 

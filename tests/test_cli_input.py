@@ -88,14 +88,14 @@ def test_a_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str], dire
     assert not list(directory.iterdir())
 
 
-def test_a_kernel_that_cannot_be_built(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+def test_a_kernel_that_cannot_be_built(capfd: pytest.CaptureFixture[str], directory: Path) -> None:
     (directory / "broken_kernel.py").write_text(
         "class Kernel:\n    def __init__(self):\n        print('noise')\n        raise RuntimeError('no\\nboard')\n"
     )
     assert main(["check", "--sut", "broken_kernel:Kernel"]) == 2
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out == ""
-    assert "sendright: --sut: broken_kernel:Kernel: can't be built, RuntimeError: no board" in captured.err
+    assert "sendright: --sut: broken_kernel:Kernel: can't be built, it raised RuntimeError: no board" in captured.err
     assert str(directory) not in sys.path
 
 
