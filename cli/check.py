@@ -35,8 +35,9 @@ def check(
 ) -> int:
     """Make random calls on a kernel and judge each by the specification.
 
-    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer, the whole state, the invariants and the
-    origin of every right are looked at. A failing run is reduced until no call can be left out, and is written as a script and a page.
+    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer and the whole state are compared with the
+    specification's, for which the invariants are proved. At the end of a run, and where a call went wrong, the invariants of what the kernel shows
+    and the origin of every right are looked at too. A failing run is reduced until no call can be left out, and is written as a script and a page.
 
     [bold]Examples[/bold]
 
@@ -52,6 +53,8 @@ def check(
         return _list_faults(json)
     kernel_profile = profile_named(profile)
     factory = implementation_factory(sut, fault)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
+    outputs.prepare()
     from sendright.model.oracle import Oracle
     from sendright.properties.check import check as run_check
 
@@ -62,7 +65,7 @@ def check(
     commands = [shlex.join(["sendright", "replay", str(script), *chosen])] if result.script is not None else []
     again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", profile, *chosen]
     rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={"script.json": script_text(result.script)} if result.script is not None else {})
-    return finish(result, Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json), rerun)
+    return finish(result, outputs, rerun)
 
 
 def _list_faults(json: bool) -> int:

@@ -19,7 +19,7 @@ from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
-from sendright.cli.streams import complain, write
+from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.witnesses import witnesses
 from sendright.mach.interruption import INTERRUPTED, interruptible
 from sendright.mach.profiles import UnknownProfile
@@ -73,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse("interrupted before anything was found", INTERRUPTED)
     except BrokenPipeError:
         return ExitStatus.HOLDS
+    except NoOutput as error:
+        return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:
         words = f"internal error: {type(error).__name__}: {error}"
         return _refuse(f"{words} (this is a fault of sendright's; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
@@ -93,6 +95,7 @@ def _usage(error: typer.TyperException) -> str:
 
 def run() -> None:
     """The entry point of the ``sendright`` command."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.text import Text
 
-from sendright.cli.streams import complain, show, show_json, width
+from sendright.cli.bad_input import BadInput
+from sendright.cli.streams import NoOutput, complain, show, show_json, width
 from sendright.mach.interruption import INTERRUPTED
 from sendright.mach.results import ReplayResult
 from sendright.mach.verdicts import ExitStatus, exit_status
@@ -27,6 +29,23 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
     traces: bool = False
 
+    def prepare(self, inputs: Collection[Path] = ()) -> None:
+        """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
+        from sendright.reports.write import clear_reports
+
+        given = {option: path for option, path in (("--html", self.html), ("--junit", self.junit), ("--sarif", self.sarif)) if path is not None}
+        seen: dict[Path, str] = {}
+        for option, path in given.items():
+            first = seen.setdefault(path.resolve(), option)
+            if first != option:
+                raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
+            if path.resolve() in {file.resolve() for file in inputs}:
+                raise BadInput(f"{option}: {path} is read by this command (name another one)")
+        try:
+            clear_reports(self.directory, inputs)
+        except OSError as error:
+            raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
+
 
 def version() -> str:
     """sendright's own version; 0 when it runs from a source tree that isn't installed."""
@@ -40,12 +59,15 @@ def finish(result: AnyResult, outputs: Outputs, rerun: Rerun) -> int:
     """Write, print, and give the exit status."""
     status = exit_status(result.verdict)
     written, refused = _write(result, outputs, rerun, bad=status != ExitStatus.HOLDS)
-    if outputs.json:
-        show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
-    else:
-        from sendright.reports.terminal import terminal
+    try:
+        if outputs.json:
+            show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
+        else:
+            from sendright.reports.terminal import terminal
 
-        show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+    except NoOutput as error:  # which must not hide the verdict
+        refused = "; ".join(filter(None, [refused, f"the result can't be written to standard output: {error}"]))
     if refused:
         complain(refused)
     if status == ExitStatus.HOLDS:
@@ -61,24 +83,24 @@ def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, bad: bool) -> tupl
     from sendright.reports.write import write_reports, write_text
 
     written: list[Path] = []
-    try:
-        if bad:
-            written += write_reports(result, outputs.directory, rerun, version())
-        if outputs.html:
-            write_text(outputs.html, page(result, rerun))
-            written.append(outputs.html)
-        if outputs.junit:
-            write_text(outputs.junit, junit(result))
-            written.append(outputs.junit)
-        if outputs.sarif:
-            write_text(outputs.sarif, sarif(result, version()))
-            written.append(outputs.sarif)
-    except OSError as error:
-        return (
-            written,
-            f"{error.filename or outputs.directory}: the report can't be written: {error.strerror} (choose another place with --report-dir)",
-        )
-    return written, ""
+    refused: list[str] = []
+
+    def write(option: str, path: Path, into: Callable[[], Iterable[Path]]) -> None:
+        try:
+            written.extend(into())
+        except OSError as error:
+            refused.append(f"{path}: the report can't be written: {error.strerror} (choose another place with {option})")
+
+    if bad:
+        write("--report-dir", outputs.directory, lambda: write_reports(result, outputs.directory, rerun, version()))
+    for option, path, text in (
+        ("--html", outputs.html, lambda: page(result, rerun)),
+        ("--junit", outputs.junit, lambda: junit(result)),
+        ("--sarif", outputs.sarif, lambda: sarif(result, version())),
+    ):
+        if path is not None:
+            write(option, path, lambda path=path, text=text: [write_text(path, text())])
+    return written, "; ".join(refused)
 
 
 def _data(result: AnyResult, traces: bool) -> dict[str, Any]:

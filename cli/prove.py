@@ -40,6 +40,8 @@ def prove(
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
     """
     kernel_profile = profile_named(profile)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
+    outputs.prepare()
     from sendright.model.prove import UnknownSelection
     from sendright.model.prove import prove as run_prove
 
@@ -52,4 +54,4 @@ def prove(
         word for number in invariant or [] for word in ("--invariant", str(number))
     ]
     rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
-    return finish(result, Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json), rerun)
+    return finish(result, outputs, rerun)

@@ -57,6 +57,8 @@ def replay(
     override = profile_named(profile) if profile is not None else None
     factory = implementation_factory(sut, fault)
     scripts = [load_script(path, override) for path in files]
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, traces=traces)
+    outputs.prepare(files)
     from sendright.model.oracle import Oracle
     from sendright.properties.replay import replay as run_replay
 
@@ -66,5 +68,4 @@ def replay(
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, traces=traces)
     return finish(result, outputs, Rerun(commands=(command,), scripts=texts))

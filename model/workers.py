@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -43,10 +44,8 @@ class _Worker(Generic[Item]):
 
     def give(self, item: Item) -> None:
         self.item = item
-        try:
+        with contextlib.suppress(OSError):  # if it has died, that shows when its answer is waited for
             self.connection.send(item)
-        except OSError:
-            pass  # it has died: that shows when its answer is waited for
 
     def end(self) -> str:
         """Kill it, if it hasn't died; how it died, in words."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,32 @@ def test_a_reader_who_leaves_is_no_error() -> None:
 def test_output_in_an_encoding_without_arrows() -> None:
     done = subprocess.run([*RUN, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("where", [">&-", "</dev/null >/dev/full", ">&- 2>&- <&-"])
+def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    command = f"{shlex.join(RUN)} check -q --fault move-send-keeps-sender {where}"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (directory / "sendright-report/trace.json").exists()
+    if "2>&-" not in where:
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("sendright: the result can't be written to standard output: ")
+
+
+def test_a_command_whose_output_cannot_be_written(directory: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*RUN, "calls", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "sendright: standard output can't be written to: No space left on device\n"
+
+
+def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "good.json").write_text(json.dumps(GOOD))
+    assert "--junit" in refused(capsys, "replay", "good.json", "--html", "x", "--junit", "./x")
+    assert "good.json is read by this command" in refused(capsys, "replay", "good.json", "--html", "good.json")
+    assert [path.name for path in directory.iterdir()] == ["good.json"]

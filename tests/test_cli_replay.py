@@ -115,6 +115,25 @@ def test_reports_on_demand(capsys: pytest.CaptureFixture[str], script: str) -> N
     assert json.loads(Path("c.sarif").read_text())["runs"][0]["results"] == []
 
 
+def test_nothing_of_an_earlier_run_is_left(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    replayed(capsys, 1, script, "--fault", "move-send-keeps-sender")
+    reports = Path("sendright-report")
+    (reports / "trace-3.json").write_text((reports / "trace.json").read_text())
+    (reports / "script.json").write_text(Path(script).read_text())
+    (reports / "trace-2.json").write_text("mine")
+    (reports / "notes.txt").write_text("about sendright")
+    replayed(capsys, 0, "sendright-report/script.json")
+    assert {path.name for path in reports.iterdir()} == {"script.json", "trace-2.json", "notes.txt"}, "what is read, and what is another's, stays"
+
+
+def test_a_report_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    assert main(["replay", script, "--html", "none/x.html", "--junit", "good.xml"]) == 2
+    assert (
+        "sendright: none/x.html: the report can't be written: No such file or directory (choose another place with --html)" in capsys.readouterr().err
+    )
+    assert Path("good.xml").exists(), "the others are written"
+
+
 def test_a_place_where_no_report_can_be_written(capsys: pytest.CaptureFixture[str], script: str) -> None:
     Path("file").write_text("mine")
     assert main(["replay", script, "--fault", "move-send-keeps-sender", "--report-dir", "file", "--json"]) == 1
