@@ -14,6 +14,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
 from sendright.mach.interruption import INTERRUPTED
 from sendright.mach.results import ReplayResult
+from sendright.mach.trace import Trace
 from sendright.mach.verdicts import ExitStatus, exit_status
 from sendright.reports.findings import AnyResult
 from sendright.reports.rerun import Rerun
@@ -26,6 +27,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     html: Path | None = None
     junit: Path | None = None
     sarif: Path | None = None
+    trace: Path | None = None
     json: bool = False
     traces: bool = False
 
@@ -33,7 +35,8 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
         """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
-        given = {option: path for option, path in (("--html", self.html), ("--junit", self.junit), ("--sarif", self.sarif)) if path is not None}
+        files = {"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}
+        given = {option: path for option, path in files.items() if path is not None}
         seen: dict[Path, str] = {}
         for option, path in given.items():
             first = seen.setdefault(path.resolve(), option)
@@ -55,10 +58,10 @@ def version() -> str:
         return "0"
 
 
-def finish(result: AnyResult, outputs: Outputs, rerun: Rerun) -> int:
-    """Write, print, and give the exit status."""
+def finish(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None) -> int:
+    """Write, print, and give the exit status. ``trace`` is what ``--trace`` asks for, if there was a run."""
     status = exit_status(result.verdict)
-    written, refused = _write(result, outputs, rerun, bad=status != ExitStatus.HOLDS)
+    written, refused = _write(result, outputs, rerun, trace, bad=status != ExitStatus.HOLDS)
     try:
         if outputs.json:
             show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
@@ -75,31 +78,30 @@ def finish(result: AnyResult, outputs: Outputs, rerun: Rerun) -> int:
     return INTERRUPTED if result.interrupted and status == ExitStatus.UNDETERMINED else status
 
 
-def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, bad: bool) -> tuple[list[Path], str]:
+def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool) -> tuple[list[Path], str]:
     """The files written, and what went wrong. What can't be written must not hide the result."""
     from sendright.reports.html import page
     from sendright.reports.junit import junit
     from sendright.reports.sarif import sarif
-    from sendright.reports.write import write_reports, write_text
+    from sendright.reports.write import trace_text, write_reports, write_text
 
     written: list[Path] = []
     refused: list[str] = []
 
-    def write(option: str, path: Path, into: Callable[[], Iterable[Path]]) -> None:
-        try:
-            written.extend(into())
-        except OSError as error:
-            refused.append(f"{path}: the report can't be written: {error.strerror} (choose another place with {option})")
+    def write(option: str, path: Path | None, into: Callable[[Path], Iterable[Path]]) -> None:
+        if path is not None:
+            try:
+                written.extend(into(path))
+            except OSError as error:
+                refused.append(f"{path}: the report can't be written: {error.strerror} (choose another place with {option})")
 
     if bad:
-        write("--report-dir", outputs.directory, lambda: write_reports(result, outputs.directory, rerun, version()))
-    for option, path, text in (
-        ("--html", outputs.html, lambda: page(result, rerun)),
-        ("--junit", outputs.junit, lambda: junit(result)),
-        ("--sarif", outputs.sarif, lambda: sarif(result, version())),
-    ):
-        if path is not None:
-            write(option, path, lambda path=path, text=text: [write_text(path, text())])
+        write("--report-dir", outputs.directory, lambda directory: write_reports(result, directory, rerun, version()))
+    write("--html", outputs.html, lambda path: [write_text(path, page(result, rerun))])
+    write("--junit", outputs.junit, lambda path: [write_text(path, junit(result))])
+    write("--sarif", outputs.sarif, lambda path: [write_text(path, sarif(result, version()))])
+    if trace is not None:
+        write("--trace", outputs.trace, lambda path: [write_text(path, trace_text(trace))])
     return written, "; ".join(refused)
 
 

@@ -57,10 +57,10 @@ class Part(msgspec.Struct, frozen=True):
     """``case``, ``rule``, ``theorem 1``, ``reachable`` or ``twin``."""
     rule: str = ""
     case: int = 0
-    invariants: tuple[int, ...] | None = None
-    """Only these; None: all, and the theorems."""
+    invariants: tuple[int | str, ...] | None = None
+    """Only these, theorems as "T2"; None: all."""
 
-    def wants(self, number: int) -> bool:
+    def wants(self, number: int | str) -> bool:
         return self.invariants is None or number in self.invariants
 
 
@@ -126,10 +126,11 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         return made[0]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
+        goals = list(goals)
         verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
             return _look_closer(profile, part, name, title, failed, seconds)
-        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds)
+        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds, untouched=not goals)
 
     found: list[Obligation] = []
     for invariant in unit.invariants:
@@ -145,7 +146,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         (f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays),
         ("theorem 2", THEOREMS[2], isolation),
     ):
-        if part.invariants is None or (name.startswith("step") and part.wants(SECURITY_PORT)):
+        if part.wants(SECURITY_PORT if name.startswith("step") else "T2"):
             assumptions, goals = theorem(v, x)
             with_halves: list[Proof] = []
 
@@ -155,7 +156,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 return with_halves[0]
 
             found.append(obligation(name, title, goals if unit.changes else [], using))
-    if part.invariants is None:
+    if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x)) if unit.changes else []))
     return found
 
@@ -271,24 +272,27 @@ class UnknownSelection(ValueError):
     """``--call`` or ``--invariant`` names nothing that there is."""
 
 
-def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int] | None = None) -> list[Part]:
-    """The work, heaviest first. Raises UnknownSelection."""
+def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[Part]:
+    """The work, heaviest first. ``calls`` may also name rules that calls share, and ``invariants`` theorems. Raises UnknownSelection."""
     for call in calls or ():
+        if call in RULES and call not in SIGNATURES:
+            continue
         if call not in SIGNATURES:
             raise UnknownSelection(f"unknown call {call!r}: see sendright calls")
         if not profile.serves(call):
             raise UnknownSelection(f"the profile {profile.name} doesn't serve {call}")
     titles = known_invariants()
     for number in invariants or ():
-        if number not in titles:
-            raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(map(str, titles))}")
+        if number not in titles and number not in {f"T{theorem}" for theorem in THEOREMS}:
+            known = [*map(str, titles), *(f"T{theorem}" for theorem in THEOREMS)]
+            raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(known)}")
     served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
-    names = dict.fromkeys(rule for call in served for rule in rules_of(call))
+    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *(rule for rule in calls or () if rule not in SIGNATURES)])
     only = tuple(invariants) if invariants else None
     work: list[Part] = []
     if only is None and not calls:
         work += [Part("reachable"), Part("twins")]
-    if only is None and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
+    if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(Part("theorem 1"))
     before = State.arbitrary(UNBOUNDED)
     for name in names:
@@ -305,7 +309,7 @@ Progress = Callable[[int, int, str], None]
 def prove(
     profile: Profile,
     calls: Sequence[str] | None = None,
-    invariants: Sequence[int] | None = None,
+    invariants: Sequence[int | str] | None = None,
     jobs: int = 2,
     on_progress: Progress | None = None,
 ) -> ProofResult:

@@ -144,6 +144,8 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
         "object": "HOST_SECURITY",
     }
     assert call["profiles"] == ["manual", "osf"]
+    assert main(["calls", "--script-schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((Path(__file__).parent.parent / "docs/script.schema.json").read_text())
     assert main(["profiles"]) == 0
     assert "null_parent_code" in capsys.readouterr().out
     assert main(["profiles", "--json"]) == 0
@@ -170,7 +172,7 @@ def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> No
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     command = f"{shlex.join(RUN)} check -q --fault move-send-keeps-sender {where}"
-    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert (directory / "sendright-report/trace.json").exists()
     if "2>&-" not in where:

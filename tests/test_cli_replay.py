@@ -159,3 +159,26 @@ def test_interrupted_it_keeps_what_it_found(script: str) -> None:
     assert data["interrupted"]
     assert [(one["id"], one["verdict"]) for one in data["cases"]] == [("move", "passed")]
     assert Path("sendright-report/report.html").exists()
+
+
+def test_the_run_of_a_case_that_passed_is_for_the_graph(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    replayed(capsys, 0, script, "--trace", "run.json")
+    assert main(["graph", "run.json", "--task", "1"]) == 0
+    assert "send right to port 8 at task 1, name 3" in capsys.readouterr().out
+
+
+def test_a_case_of_an_unknown_kernel_is_not_modelled(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    data = json.loads(Path(script).read_text())
+    other = data["cases"][0] | {"id": "other", "profile": "vms"}
+    Path("two.json").write_text(json.dumps(data | {"cases": [*data["cases"], other]}))
+    told = replayed(capsys, 0, "two.json")
+    assert [one["verdict"] for one in told["cases"]] == ["passed", "not_modelled"]
+    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled: there are manual, osf, gnumach'
+
+
+def test_a_narrow_terminal_gets_lines(capsys: pytest.CaptureFixture[str], script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert main(["replay", script]) == 0
+    text = capsys.readouterr().out
+    assert "move: passed" in text
+    assert "…" not in text
