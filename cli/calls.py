@@ -15,6 +15,9 @@ from sendright.mach.signatures import SIGNATURES
 
 def calls(
     name: Annotated[str | None, typer.Argument(metavar="[CALL]", help="One call, in full; without it, all of them.")] = None,
+    script_schema: Annotated[
+        bool, typer.Option("--script-schema", help="Print the JSON Schema of scripts of calls (docs/scripts.md) instead.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """List the Mach calls that sendright models, with their arguments and results.
@@ -27,6 +30,11 @@ def calls(
 
       sendright calls --json | jq '.calls[].name'
     """
+    if script_schema:
+        from sendright.mach.script_form import script_schema as schema
+
+        show_json(schema())
+        return 0
     from sendright.reports.vocabulary import call_view, calls_data, calls_table
 
     if name is not None and name not in SIGNATURES:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from typing import Annotated
 
 import typer
 
 from sendright.cli.implementations import REFERENCE, implementation_factory
-from sendright.cli.options import DEFAULT_REPORTS, FaultName, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile, Sut
+from sendright.cli.options import (
+    DEFAULT_REPORTS,
+    FaultName,
+    HtmlFile,
+    Json,
+    JunitFile,
+    ProfileName,
+    Quiet,
+    ReportDirectory,
+    SarifFile,
+    Sut,
+    TraceFile,
+)
 from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
 from sendright.cli.streams import show, show_json
 from sendright.mach.profiles import profile_named
+from sendright.mach.trace import Trace
 from sendright.reports.rerun import Rerun, script_text
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
@@ -32,11 +46,13 @@ def check(
     html: HtmlFile = None,
     junit: JunitFile = None,
     sarif: SarifFile = None,
+    trace: TraceFile = None,
 ) -> int:
     """Make random calls on a kernel and judge each by the specification.
 
-    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer, the whole state, the invariants and the
-    origin of every right are looked at. A failing run is reduced until no call can be left out, and is written as a script and a page.
+    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer and the whole state are compared with the
+    specification's, for which the invariants are proved. At the end of a run, and where a call went wrong, the invariants of what the kernel shows
+    and the origin of every right are looked at too. A failing run is reduced until no call can be left out, and is written as a script and a page.
 
     [bold]Examples[/bold]
 
@@ -47,22 +63,27 @@ def check(
       sendright check --fault move-send-keeps-sender
 
       sendright check --sut mykernel:Kernel --junit results.xml
+
+      sendright check --examples 1 --trace run.json && sendright graph run.json
     """
     if list_faults:
         return _list_faults(json)
     kernel_profile = profile_named(profile)
     factory = implementation_factory(sut, fault)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
+    outputs.prepare()
     from sendright.model.oracle import Oracle
     from sendright.properties.check import check as run_check
 
+    last: deque[Trace] = deque(maxlen=1)
     with Shown("checking", quiet) as shown:
-        result = run_check(factory, Oracle, kernel_profile, examples=examples, steps=steps, seed=seed, on_progress=shown.update)
+        result = run_check(factory, Oracle, kernel_profile, examples=examples, steps=steps, seed=seed, on_progress=shown.update, on_run=last.append)
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     script = report_dir / "script.json"
     commands = [shlex.join(["sendright", "replay", str(script), *chosen])] if result.script is not None else []
     again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", profile, *chosen]
     rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={"script.json": script_text(result.script)} if result.script is not None else {})
-    return finish(result, Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json), rerun)
+    return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 
 def _list_faults(json: bool) -> int:

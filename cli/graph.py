@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,8 @@ def graph(
       sendright graph trace.json --who-can-get task:0 --trust 0 --dot rights.dot
     """
     trace = _read_trace(file)
+    _choose("--task", task, trace.final.tasks)
+    _choose("--port", port, trace.final.ports)
     from sendright.properties.authority import tokens_from, where_from
     from sendright.properties.derivation import derive
     from sendright.properties.revocation import revoked_by_end
@@ -113,15 +116,20 @@ def _read_trace(file: Path) -> Trace:
     return trace
 
 
+def _choose(option: str, number: int | None, living: Collection[int]) -> None:
+    if number is not None and number not in living:
+        there = ", ".join(map(str, sorted(living))) or "none: nothing lives there"
+        what = "port" if option == "--port" else "task"
+        raise BadInput(f"{option}: no {what} {number} lives at the end of the run (choose one of {there})")
+
+
 def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str], trust: list[int]) -> list[Authority]:
     """What was asked for; if nothing was, the host security port, or the ports that ``--task`` and ``--port`` name, as far as they live."""
     from sendright.properties.authority import NoSuchPort, authority, port_called
 
     final = trace.final
     for trusted in trust:
-        if trusted not in final.tasks:
-            there = ", ".join(map(str, sorted(final.tasks))) or "none"
-            raise BadInput(f"--trust: no task {trusted} lives at the end of the run (choose one of {there})")
+        _choose("--trust", trusted, final.tasks)
     try:
         ports = [port_called(final, wanted) for wanted in who]
     except NoSuchPort as error:

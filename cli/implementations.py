@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
-from sendright.mach.implementation import Implementation
+from sendright.mach.implementation import Implementation, ImplementationCrash, raised
 
 REFERENCE = "reference"
 
@@ -38,27 +40,50 @@ def _faulty(name: str) -> Callable[[], Implementation]:
 
 
 def _imported(path: str) -> Callable[[], Implementation]:
-    """The class, or other callable without arguments, at ``module:name``. Modules are also looked for in the current directory."""
+    """The class, or other callable without arguments, at ``module:name``, in a process of its own where processes can be forked."""
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         raise BadInput(f"--sut: {path!r} is neither 'reference' nor an import path (write it as package.module:Class)")
+    from sendright.properties.isolation import IsolatedKernel, NotBuilt
+
+    def build() -> Implementation:
+        return _built(module_name, name)
+
+    try:
+        if "fork" not in multiprocessing.get_all_start_methods():
+            build()
+            return build
+        first = IsolatedKernel(build)
+    except NotBuilt as error:
+        raise BadInput(f"--sut: {path}: {error}") from error
+    except ImplementationCrash as error:
+        raise BadInput(f"--sut: {path}: can't be built, it {error} (name a class that can be called without arguments)") from error
+    first.end()
+    return lambda: IsolatedKernel(build, first.name)
+
+
+def _built(module_name: str, name: str) -> Implementation:
+    """Modules are also looked for in the current directory. Raises NotBuilt."""
+    from sendright.properties.isolation import NotBuilt
+
     sys.path.insert(0, os.getcwd())
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            factory = getattr(importlib.import_module(module_name), name)
-            kernel = factory()
+            kernel = getattr(importlib.import_module(module_name), name)()
     except ModuleNotFoundError as error:
-        raise BadInput(f"--sut: {path}: {error} (install it, or run this in the directory that holds it)") from error
+        raise NotBuilt(f"{error} (install it, or run this in the directory that holds it)") from error
     except AttributeError as error:
-        raise BadInput(f"--sut: {path}: {error} (name a class without constructor arguments)") from error
+        raise NotBuilt(f"{error} (name a class without constructor arguments)") from error
     except (Exception, SystemExit) as error:
-        raise BadInput(f"--sut: {path}: can't be built, {type(error).__name__}: {error} (SENDRIGHT_DEBUG=1 shows where)") from error
+        if os.environ.get("SENDRIGHT_DEBUG"):
+            traceback.print_exc()
+        raise NotBuilt(f"can't be built, it {raised(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
     finally:
         sys.path.remove(os.getcwd())
     missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
     if not isinstance(getattr(kernel, "name", None), str):
         missing.append("name")
     if missing:
-        raise BadInput(f"--sut: {path}: has no {', '.join(missing)} (see sendright.mach.implementation.Implementation)")
-    made: Callable[[], Implementation] = factory
+        raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.implementation.Implementation)")
+    made: Implementation = kernel
     return made

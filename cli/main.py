@@ -15,12 +15,13 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
-from sendright.cli.outcome import INTERRUPTED, version
+from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
-from sendright.cli.streams import complain, write
+from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.witnesses import witnesses
+from sendright.mach.interruption import INTERRUPTED, interruptible
 from sendright.mach.profiles import UnknownProfile
 from sendright.mach.script import BadScript
 from sendright.mach.verdicts import ExitStatus
@@ -34,8 +35,11 @@ app = typer.Typer(
     epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
     "3 what was checked crashed or hung · 4 undetermined · 130 interrupted.",
 )
-for command in (check, prove, replay, graph, calls, profiles, witnesses):
-    app.command()(command)
+for command in (check, prove, replay):
+    app.command()(interruptible(command))
+for quick in (graph, calls, profiles):
+    app.command()(quick)
+app.command()(interruptible(witnesses))
 
 
 def _show_version(wanted: bool) -> None:
@@ -69,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse("interrupted before anything was found", INTERRUPTED)
     except BrokenPipeError:
         return ExitStatus.HOLDS
+    except NoOutput as error:
+        return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:
         words = f"internal error: {type(error).__name__}: {error}"
         return _refuse(f"{words} (this is a fault of sendright's; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
@@ -89,6 +95,7 @@ def _usage(error: typer.TyperException) -> str:
 
 def run() -> None:
     """The entry point of the ``sendright`` command."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

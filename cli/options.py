@@ -28,5 +28,9 @@ ReportDirectory = Annotated[
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page here, whatever the verdict.")]
 JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here, whatever the verdict.")]
 SarifFile = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write SARIF here, whatever the verdict.")]
+TraceFile = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="Write the failing run, or else the last one, here for [bold]graph[/bold], whatever the verdict."),
+]
 
 DEFAULT_REPORTS = Path("sendright-report")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.text import Text
 
-from sendright.cli.streams import complain, show, show_json, width
+from sendright.cli.bad_input import BadInput
+from sendright.cli.streams import NoOutput, complain, show, show_json, width
+from sendright.mach.interruption import INTERRUPTED
 from sendright.mach.results import ReplayResult
+from sendright.mach.trace import Trace
 from sendright.mach.verdicts import ExitStatus, exit_status
 from sendright.reports.findings import AnyResult
 from sendright.reports.rerun import Rerun
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, when nothing wrong had been found by then: 128 + SIGINT, as shells have it."""
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +27,27 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     html: Path | None = None
     junit: Path | None = None
     sarif: Path | None = None
+    trace: Path | None = None
     json: bool = False
     traces: bool = False
+
+    def prepare(self, inputs: Collection[Path] = ()) -> None:
+        """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
+        from sendright.reports.write import clear_reports
+
+        files = {"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}
+        given = {option: path for option, path in files.items() if path is not None}
+        seen: dict[Path, str] = {}
+        for option, path in given.items():
+            first = seen.setdefault(path.resolve(), option)
+            if first != option:
+                raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
+            if path.resolve() in {file.resolve() for file in inputs}:
+                raise BadInput(f"{option}: {path} is read by this command (name another one)")
+        try:
+            clear_reports(self.directory, inputs)
+        except OSError as error:
+            raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
 
 
 def version() -> str:
@@ -38,16 +58,19 @@ def version() -> str:
         return "0"
 
 
-def finish(result: AnyResult, outputs: Outputs, rerun: Rerun) -> int:
-    """Write, print, and give the exit status."""
+def finish(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None) -> int:
+    """Write, print, and give the exit status. ``trace`` is what ``--trace`` asks for, if there was a run."""
     status = exit_status(result.verdict)
-    written, refused = _write(result, outputs, rerun, bad=status != ExitStatus.HOLDS)
-    if outputs.json:
-        show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
-    else:
-        from sendright.reports.terminal import terminal
+    written, refused = _write(result, outputs, rerun, trace, bad=status != ExitStatus.HOLDS)
+    try:
+        if outputs.json:
+            show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
+        else:
+            from sendright.reports.terminal import terminal
 
-        show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+    except NoOutput as error:  # which must not hide the verdict
+        refused = "; ".join(filter(None, [refused, f"the result can't be written to standard output: {error}"]))
     if refused:
         complain(refused)
     if status == ExitStatus.HOLDS:
@@ -55,32 +78,31 @@ def finish(result: AnyResult, outputs: Outputs, rerun: Rerun) -> int:
     return INTERRUPTED if result.interrupted and status == ExitStatus.UNDETERMINED else status
 
 
-def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, bad: bool) -> tuple[list[Path], str]:
+def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool) -> tuple[list[Path], str]:
     """The files written, and what went wrong. What can't be written must not hide the result."""
     from sendright.reports.html import page
     from sendright.reports.junit import junit
     from sendright.reports.sarif import sarif
-    from sendright.reports.write import write_reports, write_text
+    from sendright.reports.write import trace_text, write_reports, write_text
 
     written: list[Path] = []
-    try:
-        if bad:
-            written += write_reports(result, outputs.directory, rerun, version())
-        if outputs.html:
-            write_text(outputs.html, page(result, rerun))
-            written.append(outputs.html)
-        if outputs.junit:
-            write_text(outputs.junit, junit(result))
-            written.append(outputs.junit)
-        if outputs.sarif:
-            write_text(outputs.sarif, sarif(result, version()))
-            written.append(outputs.sarif)
-    except OSError as error:
-        return (
-            written,
-            f"{error.filename or outputs.directory}: the report can't be written: {error.strerror} (choose another place with --report-dir)",
-        )
-    return written, ""
+    refused: list[str] = []
+
+    def write(option: str, path: Path | None, into: Callable[[Path], Iterable[Path]]) -> None:
+        if path is not None:
+            try:
+                written.extend(into(path))
+            except OSError as error:
+                refused.append(f"{path}: the report can't be written: {error.strerror} (choose another place with {option})")
+
+    if bad:
+        write("--report-dir", outputs.directory, lambda directory: write_reports(result, directory, rerun, version()))
+    write("--html", outputs.html, lambda path: [write_text(path, page(result, rerun))])
+    write("--junit", outputs.junit, lambda path: [write_text(path, junit(result))])
+    write("--sarif", outputs.sarif, lambda path: [write_text(path, sarif(result, version()))])
+    if trace is not None:
+        write("--trace", outputs.trace, lambda path: [write_text(path, trace_text(trace))])
+    return written, "; ".join(refused)
 
 
 def _data(result: AnyResult, traces: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Annotated
 
@@ -16,8 +17,13 @@ from sendright.reports.rerun import Rerun
 
 
 def prove(
-    call: Annotated[list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call; may be given again.")] = None,
-    invariant: Annotated[list[int] | None, typer.Option("--invariant", "-i", metavar="N", help="Only this invariant; may be given again.")] = None,
+    call: Annotated[
+        list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call, or rule that calls share; may be given again.")
+    ] = None,
+    invariant: Annotated[
+        list[str] | None,
+        typer.Option("--invariant", "-i", metavar="N", help="Only this invariant, by its number (8, I8, S22), or theorem (T1); may be given again."),
+    ] = None,
     profile: ProfileName = "manual",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to prove in.")] = 2,
     json: Json = False,
@@ -37,19 +43,31 @@ def prove(
 
       sendright prove --call mach_port_insert_right --invariant 8
 
+      sendright prove --call "copy in a right" --invariant T2
+
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
     """
     kernel_profile = profile_named(profile)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
+    outputs.prepare()
     from sendright.model.prove import UnknownSelection
     from sendright.model.prove import prove as run_prove
 
     try:
         with Shown("proving", quiet) as shown:
-            result = run_prove(kernel_profile, calls=call, invariants=invariant, jobs=jobs, on_progress=shown.update)
+            result = run_prove(
+                kernel_profile, calls=call, invariants=[_property(words) for words in invariant or []], jobs=jobs, on_progress=shown.update
+            )
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
-    chosen = [word for name in call or [] for word in ("--call", name)] + [
-        word for number in invariant or [] for word in ("--invariant", str(number))
-    ]
+    chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
     rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
-    return finish(result, Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json), rerun)
+    return finish(result, outputs, rerun)
+
+
+def _property(words: str) -> int | str:
+    """What ``words`` name: the number of an invariant, with or without the letter or words that tables put before it, or a theorem."""
+    parts = re.fullmatch(r"(?i)(i|s|t|invariant|step invariant|theorem)?\s*(\d{1,4})", words.strip())
+    if parts is None:
+        raise BadInput(f"--invariant: {words!r} is neither an invariant nor a theorem (write it as 8, I8, S22 or T1)")
+    return f"T{int(parts[2])}" if (parts[1] or "").lower() in ("t", "theorem") else int(parts[2])

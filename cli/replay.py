@@ -20,12 +20,15 @@ from sendright.cli.options import (
     ReportDirectory,
     SarifFile,
     Sut,
+    TraceFile,
     Traces,
 )
 from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
 from sendright.mach.profiles import profile_named
+from sendright.mach.results import ReplayResult
 from sendright.mach.script import load_script
+from sendright.mach.trace import Trace
 from sendright.reports.rerun import Rerun
 
 
@@ -41,6 +44,7 @@ def replay(
     html: HtmlFile = None,
     junit: JunitFile = None,
     sarif: SarifFile = None,
+    trace: TraceFile = None,
 ) -> int:
     """Run scripts of calls on a kernel and judge each step by the script's expectations and by the specification.
 
@@ -57,6 +61,8 @@ def replay(
     override = profile_named(profile) if profile is not None else None
     factory = implementation_factory(sut, fault)
     scripts = [load_script(path, override) for path in files]
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
+    outputs.prepare(files)
     from sendright.model.oracle import Oracle
     from sendright.properties.replay import replay as run_replay
 
@@ -66,5 +72,10 @@ def replay(
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, traces=traces)
-    return finish(result, outputs, Rerun(commands=(command,), scripts=texts))
+    return finish(result, outputs, Rerun(commands=(command,), scripts=texts), _trace(result))
+
+
+def _trace(result: ReplayResult) -> Trace | None:
+    """The run of the first case that went wrong, or else of the last one."""
+    wrong = [case.trace for case in result.cases if case.verdict in ("failed", "crashed")]
+    return wrong[0] if wrong else result.cases[-1].trace if result.cases else None

@@ -5,6 +5,8 @@ Results go to standard output, everything else to standard error. A reader of st
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -19,23 +21,44 @@ PIPE_WIDTH = 160
 """Columns of a table when standard output is no terminal."""
 
 
+def open_streams() -> None:
+    """Make up for standard streams that were closed: nothing that is opened later may take their places. Writing to standard output fails then."""
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
 def width() -> int:
     """Columns for what goes to standard output."""
     return _console().width
 
 
+class _Text(io.StringIO):
+    """What is to be written, with the encoding that it will have: rich draws tables by that."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return sys.stdout.encoding
+
+
 def _console() -> Console:
-    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=sys.stdout, width=wide, highlight=False, markup=False, emoji=False)
+    is_terminal = sys.stdout.isatty()
+    wide = None if is_terminal or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(file=_Text(), force_terminal=is_terminal or None, width=wide, highlight=False, markup=False, emoji=False)
 
 
 def show(*what: RenderableType) -> None:
     """Print to standard output. A line of text stays one line where no terminal has to hold it."""
     console = _console()
-    with console.capture() as capture:
-        for one in what:
-            console.print(one, soft_wrap=isinstance(one, Text) and not sys.stdout.isatty())
-    write(capture.get())
+    for one in what:
+        console.print(one, soft_wrap=isinstance(one, Text) and not sys.stdout.isatty())
+    write(console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def show_json(data: Any) -> None:
@@ -43,16 +66,31 @@ def show_json(data: Any) -> None:
     write(json.dumps(data) + "\n")
 
 
+class NoOutput(Exception):
+    """Standard output can't be written to; the words say why."""
+
+
 def write(text: str) -> None:
-    """Write ``text`` to standard output. Once nobody reads it any more, nothing is written to it."""
+    """Write ``text`` to standard output. Once nobody reads it any more, nothing is written to it. Raises NoOutput where it is closed or full."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer would fail again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_the_rest()
+    except (OSError, ValueError) as error:
+        _discard_the_rest()
+        raise NoOutput(getattr(error, "strerror", None) or str(error)) from error
+
+
+def _discard_the_rest() -> None:
+    """What is left in the buffer would fail again when the interpreter ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def complain(words: str) -> None:
-    """Say one line on standard error."""
-    print(f"sendright: {one_line(words)}", file=sys.stderr)
+    """Say one line on standard error, if that can be written to."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"sendright: {one_line(words)}", file=sys.stderr)

@@ -27,4 +27,19 @@ class Implementation(Protocol):
 
 
 class ImplementationCrash(Exception):
-    """The implementation ended, panicked or hung during a call."""
+    """The implementation did not answer. The words go on from what was asked of it: "raised OSError: …", "panicked"."""
+
+
+class MalformedState(Exception):
+    """What the implementation shows has not the form of a ``Snapshot``; the words say where."""
+
+
+def raised(error: BaseException) -> str:
+    """The words for an exception, on one line, whatever it is; an ImplementationCrash has them already."""
+    try:
+        text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
+    except Exception as another:
+        text = f"its text can't be had, that raised {type(another).__name__}"
+    if isinstance(error, ImplementationCrash) and text:
+        return text
+    return f"raised {type(error).__name__}" + (f": {text}" if text else "")

@@ -83,6 +83,8 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     scope: str | None = None
     """For what is not proved: how far it was looked at, e.g. ``2 tasks, 3 ports``."""
+    untouched: bool = False
+    """There was nothing to prove: the case changes nothing that the property speaks of."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
     reachable: str | None = None

@@ -190,9 +190,10 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
             raise BadScript(path, f"id {quoted(case.id)} is given twice: ids are unique in a file", f"{place}.id")
         seen.add(case.id)
         if profile_override is None:
-            if case.profile is not None:
-                _check_profile(case.profile, path, f"{place}.profile")
-            elif form.profile is None:
+            if case.profile is not None and case.profile not in PROFILES:
+                cases.append(_of_unknown_profile(case))
+                continue
+            if case.profile is None and form.profile is None:
                 raise BadScript(path, f"is missing: add one of {', '.join(PROFILES)}", "profile")
         cases.append(
             ScriptCase(
@@ -207,6 +208,13 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
             )
         )
     return cases
+
+
+def _of_unknown_profile(case: CaseForm) -> ScriptCase:
+    """A case of a kernel that sendright doesn't know, in a file that may have others: it isn't modelled."""
+    reason = f"profile {quoted(case.profile)} is not modelled: there are {', '.join(PROFILES)}"
+    steps = tuple(UnmodelledStep(step.call, reason) for step in case.steps[:1])
+    return ScriptCase(id=case.id, title=case.title, profile=next(iter(PROFILES)), steps=steps)
 
 
 def _check_profile(name: str, path: Path, place: str) -> None:

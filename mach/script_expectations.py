@@ -208,5 +208,5 @@ def read_expectation(signature: Signature, key: str, value: object) -> Expectati
     """What a step that makes the call of ``signature`` expects. Raises WrongValue, NotModelled."""
     kind = KINDS.get(key)
     if kind is None or not kind.applies(signature):
-        raise NotModelled(f"expectation {quoted(key)} is not modelled for {signature.name}")
+        raise NotModelled(f"not modelled for {signature.name}")
     return Expectation(key, kind.read(value))

@@ -236,7 +236,8 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
             holds = compile_function(builder.finish(), "holds")
             where = next((values for values in _points(both, sorts) if not holds(fields, env, *given, *values)), None)
             if where is not None:
-                broken.append(BrokenInvariant(f"invariant {step.number}: {step.title}", f"{step.about} Broken at {_where(sorts, where)}: {title}."))
+                place = f" for {_where(sorts, where)}" if sorts else ""
+                broken.append(BrokenInvariant(f"invariant {step.number}: {step.title}", f"{step.about} The clause '{title}' does not hold{place}."))
                 break
     return tuple(broken)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from functools import partial
 
 import msgspec
 import z3
 
+from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
@@ -38,6 +38,7 @@ from sendright.model.theorems import (
     token_integrity,
 )
 from sendright.model.transition import Transition
+from sendright.model.workers import Lost, in_workers
 
 COUNTING = 8
 """With this invariant the counting of releases is decided."""
@@ -60,10 +61,10 @@ class Part(msgspec.Struct, frozen=True):
     """``case``, ``rule``, ``row``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
     rule: str = ""
     case: int = 0
-    invariants: tuple[int, ...] | None = None
-    """Only these; None: all, and the theorems."""
+    invariants: tuple[int | str, ...] | None = None
+    """Only these, theorems as "T2"; None: all."""
 
-    def wants(self, number: int) -> bool:
+    def wants(self, number: int | str) -> bool:
         return self.invariants is None or number in self.invariants
 
 
@@ -127,10 +128,11 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         return made[0]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
+        goals = list(goals)
         verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
             return _look_closer(profile, part, name, title, failed, seconds)
-        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds)
+        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds, untouched=not goals)
 
     found: list[Obligation] = []
     for invariant in unit.invariants:
@@ -149,7 +151,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         (f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays),
         ("theorem 2", THEOREMS[2], isolation),
     ):
-        if part.invariants is None or (name.startswith("step") and part.wants(SECURITY_PORT)):
+        if part.wants(SECURITY_PORT if name.startswith("step") else "T2"):
             assumptions, goals = theorem(v, x)
             with_halves: list[Proof] = []
 
@@ -159,7 +161,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 return with_halves[0]
 
             found.append(obligation(name, title, goals, using))
-    if part.invariants is None:
+    if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
     return found
 
@@ -295,26 +297,29 @@ class UnknownSelection(ValueError):
     """``--call`` or ``--invariant`` names nothing that there is."""
 
 
-def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int] | None = None) -> list[Part]:
-    """The work, heaviest first. Raises UnknownSelection."""
+def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[Part]:
+    """The work, heaviest first. ``calls`` may also name rules that calls share, and ``invariants`` theorems. Raises UnknownSelection."""
     for call in calls or ():
+        if call in RULES and call not in SIGNATURES:
+            continue
         if call not in SIGNATURES:
             raise UnknownSelection(f"unknown call {call!r}: see sendright calls")
         if not profile.serves(call):
             raise UnknownSelection(f"the profile {profile.name} doesn't serve {call}")
     titles = known_invariants()
     for number in invariants or ():
-        if number not in titles:
-            raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(map(str, titles))}")
+        if number not in titles and number not in {f"T{theorem}" for theorem in THEOREMS}:
+            known = [*map(str, titles), *(f"T{theorem}" for theorem in THEOREMS)]
+            raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(known)}")
     served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
-    names = dict.fromkeys(rule for call in served for rule in rules_of(call))
+    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *(rule for rule in calls or () if rule not in SIGNATURES)])
     only = tuple(invariants) if invariants else None
     work: list[Part] = []
     if not calls:
         work.append(Part("base case", invariants=only))
     if only is None and not calls:
         work += [Part("reachable"), Part("twins")]
-    if only is None and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
+    if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(Part("theorem 1"))
     before = State.arbitrary(UNBOUNDED)
     for name in names:
@@ -333,12 +338,11 @@ Progress = Callable[[int, int, str], None]
 def prove(
     profile: Profile,
     calls: Sequence[str] | None = None,
-    invariants: Sequence[int] | None = None,
+    invariants: Sequence[int | str] | None = None,
     jobs: int = 2,
     on_progress: Progress | None = None,
-    executor: Executor | None = None,
 ) -> ProofResult:
-    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes.
+    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this one).
 
     Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
     """
@@ -347,7 +351,7 @@ def prove(
     obligations: list[Obligation] = []
     interrupted = False
     try:
-        for done, (part, found) in enumerate(_run(profile, work, jobs, executor), 1):
+        for done, (part, found) in enumerate(_run(profile, work, jobs), 1):
             obligations += found
             if on_progress:
                 on_progress(done, len(work), part.rule or part.kind)
@@ -369,7 +373,7 @@ def prove(
     )
 
 
-def _assumed(calls: Sequence[str] | None, invariants: Sequence[int] | None) -> str:
+def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None) -> str:
     """What the selection leaves out."""
     left = []
     if invariants:
@@ -379,16 +383,28 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int] | None) -> s
     return f"not decided: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[Part], jobs: int, executor: Executor | None) -> Iterator[tuple[Part, list[Obligation]]]:
-    if jobs <= 1 and executor is None:
+def _run(profile: Profile, work: list[Part], jobs: int) -> Iterator[tuple[Part, list[Obligation]]]:
+    if jobs == 0:
         for part in work:
+            stop_if_asked()
             yield part, decide(profile.name, part)
         return
-    pool = executor or ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    try:
-        futures = {pool.submit(decide, profile.name, part): part for part in work}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        if executor is None:
-            pool.shutdown(wait=False, cancel_futures=True)
+    for part, found in in_workers(partial(decide, profile.name), work, jobs):
+        yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
+
+
+def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
+    """What stands for all that a part would have decided, if the processes that worked on it died."""
+    case = "all cases"
+    if part.kind == "case":
+        rule = RULES[part.rule]
+        case = list(rule.cases(Context(rule, State.arbitrary(UNBOUNDED), profile)))[part.case].id
+    return Obligation(
+        call=part.rule or SPECIFICATION,
+        case=case,
+        property="everything" if part.kind in ("case", "rule") else part.kind,
+        title="this part of the proof is decided",
+        verdict=Verdict.UNDETERMINED,
+        seconds=0.0,
+        scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",
+    )

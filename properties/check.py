@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
-from hypothesis.database import DirectoryBasedExampleDatabase
 
 from sendright.mach.codes import code_name
 from sendright.mach.implementation import Implementation
@@ -25,6 +23,8 @@ from sendright.properties.judged_run import Broken, Oracle
 from sendright.properties.minimize import SECONDS, Minimized, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
+CALLS_PER_WORD = 100
+"""How many calls of a long run are made between two words of progress."""
 
 
 class SpecifiedOracle(Oracle, Protocol):
@@ -44,23 +44,22 @@ def check(
     on_progress: Callable[[float, float | None, str], None] | None = None,
     *,
     exact_limits: bool = False,
-    database: Path | None = None,
+    on_run: Callable[[Trace], None] | None = None,
     minimize_seconds: float = SECONDS,
     call_seconds: float = CALL_SECONDS,
     invariants: Invariants = specified_invariants,
 ) -> CheckResult:
     """Make ``examples`` runs of at most ``steps`` calls each, and judge every call; stop at the first failure and minimize it.
 
-    The same ``seed`` makes the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits``. In the directory
-    ``database``, if one is given, Hypothesis keeps failing runs, and begins with those that are there. ``on_progress`` hears how many runs
-    of how many are done. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
+    The same ``seed`` makes the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits``. ``on_progress`` hears
+    how many runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
     """
     limited = profile if exact_limits else near_limits(profile)
-    checker = _Checker(implementation_factory, oracle_factory, limited, examples, steps, on_progress, invariants, call_seconds)
+    checker = _Checker(implementation_factory, oracle_factory, limited, examples, steps, on_progress, on_run, invariants, call_seconds)
     interrupted = False
     minimized: Minimized | None = None
     try:
-        checker.search(seed, database)
+        checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
     if checker.failing is not None:
@@ -96,6 +95,7 @@ class _Checker:
         examples: int,
         steps: int,
         on_progress: Callable[[float, float | None, str], None] | None,
+        on_run: Callable[[Trace], None] | None,
         invariants: Invariants,
         call_seconds: float,
     ) -> None:
@@ -106,6 +106,7 @@ class _Checker:
         self.examples = examples
         self.steps = steps
         self.on_progress = on_progress
+        self.on_run = on_run
         self.invariants = invariants
         self.call_seconds = call_seconds
         self.began = time.monotonic()
@@ -115,14 +116,14 @@ class _Checker:
         self.cases: Counter[str] = Counter()
         self.failing: Trace | None = None
 
-    def search(self, seed: int, database: Path | None) -> None:
+    def search(self, seed: int) -> None:
         """Let Hypothesis draw the runs, until one fails."""
 
         @seeded(seed)
         @settings(
             max_examples=self.examples,
-            database=None if database is None else DirectoryBasedExampleDatabase(database / self._slug()),
-            phases=(Phase.generate,) if database is None else (Phase.reuse, Phase.generate),
+            database=None,  # the seed makes the runs again, and the report keeps a failing one as a script
+            phases=(Phase.generate,),
             derandomize=False,
             deadline=None,
             report_multiple_bugs=False,
@@ -144,11 +145,6 @@ class _Checker:
             if self.failing is None:
                 raise
 
-    def _slug(self) -> str:
-        """Failing runs of one kernel mean nothing to another, nor with other limits."""
-        words = (self.implementation.name, self.profile.name, self.profile.urefs_max, self.profile.queue_limit, self.profile.pages, self.steps)
-        return "-".join("".join(letter if letter.isalnum() else "_" for letter in str(word)) for word in words)
-
     def _run(self, block: bytes) -> None:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
@@ -156,6 +152,8 @@ class _Checker:
             calls = Calls(self.profile, block)
             while len(run.steps) < self.steps and run.snapshot.tasks:
                 calls.made(run.step(*calls.next(run.snapshot)))
+                if len(run.steps) % CALLS_PER_WORD == 0:
+                    self._tell(len(run.steps))
             run.finish()
         except Broken:
             self.failing = run.trace()
@@ -168,8 +166,13 @@ class _Checker:
         for step in run.steps:
             self.codes.setdefault(step.call, Counter())[code_name(step.code)] += 1
             self.cases.update(step.cases)
+        if self.on_run is not None:
+            self.on_run(run.trace())
+        self._tell()
+
+    def _tell(self, more: int = 0) -> None:
         if self.on_progress is not None:
-            self.on_progress(self.runs, self.examples, f"runs, {self.calls:,} calls")
+            self.on_progress(self.runs, self.examples, f"runs, {self.calls + more:,} calls")
 
     def result(self, seed: int, interrupted: bool, minimized: Minimized | None) -> CheckResult:
         """What came of it."""

@@ -11,10 +11,13 @@ from typing import NoReturn, Protocol, TypeVar
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.implementation import Implementation
+from sendright.mach.implementation import Implementation, MalformedState, raised
+from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot, changes, differences
 from sendright.mach.trace import Step, Trace, Violation, ViolationKind
+from sendright.properties.outputs import is_number, malformed
+from sendright.properties.shown_state import wrong_form
 
 _T = TypeVar("_T")
 
@@ -101,30 +104,51 @@ class JudgedRun:
         """Start the implementation, and look whether it is in the boot state."""
         self._guarded("booting", lambda: self.implementation.boot(self.profile))
         self.initial = self.snapshot = self._guarded("showing the boot state", self.implementation.snapshot)
-        self._compare(0, "the boot state")
+        try:
+            self._compare(0, "the boot state")
+        except Exception:
+            wrong = wrong_form(self.snapshot)
+            if wrong is None:
+                raise
+            self.initial = self.snapshot = Snapshot({}, {})
+            self.violations.clear()
+            self._malformed("showing the boot state", wrong)
 
     def call(self, task: int, call: Call) -> Result:
-        """Make ``call`` as ``task``, judge the result and the state after it."""
+        """Make ``call`` as ``task``, judge the result and the state after it. Here is where Ctrl-C is heeded."""
+        stop_if_asked()
         index = len(self.steps)
         result: Result | None = None
         try:
             result = self._guarded(call.name, lambda: self.implementation.call(task, call))
-            if not _is_result(result):
-                what, result = type(result).__name__, None
-                self.fail("crash", call.name, f"{call.name} answered {what} instead of a Result with a code and outputs")
+            wrong = _no_result(result)
+            if wrong is not None:
+                result = None
+                self.fail("crash", call.name, f"{call.name} answered {wrong}")
             after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
         except Broken:
             self._keep(task, call, result or Result(ReturnCode.MIG_SERVER_DIED), (), self.snapshot)
             raise
-        judgement = self.oracle.judge(task, call, result)
-        self._keep(task, call, result, judgement.cases, after)
-        if not judgement.agreed:
-            self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
-        self._compare(index, "; ".join(judgement.cases) or call.name)
+        before = self.snapshot
+        try:
+            judgement = self.oracle.judge(task, call, result)
+            self._keep(task, call, result if judgement.agreed else _writable(call, result), judgement.cases, after)
+            if not judgement.agreed:
+                self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
+            self._compare(index, "; ".join(judgement.cases) or call.name)
+        except Exception:
+            wrong = wrong_form(after)
+            if wrong is None:
+                raise
+            self.snapshot = before
+            del self.steps[index:], self.violations[:]
+            self._keep(task, call, _writable(call, result), (), before)
+            self._malformed(f"showing the state after {call.name}", wrong, index)
         return result
 
     def fail(self, kind: ViolationKind, clause: str, words: str, where: tuple[Difference, ...] = (), index: int | None = None) -> NoReturn:
         """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
+        words = words.encode("utf-8", "backslashreplace").decode()  # an implementation's own may have half characters
         violation = Violation(step=len(self.steps) if index is None else index, kind=kind, clause=clause, words=words, differences=where)
         self.violations.append(violation)
         raise Broken(violation)
@@ -171,11 +195,28 @@ class JudgedRun:
                 return action()
         except Hang:
             self.fail("hang", what, f"{what} did not end within {self.call_seconds:g} s")
+        except MalformedState as error:
+            self._malformed(what, str(error))
         except (Exception, SystemExit) as error:
-            text = " ".join(str(error).split())
-            self.fail("crash", what, f"{what} raised {type(error).__name__}" + (f": {text}" if text else ""))
+            self.fail("crash", what, f"{what} {raised(error)}")
+
+    def _malformed(self, what: str, how: str, index: int | None = None) -> NoReturn:
+        self.fail("crash", what, f"{what}: {self.implementation.name} showed a malformed state: {how}", (), index)
 
 
-def _is_result(answer: object) -> bool:
-    """Whether an implementation's answer can be looked at; what is in its outputs may still be anything."""
-    return isinstance(answer, Result) and isinstance(answer.code, int) and isinstance(answer.outputs, dict)
+def _no_result(answer: object) -> str | None:
+    """What an implementation answered that can't be looked at; None: it can. What is in its outputs may still be anything."""
+    if not isinstance(answer, Result):
+        return f"{type(answer).__name__} instead of a Result with a code and outputs"
+    if not isinstance(answer.code, int):
+        return f"a Result whose code is {answer.code!r}, not a number"
+    if not isinstance(answer.outputs, dict):
+        return f"a Result whose outputs are {answer.outputs!r}, not a dictionary"
+    return None
+
+
+def _writable(call: Call, result: Result) -> Result:
+    """``result`` as a trace can hold it: without what hasn't the form that the signature promises. The violation tells of that."""
+    if malformed(call, result) is None:
+        return result
+    return Result(result.code if is_number(result.code) else ReturnCode.MIG_SERVER_DIED)

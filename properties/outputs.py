@@ -12,9 +12,11 @@ from sendright.mach.signatures import SIGNATURES, OutputType
 
 def malformed(call: Call, result: Result) -> str | None:
     """What is wrong with the form of ``result``, in words; None: nothing."""
-    if not isinstance(result.code, int) or not isinstance(result.outputs, dict):
-        return "the answer has no number for a return code, or no dictionary of results"
-    if result.created_task is not None and not isinstance(result.created_task, int):
+    if not is_number(result.code):
+        return f"the return code is {result.code!r}, which is no number of a machine's"
+    if not isinstance(result.outputs, dict):
+        return "the answer has no dictionary of results"
+    if result.created_task is not None and not is_number(result.created_task):
         return f"created_task is {result.created_task!r}, not a number"
     # A send has results only when it hands back what it could not send.
     with_results = ReturnCode.MACH_SEND_TIMED_OUT if call.name == "mach_msg_send" else ReturnCode.KERN_SUCCESS
@@ -23,17 +25,18 @@ def malformed(call: Call, result: Result) -> str | None:
         return f"the results are {', '.join(map(str, result.outputs)) or 'none'} instead of {', '.join(output.name for output in outputs) or 'none'}"
     for output in outputs:
         value = result.outputs[output.name]
-        if not _FORMS.get(output.type, _is_number)(value):
+        if not _FORMS.get(output.type, is_number)(value):
             return f"the result {output.name} is {value!r}, which is no {output.type.value}"
     return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int)
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a number that a register can hold, signed or not."""
+    return isinstance(value, int) and -(2**63) <= value < 2**64
 
 
 def _are_numbers(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, int) for each in value)
+    return isinstance(value, tuple) and all(map(is_number, value))
 
 
 def _are_descriptors(value: Any) -> bool:

@@ -174,5 +174,8 @@ def summary(result: AnyResult) -> str:
         return f"{result.verdict.value}: {counts}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)
+    untouched = sum(one.untouched for one in result.obligations)
+    apart = f" ({untouched:,} of them with nothing to prove: the case changes nothing that they speak of)" if untouched else ""
     assumed = f"; {result.assumed}" if result.assumed else ""
-    return f"{result.verdict.value}: {proved:,} of {total:,} obligations proved in {result.seconds:.1f} s with {result.solver}{assumed}.{stopped}"
+    decided = f"{proved:,} of {total:,} obligations proved{apart} in {result.seconds:.1f} s with {result.solver}"
+    return f"{result.verdict.value}: {decided}{assumed}.{stopped}"

@@ -29,11 +29,19 @@ def sarif(result: AnyResult, version: str) -> str:
                 "rules": [{"id": visible(rule), "shortDescription": {"text": visible(finding.title)}} for rule, finding in sorted(rules.items())],
             }
         },
-        "invocations": [{"executionSuccessful": result.verdict is not Verdict.CRASHED and not result.interrupted}],
+        "invocations": [_invocation(result)],
         "results": [_result(finding, result) for finding in found],
         "properties": {"verdict": result.verdict.value, "summary": visible(summary(result))},
     }
     return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}), indent=2).decode() + "\n"
+
+
+def _invocation(result: AnyResult) -> dict[str, Any]:
+    entry: dict[str, Any] = {"executionSuccessful": result.verdict is not Verdict.CRASHED and not result.interrupted}
+    if result.interrupted:
+        words = "Interrupted: not everything was looked at."
+        entry["toolExecutionNotifications"] = [{"level": "error", "message": {"text": words}}]
+    return entry
 
 
 def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:

@@ -22,6 +22,13 @@ _STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.U
 _CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
 _FINDINGS_SHOWN = 10
 _CELL_WIDTH = 5
+_NARROW = 60
+"""Columns below which a table of cases would have no room for words."""
+_OTHER = {
+    "decided": "exactly one case of the rule applies",
+    "reachable": "a recorded run from boot goes through every case",
+    "must fail": "an invariant that is wrong on purpose is found out",
+}
 _SHORT = {"invariant": "I", "step invariant": "S", "theorem": "T"}
 
 
@@ -39,7 +46,7 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
         elif result.verdict is Verdict.PASSED:
             yield Text("Every case of the specification was reached.")
     elif isinstance(result, ReplayResult):
-        yield _cases(result)
+        yield _cases(result) if width >= _NARROW else Group(*_case_lines(result))
     else:
         yield from _matrix(result, width)
     found = findings(result)
@@ -71,6 +78,14 @@ def _cases(result: ReplayResult) -> Table:
     return table
 
 
+def _case_lines(result: ReplayResult) -> Iterator[Text]:
+    """What the table of cases says, where there is no room for a table."""
+    for case in result.cases:
+        step = f", step {case.step + 1} {case.call or ''}" if case.step is not None else ""
+        told = [f"expected {case.expected}" if case.expected else "", f"seen {case.seen}" if case.seen else "", case.reason or ""]
+        yield Text(one_line("; ".join([f"{case.id}: {case.verdict.replace('_', ' ')}{step}", *filter(None, told)])))
+
+
 def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
     """The table of calls × properties, in as many parts, one below the other, as ``width`` needs."""
     table = proof_table(result)
@@ -85,7 +100,7 @@ def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
         for call in table.calls:
             part.add_row(Text(visible(call)), *(_cell(table.cells.get((call, name))) for name in chosen))
         yield part
-    named = {_heading(name): title for name, title in table.properties.items() if name.rpartition(" ")[0] in _SHORT}
+    named = {_heading(name): title if name.rpartition(" ")[0] in _SHORT else _OTHER.get(name, title) for name, title in table.properties.items()}
     yield Text("".join(f"{heading:>5}  {visible(title)}\n" for heading, title in named.items()))
 
 

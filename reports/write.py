@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,25 @@ def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str
     return tuple(written)
 
 
+_NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script\.json|trace(-\d+)?\.json")
+_SIGNS = (b"sendright", b"mach-cases/1")
+"""One of these stands at the beginning of each file that is written here."""
+
+
+def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
+    """Remove the reports of an earlier run from ``directory``, which may not be there: files of their names that begin as they do,
+    ``but`` some. Raises OSError."""
+    if not directory.is_dir():
+        return
+    kept = {path.resolve() for path in but}
+    for path in directory.iterdir():
+        if _NAMES.fullmatch(path.name) and path.is_file() and path.resolve() not in kept:
+            with path.open("rb") as file:
+                beginning = file.read(2000)
+            if any(sign in beginning for sign in _SIGNS):
+                path.unlink()
+
+
 def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "report.html", lambda: page(result, rerun)
     yield "junit.xml", lambda: junit(result)
@@ -51,8 +71,8 @@ def trace_text(trace: Trace) -> str:
     return msgspec.json.format(msgspec.json.encode(trace), indent=1).decode() + "\n"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Put ``text`` into the file at ``path``, replacing it in one step. Raises OSError."""
+def write_text(path: Path, text: str) -> Path:
+    """Put ``text`` into the file at ``path``, replacing it in one step; gives ``path``. Raises OSError."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -62,6 +82,7 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    return path
 
 
 def _umask() -> int:

@@ -109,3 +109,23 @@ def test_the_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--list-faults", "--json"]) == 0
     names = {fault["name"] for fault in json.loads(capsys.readouterr().out)["faults"]}
     assert names >= {"create-then-set-tokens", "move-send-keeps-sender"}
+
+
+def test_the_last_run_of_a_check_that_passed(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "-n", "2", "--steps", "5", "--trace", "run.json", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reports"] == ["run.json"]
+    assert len(msgspec.json.decode(Path("run.json").read_bytes(), type=Trace).steps) == 5
+    assert main(["graph", "run.json"]) == 0
+
+
+def test_a_long_run_tells_how_far_it_is() -> None:
+    from sendright.impl.reference import ReferenceKernel
+    from sendright.mach.profiles import MANUAL
+    from sendright.model.oracle import Oracle
+    from sendright.properties.check import check
+
+    heard: list[str] = []
+    check(ReferenceKernel, Oracle, MANUAL, examples=1, steps=350, on_progress=lambda done, total, words: heard.append(words))
+    assert "runs, 100 calls" in heard
+    assert "runs, 300 calls" in heard

@@ -33,8 +33,16 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert "send right to port 8 at task 1, name 3\n" in text
     assert "    call 6, mach_port_insert_right: moved: send right to port 8 at task 1, name 3\n" in text
-    assert main(["graph", file, "--task", "99"]) == 0
-    assert capsys.readouterr().out == "no such right\n"
+    for option, number, words in (
+        ("--task", "99", "no task 99 lives at the end of the run (choose one of 0, 1)"),
+        ("--task", "-1", "no task -1"),
+        ("--port", "99", "no port 99"),
+        ("--trust", "9", "no task 9"),
+    ):
+        assert main(["graph", file, option, number]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert words in captured.err
 
 
 def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,14 +89,14 @@ def test_a_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str], dire
     assert not list(directory.iterdir())
 
 
-def test_a_kernel_that_cannot_be_built(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+def test_a_kernel_that_cannot_be_built(capfd: pytest.CaptureFixture[str], directory: Path) -> None:
     (directory / "broken_kernel.py").write_text(
         "class Kernel:\n    def __init__(self):\n        print('noise')\n        raise RuntimeError('no\\nboard')\n"
     )
     assert main(["check", "--sut", "broken_kernel:Kernel"]) == 2
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out == ""
-    assert "sendright: --sut: broken_kernel:Kernel: can't be built, RuntimeError: no board" in captured.err
+    assert "sendright: --sut: broken_kernel:Kernel: can't be built, it raised RuntimeError: no board" in captured.err
     assert str(directory) not in sys.path
 
 
@@ -143,6 +144,8 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
         "object": "HOST_SECURITY",
     }
     assert call["profiles"] == ["manual", "osf"]
+    assert main(["calls", "--script-schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((Path(__file__).parent.parent / "docs/script.schema.json").read_text())
     assert main(["profiles"]) == 0
     assert "null_parent_code" in capsys.readouterr().out
     assert main(["profiles", "--json"]) == 0
@@ -162,3 +165,32 @@ def test_a_reader_who_leaves_is_no_error() -> None:
 def test_output_in_an_encoding_without_arrows() -> None:
     done = subprocess.run([*RUN, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("where", [">&-", "</dev/null >/dev/full", ">&- 2>&- <&-"])
+def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    command = f"{shlex.join(RUN)} check -q --fault move-send-keeps-sender {where}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (directory / "sendright-report/trace.json").exists()
+    if "2>&-" not in where:
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("sendright: the result can't be written to standard output: ")
+
+
+def test_a_command_whose_output_cannot_be_written(directory: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*RUN, "calls", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "sendright: standard output can't be written to: No space left on device\n"
+
+
+def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "good.json").write_text(json.dumps(GOOD))
+    assert "--junit" in refused(capsys, "replay", "good.json", "--html", "x", "--junit", "./x")
+    assert "good.json is read by this command" in refused(capsys, "replay", "good.json", "--html", "good.json")
+    assert [path.name for path in directory.iterdir()] == ["good.json"]

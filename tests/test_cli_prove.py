@@ -1,6 +1,7 @@
 """``sendright prove``, in parts that are quick."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,13 @@ def test_a_proof_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "words"), [("--call", "mach_port_typ", "mach_port_typ"), ("--invariant", "999", "999"), ("--invariant", "x", "integer")]
+    ("option", "value", "words"),
+    [
+        ("--call", "mach_port_typ", "mach_port_typ"),
+        ("--invariant", "999", "999"),
+        ("--invariant", "x", "S22 or T1"),
+        ("--invariant", "T9", "unknown invariant T9"),
+    ],
 )
 def test_nothing_of_that_name(capsys: pytest.CaptureFixture[str], option: str, value: str, words: str) -> None:
     assert main(["prove", option, value]) == 2
@@ -69,3 +76,31 @@ def test_what_is_not_proved_has_its_own_status(
     assert data["verdict"] == verdict.value
     assert [Path(path).name for path in data["reports"]] == ["report.html", "junit.xml", "report.sarif"]
     assert "sendright prove --profile manual --call task_create" in Path("sendright-report/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "properties"),
+    [
+        ("I8", {"invariant 8"}),
+        ("S22", {"step invariant 22"}),
+        ("invariant 8", {"invariant 8"}),
+        ("T2", {"theorem 2"}),
+        ("theorem 3", {"theorem 3"}),
+        ("S32", {"step invariant 32"}),
+    ],
+)
+def test_names_as_tables_print_them(capsys: pytest.CaptureFixture[str], words: str, properties: set[str]) -> None:
+    assert main(["prove", "--call", "mach_port_type", "--invariant", words, "--jobs", "1", "--json"]) == 0
+    assert {one["property"] for one in json.loads(capsys.readouterr().out)["obligations"]} == properties
+
+
+def test_a_rule_that_calls_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "--call", "copy in a right", "--invariant", "6", "--jobs", "1", "--json"]) == 0
+    assert {one["call"] for one in json.loads(capsys.readouterr().out)["obligations"]} == {"copy in a right"}
+
+
+def test_what_had_not_to_be_proved_is_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "--call", "mach_port_type", "--invariant", "8", "--jobs", "1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    count = re.search(r"PROVED: (\d+) of \1 obligations proved \(\1 of them with nothing to prove: the case changes nothing", text)
+    assert count, text

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -116,6 +115,25 @@ def test_reports_on_demand(capsys: pytest.CaptureFixture[str], script: str) -> N
     assert json.loads(Path("c.sarif").read_text())["runs"][0]["results"] == []
 
 
+def test_nothing_of_an_earlier_run_is_left(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    replayed(capsys, 1, script, "--fault", "move-send-keeps-sender")
+    reports = Path("sendright-report")
+    (reports / "trace-3.json").write_text((reports / "trace.json").read_text())
+    (reports / "script.json").write_text(Path(script).read_text())
+    (reports / "trace-2.json").write_text("mine")
+    (reports / "notes.txt").write_text("about sendright")
+    replayed(capsys, 0, "sendright-report/script.json")
+    assert {path.name for path in reports.iterdir()} == {"script.json", "trace-2.json", "notes.txt"}, "what is read, and what is another's, stays"
+
+
+def test_a_report_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    assert main(["replay", script, "--html", "none/x.html", "--junit", "good.xml"]) == 2
+    assert (
+        "sendright: none/x.html: the report can't be written: No such file or directory (choose another place with --html)" in capsys.readouterr().err
+    )
+    assert Path("good.xml").exists(), "the others are written"
+
+
 def test_a_place_where_no_report_can_be_written(capsys: pytest.CaptureFixture[str], script: str) -> None:
     Path("file").write_text("mine")
     assert main(["replay", script, "--fault", "move-send-keeps-sender", "--report-dir", "file", "--json"]) == 1
@@ -133,7 +151,6 @@ def test_interrupted_it_keeps_what_it_found(script: str) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "waiting\n"
-        time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -142,3 +159,26 @@ def test_interrupted_it_keeps_what_it_found(script: str) -> None:
     assert data["interrupted"]
     assert [(one["id"], one["verdict"]) for one in data["cases"]] == [("move", "passed")]
     assert Path("sendright-report/report.html").exists()
+
+
+def test_the_run_of_a_case_that_passed_is_for_the_graph(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    replayed(capsys, 0, script, "--trace", "run.json")
+    assert main(["graph", "run.json", "--task", "1"]) == 0
+    assert "send right to port 8 at task 1, name 3" in capsys.readouterr().out
+
+
+def test_a_case_of_an_unknown_kernel_is_not_modelled(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    data = json.loads(Path(script).read_text())
+    other = data["cases"][0] | {"id": "other", "profile": "vms"}
+    Path("two.json").write_text(json.dumps(data | {"cases": [*data["cases"], other]}))
+    told = replayed(capsys, 0, "two.json")
+    assert [one["verdict"] for one in told["cases"]] == ["passed", "not_modelled"]
+    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled: there are manual, osf, gnumach'
+
+
+def test_a_narrow_terminal_gets_lines(capsys: pytest.CaptureFixture[str], script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert main(["replay", script]) == 0
+    text = capsys.readouterr().out
+    assert "move: passed" in text
+    assert "…" not in text

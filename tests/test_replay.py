@@ -243,7 +243,7 @@ class Misbehaving(ReferenceKernel):
 
 class Panics(Misbehaving):
     def misbehave(self) -> Any:
-        raise ImplementationCrash("panic: zalloc\nbacktrace follows")
+        raise ImplementationCrash("panicked: zalloc\nbacktrace follows")
 
 
 class Exits(Misbehaving):
@@ -283,9 +283,20 @@ class ShowsNothing(Misbehaving):
         return super().snapshot()
 
 
+class ShowsGarbage(ShowsNothing):
+    def snapshot(self) -> Snapshot:
+        return None if self.listed else ReferenceKernel.snapshot(self)  # type: ignore[return-value]
+
+
+class ShowsWrongKeys(ShowsNothing):
+    def snapshot(self) -> Snapshot:
+        shown = ReferenceKernel.snapshot(self)
+        return Snapshot({"x": shown.tasks[0]}, shown.ports) if self.listed else shown  # type: ignore[dict-item]
+
+
 class NeverBoots(Misbehaving):
     def boot(self, profile: Profile) -> None:
-        raise ImplementationCrash("no disk")
+        raise ImplementationCrash("found no disk")
 
 
 NAMES = step("mach_port_names", expect={"ret": "KERN_SUCCESS"})
@@ -294,10 +305,16 @@ NAMES = step("mach_port_names", expect={"ret": "KERN_SUCCESS"})
 @pytest.mark.parametrize(
     ("kernel", "kind", "seen"),
     [
-        (Panics, "crash", "mach_port_names raised ImplementationCrash: panic: zalloc backtrace follows"),
+        (Panics, "crash", "mach_port_names panicked: zalloc backtrace follows"),
         (Exits, "crash", "mach_port_names raised SystemExit: 7"),
         (Hangs, "hang", "mach_port_names did not end within 0.5 s"),
         (AnswersRubbish, "crash", "mach_port_names answered str instead of a Result with a code and outputs"),
+        (ShowsGarbage, "crash", "showing the state after mach_port_names: {name} showed a malformed state: it is no Snapshot but NoneType"),
+        (
+            ShowsWrongKeys,
+            "crash",
+            "showing the state after mach_port_names: {name} showed a malformed state: Expected `int`, got `str` - at `key` in `$.tasks`",
+        ),
         (ShowsNothing, "crash", "showing the state after mach_port_names raised OSError: the connection was lost"),
     ],
 )
@@ -305,7 +322,7 @@ def test_a_kernel_that_crashes_or_hangs(kernel: type[ReferenceKernel], kind: str
     result = replay([script([ALLOCATE, NAMES, MAKE_SEND], [ALLOCATE])], kernel, SecondKernel, call_seconds=0.5)
     case, unharmed = result.cases
     assert (result.verdict, result.crashed, result.passed) == (Verdict.CRASHED, 1, 1)
-    assert (case.verdict, case.step, case.call, case.seen) == ("crashed", 1, "mach_port_names", seen)
+    assert (case.verdict, case.step, case.call, case.seen) == ("crashed", 1, "mach_port_names", seen.replace("{name}", kernel().name))
     assert case.violation is not None
     assert case.violation.kind == kind
     assert case.trace is not None
@@ -322,13 +339,13 @@ def test_results_that_are_not_of_the_signatures_form_fail() -> None:
 
 def test_a_kernel_that_does_not_boot() -> None:
     case = run(ALLOCATE, kernel=NeverBoots)
-    assert (case.verdict, case.step, case.call, case.seen) == ("crashed", None, "boot", "booting raised ImplementationCrash: no disk")
+    assert (case.verdict, case.step, case.call, case.seen) == ("crashed", None, "boot", "booting found no disk")
 
 
 def test_a_crash_while_a_presumed_task_is_made() -> None:
     class CreatesNoTask(Misbehaving):
         def host_security_create_task_token(self, *arguments: Any) -> Any:
-            raise ImplementationCrash("zone full")
+            raise ImplementationCrash("panicked: zone full")
 
     case = run(ALLOCATE, kernel=CreatesNoTask)
     assert (case.verdict, case.step, case.call) == ("crashed", None, "host_security_create_task_token")

@@ -49,6 +49,14 @@ def test_junit_of_a_proof() -> None:
     assert list(outcomes(proof_result()).values()) == ["passed", "passed", "error", "failure"]
 
 
+@pytest.mark.parametrize("result", [replay_result(), proof_result(), msgspec.structs.replace(failing_check(), failure=None)])
+def test_an_interrupted_run_is_no_green_one(result: AnyResult) -> None:
+    stopped = msgspec.structs.replace(result, verdict=Verdict.UNDETERMINED, interrupted=True)
+    assert list(outcomes(stopped).values())[-1] == "error"
+    [notification] = run_of(stopped)["invocations"][0]["toolExecutionNotifications"]
+    assert "Interrupted" in notification["message"]["text"]
+
+
 def test_junit_is_xml_whatever_the_words_are() -> None:
     assert "error" not in outcomes(hostile_check()).values()
     assert r"\x1b[31m\u202e" in junit(hostile_check())

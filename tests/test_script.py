@@ -108,8 +108,8 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
         (step("mach_port_type"), "doesn't say name"),
         (step("task_info", {"flavor": "TASK_BASIC_INFO"}), "argument flavor"),
         (step("task_get_special_port", {"which": "TASK_ACCESS_PORT"}), "argument which"),
-        (step("mach_task_self", expect={"errno": 1}), 'expectation "errno"'),
-        (step("mach_task_self", expect={"refs": 1}), 'expectation "refs"'),
+        (step("mach_task_self", expect={"errno": 1}), "expectation errno: not modelled for mach_task_self"),
+        (step("mach_task_self", expect={"refs": 1}), "expectation refs: not modelled for mach_task_self"),
         (step("mach_task_self", expect={"ret": "KERN_NOT_RECEIVER"}), "expectation ret"),
         (step("mach_task_self", bind={"previous": "x"}), 'output "previous"'),
         (step("mach_task_self", repeat=3), 'key "repeat"'),
@@ -159,7 +159,6 @@ def test_what_is_not_modelled_ends_the_case(bad: dict[str, Any], reason: str) ->
         (changed(["cases", 0, "urefs_max"], 1), "suite.json: cases[0].urefs_max: expected int >= 2"),
         (changed(["profile"], "mach3"), 'suite.json: profile: unknown profile "mach3": choose one of manual, osf, gnumach'),
         (changed(["profile"], None), "suite.json: profile: is missing: add one of manual, osf, gnumach"),
-        (changed(["cases", 0, "profile"], "mach3"), 'suite.json: cases[0].profile: unknown profile "mach3"'),
         (changed(["cases"], [SCRIPT["cases"][0]] * 2), 'suite.json: cases[1].id: id "one" is given twice'),  # type: ignore[index]
         (
             changed(["cases", 0, "steps", 0, "args", "right"], [1]),

@@ -1,0 +1,72 @@
+"""Ctrl-C, heard at once and heeded where it is safe: a KeyboardInterrupt in the middle of a solver's call would be lost, or be an error."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, when nothing wrong had been found by then: 128 + SIGINT, as shells have it."""
+
+POLL = 0.2
+"""Seconds after which whoever waits for another process looks whether to stop."""
+
+_asked = threading.Event()
+
+
+def stop_if_asked() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed in an ``interruptible`` command. Called between calls, and while others work."""
+    if _asked.is_set():
+        raise KeyboardInterrupt
+
+
+def interruptible(command: Callable[P, R]) -> Callable[P, R]:
+    """Let ``command`` end at its next ``stop_if_asked`` after Ctrl-C, and at once after a second one.
+
+    In other threads than the main one, where no signals are heard, it changes nothing.
+    """
+
+    @functools.wraps(command)
+    def heard(*arguments: P.args, **options: P.kwargs) -> R:
+        if threading.current_thread() is not threading.main_thread():
+            return command(*arguments, **options)
+        _asked.clear()
+        before = signal.signal(signal.SIGINT, _hear)
+        try:
+            return command(*arguments, **options)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            _asked.clear()
+
+    return heard
+
+
+def _hear(number: int, frame: FrameType | None) -> None:
+    if _asked.is_set():
+        for process in multiprocessing.active_children():
+            process.kill()
+        os._exit(INTERRUPTED)
+    _asked.set()
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started in the block don't hear Ctrl-C: it is for the one that waits for them to decide."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

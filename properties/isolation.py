@@ -1,0 +1,178 @@
+"""A kernel in a process of its own, so that whatever it does ends or hangs that process only.
+
+It is asked over a pipe. States come as MessagePack that is read as a ``Snapshot`` again, so one that hasn't its form is seen right there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import weakref
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NoReturn
+
+from sendright.mach.calls import Call, Result
+from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, raised
+from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.profiles import Profile
+from sendright.mach.snapshot import Snapshot
+from sendright.properties.shown_state import packed, unpacked
+
+_ANSWER, _STATE, _RAISED, _NO_STATE, _NOT_BUILT = b"a", b"s", b"r", b"n", b"b"
+
+
+class NotBuilt(Exception):
+    """Raised by those who build kernels: this one can't be built, as the words say."""
+
+
+class IsolatedKernel:
+    """The implementation that ``build`` makes, in a forked process. It is started when it is first booted, and anew once it has ended."""
+
+    def __init__(self, build: Callable[[], Implementation], name: str | None = None) -> None:
+        """Without a ``name`` the kernel is built now, and asked for it. Raises NotBuilt as ``build`` does, or ImplementationCrash."""
+        self._build = build
+        self._child: _Child | None = None
+        self.name = name if name is not None else self._started().name
+
+    def boot(self, profile: Profile) -> None:
+        """As ``Implementation.boot``, as the others. All raise ImplementationCrash for whatever goes wrong there."""
+        self._started().ask("boot", profile)
+
+    def call(self, task: int, call: Call) -> Result:
+        """The answer; anything, if the kernel answers anything."""
+        answer: Result = self._started().ask("call", task, call)
+        return answer
+
+    def snapshot(self) -> Snapshot:
+        """The state. Raises MalformedState if what is shown has not the form of one."""
+        shown: Snapshot = self._started().ask("snapshot")
+        return shown
+
+    def end(self) -> None:
+        """End the process."""
+        if self._child is not None:
+            self._child.end()
+
+    def _started(self) -> _Child:
+        if self._child is None or not self._child.alive:
+            self._child = _Child(self._build)
+        return self._child
+
+
+class _Child:
+    """The process."""
+
+    def __init__(self, build: Callable[[], Implementation]) -> None:
+        context = get_context("fork")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._connection, build))
+        with deaf_children():
+            self._process.start()
+        theirs.close()
+        self.alive = True
+        self.end = weakref.finalize(self, _end, self._process, self._connection, os.getpid())
+        self.name: str = self._receive()
+
+    def ask(self, what: str, *arguments: Any) -> Any:
+        """What the kernel answers."""
+        return self._receive(pickle.dumps((what, arguments)))
+
+    def _receive(self, question: bytes | None = None) -> Any:
+        try:
+            if question is not None:
+                self._connection.send_bytes(question)
+            while not self._connection.poll(POLL):
+                stop_if_asked()
+            answer = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._ended()
+        except BaseException:  # its time is up, or Ctrl-C: an answer that is still to come must not be taken for another one's
+            self.alive = False
+            self.end()
+            raise
+        kind, content = answer[:1], answer[1:]
+        if kind == _STATE:
+            return unpacked(content)
+        value = pickle.loads(content)
+        if kind == _RAISED:
+            raise ImplementationCrash(value)
+        if kind == _NO_STATE:
+            raise MalformedState(value)
+        if kind == _NOT_BUILT:
+            raise NotBuilt(value)
+        return value
+
+    def _ended(self) -> NoReturn:
+        self.alive = False
+        self._process.join(1.0)
+        status = self._process.exitcode
+        self.end()
+        if status is None:
+            raise ImplementationCrash("closed its connection")
+        raise ImplementationCrash(f"ended the process with {f'exit status {status}' if status >= 0 else signal.Signals(-status).name}")
+
+
+def _end(process: BaseProcess, connection: Connection, owner: int) -> None:
+    if os.getpid() == owner:  # and not a process that was forked from it
+        process.kill()
+        process.join()
+        connection.close()
+
+
+def _serve(connection: Connection, parents: Connection, build: Callable[[], Implementation]) -> None:
+    """What the process does. All that it prints is for standard error."""
+    parents.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    with contextlib.suppress(OSError):  # there may be no standard error
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    try:
+        kernel = build()
+        connection.send_bytes(_ANSWER + pickle.dumps(str(kernel.name)))
+    except NotBuilt as error:
+        connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
+        return
+    except BaseException as error:
+        connection.send_bytes(_RAISED + pickle.dumps(raised(error)))
+        return
+    while True:
+        try:
+            what, arguments = pickle.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        connection.send_bytes(_answer(kernel, what, arguments))
+
+
+def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> bytes:
+    try:
+        answer = getattr(kernel, what)(*arguments)
+    except BaseException as error:
+        return _RAISED + pickle.dumps(raised(error))
+    try:
+        return _STATE + packed(answer) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
+    except MalformedState as malformed:
+        return _NO_STATE + pickle.dumps(str(malformed))
+    except BaseException as error:
+        return _RAISED + pickle.dumps(f"answered what can't be looked at: it {raised(error)}")
+
+
+def _plain(value: Any) -> Any:
+    """``value`` without anything that only the kernel's process knows: what isn't plain data becomes text, which no result is."""
+    if isinstance(value, Result):
+        return Result(_plain(value.code), _plain(value.outputs), _plain(value.created_task))
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(_plain, value)) if type(value) in (tuple, list) else tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {_plain(key): _plain(each) for key, each in value.items()}
+    return repr(value)
