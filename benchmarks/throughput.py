@@ -1,4 +1,4 @@
-"""How many calls a second: the reference kernel alone, with the specification beside it, with Hypothesis in front; and what Hypothesis's own machine makes.
+"""How many calls a second: the reference kernel alone, with the specification, with Hypothesis in front; and Hypothesis's own machine.
 
 All are measured in turn, several rounds in one run, over the same calls. What counts are the ratios: they say the same on any machine.
 
@@ -165,7 +165,8 @@ def main() -> None:
     for way in ways:
         ratios = f"1 : {alone / way.median:.1f}", f"{way.median / empty:.1f} : 1"
         table.add_row(way.words, *(f"{rate:,.0f}" for rate in (way.median, min(way.rates), max(way.rates))), *ratios)
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_a_part_that_is_lost_is_undetermined_and_named(monkeypatch: pytest.Monke
     monkeypatch.setattr(prover, "in_workers", all_die)
     result = prover.prove(MANUAL, calls=["mach_port_type"], jobs=2)
     assert result.verdict is Verdict.UNDETERMINED
-    assert {(one.call, one.property) for one in result.obligations} == {("mach_port_type", "everything")}
+    assert {(one.call, one.property) for one in result.obligations} == {("mach_port_type", "everything"), ("mach_port_type", "row")}
     assert "mach_port_type/KERN_INVALID_TASK" in " ".join(f"{one.call}/{one.case}" for one in result.obligations)
     assert all("SIGKILL" in (one.scope or "") for one in result.obligations)
 
