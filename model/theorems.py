@@ -71,12 +71,15 @@ def isolation(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, 
 def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
     """Invariant 32 for one case: the security port stays in its half."""
     halves = Halves(v)
-    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
-    a = x.after
-    security = z3.And(a.object(a.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(a, v.s))
-    of_task = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s))
-    mine = halves.of_slot(a, v.s) == halves.of_port(a.port(v.s))
-    return assumptions, [("nobody in the other half has it", forall([v.s], z3.Implies(z3.And(security, of_task), mine)))]
+
+    def confined(s: State) -> Term:
+        security = z3.And(s.object(s.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(s, v.s))
+        of_task = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s))
+        mine = halves.of_slot(s, v.s) == halves.of_port(s.port(v.s))
+        return forall([v.s], z3.Implies(z3.And(security, of_task), mine))
+
+    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x) + [confined(x.before)]
+    return assumptions, [("nobody in the other half has it", confined(x.after))]
 
 
 def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
