@@ -35,6 +35,16 @@ class Terms:
             "body_slot": (sorts.Message, z3.IntSort()),
         }
 
+    def copy(self) -> Terms:
+        """The same terms, to be added to apart."""
+        other = Terms.__new__(Terms)
+        other.__dict__.update(self.__dict__)
+        other.by_sort = {sort: dict(found) for sort, found in self.by_sort.items()}
+        other.pairs = {sort: dict(found) for sort, found in self.pairs.items()}
+        other.seen = set(self.seen)
+        other.keep = list(self.keep)
+        return other
+
     def collect(self, formula: Term) -> None:
         """Note all ground terms of ``formula`` (quantified parts are skipped)."""
         stack = [formula]
@@ -183,20 +193,24 @@ def skolemize(clause: Term) -> Term:
     return z3.substitute_vars(clause.body(), *reversed(constants))
 
 
-TIMEOUT = 5_000
-"""Milliseconds that z3 has for one question."""
+RLIMIT = 20_000_000
+"""How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is busy. What is proved takes
+less than a million."""
 
 ROUNDS = 2
 """How often assumptions are instantiated, each time at the terms that came up the last time."""
 
 
 class Proof:
-    """Assumptions of one case, instantiated once; goals are decided one after the other."""
+    """Assumptions of one case, instantiated once; goals are decided one after the other.
+
+    What the assumptions say of the case's own terms is told to the solver once, for all goals: each goal adds what they say of its terms.
+    """
 
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
-        self.solver.set("timeout", TIMEOUT)
+        self.solver.set("rlimit", RLIMIT)
         self.terms = Terms(sorts)
         facts = prenex(ground_facts)
         self.nested = [fact for fact in facts if _quantified(fact) and not z3.is_quantifier(fact)]
@@ -206,35 +220,40 @@ class Proof:
         for fact in (*plain, *self.nested):
             self.terms.collect(fact)
         self.solver.add(plain)
+        self._begun = False
+
+    def _begin(self) -> None:
+        """Instantiate at the case's own terms; ``brought_up`` are those and the ones that come up so, for a second round."""
+        self._begun = True
+        self.brought_up = self.terms.copy()
+        batch = [instance for assumption in self.universals for instance in assumption.instances(self.terms)]
+        self.solver.add(batch)
+        self.solver.add([ground(fact, self.terms) for fact in self.nested])
+        for instance in batch:
+            self.brought_up.collect(instance)
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not shown."""
+        if not self._begun:
+            self._begin()
         negated = z3.Not(skolemize(goal))
         self.solver.push()
         try:
-            terms = self._with(negated)
             self.solver.add(negated)
             universals = [assumption.fork() for assumption in self.universals]
             verdict = z3.unknown
-            for _ in range(ROUNDS):
+            news = [negated]
+            for round_ in range(ROUNDS):
+                terms = (self.brought_up if round_ else self.terms).copy()
+                for new in news:
+                    terms.collect(new)
                 batch = [instance for assumption in universals for instance in assumption.instances(terms)]
                 self.solver.add(batch)
                 self.solver.add([ground(fact, terms) for fact in self.nested])
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break
-                for instance in batch:
-                    terms.collect(instance)
+                news += batch
             return verdict
         finally:
             self.solver.pop()
-
-    def _with(self, formula: Term) -> Terms:
-        terms = Terms.__new__(Terms)
-        terms.__dict__.update(self.terms.__dict__)
-        terms.by_sort = {sort: dict(found) for sort, found in self.terms.by_sort.items()}
-        terms.pairs = {sort: dict(found) for sort, found in self.terms.pairs.items()}
-        terms.seen = set(self.terms.seen)
-        terms.keep = list(self.terms.keep)
-        terms.collect(formula)
-        return terms

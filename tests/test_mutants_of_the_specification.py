@@ -32,7 +32,7 @@ Change = Callable[[Context, Case], Iterator[Case]]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Giving up takes seconds, and so does a counterexample: here it is enough that the rule is proved with little effort and its mutant isn't."""
-    monkeypatch.setattr(instantiate, "TIMEOUT", 3_000)
+    monkeypatch.setattr(instantiate, "RLIMIT", 10_000_000)
     monkeypatch.setattr(instantiate, "ROUNDS", 1)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
 
