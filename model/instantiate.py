@@ -194,8 +194,8 @@ def skolemize(clause: Term) -> Term:
 
 
 RLIMIT = 20_000_000
-"""How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is busy. What is proved takes
-less than a million."""
+"""How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is busy. Of what is proved,
+nothing was seen to take more than a tenth of that."""
 
 ROUNDS = 2
 """How often assumptions are instantiated, each time at the terms that came up the last time."""
