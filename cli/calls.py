@@ -37,12 +37,17 @@ def calls(
         return 0
     from sendright.reports.vocabulary import call_view, calls_data, calls_table
 
-    if name is not None and name not in SIGNATURES:
-        near = get_close_matches(name, SIGNATURES, 1)
-        raise BadInput(f"calls: no call is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
+    chosen = tuple(SIGNATURES.values()) if name is None else (SIGNATURES[known_call("calls", name)],)
     if json:
-        chosen = tuple(SIGNATURES.values()) if name is None else (SIGNATURES[name],)
         show_json({"calls": calls_data(chosen)})
     else:
-        show(calls_table() if name is None else call_view(SIGNATURES[name]))
+        show(calls_table() if name is None else call_view(*chosen))
     return 0
+
+
+def known_call(command: str, name: str) -> str:
+    """``name``, if a call is named so; raises BadInput in the name of ``command``."""
+    if name not in SIGNATURES:
+        near = get_close_matches(name, SIGNATURES, 1)
+        raise BadInput(f"{command}: no call is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
+    return name

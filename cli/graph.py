@@ -67,7 +67,7 @@ def graph(
     chosen = [
         node
         for node in sorted(derivation.current.values(), key=lambda node: (node.slot, node.kind))
-        if node.slot.where != "message" and (task is None or node.slot.owner == task) and (port is None or node.port == port)
+        if node.slot.where != "message" and task in (None, node.slot.task) and port in (None, node.port)
     ]
     tokens = {node: way for node, way in tokens_from(derivation).items() if port is None and (task is None or node.task == task)}
     rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}

@@ -20,6 +20,7 @@ from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
 from sendright.cli.streams import NoOutput, complain, open_streams, write
+from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
 from sendright.mach.interruption import INTERRUPTED, interruptible
 from sendright.mach.profiles import UnknownProfile
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 for command in (check, prove, replay):
     app.command()(interruptible(command))
-for quick in (graph, calls, profiles):
+for quick in (graph, calls, profiles, trace_spec):
     app.command()(quick)
 app.command()(interruptible(witnesses))
 

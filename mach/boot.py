@@ -2,7 +2,8 @@
 
 Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the profile's
 ``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports: KERNEL its own port, HOST the ordinary host port,
-WIRED_LEDGER and PAGED_LEDGER the root ledgers, as far as the profile has those places. Its memory is empty. Every send right of
+WIRED_LEDGER and PAGED_LEDGER the root ledgers, as far as the profile has those places. Its memory is empty. Where the profile has special
+ports of the host, those of ``BOOT_HOST_PORTS`` are set. The root ledgers have no limit, no balance and no parents. Every send right of
 the boot state was made by the kernel: make-send counts equal send-right counts.
 """
 
@@ -40,3 +41,8 @@ WELL_KNOWN_PORTS: dict[str, int] = {
     "device_priv": DEVICE_PORT,
 }
 """What scripts and profiles call them."""
+
+BOOT_HOST_PORTS: dict[int, int] = {1: HOST_PORT, 2: HOST_PRIV_PORT, 3: DEVICE_PORT}
+"""``host_get_special_port``: number -> port."""
+
+ROOT_LEDGERS = (ROOT_WIRED_LEDGER_PORT, ROOT_PAGED_LEDGER_PORT)

@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import REGISTERED_PLACES, Place
+from sendright.mach.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place
 
 
 class LedgerRule(Enum):
@@ -57,8 +57,24 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ledger_rule: LedgerRule = LedgerRule.MANUAL
     null_parent_code: ReturnCode = ReturnCode.KERN_INVALID_ARGUMENT
     """What ``task_create`` answers when the parent is no task."""
-    inherit_hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
-    """What ``vm_inherit`` answers for unallocated memory (11)."""
+    hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
+    """What ``vm_inherit`` and ``vm_deallocate`` answer for unallocated memory (11)."""
+    many_sets: bool = True
+    """A port can be in any number of port sets; False: in one at most, and then it can't be received from directly (3)."""
+    null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
+    """What ``mach_port_move_member`` out of all sets answers for a port that is in none (4)."""
+    resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
+    """What ``task_resume`` answers for a task that isn't suspended (9)."""
+    allocate_name_takes_dead_name: bool = True
+    """``mach_port_allocate_name`` of a dead name gives the name that was asked for; False: another one (17, hazard H-10)."""
+    send_survives_rescue: bool = True
+    """RECEIVE taken from a name with SEND, whose port is rescued by a port-destroyed request, leaves SEND; False: a dead name (14, hazard H-8)."""
+    exception_places: bool = True
+    """Tasks have a port for each type of exception."""
+    host_special_ports: int = 0
+    """``host_get/set_special_port``: the highest number; 0: there are none."""
+    queue_limit_max: int = 16
+    """``MACH_PORT_QLIMIT_MAX``: the highest limit that ``mach_port_set_attributes`` takes."""
     bootstrap_names: tuple[str, ...] = ("host_priv", "device_priv", "host_security", "root_ledger_wired", "root_ledger_paged")
     """Send rights that the bootstrap task is given, under the names 1, 2, 3 …"""
     urefs_max: int = 65535
@@ -76,7 +92,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def places(self) -> tuple[Place, ...]:
         """The places that a task of this kernel has."""
-        return (*self.special_ports.values(), *self.registered_places)
+        exceptions = EXCEPTION_PLACES if self.exception_places else ()
+        return (*self.special_ports.values(), *self.registered_places, *exceptions)
 
     @property
     def registered_places(self) -> tuple[Place, ...]:
@@ -92,16 +109,23 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOKEN_CALLS = frozenset({"host_security_create_task_token", "host_security_set_task_token"})
+LEDGER_CALLS = frozenset({"ledger_create", "ledger_transfer", "ledger_terminate", "ledger_read"})
+EXCEPTION_CALLS = frozenset({"task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports"})
+HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
+MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
 
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
+    resume_at_zero_code=ReturnCode.KERN_SUCCESS,
+    host_special_ports=11,
 )
 
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS,
     lacks_arguments=frozenset(
         {
             "host_security_create_task_token.audit_token",
@@ -117,13 +141,16 @@ OSF = Profile(
     host_place=False,
     host_self=HostSelf.MADE,
     ledger_rule=LedgerRule.PARENT_SLOT,
-    inherit_hole_code=ReturnCode.KERN_SUCCESS,
+    many_sets=False,
+    send_survives_rescue=False,
+    allocate_name_takes_dead_name=False,
+    hole_code=ReturnCode.KERN_SUCCESS,
 )
 
 GNUMACH = Profile(
     name="gnumach",
     title="GNU Mach",
-    lacks=TOKEN_CALLS,
+    lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | {"mach_port_allocate_full"},
     lacks_arguments=frozenset({"task_create.ledgers"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
     registered_ports=4,
@@ -134,7 +161,10 @@ GNUMACH = Profile(
     host_self=HostSelf.MADE,
     ledger_rule=LedgerRule.NONE,
     null_parent_code=ReturnCode.KERN_INVALID_TASK,
-    inherit_hole_code=ReturnCode.KERN_SUCCESS,
+    many_sets=False,
+    send_survives_rescue=False,
+    exception_places=False,
+    hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
 )
 

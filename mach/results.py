@@ -102,3 +102,48 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     assumed: str = ""
     """What a selection (``--call``, ``--invariant``) left out, in words: it is assumed, not decided."""
     interrupted: bool = False
+
+
+class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright trace-spec``: one clause, and what covers it."""
+
+    id: str
+    """``call/PART.ordinal``."""
+    words: str
+    cases: tuple[str, ...]
+    """Cases of the specification: ``CODE/title`` of the call's rule, or ``rule: CODE/title``."""
+    properties: tuple[str, ...]
+    """What is proved of these cases, as ``sendright prove`` names it."""
+    tests: tuple[str, ...]
+    """``file::function``."""
+    changes: tuple[str, ...] = ()
+    """The parts of the state that these cases may change."""
+    lacks: tuple[str, ...] = ()
+    """What is missing, in words: a test, a case that there is …"""
+
+
+class CallTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """The clauses of one call, or of a rule that several calls run through."""
+
+    name: str
+    section: str
+    about: str
+    effect: str
+    """The rule's own words."""
+    then: tuple[str, ...]
+    """The rules that the call goes on with, which have clauses of their own."""
+    clauses: tuple[ClauseTrace, ...]
+
+
+class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright trace-spec``."""
+
+    verdict: Verdict
+    profile: str
+    titles: dict[str, str]
+    """Property -> its title."""
+    calls: tuple[CallTrace, ...]
+    problems: tuple[str, ...]
+    """What isn't covered, and references to nothing, each with the clause."""
+    tests: str
+    """Where tests were looked for; empty: they were not looked at."""

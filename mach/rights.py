@@ -117,8 +117,70 @@ class Place(IntEnum):
     REGISTERED_2 = 8
     REGISTERED_3 = 9
 
+    EXC_BAD_ACCESS = 10
+    EXC_BAD_INSTRUCTION = 11
+    EXC_ARITHMETIC = 12
+    EXC_EMULATION = 13
+    EXC_SOFTWARE = 14
+    EXC_BREAKPOINT = 15
+    EXC_SYSCALL = 16
+    EXC_MACH_SYSCALL = 17
+    EXC_RPC_ALERT = 18
+
 
 REGISTERED_PLACES = (Place.REGISTERED_0, Place.REGISTERED_1, Place.REGISTERED_2, Place.REGISTERED_3)
+
+EXCEPTION_PLACES = (
+    Place.EXC_BAD_ACCESS,
+    Place.EXC_BAD_INSTRUCTION,
+    Place.EXC_ARITHMETIC,
+    Place.EXC_EMULATION,
+    Place.EXC_SOFTWARE,
+    Place.EXC_BREAKPOINT,
+    Place.EXC_SYSCALL,
+    Place.EXC_MACH_SYSCALL,
+    Place.EXC_RPC_ALERT,
+)
+"""One for each exception type: type 1 is the first."""
+
+EXC_MASK_ALL = sum(1 << number for number, _ in enumerate(EXCEPTION_PLACES, 1))
+"""``EXC_MASK_ALL``: the bit of type 1 is 2."""
+
+
+def exception_places(mask: int) -> tuple[Place, ...]:
+    """The places of the exception types in ``mask``, ascending; bits that stand for no type are passed over."""
+    return tuple([place for number, place in enumerate(EXCEPTION_PLACES, 1) if mask >> number & 1])
+
+
+class HostPort(IntEnum):
+    """``host_get_special_port``: the numbers that have names in every kernel (with ``_PORT``). Those above 7 are for users' servers."""
+
+    HOST_SECURITY = 0
+    HOST = 1
+    HOST_PRIV = 2
+    HOST_IO_MASTER = 3
+
+
+LAST_KERNEL_HOST_PORT = 7
+"""``HOST_MAX_SPECIAL_KERNEL_PORT``: ``host_set_special_port`` leaves it, and those below it, alone."""
+
+
+class Behaviour(IntEnum):
+    """``exception_behavior_t``: what an exception message carries."""
+
+    DEFAULT = 1
+    STATE = 2
+    STATE_IDENTITY = 3
+
+
+class Notification(IntEnum):
+    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be asked for."""
+
+    PORT_DELETED = 65
+    PORT_DESTROYED = 69
+    NO_SENDERS = 70
+    SEND_ONCE = 71
+    DEAD_NAME = 72
 
 
 class Inheritance(IntEnum):

@@ -43,6 +43,7 @@ class ScriptCase(msgspec.Struct, frozen=True, kw_only=True):
     """The profile that the file, or the case itself, names; any string, when the script was loaded to run in another one."""
     urefs_max: int | None = None
     queue_limit: int | None = None
+    queue_limit_max: int | None = None
     pages: int | None = None
     preconditions: bool = False
     """The case says that something must hold which no step brings about."""
@@ -202,6 +203,7 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
                 profile=case.profile or form.profile or "",
                 urefs_max=case.urefs_max,
                 queue_limit=case.queue_limit,
+                queue_limit_max=case.queue_limit_max,
                 pages=case.pages,
                 preconditions=bool(case.preconditions),
                 steps=tuple(_read_steps(case, data["cases"][number]["steps"], path, place)),

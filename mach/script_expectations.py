@@ -9,28 +9,29 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.port_attributes import FIELDS
 from sendright.mach.rights import PortObject, Right
 from sendright.mach.script_readers import (
     NotModelled,
     WrongValue,
     quoted,
+    read_behaviour,
     read_disposition,
     read_each,
+    read_exception_mask,
     read_integer,
     read_name,
+    read_notification,
     read_number,
     read_token,
     wrong,
 )
 from sendright.mach.script_values import Value
-from sendright.mach.signatures import OutputType, Signature
+from sendright.mach.signatures import ArgumentType, OutputType, Signature
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 
 UNCHANGED = "unchanged"
 """``value``: what it was when the case first saw it."""
-
-NOTIFICATION_IDS = {"PORT_DELETED": 65, "SEND_POSSIBLE": 66, "PORT_DESTROYED": 69, "NO_SENDERS": 70, "SEND_ONCE": 71, "DEAD_NAME": 72}
-"""``msgh_id`` of the kernel's notifications (``mach/notify.h``)."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -126,13 +127,20 @@ def _read_trailer(value: object) -> tuple[tuple[str, Value], ...]:
     return tuple(tokens)
 
 
-def _read_notification(value: object) -> int:
-    if not isinstance(value, str):
-        return read_integer(value, "a notification (SEND_ONCE, …)")
-    bare = re.sub(r"^(MACH_NOTIFY_)", "", value.upper().replace("-", "_"))
-    if bare not in NOTIFICATION_IDS:
-        raise NotModelled(f"{quoted(value)} is not a notification that sendright knows")
-    return NOTIFICATION_IDS[bare]
+_FIELD_NAMES = frozenset(field for fields in FIELDS.values() for field in fields)
+
+
+def _read_fields(value: object) -> tuple[tuple[str, Value], ...]:
+    """Which attributes of a port, or amounts of a ledger, and what they must be."""
+    if not isinstance(value, dict):
+        raise wrong("an object", value)
+    fields: list[tuple[str, Value]] = []
+    for key, each in value.items():
+        bare = re.sub(r"^mp[ls]_", "", key)
+        if bare not in _FIELD_NAMES and bare not in ("balance", "limit"):
+            raise NotModelled(f"field {quoted(key)} is not modelled")
+        fields.append((bare, int(each) if isinstance(each, bool) else read_number(each)))
+    return tuple(fields)
 
 
 def _always(signature: Signature) -> bool:
@@ -155,8 +163,14 @@ def output_name(signature: Signature) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
+def name_argument(signature: Signature) -> str | None:
+    """Which argument of a call is the name that it is about, in its target's space, when it has succeeded; None: none is."""
+    names = [argument.name for argument in signature.arguments if argument.type is ArgumentType.NAME]
+    return next((name for name in ("name", "new_name", "member") if name in names), None)
+
+
 def _concerns_a_name(signature: Signature) -> bool:
-    return output_name(signature) is not None or _has_arguments("name")(signature)
+    return output_name(signature) is not None or name_argument(signature) is not None
 
 
 def _has_task_target(signature: Signature) -> bool:
@@ -165,6 +179,10 @@ def _has_task_target(signature: Signature) -> bool:
 
 def _gives_a_list(signature: Signature) -> bool:
     return any(output.type in (OutputType.PORTS, OutputType.NAMES) for output in signature.outputs)
+
+
+def _gives_fields(signature: Signature) -> bool:
+    return _gives("info")(signature) or _gives("balance")(signature)
 
 
 class _Kind(NamedTuple):
@@ -188,7 +206,16 @@ KINDS: dict[str, _Kind] = {
     "acquired": _Kind(read_disposition, _gives("acquired")),
     "port_disp": _Kind(_read_one_or_more(read_disposition), _gives("descriptors")),
     "msg_id": _Kind(read_number, _gives("id")),
-    "notification": _Kind(_read_notification, _gives("id")),
+    "notification": _Kind(read_notification, _gives("id")),
+    "data": _Kind(read_number, _gives("data")),
+    "seqno": _Kind(read_number, _gives("sequence_number")),
+    "local": _Kind(_read_one_or_more(read_name), _gives("local")),
+    "previous": _Kind(_read_one_or_more(read_name), _gives("previous")),
+    "members": _Kind(read_each(read_name), _gives("members")),
+    "fields": _Kind(_read_fields, _gives_fields),
+    "masks": _Kind(read_each(read_exception_mask), _gives("masks")),
+    "behaviors": _Kind(read_each(read_behaviour), _gives("behaviors")),
+    "flavors": _Kind(read_each(read_number), _gives("flavors")),
     "complex": _Kind(_read_truth, _gives("sequence_number")),
     "trailer": _Kind(_read_trailer, _gives("security_token")),
     "sender": _Kind(lambda value: _read_trailer({"sender": value}), _gives("security_token")),

@@ -44,6 +44,7 @@ class CaseForm(msgspec.Struct, frozen=True, kw_only=True):
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
     urefs_max: Annotated[int, Meta(ge=2, description="sendright's own: instead of the profile's.")] | None = None
     queue_limit: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit_max: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
     pages: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
 
 

@@ -12,7 +12,9 @@ from enum import IntEnum
 
 import msgspec
 
-from sendright.mach.rights import Disposition, Inheritance, Place, Right
+from sendright.mach.notifications import Notification
+from sendright.mach.port_attributes import FIELDS, PortAttributes
+from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Disposition, HostPort, Inheritance, Place, Right
 from sendright.mach.script_values import KNOWN_WORDS, NULL, Limit, SpecialPort, Symbol, TaskPort, TokenOf, Value, is_identifier
 from sendright.mach.signatures import Argument, ArgumentType
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
@@ -35,7 +37,19 @@ _CONSTANTS: dict[str, int] = {
     "TASK_AUDIT_TOKEN": TASK_AUDIT_TOKEN,
     "TASK_SECURITY_TOKEN_COUNT": SECURITY_TOKEN_WORDS,
     "TASK_AUDIT_TOKEN_COUNT": AUDIT_TOKEN_WORDS,
+    "MACH_PORT_LIMITS_INFO_COUNT": len(FIELDS[PortAttributes.LIMITS_INFO]),
+    "MACH_PORT_RECEIVE_STATUS_COUNT": len(FIELDS[PortAttributes.RECEIVE_STATUS]),
+    "LEDGER_ITEM_INFINITY": -1,
 }
+_LIMITS = {
+    "MACH_PORT_UREFS_MAX": "urefs_max",
+    "UREFS_MAX": "urefs_max",
+    "MACH_PORT_QLIMIT_DEFAULT": "queue_limit",
+    "MACH_PORT_QLIMIT_MAX": "queue_limit_max",
+}
+
+EXCEPTION_MASKS = {"EXC_MASK_ALL": EXC_MASK_ALL} | {f"EXC_MASK_{place.name[4:]}": 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
+"""``exception_mask_t``: name -> bits."""
 
 _SPECIAL_PORTS = {
     "KERNEL": Place.KERNEL,
@@ -119,6 +133,10 @@ def read_enumerated(kind: type[IntEnum], prefixes: tuple[str, ...], expected: st
 
 read_right = read_enumerated(Right, ("MACH_PORT_RIGHT_",), "a kind of right (RECEIVE, SEND, …)")
 read_inheritance = read_enumerated(Inheritance, ("VM_INHERIT_",), "an inheritance (SHARE, COPY, NONE)")
+read_behaviour = read_enumerated(Behaviour, ("EXCEPTION_",), "a behaviour (EXCEPTION_DEFAULT, …)")
+_read_attributes = read_enumerated(PortAttributes, ("MACH_PORT_",), "a set of attributes (MACH_PORT_LIMITS_INFO, …)")
+_read_host_port = read_enumerated(HostPort, (), "a special port of the host (HOST_IO_MASTER_PORT, …)")
+_read_notification = read_enumerated(Notification, ("MACH_NOTIFY_",), "a notification (MACH_NOTIFY_NO_SENDERS, …)")
 _read_sent_form = read_enumerated(Disposition, ("MACH_MSG_TYPE_",), "a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)")
 
 
@@ -127,6 +145,57 @@ def read_disposition(value: object) -> int:
     if isinstance(value, str):
         value = re.sub(r"^(MACH_MSG_TYPE_)?PORT_(?=SEND$|RECEIVE$|SEND_ONCE$)", "MOVE_", value)
     return _read_sent_form(value)
+
+
+def read_notification(value: object) -> int:
+    """``MACH_NOTIFY_NO_SENDERS`` and its like, in capitals or not."""
+    return _read_notification(value.upper().replace("-", "_") if isinstance(value, str) else value)
+
+
+def read_requested(value: object) -> int:
+    """What can be asked for; later kernels have more than those that are modelled."""
+    id = read_notification(value)
+    if isinstance(value, str) and id == Notification.SEND_POSSIBLE:
+        raise NotModelled(f"{quoted(value)} can't be asked for in the kernels that sendright models")
+    return id
+
+
+def read_host_port(value: object) -> int:
+    """``HOST_PRIV_PORT`` and its like, or a number."""
+    return _read_host_port(value.removesuffix("_PORT") if isinstance(value, str) else value)
+
+
+def read_exception_mask(value: object) -> int:
+    """Names of masks, together in one string or in an array, or a number."""
+    names = value.split("|") if isinstance(value, str) else value
+    if not isinstance(names, list):
+        return read_integer(value, "an exception mask (EXC_MASK_ALL, …)")
+    mask = 0
+    for name in names:
+        if not isinstance(name, str):
+            raise wrong("an array of exception masks", value)
+        bare = f"EXC_MASK_{name.strip().removeprefix('EXC_').removeprefix('MASK_')}"
+        if bare not in EXCEPTION_MASKS:
+            raise NotModelled(f"{quoted(name)} is not an exception mask that sendright models")
+        mask |= EXCEPTION_MASKS[bare]
+    return mask
+
+
+def read_thread_state(value: object) -> int:
+    """A flavour of thread state: a number, since the names mean other numbers on each machine."""
+    if isinstance(value, str):
+        raise NotModelled(f"{quoted(value)} is another number on each machine: write the number")
+    return read_integer(value, "a flavour of thread state")
+
+
+def read_limits(value: object) -> Value:
+    """The words of ``mach_port_limits``: ``{"qlimit": 3}``, ``[3]`` or 3."""
+    if isinstance(value, dict):
+        bare = {key.removeprefix("mpl_"): each for key, each in value.items()}
+        if len(value) != 1 or "qlimit" not in bare:
+            raise NotModelled(f"limits {quoted(value)} are not just a qlimit")
+        value = [bare["qlimit"]]
+    return read_each(read_number)(value if isinstance(value, list) else [value])
 
 
 def read_number(value: object) -> Value:
@@ -138,8 +207,8 @@ def read_number(value: object) -> Value:
     constant = _CONSTANT.fullmatch(value)
     if constant:
         offset = int(f"{constant[2] or '+'}{constant[3] or 0}")
-        if constant[1] in ("MACH_PORT_UREFS_MAX", "UREFS_MAX"):
-            return Limit(offset)
+        if constant[1] in _LIMITS:
+            return Limit(offset, _LIMITS[constant[1]])
         if constant[1] in _CONSTANTS:
             return _CONSTANTS[constant[1]] + offset
     of_task = _OF_TASK.fullmatch(value)
@@ -253,6 +322,15 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
     ArgumentType.WORD: read_number,
     ArgumentType.MESSAGE_ID: read_number,
     ArgumentType.DESCRIPTORS: read_each(read_descriptor),
+    ArgumentType.COUNTER: read_number,
+    ArgumentType.ATTRIBUTES: _read_attributes,
+    ArgumentType.LIMITS: read_limits,
+    ArgumentType.NOTIFICATION: read_requested,
+    ArgumentType.EXCEPTION_MASK: read_exception_mask,
+    ArgumentType.BEHAVIOUR: read_behaviour,
+    ArgumentType.STATE_FLAVOUR: read_thread_state,
+    ArgumentType.HOST_SELECTOR: read_host_port,
+    ArgumentType.AMOUNT: read_number,
 }
 
 

@@ -12,37 +12,61 @@ from sendright.mach.script_expectations import Expectation, output_name, read_ex
 from sendright.mach.script_form import StepForm
 from sendright.mach.script_readers import NotModelled, WrongValue, quoted, read_argument
 from sendright.mach.script_values import Value, is_identifier, mark_symbols, symbols_in
-from sendright.mach.signatures import SIGNATURES, Argument, Signature
+from sendright.mach.signatures import SIGNATURES, Argument, OutputType, Signature
 
 _OTHER_SPELLINGS = {
-    "parent": ("parent_task",),
+    "parent": ("parent_task", "parent_ledger"),
     "task": ("parent_task", "target_task"),
     "target": ("task", "target_task"),
-    "child": ("child_task",),
+    "child": ("child_task", "child_ledger"),
     "security": ("host_security",),
     "token": ("security_token",),
     "sec_token": ("security_token",),
-    "disp": ("disposition", "dest_disposition"),
+    "disp": ("disposition", "dest_disposition", "notify_disposition"),
     "desired_disp": ("disposition",),
     "right": ("poly",),
-    "flavour": ("flavor",),
+    "flavour": ("flavor", "new_flavor"),
+    "flavor": ("new_flavor",),
     "which_port": ("which",),
     "special_port": ("port",),
     "host_priv": ("host",),
+    "host": ("host_priv",),
     "inherit": ("inherit_memory",),
     "new_inheritance": ("inheritance",),
     "dest_disp": ("dest_disposition",),
     "reply_disp": ("reply_disposition",),
-    "msg_id": ("id",),
-    "msgh_id": ("id",),
+    "msg_id": ("id", "variant"),
+    "msgh_id": ("id", "variant"),
+    "msgid": ("id", "variant"),
+    "id": ("which", "variant"),
     "body": ("descriptors",),
     "ports": ("descriptors",),
-    "name": ("port",),
+    "name": ("port", "member"),
+    "old": ("old_name",),
+    "new": ("new_name",),
+    "set": ("pset", "after", "name"),
+    "pset": ("after", "name"),
+    "qlimit": ("info",),
+    "limits": ("info",),
+    "notification": ("variant",),
+    "notify_disp": ("notify_disposition",),
+    "notify_type": ("notify_disposition",),
+    "mask": ("exception_mask",),
+    "port": ("new_port",),
+    "behaviour": ("behavior",),
+    "amount": ("transfer",),
+    "ledger": ("parent_ledger",),
+    "source": ("source_address",),
+    "dest": ("dest_address",),
 }
 """Natural names of arguments -> the signature table's, where the call has no argument of the first name."""
 
-_BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "host", "result"})
+_BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "host", "result", "ledger", "previous"})
 """Natural names, in ``bind``, for the one name that a call gives."""
+
+
+_OTHER_OUTPUTS = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token", "seqno": "sequence_number"}
+"""Natural names of other outputs."""
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -151,12 +175,19 @@ def _read_bindings(signature: Signature, bind: dict[str, str | list[str | None]]
         output, element = _output(signature, spelling)
         if isinstance(symbols, str):
             yield Binding(_symbol(symbols, spelling), output, element)
-        elif output not in ("ports", "names", "types", "descriptors") or element is not None:
+        elif element is not None or _type_of(signature, output) not in _LISTS:
             raise WrongValue(f"{spelling} is one value: expected one symbol", f"bind.{spelling}")
         else:
             for index, symbol in enumerate(symbols):
                 if symbol is not None:
                     yield Binding(_symbol(symbol, spelling), output, index)
+
+
+_LISTS = (OutputType.PORTS, OutputType.NAMES, OutputType.TYPES, OutputType.DESCRIPTORS)
+
+
+def _type_of(signature: Signature, output: str) -> OutputType:
+    return next(each.type for each in signature.outputs if each.name == output)
 
 
 def _symbol(symbol: str, spelling: str) -> str:
@@ -172,7 +203,7 @@ def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
     name = output_name(signature)
     if spelling in _BOUND_NAMES and name is not None:
         return name, 0 if name == "descriptors" else None
-    other = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token"}.get(spelling)
+    other = _OTHER_OUTPUTS.get(spelling)
     if other is not None and any(output.name == other for output in signature.outputs):
         return other, None
     raise NotModelled(f"output {quoted(spelling)} of {signature.name} is not modelled")

@@ -38,9 +38,10 @@ class TokenOf(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """``MACH_PORT_UREFS_MAX`` of the profile, plus ``offset``."""
+    """``MACH_PORT_UREFS_MAX`` of the profile, or another limit of it, plus ``offset``."""
 
     offset: int
+    field: str = "urefs_max"
 
 
 class SpecialPort(msgspec.Struct, frozen=True):

@@ -36,6 +36,15 @@ class ArgumentType(Enum):
     WORD = "word"  # what a page of memory contains (int)
     MESSAGE_ID = "message-id"  # msgh_id (int)
     DESCRIPTORS = "descriptors"  # port descriptors of a message body (tuple of (name, disposition))
+    COUNTER = "counter"  # a make-send count or sequence number to store (int, 0 or more)
+    ATTRIBUTES = "attributes"  # which attributes of a port (int)
+    LIMITS = "limits"  # words of attributes: a queue limit first (tuple of int)
+    NOTIFICATION = "notification"  # the id of the kind of notification that is asked for (int)
+    EXCEPTION_MASK = "exception-mask"  # a bit for each type of exception: of type 1 it is 2 (int)
+    BEHAVIOUR = "behaviour"  # exception_behavior_t (int)
+    STATE_FLAVOUR = "state-flavour"  # thread_state_flavor_t (int)
+    HOST_SELECTOR = "host-selector"  # which special port of the host (int)
+    AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
 
 
 class OutputType(Enum):
@@ -57,6 +66,7 @@ class OutputType(Enum):
     MESSAGE_ID = "message-id"
     SEQUENCE_NUMBER = "sequence-number"
     DESCRIPTORS = "descriptors"  # (tuple of (name, received form))
+    AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -116,6 +126,11 @@ def _on_task(name: str, about: str, section: str, *arguments: Argument, outputs:
 _NAME = Argument("name", T.NAME, "a name in the task's space")
 _RIGHT = Argument("right", T.RIGHT, "which kind of right")
 _CHILD = Output("child_task", O.PORT, "a send right to the new task's port")
+
+_HOST_PRIV = Argument("host_priv", T.PORT, "the privileged host port", PortObject.HOST_PRIV)
+_NODE = Argument("node", T.COUNT, "which node; there is one", default=0)
+_WHICH_HOST_PORT = Argument("which", T.HOST_SELECTOR, "which special port")
+_LEDGER = Argument("ledger", T.PORT, "the ledger", PortObject.LEDGER)
 
 _TABLE = (
     Signature(
@@ -276,6 +291,7 @@ _TABLE = (
             Argument("reply_disposition", T.DISPOSITION, "how the reply right is carried", default=0),
             Argument("id", T.MESSAGE_ID, "msgh_id", default=0),
             Argument("descriptors", T.DESCRIPTORS, "the rights in the body: (name, disposition) each", default=()),
+            Argument("data", T.WORD, "the first word of the body's inline data", default=0),
         ),
         outputs=(
             Output("dest", O.PORT, "after a timeout: the destination right, handed back"),
@@ -287,17 +303,215 @@ _TABLE = (
     Signature(
         name="mach_msg_receive",
         about="Receive the oldest message of a port with a zero timeout.",
-        arguments=(Argument("port", T.NAME, "the receive right to take from"),),
+        arguments=(Argument("port", T.NAME, "the receive right or port set to take from"),),
         outputs=(
             Output("id", O.MESSAGE_ID, "msgh_id"),
+            Output("local", O.NAME, "the receive right of the port that it came to"),
             Output("reply", O.PORT, "the reply right"),
             Output("reply_disposition", O.DISPOSITION, "the form in which it came"),
             Output("descriptors", O.DESCRIPTORS, "the rights of the body"),
+            Output("data", O.WORD, "the first word of the body's inline data"),
             Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received"),
             Output("security_token", O.SECURITY_TOKEN, "the sender's security token"),
             Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token"),
         ),
         section="semantics 6.5",
+    ),
+    Signature(
+        name="mach_reply_port",
+        about="Make a receive right for replies.",
+        arguments=(),
+        outputs=(Output("port", O.NAME, "the new name, or NULL if there is no memory"),),
+        section="semantics 3.7",
+    ),
+    _on_task(
+        "mach_port_allocate_name",
+        "Make a receive right, a port set or a dead name under a chosen name.",
+        "semantics 5.1",
+        _RIGHT,
+        _NAME,
+        outputs=(Output("name", O.NAME, "the name that it is under"),),
+    ),
+    _on_task(
+        "mach_port_allocate_full",
+        "Make a receive right, a port set or a dead name, with choices.",
+        "semantics 5.1",
+        _RIGHT,
+        Argument("proto", T.PORT, "a subsystem, or none: no kernel takes one any more", default=0),
+        Argument("named", T.BOOLEAN, "whether it goes under a chosen name", default=False),
+        Argument("prealloc", T.BOOLEAN, "whether memory for a message is set aside, for a receive right", default=False),
+        Argument("name", T.NAME, "the chosen name", default=0),
+        outputs=(Output("name", O.NAME, "the name that it is under"),),
+    ),
+    _on_task(
+        "mach_port_rename",
+        "Change the name under which a task has a right.",
+        "semantics 5.7",
+        Argument("old_name", T.NAME, "the name that there is"),
+        Argument("new_name", T.NAME, "the name that it shall be"),
+    ),
+    _on_task(
+        "mach_port_set_mscount",
+        "Set the make-send count of a port.",
+        "semantics 5.11",
+        _NAME,
+        Argument("mscount", T.COUNTER, "the count"),
+    ),
+    _on_task(
+        "mach_port_set_seqno",
+        "Set the sequence number of the next message that a port receives.",
+        "semantics 5.11",
+        _NAME,
+        Argument("seqno", T.COUNTER, "the number"),
+    ),
+    _on_task(
+        "mach_port_get_attributes",
+        "Read a port's limits or its receive status.",
+        "semantics 5.12",
+        _NAME,
+        Argument("flavor", T.ATTRIBUTES, "MACH_PORT_LIMITS_INFO or MACH_PORT_RECEIVE_STATUS"),
+        Argument("count", T.COUNT, "words that the caller has room for", default=10),
+        outputs=(Output("info", O.WORDS, "the attributes"),),
+    ),
+    _on_task(
+        "mach_port_set_attributes",
+        "Set a port's limits.",
+        "semantics 5.12",
+        _NAME,
+        Argument("flavor", T.ATTRIBUTES, "MACH_PORT_LIMITS_INFO"),
+        Argument("info", T.LIMITS, "the attributes: the queue limit"),
+    ),
+    _on_task(
+        "mach_port_move_member",
+        "Move a receive right into a port set, or out of all.",
+        "semantics 5.10",
+        Argument("member", T.NAME, "the receive right"),
+        Argument("after", T.NAME, "the port set, or none", default=0),
+    ),
+    _on_task(
+        "mach_port_insert_member",
+        "Put a receive right into a port set, and leave it in others.",
+        "semantics 5.10",
+        _NAME,
+        Argument("pset", T.NAME, "the port set"),
+    ),
+    _on_task(
+        "mach_port_extract_member",
+        "Take a receive right out of one port set.",
+        "semantics 5.10",
+        _NAME,
+        Argument("pset", T.NAME, "the port set"),
+    ),
+    _on_task(
+        "mach_port_get_set_status",
+        "List the members of a port set.",
+        "semantics 5.10",
+        _NAME,
+        outputs=(Output("members", O.NAMES, "their names"),),
+    ),
+    _on_task(
+        "mach_port_request_notification",
+        "Ask to be told of a port's end, of its last send right's end, or of its death.",
+        "semantics 5.13",
+        _NAME,
+        Argument("variant", T.NOTIFICATION, "MACH_NOTIFY_PORT_DESTROYED, _NO_SENDERS or _DEAD_NAME"),
+        Argument("sync", T.COUNTER, "no senders: the make-send count from which on; dead name: 1 to be told of a dead one at once", default=0),
+        Argument("notify", T.RIGHT_NAME, "where to send it, or none to cancel", default=0),
+        Argument("notify_disposition", T.DISPOSITION, "how that right is carried", default=21),
+        outputs=(Output("previous", O.PORT, "the send-once right that was registered"),),
+    ),
+    _on_task("task_suspend", "Stop a task, once more.", "semantics 3.5"),
+    _on_task("task_resume", "Take back one suspension of a task.", "semantics 3.5"),
+    _on_task(
+        "task_set_exception_ports",
+        "Set the ports to which a task's exceptions go.",
+        "semantics 4.2",
+        Argument("exception_mask", T.EXCEPTION_MASK, "which types of exception"),
+        Argument("new_port", T.PORT, "the send right to keep for each, or none", default=0),
+        Argument("behavior", T.BEHAVIOUR, "what the exception message carries", default=1),
+        Argument("new_flavor", T.STATE_FLAVOUR, "which thread state it carries", default=0),
+    ),
+    _on_task(
+        "task_get_exception_ports",
+        "Get send rights to the ports to which a task's exceptions go.",
+        "semantics 4.2",
+        Argument("exception_mask", T.EXCEPTION_MASK, "which types of exception"),
+        Argument("count", T.COUNT, "groups that the caller has room for", default=32),
+        outputs=(
+            Output("masks", O.WORDS, "the types that have one port, behaviour and flavour in common, group by group"),
+            Output("ports", O.PORTS, "the port of each group"),
+            Output("behaviors", O.WORDS, "the behaviour of each group"),
+            Output("flavors", O.WORDS, "the flavour of each group"),
+        ),
+    ),
+    _on_task(
+        "task_swap_exception_ports",
+        "Set the ports to which a task's exceptions go, and get those that were there.",
+        "semantics 4.2",
+        Argument("exception_mask", T.EXCEPTION_MASK, "which types of exception"),
+        Argument("new_port", T.PORT, "the send right to keep for each, or none", default=0),
+        Argument("behavior", T.BEHAVIOUR, "what the exception message carries", default=1),
+        Argument("new_flavor", T.STATE_FLAVOUR, "which thread state it carries", default=0),
+        Argument("count", T.COUNT, "groups that the caller has room for", default=32),
+        outputs=(
+            Output("masks", O.WORDS, "the types that had one port, behaviour and flavour in common, group by group"),
+            Output("ports", O.PORTS, "the port of each group"),
+            Output("behaviors", O.WORDS, "the behaviour of each group"),
+            Output("flavors", O.WORDS, "the flavour of each group"),
+        ),
+    ),
+    Signature(
+        name="host_get_special_port",
+        about="Get a send right to one of the host's special ports.",
+        arguments=(_HOST_PRIV, _NODE, _WHICH_HOST_PORT),
+        outputs=(Output("port", O.PORT, "the right found there"),),
+        target="host_priv",
+        section="semantics 4.4",
+    ),
+    Signature(
+        name="host_set_special_port",
+        about="Set one of the host's special ports.",
+        arguments=(_HOST_PRIV, _WHICH_HOST_PORT, Argument("port", T.PORT, "the send right to keep there")),
+        target="host_priv",
+        section="semantics 4.4",
+    ),
+    Signature(
+        name="ledger_create",
+        about="Make a ledger with a part of another one's limit.",
+        arguments=(
+            Argument("parent_ledger", T.PORT, "the ledger that gives the limit", PortObject.LEDGER),
+            Argument("ledger_ledger", T.PORT, "the ledger that pays for the new ledger itself", PortObject.LEDGER),
+            Argument("transfer", T.AMOUNT, "the limit to give", default=0),
+        ),
+        outputs=(Output("new_ledger", O.PORT, "a send right to the new ledger"),),
+        target="parent_ledger",
+        section="semantics 8",
+    ),
+    Signature(
+        name="ledger_transfer",
+        about="Move a part of the limit between a ledger and its child.",
+        arguments=(
+            Argument("parent_ledger", T.PORT, "the parent", PortObject.LEDGER),
+            Argument("child_ledger", T.PORT, "its child", PortObject.LEDGER),
+            Argument("transfer", T.AMOUNT, "how much the child gets; what is below 0, the parent"),
+        ),
+        target="parent_ledger",
+        section="semantics 8",
+    ),
+    Signature(
+        name="ledger_terminate",
+        about="End a ledger; its limit goes back to its parent.",
+        arguments=(_LEDGER,),
+        target="ledger",
+        section="semantics 8",
+    ),
+    Signature(
+        name="ledger_read",
+        about="Read a ledger's balance and limit.",
+        arguments=(_LEDGER,),
+        outputs=(Output("balance", O.AMOUNT, "what is drawn"), Output("limit", O.AMOUNT, "what can be drawn")),
+        target="ledger",
+        section="semantics 8",
     ),
     _on_task(
         "vm_allocate",
@@ -327,6 +541,14 @@ _TABLE = (
         "semantics 9",
         Argument("address", T.PAGE, "the page"),
         Argument("value", T.WORD, "what to put there"),
+    ),
+    _on_task("vm_deallocate", "Give up a page.", "semantics 9", Argument("address", T.PAGE, "the page")),
+    _on_task(
+        "vm_copy",
+        "Copy what is on one page to another.",
+        "semantics 9",
+        Argument("source_address", T.PAGE, "the page that is read"),
+        Argument("dest_address", T.PAGE, "the page that is written"),
     ),
 )
 

@@ -43,8 +43,21 @@ class Message(msgspec.Struct, frozen=True):
     body: tuple[Descriptor, ...]
     security_token: SecurityToken
     audit_token: AuditToken
+    data: int = 0
+    """The first word of the body's inline data: what a notification tells."""
     from_kernel: bool | None = None
     """The kernel made it; None: the implementation can't tell, and nothing is said of it."""
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """What a ledger port stands for. Amounts are whole numbers; a limit of -1 is LEDGER_ITEM_INFINITY."""
+
+    limit: int
+    balance: int
+    parent: int | None
+    """The port of the ledger that gave the limit; None for the roots."""
+    ledger_ledger: int | None
+    """The port of the ledger that pays for the ledger itself; None for the roots."""
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -60,6 +73,11 @@ class Port(msgspec.Struct, frozen=True):
     queue_limit: int
     queue: tuple[Message, ...]
     """Oldest first."""
+    no_senders: Entry = EMPTY
+    """The send-once right that waits for the end of the last send right."""
+    port_destroyed: Entry = EMPTY
+    """The send-once right that waits for the end of the receive right."""
+    ledger: Ledger | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -84,6 +102,13 @@ class Task(msgspec.Struct, frozen=True):
     ledgers: tuple[int, int] | None
     """The wired and the paged ledger that it draws on, as ports; None in kernels without ledgers."""
     memory: dict[int, Page]
+    suspend_count: int = 0
+    sets: dict[int, tuple[int, ...]] = {}
+    """Port set -> the names of its members, ascending; no empty sets."""
+    exceptions: dict[Place, tuple[int, int]] = {}
+    """Exception place -> behaviour and flavour; no (0, 0)."""
+    requests: dict[int, Entry] = {}
+    """Name -> the send-once right that waits for the death of what the name denotes; no EMPTY entries."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -91,21 +116,35 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     tasks: dict[int, Task]
     ports: dict[int, Port]
+    host_ports: dict[int, Entry] = {}
+    """The host's special ports, by number; no EMPTY entries."""
 
 
 class Slot(msgspec.Struct, frozen=True, order=True):
     """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with place
-    -2 for the destination, -1 for the reply and 0… for the body."""
+    -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders", port, 0)`` and
+    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``."""
 
     where: str
     owner: int
     index: int
 
+    @property
+    def task(self) -> int | None:
+        """The task whose slot it is; None: it is a message's, a port's or the host's."""
+        return self.owner if self.where in ("name", "place", "request") else None
+
     def __str__(self) -> str:
         if self.where == "name":
-            return f"task {self.owner}, name {self.index:#x}" if self.index > 0xFFFF else f"task {self.owner}, name {self.index}"
+            return f"task {self.owner}, name {_name(self.index)}"
         if self.where == "place":
             return f"task {self.owner}, {Place(self.index).name.lower().replace('_', ' ')} port"
+        if self.where == "request":
+            return f"task {self.owner}, dead-name request of name {_name(self.index)}"
+        if self.where in ("no-senders", "port-destroyed"):
+            return f"port {self.owner}, {self.where} request"
+        if self.where == "host":
+            return f"host, special port {self.index}"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
         return f"message {self.owner}, {part}"
 
@@ -129,7 +168,15 @@ def _slots(snapshot: Snapshot) -> Iterator[tuple[Slot, Entry]]:
             yield Slot("name", number, name), entry
         for place, entry in task.places.items():
             yield Slot("place", number, int(place)), entry
-    for port in snapshot.ports.values():
+        for name, entry in task.requests.items():
+            yield Slot("request", number, name), entry
+    for special, entry in snapshot.host_ports.items():
+        yield Slot("host", 0, special), entry
+    for number, port in snapshot.ports.items():
+        if port.no_senders.kind:
+            yield Slot("no-senders", number, 0), port.no_senders
+        if port.port_destroyed.kind:
+            yield Slot("port-destroyed", number, 0), port.port_destroyed
         for message in port.queue:
             yield Slot("message", message.serial, -2), message.destination
             if message.reply.entry.kind:
@@ -192,7 +239,21 @@ def _is_entry(value: dict[str, object]) -> bool:
     return value.keys() == {"kind", "port", "urefs"}
 
 
-_PATH_WORDS = {"tasks": "task", "ports": "port", "names": "name", "places": "", "memory": "page", "queue": "message", "body": "descriptor"}
+_PATH_WORDS: dict[str, str] = {
+    "tasks": "task {}",
+    "ports": "port {}",
+    "names": "name {}",
+    "places": "{} port",
+    "requests": "dead-name request of name {}",
+    "sets": "members of port set {}",
+    "exceptions": "behaviour and flavour of {}",
+    "memory": "page {}",
+    "queue": "message {}",
+    "body": "descriptor {}",
+    "host_ports": "host, special port {}",
+}
+"""What is said of an element of each collection; of slots the same as ``Slot`` says."""
+_FIELD_WORDS = {"no_senders": "no-senders request", "port_destroyed": "port-destroyed request"}
 
 
 def _where(path: tuple[str, ...]) -> str:
@@ -200,12 +261,16 @@ def _where(path: tuple[str, ...]) -> str:
     for parent, part in zip(("", *path), path, strict=False):
         if part in _PATH_WORDS and part != path[-1]:
             continue
-        label = _PATH_WORDS.get(parent)
-        if parent == "places":
-            words.append(Place(int(part)).name.lower().replace("_", " ") + " port")
-        else:
-            words.append(f"{label} {part}" if label else part.replace("_", " "))
+        if parent in ("places", "exceptions"):
+            part = Place(int(part)).name.lower().replace("_", " ")
+        elif parent in ("names", "requests"):
+            part = _name(int(part))
+        words.append(_PATH_WORDS[parent].format(part) if parent in _PATH_WORDS else _FIELD_WORDS.get(part, part.replace("_", " ")))
     return ", ".join(words)
+
+
+def _name(name: int) -> str:
+    return f"{name:#x}" if name > 0xFFFF else str(name)
 
 
 def _words(value: object, path: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from sendright.mach.snapshot import Change, Difference, Snapshot
 
-TRACE_FORMAT = "sendright-trace/1"
+TRACE_FORMAT = "sendright-trace/2"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ViolationKind = Literal["result", "state", "invariant", "derivation", "expectation", "crash", "hang"]
+
+
+LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
+"""The limits of a profile that a run may have of its own: fields of traces and of scripts' cases."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     urefs_max: int
     queue_limit: int
+    queue_limit_max: int = 16
     pages: int = 16
     initial: Snapshot
     steps: tuple[Step, ...]

@@ -7,15 +7,15 @@ The kernel's counts (``srights``, ``sorights``, ``msgcount``) are updated here a
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
+from itertools import count as counter
 
 import z3
 
-from sendright.mach.rights import Place
-from sendright.model.sorts import KIND, LIFE, PLACE, STAGE, Term
+from sendright.mach.rights import Notification, Place, PortObject
+from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.state import After, Field, State
 
-_serial = count()
+_serial = counter()
 
 
 def place_slot(state: State, task: Term, place: Place) -> Term:
@@ -25,11 +25,26 @@ def place_slot(state: State, task: Term, place: Place) -> Term:
 
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
     """``slot`` contains exactly this from now on. The ghost counts follow."""
-    _recount(after, "sending_slots", after.sends(slot), after.port(slot), z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE), port)
+    _recount(after, "sending_slots", after.sends(slot), after.port(slot), is_send(kind), port)
     _recount(after, "send_once_slots", after.kind(slot) == KIND.SEND_ONCE, after.port(slot), kind == KIND.SEND_ONCE, port)
     after.at("kind")[slot] = kind
     after.at("port")[slot] = port
     after.at("urefs")[slot] = z3.IntVal(urefs) if isinstance(urefs, int) else urefs
+
+
+def put_if(after: After, when: Term, slot: Term, kind: Term, port: Term) -> None:
+    """``slot``, which is outside name spaces, contains exactly this from now on if ``when``; else what it did."""
+    old_kind, old_port = after.kind(slot), after.port(slot)
+    _recount(after, "sending_slots", z3.And(when, is_send(old_kind)), old_port, z3.And(when, is_send(kind)), port)
+    once, gets_once = old_kind == KIND.SEND_ONCE, kind == KIND.SEND_ONCE
+    _recount(after, "send_once_slots", z3.And(when, once), old_port, z3.And(when, gets_once), port)
+    after.at("kind")[slot] = z3.If(when, kind, old_kind)
+    after.at("port")[slot] = z3.If(when, port, old_port)
+
+
+def is_send(kind: Term) -> Term:
+    """A send right is in what is of this ``kind``."""
+    return z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE)
 
 
 def _recount(after: After, ghost: str, counted: Term, old_port: Term, counts: Term, new_port: Term) -> None:
@@ -55,11 +70,41 @@ def forget_name(after: After, task: Term, name: Term) -> None:
     clear(after, slot)
 
 
+def in_space(state: State, port: Term, task: Term) -> Term:
+    """``port``'s receive right is in ``task``'s space."""
+    S, receiver = state.sorts.Slot, state.receiver(port)
+    return z3.And(S.is_name_slot(receiver), S.space(receiver) == task)
+
+
+def leave_sets(after: After, port: Term) -> None:
+    """``port`` is in no port set any more."""
+    after.sweep("member", "members", lambda p, n: (p == port, z3.BoolVal(False)))
+
+
+def empty_set(after: After, task: Term, name: Term) -> None:
+    """Nothing is in the port set ``name`` of ``task`` any more."""
+    b = State(after.sorts, dict(after.fields))
+    after.sweep("member", "members", lambda p, n: (z3.And(n == name, in_space(b, p, task)), z3.BoolVal(False)))
+
+
 def make_send(after: After, slot: Term, port: Term) -> None:
     """A send right is made from the receive right: both counts rise."""
     after.add("srights", port, 1)
     after.add("mscount", port, 1)
     put(after, slot, KIND.SEND, port)
+
+
+def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit: Term) -> None:
+    """``port`` comes into being; it stands for a kernel object, and the kernel has its receive right."""
+    after.assumptions += [after.port_life(port) == LIFE.UNBORN, port != after.sorts.no_port]
+    kernel = after.sorts.Slot.kernel_slot(port)
+    after.at("port_life")[port] = LIFE.ALIVE
+    after.at("object")[port] = OBJECT.of(object_)
+    after.at("receiver")[port] = kernel
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno"):
+        after.at(number)[port] = z3.IntVal(0)
+    after.at("qlimit")[port] = queue_limit
+    put(after, kernel, KIND.RECEIVE, port)
 
 
 def clone(after: After, source: Term, slot: Term) -> None:
@@ -70,10 +115,31 @@ def clone(after: After, source: Term, slot: Term) -> None:
     put(after, slot, z3.If(sends, KIND.SEND, kind), port)
 
 
+def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
+    """``port`` has one send right fewer (if ``when``). Who waits for the last one to go is to be told."""
+    condition = z3.BoolVal(when) if isinstance(when, bool) else when
+    waits = z3.Not(after.empty(after.sorts.Slot.no_senders_slot(port)))
+    due = z3.If(z3.And(condition, after.srights(port) == 1, waits), after.mscount(port) + 1, after.no_senders_due(port))
+    after.add("srights", port, z3.If(condition, -1, 0))
+    after.at("no_senders_due")[port] = due
+
+
 def drop_held_send(after: After, slot: Term) -> None:
     """The send right, dead right or nothing in a slot outside name spaces is given up."""
-    after.add("srights", after.port(slot), z3.If(after.kind(slot) == KIND.SEND, -1, 0))
+    lose_send(after, after.port(slot), after.kind(slot) == KIND.SEND)
     clear(after, slot)
+
+
+def drop_held_send_if(after: After, when: Term, slot: Term) -> None:
+    """As ``drop_held_send``, if ``when``."""
+    lose_send(after, after.port(slot), z3.And(when, is_send(after.kind(slot))))
+    put_if(after, when, slot, KIND.NONE, after.sorts.no_port)
+
+
+def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -> None:
+    """If ``when``, the empty ``slot`` gets a copy of what is of this ``kind`` and leads to ``port``: a send right, a dead one or nothing."""
+    after.add("srights", port, z3.If(z3.And(when, is_send(kind)), 1, 0))
+    put_if(after, when, slot, kind, port)
 
 
 def queue_message(after: After, message: Term, port: Term) -> None:
@@ -86,9 +152,10 @@ def queue_message(after: After, message: Term, port: Term) -> None:
     after.add("msgcount", port, 1)
 
 
-def stamp_by_kernel(after: After, message: Term, identity: Term | int) -> None:
-    """``message`` is the kernel's: its id and the kernel's tokens."""
+def stamp_by_kernel(after: After, message: Term, identity: Term | int, data: Term | int = 0) -> None:
+    """``message`` is the kernel's: its id, what it tells, and the kernel's tokens."""
     after.at("id")[message] = z3.IntVal(identity) if isinstance(identity, int) else identity
+    after.at("data")[message] = z3.IntVal(data) if isinstance(data, int) else data
     after.at("sender_security")[message] = after.sorts.kernel_security_token
     after.at("sender_audit")[message] = after.sorts.kernel_audit_token
     after.at("from_kernel")[message] = z3.BoolVal(True)
@@ -103,19 +170,15 @@ def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
     stamp_by_kernel(after, message, 0)
 
 
-SEND_ONCE_NOTIFICATION = 71
-"""``MACH_NOTIFY_SEND_ONCE``."""
-
-
-def notify_send_once(after: After, slot: Term, message: Term) -> None:
-    """The send-once right in ``slot`` becomes the destination of a send-once notification, ``message``, queued on its port."""
+def notify(after: After, slot: Term, message: Term, notification: Notification, data: Term | int = 0, rights: int = 0) -> None:
+    """The send-once right in ``slot`` becomes the destination of a notification, ``message``, queued on its port."""
     port = after.port(slot)
     S = after.sorts.Slot
     after.assumptions.append(after.stage(message) == STAGE.FREE)
     clear(after, slot)
     put(after, S.destination_slot(message), KIND.SEND_ONCE, port)
-    after.at("body_count")[message] = z3.IntVal(0)
-    stamp_by_kernel(after, message, SEND_ONCE_NOTIFICATION)
+    after.at("body_count")[message] = z3.IntVal(rights)
+    stamp_by_kernel(after, message, int(notification), data)
     queue_message(after, message, port)
 
 
@@ -125,6 +188,9 @@ class Release:
     ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given up; a dying
     port's queued messages are destroyed, and what they carry is given up in turn; send and send-once rights to a dead port become dead;
     a send-once right to a live port becomes a send-once notification there.
+
+    What is left to do afterwards has rules of its own (``calls/notifications.py``): a receive right that is given up while a live
+    port-destroyed right is registered goes to limbo; dead-name requests stay where they are, beside a name that is freed or dead.
 
     The kernel's part is ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh message for each
     send-once right given up) and its inverse ``notified``.
@@ -143,10 +209,12 @@ class Release:
         self.arrival = z3.Function("arrival" + tag, sorts.Message, z3.IntSort())
         self.next_clock = z3.Int("next_clock" + tag)
         self.sends_released = z3.Function("sends_released" + tag, sorts.Port, z3.IntSort())
+        self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
         self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self._assume(after, b)
         self._release(after, b)
         self._kill(after, b)
+        self._leave_sets(after, b)
         self._notify(after, b)
         self.done = State(sorts, dict(after.fields))
         """The state after it, whatever the case does next."""
@@ -158,7 +226,26 @@ class Release:
         b, sorts = self.base, self.base.sorts
         message = sorts.message_of(slot)
         destroyed = z3.And(sorts.in_message(slot), b.stage(message) == STAGE.QUEUED, self.dying(b.queue(message)))
-        return z3.Or(self.starts_at(slot), destroyed)
+        S = sorts.Slot
+        watching = z3.And(S.is_no_senders_slot(slot), self.dying(S.watched(slot)))
+        guarding = z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)))
+        return z3.Or(self.starts_at(slot), destroyed, watching, guarding)
+
+    def rescued(self, port: Term) -> Term:
+        """The port's receive right is given up, but somebody has asked for it: it goes to limbo."""
+        b = self.base
+        asked = b.kind(b.sorts.Slot.port_destroyed_slot(port)) == KIND.SEND_ONCE
+        return z3.And(b.active(port), z3.Not(self.roots(port)), self.given_up(b.receiver(port)), asked)
+
+    def told_no_senders(self, slot: Term) -> Term:
+        """``slot`` is the no-senders right of a port that loses its last send right before it dies.
+
+        So it is when both go by one name. Otherwise the order in which the kernel ends rights decides.
+        """
+        b, S = self.base, self.base.sorts.Slot
+        port = S.watched(slot)
+        together = z3.And(b.kind(b.receiver(port)) == KIND.SEND_RECEIVE, self.given_up(b.receiver(port)), b.srights(port) == 1)
+        return z3.And(S.is_no_senders_slot(slot), z3.Or(together, self.sends_first(port)))
 
     def loses(self, slot: Term) -> Term:
         """The slot gives up a send right."""
@@ -177,10 +264,11 @@ class Release:
         fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
         in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
         after.assumptions += [
-            z3.ForAll([p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), self.given_up(b.receiver(p))))),
+            z3.ForAll([p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.rescued(p)))))),
             z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
             z3.ForAll([m], z3.Implies(self.created(m), in_time)),
             self.next_clock >= b.clock(),
+            z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
             # what the two counts mean: how many of the slots that hold such a right to the port
             z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
             z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
@@ -197,9 +285,24 @@ class Release:
         after.sweep("port", "slots", lambda s: (gone(s), b.sorts.no_port))
         after.sweep("urefs", "slots", lambda s: (z3.And(gone(s), emptied(s)), z3.IntVal(0)))
         S = b.sorts.Slot
+
+        def limbo(slot: Term) -> Term:
+            return z3.And(S.is_limbo_slot(slot), self.rescued(S.rescued(slot)))
+
+        after.sweep("kind", "limbo", lambda s: (limbo(s), KIND.RECEIVE))
+        after.sweep("port", "limbo", lambda s: (limbo(s), S.rescued(s)))
+        after.sweep("receiver", "ports", lambda p: (self.rescued(p), S.limbo_slot(p)))
+        for count in ("mscount", "seqno"):
+            after.sweep(count, "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+
+        def waits_for_the_last(port: Term) -> Term:
+            waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(S.no_senders_slot(port))))
+            return z3.And(waits, b.srights(port) > 0, b.srights(port) == self.sends_released(port))
+
+        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), waits_for_the_last(p)), z3.If(self.dying(p), 0, b.mscount(p) + 1)))
         after.sweep(
             "known_as",
-            "ports",
+            "known",
             lambda t, p: (
                 z3.Or(self.dying(p), z3.And(b.known_as(t, p) != b.sorts.null, self.given_up(S.name_slot(t, b.known_as(t, p))))),
                 b.sorts.null,
@@ -210,6 +313,15 @@ class Release:
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))
         after.sweep("stage", "messages", lambda m: (z3.And(b.stage(m) == STAGE.QUEUED, self.dying(b.queue(m))), STAGE.FREE))
+
+    def _leave_sets(self, after: After, b: State) -> None:
+        S = b.sorts.Slot
+
+        def leaves(port: Term, name: Term) -> Term:
+            receiver = b.receiver(port)
+            return z3.Or(self.dying(port), self.given_up(receiver), self.given_up(S.name_slot(S.space(receiver), name)))
+
+        after.sweep("member", "members", lambda p, n: (z3.And(b.member(p, n), leaves(p, n)), z3.BoolVal(False)))
 
     def _notify(self, after: After, b: State) -> None:
         S, source, created = b.sorts.Slot, self.notified, self.created
@@ -224,7 +336,8 @@ class Release:
             "stage": lambda m: STAGE.QUEUED,
             "queue": lambda m: b.port(source(m)),
             "arrival": lambda m: self.arrival(m),
-            "id": lambda m: z3.IntVal(SEND_ONCE_NOTIFICATION),
+            "id": lambda m: z3.If(self.told_no_senders(source(m)), int(Notification.NO_SENDERS), int(Notification.SEND_ONCE)),
+            "data": lambda m: z3.If(self.told_no_senders(source(m)), b.mscount(S.watched(source(m))), 0),
             "body_count": lambda m: z3.IntVal(0),
             "sender_security": lambda m: b.sorts.kernel_security_token,
             "sender_audit": lambda m: b.sorts.kernel_audit_token,

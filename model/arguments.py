@@ -1,24 +1,29 @@
-"""A call's arguments as its rule has them."""
+"""A call's arguments, as the rules take them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sendright.mach.calls import Call
+from sendright.mach.rights import NULL_NAME
 from sendright.mach.signatures import SIGNATURES, ArgumentType
+
+_ARRAYS = (ArgumentType.PORTS, ArgumentType.LIMITS)
+_TOKENS = (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN)
 
 
 def rule_arguments(call: Call) -> dict[str, Any]:
-    """The rule's arguments: those given, the signature's defaults, arrays as functions with lengths."""
+    """Those given, the signature's defaults, and the injected shortage; arrays as functions of an index, with lengths."""
     values: dict[str, Any] = {"shortage": call.shortage}
     for argument in SIGNATURES[call.name].arguments:
         value = call.arguments.get(argument.name, argument.default)
-        if argument.type is ArgumentType.PORTS:
-            array = tuple(value)
-            values[argument.name] = lambda index, array=array: array[index] if 0 <= index < len(array) else 0
-            values[f"{argument.name}_length"] = len(array)
-        elif argument.type is ArgumentType.SECURITY_TOKEN or argument.type is ArgumentType.AUDIT_TOKEN:
-            values[argument.name] = tuple(value)
+        if argument.type in _ARRAYS:
+            values[argument.name], values[f"{argument.name}_length"] = _indexed(tuple(value)), len(value)
         else:
-            values[argument.name] = value
+            values[argument.name] = tuple(value) if argument.type in _TOKENS else value
     return values
+
+
+def _indexed(array: Sequence[int]) -> Callable[[int], int]:
+    return lambda index: array[index] if 0 <= index < len(array) else NULL_NAME

@@ -11,26 +11,31 @@ from typing import Any
 import msgspec
 import z3
 
-from sendright.mach.boot import HOST_PORT
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, SlotKind
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.snapshot import Entry, Page, Snapshot
 from sendright.model.arguments import rule_arguments
 from sendright.model.concrete import (
     AFTER,
     BODY_SLOT,
     DESTINATION_SLOT,
+    HOST_SLOT,
     KERNEL_SLOT,
+    LIMBO_SLOT,
     NAME_SLOT,
     NO_PORT,
+    NO_SENDERS_SLOT,
     PLACE_SLOT,
+    PORT_DESTROYED_SLOT,
     REPLY_SLOT,
+    REQUEST_SLOT,
     ConcreteState,
     FunctionBuilder,
     SlotTuple,
     compile_function,
+    environment,
     identifier,
 )
 from sendright.model.invariants import INVARIANTS, Invariant, Variables, state_invariants
@@ -70,6 +75,13 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             f[name][number] = value
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
+        f["qlimit"][number] = port.queue_limit
+        _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
+        _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
+        if port.ledger is not None:
+            f["ledger_limit"][number], f["ledger_balance"][number] = port.ledger.limit, port.ledger.balance
+            f["ledger_parent"][number] = NO_PORT if port.ledger.parent is None else port.ledger.parent
+            f["ledger_payer"][number] = NO_PORT if port.ledger.ledger_ledger is None else port.ledger.ledger_ledger
         for message in port.queue:
             _queue(f, number, message)
     for number, task in snapshot.tasks.items():
@@ -84,6 +96,16 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             _put(f, (PLACE_SLOT, number, int(place)), entry)
         for page, shown in task.memory.items():
             _map(f, (number, page), shown)
+        for port_name, entry in task.requests.items():
+            _put(f, (REQUEST_SLOT, number, port_name), entry)
+        for place, (behaviour, flavour) in task.exceptions.items():
+            f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
+        for set_name, members in task.sets.items():
+            for member in members:
+                f["member"][task.names[member].port, set_name] = True
+        f["suspend_count"][number] = task.suspend_count
+    for which, entry in snapshot.host_ports.items():
+        _put(f, (HOST_SLOT, which, 0), entry)
     return ghosts_of(state)
 
 
@@ -99,7 +121,7 @@ def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> No
 def _queue(f: dict[str, dict[Any, Any]], port: int, message: Any) -> None:
     number = message.serial
     f["stage"][number], f["queue"][number] = QUEUED, port
-    f["id"][number], f["body_count"][number] = message.id, len(message.body)
+    f["id"][number], f["body_count"][number], f["data"][number] = message.id, len(message.body), message.data
     f["sender_security"][number], f["sender_audit"][number] = message.security_token, message.audit_token
     f["from_kernel"][number] = bool(message.from_kernel)
     f["arrival"][number] = f["clock"].get((), 0)
@@ -184,7 +206,7 @@ Points = Callable[[ConcreteState, tuple[str, ...]], Iterable[tuple[Any, ...]]]
 
 def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile, points: Points | None = None) -> str | None:
     """The first place where ``clause`` fails, in words; None: it holds. ``points``: where to look; None: at what exists."""
-    env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
+    env = environment(profile)
     for values in (points or _points)(state, clause.sorts):
         if not clause.holds(state.fields, env, *values):
             return _where(clause.sorts, values)
@@ -197,10 +219,31 @@ def ghosts_of(state: ConcreteState) -> ConcreteState:
     for ghost, kinds in (("sending_slots", _SENDS), ("send_once_slots", (SlotKind.SEND_ONCE,))):
         f[ghost] = dict(Counter(f["port"][slot] for slot, kind in f["kind"].items() if kind in kinds))
     f["queued_messages"] = dict(Counter(f["queue"][message] for message, stage in f["stage"].items() if stage == QUEUED))
+    _ledger_ghosts(f)
     return state
 
 
-OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 41)
+def _ledger_ghosts(f: dict[str, dict[Any, Any]]) -> None:
+    """What ledgers gave, how far they are from their roots, and their numbers among those that their payers pay for."""
+    ledgers = sorted(port for port, kind in f["object"].items() if kind == PortObject.LEDGER and f["port_life"].get(port) == ALIVE)
+    parent, limit = f["ledger_parent"], f["ledger_limit"]
+    depth, given, number, payee = ({}, {}, {}, {})  # type: dict[int, int], dict[int, int], dict[int, int], dict[tuple[int, int], int]
+    paid: Counter[int] = Counter()
+    for ledger in ledgers:
+        depth[ledger], above = 0, parent.get(ledger, NO_PORT)
+        while above != NO_PORT and depth[ledger] <= len(ledgers):  # a circle ends here: all in it are equally far
+            depth[ledger], above = depth[ledger] + 1, parent.get(above, NO_PORT)
+        payer = f["ledger_payer"].get(ledger, NO_PORT)
+        number[ledger], payee[payer, paid[payer]] = paid[payer], ledger
+        paid[payer] += 1
+    for ledger in sorted(ledgers, key=depth.__getitem__, reverse=True):
+        if limit.get(ledger, 0) != -1:
+            above = parent.get(ledger, NO_PORT)
+            given[above] = given.get(above, 0) + limit.get(ledger, 0) + given.get(ledger, 0)
+    f["ledger_depth"], f["given_limits"], f["payee_number"], f["payee"] = depth, given, number, payee
+
+
+OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
 """Step properties that hold from the beginning of a call to its end."""
 
 
@@ -222,9 +265,9 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     k = Context(RULES[call.name], State.arbitrary(UNBOUNDED), profile)
     state_after = State.arbitrary(UNBOUNDED, AFTER)
     x = Transition(k, Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True)), state_after)
-    env = {"urefs_max": profile.urefs_max, "queue_limit": profile.queue_limit, "pages": profile.pages, "host_port": HOST_PORT}
-    values = rule_arguments(call)
-    arguments = {name: values.get(name) for name in k.rule.parameters}
+    env = environment(profile)
+    told = rule_arguments(call)
+    arguments = {name: told.get(name) for name in k.rule.parameters}
     given = [task, *arguments.values()]
     broken = []
     for number in OF_WHOLE_CALLS:
@@ -258,6 +301,10 @@ def _points(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[Any,
         return list(f["known_as"])
     if sorts == ("Task", "Int"):
         return list(f["mapped"])
+    if sorts == ("Port", "Int"):  # of a ledger, each that it pays for; and the last, if it is charged for more
+        return [*f["payee"], *[(ledger, balance - 1) for ledger, balance in f["ledger_balance"].items() if balance > 0]]
+    if sorts[:2] == ("Port", "Name"):
+        return [(*pair, *others) for pair in f["member"] for others in product(*[_members(f, sort) for sort in sorts[2:]])]
     return product(*[_members(f, sort) for sort in sorts])
 
 
@@ -265,7 +312,7 @@ def _members(f: dict[str, dict[Any, Any]], sort: str) -> list[Any]:
     return {
         "Task": list(f["task_life"]),
         "Port": list(f["port_life"]),
-        "Name": [NULL_NAME, DEAD_NAME],
+        "Name": [NULL_NAME, DEAD_NAME, *{name for _, name in f["member"]}],
         "Message": list(f["stage"]),
         "Slot": list(f["kind"]),
     }[sort]
@@ -283,6 +330,9 @@ def _where(sorts: tuple[str, ...], values: tuple[Any, ...]) -> str:
     return ", ".join(words)
 
 
+_PORTS_REQUESTS = {NO_SENDERS_SLOT: "no-senders request", PORT_DESTROYED_SLOT: "port-destroyed request", LIMBO_SLOT: "limbo"}
+
+
 def slot_in_words(slot: SlotTuple) -> str:
     """Where a slot is: "task 1, name 3"."""
     where, owner, index = slot
@@ -292,4 +342,10 @@ def slot_in_words(slot: SlotTuple) -> str:
         return f"task {owner}, {Place(index).name.lower()} port"
     if where == KERNEL_SLOT:
         return f"the kernel's right of port {owner}"
+    if where == REQUEST_SLOT:
+        return f"task {owner}, dead-name request of name {index}"
+    if where in _PORTS_REQUESTS:
+        return f"port {owner}, {_PORTS_REQUESTS[where]}"
+    if where == HOST_SLOT:
+        return f"host, special port {owner}"
     return f"message {owner}, {({DESTINATION_SLOT: 'destination', REPLY_SLOT: 'reply'}).get(where, f'descriptor {index}')}"

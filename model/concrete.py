@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import z3
 
+from sendright.mach.boot import HOST_PORT
+from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.model.actions import Release
@@ -25,6 +27,7 @@ NO_PORT = -1
 NO_OBJECT = -1
 
 NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
+REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
 _CONSTRUCTORS = {
     "name_slot": NAME_SLOT,
     "place_slot": PLACE_SLOT,
@@ -32,8 +35,20 @@ _CONSTRUCTORS = {
     "reply_slot": REPLY_SLOT,
     "body_slot": BODY_SLOT,
     "kernel_slot": KERNEL_SLOT,
+    "request_slot": REQUEST_SLOT,
+    "no_senders_slot": NO_SENDERS_SLOT,
+    "port_destroyed_slot": PORT_DESTROYED_SLOT,
+    "limbo_slot": LIMBO_SLOT,
+    "host_slot": HOST_SLOT,
 }
-_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1}
+_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1} | {
+    "requester": 1,
+    "requested": 2,
+    "watched": 1,
+    "guarded": 1,
+    "rescued": 1,
+    "number": 1,
+}
 
 _DEFAULTS = {
     "Int": 0,
@@ -48,6 +63,15 @@ _DEFAULTS = {
 }
 DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
 """What a field says of something that never was: the first member of an enumeration is such a value."""
+
+
+ENVIRONMENT = ("host_port", "urefs_max", "queue_limit", "queue_limit_max", "pages")
+"""What is the same in all states: the host port and the profile's limits."""
+
+
+def environment(profile: Profile) -> dict[str, Any]:
+    """``ENVIRONMENT`` with its values."""
+    return {name: HOST_PORT if name == "host_port" else getattr(profile, name) for name in ENVIRONMENT}
 
 
 AFTER = "@after"
@@ -87,6 +111,7 @@ class Translator:
             "host_port": "env_host_port",
             "urefs_max": "env_urefs_max",
             "queue_limit": "env_queue_limit",
+            "queue_limit_max": "env_queue_limit_max",
             "pages": "env_pages",
         }
         for enumeration in NUMBERED_ENUMERATIONS:
@@ -159,14 +184,16 @@ class Translator:
         if name.endswith(AFTER):
             field = name.removesuffix(AFTER)
             return f"a_{field}({_key(part)}, {DEFAULTS[field]!r})"
+        if name == "number_of":
+            return part[0]
         if part:
             return f"{identifier(name)}({', '.join(part)})"
         return self.constants.get(name, identifier(name))
 
     def _quantifier(self, term: Term, names: dict[int, str], bound: tuple[str, ...]) -> str:
         variables = tuple(f"x{len(bound) + index}" for index in range(term.num_vars()))
-        body = self.source(term.body(), names, bound + variables)
         domains = [_DOMAINS[term.var_sort(index).name()] for index in range(term.num_vars())]
+        body = self.source(term.body(), names, bound + variables)
         loops = " ".join(f"for {variable} in {domain}" for variable, domain in zip(variables, domains, strict=True))
         return f"{'all' if term.is_forall() else 'any'}({body} {loops})"
 
@@ -177,8 +204,10 @@ _DOMAINS = {
     "Port": "fields['port_life']",
     "Message": "fields['stage']",
     "Task": "fields['task_life']",
+    "Name": "set_names",
 }
-"""What a quantifier runs over: what exists, for the rest has no rights and no messages."""
+"""What a quantifier runs over: what exists, for the rest has no rights and no messages. Rules speak of some name only as that of a port set
+with members."""
 
 _INFIX = {
     z3.Z3_OP_AND: "and",
@@ -192,6 +221,8 @@ _INFIX = {
     z3.Z3_OP_ADD: "+",
     z3.Z3_OP_SUB: "-",
     z3.Z3_OP_MUL: "*",
+    z3.Z3_OP_IDIV: "//",
+    z3.Z3_OP_MOD: "%",
 }
 
 
@@ -240,9 +271,8 @@ class FunctionBuilder:
         head = [self.lines[0]]
         head += [f"    f_{name} = fields[{name!r}].get" for name in FIELDS if f"f_{name}(" in body]
         head += [f"    a_{name} = fields[{name + AFTER!r}].get" for name in FIELDS if f"a_{name}(" in body]
-        head += [f"    env_{name} = env[{name!r}]" for name in ("host_port", "urefs_max", "queue_limit", "pages") if f"env_{name}" in body]
-        if " in indices" in body:
-            head.append("    indices = env['indices']")
+        head += [f"    env_{name} = env[{name!r}]" for name in ENVIRONMENT if f"env_{name}" in body]
+        head += [f"    {domain} = env[{domain!r}]" for domain in ("indices", "set_names") if f" in {domain}" in body]
         return "\n".join([*head, body])
 
 
@@ -365,7 +395,8 @@ def _key(parts: list[str]) -> str:
 
 
 def _release_functions(release: Release) -> list[Any]:
-    return [release.dying, release.notification, release.notified, release.arrival, release.next_clock.decl()]
+    told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
+    return [release.dying, *told, release.sends_released, release.sends_first]
 
 
 class CompiledRule:

@@ -15,6 +15,8 @@ import z3
 
 from sendright.model.sorts import PLACE, Sorts, Term
 
+ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
+
 
 class Terms:
     """The ground terms that have come up, by sort, and the pairs that index slots and memory."""
@@ -33,6 +35,7 @@ class Terms:
             "name_slot": (sorts.Task, sorts.Name),
             "place_slot": (sorts.Task, PLACE.sort),
             "body_slot": (sorts.Message, z3.IntSort()),
+            "request_slot": (sorts.Task, sorts.Name),
         }
 
     def copy(self) -> Terms:
@@ -67,6 +70,8 @@ class Terms:
                     self._note_slot(term, declaration)
             if len(children) == 2 and children[1].sort().get_id() == self.int_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
                 self._note_pair(children[0], children[1])
+            if len(children) == 2 and term.decl().kind() == z3.Z3_OP_UNINTERPRETED and children[1].sort() == self.sorts.Name:
+                self._note_pair(children[0], children[1])
             if children and sort != self.slot_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
                 for child in children:
                     if child.sort().get_id() == self.int_id:
@@ -84,9 +89,9 @@ class Terms:
         name, S = declaration.name(), self.S
         if name in self.pair_sorts:
             self._note_pair(term.arg(0), term.arg(1))
-        elif name in ("destination_slot", "reply_slot", "kernel_slot"):
+        elif name in ONE_PART:
             self._note(term.arg(0).sort().get_id(), term.arg(0))
-        else:  # a slot of unknown form: whatever it may turn out to be
+        else:  # a slot of unknown form: whatever it may turn out to be, of those forms that receive rights and messages have
             parts = [S.space(term), S.name(term), S.holder(term), S.place(term), S.destined(term), S.replied(term)]
             parts += [S.carrying(term), S.index(term), S.of(term)]
             self.keep += parts

@@ -25,9 +25,10 @@ class Limits(msgspec.Struct, frozen=True):
 
     urefs_max: Term
     queue_limit: Term
+    queue_limit_max: Term
 
 
-LIMITS = Limits(z3.Int("urefs_max"), z3.Int("queue_limit"))
+LIMITS = Limits(z3.Int("urefs_max"), z3.Int("queue_limit"), z3.Int("queue_limit_max"))
 
 
 class Variables:
@@ -53,17 +54,19 @@ class Invariant(msgspec.Struct, frozen=True):
     title: str
     about: str
     clauses: Clauses
+    applies: Callable[[Profile], bool] = lambda profile: True
+    """Whether it is one of this profile's."""
 
 
 INVARIANTS: dict[int, Invariant] = {}
 
 
-def invariant(number: int, title: str) -> Callable[[Clauses], Clauses]:
-    """Declare an invariant; its docstring says it in words."""
+def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
+    """Declare an invariant (of the profiles to which it ``applies``); its docstring says it in words."""
 
     def declare(clauses: Clauses) -> Clauses:
         assert number not in INVARIANTS, number
-        INVARIANTS[number] = Invariant(number, title, " ".join((clauses.__doc__ or "").split()), clauses)
+        INVARIANTS[number] = Invariant(number, title, " ".join((clauses.__doc__ or "").split()), clauses, applies)
         return clauses
 
     return declare
@@ -128,7 +131,7 @@ def send_once_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(6, "what kinds of right a slot can hold")
 def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A name's kind is one of the six; a place holds a send right, a dead one or nothing; a message what can be carried.
+    """A name's kind is one of the six; a place, or a special port of the host, is a send right, a dead one or nothing; a message what can be carried.
 
     The kernel's slots hold receive rights.
     """
@@ -138,10 +141,17 @@ def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
     S, destination = v.S, v.S.destination_slot(v.m)
     yield "places", forall([v.t, v.w], within(S.place_slot(v.t, v.w), KIND.SEND, KIND.DEAD_NAME))
+    yield "host ports", forall([v.s], z3.Implies(S.is_host_slot(v.s), within(v.s, KIND.SEND, KIND.DEAD_NAME)))
     yield "destinations", forall([v.m], within(destination, KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
     yield "replies", forall([v.m], within(S.reply_slot(v.m), KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
     carried = (KIND.SEND, KIND.RECEIVE, KIND.SEND_ONCE, KIND.DEAD_NAME)
     yield "bodies", forall([v.m, v.i], within(S.body_slot(v.m, v.i), *carried))
+    request, sends_once = S.request_slot(v.t, v.n), (KIND.SEND_ONCE, KIND.DEAD_NAME)
+    yield "dead-name requests", forall([v.t, v.n], within(request, *sends_once))
+    for slot in (S.no_senders_slot(v.p), S.port_destroyed_slot(v.p)):
+        yield "requests of ports", forall([v.p], within(slot, *sends_once))
+    limbo = S.limbo_slot(v.p)
+    yield "limbo", forall([v.p], z3.And(within(limbo, KIND.RECEIVE), z3.Or(s.empty(limbo), s.port(limbo) == v.p)))
     kernel = S.kernel_slot(v.p)
     yield "kernel", forall([v.p], z3.And(within(kernel, KIND.RECEIVE), z3.Or(s.empty(kernel), s.port(kernel) == v.p)))
 
@@ -177,6 +187,14 @@ def rights_are_live(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "rights", forall([v.s], z3.Implies(z3.Not(nothing), s.active(s.port(v.s))))
 
 
+@invariant(17, "port sets contain receive rights of their space")
+def members(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """What is in a port set is an active port whose receive right is in the same space; moved or destroyed rights are in no set."""
+    S, receiver = v.S, s.receiver(v.p)
+    inside = z3.And(s.active(v.p), S.is_name_slot(receiver), s.kind(S.name_slot(S.space(receiver), v.n)) == KIND.PORT_SET)
+    yield "members", forall([v.p, v.n], z3.Implies(s.member(v.p, v.n), inside))
+
+
 @invariant(19, "a queued message's destination is its queue")
 def destination(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Every queued message holds one send or send-once right to the port on which it is queued."""
@@ -209,31 +227,92 @@ def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(41, "a terminated task has nothing")
 def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A task that isn't alive has an empty space, no special or registered rights, no memory, and no live port."""
+    """A task that isn't alive has an empty space, no special, registered or exception ports, no memory, and no live port.
+
+    No task is suspended less often than not at all.
+    """
     ended = z3.Not(s.alive(v.t))
     yield "names", forall([v.t, v.n], z3.Implies(ended, s.empty(named(v))))
     yield "places", forall([v.t, v.w], z3.Implies(ended, s.empty(v.S.place_slot(v.t, v.w))))
     yield "memory", forall([v.t, v.i], z3.Implies(ended, s.mapped(v.t, v.i) == v.sorts.no_object))
+    yield "suspend counts", forall([v.t], s.suspend_count(v.t) >= 0)
     of_task = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.TASK))
     yield "port", forall([v.p], z3.Implies(of_task, z3.And(s.alive(s.object_task(v.p)), s.task_port(s.object_task(v.p)) == v.p)))
 
 
+@invariant(11, "a dead-name request belongs to a live right")
+def requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port set has no dead-name request. (What a request beside a free or a dead name means is that it is about to fire: other calls
+    begin when it has.) A dead name has room for the reference that the notification adds."""
+    entry, request = named(v), v.S.request_slot(v.t, v.n)
+    asked = z3.Not(s.empty(request))
+    yield "no port sets", forall([v.t, v.n], z3.Implies(asked, s.kind(entry) != KIND.PORT_SET))
+    room = s.urefs(entry) <= LIMITS.urefs_max - 1
+    yield "room for one more reference", forall([v.t, v.n], z3.Implies(z3.And(asked, s.kind(entry) == KIND.DEAD_NAME), room))
+
+
+@invariant(15, "who waits for the last send right is told of it")
+def no_senders(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Who is due to be told waits: a port is due only while it lives, has a no-senders request and no send rights."""
+    due = s.no_senders_due(v.p) != 0
+    waits = z3.And(s.active(v.p), z3.Not(s.empty(v.S.no_senders_slot(v.p))))
+    yield "who is due waits", forall([v.p], z3.Implies(due, waits))
+
+
 @invariant(42, "a kernel-held slot holds null, dead or one send right")
 def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Each special or registered place holds nothing, a dead right, or one counted send right (its count is invariant 8)."""
+    """Each place of a task (special, registered, exception) and each special port of the host holds nothing, a dead right, or one counted send right.
+
+    (Its count is invariant 8.)
+    """
+
+    def one(slot: Term) -> Term:
+        return z3.Or(s.empty(slot), s.kind(slot) == KIND.DEAD_NAME, s.kind(slot) == KIND.SEND)
+
     slot = v.S.place_slot(v.t, v.w)
-    yield "what it holds", forall([v.t, v.w], z3.Or(s.empty(slot), s.kind(slot) == KIND.DEAD_NAME, s.kind(slot) == KIND.SEND))
+    yield "what a place holds", forall([v.t, v.w], one(slot))
     yield "no references", forall([v.t, v.w], s.urefs(slot) == 0)
+    host = z3.And(one(v.s), s.urefs(v.s) == 0)
+    yield "what a host port is", forall([v.s], z3.Implies(v.S.is_host_slot(v.s), host))
 
 
-@invariant(38, "each task draws on two live ledgers")
+def has_ledgers(profile: Profile) -> bool:
+    """Whether the profile's kernel has ledgers at all."""
+    return profile.ledger_rule is not LedgerRule.NONE
+
+
+def is_ledger(s: State, port: Term) -> Term:
+    """``port`` is a live ledger's."""
+    return z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.LEDGER))
+
+
+@invariant(37, "ledgers keep within their limits", has_ledgers)
+def limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A ledger's balance is at least 0 and at most its limit, if that is finite; it is the number of live ledgers that it pays for.
+
+    Parents are live ledgers, nearer to a root: the ledgers are a forest. A finite ledger's children are finite. A root is infinite and pays
+    nobody. (That limits are given and never made is a property of steps.)
+    """
+    none, live = v.sorts.no_port, is_ledger(s, v.p)
+    limit, balance, parent, payer = s.ledger_limit(v.p), s.ledger_balance(v.p), s.ledger_parent(v.p), s.ledger_payer(v.p)
+    within = z3.And(limit >= -1, balance >= 0, z3.Or(limit == -1, balance <= limit))
+    yield "bounds", forall([v.p], z3.Implies(live, within))
+    above = z3.And(is_ledger(s, parent), s.ledger_depth(parent) < s.ledger_depth(v.p))
+    yield "a forest", forall([v.p], z3.Implies(live, z3.Or(parent == none, above)))
+    yield "infinite limits", forall([v.p], z3.Implies(z3.And(live, limit == -1), z3.Or(parent == none, s.ledger_limit(parent) == -1)))
+    yield "roots", forall([v.p], z3.Implies(live, z3.And((parent == none) == (payer == none), z3.Or(parent != none, limit == -1))))
+    number = s.payee_number(v.p)
+    numbered = z3.And(is_ledger(s, payer), number >= 0, number < s.ledger_balance(payer), s.payee(payer, number) == v.p)
+    yield "who is paid for is numbered", forall([v.p], z3.Implies(z3.And(live, payer != none), numbered))
+    payee = s.payee(v.p, v.i)
+    paid = z3.And(is_ledger(s, payee), s.ledger_payer(payee) == v.p, s.payee_number(payee) == v.i)
+    yield "each number is one that is paid for", forall([v.p, v.i], z3.Implies(z3.And(live, v.i >= 0, v.i < balance), paid))
+
+
+@invariant(38, "each task draws on two live ledgers", has_ledgers)
 def ledgers(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A live task's wired and paged ledgers are active ledger ports."""
-
-    def ledger(port: Term) -> Term:
-        return z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.LEDGER))
-
-    yield "both", forall([v.t], z3.Implies(s.alive(v.t), z3.And(ledger(s.wired(v.t)), ledger(s.paged(v.t)))))
+    """A live task's wired and paged ledgers are active ledger ports: a ledger does not end while a task draws on it."""
+    yield "both", forall([v.t], z3.Implies(s.alive(v.t), z3.And(is_ledger(s, s.wired(v.t)), is_ledger(s, s.paged(v.t)))))
 
 
 # ---- companions: what the others rest on
@@ -274,8 +353,9 @@ def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(105, "a right in transit has no history")
 def in_transit(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """While its receive right is in a message a port's make-send count and sequence number are 0."""
-    carried = z3.And(s.active(v.p), v.S.is_body_slot(s.receiver(v.p)))
+    """While its receive right is in a message, or in limbo, a port's make-send count and sequence number are 0."""
+    receiver = s.receiver(v.p)
+    carried = z3.And(s.active(v.p), z3.Or(v.S.is_body_slot(receiver), v.S.is_limbo_slot(receiver)))
     yield "counts", forall([v.p], z3.Implies(carried, z3.And(s.mscount(v.p) == 0, s.seqno(v.p) == 0)))
 
 
@@ -292,6 +372,13 @@ def urefs_outside_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "elsewhere 0", forall([v.s], z3.Implies(z3.Not(v.S.is_name_slot(v.s)), s.urefs(v.s) == 0))
 
 
+@invariant(109, "a dead port has no requests")
+def dead_ports_requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No request is kept for a port that isn't active, nor for one that stands for a kernel object."""
+    asked = z3.Not(z3.And(s.empty(v.S.no_senders_slot(v.p)), s.empty(v.S.port_destroyed_slot(v.p))))
+    yield "requests", forall([v.p], z3.Implies(asked, z3.And(s.active(v.p), s.object(v.p) == OBJECT.OBJECT_NONE)))
+
+
 @invariant(108, "nothing leads to a port that is not yet made")
 def unborn_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """No slot holds a right to a port that isn't made yet, and no message waits there."""
@@ -299,13 +386,23 @@ def unborn_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "counts", forall([v.p], z3.Implies(s.port_life(v.p) == LIFE.UNBORN, counts))
 
 
-_LEDGERS = 38
+@invariant(110, "queue limits are in range")
+def queue_limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """An active port's queue limit is one that can be set, or the one that ports begin with."""
+    limit = s.qlimit(v.p)
+    known = z3.Or(limit <= LIMITS.queue_limit_max, limit == LIMITS.queue_limit)
+    yield "the limit", forall([v.p], z3.Implies(s.active(v.p), z3.And(limit >= 0, known)))
+
+
+@invariant(111, "a port is in one set at most", lambda profile: not profile.many_sets)
+def one_set(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No port is in two port sets."""
+    yield "one set", forall([v.p, v.n, v.n2], z3.Implies(z3.And(s.member(v.p, v.n), s.member(v.p, v.n2)), v.n == v.n2))
 
 
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
-    without = _LEDGERS if profile.ledger_rule is LedgerRule.NONE else None
-    return [invariant for invariant in INVARIANTS.values() if invariant.number != without]
+    return [invariant for invariant in INVARIANTS.values() if invariant.applies(profile)]
 
 
 __all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "invariant", "state_invariants"]

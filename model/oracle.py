@@ -10,12 +10,13 @@ import msgspec
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import Disposition, SlotKind
+from sendright.mach.rights import NULL_NAME, Disposition, SlotKind
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.model.arguments import rule_arguments
+from sendright.model.calls.exceptions import EXCEPTION_TYPES
 from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
-from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
+from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, NAME_SLOT, NO_PORT, REPLY_SLOT, SlotTuple
 from sendright.model.rules import COPY_IN, COPY_OUT, FINISH
 from sendright.model.system import Applied, NotAllowed, System
 
@@ -53,8 +54,11 @@ class Oracle:
         self._special: dict[str, Callable[[int, dict[str, Any], Result], None]] = {
             "mach_port_insert_right": self._insert_right,
             "mach_port_extract_right": self._extract_right,
+            "mach_port_request_notification": self._request_notification,
             "mach_msg_send": self._send,
             "mach_msg_receive": self._receive,
+            "task_get_exception_ports": self._exception_ports("task_get_exception_ports"),
+            "task_swap_exception_ports": self._exception_ports("task_swap_exception_ports"),
         }
         self._cases: list[str] = []
 
@@ -67,9 +71,14 @@ class Oracle:
         """The state that the specification says the implementation is in."""
         return self.system.snapshot()
 
-    def judge(self, task: int, call: Call, result: Result) -> Judgement:
-        """Whether ``call`` by live task ``task`` may answer ``result``; the oracle's state moves on accordingly."""
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
+        """Whether ``call`` by live task ``task`` may answer ``result``; the oracle's state moves on accordingly.
+
+        ``shown`` is what the implementation shows after the call: where the kernel may choose what doesn't come back in ``result`` (in which
+        order notifications arrive), that tells what it chose.
+        """
         self._cases = []
+        self.system.shown, self.system.told = shown, []
         if not self.profile.serves(call.name):
             clause = f"{call.name}: not served by the profile {self.profile.name}"
             if result.code == ReturnCode.MIG_BAD_ID:
@@ -78,6 +87,7 @@ class Oracle:
         try:
             arguments = rule_arguments(call)
             self._special.get(call.name, self._simple(call.name))(task, arguments, result)
+            self.system.settle()
         except Disagreement as disagreement:
             return _disagreed(tuple(self._cases), disagreement.clause, disagreement.differences)
         except NotAllowed as forbidden:
@@ -92,6 +102,7 @@ class Oracle:
             self.before_rule(self.system)
         applied = self.system.run(rule, caller, choices, **arguments)
         self._cases.append(applied.case.id)
+        self._cases += [left.case.id for left in self.system.finish_what_is_left(caller)]
         return applied
 
     def _expect_code(self, applied: Applied, result: Result) -> None:
@@ -140,10 +151,14 @@ class Oracle:
     def _choices(self, name: str, caller: int, arguments: dict[str, Any], result: Result) -> dict[str, Any]:
         """What the kernel chose: from the implementation's answer, or the only thing it could choose."""
         system = self.system
-        choices: dict[str, Any] = {"out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE}
+        no_reply_port = name == "mach_reply_port" and result.outputs.get("port") == NULL_NAME
+        choices: dict[str, Any] = {"out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE or no_reply_port}
         declared = system.rules[name].context.rule.choices
         if "new_name" in declared:
-            choices |= {"new_name": result.outputs.get("name", -1), "new_port": system.next_port}
+            new_name = result.outputs.get("port" if name == "mach_reply_port" else "name", -1)
+            choices["new_name"] = new_name
+        if "new_port" in declared:
+            choices["new_port"] = system.next_port
         if "reply_message" in declared:
             choices["reply_message"] = system.fresh_message()
         if "notification" in declared:
@@ -172,9 +187,39 @@ class Oracle:
             expected = {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
         if "type" in expected:
             expected["type"] = SlotKind(expected["type"]).type_bits
+        if "members_of" in expected:
+            expected = {"members": tuple(self.system.members(expected.pop("members_of")))}
+        if "info.sets_of" in expected:
+            sets = self.system.sets_of(expected["info.sets_of"])
+            expected["info.sets_of"] = len(sets) if self.profile.many_sets else next(iter(sets), NULL_NAME)
+        words = [name for name in expected if name.startswith("info.")]
+        if words:
+            expected = {"info": tuple(expected[word] for word in words)}
         for name, value in expected.items():
             self._expect(applied, f"result {name}", value, _tupled(result.outputs.get(name)))
         self._expect(applied, "results", sorted(expected), sorted(result.outputs))
+
+    def _exception_ports(self, name: str) -> Callable[[int, dict[str, Any], Result], None]:
+        """A call that tells exception ports in groups: those that the rule says are told, in the order of their first types."""
+
+        def judge(caller: int, arguments: dict[str, Any], result: Result) -> None:
+            choices = self._choices(name, caller, arguments, result)
+            applied = self._run(name, caller, choices, **arguments)
+            self._expect_code(applied, result)
+            if result.code != ReturnCode.KERN_SUCCESS:
+                return self._expect(applied, "results of a failed call", {}, result.outputs)
+            told = [number for number in EXCEPTION_TYPES if applied.outputs[f"told.{number}"]]
+            for output in ("masks", "behaviors", "flavors"):
+                expected = tuple(applied.outputs[f"{output}.{number}"] for number in told)
+                self._expect(applied, f"result {output}", expected, _tupled(result.outputs.get(output)))
+            names = result.outputs.get("ports", ())
+            self._expect(applied, "number of rights in ports", len(told), len(names))
+            message = choices["reply_message"]
+            for number, right in zip(told, names, strict=True):
+                self._copy_out(caller, message, (BODY_SLOT, message, number - 1), right, "ports")
+            return self._finish(caller, message)
+
+        return judge
 
     # ---- calls of several rules
 
@@ -204,6 +249,25 @@ class Oracle:
         self._expect(begun, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
         self._expect(begun, "result acquired", begun.outputs["acquired"], result.outputs.get("acquired"))
         self._copy_out(caller, message, slot, result.outputs.get("poly"), "poly")
+        return self._finish(caller, message)
+
+    def _request_notification(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        message = self.system.fresh_message()
+        begun = self._run("mach_port_request_notification: request", caller, {"request_message": message}, **a)
+        if begun.case.case.code is not None:
+            return self._expect_code(begun, result)
+        slot = (BODY_SLOT, message, 0)
+        if Disposition.MOVE_RECEIVE <= a["notify_disposition"] <= Disposition.MAKE_SEND_ONCE:
+            carry = {"name": a["notify"], "disposition": a["notify_disposition"], "message": message, "place": slot}
+            carried = self._run(COPY_IN, caller, space=caller, control=0, **carry)
+            if carried.case.case.code is not None:
+                return self._expect_code(carried, result)
+        choices = {"notification": self.system.fresh_message(), "out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE}
+        registered = self._run("mach_port_request_notification", caller, choices, message=message, **a)
+        if registered.case.case.code is not None:
+            return self._expect_code(registered, result)
+        self._expect(registered, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
+        self._copy_out(caller, message, slot, result.outputs.get("previous"), "previous")
         return self._finish(caller, message)
 
     def _send(self, caller: int, a: dict[str, Any], result: Result) -> None:
@@ -247,9 +311,9 @@ class Oracle:
             self._copy_out(caller, message, slot, name, f"descriptor {index}")
 
     def _receive(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        port = self.system.state["port"].get((0, caller, a["port"]), -1)
-        oldest = self.system.oldest_message(port)
-        applied = self._run("mach_msg_receive", caller, {"oldest": -1 if oldest is None else oldest}, **a)
+        source = self._received_from((NAME_SLOT, caller, a["port"]), result)
+        oldest = self.system.oldest_message(source)
+        applied = self._run("mach_msg_receive", caller, {"source": source, "oldest": -1 if oldest is None else oldest}, **a)
         self._expect_code(applied, result)
         if result.code != ReturnCode.KERN_SUCCESS:
             return
@@ -258,6 +322,8 @@ class Oracle:
         profile, seen = self.profile, result.outputs
         expected = {
             "id": outputs["id"],
+            "local": outputs["local"],
+            "data": outputs["data"],
             "sequence_number": outputs["sequence_number"],
             "security_token": outputs["security_token"] if profile.tokens_in_trailer else (),
             "audit_token": outputs["audit_token"] if profile.tokens_in_trailer and profile.audit_tokens else (),
@@ -268,6 +334,16 @@ class Oracle:
         self._copy_out(caller, oldest, (REPLY_SLOT, oldest, 0), seen.get("reply"), "reply")
         self._copy_out_body(applied, caller, oldest, outputs["count"], seen)
         self._finish(caller, oldest)
+
+    def _received_from(self, entry: SlotTuple, result: Result) -> int:
+        """The port whose message was received: that of the name's receive right, or the port set's member that the result says."""
+        state = self.system.state
+        if state["kind"].get(entry) != SlotKind.PORT_SET:
+            return int(state["port"].get(entry, NO_PORT))
+        members = self.system.members(entry)
+        if result.code == ReturnCode.KERN_SUCCESS:
+            return members.get(result.outputs.get("local", NULL_NAME), NO_PORT)
+        return next((port for port in members.values() if self.system.oldest_message(port) is not None), NO_PORT)
 
 
 def _tupled(value: object) -> object:

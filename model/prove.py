@@ -24,7 +24,7 @@ from sendright.model.counting import counting
 from sendright.model.instantiate import Proof
 from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rows import holds, links
-from sendright.model.rules import RULES, Case, Context, Rule, effective_guards, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After, State
 from sendright.model.step_properties import STEP_PROPERTIES
@@ -313,7 +313,8 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
             known = [*map(str, titles), *(f"T{theorem}" for theorem in THEOREMS)]
             raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(known)}")
     served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
-    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *(rule for rule in calls or () if rule not in SIGNATURES)])
+    chosen = [rule for rule in calls or PENDING_RULES if rule not in SIGNATURES]
+    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *chosen])
     only = tuple(invariants) if invariants else None
     work: list[Part] = []
     if not calls:

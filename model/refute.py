@@ -15,7 +15,7 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
-from sendright.model.invariants import INVARIANTS, Variables, state_invariants
+from sendright.model.invariants import INVARIANTS, Variables, is_ledger, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
@@ -62,6 +62,7 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
         queued = z3.Sum([z3.If(state.queued_on(message, port), 1, 0) for message in sorts.elements(sorts.Message)])
         facts += [state.sending_slots(port) == sending, state.send_once_slots(port) == once, state.queued_messages(port) == queued]
         facts.append(z3.Or(*[state.receiver(port) == slot for slot in slots]))
+        facts.append(state.given_limits(port) == given_limits(state, port, list(sorts.elements(sorts.Port))))
         for release in after.releases:
             b = release.base
             lost = z3.Sum([z3.If(z3.And(release.loses(s), b.port(s) == port), 1, 0) for s in slots])
@@ -72,6 +73,15 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
     for release in after.releases:
         facts += [z3.Or(*[release.notified(m) == slot for slot in slots]) for m in sorts.elements(sorts.Message)]
     return facts
+
+
+def given_limits(state: State, ledger: Term, ports: list[Term]) -> Term:
+    """What ``ledger`` gave in all to those of ``ports`` that are its finite children: what they have, and what they gave in turn."""
+
+    def child(port: Term) -> Term:
+        return z3.And(is_ledger(state, port), state.ledger_parent(port) == ledger, state.ledger_limit(port) != -1)
+
+    return z3.Sum([z3.If(child(port), state.ledger_limit(port) + state.given_limits(port), 0) for port in ports])
 
 
 def in_scope(k: Context, sorts: Sorts) -> list[Term]:

@@ -23,6 +23,7 @@ from sendright.model.state import After, State
 
 SEND, DELIVER, ANSWER = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 REQUEST, INSERT, EXTRACT = "mach_port_insert_right: request", "mach_port_insert_right", "mach_port_extract_right"
+ASK, REGISTER = "mach_port_request_notification: request", "mach_port_request_notification"
 RECEIVE = "mach_msg_receive"
 
 S = UNBOUNDED.Slot
@@ -78,7 +79,11 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
     if rule == SEND:
         yield from _send(k)
     elif rule == REQUEST:
-        yield from _insert(k)
+        yield from _request(k, INSERT, k.disposition)
+    elif rule == ASK:
+        yield from _request(k, REGISTER, k.notify_disposition)
+    elif rule == REGISTER:
+        yield from _previous(k)
     elif rule == EXTRACT:
         yield from _extract(k)
     elif rule == COPY_IN:
@@ -97,7 +102,7 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
                 )
     elif rule == FINISH:
         yield from _finish(profile)
-    else:
+    elif not k.rule.pending:
         yield from _replies(k)
 
 
@@ -152,19 +157,28 @@ def _live(state: State, slot: Term) -> Term:
     return z3.Or(state.kind(slot) == KIND.SEND, state.kind(slot) == KIND.SEND_ONCE)
 
 
-def _insert(k: Context) -> Iterator[Link]:
-    """The request carries the right, or none, to the task's port."""
+def _request(k: Context, then: str, disposition: Term) -> Iterator[Link]:
+    """The request carries the right, or none, to the task's port; the rule ``then`` takes it from there."""
     message, body = k.request_message, S.body_slot(k.request_message, z3.IntVal(0))
     for done in runs(k):
-        inserting = done.next(INSERT, message=message)
+        taking = done.next(then, message=message)
         if done.case.title.startswith("no right"):
-            yield Link(done.case.id, "the request is whole", done.known, inserting.rule.requires(inserting))
+            yield Link(done.case.id, "the request is whole", done.known, taking.rule.requires(taking))
             continue
-        one = _place(done, body, z3.Const("poly", UNBOUNDED.Name), k.disposition)
+        one = _place(done, body, z3.Const("carried", UNBOUNDED.Name), disposition)
         yield Link(done.case.id, "the right can be copied in", done.known, one.rule.requires(one))
         for copied in runs(one, done.known):
-            inserting = copied.next(INSERT, message=message)
-            yield Link(done.case.id, f"the request is whole ({copied.case.title})", copied.known, inserting.rule.requires(inserting))
+            taking = copied.next(then, message=message)
+            yield Link(done.case.id, f"the request is whole ({copied.case.title})", copied.known, taking.rule.requires(taking))
+
+
+def _previous(k: Context) -> Iterator[Link]:
+    """The right that was registered is where the given one was, and can be copied out from there."""
+    body = S.body_slot(k.message, z3.IntVal(0))
+    for done in runs(k):
+        out = done.next(COPY_OUT, message=k.message, place=body)
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body)]
+        yield Link(done.case.id, "what was registered can be copied out", done.known, claims)
 
 
 def _extract(k: Context) -> Iterator[Link]:

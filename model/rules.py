@@ -57,6 +57,8 @@ class Rule:
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
     """What the rules before it have seen to: proved of the rows (``rows.py``), and checked by the oracle at every step."""
+    pending: bool = False
+    """It does something that a rule before it left to do; all other rules begin when nothing is left."""
 
     @property
     def manual(self) -> str:
@@ -75,6 +77,7 @@ class Context:
         self.caller: Term = z3.Const("caller" + tag, self.sorts.Task)
         self.urefs_max: Term = z3.Int("urefs_max")
         self.queue_limit: Term = z3.Int("queue_limit")
+        self.queue_limit_max: Term = z3.Int("queue_limit_max")
         self.pages: Term = z3.Int("pages")
         self.constants: dict[str, Term] = {}
         for name, sort in {**rule.parameters, **rule.choices}.items():
@@ -166,8 +169,22 @@ class Context:
 
     def assumptions(self) -> list[Term]:
         """What is always so for a caller and for limits, and what the rule requires."""
-        limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.pages >= 1]
-        return [self.before.alive(self.caller), *limits, *self.rule.requires(self)]
+        limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.queue_limit_max >= 0, self.pages >= 1]
+        if self.rule.pending:
+            return [*limits, *self.rule.requires(self)]
+        runs = z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0)
+        return [runs, *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
+
+    def nothing_left_to_do(self) -> list[Term]:
+        """No notification waits to be made: dead-name requests are beside live rights, nothing is in limbo, nobody is due to be told."""
+        b, S = self.before, self.sorts.Slot
+        task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
+        entry = S.name_slot(task, name)
+        live = z3.Or(b.sends(entry), b.receives(entry), b.kind(entry) == KIND.SEND_ONCE)
+        return [
+            z3.ForAll([task, name], z3.Or(b.empty(S.request_slot(task, name)), live)),
+            z3.ForAll([port], z3.And(b.empty(S.limbo_slot(port)), b.no_senders_due(port) == 0)),
+        ]
 
     def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
         """``message`` carries nothing, except perhaps in ``slots``."""
@@ -193,12 +210,13 @@ def rule(
     /,
     choices: dict[str, str] | None = None,
     requires: Callable[[Context], list[Term]] = _nothing_required,
+    pending: bool = False,
     **parameters: str,
 ) -> Callable[[Callable[[Context], Iterator[Case]]], Rule]:
     """Declare a rule. ``parameters`` are the call's arguments, ``choices`` what the kernel may choose freely."""
 
     def declare(cases: Callable[[Context], Iterator[Case]]) -> Rule:
-        declared = Rule(name, parameters, choices or {}, cases, requires)
+        declared = Rule(name, parameters, choices or {}, cases, requires, pending)
         assert name not in RULES, name
         RULES[name] = declared
         return declared
@@ -219,8 +237,17 @@ def effective_guards(cases: list[Case]) -> list[Term]:
 COPY_IN = "copy in a right"
 COPY_OUT = "copy out a right"
 FINISH = "the message is done with"
+PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
+"""What is left to do after any rule, until nothing is."""
 SHARED_RULES = {
     "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right"),
+    "mach_port_request_notification": (
+        "mach_port_request_notification: request",
+        COPY_IN,
+        "mach_port_request_notification",
+        COPY_OUT,
+        FINISH,
+    ),
     "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
     "mach_msg_send": ("mach_msg_send", COPY_IN, "mach_msg_send: deliver", "mach_msg_send: kernel's answer", COPY_OUT, FINISH),
     "mach_msg_receive": ("mach_msg_receive", COPY_OUT, FINISH),
@@ -234,6 +261,10 @@ _WITH_RIGHTS_IN_REPLY = (
     "mach_ports_lookup",
     "mach_task_self",
     "mach_host_self",
+    "task_get_exception_ports",
+    "task_swap_exception_ports",
+    "host_get_special_port",
+    "ledger_create",
 )
 
 

@@ -20,6 +20,10 @@ Term: TypeAlias = Any
 """A z3 expression. (z3's Python types don't say of which sort.)"""
 
 
+HOST_SELECTOR_IN_SCOPE = 8
+"""The one special port of the host that small scopes have."""
+
+
 class Scope(msgspec.Struct, frozen=True):
     """How many of each a small scope has. Names count without the two reserved ones."""
 
@@ -103,6 +107,8 @@ class Sorts:
         self.no_object = self.members["Object"][0]
         self.host_port = z3.Const("host_port" + tag, self.Port)
         """The host's ordinary (name) port: it lives as long as the system."""
+        self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
+        """A name as a number: what a notification tells."""
         self.kernel_security_token = self.members["SecurityToken"][0]
         self.kernel_audit_token = self.members["AuditToken"][0]
 
@@ -113,6 +119,11 @@ class Sorts:
         slot.declare("reply_slot", ("replied", self.Message))
         slot.declare("body_slot", ("carrying", self.Message), ("index", z3.IntSort()))
         slot.declare("kernel_slot", ("of", self.Port))
+        slot.declare("request_slot", ("requester", self.Task), ("requested", self.Name))
+        slot.declare("no_senders_slot", ("watched", self.Port))
+        slot.declare("port_destroyed_slot", ("guarded", self.Port))
+        slot.declare("limbo_slot", ("rescued", self.Port))
+        slot.declare("host_slot", ("number", z3.IntSort()))
         self.Slot = slot.create()
 
     @cached_property
@@ -161,6 +172,13 @@ class Sorts:
                     yield S.body_slot(message, z3.IntVal(index))
             for port in self.members["Port"]:
                 yield S.kernel_slot(port)
+                yield S.no_senders_slot(port)
+                yield S.port_destroyed_slot(port)
+                yield S.limbo_slot(port)
+            for task in self.members["Task"]:
+                for name in self.members["Name"]:
+                    yield S.request_slot(task, name)
+            yield S.host_slot(z3.IntVal(HOST_SELECTOR_IN_SCOPE))
         elif sort == z3.IntSort():
             yield from (z3.IntVal(index) for index in range(max(self.scope.descriptors, self.scope.pages, 2)))
         else:

@@ -13,9 +13,11 @@ from typing import Any, Literal
 import msgspec
 import z3
 
-from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, STAGE, Sorts, Term
+from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
 
-Everywhere = Literal["slots", "ports", "messages", "pages", "notifications", "notification destinations", "copied pages", "copied objects"]
+Everywhere = Literal[
+    "slots", "ports", "known", "messages", "pages", "members", "notifications", "notification destinations", "limbo", "copied pages", "copied objects"
+]
 """The points over which a sweep can matter: those that exist, or those that the rule's choices make."""
 
 
@@ -36,6 +38,9 @@ FIELDS: dict[str, FieldDeclaration] = {
     "audit": FieldDeclaration(("Task",), "AuditToken", "its audit token"),
     "wired": FieldDeclaration(("Task",), "Port", "the ledger it draws wired memory on"),
     "paged": FieldDeclaration(("Task",), "Port", "the ledger it draws paged memory on"),
+    "suspend_count": FieldDeclaration(("Task",), "Int", "how often it is suspended: at 0 it runs"),
+    "exception_behaviour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: what the message carries"),
+    "exception_flavour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: which thread state it carries"),
     # slots
     "kind": FieldDeclaration(("Slot",), "Kind", "what the slot contains"),
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),
@@ -52,6 +57,20 @@ FIELDS: dict[str, FieldDeclaration] = {
     "srights": FieldDeclaration(("Port",), "Int", "send rights, as the kernel counts them"),
     "sorights": FieldDeclaration(("Port",), "Int", "send-once rights, as the kernel counts them"),
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
+    "qlimit": FieldDeclaration(("Port",), "Int", "messages that fit in its queue"),
+    "member": FieldDeclaration(("Port", "Name"), "Bool", "it is in the port set of this name, in the space where its receive right is"),
+    "no_senders_due": FieldDeclaration(
+        ("Port",), "Int", "its last send right went in this call, and somebody waits to be told: 1 + the make-send count of then; else 0"
+    ),
+    # ledgers, by their ports
+    "ledger_limit": FieldDeclaration(("Port",), "Int", "what can be drawn; -1: without limit"),
+    "ledger_balance": FieldDeclaration(("Port",), "Int", "what is drawn"),
+    "ledger_parent": FieldDeclaration(("Port",), "Port", "the ledger that gave the limit, or NO_PORT"),
+    "ledger_payer": FieldDeclaration(("Port",), "Port", "the ledger that pays for the ledger itself, or NO_PORT"),
+    "given_limits": FieldDeclaration(("Port",), "Int", "the sum of its finite children's limits, and of what they gave in turn", ghost=True),
+    "ledger_depth": FieldDeclaration(("Port",), "Int", "how far it is from its root", ghost=True),
+    "payee_number": FieldDeclaration(("Port",), "Int", "its number among the ledgers that its payer pays for", ghost=True),
+    "payee": FieldDeclaration(("Port", "Int"), "Port", "the ledger of this number among those that it pays for", ghost=True),
     "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", ghost=True),
     "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", ghost=True),
     "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", ghost=True),
@@ -64,6 +83,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "body_count": FieldDeclaration(("Message",), "Int", "port descriptors in the body"),
     "sender_security": FieldDeclaration(("Message",), "SecurityToken", "the sender's security token when it sent"),
     "sender_audit": FieldDeclaration(("Message",), "AuditToken", "the sender's audit token when it sent"),
+    "data": FieldDeclaration(("Message",), "Int", "the first word of its inline data: what a notification tells"),
     "from_kernel": FieldDeclaration(("Message",), "Bool", "made by the kernel"),
     "clock": FieldDeclaration((), "Int", "the next arrival number"),
     # memory
@@ -84,6 +104,7 @@ def sort_named(sorts: Sorts, name: str) -> Any:
         "Life": LIFE.sort,
         "Stage": STAGE.sort,
         "Inheritance": INHERITANCE.sort,
+        "Place": PLACE.sort,
     }
     return fixed[name] if name in fixed else getattr(sorts, name)
 

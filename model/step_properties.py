@@ -14,12 +14,12 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import HostSelf, LedgerRule
-from sendright.mach.rights import Disposition, Inheritance, Place, PortObject
+from sendright.mach.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.invariants import Variables
+from sendright.model.invariants import Variables, is_ledger
 from sendright.model.rules import COPY_IN
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.transition import KERNEL_ANSWER, MAKERS, RECEIVE, TASKS_MESSAGES, VM_CALLS, Transition
+from sendright.model.transition import EXCEPTION_CALLS, KERNEL_ANSWER, LEDGER_CALLS, MAKERS, RECEIVE, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 
@@ -82,7 +82,8 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     received = z3.BoolVal(False)
     if x.rule == RECEIVE:
         destination = v.S.destination_slot(x.k.oldest)
-        received = z3.And(v.p == b.port(x.k.slot(x.k.port)), b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
+        from_it = z3.And(x.receives_from(v.p), b.queue(x.k.oldest) == v.p)
+        received = z3.And(from_it, b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
     yield "ended", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) < b.sorights(v.p)), received))
     one_more = z3.And(x.after.sorights(v.p) <= b.sorights(v.p) + 1, b.sorights(v.p) <= a.sorights(v.p) + 1)
     yield "one at a time", forall([v.p], z3.Implies(both, one_more))
@@ -90,10 +91,10 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(14, "the make-send count counts MAKE_SEND")
 def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """The make-send count rises by one with each send right made, and is 0 after any move of the receive right."""
+    """The make-send count rises by one with each send right made, and is 0 after any move of the receive right; its holder may set it."""
     b, a = x.before, x.after
     both = z3.And(b.active(v.p), a.active(v.p))
-    moved = a.receiver(v.p) != b.receiver(v.p)
+    moved = x.moved(v.p)
     yield "a move resets it", forall([v.p], z3.Implies(z3.And(both, moved), a.mscount(v.p) == 0))
     rise = a.mscount(v.p) - b.mscount(v.p)
     if x.rule == COPY_IN:
@@ -102,6 +103,9 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         one = z3.BoolVal(x.case.code is None)
         expected = z3.If(z3.And(one, made), 1, 0)
         yield "by one for MAKE_SEND", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == expected))
+    elif x.rule == "mach_port_set_mscount":
+        set_ = z3.And(x.named_receive(v.p), a.mscount(v.p) == x.k.mscount)
+        yield "set for the port that is named", forall([v.p], z3.Implies(both, z3.Or(rise == 0, set_)))
     elif x.rule in MAKERS:
         yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
     else:
@@ -110,7 +114,10 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up."""
+    """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up.
+
+    The holder of the receive right may set that number.
+    """
     b, a = x.before, x.after
     queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
     behind = z3.And(b.clock() <= a.arrival(v.m), a.arrival(v.m) < a.clock())
@@ -119,15 +126,19 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
     received_from, number = z3.BoolVal(False), b.seqno(v.p)
     if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
-        port = b.port(x.k.slot(x.k.port))
-        first = z3.And(b.queue(v.m) == port, z3.Implies(b.queued_on(v.m2, port), b.arrival(v.m) <= b.arrival(v.m2)))
+        port = b.queue(x.case.outputs["message"])
+        first = z3.And(x.receives_from(b.queue(v.m)), z3.Implies(b.queued_on(v.m2, b.queue(v.m)), b.arrival(v.m) <= b.arrival(v.m2)))
         yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
         yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.case.outputs["message"]))
         yield "its number", x.case.outputs["sequence_number"] == b.seqno(port)
+        yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
         received_from = v.p == port
     else:
         yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
-    carried_off = z3.And(a.receiver(v.p) != b.receiver(v.p), v.S.is_body_slot(a.receiver(v.p)))
+    if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
+        number = z3.If(x.named_receive(v.p), x.k.seqno, number)
+    place = a.receiver(v.p)
+    carried_off = z3.And(place != b.receiver(v.p), z3.Or(v.S.is_body_slot(place), v.S.is_limbo_slot(place)))
     number = z3.If(received_from, number + 1, z3.If(carried_off, 0, number))
     yield "the next number", forall([v.p], z3.Implies(z3.And(b.active(v.p), a.active(v.p)), a.seqno(v.p) == number))
 
@@ -136,22 +147,32 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A space, place or message gains a right to a port only from where the caller could take it.
 
-    That is: the port was just made; or the right was in the caller's hands, or in those of a task whose port the caller holds; or it is the
-    host port or a ledger that such a task draws on, which the kernel gives out. A send-once right that is given up goes home to its port.
+    That is: the port was just made; or the right was in the caller's hands, or in those of a task whose port the caller holds, or was registered
+    there; or it is the host port or a ledger that such a task draws on, which the kernel gives out; or it is one of the host's special ports, and
+    the caller holds the privileged host port. A send-once right that is given up goes home to its port; a receive right that would die, to
+    who asked for it.
     """
     b, a, S = x.before, x.after, v.S
     gained, port = x.gained(v.s), a.port(v.s)
     fresh = b.port_life(port) == LIFE.UNBORN
-    owner = z3.If(S.is_name_slot(v.s2), S.space(v.s2), S.holder(v.s2))
-    reachable = z3.Or(x.is_callers(v.s2), z3.And(z3.Or(S.is_name_slot(v.s2), S.is_place_slot(v.s2)), x.controls(owner)))
+    owner = z3.If(S.is_name_slot(v.s2), S.space(v.s2), z3.If(S.is_request_slot(v.s2), S.requester(v.s2), S.holder(v.s2)))
+    of_task = z3.Or(S.is_name_slot(v.s2), S.is_place_slot(v.s2), S.is_request_slot(v.s2))
+    watched = z3.If(S.is_no_senders_slot(v.s2), S.watched(v.s2), S.guarded(v.s2))
+    of_port = z3.And(z3.Or(S.is_no_senders_slot(v.s2), S.is_port_destroyed_slot(v.s2)), S.is_name_slot(b.receiver(watched)))
+    registered = z3.And(of_port, x.controls(S.space(b.receiver(watched))))
+    hosts = z3.And(S.is_host_slot(v.s2), x.holds_host_priv)
+    reachable = z3.Or(x.is_callers(v.s2), z3.And(of_task, x.controls(owner)), registered, hosts)
     taken = z3.Exists([v.s2], z3.And(x.right(b, v.s2), b.port(v.s2) == port, reachable))
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
-    yield "where it came from", forall([v.s], z3.Implies(gained, z3.Or(fresh, taken, given, home)))
-    task = z3.If(S.is_name_slot(v.s), S.space(v.s), S.holder(v.s))
-    into = z3.And(gained, z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s)))
+    saved = z3.And(S.is_limbo_slot(v.s), S.rescued(v.s) == port)
+    sent_home = z3.And(S.is_body_slot(v.s), a.from_kernel(S.carrying(v.s)), b.kind(S.limbo_slot(port)) == KIND.RECEIVE)
+    yield "where it came from", forall([v.s], z3.Implies(gained, z3.Or(fresh, taken, given, home, saved, sent_home)))
+    task = z3.If(S.is_name_slot(v.s), S.space(v.s), z3.If(S.is_place_slot(v.s), S.holder(v.s), S.requester(v.s)))
+    into = z3.And(gained, z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s), S.is_request_slot(v.s)))
     yield "who may put it there", forall([v.s], z3.Implies(into, z3.Or(x.controls(task), x.new_task(task))))
+    yield "who may make it a host port", forall([v.s], z3.Implies(z3.And(gained, S.is_host_slot(v.s)), x.holds_host_priv))
 
 
 @step_property(109, "a task is asked and answered for itself")
@@ -194,7 +215,28 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
         for index, which in enumerate(registered):
             name = z3.If(index < k.ports_length, k.ports(index), v.sorts.null)
             yield f"registered port {index}", kept(place(k.task_behind(k.task), which), name)
+    elif x.rule == "host_get_special_port":
+        yield "the host's port", copied(S.host_slot(k.which), x.reply(0))
+    elif x.rule == "host_set_special_port":
+        yield "the host's port", kept(S.host_slot(k.which), k.port)
+    elif x.rule in EXCEPTION_CALLS:
+        task, told = k.task_behind(k.task), x.case.outputs
+        for number, which in enumerate(EXCEPTION_PLACES, 1):
+            held, selected = place(task, which), (k.exception_mask / z3.IntVal(1 << number)) % 2 == 1
+            if told:
+                reply = z3.If(told[f"told.{number}"], copied(held, x.reply(number - 1)), a.empty(x.reply(number - 1)))
+                yield f"what is told of exception {number}", z3.And(reply, z3.Implies(told[f"told.{number}"], selected))
+            was = [fields.exception_behaviour(task, PLACE.of(which)) for fields in (b, a)]
+            was += [fields.exception_flavour(task, PLACE.of(which)) for fields in (b, a)]
+            same = z3.And(copied(held, held), was[0] == was[1], was[2] == was[3])
+            done = same
+            if x.rule != "task_get_exception_ports":
+                new = z3.And(kept(held, k.new_port), was[1] == k.behavior, was[3] == k.new_flavor)
+                done = z3.If(selected, z3.Or(new, same) if told else new, same)
+            yield f"the port of exception {number}", done
     changed = z3.Or(a.kind(v.s) != b.kind(v.s), a.port(v.s) != b.port(v.s))
+    if x.rule == "host_set_special_port":
+        yield "no other host port", forall([v.s], z3.Implies(changed, v.s == S.host_slot(k.which)))
     if x.rule in ("task_set_special_port", "mach_ports_register"):
         selected = (
             [z3.And(k.which == selector, S.place(v.s) == PLACE.of(which)) for selector, which in k.profile.special_ports.items()]
@@ -207,12 +249,21 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(28, "another task's space changes through its port or by death")
 def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become dead names."""
+    """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become dead names.
+
+    A dead name about which somebody asked gets one more reference with the notification.
+    """
     b, a = x.before, x.after
     slot = v.S.name_slot(v.t, v.n)
     same = z3.And(a.kind(slot) == b.kind(slot), a.port(slot) == b.port(slot), a.urefs(slot) == b.urefs(slot))
     dead = z3.And(a.kind(slot) == KIND.DEAD_NAME, z3.Not(a.active(b.port(slot))), a.urefs(slot) == b.urefs(slot))
-    yield "names", forall([v.t, v.n], z3.Or(x.controls(v.t), same, dead))
+    told = z3.And(b.kind(slot) == KIND.DEAD_NAME, a.kind(slot) == KIND.DEAD_NAME, a.urefs(slot) == b.urefs(slot) + 1)
+    asked = z3.Not(b.empty(v.S.request_slot(v.t, v.n)))
+    notified = z3.And(told, asked, a.empty(v.S.request_slot(v.t, v.n))) if x.k.rule.pending else z3.BoolVal(False)
+    yield "names", forall([v.t, v.n], z3.Or(x.controls(v.t), same, dead, notified))
+    receiver = b.receiver(v.p)
+    theirs = z3.And(b.active(v.p), v.S.is_name_slot(receiver), z3.Not(x.controls(v.S.space(receiver))))
+    yield "port sets", forall([v.p, v.n], z3.Implies(theirs, z3.Or(a.member(v.p, v.n) == b.member(v.p, v.n), z3.Not(a.active(v.p)))))
 
 
 @step_property(29, "tokens change by the token calls alone")
@@ -314,6 +365,10 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         else:
             right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
+    if x.k.profile.exception_places:
+        names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in EXCEPTION_PLACES]
+        same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in names for place in places]
+        yield "its behaviours and flavours", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*same)))
     yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
     if x.k.profile.ledger_rule is not LedgerRule.NONE:
         for name, place, index in (("wired", Place.WIRED_LEDGER, 0), ("paged", Place.PAGED_LEDGER, 1)):
@@ -336,6 +391,39 @@ def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     if x.rule == "host_security_create_task_token":
         asked = z3.And(x.has_given_tokens(v.t), x.presents_security_port)
         yield "from the first moment", forall([v.t], z3.Implies(x.new_task(v.t), asked))
+
+
+@step_property(37, "limits are given, not made")
+def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What a finite ledger has and what it gave in all to its children are one sum, which only its own parent adds to or takes from.
+
+    Finite ledgers stay finite. A new ledger has what its parent gave. No root begins or ends, and who is whose parent or payer never changes.
+    Other calls than those on ledgers change nothing of them.
+    """
+    b, a, none = x.before, x.after, v.sorts.no_port
+    kept = z3.And(is_ledger(b, v.p), is_ledger(a, v.p))
+    made = z3.And(z3.Not(is_ledger(b, v.p)), is_ledger(a, v.p))
+    had, has = b.ledger_limit(v.p) + b.given_limits(v.p), a.ledger_limit(v.p) + a.given_limits(v.p)
+    given, parent = z3.IntVal(0), none
+    if x.rule == "ledger_transfer" and x.case.code is ReturnCode.KERN_SUCCESS:
+        given = z3.If(v.p == b.port(x.k.slot(x.k.child_ledger)), x.k.transfer, 0)
+    yield "conserved", forall([v.p], z3.Implies(z3.And(kept, b.ledger_limit(v.p) != -1), has == had + given))
+    yield "finite stays finite", forall([v.p], z3.Implies(kept, (b.ledger_limit(v.p) == -1) == (a.ledger_limit(v.p) == -1)))
+    if x.rule == "ledger_create":
+        parent = b.port(x.k.slot(x.k.parent_ledger))
+        born = z3.And(has == x.k.transfer, a.ledger_balance(v.p) == 0, a.ledger_parent(v.p) == parent, parent != none)
+        yield "a new ledger", forall([v.p], z3.Implies(made, born))
+    else:
+        yield "nobody else makes ledgers", forall([v.p], z3.Not(made))
+    ends = z3.And(is_ledger(b, v.p), z3.Not(is_ledger(a, v.p)))
+    ended = z3.BoolVal(False)
+    if x.rule == "ledger_terminate":
+        ended = z3.And(v.p == b.port(x.k.slot(x.k.ledger)), b.ledger_balance(v.p) == 0, b.ledger_parent(v.p) != none)
+    yield "what ends", forall([v.p], z3.Implies(ends, ended))
+    same = z3.And(a.ledger_parent(v.p) == b.ledger_parent(v.p), a.ledger_payer(v.p) == b.ledger_payer(v.p))
+    if x.rule not in LEDGER_CALLS:
+        same = z3.And(same, a.ledger_limit(v.p) == b.ledger_limit(v.p), a.ledger_balance(v.p) == b.ledger_balance(v.p))
+    yield "what stays", forall([v.p], z3.Implies(kept, same))
 
 
 @step_property(39, "memory is inherited as each region says")
@@ -361,9 +449,9 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(110, "memory is its task's own")
 def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, and by its end.
+    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, and by its end.
 
-    An object's contents change by vm_write to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
+    An object's contents change by vm_write or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     success = x.case.code is ReturnCode.KERN_SUCCESS
@@ -382,6 +470,13 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         there = b.mapped(target, x.k.address)
         written = z3.And(v.o == there, a.content(v.o) == x.k.value)
         yield "what is written is there", z3.And(there != none, a.content(there) == x.k.value)
+    elif x.rule == "vm_copy" and success:
+        source, there = b.mapped(target, x.k.source_address), b.mapped(target, x.k.dest_address)
+        written = z3.And(v.o == there, a.content(v.o) == b.content(source))
+        yield "what is copied is there", z3.And(source != none, there != none, a.content(there) == b.content(source))
+    elif x.rule == "vm_deallocate" and success:
+        mapped = z3.And(v.t == target, v.i == x.k.address)
+        yield "what is given up is gone", a.mapped(target, x.k.address) == none
     elif x.rule == "vm_read" and success:
         there = b.mapped(target, x.k.address)
         yield "what is there is read", z3.And(there != none, x.case.outputs["value"] == b.content(there))
@@ -405,7 +500,10 @@ def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(41, "a terminated task never lives again")
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What is terminated stays so, nobody becomes unmade, and nobody ends but the task that task_terminate names: it does."""
+    """What is terminated stays so, nobody becomes unmade, and nobody ends but the task that task_terminate names: it does.
+
+    A task is suspended and resumed by holders of its port, once in a call.
+    """
     b, a = x.before.task_life, x.after.task_life
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
     yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))
@@ -415,3 +513,12 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         ended = v.t == target
         yield "the one that was named", a(target) == LIFE.ENDED
     yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))
+    rise = x.after.suspend_count(v.t) - x.before.suspend_count(v.t)
+    lives = z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ALIVE)
+    if x.rule in SUSPENSION:
+        named = v.t == x.k.task_behind(x.k.task)
+        yield "suspensions", forall([v.t], z3.Implies(lives, z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))))
+    else:
+        yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
+    new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)
+    yield "new tasks run", forall([v.t], z3.Implies(new, x.after.suspend_count(v.t) == 0))

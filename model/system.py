@@ -6,38 +6,48 @@ are made), computed here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from sendright.mach.boot import BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, WELL_KNOWN_PORTS
+from sendright.mach.boot import BOOT_HOST_PORTS, BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS
 from sendright.mach.profiles import LedgerRule, Profile
-from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.rights import Notification, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import Descriptor, Entry, Message, Page, Port, Snapshot, Task
+from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.concrete import (
     BODY_SLOT,
     DESTINATION_SLOT,
+    HOST_SLOT,
     KERNEL_SLOT,
+    LIMBO_SLOT,
     NAME_SLOT,
     NO_OBJECT,
     NO_PORT,
+    NO_SENDERS_SLOT,
     PLACE_SLOT,
+    PORT_DESTROYED_SLOT,
     REPLY_SLOT,
+    REQUEST_SLOT,
     CompiledCase,
     CompiledRule,
     ConcreteState,
     SlotTuple,
+    environment,
 )
-from sendright.model.rules import RULES, Context, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Context, rules_of
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import State
 
 ALIVE, ENDED = 1, 2
 IN_KERNEL, QUEUED = 1, 2
+
+
+_GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
 
 
 class NotAllowed(Exception):
@@ -49,10 +59,10 @@ _compiled: dict[str, dict[str, CompiledRule]] = {}
 
 def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     """All rules that ``profile`` serves, as Python. Profiles that differ in limits only share them."""
-    switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, pages=0))
+    switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
-        served = dict.fromkeys(rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call))
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call)] + list(PENDING_RULES))
         _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
     return _compiled[switches]
 
@@ -75,12 +85,13 @@ class System:
         self.next_port = len(BOOT_PORTS)
         self.next_message = 0
         self.next_object = 0
-        self.env: dict[str, Any] = {
-            "host_port": HOST_PORT,
-            "urefs_max": profile.urefs_max,
-            "queue_limit": profile.queue_limit,
-            "pages": profile.pages,
-        }
+        self.left: list[tuple[str, dict[str, Any]]] = []
+        """Rules of ``PENDING_RULES`` that are still to be run, with their arguments."""
+        self.shown: Snapshot | None = None
+        """What the implementation shows after the call that is being judged: where the kernel may choose, it says what was chosen."""
+        self.told: list[int] = []
+        """Notifications made in the call that is being judged."""
+        self.env: dict[str, Any] = environment(profile)
         _boot(self.state, profile)
 
     # ---- running rules
@@ -96,15 +107,17 @@ class System:
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
         self.env["indices"] = range(max(self.profile.pages, 8, *[given.get(p, 0) for p in declared.parameters if p.endswith("_length")], 0))
         fields, env = self.state.fields, self.env
+        env["set_names"] = {name for _, name in fields["member"]}
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
         index = rule.applies(fields, env, *values)
         assert index >= 0, f"no case of {name} applies"
         case = rule.cases[index]
-        outputs = case.outputs(fields, env, *values, *[None] * (len(case.parameters) - len(values)))
         env["slots"] = list(fields["kind"])
         env["ports"] = list(fields["port_life"])
-        env["ports_pairs"] = list(fields["known_as"])
+        env["known_pairs"] = list(fields["known_as"])
         env["messages"] = list(fields["stage"])
+        renamed = [(port, given["new_name"]) for port, _ in fields["member"]] if "new_name" in given else []
+        env["members_pairs"] = [*fields["member"], *renamed]
         child, copied = given.get("child"), given.get("copied")
         env["pages_pairs"] = [*fields["mapped"], *[(child, page) for page in range(self.profile.pages)]]
         env["copied_objects"] = list(copied.values()) if copied else []
@@ -112,9 +125,23 @@ class System:
             values = [*values, *self._solve(release, values, slot_root, port_root)]
         if not case.check(fields, env, *values):
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {choices}")
+        outputs = case.outputs(fields, env, *values)
         for field, writes in case.effect(fields, env, *values).items():
             self.state.write(field, writes)
+            self._note_what_is_left(field, writes)
         return Applied(case, outputs)
+
+    def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
+        """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last send rights."""
+        if field == "kind":
+            for slot, value in writes.items():
+                where, owner, index = slot
+                if where == LIMBO_SLOT and value == SlotKind.RECEIVE:
+                    self.left.append(("a receive right is rescued", {"of": owner}))
+                elif where == NAME_SLOT and value in _GONE and (REQUEST_SLOT, owner, index) in self.state["kind"]:
+                    self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
+        elif field == "no_senders_due":
+            self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
 
     def _solve(self, release: object, values: list[Any], slot_root: Callable[..., bool], port_root: Callable[..., bool]) -> list[Any]:
         """The least set of dying ports for a release, and fresh messages for the send-once rights that it gives up."""
@@ -124,10 +151,15 @@ class System:
         dying = {p for p, life in fields["port_life"].items() if life == ALIVE and port_root(fields, env, *values, p)}
         todo = [*dying]
         receiving = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+        limbo: list[SlotTuple] = []
 
         def dies_with(slots: list[SlotTuple]) -> Iterator[int]:
             for slot in slots:
-                if kind[slot] in receiving and port[slot] not in dying:
+                if kind[slot] not in receiving or port[slot] in dying:
+                    continue
+                if kind.get((PORT_DESTROYED_SLOT, port[slot], 0)) == SlotKind.SEND_ONCE:
+                    limbo.append((LIMBO_SLOT, port[slot], 0))
+                else:
                     dying.add(port[slot])
                     yield port[slot]
 
@@ -136,6 +168,7 @@ class System:
             current = todo.pop()
             destroyed = {m for m, where in queue.items() if where == current and stage.get(m) == QUEUED}
             slots = [slot for slot in env["slots"] if slot[0] in (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT) and slot[1] in destroyed]
+            slots += [slot for slot in ((NO_SENDERS_SLOT, current, 0), (PORT_DESTROYED_SLOT, current, 0)) if slot in kind]
             released += slots
             todo += dies_with(slots)
         notification: dict[SlotTuple, int] = {}
@@ -147,7 +180,67 @@ class System:
         arrival = {message: clock + index for index, message in enumerate(notified)}
         env["notifications"] = list(notified)
         env["notification_destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
-        return [dying.__contains__, notification.get, notified.get, arrival.get, clock + len(arrival)]
+        env["limbo"] = limbo
+        self.told += notified
+        sends = Counter(port[slot] for slot in released if kind[slot] in (SlotKind.SEND, SlotKind.SEND_RECEIVE))
+        return [dying.__contains__, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
+
+    def _shows_no_senders(self, port: int) -> bool:
+        """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send right before."""
+        fields = self.state.fields
+        home = fields["port"].get((NO_SENDERS_SLOT, port, 0), NO_PORT)
+        if self.shown is None or home not in self.shown.ports:
+            return False
+        new = self.shown.ports[home].queue[fields["msgcount"].get(home, 0) :]
+        return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
+
+    def finish_what_is_left(self, caller: int) -> Iterator[Applied]:
+        """Run what the last rule left to do, until nothing is left."""
+        while self.left:
+            name, arguments = self.left.pop(0)
+            rule = self.rules[name]
+            message = self.fresh_message()
+            given = {**arguments, "notification": message}
+            if "reaches" in rule.context.rule.choices:
+                given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT)).__contains__
+            values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
+            if rule.requires(self.state.fields, self.env, *values):
+                yield self.run(name, caller, given)
+                if self.state["stage"].get(message) == QUEUED:
+                    self.told.append(message)
+
+    def settle(self) -> None:
+        """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation shows."""
+        if self.shown is None or len(self.told) < 2:
+            return
+        fields = self.state.fields
+        for port in {fields["queue"][message] for message in self.told if fields["stage"].get(message) == QUEUED}:
+            self._settle_queue(port)
+
+    def _settle_queue(self, port: int) -> None:
+        fields = self.state.fields
+        assert self.shown is not None
+        queued = [m for m, where in fields["queue"].items() if where == port and fields["stage"].get(m) == QUEUED]
+        waiting = sorted(queued, key=lambda m: fields["arrival"].get(m, 0))
+        shown = self.shown.ports[port].queue if port in self.shown.ports else ()
+        if len(shown) != len(waiting):
+            return
+        places = [index for index, message in enumerate(waiting) if message in self.told]
+        free = {index: waiting[index] for index in places}
+        arrivals = [fields["arrival"].get(waiting[index], 0) for index in places]
+        for index, arrival in zip(places, arrivals, strict=True):
+            wanted = shown[index]
+            body = tuple(descriptor.entry.port for descriptor in wanted.body)
+            fitting = (place for place, message in free.items() if self._tells(message) == (wanted.id, wanted.data, body))
+            place = next(fitting, None)
+            if place is None:
+                return
+            fields["arrival"][free.pop(place)] = arrival
+
+    def _tells(self, message: int) -> tuple[int, int, tuple[int | None, ...]]:
+        fields = self.state.fields
+        body = tuple(fields["port"].get((BODY_SLOT, message, index)) for index in range(fields["body_count"].get(message, 0)))
+        return fields["id"].get(message, 0), fields["data"].get(message, 0), body
 
     def fresh_message(self) -> int:
         """A message number never used before."""
@@ -171,6 +264,16 @@ class System:
         """The names of ``task``'s space, ascending, with the kind of each."""
         kind = self.state.fields["kind"]
         return dict(sorted((slot[2], value) for slot, value in kind.items() if slot[0] == NAME_SLOT and slot[1] == task))
+
+    def members(self, pset: SlotTuple) -> dict[int, int]:
+        """The members of a port set: the names of their receive rights, ascending, with their ports."""
+        receiver = self.state.fields["receiver"]
+        inside = [(receiver[port], port) for port, name in self.state.fields["member"] if name == pset[2]]
+        return dict(sorted((place[2], port) for place, port in inside if place[1] == pset[1]))
+
+    def sets_of(self, port: int) -> list[int]:
+        """The names of the port sets in which ``port`` is."""
+        return [name for member, name in self.state.fields["member"] if member == port]
 
     def oldest_message(self, port: int) -> int | None:
         """The message at the head of the port's queue."""
@@ -203,6 +306,7 @@ def _boot(state: ConcreteState, profile: Profile) -> None:
         f["object"][port] = int(object_)
         kernel = (KERNEL_SLOT, port, 0)
         f["receiver"][port] = kernel
+        f["qlimit"][port] = profile.queue_limit
         f["kind"][kernel], f["port"][kernel] = int(SlotKind.RECEIVE), port
 
     def make_send(slot: SlotTuple, port: int, urefs: int) -> None:
@@ -213,6 +317,8 @@ def _boot(state: ConcreteState, profile: Profile) -> None:
         for count in ("srights", "mscount"):
             f[count][port] = f[count].get(port, 0) + 1
 
+    for ledger in ROOT_LEDGERS:
+        f["ledger_limit"][ledger] = -1
     f["object_task"][BOOTSTRAP_TASK_PORT] = task
     f["task_life"][task] = ALIVE
     f["task_port"][task] = BOOTSTRAP_TASK_PORT
@@ -230,19 +336,25 @@ def _boot(state: ConcreteState, profile: Profile) -> None:
     for place, port in held.items():
         if place in profile.places:
             make_send((PLACE_SLOT, task, int(place)), port, 0)
+    if profile.host_special_ports:
+        for number, port in BOOT_HOST_PORTS.items():
+            make_send((HOST_SLOT, number, 0), port, 0)
 
 
 def _snapshot(system: System) -> Snapshot:
     f = system.state.fields
     entries = {slot: system.entry(slot) for slot in f["kind"]}
     # who lives, and (if a rule is wrong) who is gone and still holds rights: an implementation won't show the same
-    shown = {task for task, life in f["task_life"].items() if life == ALIVE} | {slot[1] for slot in entries if slot[0] in (NAME_SLOT, PLACE_SLOT)}
-    tasks: dict[int, dict[str, Any]] = {task: {"names": {}, "places": {}, "memory": {}} for task in shown}
+    shown = {task for task, life in f["task_life"].items() if life == ALIVE}
+    shown |= {slot[1] for slot in entries if slot[0] in (NAME_SLOT, PLACE_SLOT, REQUEST_SLOT)}
+    tasks: dict[int, dict[str, Any]] = {task: {"names": {}, "places": {}, "requests": {}, "memory": {}} for task in shown}
     for slot, entry in entries.items():
         if slot[0] == NAME_SLOT:
             tasks[slot[1]]["names"][slot[2]] = entry
         elif slot[0] == PLACE_SLOT:
             tasks[slot[1]]["places"][Place(slot[2])] = entry
+        elif slot[0] == REQUEST_SLOT:
+            tasks[slot[1]]["requests"][slot[2]] = entry
     first: dict[int, tuple[int, int]] = {}
     for point in sorted(f["mapped"]):
         object_ = f["mapped"][point]
@@ -270,11 +382,30 @@ def _snapshot(system: System) -> Snapshot:
                 body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
                 security_token=f["sender_security"].get(message, ()),
                 audit_token=f["sender_audit"].get(message, ()),
+                data=f["data"].get(message, 0),
                 from_kernel=f["from_kernel"].get(message, False),
             )
             for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m))
         )
 
+    def number_or_none(port: int) -> int | None:
+        return None if port == NO_PORT else port
+
+    def ledger(port: int) -> Ledger | None:
+        if f["object"].get(port, 0) != PortObject.LEDGER:
+            return None
+        parent, payer = (number_or_none(f[name].get(port, NO_PORT)) for name in ("ledger_parent", "ledger_payer"))
+        return Ledger(f["ledger_limit"].get(port, 0), f["ledger_balance"].get(port, 0), parent, payer)
+
+    sets: dict[int, dict[int, list[int]]] = {}
+    for (port, set_name), inside in f["member"].items():
+        if inside:
+            _, task, name = f["receiver"][port]
+            sets.setdefault(task, {}).setdefault(set_name, []).append(name)
+    exceptions: dict[int, dict[Place, tuple[int, int]]] = {}
+    for task, place in f["exception_behaviour"].keys() | f["exception_flavour"].keys():
+        told = f["exception_behaviour"].get((task, place), 0), f["exception_flavour"].get((task, place), 0)
+        exceptions.setdefault(task, {})[Place(place)] = told
     ports = {
         port: Port(
             object=PortObject(f["object"].get(port, 0)),
@@ -283,8 +414,11 @@ def _snapshot(system: System) -> Snapshot:
             sequence_number=f["seqno"].get(port, 0),
             send_rights=f["srights"].get(port, 0),
             send_once_rights=f["sorights"].get(port, 0),
-            queue_limit=system.profile.queue_limit,
+            queue_limit=f["qlimit"].get(port, 0),
             queue=queue(port),
+            no_senders=entries.get((NO_SENDERS_SLOT, port, 0), EMPTY),
+            port_destroyed=entries.get((PORT_DESTROYED_SLOT, port, 0), EMPTY),
+            ledger=ledger(port),
         )
         for port, life in sorted(f["port_life"].items())
         if life == ALIVE
@@ -300,8 +434,13 @@ def _snapshot(system: System) -> Snapshot:
                 places=parts["places"],
                 ledgers=None if no_ledgers else (f["wired"].get(task, NO_PORT), f["paged"].get(task, NO_PORT)),
                 memory=parts["memory"],
+                suspend_count=f["suspend_count"].get(task, 0),
+                sets={name: tuple(sorted(members)) for name, members in sets.get(task, {}).items()},
+                exceptions=exceptions.get(task, {}),
+                requests=parts["requests"],
             )
             for task, parts in sorted(tasks.items())
         },
         ports,
+        {slot[1]: entry for slot, entry in entries.items() if slot[0] == HOST_SLOT},
     )

@@ -24,7 +24,7 @@ from sendright.model.step_properties import STEP_PROPERTIES, forall
 from sendright.model.transition import Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
-"""Kernel objects that everybody may hold a right to: nothing flows through them from task to task, and they are no authority over one."""
+"""Kernel objects that everybody may hold a right to: no right flows through them from task to task, and they are no authority over one."""
 
 
 class Halves:
@@ -34,14 +34,24 @@ class Halves:
         self.v = v
         self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
         self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
+        self.of_host = z3.Const("half_of_host", z3.BoolSort())
+        """That of the privileged host port: who has it has the host's special ports."""
 
     def of_slot(self, s: State, slot: Term) -> Term:
-        """The half to which a slot belongs: its task's; for a message that of its queue, or of the task that is sending or receiving it."""
+        """The half to which a slot belongs: its task's; for a message that of its queue, or of the task that is sending or receiving it.
+
+        The host's special ports belong to the half of the privileged host port.
+        """
         S, sorts = self.v.S, self.v.sorts
         message = sorts.message_of(slot)
         of_message = z3.If(s.stage(message) == STAGE.QUEUED, self.of_port(s.queue(message)), self.of_task(s.owner(message)))
-        in_task = z3.If(S.is_name_slot(slot), self.of_task(S.space(slot)), self.of_task(S.holder(slot)))
-        return z3.If(S.is_kernel_slot(slot), self.of_port(S.of(slot)), z3.If(sorts.in_message(slot), of_message, in_task))
+        task = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_request_slot(slot), S.requester(slot), S.holder(slot)))
+        of_the_port = z3.If(S.is_no_senders_slot(slot), S.watched(slot), z3.If(S.is_port_destroyed_slot(slot), S.guarded(slot), S.rescued(slot)))
+        ports = z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot), S.is_limbo_slot(slot))
+        in_port = self.of_port(z3.If(S.is_kernel_slot(slot), S.of(slot), of_the_port))
+        of_kernel = z3.If(S.is_host_slot(slot), self.of_host, in_port)
+        kernels = z3.Or(S.is_kernel_slot(slot), S.is_host_slot(slot), ports)
+        return z3.If(kernels, of_kernel, z3.If(sorts.in_message(slot), of_message, self.of_task(task)))
 
     def closed(self, s: State) -> Iterator[tuple[str, Term]]:
         """No right leads from one half to the other, except to neutral kernel objects."""
@@ -50,6 +60,8 @@ class Halves:
         neutral = z3.Or(*[s.object(s.port(v.s)) == OBJECT.of(kind) for kind in NEUTRAL])
         inside = self.of_slot(s, v.s) == self.of_port(s.port(v.s))
         yield "no right leads from one half to the other", forall([v.s], z3.Or(nothing, neutral, inside))
+        privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
+        yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
         yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
 
     def makes_in_own_half(self, x: Transition) -> list[Term]:
@@ -74,9 +86,9 @@ def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[
 
     def confined(s: State) -> Term:
         security = z3.And(s.object(s.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(s, v.s))
-        of_task = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s))
+        held = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s), v.S.is_host_slot(v.s))
         mine = halves.of_slot(s, v.s) == halves.of_port(s.port(v.s))
-        return forall([v.s], z3.Implies(z3.And(security, of_task), mine))
+        return forall([v.s], z3.Implies(z3.And(security, held), mine))
 
     assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x) + [confined(x.before)]
     return assumptions, [("nobody in the other half has it", confined(x.after))]
@@ -109,21 +121,36 @@ def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[T
 
 TARGETED_ONLY = (
     "mach_port_allocate",
+    "mach_port_allocate_name",
     "mach_port_deallocate",
     "mach_port_destroy",
     "mach_port_mod_refs",
     "mach_port_get_refs",
     "mach_port_type",
     "mach_port_names",
+    "mach_port_rename",
+    "mach_port_set_mscount",
+    "mach_port_set_seqno",
+    "mach_port_get_attributes",
+    "mach_port_set_attributes",
+    "mach_port_move_member",
+    "mach_port_insert_member",
+    "mach_port_extract_member",
+    "mach_port_get_set_status",
     "mach_port_extract_right",
     "task_get_special_port",
     "mach_ports_lookup",
     "task_info",
     "task_terminate",
+    "task_suspend",
+    "task_resume",
+    "task_get_exception_ports",
     "vm_allocate",
+    "vm_deallocate",
     "vm_inherit",
     "vm_read",
     "vm_write",
+    "vm_copy",
 )
 """The calls whose only right of the caller's is the one to the target task's port."""
 

@@ -7,18 +7,23 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import LedgerRule
 from sendright.mach.rights import Place, PortObject
+from sendright.model.actions import in_space
 from sendright.model.rules import COPY_IN, Case, Context
-from sendright.model.sorts import KIND, LIFE, PLACE, STAGE, Term
+from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.state import State
 
 CREATORS = ("host_security_create_task_token", "task_create")
 MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
-"""The rules in which send rights are made."""
+"""The rules in which send rights to ports that there are are made. (``ledger_create`` makes one to a new port.)"""
+SUSPENSION = {"task_suspend": 1, "task_resume": -1}
+LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
+"""The calls that change ledgers."""
 
-VM_CALLS = ("vm_allocate", "vm_inherit", "vm_read", "vm_write")
+EXCEPTION_CALLS = ("task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports")
+VM_CALLS = ("vm_allocate", "vm_deallocate", "vm_inherit", "vm_read", "vm_write", "vm_copy")
 RECEIVE = "mach_msg_receive"
 KERNEL_ANSWER = "mach_msg_send: kernel's answer"
-TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request")
+TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
 """The rules that make a message of the caller's; other rules make the kernel's."""
 
 
@@ -56,8 +61,28 @@ class Transition:
         held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
         return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
 
+    @property
+    def holds_host_priv(self) -> Term:
+        """The caller holds a send right to the privileged host port."""
+        slot = z3.Const("privileged", self.k.sorts.Slot)
+        b = self.before
+        return z3.Exists([slot], z3.And(self.is_callers(slot), b.sends(slot), b.object(b.port(slot)) == OBJECT.of(PortObject.HOST_PRIV)))
+
     def newly_made(self, message: Term) -> Term:
         return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
+
+    def moved(self, port: Term) -> Term:
+        """The port's receive right goes elsewhere. (A name that becomes another name is no move.)"""
+        return z3.And(self.after.receiver(port) != self.before.receiver(port), self.rule != "mach_port_rename")
+
+    def named_receive(self, port: Term) -> Term:
+        """The argument ``name`` denotes ``port``'s receive right."""
+        return self.before.receiver(port) == self.k.slot(self.k.name, self.k.task_behind(self.k.task))
+
+    def receives_from(self, port: Term) -> Term:
+        """The argument ``port`` is the caller's name for this port's receive right, or for a port set in which it is."""
+        k, b = self.k, self.before
+        return z3.Or(b.receiver(port) == k.slot(k.port), z3.And(b.member(port, k.port), in_space(b, port, k.caller)))
 
     def taken(self, message: Term) -> Term:
         """The message is received in this step."""

@@ -17,6 +17,7 @@ import msgspec
 from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
+from sendright.mach.trace import LIMITS
 from sendright.mach.verdicts import Verdict
 from sendright.model.checking import broken_in_state, ghosts_of
 from sendright.model.oracle import Oracle
@@ -39,6 +40,7 @@ class Witness(msgspec.Struct, frozen=True):
     queue_limit: int
     pages: int
     steps: tuple[RecordedCall, ...]
+    queue_limit_max: int = 16
 
 
 @cache
@@ -72,7 +74,7 @@ def replay(
 
     ``visit`` sees the state after each step, ``before_rule`` the one before each rule of a step.
     """
-    limits = {name: getattr(witness, name) for name in ("urefs_max", "queue_limit", "pages")}
+    limits = {name: getattr(witness, name) for name in LIMITS}
     oracle = Oracle(msgspec.structs.replace(profile, **limits))
     oracle.before_rule = before_rule
     cases: list[tuple[str, ...]] = []

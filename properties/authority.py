@@ -60,7 +60,7 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     stands_for: str
     kept: tuple[str, ...]
-    """Rights to it that are in no name space: in places of tasks and in messages."""
+    """Rights to it that are in no name space: in places of tasks and of the host, in messages, and waiting for events."""
     tasks: tuple[Reach, ...]
     confined_by: tuple[str, ...] | None
     """A smallest set of rights without which none of the tasks that don't hold one yet could; None: there is no such set."""
@@ -181,6 +181,12 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
         if isinstance(along, Toward):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
         return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
+    if target.kind == "host":
+        return f"{source} makes it a special port of the host"
+    if source.kind in ("host", "port"):
+        return f"{target} gets it from {source}"
     if source.kind == "message":
         return f"{target} receives {source}"
+    if target.kind in ("opened host", "opened port"):
+        return f"{source} gets at {target}, to use what is there"
     return f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"

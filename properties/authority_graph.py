@@ -3,19 +3,25 @@
 It is drawn from one state, for one port, the *target*; what travels is a right to it.
 
 - A task, and a message that waits in a queue, *contains* rights. Each right in a slot is an edge of its own, of capacity 1: taking it away cuts it.
+  So do a port that holds rights for requests, and the host with its special ports: they act for nobody, but what they hold can be had.
 - A right to the target leads from the target to whoever contains it.
 - A send right to a task's port joins its holder and that task: the holder can insert rights into the task's space and extract them.
 - A send or send-once right to a port whose receive right somebody contains joins the two: one sends; the other can answer, since what is sent
   can be a right to a port of the sender's. Both rights are needed.
 - What a waiting message contains comes to who has the receive right that it waits at, and only who receives it can use that.
+- What a port holds for requests comes to who has its receive right (asking anew gives the right that was registered); what a name's request
+  holds, to who controls the task.
+- A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
 - Ports of other kernel objects join nobody: the kernel doesn't pass messages on.
+
+A suspended task counts as if somebody resumed it.
 
 So connectivity works both ways, as in take-grant models: everybody connected with a holder can come to hold the right, when all on the way
 cooperate. *Trusted* tasks don't: they neither send, nor receive, nor take. One that somebody else controls (by a right to its port) must act as
 it is made to, and is counted among the others.
 
 Weights are calls: to send and to receive are one each (and one for each message that waits before), as are insert_right and extract_right; to get
-an answer takes five (allocate, send, receive, send, receive), to use a right in a special or registered place one more. A path's weight is the number
+an answer takes five (allocate, send, receive, send, receive), to use a right in a task's place or a request one more. A path's weight is the number
 of calls of that plan, if the names that it needs are known and the counts have room; there may be a shorter one.
 """
 
@@ -37,13 +43,22 @@ CALLS_FOR_AN_ANSWER = 4
 
 
 class Container(msgspec.Struct, frozen=True):
-    """A task, or a message (by its serial); an opened message is what its receiver can use."""
+    """A task, a message (by its serial), a port with its requests, or the host; an opened one is what those who get at it can use."""
 
     kind: str
     number: int
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.number}"
+        kind = self.kind.removeprefix("opened ")
+        return "the host" if kind == "host" else f"the requests of port {self.number}" if kind == "port" else f"{self.kind} {self.number}"
+
+    @property
+    def opened(self) -> Container:
+        """Who can use what is in it: a task itself, of the others whoever gets at it."""
+        return self if self.kind == "task" else Container(f"opened {self.kind}", self.number)
+
+
+HOST = Container("host", 0)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -94,6 +109,7 @@ class FlowGraph:
         }
         self._queue_of = {message.serial: number for number, port in snapshot.ports.items() for message in port.queue}
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
+        self._joins_host = profile is None or profile.serves("host_get_special_port")
         self.aside = set(trusted) - self._controlled(set(trusted))
         """The tasks that take no part."""
         self.graph.add_node(self.target)
@@ -135,11 +151,18 @@ class FlowGraph:
                 port.task
                 for slot, entry in self.entries.items()
                 if entry.kind is SlotKind.SEND and entry.port is not None and (port := self.snapshot.ports[entry.port]).task in trusted - controlled
-                if self._holder(slot) not in trusted - controlled
+                if any(holder not in trusted - controlled for holder in self._holders(slot))
             }
             if not more:
                 return controlled
             controlled |= {task for task in more if task is not None}
+
+    def _holders(self, slot: Slot) -> set[int | None]:
+        """The tasks that have the right in ``slot``, or can get it from where it is, without others; None: nobody has."""
+        if slot.where != "host":
+            return {self._holder(slot)}
+        keys = (key for key in self.entries if key.where != "host" and self._object_at(key) is PortObject.HOST_PRIV)
+        return {self._holder(key) for key in keys} if self._joins_host else set()
 
     def _holder(self, slot: Slot) -> int | None:
         """The task that has the right in ``slot``, or would have it if it received all that waits for it; None: nobody would."""
@@ -148,14 +171,14 @@ class FlowGraph:
             passed.add(slot)
             waits_at = self._queue_of.get(slot.owner)
             slot = self._receive_rights.get(waits_at, slot)
-        return None if slot.where == "message" else slot.owner
+        return slot.task
 
     def _add(self, slot: Slot, entry: Entry, number: int, container: Container) -> None:
         port = self.snapshot.ports[number]
-        fetch = 1 if slot.where == "place" else 0
+        fetch = 1 if slot.where in ("place", "request") else 0
         self.graph.add_edge(Into(slot), OutOf(slot), weight=0, capacity=1)
         # What is in a message can't be used before it is received.
-        user = container if container.kind == "task" else Container("opened message", container.number)
+        user = container.opened
         if number == self.target.port:
             self._edge(self.target, Into(slot), fetch)
             self._edge(OutOf(slot), container, 0)
@@ -168,6 +191,12 @@ class FlowGraph:
             if port.task not in self.aside:
                 self._edge(Toward(number), task, 1)
                 self._edge(task, Back(number), 0)
+        elif port.object is PortObject.HOST_PRIV and self._joins_host:
+            self._edge(user, Into(slot), fetch)
+            self._edge(OutOf(slot), HOST, 1)  # host_set_special_port
+            self._edge(HOST, Into(slot), 1 + fetch)  # host_get_special_port
+            self._edge(OutOf(slot), container, 0)
+            self._edge(OutOf(slot), HOST.opened, 1)
         elif port.object is not PortObject.NONE:
             return
         elif entry.kind in RECEIVING:
@@ -175,9 +204,12 @@ class FlowGraph:
             self._edge(OutOf(slot), container, 0)
             self._edge(user, Into(slot), 0)
             self._edge(OutOf(slot), Back(number), len(port.queue))
-            for place, message in enumerate(port.queue):
-                self._edge(Container("message", message.serial), Into(slot), place + 1)
-                self._edge(OutOf(slot), Container("opened message", message.serial), place + 1)
+            held = [(Container("message", message.serial), place + 1) for place, message in enumerate(port.queue)]
+            if port.no_senders.kind or port.port_destroyed.kind:
+                held.append((Container("port", number), 1))  # mach_port_request_notification
+            for other, calls in held:
+                self._edge(other, Into(slot), calls)
+                self._edge(OutOf(slot), other.opened, calls)
         else:
             self._edge(user, Into(slot), 1 + fetch)
             self._edge(OutOf(slot), Toward(number), 0)
@@ -192,4 +224,6 @@ class FlowGraph:
 
 def container_of(slot: Slot) -> Container:
     """Whose slot it is."""
-    return Container("message" if slot.where == "message" else "task", slot.owner)
+    if slot.task is not None:
+        return Container("task", slot.task)
+    return HOST if slot.where == "host" else Container("message" if slot.where == "message" else "port", slot.owner)

@@ -97,11 +97,11 @@ class WellFormed:
     def __init__(self, oracle: Oracle) -> None:
         self.oracle = oracle
 
-    def judge(self, task: int, call: Call, result: Result) -> Judgement:
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
         """As ``Oracle.judge``."""
         wrong = malformed(call, result)
         if wrong is None:
-            return self.oracle.judge(task, call, result)
+            return self.oracle.judge(task, call, result, shown)
         clause = f"{call.name}: the results are those of its signature"
         return Malformed(agreed=False, clause=clause, words=wrong)
 

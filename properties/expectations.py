@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import code_name
+from sendright.mach.notifications import TELL_A_NAME, Notification
+from sendright.mach.port_attributes import FIELDS
 from sendright.mach.rights import PortObject, Right
-from sendright.mach.script_expectations import UNCHANGED, Expectation, output_name
+from sendright.mach.script_expectations import UNCHANGED, Expectation, name_argument, output_name
 from sendright.mach.script_readers import NotModelled
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.snapshot import Entry, Snapshot
@@ -107,13 +109,14 @@ def _output(output: str, words: str) -> Callable[[Any, Seen], _Finding]:
 
 
 def _given_name(seen: Seen) -> tuple[int, int] | None:
-    """The task and the name that the call gave."""
+    """The task and the name that the call gave; of a notification, the name that it tells."""
     output = output_name(SIGNATURES[seen.call.name])
     if output is None:
         return None
     given = _answer(seen, output)
     if output == "descriptors":
-        return (seen.caller, given[0][0]) if given else None
+        told = given == () and _answer(seen, "id") in TELL_A_NAME
+        return (seen.caller, _answer(seen, "data")) if told else (seen.caller, given[0][0]) if given else None
     kind = next(each.type for each in SIGNATURES[seen.call.name].outputs if each.name == output)
     space = seen.target if kind is OutputType.NAME else seen.caller
     return None if given is None or space is None else (space, given)
@@ -123,7 +126,8 @@ def _name_concerned(seen: Seen) -> tuple[int, int] | None:
     """The task and the name that the step is about: the one that it gave, or else its argument."""
     if output_name(SIGNATURES[seen.call.name]) is not None:
         return _given_name(seen)
-    return None if seen.target is None else (seen.target, seen.call.arguments["name"])
+    argument = name_argument(SIGNATURES[seen.call.name])
+    return None if seen.target is None or argument is None else (seen.target, seen.call.arguments[argument])
 
 
 def _entry(seen: Seen) -> Entry | None:
@@ -158,6 +162,9 @@ def _judge_refs(wanted: Any, seen: Seen) -> _Finding:
 
 def _judge_make_send_count(wanted: Any, seen: Seen) -> _Finding:
     number = seen.symbols.value(wanted)
+    if _answer(seen, "id") == Notification.NO_SENDERS:
+        told = _answer(seen, "data")
+        return _Finding(told == number, f"make-send count {number}", f"make-send count {told}")
     entry = _entry(seen)
     port = None if entry is None or entry.port is None else seen.after.ports.get(entry.port)
     count = None if port is None else port.make_send_count
@@ -174,6 +181,45 @@ def _judge_name(equal: bool) -> Callable[[Any, Seen], _Finding]:
         return _Finding((given[1] in names) == equal, words, f"name {given[1]}")
 
     return judge
+
+
+def _judge_output_name(output: str) -> Callable[[Any, Seen], _Finding]:
+    """An output that must be one of some names in the caller's space."""
+
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        names = [seen.symbols.name(each, seen.caller) for each in wanted]
+        given = _answer(seen, output)
+        return _Finding(given in names, f"{output} " + " or ".join(map(str, names)), _shown(None, seen) if given is None else f"{output} {given}")
+
+    return judge
+
+
+def _judge_members(wanted: Any, seen: Seen) -> _Finding:
+    space = seen.caller if seen.target is None else seen.target
+    names = tuple(sorted(seen.symbols.name(each, space) for each in wanted))
+    given = _answer(seen, "members")
+    return _Finding(given is not None and tuple(sorted(given)) == names, f"members {list(names)}", _shown(given, seen))
+
+
+def _judge_list(output: str) -> Callable[[Any, Seen], _Finding]:
+    def judge(wanted: Any, seen: Seen) -> _Finding:
+        numbers = seen.symbols.value(wanted)
+        given = _answer(seen, output)
+        return _Finding(given == numbers, f"{output} {list(numbers)}", _shown(given, seen))
+
+    return judge
+
+
+def _judge_fields(wanted: tuple[tuple[str, Any], ...], seen: Seen) -> _Finding:
+    """Words of a port's attributes, or amounts of a ledger, by their names."""
+    info = _answer(seen, "info")
+    names = FIELDS.get(seen.call.arguments.get("flavor", 0), ())
+    given = seen.result.outputs if info is None else dict(zip(names, info, strict=False))
+    for field, value in wanted:
+        number = seen.symbols.value(value)
+        if given.get(field) != number:
+            return _Finding(False, f"{field} {number}", f"{field} {given[field]}" if field in given else _shown(None, seen))
+    return _Finding(True, "", "")
 
 
 def _judge_forms(wanted: Any, seen: Seen) -> _Finding:
@@ -266,6 +312,15 @@ _JUDGES: dict[str, Callable[[Any, Seen], _Finding]] = {
     "port_disp": _judge_forms,
     "msg_id": _output("id", "message id"),
     "notification": _output("id", "message id"),
+    "data": _output("data", "data"),
+    "seqno": _output("sequence_number", "sequence number"),
+    "local": _judge_output_name("local"),
+    "previous": _judge_output_name("previous"),
+    "members": _judge_members,
+    "fields": _judge_fields,
+    "masks": _judge_list("masks"),
+    "behaviors": _judge_list("behaviors"),
+    "flavors": _judge_list("flavors"),
     "complex": _judge_complex,
     "trailer": _judge_trailer,
     "sender": _judge_trailer,

@@ -6,23 +6,36 @@ An exported script presumes nothing that calls would have to set up, so that run
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any
 
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.notifications import Notification
+from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import PROFILES, Profile, profile_named
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, PortObject, Right, SlotKind
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Behaviour, Disposition, Inheritance, PortObject, Right, SlotKind
 from sendright.mach.script_form import SCRIPT_FORMAT
+from sendright.mach.script_readers import EXCEPTION_MASKS
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.mach.trace import Step, Trace, Violation
+from sendright.mach.trace import LIMITS, Step, Trace, Violation
 from sendright.properties.judged_run import RETURN_CODE
 from sendright.properties.symbols import bootstrap_symbol
 
 _RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
 _FLAVOURS = {TASK_SECURITY_TOKEN: "TASK_SECURITY_TOKEN", TASK_AUDIT_TOKEN: "TASK_AUDIT_TOKEN"}
-_ENUMERATED = {ArgumentType.RIGHT: Right, ArgumentType.DISPOSITION: Disposition, ArgumentType.INHERITANCE: Inheritance}
+_ENUMERATED: dict[ArgumentType, type[IntEnum]] = {
+    ArgumentType.RIGHT: Right,
+    ArgumentType.DISPOSITION: Disposition,
+    ArgumentType.INHERITANCE: Inheritance,
+    ArgumentType.BEHAVIOUR: Behaviour,
+    ArgumentType.ATTRIBUTES: PortAttributes,
+    ArgumentType.NOTIFICATION: Notification,
+}
+_PREFIXES = {ArgumentType.BEHAVIOUR: "EXCEPTION_", ArgumentType.ATTRIBUTES: "MACH_PORT_", ArgumentType.NOTIFICATION: "MACH_NOTIFY_"}
+_NOT_BY_NAME = (Notification.SEND_POSSIBLE,)
 
 
 def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
@@ -43,7 +56,7 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
     if violation is not None:
         case["notes"] = violation.words
     standard = PROFILES[profile.name]
-    for limit in ("urefs_max", "queue_limit", "pages"):
+    for limit in LIMITS:
         if getattr(trace, limit) != getattr(standard, limit):
             case[limit] = getattr(trace, limit)
     case["steps"] = [{key: entry[key] for key in ("as", "call", "args", "bind", "shortage", "expect") if key in entry} for entry in written]
@@ -130,8 +143,10 @@ class _Export:
             self.used.add(symbol)
             return symbol
         if kind in _ENUMERATED:
-            names = {int(member): member.name for member in _ENUMERATED[kind]}
+            names = {int(member): _PREFIXES.get(kind, "") + member.name for member in _ENUMERATED[kind] if member not in _NOT_BY_NAME}
             return names.get(value, value)
+        if kind is ArgumentType.EXCEPTION_MASK:
+            return _mask(value)
         return list(value) if isinstance(value, tuple) else value
 
     def _name(self, task: int, name: int) -> str | int:
@@ -190,6 +205,14 @@ class _Export:
     def _fresh(self, prefix: str) -> str:
         self.counted[prefix] = self.counted.get(prefix, 0) + 1
         return f"{prefix}{self.counted[prefix]}"
+
+
+def _mask(bits: int) -> int | str | list[str]:
+    """An exception mask by its names, if it has no other bits."""
+    named = next((name for name, mask in EXCEPTION_MASKS.items() if mask == bits), None)
+    if named is not None or not bits or bits & ~EXCEPTION_MASKS["EXC_MASK_ALL"]:
+        return named or bits
+    return [name for name, mask in EXCEPTION_MASKS.items() if mask & bits and mask & bits == mask]
 
 
 def _expected(step: Step, violation: Violation) -> str | None:

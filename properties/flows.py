@@ -9,19 +9,29 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.notifications import Notification
 from sendright.mach.profiles import HostSelf
-from sendright.mach.rights import DEAD_NAME, Disposition, Place, PortObject, SlotKind
+from sendright.mach.rights import (
+    DEAD_NAME,
+    EXCEPTION_PLACES,
+    REGISTERED_PLACES,
+    Disposition,
+    Place,
+    PortObject,
+    Right,
+    SlotKind,
+    exception_places,
+)
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Slot
 from sendright.mach.trace import Step
-from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Rights, carried_as, child_port, descriptors_in
+from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Part, Rights, child_port, descriptors_in, gives, new_ledger, parts
 
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
 
-INHERITED = (Place.HOST, Place.BOOTSTRAP, Place.EXCEPTION, Place.REGISTERED_0, Place.REGISTERED_1, Place.REGISTERED_2, Place.REGISTERED_3)
+INHERITED = (Place.HOST, Place.BOOTSTRAP, Place.EXCEPTION, *REGISTERED_PLACES, *EXCEPTION_PLACES)
 """The places of which a child gets clones of its parent's rights."""
-_REGISTERED = INHERITED[3:]
 _HOW: dict[int, How] = {
     Disposition.COPY_SEND: "copied",
     Disposition.MOVE_SEND: "moved",
@@ -79,6 +89,10 @@ class Moment:
             return [self.own(each) for each, _ in descriptors_in(given)]
         return [self.own(each) for each in given] if isinstance(given, (list, tuple)) else []
 
+    def new_ports(self) -> frozenset[int]:
+        """The ports that first turn up in this step."""
+        return frozenset(change.after.port for change in self.step.changes if change.after.port is not None) - self.rights.known_ports
+
     def new_messages(self) -> list[int]:
         """The messages that the step queued."""
         return [
@@ -91,15 +105,33 @@ class Moment:
         """The step sends to a kernel port, which answers at once."""
         return self.rights.at(self.own(self.argument("dest"))).port in self.rights.objects
 
-    def sent_message(self) -> int | None:
-        """The message that the caller's send queued. None: it queued none (notifications of rights that it gave up are not it)."""
+    def sent_messages(self) -> list[int]:
+        """The message that the caller's send queued; several, when one of them must be it and the others are notifications that look the
+        same; none: it queued none."""
         if self.step.call != "mach_msg_send" or self.step.code != ReturnCode.KERN_SUCCESS or self.sent_to_kernel():
-            return None
-        moved = [self.rights.at(self.own(name)).kind for name in carried_as(self.step, Disposition.MOVE_RECEIVE)]
-        moves_receive = SlotKind.RECEIVE in moved or SlotKind.SEND_RECEIVE in moved
-        receivers = {change.slot.owner for change in self.step.changes if change.slot.where == "message" and change.after.kind is SlotKind.RECEIVE}
-        # A circular message carries a receive right, and is not queued.
-        return next((message for message in self.new_messages() if message in receivers or not moves_receive), None)
+            return []
+        sent = [(DESTINATION, self.argument("dest"), self.argument("dest_disposition"))]
+        sent.append((REPLY, self.argument("reply"), self.argument("reply_disposition")))
+        sent += [(index, name, form) for index, (name, form) in enumerate(descriptors_in(self.argument("descriptors")))]
+        carried = {place: part for place, name, form in sent if (part := self._as_carried(name, form)) is not None}
+        # A circular message carries a receive right, and is not queued; a notification may carry that right then.
+        needed = {place: part for place, part in carried.items() if place == DESTINATION or part.kind is SlotKind.RECEIVE}
+        seen = {message: self._queued_in(message) for message in self.new_messages()}
+        fitting = [message for message, queued in seen.items() if needed.items() <= queued.items()]
+        return [message for message in fitting if seen[message] == carried] or fitting
+
+    def _queued_in(self, message: int) -> dict[int, Part]:
+        """The rights in a new message, by their places."""
+        ours = (change for change in self.step.changes if change.slot.where == "message" and change.slot.owner == message)
+        return {change.slot.index: Part(change.after.kind, change.after.port) for change in ours if change.after.kind}
+
+    def _as_carried(self, name: Any, form: Any) -> Part | None:
+        """What comes of carrying a right of the caller's so; None: nothing."""
+        if name == DEAD_NAME:
+            return Part(SlotKind.DEAD_NAME, None)
+        disposition = form if isinstance(form, int) else -1
+        given = (gives(part, disposition) for part, _ in parts(self.rights.at(self.own(name))))
+        return next((part for part in given if part is not None), None)
 
     def carried(self, target: Slot, name: Any, disposition: Any, how: How | None = None) -> Iterator[Flow]:
         """A right of the caller's is carried to ``target``."""
@@ -154,12 +186,12 @@ def _set_special_port(m: Moment) -> Iterator[Flow]:
 
 
 def _register(m: Moment) -> Iterator[Flow]:
-    for place, name in zip(_REGISTERED, m.names("ports"), strict=False):
+    for place, name in zip(REGISTERED_PLACES, m.names("ports"), strict=False):
         yield from m.copied(Slot("place", m.task("task"), place), name)
 
 
 def _lookup(m: Moment) -> Iterator[Flow]:
-    for place, given in zip(_REGISTERED, m.outputs("ports"), strict=False):
+    for place, given in zip(REGISTERED_PLACES, m.outputs("ports"), strict=False):
         yield Flow(given, "copied", Slot("place", m.task("task"), place))
 
 
@@ -177,17 +209,87 @@ def _host_self(m: Moment) -> Iterator[Flow]:
 
 def _allocate(m: Moment) -> Iterator[Flow]:
     target = m.name(m.task("task"), m.step.outputs.get("name"))
-    new = frozenset(change.after.port for change in m.step.changes if change.after.port is not None) - m.rights.known_ports
-    yield Flow(target, "made", made_from=new, kind=SlotKind.RECEIVE)
+    yield Flow(target, "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
     yield Flow(target, "made", kind=SlotKind.PORT_SET)
     yield Flow(target, "made", kind=SlotKind.DEAD_NAME)
 
 
+def _reply_port(m: Moment) -> Iterator[Flow]:
+    yield Flow(m.output("port"), "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
+
+
+def _rename(m: Moment) -> Iterator[Flow]:
+    old, new = (m.name(m.task("task"), m.argument(f"{which}_name")) for which in ("old", "new"))
+    yield Flow(new, "moved", old)
+    yield Flow(_request_of(new), "moved", _request_of(old))
+
+
 def _mod_refs(m: Moment) -> Iterator[Flow]:
-    delta = m.argument("delta")
+    delta, slot = m.argument("delta"), m.name(m.task("task"), m.argument("name"))
     if isinstance(delta, int) and delta > 0:
-        slot = m.name(m.task("task"), m.argument("name"))
         yield Flow(slot, "counted", slot)
+    elif m.argument("right") == Right.RECEIVE and (m.rights.profile is None or not m.rights.profile.send_survives_rescue):
+        yield Flow(slot, "died", kind=SlotKind.DEAD_NAME)  # though its port lives on (hazard H-8)
+
+
+def _request_of(name: Slot) -> Slot:
+    """Where the dead-name request of a name is."""
+    return name if name == NOWHERE else Slot("request", name.owner, name.index)
+
+
+def _request_notification(m: Moment) -> Iterator[Flow]:
+    """The right is registered, or sends a notification at once; the one that was registered comes back."""
+    name, variant = m.name(m.task("task"), m.argument("name")), m.argument("variant")
+    if variant == Notification.DEAD_NAME:
+        place = _request_of(name)
+        if m.argument("sync"):
+            yield Flow(name, "counted", name)
+    else:
+        port = m.rights.at(name).port
+        where = {Notification.NO_SENDERS: "no-senders", Notification.PORT_DESTROYED: "port-destroyed"}.get(variant)
+        place = NOWHERE if port is None or where is None else Slot(where, port, 0)
+    for target in (place, *(Slot("message", message, DESTINATION) for message in m.new_messages())):
+        yield from m.carried(target, m.argument("notify"), m.argument("notify_disposition"))
+    yield Flow(m.output("previous"), "handed back", place)
+
+
+def _exception_places(m: Moment) -> list[Slot]:
+    mask = m.argument("exception_mask")
+    return [Slot("place", m.task("task"), place) for place in exception_places(mask)] if isinstance(mask, int) else []
+
+
+def _get_exception_ports(m: Moment) -> Iterator[Flow]:
+    for given in m.outputs("ports"):
+        yield from (Flow(given, "copied", place) for place in _exception_places(m))
+
+
+def _set_exception_ports(m: Moment) -> Iterator[Flow]:
+    for place in _exception_places(m):
+        yield from m.copied(place, m.argument("new_port"))
+
+
+def _swap_exception_ports(m: Moment) -> Iterator[Flow]:
+    yield from _get_exception_ports(m)
+    yield from _set_exception_ports(m)
+
+
+def _host_place(m: Moment) -> Slot:
+    which = m.argument("which")
+    return Slot("host", 0, which) if isinstance(which, int) else NOWHERE
+
+
+def _get_host_port(m: Moment) -> Iterator[Flow]:
+    yield Flow(m.output("port"), "copied", _host_place(m))
+
+
+def _set_host_port(m: Moment) -> Iterator[Flow]:
+    yield from m.copied(_host_place(m), m.argument("port"))
+
+
+def _create_ledger(m: Moment) -> Iterator[Flow]:
+    port = new_ledger(m.step)
+    if port is not None and port not in m.rights.known_ports:
+        yield Flow(m.output("new_ledger"), "made", made_from=frozenset({port}))
 
 
 def _insert_right(m: Moment) -> Iterator[Flow]:
@@ -204,8 +306,7 @@ def _send(m: Moment) -> Iterator[Flow]:
     if m.sent_to_kernel():  # the answer goes where the reply right leads
         for message in m.new_messages():
             yield from m.carried(Slot("message", message, DESTINATION), m.argument("reply"), m.argument("reply_disposition"))
-    sent = m.sent_message()
-    if sent is not None:
+    for sent in m.sent_messages():
         yield from m.carried(Slot("message", sent, DESTINATION), m.argument("dest"), m.argument("dest_disposition"))
         yield from m.carried(Slot("message", sent, REPLY), m.argument("reply"), m.argument("reply_disposition"))
         for index, (name, disposition) in enumerate(descriptors_in(m.argument("descriptors"))):
@@ -240,7 +341,18 @@ _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
     "mach_task_self": _task_self,
     "mach_host_self": _host_self,
     "mach_port_allocate": _allocate,
+    "mach_port_allocate_name": _allocate,
+    "mach_port_allocate_full": _allocate,
+    "mach_reply_port": _reply_port,
+    "mach_port_rename": _rename,
     "mach_port_mod_refs": _mod_refs,
+    "mach_port_request_notification": _request_notification,
+    "task_get_exception_ports": _get_exception_ports,
+    "task_set_exception_ports": _set_exception_ports,
+    "task_swap_exception_ports": _swap_exception_ports,
+    "host_get_special_port": _get_host_port,
+    "host_set_special_port": _set_host_port,
+    "ledger_create": _create_ledger,
     "mach_port_insert_right": _insert_right,
     "mach_port_extract_right": _extract_right,
     "mach_msg_send": _send,

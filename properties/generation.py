@@ -1,6 +1,7 @@
 """Calls for random runs: decoded from a block of bytes, with an eye on the state that the run has reached.
 
-Every argument is chosen by its *type* in the signature table, so a new call needs nothing here but a weight, if the usual one doesn't suit.
+Every argument is chosen by its *type* in the signature table, so a new call needs nothing here but a weight, if the usual one doesn't suit,
+and a word on what its names must denote (``name_draws.py``), if not anything will do.
 Most arguments are such that the call is likely to succeed; a hostile minority are unknown, stale, dead, reserved, foreign or of the wrong
 kind, out of range, or near a limit. The same bytes and the same answers of an implementation make the same calls.
 """
@@ -22,6 +23,8 @@ from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
 from sendright.properties.choices import Choices
 from sendright.properties.draws import DRAWS
+from sendright.properties.judged_run import callers
+from sendright.properties.name_draws import kinds_wanted
 from sendright.properties.situation import Situation
 
 BYTES_PER_CALL = 32
@@ -31,26 +34,43 @@ LONGEST_BLOCK = 6144
 MANY_TASKS = 5
 """From so many on, calls that create one more are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
-"""With fewer tasks calls that end one are rare. With fewer of them, or fewer ports of the caller's, every third call makes one: little happens
-in an empty kernel."""
+"""With fewer tasks calls that end one are rare. With fewer of them every third call makes one, with fewer ports of the caller's every fifth:
+little happens in an empty kernel."""
 TRIES = 3
 """How often a call is chosen anew because the caller has nothing to make it with."""
 
 USUAL_WEIGHT = 4
 WEIGHTS = {
-    "mach_msg_send": 34,
-    "mach_msg_receive": 16,
-    "mach_port_insert_right": 32,
-    "mach_port_extract_right": 12,
-    "mach_port_allocate": 12,
-    "mach_port_mod_refs": 14,
-    "mach_port_deallocate": 5,
-    "mach_port_destroy": 4,
-    "task_create": 7,
-    "host_security_create_task_token": 8,
-    "host_security_set_task_token": 6,
-    "task_terminate": 3,
-    "vm_allocate": 6,
+    "mach_msg_send": 50,
+    "mach_msg_receive": 26,
+    "mach_port_insert_right": 46,
+    "mach_port_extract_right": 16,
+    "mach_port_allocate": 18,
+    "mach_port_mod_refs": 20,
+    "mach_port_deallocate": 7,
+    "mach_port_destroy": 8,
+    "mach_port_request_notification": 28,
+    "mach_port_move_member": 5,
+    "mach_port_insert_member": 7,
+    "mach_port_get_attributes": 3,
+    "mach_port_get_set_status": 2,
+    "mach_port_set_mscount": 2,
+    "mach_port_set_seqno": 2,
+    "mach_port_allocate_name": 3,
+    "mach_port_allocate_full": 3,
+    "mach_reply_port": 2,
+    "task_create": 9,
+    "host_security_create_task_token": 11,
+    "host_security_set_task_token": 7,
+    "task_terminate": 4,
+    "task_suspend": 2,
+    "task_resume": 3,
+    "task_get_exception_ports": 3,
+    "ledger_create": 8,
+    "ledger_read": 2,
+    "vm_allocate": 8,
+    "vm_deallocate": 2,
+    "vm_copy": 3,
     "mach_host_self": 2,
 }
 """How often each call is made, where it isn't USUAL_WEIGHT."""
@@ -58,7 +78,7 @@ WEIGHTS = {
 
 def near_limits(profile: Profile) -> Profile:
     """The same kernel with limits so small that random runs get there."""
-    return msgspec.structs.replace(profile, urefs_max=4, queue_limit=2, pages=2)
+    return msgspec.structs.replace(profile, urefs_max=4, queue_limit=2, queue_limit_max=3, pages=2)
 
 
 def blocks(steps: int) -> st.SearchStrategy[bytes]:
@@ -90,10 +110,10 @@ class Calls:
         self.count = 0
 
     def next(self, snapshot: Snapshot, only: str | None = None) -> tuple[int, Call]:
-        """A live task, and a call for it to make (of the name ``only``, if given). There must be a live task."""
+        """A task, and a call for it to make (of the name ``only``, if given). There must be a task that can make one."""
         self.choices.seek(self.count * BYTES_PER_CALL)
         self.count += 1
-        situation = Situation(self.profile, snapshot, self.choices.pick(sorted(snapshot.tasks)), self.names_seen)
+        situation = Situation(self.profile, snapshot, self.choices.pick(callers(snapshot)), self.names_seen)
         signature = self._signature(situation) if only is None else SIGNATURES[only]
         return situation.caller, self._call(signature, situation)
 
@@ -105,10 +125,10 @@ class Calls:
                     self.names_seen.setdefault(change.slot.owner, set()).add(change.slot.index)
 
     def _signature(self, situation: Situation) -> Signature:
-        if situation.senders(PortObject.TASK) and self.choices.one_in(3):
-            if len(situation.snapshot.tasks) < FEW_TASKS:
+        if situation.senders(PortObject.TASK):
+            if len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
                 return SIGNATURES[self.choices.pick(self._creating)]
-            if len(situation.user_ports) < FEW_PORTS:
+            if len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
                 return SIGNATURES["mach_port_allocate"]
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
@@ -136,6 +156,15 @@ def _untimely(signature: Signature, situation: Situation) -> bool:
         return tasks >= MANY_TASKS
     if signature.name == "task_terminate":
         return tasks < FEW_TASKS
+    if signature.name == "task_suspend":
+        return len(callers(situation.snapshot)) < FEW_TASKS
+    if signature.name == "task_resume":
+        return not any(task.suspend_count for task in situation.snapshot.tasks.values())
+    if signature.name in ("ledger_transfer", "ledger_terminate"):
+        return not any(situation.is_ledger_below(name) for name in situation.names)
+    wanted = kinds_wanted(signature)
+    if wanted:
+        return not all(situation.names_of(situation.caller, kinds) for kinds in wanted)
     if signature.name == "mach_msg_receive":
         return not situation.waiting
     return _carries(signature) and not situation.user_ports

@@ -15,7 +15,7 @@ from sendright.mach.implementation import Implementation, MalformedState, raised
 from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot, changes, differences
-from sendright.mach.trace import Step, Trace, Violation, ViolationKind
+from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
 from sendright.properties.outputs import is_number, malformed
 from sendright.properties.shown_state import wrong_form
 
@@ -43,11 +43,16 @@ class Judgement(Protocol):
 class Oracle(Protocol):
     """The specification's concrete reading, in step with an implementation."""
 
-    def judge(self, task: int, call: Call, result: Result) -> Judgement:
-        """Whether ``result`` is right; if so, the oracle goes on to the state after it."""
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
+        """Whether ``result`` is right; if so, the oracle goes on to the state after it. ``shown`` tells what the kernel chose."""
 
     def snapshot(self) -> Snapshot:
         """The state that the specification is in."""
+
+
+def callers(snapshot: Snapshot) -> list[int]:
+    """The tasks that can make calls, ascending: those that live and aren't suspended."""
+    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0)
 
 
 class Broken(Exception):
@@ -131,7 +136,7 @@ class JudgedRun:
             raise
         before = self.snapshot
         try:
-            judgement = self.oracle.judge(task, call, result)
+            judgement = self.oracle.judge(task, call, result, after)
             self._keep(task, call, result if judgement.agreed else _writable(call, result), judgement.cases, after)
             if not judgement.agreed:
                 self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
@@ -158,9 +163,7 @@ class JudgedRun:
         return Trace(
             implementation=self.implementation.name,
             profile=self.profile.name,
-            urefs_max=self.profile.urefs_max,
-            queue_limit=self.profile.queue_limit,
-            pages=self.profile.pages,
+            **{limit: getattr(self.profile, limit) for limit in LIMITS},
             initial=self.initial,
             steps=tuple(self.steps),
             final=self.snapshot,

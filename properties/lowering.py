@@ -40,6 +40,13 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
             yield False
     elif kind is ArgumentType.DISPOSITION:
         yield from _plainer_dispositions(value)
+    elif kind is ArgumentType.LIMITS:
+        yield from (value[:index] + value[index + 1 :] for index in range(len(value)))
+        yield from ((*value[:index], lower, *value[index + 1 :]) for index in range(len(value)) for lower in _lower_numbers(value[index]))
+    elif kind is ArgumentType.EXCEPTION_MASK and value > 0:
+        yield from (value & ~(1 << bit) for bit in range(value.bit_length()) if value >> bit & 1)
+    elif kind is ArgumentType.COUNTER:
+        yield from (lower for lower in _lower_numbers(value) if lower >= 0)
     else:
         yield from _lower_numbers(value)
 

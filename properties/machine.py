@@ -25,7 +25,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import Step
 from sendright.properties.conformance import Run
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import Broken, Oracle
+from sendright.properties.judged_run import Broken, Oracle, callers
 
 _BLOCKS = st.binary(min_size=BYTES_PER_CALL, max_size=BYTES_PER_CALL)
 
@@ -57,8 +57,8 @@ class _Machine(RuleBasedStateMachine):
         self._judged(self.run.boot)
 
     def make(self, name: str, block: bytes) -> None:
-        """Make the call ``name``, as a task and with arguments that ``block`` says; nothing, when no task lives any more."""
-        if not self.run.snapshot.tasks:
+        """Make the call ``name``, as a task and with arguments that ``block`` says; nothing, when no task can make one."""
+        if not callers(self.run.snapshot):
             return
         self.calls.reread(block)
         task, call = self.calls.next(self.run.snapshot, name)

@@ -101,6 +101,9 @@ class Rights:
                 self.slots.pop(change.slot, None)
             else:
                 self.slots[change.slot] = change.after
+        ledger = new_ledger(step)
+        if ledger is not None:
+            self.objects[ledger] = PortObject.LEDGER
         if step.created_task is not None:
             port = child_port(step)
             if port is not None:
@@ -110,11 +113,17 @@ class Rights:
 
 def child_port(step: Step) -> int | None:
     """The port of the task that ``step`` created: that of the right which the caller was given."""
-    name = step.outputs.get("child_task")
-    for change in step.changes:
-        if change.slot.where == "name" and change.slot.owner == step.task and change.slot.index == name:
-            return change.after.port
-    return None
+    return _port_given(step, "child_task")
+
+
+def new_ledger(step: Step) -> int | None:
+    """The port of the ledger that ``step`` made: that of the right which the caller was given."""
+    return _port_given(step, "new_ledger") if step.call == "ledger_create" else None
+
+
+def _port_given(step: Step, output: str) -> int | None:
+    slot = Slot("name", step.task, step.outputs.get(output, -1))
+    return next((change.after.port for change in step.changes if change.slot == slot), None)
 
 
 def gains(step: Step) -> Iterator[Gain]:
@@ -140,10 +149,14 @@ class Origins:
             after[change.before.port] -= 1
             after[change.after.port] += 1
         self._holders_after = after
+        # A receive consumes the destination's right, and gives up none.
+        received = step.call == "mach_msg_receive"
         self._lost_once = [
             change.slot
             for change in step.changes
-            if change.before.kind is SlotKind.SEND_ONCE and change.after != change.before and change.slot.where != "place"
+            if change.before.kind is SlotKind.SEND_ONCE
+            and change.after != change.before
+            and not (received and (change.slot.where, change.slot.index) == ("message", DESTINATION))
         ]
 
     def of_gains(self) -> list[tuple[Gain, tuple[Origin, ...]]]:
@@ -159,7 +172,7 @@ class Origins:
                 explained.append((gain, origins))
             else:
                 late.append(gain)
-        # Send-once rights that nobody used turn into notifications: each of those that are left explains one.
+        # Send-once rights that nobody used, and those of requests, send notifications: each of those that are left explains one.
         explained += [(gain, tuple(self._notification(gain))) for gain in late]
         return explained
 
@@ -185,9 +198,11 @@ class Origins:
                 yield Origin("made" if made else flow.how, flow.source, part)
 
     def _notification(self, gain: Gain) -> Iterator[Origin]:
-        if gain.kind is not SlotKind.SEND_ONCE or gain.slot.where != "message" or gain.slot.index != DESTINATION:
+        if gain.slot.where != "message" or not self._is_new(gain.slot.owner):
             return
-        if self.step.call == "mach_msg_receive":  # it consumes a send-once right and gives up none
+        if gain.kind is SlotKind.RECEIVE:
+            yield from self._rescue(gain)
+        if gain.kind is not SlotKind.SEND_ONCE or gain.slot.index != DESTINATION:
             return
         for slot in self._lost_once:
             if self.rights.at(slot).port == gain.port:
@@ -201,6 +216,21 @@ class Origins:
             if any(part == receive for part, _ in parts(self.rights.at(slot))):
                 yield Origin("made", slot, receive)
                 return
+
+    def _is_new(self, message: int) -> bool:
+        return not self.rights.at(Slot("message", message, DESTINATION)).kind
+
+    def _rescue(self, gain: Gain) -> Iterator[Origin]:
+        """A receive right that would have died goes, in a port-destroyed notification, to who asked for it."""
+        request = self.rights.at(Slot("port-destroyed", gain.port if gain.port is not None else -1, 0))
+        destination = self._after(Slot("message", gain.slot.owner, DESTINATION))
+        if gain.slot.index == 0 and request.kind is SlotKind.SEND_ONCE and (destination.kind, destination.port) == (request.kind, request.port):
+            for change in self.step.changes:
+                if any(part == gain.part for part, _ in parts(change.before)):
+                    yield Origin("notified", change.slot, gain.part)
+
+    def _after(self, slot: Slot) -> Entry:
+        return next((change.after for change in self.step.changes if change.slot == slot), self.rights.at(slot))
 
 
 DESTINATION, REPLY = -2, -1
@@ -229,7 +259,8 @@ def carried_as(step: Step, disposition: int) -> list[int]:
     """The names that the call ``step`` carries rights from in this form."""
     given = step.arguments
     pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
-    pairs += [(given.get("reply"), given.get("reply_disposition")), *descriptors_in(given.get("descriptors"))]
+    pairs += [(given.get(part), given.get(f"{part}_disposition")) for part in ("reply", "notify")]
+    pairs += descriptors_in(given.get("descriptors"))
     return [name for name, how in pairs if how == disposition and isinstance(name, int)]
 
 

@@ -16,7 +16,7 @@ from sendright.mach.script_readers import NotModelled
 from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.mach.snapshot import Snapshot
-from sendright.properties.judged_run import JudgedRun
+from sendright.properties.judged_run import JudgedRun, callers
 
 _FIRST_INSERTED_NAME = 101
 """Names for presumed rights are looked for from here on: out of the way of those that kernels choose first."""
@@ -57,6 +57,8 @@ class Presumed:
         """Make a call of the set-up, which must succeed."""
         if caller not in self.snapshot.tasks:
             raise NotModelled(f"task {caller} no longer lives, so that what the script presumes can't be set up")
+        if caller not in callers(self.snapshot):
+            raise NotModelled(f"task {caller} is suspended, so that what the script presumes can't be set up")
         result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
         if result.code != ReturnCode.KERN_SUCCESS:
             raise NotModelled(f"what the script presumes can't be set up: {call} answered {code_name(result.code)}")

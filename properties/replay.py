@@ -15,7 +15,7 @@ from sendright.mach.script import Script, ScriptCase
 from sendright.mach.script_readers import NotModelled
 from sendright.mach.script_steps import PlannedStep, UnmodelledStep
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.mach.trace import Violation
+from sendright.mach.trace import LIMITS, Violation
 from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import WellFormed
 from sendright.properties.expectations import FirstSeen, Mismatch, Seen, first_mismatch, subject_of
@@ -79,7 +79,7 @@ def _verdict(counts: dict[str, int], interrupted: bool) -> Verdict:
 
 def _profile_of(case: ScriptCase, override: Profile | None) -> Profile:
     profile = override or profile_named(case.profile)
-    limits = {name: getattr(case, name) for name in ("urefs_max", "queue_limit", "pages") if getattr(case, name) is not None}
+    limits = {name: getattr(case, name) for name in LIMITS if getattr(case, name) is not None}
     return msgspec.structs.replace(profile, **limits)
 
 

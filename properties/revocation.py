@@ -1,8 +1,9 @@
-"""What a task's end revokes: the rights that go with it, and those of others that die."""
+"""What a task's end revokes: the rights that go with it, those of others that die, and who is told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -11,6 +12,7 @@ from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.properties.origins import DESTINATION
 
 _RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+_SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,10 +21,15 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     task: int
     ports: tuple[int, ...]
     """The ports that die: its own, those that it receives from, and those whose receive rights wait in the queues of such."""
+    rescued: tuple[int, ...]
+    """The ports whose receive rights go to who asked for them instead."""
     own: dict[Slot, Entry]
-    """What is in its names and places: released."""
+    """What is in its names, places and dead-name requests: released, or used to tell."""
     queued: dict[Slot, Entry]
     """What is in messages that are destroyed with the ports that they wait at: released."""
+    fired: dict[Slot, Entry]
+    """Requests for notifications that come true, or never can: of ports that die, that are rescued or that nobody can send to any more, and
+    of other tasks' names for ports that die."""
     others: dict[Slot, Entry]
     """Rights of others to ports that die: they become dead names and dead rights."""
 
@@ -30,7 +37,9 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         """All that, for readers."""
         return {
             "port that dies": [f"port {port}" for port in self.ports],
+            "receive right that goes to who asked for it": [f"receive right of port {port}" for port in self.rescued],
             "released": [f"{entry_in_words(entry)} at {slot}" for slot, entry in (self.own | self.queued).items()],
+            "request that ends": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.fired.items()],
             "dies": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.others.items()],
         }
 
@@ -38,23 +47,65 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
     """What the end of the live ``task`` revokes in the state ``snapshot``. Raises KeyError if there is no such task."""
     rights = slots(snapshot)
-    own = {slot: entry for slot, entry in rights.items() if slot.where != "message" and slot.owner == task}
-    dying = {snapshot.tasks[task].port, *_received(own.values())}
+    own = {slot: entry for slot, entry in rights.items() if slot.task == task}
+    dying = {snapshot.tasks[task].port}
     while True:
         destroyed = {message.serial for port in dying if port in snapshot.ports for message in snapshot.ports[port].queue}
         queued = {slot: entry for slot, entry in rights.items() if slot.where == "message" and slot.owner in destroyed}
-        more = _received(queued.values()) - dying
+        lost = _received([*own.values(), *queued.values()])
+        more = {port for port in lost if not _is_rescued(snapshot, port, lost, dying)} - dying
         if not more:
             break
         dying |= more
-    others = {slot: entry for slot, entry in rights.items() if entry.port in dying and slot not in own and slot not in queued}
+    fired = _fired(snapshot, rights, own.keys() | queued.keys(), dying, lost)
+    gone = own.keys() | queued.keys() | fired.keys()
     return Revocation(
         task=task,
         ports=tuple(sorted(dying)),
+        rescued=tuple(sorted(lost - dying)),
         own=own,
         queued={slot: entry for slot, entry in queued.items() if slot.index != DESTINATION},
-        others=others,
+        fired=fired,
+        others={slot: entry for slot, entry in rights.items() if entry.port in dying and slot not in gone},
     )
+
+
+def _is_rescued(snapshot: Snapshot, port: int, lost: Collection[int], dying: Collection[int]) -> bool:
+    """Whether the receive right of ``port``, one of those that are ``lost``, goes to a port that lives on, over however many messages."""
+    waits_at = {
+        descriptor.entry.port: number
+        for number, shown in snapshot.ports.items()
+        for message in shown.queue
+        for descriptor in message.body
+        if descriptor.entry.kind is SlotKind.RECEIVE
+    }
+    passed: set[int] = set()
+    at: int | None = port
+    while at is not None and at not in passed and at not in dying and at in snapshot.ports:
+        passed.add(at)
+        if at in lost:
+            at = snapshot.ports[at].port_destroyed.port
+        elif at in waits_at:
+            at = waits_at[at]
+        else:
+            return True
+    return False
+
+
+def _fired(
+    snapshot: Snapshot, rights: dict[Slot, Entry], released: Collection[Slot], dying: Collection[int], lost: Collection[int]
+) -> dict[Slot, Entry]:
+    before, after = (Counter(entry.port for slot, entry in rights.items() if entry.kind in _SENDING and slot not in gone) for gone in ((), released))
+
+    def ends(slot: Slot) -> bool:
+        if slot.where == "request":
+            named = snapshot.tasks[slot.owner].names.get(slot.index)
+            return named is not None and named.port in dying
+        if slot.where == "no-senders":
+            return slot.owner in dying or (before[slot.owner] > 0 and after[slot.owner] == 0)
+        return slot.where == "port-destroyed" and slot.owner in lost
+
+    return {slot: entry for slot, entry in rights.items() if slot not in released and ends(slot)}
 
 
 def _received(entries: Iterable[Entry]) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from sendright.mach.profiles import Profile
@@ -66,8 +66,44 @@ class Situation:
 
     @cached_property
     def waiting(self) -> list[int]:
-        """The caller's names of ports that have messages for it."""
-        return [name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.snapshot.ports[self.entries[name].port or 0].queue]
+        """The caller's names of ports that have messages for it, and of port sets that have such members."""
+        direct = [
+            name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.snapshot.ports[self.entries[name].port or 0].queue
+        ]
+        sets = [pset for pset, members in sorted(self.sets(self.caller).items()) if any(name in direct for name in members)]
+        return direct + sets
+
+    def sets(self, task: int) -> dict[int, tuple[int, ...]]:
+        """The port sets of ``task`` that have members, and their names."""
+        shown = self.snapshot.tasks.get(task)
+        return {} if shown is None else shown.sets
+
+    def watched(self, task: int) -> list[int]:
+        """The names of ``task`` whose end, or the end of whose port, somebody asked to be told, ascending."""
+        watching = {shown.names[name].port for shown in self.snapshot.tasks.values() for name in shown.requests if name in shown.names} | {
+            number for number, port in self.snapshot.ports.items() if port.no_senders.kind or port.port_destroyed.kind
+        }
+        return sorted(name for name, entry in self.space(task).items() if entry.port in watching and entry.port is not None)
+
+    def names_of(self, task: int, kinds: Collection[SlotKind]) -> list[int]:
+        """The names of ``task`` that denote such rights, ascending."""
+        return sorted(name for name, entry in self.space(task).items() if entry.kind in kinds)
+
+    def is_suspended(self, name: int) -> bool:
+        """Whether the caller's ``name`` denotes the port of a task that is suspended."""
+        task = self.snapshot.tasks.get(self.task_behind(name))
+        return task is not None and task.suspend_count > 0
+
+    def is_ledger_below(self, name: int, parent: int | None = None) -> bool:
+        """Whether the caller's ``name`` denotes a ledger that is a child of another (None: of any)."""
+        port = self.snapshot.ports.get(self._port(name))
+        if port is None or port.ledger is None or port.ledger.parent is None:
+            return False
+        return parent is None or port.ledger.parent == self._port(parent)
+
+    def _port(self, name: int) -> int:
+        port = self.entry(name).port
+        return -1 if port is None else port
 
     def task_behind(self, name: int) -> int:
         """The task whose port the caller's ``name`` denotes; -1 if none."""

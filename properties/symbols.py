@@ -28,7 +28,7 @@ from sendright.mach.script_values import (
 )
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 from sendright.mach.snapshot import Snapshot
-from sendright.properties.judged_run import JudgedRun
+from sendright.properties.judged_run import JudgedRun, callers
 from sendright.properties.presumed import Presumed
 
 _NAMED_BY_OBJECT = {
@@ -38,6 +38,7 @@ _NAMED_BY_OBJECT = {
     PortObject.DEVICE: "device_priv",
 }
 _LEDGERS = ("root_ledger_wired", "root_ledger_paged")
+_SIGNED = (ArgumentType.DELTA, ArgumentType.AMOUNT)
 _IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
 
 
@@ -116,6 +117,8 @@ class Symbols:
         """The task that makes the step's call, and the call, in numbers. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
+        if caller not in callers(self.snapshot):
+            raise NotModelled(f"task {step.caller} is suspended, and makes no calls")
         target = target_of(signature, self.profile)
         values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
         arguments: dict[str, Any] = {}
@@ -156,19 +159,21 @@ class Symbols:
             assert isinstance(value, tuple)
             return tuple([(self.name(name, caller), disposition) for name, disposition in value])  # type: ignore[misc]
         resolved = self.value(value)
-        if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN):
-            if not isinstance(resolved, tuple):
-                raise NotModelled(f"{argument.name} is no token")
+        if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN, ArgumentType.LIMITS):
+            if not (isinstance(resolved, tuple) and all(isinstance(word, int) for word in resolved)):
+                raise NotModelled(f"{argument.name} is no " + ("array of numbers" if kind is ArgumentType.LIMITS else "token"))
         elif not isinstance(resolved, int):
             raise NotModelled(f"{argument.name} is no number")
-        if kind is ArgumentType.DELTA and resolved >= 2**31:
+        if kind in _SIGNED and resolved >= 2**31:
             return resolved - 2**32
-        return resolved
+        return resolved & 0xFFFFFFFF if kind is ArgumentType.COUNTER else resolved
 
     def _valid(self, argument: Argument, caller: int, index: int = 0) -> int:
         """The name of a right that ``argument`` of the call wants."""
         if argument.object is PortObject.TASK:
             return self.presumed.own_port(caller)
+        if argument.name == "child_ledger":
+            raise NotModelled("which child_ledger is valid the script doesn't say")
         if argument.object is PortObject.LEDGER:
             if index >= len(_LEDGERS):
                 raise NotModelled("there are only two ledgers")
@@ -212,7 +217,8 @@ class Symbols:
             shown = self.snapshot.tasks[task]
             return {"security_token": shown.security_token, "audit_token": shown.audit_token, "pid": shown.audit_token[5]}[value.kind]
         if isinstance(value, Limit):
-            return self.profile.urefs_max + value.offset
+            limit: int = getattr(self.profile, value.field)
+            return limit + value.offset
         if isinstance(value, SpecialPort):
             for selector, place in self.profile.special_ports.items():
                 if place is value.place:

@@ -32,20 +32,22 @@ class TokenHistory:
         self.profile = profile
         self.current = {number: TokenNode(number, task.security_token, task.audit_token, BOOT_STEP) for number, task in initial.tasks.items()}
         """Task -> the tokens that it should have."""
-        self.stamps: dict[int, TokenNode] = {}
-        """Message -> the tokens that it should carry."""
+        self.stamps: dict[int, tuple[TokenNode, ...]] = {}
+        """Message -> the tokens that it should carry; either of two, where a trace doesn't tell a notification from what was sent."""
 
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
         """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
         moment = Moment(rights, step)
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._given(moment)
-        sent = moment.sent_message()
+        sent = moment.sent_messages()
+        sender = self.current.get(step.task, KERNEL_TOKENS)
         for message in moment.new_messages():
             # What else a call queues comes from the kernel: its answer, and notifications.
-            sender = self.current.get(step.task, KERNEL_TOKENS) if message == sent else KERNEL_TOKENS
-            self.stamps[message] = sender
-            yield TokenEdge(sender, MessageNode(message), "stamped")
+            stamps = (KERNEL_TOKENS,) if message not in sent else (sender,) if len(sent) == 1 else (sender, KERNEL_TOKENS)
+            self.stamps[message] = stamps
+            for stamp in stamps:
+                yield TokenEdge(stamp, MessageNode(message), "stamped")
 
     def _given(self, m: Moment) -> Iterator[TokenEdge]:
         step = m.step
@@ -89,9 +91,9 @@ class TokenHistory:
             return
         for port in trace.final.ports.values():
             for message in port.queue:
-                stamped = self.stamps.get(message.serial)
-                if stamped is not None and (stamped.security, stamped.audit) != (message.security_token, message.audit_token):
-                    yield _violation(last, f"message {message.serial} carries security token {message.security_token}, and was sent with {stamped}")
+                stamps = self.stamps.get(message.serial, ())
+                if stamps and all((stamp.security, stamp.audit) != (message.security_token, message.audit_token) for stamp in stamps):
+                    yield _violation(last, f"message {message.serial} carries security token {message.security_token}, and was sent with {stamps[0]}")
 
 
 def _token(value: Any) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """The rights graph of one moment as a picture: SVG, laid out the same way every time.
 
-Tasks are boxes on the left, with a row for each right that they hold; ports are circles; queued messages are boxes on the right. Arrows point the
-way in which messages go: from a send right to its port, from a port to its receiver. What the call changed is marked by a sign and a
-word as well as by colour.
+Tasks, and the host with its special ports, are boxes on the left, with a row for each right that they hold; ports are circles; queued
+messages, and what ports hold until they can notify somebody, are boxes on the right. Arrows point the way in which messages go: from a send
+right to its port, from a port to its receiver. What the call changed is marked by a sign and a word as well as by colour.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A task or a queued message."""
+    """A task, the host, a queued message, or a port with its requests."""
 
     title: str
     x: int
@@ -59,17 +59,21 @@ class Box(msgspec.Struct, frozen=True):
 
 def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str:
     """``moment`` as one ``<svg>`` element; what ``wrong`` names is marked as not right."""
-    owned: dict[tuple[bool, int], list[Row]] = {(False, task): [] for task in moment.tasks}
+    owned: dict[tuple[str, int], list[Row]] = {("task", task): [] for task in moment.tasks}
     for slot in sorted(moment.before.keys() | moment.after.keys()):
-        owned.setdefault((slot.where == "message", slot.owner), []).append(_row(slot, moment, wrong))
-    for (message, owner), rows in owned.items():
-        if not message:
+        owned.setdefault(_owner(slot), []).append(_row(slot, moment, wrong))
+    for (kind, owner), rows in owned.items():
+        if kind == "task":
             rows += _other_wrongs(f"task {owner}, ", rows, wrong)
     places = {difference.where for difference in wrong}
-    tasks = _boxes(
-        [(f"task t{task}", rows, f"task {task}" in places) for (message, task), rows in sorted(owned.items()) if not message], MARGIN, TASK_WIDTH
-    )
-    messages = _boxes([(f"message {serial}", rows, False) for (message, serial), rows in sorted(owned.items()) if message], MESSAGE_X, MESSAGE_WIDTH)
+    contents = {
+        kind: [(number, rows) for (one, number), rows in sorted(owned.items()) if one == kind] for kind in ("task", "host", "message", "port")
+    }
+    left = [(f"task t{task}", rows, f"task {task}" in places) for task, rows in contents["task"]]
+    left += [("the host", rows, False) for _, rows in contents["host"]]
+    right = [(f"message {serial}", rows, False) for serial, rows in contents["message"]]
+    right += [(f"port {port} waits to notify", rows, False) for port, rows in contents["port"]]
+    tasks, messages = _boxes(left, MARGIN, TASK_WIDTH), _boxes(right, MESSAGE_X, MESSAGE_WIDTH)
     ports = _place_ports([*tasks, *messages])
     bottom = max([box.y + box.height for box in (*tasks, *messages)] + [y + RADIUS + 34 for y in ports.values()] + [60])
     width = MESSAGE_X + MESSAGE_WIDTH + MARGIN if messages else PORT_X + 110
@@ -93,6 +97,13 @@ def description(moment: Moment) -> str:
     lines = [f"{slot}: {entry_in_words(entry)}" for slot, entry in sorted(moment.after.items())]
     lines += [f"{slot}: {entry_in_words(change.before)}, gone with this call" for slot, change in moment.changes.items() if change.after == EMPTY]
     return "; ".join(lines) or "no rights"
+
+
+def _owner(slot: Slot) -> tuple[str, int]:
+    """Which box a slot is a row of."""
+    if slot.task is not None:
+        return "task", slot.task
+    return slot.where if slot.where in ("host", "message") else "port", slot.owner
 
 
 def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference]) -> Row:

@@ -52,7 +52,7 @@ def _moments(trace: Trace) -> Iterator[Moment]:
                 now[change.slot] = change.after
         if step.created_task is not None:
             born.add(step.created_task)
-        holders = {slot.owner for slot in (*before, *now) if slot.where != "message"}
+        holders = {slot.task for slot in (*before, *now) if slot.task is not None}
         yield Moment(step, before, now, tuple(sorted((born & trace.final.tasks.keys()) | holders)), ports)
 
 
@@ -65,6 +65,10 @@ def _ports(trace: Trace) -> dict[int, str]:
                 if port is not None:
                     known.setdefault(port, "user port")
     for step in trace.steps:
+        if step.call == "ledger_create":
+            given = Slot("name", step.task, step.outputs.get("new_ledger", -1))
+            made = (change.after.port for change in step.changes if change.slot == given)
+            known.update({port: PortObject.LEDGER.name for port in made if port is not None})
         if step.created_task is None:
             continue
         for change in step.changes:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from sendright.mach.codes import code_name
+from sendright.mach.notifications import Notification
+from sendright.mach.port_attributes import FIELDS, PortAttributes
 from sendright.mach.profiles import PROFILES
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, Right
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Behaviour, Disposition, HostPort, Inheritance, Right, exception_places
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.snapshot import Slot, entry_in_words
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
@@ -105,6 +107,8 @@ def _denoted(moment: Moment, task: int | None, name: Any, after: bool = False) -
 def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> Named:
     step = _step(moment)
     gloss = ""
+    if type_ is OutputType.WORDS and isinstance(value, list | tuple):
+        return Named(name, _list_of_words(step, name, value))
     if type_ is OutputType.PORT:
         gloss = _denoted(moment, step.task, value, after=True)
     elif type_ is OutputType.NAME:
@@ -112,6 +116,19 @@ def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> 
     elif type_ is OutputType.PORTS and isinstance(value, list | tuple):
         gloss = "; ".join(_denoted(moment, step.task, one, after=True) or "nothing" for one in value)
     return Named(name, _value(type_, value, ""), gloss)
+
+
+def _list_of_words(step: Step, name: str, value: Any) -> str:
+    """Words mean something else in each call: a token, a port's attributes, exception masks …"""
+    try:
+        if name == "info":
+            fields = FIELDS[step.arguments["flavor"]]
+            return ", ".join(f"{field} {word}" for field, word in zip(fields, value, strict=True))
+        if name in _WORD_LISTS:
+            return "[" + ", ".join(_WORD_LISTS[name](word) for word in value) + "]"
+        return _words(value)
+    except (KeyError, ValueError, TypeError, IndexError):
+        return _plain(value)
 
 
 def _value(type_: ArgumentType | OutputType | None, value: Any, profile: str) -> str:
@@ -171,6 +188,26 @@ def _audit_token(value: Any) -> str:
     return ", ".join(f"{word} {number}" for word, number in zip(_AUDIT_WORDS, value, strict=True))
 
 
+def _message_id(value: Any) -> str:
+    return f"{value} (MACH_NOTIFY_{Notification(value).name})" if value in tuple(Notification) else _plain(value)
+
+
+def _host_port(value: Any) -> str:
+    return f"{HostPort(value).name}_PORT ({value})" if value in tuple(HostPort) else _plain(value)
+
+
+def _exception_mask(value: Any) -> str:
+    if value == EXC_MASK_ALL:
+        return "EXC_MASK_ALL"
+    if value & ~EXC_MASK_ALL:
+        return f"{value:#x} (not only exceptions)"
+    return " | ".join(place.name for place in exception_places(value)) or "none"
+
+
+def _limits(value: Any) -> str:
+    return ", ".join([f"qlimit {value[0]}", *map(_plain, value[1:])]) if value else "no words"
+
+
 def _words(value: Any) -> str:
     return _security_token(value) if len(value) == 2 else _audit_token(value)
 
@@ -191,6 +228,13 @@ def _token(write: Callable[[Any], str]) -> Callable[[Any], str]:
     return lambda value: write(value) if value else "none"
 
 
+_WORD_LISTS: dict[str, Callable[[Any], str]] = {
+    "masks": _exception_mask,
+    "behaviors": lambda value: Behaviour(value).name if value in tuple(Behaviour) else _plain(value),
+    "flavors": _plain,
+}
+"""What the words of these outputs are."""
+
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "port": _name,
     "ports": _names,
@@ -205,7 +249,14 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "flavour": _flavour,
     "inheritance": _member(Inheritance),
     "descriptors": _descriptors,
-    "words": _words,
+    "notification": lambda value: f"MACH_NOTIFY_{Notification(value).name}",
+    "message-id": _message_id,
+    "attributes": lambda value: f"MACH_PORT_{PortAttributes(value).name}",
+    "limits": _limits,
+    "exception-mask": _exception_mask,
+    "behaviour": lambda value: f"EXCEPTION_{Behaviour(value).name}",
+    "host-selector": _host_port,
+    "amount": lambda value: "infinite" if value == -1 else _plain(value),
     "type": _type,
     "types": _types,
     "page": lambda value: f"page {value}",

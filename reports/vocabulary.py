@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -12,6 +13,9 @@ from rich.text import Text
 
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
+
+SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title"))
+"""What a profile says of a kernel."""
 
 
 def calls_data(signatures: tuple[Signature, ...]) -> list[dict[str, Any]]:
@@ -72,9 +76,9 @@ def call_view(signature: Signature) -> RenderableType:
     )
 
 
-def profiles_data() -> list[dict[str, Any]]:
-    """The profiles with all their switches, for ``--json``."""
-    return [{switch: _plain(getattr(profile, switch)) for switch in Profile.__struct_fields__} for profile in PROFILES.values()]
+def profiles_data(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
+    """``profiles`` with all their switches, for ``--json``."""
+    return [{switch: _plain(getattr(profile, switch)) for switch in Profile.__struct_fields__} for profile in profiles]
 
 
 def _plain(value: Any) -> Any:
@@ -87,20 +91,34 @@ def _plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def profiles_table() -> RenderableType:
-    """The switches in which the profiles differ."""
-    table = Table("switch", *(Column(name, overflow="fold") for name in PROFILES))
-    same = 0
-    for switch in Profile.__struct_fields__:
-        values = [_words(_plain(getattr(profile, switch))) for profile in PROFILES.values()]
-        if len(set(values)) == 1:
-            same += 1
-        else:
-            table.add_row(Text(switch), *(Text(value) for value in values))
-    return Group(table, Text(f"{same} more switches are the same in all profiles; --json shows them."))
+def differences(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
+    """The switches in which ``profiles`` differ, each with its value in every one of them: plain data, for ``--json``.
+
+    Of sets: what isn't in all of them.
+    """
+    found = {}
+    for switch in SWITCHES:
+        values = [getattr(profile, switch) for profile in profiles]
+        if any(value != values[0] for value in values):
+            common = frozenset.intersection(*values) if isinstance(values[0], frozenset) else None
+            found[switch] = {
+                profile.name: _plain(value if common is None else value - common) for profile, value in zip(profiles, values, strict=True)
+            }
+    return found
 
 
-def _words(value: Any) -> str:
+def profiles_table(profiles: Sequence[Profile]) -> RenderableType:
+    """The switches in which ``profiles`` differ."""
+    table = Table("switch", *(Column(profile.name, overflow="fold") for profile in profiles))
+    different = differences(profiles)
+    for switch, values in different.items():
+        table.add_row(Text(switch), *(Text(words(value)) for value in values.values()))
+    whom = "both" if len(profiles) == 2 else "all profiles"
+    return Group(table, Text(f"{len(SWITCHES) - len(different)} more switches are the same in {whom}; --json shows them."))
+
+
+def words(value: Any) -> str:
+    """A switch's value, as ``differences`` has it, for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import JudgedRun
+from sendright.properties.judged_run import JudgedRun, callers
 
 SMALL = near_limits(MANUAL)
 LONGEST_RUN = 500
@@ -37,7 +37,7 @@ class Agreeing:
     def __init__(self, implementation: Implementation) -> None:
         self.implementation = implementation
 
-    def judge(self, task: int, call: Call, result: Result) -> Agreed:
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Agreed:
         return Agreed()
 
     def snapshot(self) -> Snapshot:
@@ -86,7 +86,7 @@ def random_run(seed: int, calls: int, profile: Profile = SMALL, kernel: Implemen
 def go_on(run: JudgedRun, source: Calls, calls: int) -> None:
     """Make more calls."""
     for _ in range(calls):
-        if not run.snapshot.tasks:
+        if not callers(run.snapshot):
             return
         run.call(*source.next(run.snapshot))
         source.made(run.steps[-1])

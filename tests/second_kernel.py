@@ -17,7 +17,7 @@ class SecondKernel:
         self.kernel = ReferenceKernel()
         self.kernel.boot(profile)
 
-    def judge(self, task: int, call: Call, result: Result) -> Judgement:
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
         own = self.kernel.call(task, call)
         if own == result:
             return Judgement(True, (f"{call.name}/{code_name(own.code)}/as the second kernel",))

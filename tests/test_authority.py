@@ -12,11 +12,12 @@ from sendright.mach.boot import BOOTSTRAP_TASK_PORT, HOST_PORT, HOST_SECURITY_PO
 from sendright.mach.calls import Call
 from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
-from sendright.mach.snapshot import Entry, Slot, Snapshot, changes, entry_in_words, slots
+from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, changes, entry_in_words, slots
 from sendright.mach.trace import Step
 from sendright.properties.authority import Authority, NoSuchPort, Reach, authority, port_called, prevention
 from sendright.properties.authority_graph import Container, FlowGraph
 from sendright.properties.generation import Calls, near_limits
+from sendright.properties.judged_run import callers
 from sendright.properties.revocation import revoked_by_end
 
 
@@ -35,6 +36,7 @@ def without(state: Snapshot, gone: set[str]) -> Snapshot:
             task,
             names={name: entry for name, entry in task.names.items() if kept(Slot("name", number, name), entry)},
             places={place: entry for place, entry in task.places.items() if kept(Slot("place", number, place), entry)},
+            requests={name: entry for name, entry in task.requests.items() if kept(Slot("request", number, name), entry)},
         )
         for number, task in state.tasks.items()
     }
@@ -49,8 +51,14 @@ def without(state: Snapshot, gone: set[str]) -> Snapshot:
             there = kept(Slot("message", message.serial, -1), message.reply.entry)
             reply = message.reply if there else msgspec.structs.replace(message.reply, entry=Entry(SlotKind.NONE))
             queue.append(msgspec.structs.replace(message, body=body, reply=reply))
-        ports[number] = msgspec.structs.replace(port, queue=tuple(queue))
-    return Snapshot(tasks, ports)
+        ports[number] = msgspec.structs.replace(
+            port,
+            queue=tuple(queue),
+            no_senders=port.no_senders if kept(Slot("no-senders", number, 0), port.no_senders) else EMPTY,
+            port_destroyed=port.port_destroyed if kept(Slot("port-destroyed", number, 0), port.port_destroyed) else EMPTY,
+        )
+    host_ports = {special: entry for special, entry in state.host_ports.items() if kept(Slot("host", 0, special), entry)}
+    return Snapshot(tasks, ports, host_ports)
 
 
 @pytest.fixture
@@ -164,7 +172,7 @@ class RandomRun:
     def go_on(self, calls: int, aside: frozenset[int] = frozenset()) -> None:
         """Make that many calls more, but none as a task that stands aside."""
         for index in range(calls):
-            if not self.state.tasks:
+            if not callers(self.state):
                 return
             task, call = self.source.next(self.state)
             if task in aside:
@@ -233,13 +241,13 @@ def authority_of(state: Snapshot, port: int, task: int) -> bool:
 
 def test_the_end_of_a_task_revokes_what_is_said() -> None:
     random = Random(11)
-    died = 0
-    for _ in range(60):
+    died = fired = rescued = 0
+    for _ in range(150):
         run = RandomRun(MANUAL, random)
-        run.go_on(random.randrange(5, 60))
+        run.go_on(random.randrange(20, 200))
         before = run.state
-        for caller, shown in before.tasks.items():
-            names = {entry.port: name for name, entry in shown.names.items() if entry.kind is SlotKind.SEND}
+        for caller in callers(before):
+            names = {entry.port: name for name, entry in before.tasks[caller].names.items() if entry.kind is SlotKind.SEND}
             ends = [task for task, other in before.tasks.items() if other.port in names]
             if not ends:
                 continue
@@ -252,10 +260,14 @@ def test_the_end_of_a_task_revokes_what_is_said() -> None:
             for slot in said.others:
                 assert slot not in now or now[slot].kind is SlotKind.DEAD_NAME or now[slot].port not in said.ports
             changed = {change.slot for change in changes(before, after) if change.before.kind and change.slot.index != -2}
-            assert changed == said.own.keys() | said.queued.keys() | said.others.keys()
+            assert changed == said.own.keys() | said.queued.keys() | said.fired.keys() | said.others.keys()
             died += len(said.others)
+            fired += len(said.fired)
+            rescued += len(said.rescued)
             break
-    assert died > 20
+    assert died > 80
+    assert fired > 10
+    assert rescued > 0
 
 
 def test_flow_nodes_are_what_they_are() -> None:

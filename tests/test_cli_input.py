@@ -114,7 +114,7 @@ def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], mo
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "check", "prove", "replay", "graph", "calls", "profiles"])
+@pytest.mark.parametrize("command", ["", "check", "prove", "replay", "graph", "calls", "profiles", "trace-spec"])
 def test_help_teaches(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out

@@ -18,6 +18,7 @@ import z3
 from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.mach.trace import LIMITS
 from sendright.model.checking import ghosts_of
 from sendright.model.concrete import DEFAULTS, NO_OBJECT, NO_PORT
 from sendright.model.rules import RULES, Context
@@ -26,8 +27,21 @@ from sendright.model.state import FIELDS, After, Field, State, sort_named
 from sendright.model.system import ALIVE, System
 from sendright.model.witnesses import replay, witnesses
 
-CONSTRUCTORS = ("name_slot", "place_slot", "destination_slot", "reply_slot", "body_slot", "kernel_slot")
-MOST_SLOTS = 28
+SLOTS = {
+    "name_slot": ("Task", "Name"),
+    "place_slot": ("Task", "Place"),
+    "destination_slot": ("Message",),
+    "reply_slot": ("Message",),
+    "body_slot": ("Message", "Int"),
+    "kernel_slot": ("Port",),
+    "request_slot": ("Task", "Name"),
+    "no_senders_slot": ("Port",),
+    "port_destroyed_slot": ("Port",),
+    "limbo_slot": ("Port",),
+    "host_slot": ("Int",),
+}
+"""The constructors of slots, in the order of their numbers, and what they are made of."""
+MOST_SLOTS = 42
 """Larger states are left out: written out in z3 they are slow, and show nothing new."""
 
 
@@ -80,10 +94,9 @@ class Written:
 
     @staticmethod
     def _note_slot(used: dict[str, set[Any]], slot: tuple[int, int, int]) -> None:
-        kind, owner, index = slot
-        used[("Task", "Task", "Message", "Message", "Message", "Port")[kind]].add(owner)
-        if kind == 0:
-            used["Name"].add(index)
+        for sort, part in zip(list(SLOTS.values())[slot[0]], slot[1:], strict=False):
+            if sort in used:
+                used[sort].add(part)
 
     def term(self, sort: str, value: Any) -> Any:
         if sort == "Int":
@@ -91,11 +104,8 @@ class Written:
         if sort == "Bool":
             return z3.BoolVal(bool(value))
         if sort == "Slot":
-            kind, owner, index = value
-            make = getattr(self.sorts.Slot, CONSTRUCTORS[kind])
-            first = self.term(("Task", "Task", "Message", "Message", "Message", "Port")[kind], owner)
-            second = {0: lambda: self.term("Name", index), 1: lambda: self.term("Place", index), 4: lambda: z3.IntVal(index)}.get(kind)
-            return make(first, second()) if second else make(first)
+            constructor, sorts = list(SLOTS.items())[value[0]]
+            return getattr(self.sorts.Slot, constructor)(*[self.term(part, number) for part, number in zip(sorts, value[1:], strict=False)])
         for enumeration in NUMBERED_ENUMERATIONS:
             if enumeration.sort.name() == sort:
                 return enumeration.of(value)
@@ -158,12 +168,13 @@ def value_of(
     for name, limit in moment.limits.items():
         pairs.append((z3.Int(name), z3.IntVal(limit)))
     formula = z3.substitute(formula, *pairs)
-    for release, (dying, notification, notified, arrival, next_clock) in zip(releases, solved, strict=True):
+    for release, (dying, notification, notified, arrival, next_clock, _, sends_first) in zip(releases, solved, strict=True):
         functions += [
             (release.dying, _tabulated(written, "from Port to Bool", dying)),
             (release.notification, _tabulated(written, "from Slot to Message", notification)),
             (release.notified, _tabulated(written, "from Message to Slot", notified)),
             (release.arrival, _tabulated(written, "from Message to Int", arrival)),
+            (release.sends_first, _tabulated(written, "from Port to Bool", sends_first)),
         ]
         formula = z3.substitute(formula, (release.next_clock, z3.IntVal(next_clock)))
         if counts is not None:
@@ -214,7 +225,7 @@ def moments(profile_name: str) -> list[tuple[Moment, list[Any], bool]]:
         solved.clear()
         applied = original_run(self, name, caller, choices, **arguments)
         if applied.case.id not in seen and len(before["kind"]) <= MOST_SLOTS:
-            limits = {key: int(self.env[key]) for key in ("urefs_max", "queue_limit", "pages")}
+            limits = {key: int(self.env[key]) for key in LIMITS}
             moment = Moment(name, before, values, self.rules[name].cases.index(applied.case), limits)
             moment.after = copy.deepcopy(ghosts_of(self.state).fields)
             seen[applied.case.id] = (moment, list(solved), True)
@@ -261,14 +272,15 @@ def test_python_says_what_z3_says(profile_name: str) -> None:
 
 def _decided(written: Written, moment: Moment, context: Context, formula: Any) -> Any:
     """A condition's value; a bounded quantifier is written out first."""
-    return value_of(written, moment, context, [], [], _unrolled(formula))
+    return value_of(written, moment, context, [], [], _unrolled(formula, written.sorts))
 
 
-def _unrolled(formula: Any) -> Any:
+def _unrolled(formula: Any, sorts: Sorts) -> Any:
     if z3.is_quantifier(formula):
         assert formula.num_vars() == 1
-        instances = [_unrolled(z3.substitute_vars(formula.body(), z3.IntVal(index))) for index in range(8)]
+        members = [z3.IntVal(index) for index in range(8)] if formula.var_sort(0) == z3.IntSort() else list(sorts.elements(formula.var_sort(0)))
+        instances = [_unrolled(z3.substitute_vars(formula.body(), member), sorts) for member in members]
         return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
     if z3.is_app(formula) and formula.num_args() and formula.sort() == z3.BoolSort():
-        return formula.decl()(*[_unrolled(child) for child in formula.children()])
+        return formula.decl()(*[_unrolled(child, sorts) for child in formula.children()])
     return formula

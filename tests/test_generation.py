@@ -12,15 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.notifications import REQUESTED, Notification
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Disposition, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
 from sendright.properties.choices import Choices
 from sendright.properties.draws import DRAWS
 from sendright.properties.generation import BYTES_PER_CALL, LONGEST_BLOCK, Calls, blocks, near_limits
-from sendright.properties.judged_run import JudgedRun
+from sendright.properties.judged_run import JudgedRun, callers
 from sendright.properties.situation import RECEIVING, UNKNOWN_NAMES
 
 
@@ -69,7 +70,7 @@ def test_every_argument_type_of_the_table_can_be_made_up() -> None:
 def steps() -> list[tuple[Step, dict[int, Any]]]:
     """Many steps, each with the caller's names before it."""
     found: list[tuple[Step, dict[int, Any]]] = []
-    for seed in range(100):
+    for seed in range(160):
         run, _ = random_run(seed, 100)
         names = {task: dict(shown.names) for task, shown in run.initial.tasks.items()}
         for step in run.steps:
@@ -91,7 +92,7 @@ def test_every_call_is_made_and_succeeds_and_fails(steps: list[tuple[Step, dict[
     codes: dict[str, set[bool]] = {}
     for step, _ in steps:
         codes.setdefault(step.call, set()).add(step.code == ReturnCode.KERN_SUCCESS)
-    always_succeed = {"mach_task_self", "mach_host_self"}
+    always_succeed = {"mach_task_self", "mach_host_self", "mach_reply_port"}
     assert codes == {call: {True} if call in always_succeed else {True, False} for call in SIGNATURES}
 
 
@@ -109,16 +110,25 @@ def test_hostile_names(steps: list[tuple[Step, dict[int, Any]]]) -> None:
 
 
 def test_hostile_numbers(steps: list[tuple[Step, dict[int, Any]]]) -> None:
-    def drawn(argument: str) -> set[Any]:
-        return {step.arguments[argument] for step, _ in steps if argument in step.arguments}
+    def drawn(argument: str, *calls: str) -> set[Any]:
+        return {step.arguments[argument] for step, _ in steps if argument in step.arguments and (not calls or step.call in calls)}
 
     assert {-1, 5, *range(5)} <= drawn("right")
     assert {0, 15, 22, *Disposition} <= drawn("disposition")
-    assert {14, 0, -1, 13, 15} == drawn("flavor")
+    assert {14, 0, -1, 13, 15} == drawn("flavor", "task_info")
+    assert {1, 2, 3, 0, -1} == drawn("flavor", "mach_port_get_attributes")
     assert {0, 1, 2, 7, 8} < drawn("count")
     assert {-1, 0, 1, SMALL.pages} < drawn("address")
     assert {0, 1, 2, 3, -1} == drawn("inheritance")
-    assert {99, *SMALL.special_ports} < drawn("which")
+    assert {99, *SMALL.special_ports} < drawn("which", "task_get_special_port", "task_set_special_port")
+    assert {0, -1, 1, 2, 3, *range(8, SMALL.host_special_ports + 2)} < drawn("which", "host_get_special_port", "host_set_special_port")
+    assert {(), (-1,), (0,), (SMALL.queue_limit_max,), (SMALL.queue_limit_max + 1,)} < drawn("info")
+    assert {*REQUESTED, Notification.PORT_DELETED, Notification.SEND_ONCE, 0, -1} == drawn("variant")
+    assert {0, 1, 2, 3} < drawn("sync")
+    assert {0, EXC_MASK_ALL, 1, -1, *(2 << bit for bit in range(9))} < drawn("exception_mask")
+    assert {0, 1, 2, 3, 4, -1} == drawn("behavior")
+    assert {-2, -1, 0, 1, 2, 3} < drawn("transfer")
+    assert {*Notification} < drawn("id")
     assert {0x7FFFFFFF, -0x80000000, -1, 0, 1, SMALL.urefs_max} < drawn("delta")
     assert {0, 1, 2, 3} == {step.shortage for step, _ in steps}
     assert {(0, 1), (0, 0), (501, 20)} < drawn("security_token")
@@ -137,7 +147,7 @@ def test_arrays_of_all_lengths(steps: list[tuple[Step, dict[int, Any]]]) -> None
 def test_rights_are_shared_between_tasks() -> None:
     """Not each task for itself: ports that one task receives from and another sends to, and control of one task by another."""
     user = control = 0
-    for seed in range(20):
+    for seed in range(60):
         snapshot = random_run(seed, 60)[0].snapshot
         receivers = {entry.port: task for task, shown in snapshot.tasks.items() for entry in shown.names.values() if entry.kind in RECEIVING}
         for task, shown in snapshot.tasks.items():
@@ -145,8 +155,39 @@ def test_rights_are_shared_between_tasks() -> None:
                 if entry.kind is SlotKind.SEND and entry.port is not None:
                     user += entry.port in receivers and receivers[entry.port] != task
                     control += snapshot.ports[entry.port].object is PortObject.TASK and snapshot.ports[entry.port].task != task
-    assert user > 5
-    assert control > 10
+    assert user > 8
+    assert control > 30
+
+
+def test_events_that_somebody_asked_for_come_true() -> None:
+    """All kinds of notifications, and by many calls. (What is queued in another call than a send comes from the kernel.)"""
+    told: dict[int, set[str]] = {}
+    for seed in range(150):
+        run, source = random_run(seed, 0)
+        seen: set[int] = set()
+        for _ in range(100):
+            go_on(run, source, 1)
+            new = [message for port in run.snapshot.ports.values() for message in port.queue if message.serial not in seen]
+            seen.update(message.serial for message in new)
+            if run.steps[-1].call != "mach_msg_send":
+                for message in new:
+                    told.setdefault(message.id, set()).add(run.steps[-1].call)
+    assert told.keys() == {*REQUESTED, Notification.PORT_DELETED, Notification.SEND_ONCE}
+    assert len({call for calls in told.values() for call in calls}) > 6
+
+
+def test_suspended_tasks_call_nothing() -> None:
+    suspended = ended = 0
+    for seed in range(60):
+        run, source = random_run(seed, 0)
+        for _ in range(100):
+            stopped = {task for task, shown in run.snapshot.tasks.items() if shown.suspend_count}
+            suspended += bool(stopped)
+            go_on(run, source, 1)
+            assert not run.steps or run.steps[-1].task not in stopped or not callers(run.snapshot)
+        ended += not callers(run.snapshot)
+    assert suspended > 500
+    assert ended < 15
 
 
 def test_receive_rights_that_would_travel_to_themselves_over_another_message() -> None:
@@ -182,7 +223,7 @@ def longest_chain(snapshot: Snapshot) -> int:
 
 
 def test_limits_are_near() -> None:
-    assert (SMALL.urefs_max, SMALL.queue_limit, SMALL.pages) == (4, 2, 2)
+    assert (SMALL.urefs_max, SMALL.queue_limit, SMALL.queue_limit_max, SMALL.pages) == (4, 2, 3, 2)
     assert SMALL.special_ports == MANUAL.special_ports
 
 

@@ -5,19 +5,21 @@ from kernel_driver import Machine, send
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.boot import (
+    BOOT_HOST_PORTS,
     BOOT_PORTS,
     BOOTSTRAP_TASK,
     BOOTSTRAP_TASK_PORT,
     DEVICE_PORT,
     HOST_PRIV_PORT,
     HOST_SECURITY_PORT,
+    ROOT_LEDGERS,
     ROOT_PAGED_LEDGER_PORT,
     ROOT_WIRED_LEDGER_PORT,
 )
 from sendright.mach.calls import Call
 from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
 from sendright.mach.rights import Place, PortObject
-from sendright.mach.snapshot import Snapshot
+from sendright.mach.snapshot import Ledger, Snapshot
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 
 
@@ -74,6 +76,25 @@ def test_the_bootstrap_task_is_root_and_draws_on_the_root_ledgers() -> None:
 
 def test_a_kernel_without_ledgers_draws_on_none() -> None:
     assert booted(GNUMACH).tasks[BOOTSTRAP_TASK].ledgers is None
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_root_ledgers_have_no_limit(profile: Profile) -> None:
+    ports = booted(profile).ports
+    ledgers = {number: port.ledger for number, port in ports.items() if port.ledger is not None}
+    assert ledgers == dict.fromkeys(ROOT_LEDGERS, Ledger(limit=-1, balance=0, parent=None, ledger_ledger=None))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_hosts_special_ports(profile: Profile) -> None:
+    ports = {number: send(port) for number, port in BOOT_HOST_PORTS.items()}
+    assert booted(profile).host_ports == (ports if profile is MANUAL else {})
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_bootstrap_task_runs_and_has_no_sets_and_no_exception_ports(profile: Profile) -> None:
+    task = booted(profile).tasks[BOOTSTRAP_TASK]
+    assert (task.suspend_count, task.sets, task.exceptions) == (0, {}, {})
 
 
 def test_booting_again_forgets_everything() -> None:

@@ -65,10 +65,10 @@ def test_a_dead_send_once_name_has_one_reference(root: Actor) -> None:
 
 def test_a_dead_ports_messages_give_up_what_they_carry(root: Actor) -> None:
     port, answer = root.port_with_send(), root.port()
-    root.sends(port, reply=answer, reply_disposition=D.MAKE_SEND_ONCE, descriptors=((1, D.MOVE_SEND), (answer, D.MAKE_SEND_ONCE)))
-    assert root.machine.port(1).send_rights == 1
+    root.sends(port, reply=answer, reply_disposition=D.MAKE_SEND_ONCE, descriptors=((3, D.MOVE_SEND), (answer, D.MAKE_SEND_ONCE)))
+    assert root.machine.port(2).send_rights == 1
     root.does("mach_port_destroy", name=port)
-    assert root.machine.port(1).send_rights == 0
+    assert root.machine.port(2).send_rights == 0
     assert [message.id for message in root.port_of(answer).queue] == [71, 71]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from kernel_driver import Actor, Machine
 
-from sendright.mach.profiles import GNUMACH, OSF, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
 from sendright.mach.rights import Inheritance
 from sendright.mach.snapshot import Page
 
@@ -152,3 +152,74 @@ def test_memory_is_reached_over_a_tasks_port(root: Actor) -> None:
     root.does("vm_write", task=child.seen_as, address=1, value=5)
     assert child.does("vm_read", address=1) == 5
     assert 1 not in root.shown.memory
+
+
+# vm_deallocate
+
+
+def test_a_page_that_is_given_up_is_gone(root: Actor) -> None:
+    page(root, 1, COPY)
+    page(root, 2, COPY)
+    root.does("vm_deallocate", address=1)
+    assert set(root.shown.memory) == {2}
+    assert root.refused("vm_read", address=1) == "KERN_INVALID_ADDRESS"
+    root.does("vm_allocate", address=1)
+    assert root.page(1) == Page(0, COPY, (0, 1))
+
+
+def test_who_shares_a_page_keeps_it(root: Actor) -> None:
+    page(root, 1, SHARE)
+    first, second = root.child(inherit_memory=True), root.child(inherit_memory=True)
+    assert second.page(1).shares_with == (0, 1)
+    root.does("vm_deallocate", address=1)
+    assert (first.page(1), second.page(1)) == (Page(7, SHARE, (1, 1)), Page(7, SHARE, (1, 1)))
+    second.does("vm_deallocate", address=1)
+    assert first.page(1) == Page(7, SHARE, (1, 1))
+
+
+@pytest.mark.parametrize(("profile", "code"), [(MANUAL, 1), (OSF, 0), (GNUMACH, 0)], ids=PROFILES)
+def test_deallocating_a_hole(profile: Profile, code: int) -> None:
+    root = Machine(profile).root
+    before = root.machine.snapshot()
+    for address in (1, -1, 99):
+        assert root.result("vm_deallocate", address=address).code == code
+    assert root.machine.snapshot() == before
+
+
+# vm_copy
+
+
+def test_a_copy_is_of_contents_only(root: Actor) -> None:
+    page(root, 1, SHARE, value=5)
+    page(root, 2, NONE, value=6)
+    root.does("vm_copy", source_address=1, dest_address=2)
+    assert (root.page(1), root.page(2)) == (Page(5, SHARE, (0, 1)), Page(5, NONE, (0, 2)))
+    root.does("vm_write", address=1, value=8)
+    assert root.page(2).value == 5
+
+
+def test_a_copy_is_seen_by_all_who_share_the_page(root: Actor) -> None:
+    page(root, 1, COPY, value=5)
+    page(root, 2, SHARE, value=6)
+    child = root.child(inherit_memory=True)
+    root.does("vm_write", address=1, value=9)
+    root.does("vm_copy", source_address=1, dest_address=2)
+    assert (child.page(1).value, child.page(2).value) == (5, 9)
+
+
+def test_a_page_can_be_copied_to_itself(root: Actor) -> None:
+    page(root, 1, COPY, value=5)
+    before = root.machine.snapshot()
+    root.does("vm_copy", source_address=1, dest_address=1)
+    assert root.machine.snapshot() == before
+
+
+def test_copying_needs_both_pages(root: Actor) -> None:
+    page(root, 1, COPY)
+    assert root.refused("vm_copy", source_address=1, dest_address=2) == "KERN_INVALID_ADDRESS"
+    assert root.refused("vm_copy", source_address=2, dest_address=1) == "KERN_INVALID_ADDRESS"
+
+
+def test_deallocate_and_copy_need_a_task(root: Actor) -> None:
+    assert root.refused("vm_deallocate", task=1, address=9) == "KERN_INVALID_ARGUMENT"
+    assert root.refused("vm_copy", task=1, source_address=9, dest_address=9) == "KERN_INVALID_ARGUMENT"

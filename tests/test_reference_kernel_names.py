@@ -118,9 +118,9 @@ def test_deallocate_gives_up_one_reference(root: Actor) -> None:
 
 
 def test_deallocating_the_last_reference_frees_the_name(root: Actor) -> None:
-    root.does("mach_port_deallocate", name=2)
-    assert 2 not in root.names
-    assert root.machine.port(5).send_rights == 0
+    root.does("mach_port_deallocate", name=3)
+    assert 3 not in root.names
+    assert root.machine.port(2).send_rights == 0
 
 
 def test_deallocating_a_dead_name(root: Actor) -> None:
@@ -155,12 +155,12 @@ def test_receive_rights_and_port_sets_cannot_be_deallocated(root: Actor) -> None
 
 
 def test_destroy_takes_all_references(root: Actor) -> None:
-    root.add_send_references(1, 4)
-    root.does("mach_port_destroy", name=1)
+    root.add_send_references(3, 4)
+    root.does("mach_port_destroy", name=3)
     dead_name = root.dead_name(urefs=5)
     root.does("mach_port_destroy", name=dead_name)
-    assert not {1, dead_name} & root.names.keys()
-    assert root.machine.port(1).send_rights == 0
+    assert not {3, dead_name} & root.names.keys()
+    assert root.machine.port(2).send_rights == 0
 
 
 def test_destroying_send_and_receive_leaves_no_dead_name(root: Actor) -> None:
@@ -239,16 +239,16 @@ def test_giving_up_receive_leaves_the_send_right_as_a_dead_name(root: Actor) -> 
 
 
 def test_send_references_have_a_sum_and_limits(root: Actor) -> None:
-    mod_refs(root, 1, Right.SEND, 2)
-    assert root.names[1] == send(1, urefs=3)
-    assert root.machine.port(1).send_rights == 1
-    assert root.refused("mach_port_mod_refs", name=1, right=Right.SEND, delta=-4) == "KERN_INVALID_VALUE"
-    assert root.refused("mach_port_mod_refs", name=1, right=Right.SEND, delta=SEND_MAX - 2) == "KERN_UREFS_OVERFLOW"
-    mod_refs(root, 1, Right.SEND, SEND_MAX - 3)
-    mod_refs(root, 1, Right.SEND, 0)
-    assert refs(root, 1, Right.SEND) == SEND_MAX
-    mod_refs(root, 1, Right.SEND, -SEND_MAX)
-    assert 1 not in root.names
+    mod_refs(root, 3, Right.SEND, 2)
+    assert root.names[3] == send(2, urefs=3)
+    assert root.machine.port(2).send_rights == 1
+    assert root.refused("mach_port_mod_refs", name=3, right=Right.SEND, delta=-4) == "KERN_INVALID_VALUE"
+    assert root.refused("mach_port_mod_refs", name=3, right=Right.SEND, delta=SEND_MAX - 2) == "KERN_UREFS_OVERFLOW"
+    mod_refs(root, 3, Right.SEND, SEND_MAX - 3)
+    mod_refs(root, 3, Right.SEND, 0)
+    assert refs(root, 3, Right.SEND) == SEND_MAX
+    mod_refs(root, 3, Right.SEND, -SEND_MAX)
+    assert 3 not in root.names
 
 
 def test_all_send_references_gone_the_receive_right_remains(root: Actor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -11,15 +13,15 @@ from kernel_driver import check_counts
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import PROFILES, Profile
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.snapshot import Snapshot
 
-KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send"}
+KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send", "mach_port_request_notification"}
 """Calls that may change something although they fail."""
 
-VALUES: dict[T, list[Any]] = {
+VALUES: dict[T, Sequence[Any]] = {
     T.RIGHT: [1, 1, 0, 2, 3, 4, 5, -1],
     T.DISPOSITION: [16, 17, 18, 19, 19, 20, 20, 21, 0, 22],
     T.DELTA: [-1, -1, 0, 1, 2, -2, 65533, 65535],
@@ -28,11 +30,20 @@ VALUES: dict[T, list[Any]] = {
     T.BOOLEAN: [True, False],
     T.SELECTOR: list(range(8)),
     T.FLAVOUR: [13, 15, 14],
-    T.COUNT: [8, 2, 1],
+    T.COUNT: [8, 2, 1, 10, 32],
     T.PAGE: [0, 1, 2, 15, 16, -1],
     T.INHERITANCE: [0, 1, 2, 3],
     T.WORD: [1, 2, 3],
     T.MESSAGE_ID: [0, 3000],
+    T.NOTIFICATION: [69, 70, 72, 72, 71],
+    T.COUNTER: [0, 1, 7],
+    T.ATTRIBUTES: [1, 2, 3],
+    T.LIMITS: [(), (-1,), (0,), (2,), (16,), (17,)],
+    T.EXCEPTION_MASK: [0, 1, 2, 6, 12, EXC_MASK_ALL, 1 << 10],
+    T.BEHAVIOUR: [1, 2, 3, 0],
+    T.STATE_FLAVOUR: [0, 1],
+    T.HOST_SELECTOR: range(13),
+    T.AMOUNT: [-2, -1, 0, 1, 2, 3, 10],
 }
 FITTING = {SlotKind.SEND: (17, 19), SlotKind.RECEIVE: (20, 21, 16), SlotKind.SEND_RECEIVE: (17, 19, 20, 16), SlotKind.SEND_ONCE: (18,)}
 
@@ -44,9 +55,12 @@ class RandomCaller:
         self.random = Random(seed)
 
     def draw(self, state: Snapshot) -> tuple[int, Call]:
-        """A live task and a call for it to make."""
-        task = self.random.choice(list(state.tasks))
+        """A task that can make calls, and one for it to make. The last such task is not suspended: that would be the end."""
+        awake = runnable(state)
+        task = self.random.choice(awake)
         name = "mach_msg_send" if self.random.random() < 0.3 else self.random.choice(list(SIGNATURES))
+        if name == "task_suspend" and len(awake) == 1:
+            name = "task_resume"
         arguments = {argument.name: self._value(argument, SIGNATURES[name], task, state) for argument in SIGNATURES[name].arguments}
         if name == "mach_msg_send":
             for right in ("dest", "reply"):
@@ -77,19 +91,25 @@ class RandomCaller:
         return name, self.random.choice(FITTING.get(names[name].kind, (17,)))
 
 
-def run(profile: Profile, seed: int, calls: int) -> tuple[list[tuple[int, Call, Result]], Snapshot]:
-    kernel, caller = ReferenceKernel(), RandomCaller(seed)
+def runnable(state: Snapshot) -> list[int]:
+    return [number for number, task in state.tasks.items() if task.suspend_count == 0]
+
+
+def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[int, Call, Result]], Snapshot]:
+    kernel = ReferenceKernel()
     kernel.boot(profile)
     kernel.call(0, Call("mach_task_self", {}))
     record: list[tuple[int, Call, Result]] = []
     state = kernel.snapshot()
-    while state.tasks and len(record) < calls:
+    while runnable(state) and len(record) < calls:
         task, call = caller.draw(state)
         result = kernel.call(task, call)
         record.append((task, call, result))
         before, state = state, kernel.snapshot()
-        check_counts(state)
+        check_counts(state, leaks=not profile.send_survives_rescue)
         check_entries(state)
+        check_sets(state)
+        check_ledgers(state)
         if result.code and call.name not in KEEP_ITS_TRACES:
             assert state == before, (call, result)
     return record, state
@@ -105,10 +125,31 @@ def check_entries(state: Snapshot) -> None:
         assert port.object is PortObject.NONE or not port.queue
 
 
+def check_sets(state: Snapshot) -> None:
+    for task in state.tasks.values():
+        for pset, members in task.sets.items():
+            assert task.names[pset].kind is SlotKind.PORT_SET
+            assert members
+            assert {task.names[member].kind for member in members} <= {SlotKind.RECEIVE, SlotKind.SEND_RECEIVE}
+
+
+def check_ledgers(state: Snapshot) -> None:
+    ledgers = {number: port.ledger for number, port in state.ports.items() if port.ledger is not None}
+    paid_for = Counter(ledger.ledger_ledger for ledger in ledgers.values())
+    for number, ledger in ledgers.items():
+        assert state.ports[number].object is PortObject.LEDGER
+        assert ledger.balance == paid_for[number]
+        assert ledger.limit == -1 or 0 <= ledger.balance <= ledger.limit
+        assert {ledger.parent, ledger.ledger_ledger} <= {None, *ledgers}
+        assert ledger.limit != -1 or ledger.parent is None or ledgers[ledger.parent].limit == -1
+    for task in state.tasks.values():
+        assert set(task.ledgers or ()) <= ledgers.keys()
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_counts_agree_and_failed_calls_change_nothing(profile: Profile, seed: int) -> None:
-    record, state = run(profile, seed, 250)
+    record, state = run(profile, RandomCaller(seed), 250)
     again = ReferenceKernel()
     again.boot(profile)
     again.call(0, Call("mach_task_self", {}))

@@ -251,9 +251,9 @@ def test_a_receive_right_must_go_under_the_name_of_the_send_right(root: Actor, c
 
 
 def test_a_send_right_adds_a_reference_to_the_one_that_is_there(root: Actor) -> None:
-    root.does(**insert(1, 1, D.COPY_SEND))
-    assert root.names[1] == send(1, urefs=2)
-    assert root.machine.port(1).send_rights == 1
+    root.does(**insert(3, 3, D.COPY_SEND))
+    assert root.names[3] == send(2, urefs=2)
+    assert root.machine.port(2).send_rights == 1
 
 
 def test_a_send_right_joins_its_receive_right(root: Actor) -> None:

@@ -89,6 +89,54 @@ def test_spellings_of_values(args: dict[str, Any], name: str, value: object) -> 
     assert read.arguments[name] == value
 
 
+@pytest.mark.parametrize(
+    ("call", "spelled", "read"),
+    [
+        ("mach_port_rename", {"old": "host_priv", "new": 111}, {"old_name": Known("host_priv"), "new_name": 111}),
+        ("mach_port_set_mscount", {"name": 5, "mscount": 3}, {"name": 5, "mscount": 3}),
+        ("mach_port_set_seqno", {"name": 5, "seqno": -1}, {"name": 5, "seqno": -1}),
+        ("mach_port_get_attributes", {"name": 5, "flavor": "RECEIVE_STATUS", "count": "MACH_PORT_RECEIVE_STATUS_COUNT-1"}, {"flavor": 2, "count": 9}),
+        ("mach_port_set_attributes", {"name": 5, "flavor": "MACH_PORT_LIMITS_INFO", "qlimit": 3}, {"flavor": 1, "info": (3,)}),
+        ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": {"mpl_qlimit": 3}}, {"info": (3,)}),
+        ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": "MACH_PORT_QLIMIT_MAX+1"}, {"info": (Limit(1, "queue_limit_max"),)}),
+        ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": []}, {"info": ()}),
+        ("mach_port_move_member", {"name": 5, "set": "NULL"}, {"member": 5, "after": Known("NULL")}),
+        ("mach_port_insert_member", {"name": 5, "set": 6}, {"name": 5, "pset": 6}),
+        ("mach_port_get_set_status", {"pset": 6}, {"name": 6}),
+        (
+            "mach_port_request_notification",
+            {"name": 5, "msgid": "MACH_NOTIFY_NO_SENDERS", "sync": 1, "notify": 5, "disp": "MAKE_SEND_ONCE"},
+            {"variant": 70, "sync": 1, "notify": 5, "notify_disposition": 21},
+        ),
+        ("mach_port_request_notification", {"name": 5, "notification": "dead-name"}, {"variant": 72}),
+        ("task_set_exception_ports", {"mask": "EXC_MASK_ALL", "port": 5, "behavior": "EXCEPTION_STATE"}, {"exception_mask": 0x3FE, "behavior": 2}),
+        ("task_get_exception_ports", {"mask": ["EXC_MASK_BAD_ACCESS", "BREAKPOINT"]}, {"exception_mask": 1 << 1 | 1 << 6}),
+        ("task_get_exception_ports", {"exception_mask": "EXC_MASK_SYSCALL | EXC_MASK_RPC_ALERT"}, {"exception_mask": 1 << 7 | 1 << 9}),
+        ("host_get_special_port", {"host": "host_priv", "which": "HOST_PRIV_PORT"}, {"host_priv": Known("host_priv"), "which": 2}),
+        ("host_set_special_port", {"host_priv": "valid", "which": 9, "port": 5}, {"host_priv": Known("valid"), "which": 9}),
+        ("ledger_create", {"parent": "valid", "ledger_ledger": "valid", "transfer": "LEDGER_ITEM_INFINITY"}, {"transfer": -1}),
+        ("ledger_transfer", {"parent": "valid", "child": 5, "amount": -2}, {"child_ledger": 5, "transfer": -2}),
+        ("vm_copy", {"source": 0, "dest": 1}, {"source_address": 0, "dest_address": 1}),
+        ("mach_msg_receive", {"name": 5}, {"port": 5}),
+    ],
+)
+def test_natural_spellings(call: str, spelled: dict[str, Any], read: dict[str, Any]) -> None:
+    planned = only_step(step(call, spelled))
+    assert isinstance(planned, PlannedStep)
+    assert {name: planned.arguments[name] for name in read} == read
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        ({"name": 1, "flavor": 1, "info": [True]}, "args.info[0]: expected a number"),
+        ({"name": 1, "flavor": 1.5, "info": 1}, "args.flavor: expected a set of attributes"),
+    ],
+)
+def test_wrong_attributes_are_refused(args: dict[str, Any], what: str) -> None:
+    assert what in refusal(script(step("mach_port_set_attributes", args)))
+
+
 def test_a_bound_symbol_hides_a_well_known_word() -> None:
     read = only_step(step("mach_host_self", bind={"port": "host"}), step("mach_port_deallocate", {"name": "host"}))
     assert isinstance(read, PlannedStep)
@@ -98,7 +146,14 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (step("mach_port_rename", {"old": 1, "new": 2}), 'call "mach_port_rename"'),
+        (step("mach_port_guard", {"name": 1}), 'call "mach_port_guard"'),
+        (step("mach_port_request_notification", {"name": 1, "variant": "SEND_POSSIBLE"}), "argument variant"),
+        (step("mach_port_get_attributes", {"name": 1, "flavor": "MACH_PORT_DNREQUESTS_SIZE"}), "argument flavor"),
+        (step("mach_port_set_attributes", {"name": 1, "flavor": 1, "info": {"qlimit": 1, "guard": 2}}), "argument info"),
+        (step("task_set_exception_ports", {"mask": "EXC_MASK_CRASH"}), "argument mask"),
+        (step("task_set_exception_ports", {"mask": 2, "flavor": "THREAD_STATE_NONE"}), "argument flavor"),
+        (step("host_get_special_port", {"host_priv": "valid", "which": "HOST_SEATBELT_PORT"}), "argument which"),
+        (step("mach_port_get_attributes", {"name": 1, "flavor": 1}, expect={"fields": {"mps_guard": 1}}), "expectation fields"),
         ({**step("mach_task_self"), "as": "kernel"}, 'caller "kernel"'),
         ({**step("mach_task_self"), "as": "A:t2"}, 'caller "A:t2"'),
         (step("mach_task_self", {"guard": 1}), 'argument "guard"'),
@@ -111,7 +166,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
         (step("mach_task_self", expect={"errno": 1}), "expectation errno: not modelled for mach_task_self"),
         (step("mach_task_self", expect={"refs": 1}), "expectation refs: not modelled for mach_task_self"),
         (step("mach_task_self", expect={"ret": "KERN_NOT_RECEIVER"}), "expectation ret"),
-        (step("mach_task_self", bind={"previous": "x"}), 'output "previous"'),
+        (step("mach_task_self", bind={"child_ledgers": "x"}), 'output "child_ledgers"'),
         (step("mach_task_self", repeat=3), 'key "repeat"'),
         (step("mach_msg_send", {"dest": 5, "timeout": 10}), 'argument "timeout"'),
         (step("mach_msg_send", {"dest": 5, "body": [{"name": 5, "disp": "COPY_SEND", "copy": 1}]}), "argument body"),
@@ -197,7 +252,7 @@ def test_a_profile_from_outside_replaces_an_unknown_one() -> None:
 
 
 def test_a_symbol_that_an_unmodelled_step_binds_is_not_unknown() -> None:
-    read = only_step(step("mach_port_allocate_name", {"right": "RECEIVE", "name": 7}, bind={"name": "q"}), step("mach_port_type", {"name": "q"}))
+    read = only_step(step("mach_port_allocate_qos", {"right": "RECEIVE"}, bind={"name": "q"}), step("mach_port_type", {"name": "q"}))
     assert isinstance(read, UnmodelledStep)
 
 

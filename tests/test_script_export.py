@@ -17,13 +17,13 @@ from sendright.mach.calls import Call
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES, Profile
 from sendright.mach.results import CaseResult
-from sendright.mach.rights import DEAD_NAME, Right
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, Right
 from sendright.mach.script import parse_script
 from sendright.mach.script_form import script_schema
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
 from sendright.mach.trace import Trace
 from sendright.properties.export import script_of
-from sendright.properties.judged_run import Broken, JudgedRun
+from sendright.properties.judged_run import Broken, JudgedRun, callers
 from sendright.properties.replay import replay
 
 
@@ -42,7 +42,7 @@ class Caller:
 
     def trace(self, calls: int) -> Trace:
         for _ in range(calls):
-            tasks = sorted(self.run.snapshot.tasks)
+            tasks = callers(self.run.snapshot)
             if tasks:
                 self.call(self.random.choice(tasks))
         return self.run.trace()
@@ -68,6 +68,15 @@ class Caller:
             ArgumentType.INHERITANCE: list(range(4)),
             ArgumentType.WORD: list(range(4)),
             ArgumentType.MESSAGE_ID: [0, 71, 1000, -303],
+            ArgumentType.COUNTER: [0, 0, 1, 2, 0xFFFFFFFF],
+            ArgumentType.ATTRIBUTES: [1, 2, 3, -1],
+            ArgumentType.LIMITS: [(), (1,), (3,), (2, 7), (-1,)],
+            ArgumentType.NOTIFICATION: [65, 66, 69, 70, 72, 72, 0],
+            ArgumentType.EXCEPTION_MASK: [0, 2, 6, 0x304, EXC_MASK_ALL, 1, -1],
+            ArgumentType.BEHAVIOUR: [0, 1, 2, 3, 4],
+            ArgumentType.STATE_FLAVOUR: [0, 5],
+            ArgumentType.HOST_SELECTOR: list(range(-1, 13)),
+            ArgumentType.AMOUNT: [-2, -1, 0, 1, 5],
         }
         if argument.type in simple:
             return pick.choice(simple[argument.type])
@@ -90,7 +99,7 @@ class Caller:
 def test_a_replayed_run_is_the_same_run(seed: int) -> None:
     profile = list(PROFILES.values())[seed % 3]
     if seed % 2:
-        profile = msgspec.structs.replace(profile, urefs_max=4, queue_limit=1, pages=3)
+        profile = msgspec.structs.replace(profile, urefs_max=4, queue_limit=1, queue_limit_max=2, pages=3)
     trace = Caller(seed, profile).trace(60)
     case = replayed(script_of(trace))
     assert (case.verdict, case.step, case.expected, case.seen, case.reason) == ("passed", None, None, None, None)

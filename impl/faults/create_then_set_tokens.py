@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sendright.impl.faults.fault import Fault
 from sendright.impl.reference import ReferenceKernel
+from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.port import Port
 from sendright.impl.reference.task import Task
 
 
@@ -14,7 +14,7 @@ class CreateThenSetTokens(ReferenceKernel):
 
     name = "reference kernel with create-then-set-tokens"
 
-    def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+    def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
         """Build the child with its parent's tokens; it stays, if there is then no memory for its own."""
         self.allocate()  # the task
         child = self.build_child(parent, parent.tokens, ledgers, inherit_memory)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.message import KERNEL_TOKENS, NO_REPLY, SEND_ONCE_NOTIFICATION, Message, Tokens
+from sendright.impl.reference.host import Host
+from sendright.impl.reference.ledger import INFINITY, Ledger
+from sendright.impl.reference.message import Tokens
+from sendright.impl.reference.notifications import Notification, notify, release_send, rescue_receive
 from sendright.impl.reference.port import Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
@@ -28,9 +32,11 @@ class Core:
         self.profile = profile
         self.tasks: dict[int, Task] = {}
         self.ports: dict[int, Port] = {}
+        self.host = Host()
         self.tasks_made = 0
         self.ports_made = 0
-        self.messages_made = 0
+        self.serials: Iterator[int] = count(1)
+        """Numbers for messages."""
         self.allocations_until_shortage = 0
         self.well_known: tuple[Port, ...] = ()
         """The ports of the boot state, by the numbers of ``mach/boot.py``."""
@@ -41,14 +47,17 @@ class Core:
         """Start anew, in the boot state of ``mach/boot.py``."""
         self._start(profile)
         self.well_known = tuple([self.make_port(object) for object in boot.BOOT_PORTS.values()])
-        ledgers = (self.well_known[boot.ROOT_WIRED_LEDGER_PORT], self.well_known[boot.ROOT_PAGED_LEDGER_PORT])
+        wired, paged = (Ledger(self.well_known[number], INFINITY) for number in boot.ROOT_LEDGERS)
         task = self.make_task(
             self.well_known[boot.BOOTSTRAP_TASK_PORT],
             Tokens(BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN),
-            None if profile.ledger_rule is LedgerRule.NONE else ledgers,
+            None if profile.ledger_rule is LedgerRule.NONE else (wired, paged),
         )
         if profile.host_place:
             task.put(Place.HOST, self.well_known[boot.HOST_PORT].make_send())
+        if profile.host_special_ports > 0:
+            for number, port in boot.BOOT_HOST_PORTS.items():
+                self.host.put(number, self.well_known[port].make_send())
         for name in profile.bootstrap_names:
             copy_out(task.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
 
@@ -60,27 +69,27 @@ class Core:
 
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """A new port. Its receive right is the kernel's, or goes where the caller puts it."""
-        port = Port(self.ports_made, object, self.profile.queue_limit)
+        port = Port(self.ports_made, object, self.profile.queue_limit, self.serials)
         self.ports[port.number] = port
         self.ports_made += 1
         return port
 
-    def make_task(self, port: Port, tokens: Tokens, ledgers: tuple[Port, Port] | None) -> Task:
+    def make_task(self, port: Port, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> Task:
         """A new task behind ``port``, with no names and no memory; of its special ports, those that name itself and its ledgers."""
         task = Task(self.tasks_made, port, Space(self.profile.send_urefs_max), tokens, ledgers)
         task.put(Place.KERNEL, port.make_send())
         if ledgers is not None:
-            task.put(Place.WIRED_LEDGER, ledgers[0].make_send())
-            task.put(Place.PAGED_LEDGER, ledgers[1].make_send())
+            task.put(Place.WIRED_LEDGER, ledgers[0].port.make_send())
+            task.put(Place.PAGED_LEDGER, ledgers[1].port.make_send())
         self.tasks[task.number] = task
         self.tasks_made += 1
         return task
 
     def release(self, rights: Iterable[Right]) -> None:
-        """End ``rights``. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``; semantics 2 and 6.7)
+        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``; semantics 2 and 6.7)
 
-        A send-once right that nobody used becomes a notification. A receive right ends its port, which ends what waited in its
-        queue; that may be further receive rights: hence a list of what is still to do, and not recursion.
+        A send-once right that nobody used becomes a notification. A receive right ends its port, unless somebody asked for it; that
+        ends what the port held, which may be further receive rights: hence a list of what is still to do, and not recursion.
         """
         pending = deque(rights)
         while pending:
@@ -88,27 +97,25 @@ class Core:
             if not right.live:
                 continue
             if right.kind is SlotKind.SEND:
-                right.port.drop_send()
+                release_send(right.port)
             elif right.kind is SlotKind.SEND_ONCE:
-                self.notify_send_once(right)
-            else:
+                notify(right, Notification.SEND_ONCE)
+            elif not rescue_receive(right.port):
                 pending.extend(self.destroy_port(right.port))
 
-    def notify_send_once(self, right: Right) -> None:
-        """Tell the receiver, over the send-once ``right`` itself, that nobody will use it. A queue limit doesn't hold it up."""
-        right.port.enqueue(Message(self.next_serial(), SEND_ONCE_NOTIFICATION, right, NO_REPLY, (), KERNEL_TOKENS, from_kernel=True))
-
     def destroy_port(self, port: Port) -> list[Right]:
-        """End ``port``. All other rights to it are dead from now on; the rights that its queue carried are returned, unreleased."""
+        """End ``port``. All other rights to it are dead from now on, and who asked for that is told.
+
+        The rights that it held are returned, unreleased: those that its queue carried and those of requests that can't come true now.
+        """
         port.alive = False
         del self.ports[port.number]
         self.ports_have_died = True
-        return [right for message in port.queue for right in message.cargo]
-
-    def next_serial(self) -> int:
-        """A number for a message, by which snapshots can follow it."""
-        self.messages_made += 1
-        return self.messages_made
+        for entry, space in port.watchers.items():
+            space.tell_dead(entry)
+        carried = [right for message in port.queue for right in message.cargo]
+        requests = [right for right in (port.no_senders, port.port_destroyed) if right is not None]
+        return requests + carried
 
     def snapshot(self) -> snapshot.Snapshot:
         """Everything there is. Only what has changed since the last time is written down anew."""
@@ -117,6 +124,7 @@ class Core:
         return snapshot.Snapshot(
             {number: task.show() for number, task in self.tasks.items()},
             {number: port.show() for number, port in self.ports.items()},
+            self.host.show(),
         )
 
     def _forget_shown(self) -> None:
@@ -125,4 +133,5 @@ class Core:
             task.space.shown = None
         for port in self.ports.values():
             port.shown = None
+        self.host.shown = None
         self.ports_have_died = False

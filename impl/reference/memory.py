@@ -49,11 +49,14 @@ class AddressSpace:
             elif page.inheritance is Inheritance.COPY:
                 self.map(address, MemoryObject(page.object.value), page.inheritance)
 
+    def unmap(self, address: int) -> None:
+        """Give one page up; a shared object lives on with the others that map it."""
+        self.pages.pop(address).object.mapped_by.remove(self.task)
+
     def unmap_all(self) -> None:
-        """Give everything up; shared objects live on with the others that map them."""
-        for page in self.pages.values():
-            page.object.mapped_by.remove(self.task)
-        self.pages.clear()
+        """Give everything up."""
+        for address in list(self.pages):
+            self.unmap(address)
 
     def show(self) -> dict[int, snapshot.Page]:
         """All pages as a snapshot has them. (Sharing keeps the address, so the lowest sharer is the lowest task.)"""

@@ -35,12 +35,12 @@ class MemoryCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"address": address})
 
     def vm_inherit(self, caller: Task, task: Task | None, address: int, inheritance: int) -> Result:
-        """Say what children made from now on get of a page. KERN_INVALID_ARGUMENT; the profile's ``inherit_hole_code``."""
+        """Say what children made from now on get of a page. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
         if task is None or not Inheritance.SHARE <= inheritance <= Inheritance.NONE:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         page = task.memory.pages.get(address)
         if page is None:
-            return Result(self.profile.inherit_hole_code)
+            return Result(self.profile.hole_code)
         page.inheritance = Inheritance(inheritance)
         task.shown = None
         return Result(ReturnCode.KERN_SUCCESS)
@@ -51,11 +51,33 @@ class MemoryCalls(Core):
 
     def vm_write(self, caller: Task, task: Task | None, address: int, value: int) -> Result:
         """Change what is in a page, for all who share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
-        object = self._page(task, address).object
+        self._store(self._page(task, address).object, value)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def vm_copy(self, caller: Task, task: Task | None, source_address: int, dest_address: int) -> Result:
+        """Let one page contain what another does, for all who share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        source = self._page(task, source_address)
+        self._store(self._page(task, dest_address).object, source.object.value)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def vm_deallocate(self, caller: Task, task: Task | None, address: int) -> Result:
+        """Give up a page; who shares it keeps it. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        page = task.memory.pages.get(address)
+        if page is None:
+            return Result(self.profile.hole_code)
+        self._will_show_anew(page.object)
+        task.memory.unmap(address)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _store(self, object: MemoryObject, value: int) -> None:
         object.value = value
+        self._will_show_anew(object)
+
+    def _will_show_anew(self, object: MemoryObject) -> None:
         for number in object.mapped_by:
             self.tasks[number].shown = None
-        return Result(ReturnCode.KERN_SUCCESS)
 
     def _page(self, task: Task | None, address: int) -> Page:
         if task is None:

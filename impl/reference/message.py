@@ -9,9 +9,6 @@ from sendright.mach import snapshot
 from sendright.mach.rights import Disposition, SlotKind
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, AuditToken, SecurityToken
 
-SEND_ONCE_NOTIFICATION = 71
-"""``MACH_NOTIFY_SEND_ONCE``: msgh_id of the message that a send-once right turns into when it ends unused (semantics 7)."""
-
 REPLY_OFFSET = 100
 """What MIG adds to a request's msgh_id to make that of the reply."""
 
@@ -50,6 +47,8 @@ class Message(NamedTuple):
     body: tuple[Descriptor, ...]
     tokens: Tokens
     """The sender's, as they were when the send began, whatever becomes of the sender since."""
+    data: int = 0
+    """The first word of the body's inline data. Anybody can write there what a notification would say; the tokens tell who did."""
     from_kernel: bool = False
 
     @property
@@ -62,6 +61,26 @@ class Message(NamedTuple):
         """The ports whose receive rights travel in the body."""
         return [descriptor.right.port for descriptor in self.body if descriptor.right.kind is SlotKind.RECEIVE]
 
+    @property
+    def circular(self) -> bool:
+        """Whether a receive right in the body is on its way, over however many messages, to itself. (semantics 6.6)
+
+        In such a queue nobody could ever receive again, nor would it die.
+        """
+        moved = self.moved_ports
+        if not moved:
+            return False
+        port: Port | None = self.destination.port
+        while port is not None and port not in moved:
+            port = port.in_transit_to
+        return port is not None
+
+    def send_off(self) -> None:
+        """Put this message, which isn't circular, into its destination's queue."""
+        for moved in self.moved_ports:
+            moved.in_transit_to = self.destination.port
+        self.destination.port.enqueue(self)
+
     def show(self) -> snapshot.Message:
         """This message as a snapshot has it."""
         return snapshot.Message(
@@ -72,5 +91,6 @@ class Message(NamedTuple):
             tuple([descriptor.show() for descriptor in self.body]),
             self.tokens.security,
             self.tokens.audit,
+            self.data,
             self.from_kernel,
         )

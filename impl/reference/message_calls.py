@@ -5,7 +5,8 @@ from __future__ import annotations
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.message import KERNEL_TOKENS, NO_REPLY, REPLY_OFFSET, Descriptor, Message, Tokens
-from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Port, Right
+from sendright.impl.reference.notifications import release_send
+from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import HAS_RECEIVE, Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_in_entry, copy_out, fits
@@ -22,7 +23,15 @@ class MessageCalls(Core):
     """mach_msg, in its two halves, both with a zero timeout."""
 
     def mach_msg_send(
-        self, caller: Task, dest: int, dest_disposition: int, reply: int, reply_disposition: int, id: int, descriptors: tuple[tuple[int, int], ...]
+        self,
+        caller: Task,
+        dest: int,
+        dest_disposition: int,
+        reply: int,
+        reply_disposition: int,
+        id: int,
+        descriptors: tuple[tuple[int, int], ...],
+        data: int,
     ) -> Result:
         """Send a message; the arguments are names in the caller's space.
 
@@ -47,7 +56,7 @@ class MessageCalls(Core):
         except Failure:
             self.release([destination, reply_right, *(descriptor.right for descriptor in body)])
             raise
-        return self.deliver(caller, Message(self.next_serial(), id, destination, answer, tuple(body), tokens))
+        return self.deliver(caller, Message(next(self.serials), id, destination, answer, tuple(body), tokens, data))
 
     def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
         """Carry both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
@@ -84,15 +93,12 @@ class MessageCalls(Core):
         port = message.destination.port
         if port.object is not PortObject.NONE:
             self._answer_bad_id(message)
-        elif self.is_circular(message):
-            # A queue that only its own messages can reach would never be received from, nor die.
+        elif message.circular:
             self.release([message.destination, *message.cargo])
         elif port.full and message.destination.kind is SlotKind.SEND:
             return self._hand_back(caller.space, message)
         else:
-            for moved in message.moved_ports:
-                moved.in_transit_to = port
-            port.enqueue(message)
+            message.send_off()
         return Result(ReturnCode.MACH_MSG_SUCCESS)
 
     def _answer_bad_id(self, message: Message) -> None:
@@ -100,19 +106,11 @@ class MessageCalls(Core):
         reply = message.reply.right
         self.release([message.destination, *message.cargo[1:]])
         if reply.live and reply.port.object is PortObject.NONE:
-            reply.port.enqueue(Message(self.next_serial(), message.id + REPLY_OFFSET, reply, NO_REPLY, (), KERNEL_TOKENS, from_kernel=True))
+            data = int(ReturnCode.MIG_BAD_ID)
+            answer = Message(next(self.serials), message.id + REPLY_OFFSET, reply, NO_REPLY, (), KERNEL_TOKENS, data, from_kernel=True)
+            answer.send_off()
         else:
             self.release([reply])
-
-    def is_circular(self, message: Message) -> bool:
-        """Whether a receive right in the body is on its way, over however many messages, to itself. (semantics 6.6)"""
-        moved = message.moved_ports
-        if not moved:
-            return False
-        port: Port | None = message.destination.port
-        while port is not None and port not in moved:
-            port = port.in_transit_to
-        return port is not None
 
     def _hand_back(self, space: Space, message: Message) -> Result:
         """Receive the message on the sender's behalf. (``ipc_kmsg_copyout_pseudo``; semantics 6.4)"""
@@ -125,33 +123,49 @@ class MessageCalls(Core):
         return tuple([(copy_out(space, right), int(form)) for right, form in message.body])
 
     def mach_msg_receive(self, caller: Task, name: int) -> Result:
-        """Receive the oldest message of the port whose receive right is the caller's ``name``.
+        """Receive the oldest message of the port whose receive right is the caller's ``name``, or of the first member of that port set
+        that has any.
 
-        MACH_RCV_INVALID_NAME; MACH_RCV_TIMED_OUT when there is none, as always for a port set. (semantics 6.5)
+        MACH_RCV_INVALID_NAME; MACH_RCV_IN_SET where a port can be in only one set, and is; MACH_RCV_TIMED_OUT when there is no message.
+        (semantics 6.5)
         """
         entry = caller.space.lookup(name)
         if entry is None or not (entry.kind in HAS_RECEIVE or entry.kind is SlotKind.PORT_SET):
             raise Failure(ReturnCode.MACH_RCV_INVALID_NAME)
-        port = entry.port
-        if not port.queue:
-            raise Failure(ReturnCode.MACH_RCV_TIMED_OUT)
+        local = self._with_message(caller.space, name, entry)
+        port = caller.space.entries[local].port
         sequence_number = port.sequence_number
         message = port.dequeue()
         if message.destination.kind is SlotKind.SEND:
-            port.drop_send()
+            release_send(port)
         else:
             port.drop_send_once()
         security_token, audit_token = self.trailer_tokens(message.tokens)
         outputs = {
             "id": message.id,
+            "local": local,
             "reply": copy_out(caller.space, message.reply.right),
             "reply_disposition": int(message.reply.form),
             "descriptors": self._copy_out_body(caller.space, message),
+            "data": message.data,
             "sequence_number": sequence_number,
             "security_token": security_token,
             "audit_token": audit_token,
         }
         return Result(ReturnCode.MACH_MSG_SUCCESS, outputs)
+
+    def _with_message(self, space: Space, name: int, entry: Entry) -> int:
+        """The receive right that there is a message for: ``name`` itself, or its first member that has one if it is a port set."""
+        if entry.kind is SlotKind.PORT_SET:
+            candidates = space.sets.members(name)
+        elif self.profile.many_sets or not space.sets.sets_with(name):
+            candidates = [name]
+        else:
+            raise Failure(ReturnCode.MACH_RCV_IN_SET)
+        for candidate in candidates:
+            if space.entries[candidate].port.queue:
+                return candidate
+        raise Failure(ReturnCode.MACH_RCV_TIMED_OUT)
 
     def trailer_tokens(self, stamped: Tokens) -> tuple[SecurityToken | tuple[()], AuditToken | tuple[()]]:
         """What the receiver is told of the sender, as far as the profile has tokens."""

@@ -1,4 +1,4 @@
-"""Names and their user references (semantics 5.1 to 5.6; ``ipc/mach_port.c``, ``ipc/ipc_right.c``).
+"""Names and their user references (semantics 5.2 to 5.7; ``ipc/mach_port.c``, ``ipc/ipc_right.c``).
 
 The target of each call is a task by its port, and the names are names in that task's space: a holder of a task's port rules over
 its names.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.port import NO_PORT
+from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import RIGHT_NUMBER, Right, SlotKind
+from sendright.mach.rights import RESERVED_NAMES, RIGHT_NUMBER, Right, SlotKind
 
 _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.SEND: HAS_SEND,
@@ -23,13 +23,6 @@ _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.DEAD_NAME: (SlotKind.DEAD_NAME,),
 }
 """The entries that have a right of each kind."""
-
-_ALLOCATED: dict[int, SlotKind] = {
-    Right.RECEIVE: SlotKind.RECEIVE,
-    Right.PORT_SET: SlotKind.PORT_SET,
-    Right.DEAD_NAME: SlotKind.DEAD_NAME,
-}
-"""What mach_port_allocate can make."""
 
 
 def space_of(task: Task | None) -> Space:
@@ -47,22 +40,33 @@ def entry_of(space: Space, name: int) -> Entry:
     return entry
 
 
+def receive_right_of(space: Space, name: int) -> Port:
+    """The port whose receive right ``name`` has. Raises KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+    entry = entry_of(space, name)
+    if entry.kind not in HAS_RECEIVE:
+        raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+    return entry.port
+
+
 class NameCalls(Core):
-    """Making, counting and giving up names."""
+    """Changing, counting and giving up names."""
 
-    def mach_port_allocate(self, caller: Task, task: Task | None, right: int) -> Result:
-        """Make a port and its receive right, an empty port set, or a dead name with one reference, under a fresh name.
+    def mach_port_rename(self, caller: Task, task: Task | None, old_name: int, new_name: int) -> Result:
+        """Let ``new_name`` denote what ``old_name`` does, and that one nothing.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        KERN_INVALID_TASK; KERN_INVALID_NAME (reserved old name); KERN_INVALID_VALUE (reserved new name); KERN_NAME_EXISTS, for the same
+        name too; KERN_INVALID_NAME. (semantics 5.7)
         """
         space = space_of(task)
-        kind = _ALLOCATED.get(right)
-        if kind is None:
+        if old_name in RESERVED_NAMES:
+            raise Failure(ReturnCode.KERN_INVALID_NAME)
+        if new_name in RESERVED_NAMES:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
-        self.allocate()
-        name = space.fresh_name()
-        space.enter(name, kind, self.make_port() if kind is SlotKind.RECEIVE else NO_PORT)
-        return Result(ReturnCode.KERN_SUCCESS, {"name": name})
+        if space.lookup(new_name) is not None:
+            raise Failure(ReturnCode.KERN_NAME_EXISTS)
+        entry_of(space, old_name)
+        space.rename(old_name, new_name)
+        return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_deallocate(self, caller: Task, task: Task | None, name: int) -> Result:
         """Give up one reference to a send right, a send-once right or a dead name.
@@ -120,13 +124,18 @@ class NameCalls(Core):
         elif delta not in (0, -1):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         elif delta == -1 and right == Right.RECEIVE:
-            # A send right stays under the name, and is a dead name as soon as its port has died.
-            port = entry.port
-            space.leave_receive(name)
-            self.release([port.take_receive()])
+            self._release_receive(space, name, entry)
         elif delta == -1:
             self._release_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _release_receive(self, space: Space, name: int, entry: Entry) -> None:
+        """Give up a receive right. A send right stays under the name, and is a dead name if the port dies."""
+        port = entry.port
+        space.leave_receive(name)
+        self.release([port.take_receive()])
+        if port.alive and entry.kind is SlotKind.SEND and not self.profile.send_survives_rescue:
+            space.strand(name)
 
     def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
         urefs = entry.urefs + delta

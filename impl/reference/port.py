@@ -1,8 +1,9 @@
 """Ports, and rights to them on their way from one holder to the next.
 
-A ``Right`` is a thing that exactly one holder has: a place of a task, a message, or the routine at work on it. While it lives, its
-port counts it: a send right in ``send_rights``, a send-once right in ``send_once_rights``. A right ends by being put
-somewhere or by being released (``core.release``); forgetting one leaks a count, as in a real kernel.
+A ``Right`` is a thing that exactly one holder has: a place of a task, a message, a request that waits, or the
+routine at work on it. While it lives, its port counts it: a send right in ``send_rights``, a send-once right in
+``send_once_rights``. A right ends by being put somewhere or by being released (``core.release``); forgetting one leaks a count, as
+in a real kernel.
 
 When a port dies nobody hunts for the rights to it. ``alive`` turns False, and whoever looks at such a right later finds it dead
 (semantics 2: ports die eagerly, names learn of it lazily).
@@ -11,13 +12,16 @@ When a port dies nobody hunts for the rights to it. ``alive`` turns False, and w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sendright.mach import snapshot
 from sendright.mach.rights import PortObject, SlotKind
 
 if TYPE_CHECKING:
+    from sendright.impl.reference.ledger import Ledger
     from sendright.impl.reference.message import Message
+    from sendright.impl.reference.space import Entry, Space
     from sendright.impl.reference.task import Task
 
 DEAD_ENTRY = snapshot.Entry(SlotKind.DEAD_NAME)
@@ -29,24 +33,31 @@ class Port:
     __slots__ = (
         "alive",
         "in_transit_to",
+        "ledger",
         "make_send_count",
+        "no_senders",
         "number",
         "object",
+        "port_destroyed",
         "queue",
         "queue_limit",
         "send_once_rights",
         "send_rights",
         "sequence_number",
+        "serials",
         "shown",
         "task",
+        "watchers",
     )
 
-    def __init__(self, number: int, object: PortObject, queue_limit: int) -> None:
+    def __init__(self, number: int, object: PortObject, queue_limit: int, serials: Iterator[int]) -> None:
         self.number = number
         self.object = object
         """The kernel object that the port stands for; NONE: a user made it, and may receive from it."""
         self.task: Task | None = None
         """That object, when it is a task."""
+        self.ledger: Ledger | None = None
+        """That object, when it is a ledger."""
         self.alive = True
         self.make_send_count = 0
         self.sequence_number = 0
@@ -56,6 +67,14 @@ class Port:
         self.queue: deque[Message] = deque()
         self.in_transit_to: Port | None = None
         """While the receive right is in a queued message: the port in whose queue that message waits."""
+        self.no_senders: Right | None = None
+        """The send-once right over which the end of the last send right is to be told."""
+        self.port_destroyed: Right | None = None
+        """The send-once right over which the receive right is to be sent when it would die."""
+        self.watchers: dict[Entry, Space] = {}
+        """The entries, each with its space, that have a dead-name request: whom to tell when this port dies."""
+        self.serials = serials
+        """Numbers for messages, by which snapshots can follow them; all ports of a kernel have them from one source."""
         self.shown: snapshot.Port | None = None
         """This port in the last snapshot, unless it has changed since."""
 
@@ -69,11 +88,6 @@ class Port:
         self.send_rights += 1
         self.shown = None
         return Right(SlotKind.SEND, self)
-
-    def drop_send(self) -> None:
-        """A send right is no more."""
-        self.send_rights -= 1
-        self.shown = None
 
     def make_send_once(self) -> Right:
         """A new send-once right."""
@@ -121,6 +135,9 @@ class Port:
                 self.send_once_rights,
                 self.queue_limit,
                 tuple([message.show() for message in self.queue]),
+                snapshot.EMPTY if self.no_senders is None else self.no_senders.show(),
+                snapshot.EMPTY if self.port_destroyed is None else self.port_destroyed.show(),
+                ledger=None if self.ledger is None else self.ledger.show(),
             )
         return self.shown
 
@@ -147,7 +164,7 @@ class Right(NamedTuple):
         return snapshot.EMPTY if self.kind is SlotKind.NONE else DEAD_ENTRY
 
 
-NO_PORT = Port(-1, PortObject.NONE, 0)
+NO_PORT = Port(-1, PortObject.NONE, 0, iter(()))
 """Stands where there is no port, so that nobody must test for None. It was never alive."""
 NO_PORT.alive = False
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import HAS_SEND
 from sendright.impl.reference.task import Task
@@ -21,7 +22,7 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
 from sendright.mach.signatures import Argument, ArgumentType, Signature
 
-Object: TypeAlias = Task | Port | Right | None
+Object: TypeAlias = Task | Ledger | Port | Right | None
 Translate: TypeAlias = Callable[[Task, Any], Any]
 
 MISSING = object()
@@ -124,4 +125,6 @@ def convert(right: Right, wanted: PortObject | None) -> Object:
     port = right.port
     if not port.alive or port.object is not wanted:
         return None
-    return port.task if wanted is PortObject.TASK else port
+    if wanted is PortObject.TASK:
+        return port.task
+    return port.ledger if wanted is PortObject.LEDGER else port

@@ -5,7 +5,9 @@ All send and receive rights of a space to one port share one name; each send-onc
 
 from __future__ import annotations
 
+from sendright.impl.reference.notifications import Notification, notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
+from sendright.impl.reference.port_set import PortSets
 from sendright.mach import snapshot
 from sendright.mach.rights import SlotKind
 
@@ -16,12 +18,14 @@ HAS_RECEIVE = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 class Entry:
     """What one name denotes: SEND and SEND_RECEIVE count ``urefs`` for the send part, RECEIVE and PORT_SET have none."""
 
-    __slots__ = ("kind", "port", "urefs")
+    __slots__ = ("kind", "port", "request", "urefs")
 
     def __init__(self, kind: SlotKind, port: Port, urefs: int) -> None:
         self.kind = kind
         self.port = port
         self.urefs = urefs
+        self.request: Right | None = None
+        """The send-once right over which the end of what the name denotes is to be told. It is here, so it goes where the entry goes."""
 
     def rights(self) -> tuple[Right, ...]:
         """The rights here, each of which somebody must release when the name goes."""
@@ -39,13 +43,14 @@ class Entry:
 class Space:
     """One task's names. Entries change only through the methods here, which keep the index by port."""
 
-    __slots__ = ("entries", "lowest_free", "names_by_port", "send_urefs_max", "shown")
+    __slots__ = ("entries", "lowest_free", "names_by_port", "send_urefs_max", "sets", "shown")
 
     def __init__(self, send_urefs_max: int) -> None:
         self.send_urefs_max = send_urefs_max
         self.entries: dict[int, Entry] = {}
         self.names_by_port: dict[Port, int] = {}
         """The name of each port that has SEND or RECEIVE here (and of some that have died since)."""
+        self.sets = PortSets()
         self.lowest_free = 1
         """No name below this one is free."""
         self.shown: dict[int, snapshot.Entry] | None = None
@@ -54,10 +59,13 @@ class Space:
         """What ``name`` denotes now: a right whose port has died is found a dead name, with the same user references."""
         entry = self.entries.get(name)
         if entry is not None and not entry.port.alive and entry.port is not NO_PORT:
-            self.names_by_port.pop(entry.port, None)
-            entry.kind = SlotKind.DEAD_NAME
-            entry.port = NO_PORT
+            self._bury(entry)
         return entry
+
+    def _bury(self, entry: Entry) -> None:
+        self.names_by_port.pop(entry.port, None)
+        entry.kind = SlotKind.DEAD_NAME
+        entry.port = NO_PORT
 
     def name_of(self, port: Port) -> int | None:
         """The name under which the space has SEND or RECEIVE for the live ``port``."""
@@ -77,6 +85,15 @@ class Space:
             self.names_by_port[port] = name
         self.shown = None
 
+    def rename(self, old: int, new: int) -> None:
+        """Let the unused name ``new`` denote what ``old`` does; its references and its place in port sets stay."""
+        entry = self.entries[new] = self.entries.pop(old)
+        if self.names_by_port.get(entry.port) == old:
+            self.names_by_port[entry.port] = new
+        self.sets.rename(old, new)
+        self.lowest_free = min(self.lowest_free, old)
+        self.shown = None
+
     def join(self, name: int, right: Right) -> None:
         """Let a send or receive right join what ``name`` already has for the same port.
 
@@ -90,7 +107,7 @@ class Space:
             entry.urefs = 1
         else:
             entry.urefs += 1
-            right.port.drop_send()
+            release_send(right.port)
         self.shown = None
 
     def at_limit(self, name: int) -> bool:
@@ -104,7 +121,7 @@ class Space:
         self.shown = None
         if urefs == 0:
             if entry.kind is not SlotKind.DEAD_NAME:
-                entry.port.drop_send()
+                release_send(entry.port)
             if entry.kind is SlotKind.SEND_RECEIVE:
                 entry.kind = SlotKind.RECEIVE
             else:
@@ -115,17 +132,64 @@ class Space:
         entry = self.entries[name]
         if entry.kind is SlotKind.SEND_RECEIVE:
             entry.kind = SlotKind.SEND
+            self.sets.extract_from_all(name)
             self.shown = None
         else:
             self.free(name)
 
     def free(self, name: int) -> None:
-        """Let ``name`` denote nothing. The rights that it had are the caller's now."""
+        """Let ``name`` denote nothing. The rights that it had are the caller's now; who asked about it is told that the name is gone."""
         entry = self.entries.pop(name)
+        if entry.request is not None:
+            del entry.port.watchers[entry]
+            notify(entry.request, Notification.PORT_DELETED, name)
         if entry.kind is not SlotKind.SEND_ONCE:
             self.names_by_port.pop(entry.port, None)
+        self.sets.forget(name)
         self.lowest_free = min(self.lowest_free, name)
         self.shown = None
+
+    def clear(self) -> list[Right]:
+        """Let no name denote anything; all the rights there were, by ascending names, for the caller to release."""
+        rights: list[Right] = []
+        for name, entry in sorted(self.entries.items()):
+            rights += entry.rights()
+            self.free(name)
+        return rights
+
+    def set_request(self, name: int, right: Right | None) -> Right | None:
+        """Keep ``right``, or none, until ``name`` ceases to denote its right to a live port; the one kept so far is the caller's."""
+        entry = self.entries[name]
+        previous, entry.request = entry.request, right
+        if right is None:
+            entry.port.watchers.pop(entry, None)
+        else:
+            entry.port.watchers[entry] = self
+        self.shown = None
+        return previous
+
+    def tell_dead(self, entry: Entry) -> None:
+        """The right in ``entry`` becomes a dead name: who asked about it is told, and is given a user reference.
+
+        Without that the name could denote something else before the message is read.
+        """
+        if entry.request is not None:
+            name = next(name for name, other in self.entries.items() if other is entry)
+            entry.urefs += 1
+            waiting, entry.request = entry.request, None
+            notify(waiting, Notification.DEAD_NAME, name)
+
+    def strand(self, name: int) -> None:
+        """Let the send right under ``name`` become a dead name although its port lives, and goes on counting it (hazard H-8)."""
+        entry = self.entries[name]
+        entry.port.watchers.pop(entry, None)
+        self.tell_dead(entry)
+        self._bury(entry)
+        self.shown = None
+
+    def show_requests(self) -> dict[int, snapshot.Entry]:
+        """All requests about names as a snapshot has them."""
+        return {name: entry.request.show() for name, entry in self.entries.items() if entry.request is not None}
 
     def show(self) -> dict[int, snapshot.Entry]:
         """All names as a snapshot has them."""

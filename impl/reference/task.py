@@ -1,7 +1,8 @@
-"""A task: names, special ports, identity, memory."""
+"""A task: names, special and exception ports, identity, ledgers, memory."""
 
 from __future__ import annotations
 
+from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.memory import AddressSpace
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
@@ -13,9 +14,9 @@ from sendright.mach.rights import Place, SlotKind
 class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
-    __slots__ = ("ledgers", "memory", "number", "places", "port", "shown", "space", "tokens")
+    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "shown", "space", "suspend_count", "tokens")
 
-    def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Port, Port] | None) -> None:
+    def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
         self.number = number
         self.port = port
         self.space = space
@@ -23,7 +24,11 @@ class Task:
         self.ledgers = ledgers
         """The wired and the paged ledger that the task draws on, whatever its special ports say."""
         self.places: dict[Place, Right] = {}
-        """Its special and registered ports; an empty place is absent. The task owns each right."""
+        """Its special, registered and exception ports; an empty place is absent. The task owns each right."""
+        self.exceptions: dict[Place, tuple[int, int]] = {}
+        """The behaviour and flavour that go with each exception port, unless both are 0."""
+        self.suspend_count = 0
+        """How often it was suspended and not resumed. Only with 0 does it make calls."""
         self.memory = AddressSpace(number)
         self.shown: snapshot.Task | None = None
         """This task in the last snapshot, unless something other than its names has changed since."""
@@ -41,6 +46,13 @@ class Task:
         self.shown = None
         return old
 
+    def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int) -> Right:
+        """Put ``right`` into an exception ``place``, and what goes with it; the right that was there is returned, as by ``put``."""
+        self.exceptions.pop(place, None)
+        if (behaviour, flavour) != (0, 0):
+            self.exceptions[place] = behaviour, flavour
+        return self.put(place, right)
+
     def set_tokens(self, tokens: Tokens) -> None:
         """Change who the task is, in one step. What it sent before stays stamped as it was."""
         self.tokens = tokens
@@ -56,7 +68,11 @@ class Task:
                 self.tokens.audit,
                 names,
                 {place: right.show() for place, right in self.places.items()},
-                None if self.ledgers is None else (self.ledgers[0].number, self.ledgers[1].number),
+                None if self.ledgers is None else (self.ledgers[0].port.number, self.ledgers[1].port.number),
                 self.memory.show(),
+                suspend_count=self.suspend_count,
+                sets=self.space.sets.show(),
+                exceptions=dict(self.exceptions),
+                requests=self.space.show_requests(),
             )
         return self.shown

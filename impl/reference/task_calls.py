@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.port import Port
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.calls import Result
@@ -21,7 +21,7 @@ _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
 class TaskCalls(Core):
     """The calls that make and end tasks."""
 
-    def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Result:
+    def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Result:
         """Create a task that inherits from ``parent``; gives a send right to its port.
 
         The profile's ``null_parent_code``; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
@@ -31,23 +31,24 @@ class TaskCalls(Core):
         child = self.create_child(parent, parent.tokens, ledgers, inherit_memory)
         return self.hand_over(caller, child)
 
-    def create_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+    def create_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
         """A new task that has ``tokens`` from the first moment, or nothing at all. Raises KERN_RESOURCE_SHORTAGE."""
         self.allocate()  # the task
         self.allocate()  # its space and tokens
         return self.build_child(parent, tokens, ledgers, inherit_memory)
 
-    def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+    def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
         """Put together what has been allocated for. This cannot fail."""
         child = self.make_task(self.make_port(PortObject.TASK), tokens, self.draw_ledgers(parent, ledgers))
         for place in self.profile.places:
             if place not in _NOT_INHERITED:
                 child.put(place, parent.right_at(place).clone())
+        child.exceptions = dict(parent.exceptions)
         if inherit_memory:
             child.memory.inherit_from(parent.memory)
         return child
 
-    def draw_ledgers(self, parent: Task, given: tuple[Port | None, ...]) -> tuple[Port, Port] | None:
+    def draw_ledgers(self, parent: Task, given: tuple[Ledger | None, ...]) -> tuple[Ledger, Ledger] | None:
         """The wired and the paged ledger for a child of ``parent``, by the profile's rule."""
         if parent.ledgers is None:
             return None
@@ -58,9 +59,9 @@ class TaskCalls(Core):
             return given[0], given[1]
         return wired, paged
 
-    def _ledger_named(self, task: Task, place: Place) -> Port | None:
+    def _ledger_named(self, task: Task, place: Place) -> Ledger | None:
         port = task.right_at(place).port
-        return port if port.alive and port.object is PortObject.LEDGER else None
+        return port.ledger if port.alive else None
 
     def hand_over(self, caller: Task, child: Task) -> Result:
         """Give the creator its send right to the new task's port, and the call its result."""
@@ -72,8 +73,9 @@ class TaskCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         del self.tasks[task.number]
         task.memory.unmap_all()
+        names = task.space.clear()  # before anything dies: who asked about a name is told that it is gone
         self.release(task.places.values())
-        self.release([right for _, entry in sorted(task.space.entries.items()) for right in entry.rights()])
+        self.release(names)
         self.release(self.destroy_port(task.port))
         return Result(ReturnCode.KERN_SUCCESS)
 

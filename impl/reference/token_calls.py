@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import Port
 from sendright.impl.reference.task import Task
@@ -24,7 +25,7 @@ class TokenCalls(TaskCalls):
         parent: Task | None,
         security_token: SecurityToken,
         audit_token: AuditToken,
-        ledgers: tuple[Port | None, ...],
+        ledgers: tuple[Ledger | None, ...],
         inherit_memory: bool,
     ) -> Result:
         """As ``task_create``, but the child has the given tokens. A wrong parent is found before a wrong security port.
@@ -39,7 +40,7 @@ class TokenCalls(TaskCalls):
         child = self.create_child_with_tokens(parent, tokens, ledgers, inherit_memory)
         return self.hand_over(caller, child)
 
-    def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Port | None, ...], inherit_memory: bool) -> Task:
+    def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
         """A child with tokens that are not its parent's. There is no moment at which it has others."""
         return self.create_child(parent, tokens, ledgers, inherit_memory)
 

@@ -6,6 +6,7 @@ Mach's ``ipc/ipc_right.c``; semantics 6.2 and 6.5.
 from __future__ import annotations
 
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.notifications import release_send
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
 from sendright.mach.codes import ReturnCode
@@ -91,7 +92,7 @@ def copy_out(space: Space, right: Right) -> int:
         name = space.fresh_name()
         space.enter(name, kind, port)
     elif kind is SlotKind.SEND and space.at_limit(name):
-        port.drop_send()
+        release_send(port)
     else:
         space.join(name, right)
     return name

@@ -66,7 +66,7 @@ def vm_inherit(k: Context) -> Iterator[Case]:
     unknown = z3.Or(k.inheritance < 0, k.inheritance > int(Inheritance.NONE))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such inheritance", unknown)
     hole = k.before.mapped(task, k.address) == k.sorts.no_object
-    yield Case(k.profile.inherit_hole_code, "the page is not allocated", hole, nothing)
+    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
 
     def inherit(value: Inheritance) -> Case:
         def effect(after: After) -> None:
@@ -103,3 +103,36 @@ def vm_write(k: Context) -> Iterator[Case]:
         after.at("content")[there] = k.value
 
     yield k.succeeds("the page is written", True, write)
+
+
+@rule("vm_deallocate", task="Name", address="Int")
+def vm_deallocate(k: Context) -> Iterator[Case]:
+    """Give up a page. Who shares it keeps it. Source: semantics 9."""
+    # NAMES
+    task = k.task_behind(k.task)
+    # CASES
+    yield from _map(k)
+    hole = k.before.mapped(task, k.address) == k.sorts.no_object
+    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
+
+    def deallocate(after: After) -> None:
+        after.at("mapped")[(task, k.address)] = k.sorts.no_object
+
+    yield k.succeeds("the page is gone", True, deallocate)
+
+
+@rule("vm_copy", task="Name", source_address="Int", dest_address="Int")
+def vm_copy(k: Context) -> Iterator[Case]:
+    """Copy what one page contains to another: all who share that one see it. Source: semantics 9."""
+    # NAMES
+    b, task = k.before, k.task_behind(k.task)
+    source, destination = b.mapped(task, k.source_address), b.mapped(task, k.dest_address)
+    # CASES
+    yield from _map(k)
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the source is not allocated", source == k.sorts.no_object)
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the destination is not allocated", destination == k.sorts.no_object)
+
+    def copy(after: After) -> None:
+        after.at("content")[destination] = b.content(source)
+
+    yield k.succeeds("the contents are the same", True, copy)

@@ -13,7 +13,8 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, PortObject
-from sendright.model.actions import drop_held_send, put, queue_message, release_message, stamp_by_kernel
+from sendright.model.actions import drop_held_send, in_space, put, queue_message, release_message, stamp_by_kernel
+from sendright.model.calls.port_sets import in_a_set
 from sendright.model.calls.request_reply import fits
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
@@ -31,6 +32,7 @@ MIG_REPLY = 100
     reply="Name",
     reply_disposition="Int",
     id="Int",
+    data="Int",
     descriptors_length="Int",
 )
 def mach_msg_send(k: Context) -> Iterator[Case]:
@@ -71,6 +73,7 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
         after.at("stage")[message] = STAGE.IN_KERNEL
         after.at("owner")[message] = k.caller
         after.at("id")[message] = k.id
+        after.at("data")[message] = k.data
         after.at("body_count")[message] = k.descriptors_length
         if k.profile.trailer_is_senders:
             after.at("sender_security")[message] = b.security(k.caller)
@@ -125,7 +128,7 @@ def deliver(k: Context) -> Iterator[Case]:
     # CASES
     yield k.continues("a kernel port: the rights are given up", b.object(port) != OBJECT.OBJECT_NONE, take_in, by_kernel=z3.BoolVal(True))
     yield k.succeeds("circular: the message is destroyed", circular, destroy)
-    full = z3.And(b.kind(destination) == KIND.SEND, b.msgcount(port) >= k.queue_limit)
+    full = z3.And(b.kind(destination) == KIND.SEND, b.msgcount(port) >= b.qlimit(port))
     yield Case(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full: the message is handed back", full)
     yield k.succeeds("the message is queued", True, enqueue)
 
@@ -149,7 +152,7 @@ def kernel_answer(k: Context) -> Iterator[Case]:
         put(after, reply, KIND.NONE, k.sorts.no_port)
         after.at("form")[reply] = z3.IntVal(0)
         after.at("body_count")[k.message] = z3.IntVal(0)
-        stamp_by_kernel(after, k.message, b.id(k.message) + MIG_REPLY)
+        stamp_by_kernel(after, k.message, b.id(k.message) + MIG_REPLY, int(ReturnCode.MIG_BAD_ID))
         queue_message(after, k.message, port)
 
     def end(after: After) -> None:
@@ -161,24 +164,31 @@ def kernel_answer(k: Context) -> Iterator[Case]:
     yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)
 
 
-@rule("mach_msg_receive", choices={"oldest": "Message"}, port="Name")
+@rule("mach_msg_receive", choices={"source": "Port", "oldest": "Message"}, port="Name")
 def mach_msg_receive(k: Context) -> Iterator[Case]:
-    """Take the oldest message of a port. Its destination right is consumed. Source: semantics 6.5."""
+    """Take the oldest message of a port, or of a port set's member of the kernel's choice. Its destination right is consumed.
+
+    Source: semantics 6.5.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    entry = k.slot(k.port)
-    port, message = b.port(entry), k.oldest
-    destination = S.destination_slot(message)
-    other = z3.Const("other", k.sorts.Message)
+    entry, is_set = k.slot(k.port), b.kind(k.slot(k.port)) == KIND.PORT_SET
+    message, destination = k.oldest, S.destination_slot(k.oldest)
+    other, x = z3.Const("other", k.sorts.Message), z3.Const("x", k.sorts.Port)
+
+    def is_member(port: Term) -> Term:
+        return z3.And(b.member(port, k.port), in_space(b, port, k.caller))
 
     # CASES
-    receivable = z3.Or(b.receives(entry), b.kind(entry) == KIND.PORT_SET)
-    yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(receivable))
-    nothing_there = z3.Or(b.kind(entry) == KIND.PORT_SET, b.msgcount(port) <= 0)
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", nothing_there)
+    yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(z3.Or(b.receives(entry), is_set)))
+    if not k.profile.many_sets:
+        yield k.fails(ReturnCode.MACH_RCV_IN_SET, "the port is in a set", z3.And(b.receives(entry), in_a_set(b, b.port(entry))))
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(is_set), b.msgcount(b.port(entry)) <= 0))
+    some = z3.Exists([x], z3.And(is_member(x), b.msgcount(x) > 0))
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(is_set, z3.Not(some)))
 
     # RIGHTS
-    def take(after: After) -> None:
+    def take(after: After, port: Term) -> None:
         after.assumptions += [
             b.queued_on(message, port),
             z3.ForAll([other], z3.Implies(b.queued_on(other, port), b.arrival(message) <= b.arrival(other))),
@@ -192,15 +202,23 @@ def mach_msg_receive(k: Context) -> Iterator[Case]:
         after.add("sorights", port, z3.If(once, -1, 0))
         drop_held_send(after, destination)
 
+    def take_of_member(after: After) -> None:
+        after.assumptions.append(is_member(k.source))
+        take(after, k.source)
+
     # REPLY
-    yield k.succeeds(
-        "the oldest message",
-        True,
-        take,
-        id=b.id(message),
-        sequence_number=b.seqno(port),
-        security_token=b.sender_security(message),
-        audit_token=b.sender_audit(message),
-        message=message,
-        count=b.body_count(message),
-    )
+    def told(port: Term) -> dict[str, Term]:
+        return {
+            "id": b.id(message),
+            "local": S.name(b.receiver(port)),
+            "data": b.data(message),
+            "sequence_number": b.seqno(port),
+            "security_token": b.sender_security(message),
+            "audit_token": b.sender_audit(message),
+            "message": message,
+            "count": b.body_count(message),
+        }
+
+    yield k.succeeds("a member's oldest message", is_set, take_of_member, **told(k.source))
+    port = b.port(entry)
+    yield k.succeeds("the oldest message", True, lambda after: take(after, port), **told(port))

@@ -1,4 +1,4 @@
-"""The names of a space: allocate, give up, count, list."""
+"""The names of a space: give up, count, list."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import RIGHT_NUMBER, PortObject, Right
-from sendright.model.actions import Release, clear, forget_name, notify_send_once, put, put_name
+from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
+from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put
 from sendright.model.rules import Case, Context, Effect, rule
-from sendright.model.sorts import KIND, LIFE, OBJECT, Term
+from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
 
 
@@ -19,6 +19,7 @@ class Entry:
 
     def __init__(self, k: Context, name: Term | None = None) -> None:
         b = k.before
+        self.k = k
         self.task = k.task_behind(k.task)
         self.name = k.name if name is None else name
         self.slot = k.slot(self.name, self.task)
@@ -28,6 +29,8 @@ class Entry:
         self.is_set = self.kind == KIND.PORT_SET
         self.is_send_once = self.kind == KIND.SEND_ONCE
         self.sends, self.receives = b.sends(self.slot), b.receives(self.slot)
+        self.is_asked_for = b.kind(k.sorts.Slot.port_destroyed_slot(self.port)) == KIND.SEND_ONCE
+        """Somebody has asked for the receive right, should it die."""
 
     # ---- RIGHTS: the ways in which what a name denotes is given up
 
@@ -35,22 +38,23 @@ class Entry:
         return lambda after: after.store("urefs", (self.slot,), self.urefs + delta)
 
     def free(self, after: After) -> None:
-        """A dead name or a port set goes."""
+        """A dead name or a port set goes; what was in the set is in it no more."""
+        empty_set(after, self.task, self.name)
         clear(after, self.slot)
 
     def release_send(self, after: After) -> None:
         """The last reference of a send right goes, and the name with it."""
-        after.add("srights", self.port, -1)
+        lose_send(after, self.port)
         forget_name(after, self.task, self.name)
 
     def release_send_beside_receive(self, after: After) -> None:
         """The last reference of a send right goes; the name keeps the receive right."""
-        after.add("srights", self.port, -1)
+        lose_send(after, self.port)
         put(after, self.slot, KIND.RECEIVE, self.port, 0)
 
     def release_send_once(self, message: Term) -> Effect:
         """The send-once right becomes a notification to its port."""
-        return lambda after: notify_send_once(after, self.slot, message)
+        return lambda after: notify(after, self.slot, message, Notification.SEND_ONCE)
 
     def release_all(self, after: After) -> None:
         """The name is freed and all that it denoted is given up: a receive right takes its port with it."""
@@ -60,58 +64,28 @@ class Entry:
         """The receive right goes: the port dies; a send right beside it becomes a dead name."""
         Release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
 
-
-def _space(k: Context) -> Iterator[Case]:
-    """The first tests of every mach_port call: the request, and the space behind the task port."""
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-
-
-@rule(
-    "mach_port_allocate",
-    choices={"new_name": "Name", "new_port": "Port", "out_of_memory": "Bool"},
-    task="Name",
-    right="Int",
-    shortage="Int",
-)
-def mach_port_allocate(k: Context) -> Iterator[Case]:
-    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice. Source: semantics 5.1."""
-    # NAMES
-    task = k.task_behind(k.task)
-
-    # CASES
-    yield from _space(k)
-    allocatable = z3.Or(k.right == Right.RECEIVE, k.right == Right.PORT_SET, k.right == Right.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the right cannot be allocated", z3.Not(allocatable))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
-
-    # RIGHTS
-    def fresh(after: After) -> None:
-        after.assumptions += [k.before.empty(k.slot(k.new_name, task)), z3.Not(k.reserved(k.new_name))]
-
-    def new_port(after: After) -> None:
-        fresh(after)
-        port = k.new_port
-        after.assumptions += [k.before.port_life(port) == LIFE.UNBORN, port != k.sorts.no_port]
-        after.at("port_life")[port] = LIFE.ALIVE
-        after.at("object")[port] = OBJECT.of(PortObject.NONE)
-        after.at("receiver")[port] = k.slot(k.new_name, task)
-        for count in ("mscount", "seqno", "srights", "sorights", "msgcount"):
+    def give_up_receive(self, after: After) -> None:
+        """The receive right goes into limbo, since somebody has asked for it; a send right beside it stays, or dies, as the kernel has it."""
+        limbo, port = after.sorts.Slot.limbo_slot(self.port), self.port
+        beside = self.kind == KIND.SEND_RECEIVE
+        if self.k.profile.send_survives_rescue:
+            put(after, self.slot, z3.If(beside, KIND.SEND, KIND.NONE), z3.If(beside, port, after.sorts.no_port), self.urefs)
+            after.at("known_as")[(self.task, port)] = z3.If(beside, self.name, after.sorts.null)
+        else:  # hazard H-8: the count of send rights isn't told
+            put(after, self.slot, z3.If(beside, KIND.DEAD_NAME, KIND.NONE), after.sorts.no_port, self.urefs)
+            after.at("known_as")[(self.task, port)] = after.sorts.null
+        leave_sets(after, port)
+        put(after, limbo, KIND.RECEIVE, port)
+        after.at("receiver")[port] = limbo
+        leave_sets(after, port)
+        for count in ("mscount", "seqno"):
             after.at(count)[port] = z3.IntVal(0)
-        put_name(after, task, k.new_name, KIND.RECEIVE, port, 0)
 
-    def new_set(after: After) -> None:
-        fresh(after)
-        put(after, k.slot(k.new_name, task), KIND.PORT_SET, k.sorts.no_port)
 
-    def new_dead_name(after: After) -> None:
-        fresh(after)
-        put(after, k.slot(k.new_name, task), KIND.DEAD_NAME, k.sorts.no_port, 1)
-
-    # REPLY
-    yield k.succeeds("a receive right with a new port", k.right == Right.RECEIVE, new_port, name=k.new_name)
-    yield k.succeeds("a port set", k.right == Right.PORT_SET, new_set, name=k.new_name)
-    yield k.succeeds("a dead name", k.right == Right.DEAD_NAME, new_dead_name, name=k.new_name)
+def on_space(k: Context, *others: str) -> Iterator[Case]:
+    """The first tests of every mach_port call: the request with its ``others`` ports, and the space behind the task port."""
+    yield from k.request("task", *others)
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
 
 
 @rule("mach_port_deallocate", choices={"notification": "Message"}, task="Name", name="Name")
@@ -120,7 +94,7 @@ def mach_port_deallocate(k: Context) -> Iterator[Case]:
     # NAMES
     e = Entry(k)
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right or a port set", z3.Or(e.kind == KIND.RECEIVE, e.is_set))
     # RIGHTS
@@ -137,13 +111,13 @@ def mach_port_destroy(k: Context) -> Iterator[Case]:
     # NAMES
     e = Entry(k)
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # RIGHTS
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
     yield k.succeeds("the send right goes with all references", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("the receive right goes, and its port dies", e.receives, e.release_all)
+    yield k.succeeds("the receive right goes, and its port dies or is rescued", e.receives, e.release_all)
 
 
 @rule("mach_port_mod_refs", choices={"notification": "Message"}, task="Name", name="Name", right="Int", delta="Int")
@@ -157,7 +131,7 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
         return k.right == int(right)
 
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     has = z3.Or(
@@ -177,6 +151,7 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
     yield k.succeeds("nothing is added", k.delta == 0)
     yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(k.delta))
     yield k.succeeds("the port set is destroyed", asked(Right.PORT_SET), e.free)
+    yield k.succeeds("the receive right goes where it was asked for", z3.And(asked(Right.RECEIVE), e.is_asked_for), e.give_up_receive)
     yield k.succeeds("the receive right goes, and its port dies", asked(Right.RECEIVE), e.kill_port)
     yield k.succeeds("the send-once right becomes a notification", asked(Right.SEND_ONCE), e.release_send_once(k.notification))
     yield k.succeeds("the dead name is freed", asked(Right.DEAD_NAME), e.free)
@@ -194,7 +169,7 @@ def mach_port_get_refs(k: Context) -> Iterator[Case]:
         return k.right == int(right)
 
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
@@ -211,7 +186,7 @@ def mach_port_type(k: Context) -> Iterator[Case]:
     # NAMES
     e = Entry(k)
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
     yield k.succeeds("the kind of the entry", True, type=e.kind)
@@ -221,6 +196,6 @@ def mach_port_type(k: Context) -> Iterator[Case]:
 def mach_port_names(k: Context) -> Iterator[Case]:
     """List the names of a space and what each denotes. Source: semantics 5.6."""
     # CASES
-    yield from _space(k)
+    yield from on_space(k)
     # REPLY: all names of the space (the oracle lists them: a list has no term)
     yield k.succeeds("all names and their types", True, names_of=k.task_behind(k.task))

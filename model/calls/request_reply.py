@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition
-from sendright.model.actions import clear, drop_held_send, forget_name, make_send, put, put_name, release_message
+from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, STAGE, Term
 from sendright.model.state import After, State
@@ -91,6 +91,7 @@ def copy_in(k: Context) -> Iterator[Case]:
         put(after, entry, z3.If(kind == KIND.SEND_RECEIVE, KIND.SEND, KIND.NONE), z3.If(kind == KIND.SEND_RECEIVE, port, k.sorts.no_port), urefs)
         after.at("known_as")[(k.space, port)] = z3.If(kind == KIND.SEND_RECEIVE, k.name, k.sorts.null)
         after.at("receiver")[port] = k.place
+        leave_sets(after, port)
         after.at("mscount")[port] = z3.IntVal(0)
         after.at("seqno")[port] = z3.IntVal(0)
 

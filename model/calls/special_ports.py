@@ -56,12 +56,12 @@ def task_set_special_port(k: Context) -> Iterator[Case]:
     # RIGHTS
     def keep(after: After) -> None:
         drop_held_send(after, held)
-        _hold_copy(k, after, k.port, held)
+        hold_copy(k, after, k.port, held)
 
     yield k.succeeds("the right is kept", True, keep)
 
 
-def _hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
+def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
     """A copy of the caller's right under ``name`` goes into the empty place ``held``."""
     kind, port = k.carried_kind(name), k.carried_port(name)
     after.add("srights", port, z3.If(kind == KIND.SEND, 1, 0))
@@ -84,7 +84,7 @@ def mach_ports_register(k: Context) -> Iterator[Case]:
             drop_held_send(after, place_slot(after, task, place))
         for index, place in enumerate(places):
             name = z3.If(index < k.ports_length, k.ports(index), k.sorts.null)
-            _hold_copy(k, after, name, place_slot(after, task, place))
+            hold_copy(k, after, name, place_slot(after, task, place))
 
     yield k.succeeds("the registered ports are replaced", True, register)
 

@@ -8,11 +8,11 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import HostSelf, LedgerRule
-from sendright.mach.rights import Place, PortObject
+from sendright.mach.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.actions import Release, clone, drop_held_send, make_send, place_slot, put
+from sendright.model.actions import Release, clone, drop_held_send, make_kernel_port, make_send, place_slot
 from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, Term
+from sendright.model.sorts import INHERITANCE, LIFE, OBJECT, PLACE, Term
 from sendright.model.state import After
 
 _CREATION_CHOICES = {
@@ -27,24 +27,23 @@ _CREATION_CHOICES = {
 
 def create_child(k: Context, after: After, parent: Term) -> None:
     """A task comes into being: what a child gets from its parent (semantics 3.3)."""
-    b, S = k.before, k.sorts.Slot
+    b = k.before
     child, port = k.child, k.child_port
-    after.assumptions += [b.task_life(child) == LIFE.UNBORN, b.port_life(port) == LIFE.UNBORN, port != k.sorts.no_port]
+    after.assumptions.append(b.task_life(child) == LIFE.UNBORN)
     # the task and its port; its name space is empty
+    make_kernel_port(after, port, PortObject.TASK, k.queue_limit)
+    after.at("object_task")[port] = child
     after.at("task_life")[child] = LIFE.ALIVE
     after.at("task_port")[child] = port
-    after.at("port_life")[port] = LIFE.ALIVE
-    after.at("object")[port] = OBJECT.of(PortObject.TASK)
-    after.at("object_task")[port] = child
-    after.at("receiver")[port] = S.kernel_slot(port)
-    for count in ("mscount", "srights", "sorights", "msgcount", "seqno"):
-        after.at(count)[port] = z3.IntVal(0)
-    put(after, S.kernel_slot(port), KIND.RECEIVE, port)
+    after.at("suspend_count")[child] = z3.IntVal(0)
     # RIGHTS: a self port of its own, clones of the parent's other places
     make_send(after, place_slot(after, child, Place.KERNEL), port)
     for place in k.profile.places:
         if place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
             clone(after, place_slot(after, parent, place), place_slot(after, child, place))
+    for place in EXCEPTION_PLACES if k.profile.exception_places else ():
+        for told in ("exception_behaviour", "exception_flavour"):
+            after.at(told)[(child, PLACE.of(place))] = b.fields[told](parent, PLACE.of(place))
     # TOKENS: the parent's
     after.at("security")[child] = b.security(parent)
     after.at("audit")[child] = b.audit(parent)

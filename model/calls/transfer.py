@@ -15,6 +15,19 @@ from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
 
 
+def begin_request(k: Context, after: After) -> None:
+    """A request to ``task`` that will carry one right is begun: it has a copy of the right to the task's port for destination."""
+    message = k.request_message
+    after.assumptions.append(after.stage(message) == STAGE.FREE)
+    after.at("stage")[message] = STAGE.IN_KERNEL
+    after.at("owner")[message] = k.caller
+    after.at("body_count")[message] = z3.IntVal(1)
+    after.at("sender_security")[message] = k.before.security(k.caller)
+    after.at("sender_audit")[message] = k.before.audit(k.caller)
+    after.at("from_kernel")[message] = z3.BoolVal(False)
+    clone(after, k.slot(k.task), k.sorts.Slot.destination_slot(message))
+
+
 @rule("mach_port_insert_right: request", choices={"request_message": "Message"}, task="Name", disposition="Int")
 def insert_right_request(k: Context) -> Iterator[Case]:
     """The request of ``mach_port_insert_right`` is begun: it will carry the right, if the disposition says how."""
@@ -23,19 +36,9 @@ def insert_right_request(k: Context) -> Iterator[Case]:
     yield from k.request("task")
 
     # RIGHTS
-    def begin(after: After) -> None:
-        message = k.request_message
-        after.assumptions.append(after.stage(message) == STAGE.FREE)
-        after.at("stage")[message] = STAGE.IN_KERNEL
-        after.at("owner")[message] = k.caller
-        after.at("body_count")[message] = z3.IntVal(1)
-        after.at("sender_security")[message] = k.before.security(k.caller)
-        after.at("sender_audit")[message] = k.before.audit(k.caller)
-        after.at("from_kernel")[message] = z3.BoolVal(False)
-        clone(after, k.slot(k.task), k.sorts.Slot.destination_slot(message))
-
-    yield k.continues("no right is carried: the disposition says none", z3.Not(k.is_disposition(k.disposition)), begin)
-    yield k.continues("the right is to be carried", True, begin)
+    none = z3.Not(k.is_disposition(k.disposition))
+    yield k.continues("no right is carried: the disposition says none", none, lambda after: begin_request(k, after))
+    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after))
 
 
 def _insert_requires(k: Context) -> list[Term]:

@@ -1,0 +1,51 @@
+"""``sendright trace-spec``: which cases, proofs and tests cover each clause of the specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.calls import known_call
+from sendright.cli.options import Json, ProfileName
+from sendright.cli.streams import show, show_json
+from sendright.mach.profiles import profile_named
+from sendright.mach.verdicts import exit_status
+
+
+def trace_spec(
+    call: Annotated[str | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call.")] = None,
+    profile: ProfileName = "manual",
+    tests: Annotated[Path, typer.Option("--tests", metavar="DIR", help="Where the tests are; if nowhere, they are not asked for.")] = Path("tests"),
+    json: Json = False,
+) -> int:
+    """Print each clause of the specification with the cases, the proved properties and the tests that cover it.
+
+    The headline call has the sentences of its manual page too, in our words. What isn't covered is named, and the exit status is 1.
+
+    [bold]Examples[/bold]
+
+      sendright trace-spec --call host_security_create_task_token
+
+      sendright trace-spec --json | jq '.problems'
+    """
+    kernel_profile = profile_named(profile)
+    if call is not None and not kernel_profile.serves(known_call("trace-spec", call)):
+        raise BadInput(f"trace-spec: the profile {profile} doesn't serve {call}")
+    from sendright.properties.tests_found import find_tests
+    from sendright.properties.traceability import trace_specification
+    from sendright.reports.traceability import trace_lines
+
+    try:
+        found = find_tests(tests)
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
+    result = trace_specification(kernel_profile, found, call)
+    if json:
+        show_json(msgspec.to_builtins(result))
+    else:
+        show(*trace_lines(result))
+    return exit_status(result.verdict)

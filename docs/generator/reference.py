@@ -1,0 +1,159 @@
+"""The generated pages of the reference, from the signature table, the rules, the invariants and the profiles. Nothing is kept by hand."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import cache
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+
+from sendright.mach import profiles as profiles_module
+from sendright.mach.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.signatures import SIGNATURES, Signature
+from sendright.model import theorems
+from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
+from sendright.model.invariants import INVARIANTS, Variables
+from sendright.model.manual_page import CALL, PAGE
+from sendright.model.prove import RELATIONAL
+from sendright.model.rules import RULES, Context
+from sendright.model.sorts import UNBOUNDED
+from sendright.model.state import FIELDS, After, State
+from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.touched import cases_of, property_titles
+from sendright.reports.traceability import shortened
+from sendright.reports.vocabulary import SWITCHES, differences, words
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # Markdown
+)
+_TEMPLATES.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("<", "&lt;")
+_TEMPLATES.filters["words"] = words
+_TEMPLATES.globals["shortened"] = shortened
+
+
+def pages() -> dict[str, str]:
+    """The generated pages: path below docs/ -> Markdown."""
+    made = {f"reference/calls/{name}.md": _call_page(signature) for name, signature in SIGNATURES.items()}
+    made["reference/calls/index.md"] = _render("calls", signatures=list(SIGNATURES.values()), served_by=served_by)
+    made["reference/rules.md"] = _render("rules", rules=_shared(), changes=_changes)
+    made["reference/invariants.md"] = _invariants_page()
+    made["reference/state.md"] = _render("state", fields=FIELDS)
+    made["reference/profiles.md"] = _profiles_page()
+    made["reference/manual-page.md"] = _render("manual_page", call=CALL, page=PAGE, titles=property_titles())
+    return made
+
+
+def served_by(call: str) -> list[str]:
+    """The names of the profiles that have ``call``."""
+    return [profile.name for profile in PROFILES.values() if profile.serves(call)]
+
+
+def _render(template: str, **values: Any) -> str:
+    return _TEMPLATES.get_template(f"{template}.md.j2").render(values)
+
+
+def anchor(rule: str) -> str:
+    """The place of a shared rule on the page of rules."""
+    return "".join(letter if letter.isalnum() else "-" for letter in rule.lower())
+
+
+_TEMPLATES.filters["anchor"] = anchor
+
+
+@cache
+def _clauses(profile: str) -> dict[str, Clauses]:
+    return {clauses.name: clauses for clauses in all_clauses(PROFILES[profile])}
+
+
+def _shared() -> list[Clauses]:
+    return [clauses for name, clauses in _clauses(MANUAL.name).items() if name not in SIGNATURES]
+
+
+def _changes(clause: Clause) -> str:
+    """The parts of the state that may change, by the names that the page of the state explains."""
+    return ", ".join(f"`{field}`" for field in clause.changes) or "nothing"
+
+
+def _call_page(signature: Signature) -> str:
+    profiles = [PROFILES[name] for name in served_by(signature.name)]
+    first = profiles[0]
+    clauses = _clauses(first.name)[signature.name]
+    parts: dict[str, list[Clause]] = {part: [c for c in clauses.clauses if c.part == part] for part in ("target", "error", "effect")}
+    return _render(
+        "call",
+        call=signature,
+        clauses=clauses,
+        parts=parts,
+        profile=first,
+        profiles=profiles,
+        elsewhere=[(profile, _cases(signature.name, profile)) for profile in profiles[1:] if _differs(signature.name, first, profile)],
+        changes=_changes,
+        is_headline=signature.name == CALL,
+    )
+
+
+def _cases(call: str, profile: Profile) -> list[str]:
+    shared = shared_rules()
+    return [case.id for rule in rules_of(call) if rule not in shared for case in cases_of(rule, profile)] if has_rules(call) else []
+
+
+def _differs(call: str, one: Profile, other: Profile) -> bool:
+    return _cases(call, one) != _cases(call, other)
+
+
+def _invariants_page() -> str:
+    v, state = Variables(UNBOUNDED), State.arbitrary(UNBOUNDED)
+    titles: dict[str, list[str]] = {f"invariant {n}": [title for title, _ in i.clauses(v, state)] for n, i in INVARIANTS.items()}
+    for rule in RULES.values():
+        k = Context(rule, state, MANUAL)
+        for case in rule.cases(k):
+            for number, step in STEP_PROPERTIES.items():
+                found = titles.setdefault(f"step invariant {number}", [])
+                found += [title for title, _ in step.clauses(v, Transition(k, case, After(state))) if title not in found]
+    touching: dict[str, list[str]] = {}
+    for clauses in _clauses(MANUAL.name).values():
+        for name in dict.fromkeys(name for clause in clauses.clauses for name in clause.properties):
+            touching.setdefault(name, []).append(clauses.name)
+    return _render(
+        "invariants",
+        invariants=INVARIANTS,
+        steps=STEP_PROPERTIES,
+        relational=RELATIONAL,
+        theorems=inspect.cleandoc(theorems.__doc__ or "").partition("\n\n")[2],
+        titles=titles,
+        touching=touching,
+        calls=SIGNATURES,
+    )
+
+
+def _profiles_page() -> str:
+    every = list(PROFILES.values())
+    return _render(
+        "profiles",
+        profiles=every,
+        about=switch_words(),
+        switches=SWITCHES,
+        different=differences(every),
+        pairs=[(one, other, differences((one, other))) for one, other in combinations(every, 2)],
+    )
+
+
+def switch_words() -> dict[str, str]:
+    """What the source says of each switch of a profile: the string below the field."""
+    module = ast.parse(inspect.getsource(profiles_module))
+    (body,) = [node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == Profile.__name__]
+    found = dict.fromkeys(SWITCHES, "")
+    for field, below in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            found[field.target.id] = msgspec.convert(ast.literal_eval(below.value), str)
+    return found

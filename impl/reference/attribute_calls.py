@@ -1,0 +1,83 @@
+"""Looking at a port with its receive right, and turning its screws (semantics 5.11, 5.12; ``ipc/mach_port.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.name_calls import receive_right_of, space_of
+from sendright.impl.reference.port import Port
+from sendright.impl.reference.space import Space
+from sendright.impl.reference.task import Task
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+
+LIMITS_INFO = 1
+RECEIVE_STATUS = 2
+
+_WORDS = {LIMITS_INFO: 1, RECEIVE_STATUS: 10}
+"""How many words each flavour has."""
+
+
+class AttributeCalls(Core):
+    """Counts and limits of a port, for who receives from it."""
+
+    def mach_port_set_mscount(self, caller: Task, task: Task | None, name: int, mscount: int) -> Result:
+        """Store a make-send count; nobody is told (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
+        port = receive_right_of(space_of(task), name)
+        port.make_send_count = mscount
+        port.shown = None
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_set_seqno(self, caller: Task, task: Task | None, name: int, seqno: int) -> Result:
+        """Store the next message's sequence number. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
+        port = receive_right_of(space_of(task), name)
+        port.sequence_number = seqno
+        port.shown = None
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
+        """Tell a port's queue limit, or all that its receiver may know of it.
+
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count), KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12)
+        """
+        space = space_of(task)
+        if flavor not in _WORDS:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if count < _WORDS[flavor]:
+            raise Failure(ReturnCode.KERN_FAILURE)
+        port = receive_right_of(space, name)
+        info = (port.queue_limit,) if flavor == LIMITS_INFO else self._receive_status(space, name, port)
+        return Result(ReturnCode.KERN_SUCCESS, {"info": info})
+
+    def _receive_status(self, space: Space, name: int, port: Port) -> tuple[int, ...]:
+        sets = space.sets.sets_with(name)
+        return (
+            len(sets) if self.profile.many_sets else next(iter(sets), 0),
+            port.sequence_number,
+            port.make_send_count,
+            port.queue_limit,
+            len(port.queue),
+            port.send_once_rights,
+            int(port.send_rights > 0),
+            int(port.port_destroyed is not None),
+            int(port.no_senders is not None),
+            0,
+        )
+
+    def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
+        """Set a port's queue limit; what waits beyond it stays. With 0 only send-once rights get anything in.
+
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE, KERN_INVALID_NAME,
+        KERN_INVALID_RIGHT. (semantics 5.12)
+        """
+        space = space_of(task)
+        if flavor != LIMITS_INFO:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if not info:
+            raise Failure(ReturnCode.KERN_FAILURE)
+        if not 0 <= info[0] <= self.profile.queue_limit_max:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        port = receive_right_of(space, name)
+        port.queue_limit = info[0]
+        port.shown = None
+        return Result(ReturnCode.KERN_SUCCESS)

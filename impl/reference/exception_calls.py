@@ -1,0 +1,103 @@
+"""Where a task's exceptions go (semantics 4.2; ``kern/ipc_tt.c``).
+
+For each type of exception the kernel keeps a send right, and with it what the message shall carry. Callers name types by a mask and
+are told of them in groups: types with the same port, behaviour and flavour make one group.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.port import DEAD_RIGHT, Right
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Place, SlotKind
+
+_BITS = {place: 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
+"""The bit of a mask that stands for each type."""
+
+
+class Action(NamedTuple):
+    """What happens with an exception. Two are equal if nobody could tell them apart."""
+
+    right: Right
+    behaviour: int
+    flavour: int
+
+
+Groups: TypeAlias = dict[Action, list[Place]]
+
+
+class ExceptionCalls(Core):
+    """Setting, getting, and both at once."""
+
+    def task_set_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int) -> Result:
+        """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT for all that is wrong."""
+        task = _checked(task, mask)
+        _check_behaviour(port, behavior)
+        self._set(task, _selected(mask), Action(port, behavior, flavor))
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def task_get_exception_ports(self, caller: Task, task: Task | None, mask: int, count: int) -> Result:
+        """Tell where the exceptions in ``mask`` go, as far as ``count`` groups have room for them. KERN_INVALID_ARGUMENT."""
+        task = _checked(task, mask)
+        return _give(caller, _groups(task, mask, count))
+
+    def task_swap_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int, count: int) -> Result:
+        """Set as ``task_set_exception_ports``, and tell what was there. A type that there is no room to tell of isn't set. KERN_INVALID_ARGUMENT."""
+        task = _checked(task, mask)
+        _check_behaviour(port, behavior)
+        groups = _groups(task, mask, count)
+        result = _give(caller, groups)
+        self._set(task, [place for places in groups.values() for place in places], Action(port, behavior, flavor))
+        return result
+
+    def _set(self, task: Task, places: list[Place], action: Action) -> None:
+        self.release([task.put_exception(place, action.right.clone(), action.behaviour, action.flavour) for place in places])
+
+
+def _checked(task: Task | None, mask: int) -> Task:
+    if task is None or mask & ~EXC_MASK_ALL:
+        raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+    return task
+
+
+def _check_behaviour(port: Right, behaviour: int) -> None:
+    """What is never sent may have any behaviour."""
+    if port.live and not Behaviour.DEFAULT <= behaviour <= Behaviour.STATE_IDENTITY:
+        raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+
+
+def _selected(mask: int) -> list[Place]:
+    return [place for place, bit in _BITS.items() if mask & bit]
+
+
+def _groups(task: Task, mask: int, count: int) -> Groups:
+    """The types in ``mask`` by what happens with them: the first ``count`` groups, in the order of each group's first type."""
+    groups: Groups = {}
+    for place in _selected(mask):
+        action = _action(task, place)
+        if action in groups or len(groups) < count:
+            groups.setdefault(action, []).append(place)
+    return groups
+
+
+def _action(task: Task, place: Place) -> Action:
+    right = task.right_at(place)
+    if not right.live and right.kind is not SlotKind.NONE:
+        right = DEAD_RIGHT  # whatever port it was a right to: one dead right is like another
+    return Action(right, *task.exceptions.get(place, (0, 0)))
+
+
+def _give(caller: Task, groups: Groups) -> Result:
+    outputs = {
+        "masks": tuple([sum(_BITS[place] for place in places) for places in groups.values()]),
+        "ports": tuple([copy_out(caller.space, action.right.clone()) for action in groups]),
+        "behaviors": tuple([action.behaviour for action in groups]),
+        "flavors": tuple([action.flavour for action in groups]),
+    }
+    return Result(ReturnCode.KERN_SUCCESS, outputs)

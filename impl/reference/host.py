@@ -1,0 +1,39 @@
+"""The host, as far as it is not just ports: the rights that the kernel keeps for everybody (semantics 4.4)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.port import NULL_RIGHT, Right
+from sendright.mach import snapshot
+from sendright.mach.rights import SlotKind
+
+LAST_KERNEL_PORT = 7
+"""``HOST_MAX_SPECIAL_KERNEL_PORT``: special ports up to this number are the kernel's own, and nobody sets them."""
+
+
+class Host:
+    """The one host and its special ports, by number."""
+
+    __slots__ = ("ports", "shown")
+
+    def __init__(self) -> None:
+        self.ports: dict[int, Right] = {}
+        """An empty place is absent. The host owns each right."""
+        self.shown: dict[int, snapshot.Entry] | None = None
+
+    def right_at(self, number: int) -> Right:
+        """The right in a place; the host keeps it."""
+        return self.ports.get(number, NULL_RIGHT)
+
+    def put(self, number: int, right: Right) -> Right:
+        """Put ``right`` into a place; the right that was there is returned, for the caller to release."""
+        old = self.ports.pop(number, NULL_RIGHT)
+        if right.kind is not SlotKind.NONE:
+            self.ports[number] = right
+        self.shown = None
+        return old
+
+    def show(self) -> dict[int, snapshot.Entry]:
+        """The special ports as a snapshot has them."""
+        if self.shown is None:
+            self.shown = {number: right.show() for number, right in self.ports.items()}
+        return self.shown

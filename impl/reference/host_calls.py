@@ -1,0 +1,29 @@
+"""The host's special ports, for who holds the privileged host port (semantics 4.4; ``kern/host.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.host import LAST_KERNEL_PORT
+from sendright.impl.reference.port import Port, Right
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+
+
+class HostCalls(Core):
+    """Getting the host's special ports, and setting those that aren't the kernel's."""
+
+    def host_get_special_port(self, caller: Task, host_priv: Port | None, node: int, which: int) -> Result:
+        """Give a clone of the right in one of the host's places; the security port is in none. KERN_INVALID_ARGUMENT."""
+        if host_priv is None or not 1 <= which <= self.profile.host_special_ports:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.host.right_at(which).clone())})
+
+    def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
+        """Keep ``port``, whatever it is a right to, in one of the host's places. KERN_INVALID_ARGUMENT, for the kernel's places too."""
+        if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        self.release([self.host.put(which, port.clone())])
+        return Result(ReturnCode.KERN_SUCCESS)

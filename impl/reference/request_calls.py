@@ -1,0 +1,99 @@
+"""Asking to be told (semantics 5.13; ``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.name_calls import entry_of, space_of
+from sendright.impl.reference.notifications import Notification, notify
+from sendright.impl.reference.port import NULL_RIGHT, Port, Right
+from sendright.impl.reference.space import HAS_RECEIVE, Space
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import Disposition, SlotKind
+
+_SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
+
+
+class RequestCalls(Core):
+    """The one call that registers, replaces and cancels requests for notifications."""
+
+    def mach_port_request_notification(
+        self, caller: Task, task: Task | None, name: int, variant: int, sync: int, notify: int, notify_disposition: int
+    ) -> Result:
+        """Keep the send-once right that the caller calls ``notify`` until the event; gives the one that was kept so far.
+
+        MACH_SEND_INVALID_RIGHT, with nothing changed; MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY;
+        KERN_INVALID_VALUE; then what the variant asks of ``name``. A right that was carried but not kept is released.
+        """
+        carried = copy_in(caller.space, notify, notify_disposition) if is_disposition(notify_disposition) else NULL_RIGHT
+        try:
+            if notify_disposition not in _SEND_ONCE_DISPOSITIONS:
+                raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
+            space = space_of(task)
+            if carried.kind is SlotKind.DEAD_NAME:
+                raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+            previous = self._request(space, name, variant, sync, carried if carried.live else None)
+        except Failure:
+            self.release([carried])
+            raise
+        return Result(ReturnCode.KERN_SUCCESS, {"previous": copy_out(caller.space, previous or NULL_RIGHT)})
+
+    def _request(self, space: Space, name: int, variant: int, sync: int, right: Right | None) -> Right | None:
+        if variant == Notification.PORT_DESTROYED:
+            return self._request_port_destroyed(space, name, sync, right)
+        if variant == Notification.NO_SENDERS:
+            return self._request_no_senders(space, name, sync, right)
+        if variant == Notification.DEAD_NAME:
+            return self._request_dead_name(space, name, sync, right)
+        raise Failure(ReturnCode.KERN_INVALID_VALUE)
+
+    def _request_port_destroyed(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Ask for the receive right when it would die. KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+        if sync != 0:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        port = self._receiver(space, name)
+        previous, port.port_destroyed = port.port_destroyed, right
+        port.shown = None
+        return previous
+
+    def _request_no_senders(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Ask to be told when there are no send rights. KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+
+        If there are none now, and whoever asks knows of no more than ``sync`` ever made, that is told at once.
+        """
+        port = self._receiver(space, name)
+        previous, port.no_senders = port.no_senders, right
+        port.shown = None
+        if right is not None and port.send_rights == 0 and sync <= port.make_send_count:
+            port.no_senders = None
+            notify(right, Notification.NO_SENDERS, port.make_send_count)
+        return previous
+
+    def _receiver(self, space: Space, name: int) -> Port:
+        entry = entry_of(space, name)
+        if entry.kind not in HAS_RECEIVE:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        return entry.port
+
+    def _request_dead_name(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Ask to be told when the port behind ``name`` dies; with ``sync``, at once if it has died already.
+
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT; of a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW; KERN_RESOURCE_SHORTAGE.
+        """
+        entry = entry_of(space, name)
+        if entry.kind is SlotKind.PORT_SET:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if entry.kind is not SlotKind.DEAD_NAME:
+            if right is not None and entry.request is None:
+                self.allocate()  # a place to keep it
+            return space.set_request(name, right)
+        if sync == 0 or right is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if entry.urefs >= self.profile.urefs_max:
+            raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+        space.set_references(name, entry.urefs + 1)
+        notify(right, Notification.DEAD_NAME, name)
+        return None

@@ -1,0 +1,106 @@
+"""What a receive right's holder may read and set of its port: make-send count, sequence number, queue limit, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.model.calls.names import Entry, on_space
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import Term
+from sendright.model.state import After
+
+LIMITS_INFO, RECEIVE_STATUS = 1, 2
+"""``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``."""
+LIMITS_WORDS, RECEIVE_STATUS_WORDS = 1, 10
+
+
+def _receives(k: Context, e: Entry) -> Iterator[Case]:
+    """The name must denote a receive right."""
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
+
+
+@rule("mach_port_set_mscount", task="Name", name="Name", mscount="Int")
+def mach_port_set_mscount(k: Context) -> Iterator[Case]:
+    """Store a make-send count, whatever it is. Nobody is told. Source: semantics 5.11."""
+    # NAMES
+    e = Entry(k)
+    # CASES
+    yield from on_space(k)
+    yield from _receives(k, e)
+
+    def store(after: After) -> None:
+        after.at("mscount")[e.port] = k.mscount
+
+    yield k.succeeds("the count is stored", True, store)
+
+
+@rule("mach_port_set_seqno", task="Name", name="Name", seqno="Int")
+def mach_port_set_seqno(k: Context) -> Iterator[Case]:
+    """Store the sequence number of the next message that the port receives. Source: semantics 5.11."""
+    # NAMES
+    e = Entry(k)
+    # CASES
+    yield from on_space(k)
+    yield from _receives(k, e)
+
+    def store(after: After) -> None:
+        after.at("seqno")[e.port] = k.seqno
+
+    yield k.succeeds("the number is stored", True, store)
+
+
+@rule("mach_port_get_attributes", task="Name", name="Name", flavor="Int", count="Int")
+def mach_port_get_attributes(k: Context) -> Iterator[Case]:
+    """Read a port's queue limit, or all that there is to say of its receive right. Source: semantics 5.12."""
+    # NAMES
+    b, S = k.before, k.sorts.Slot
+    e = Entry(k)
+    limits, status = k.flavor == LIMITS_INFO, k.flavor == RECEIVE_STATUS
+
+    def one_if(condition: Term) -> Term:
+        return z3.If(condition, z3.IntVal(1), z3.IntVal(0))
+
+    # CASES
+    yield from on_space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)))
+    room = z3.If(limits, z3.IntVal(LIMITS_WORDS), z3.IntVal(RECEIVE_STATUS_WORDS))
+    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", k.count < room)
+    yield from _receives(k, e)
+    # REPLY: word by word (the oracle looks for the port's sets: what is not of fixed length has no term)
+    yield k.succeeds("the queue limit", limits, **{"info.queue_limit": b.qlimit(e.port)})
+    words = {
+        "sets_of": e.port,
+        "seqno": b.seqno(e.port),
+        "mscount": b.mscount(e.port),
+        "qlimit": b.qlimit(e.port),
+        "msgcount": b.msgcount(e.port),
+        "sorights": b.sorights(e.port),
+        "srights": one_if(b.srights(e.port) > 0),
+        "pdrequest": one_if(z3.Not(b.empty(S.port_destroyed_slot(e.port)))),
+        "nsrequest": one_if(z3.Not(b.empty(S.no_senders_slot(e.port)))),
+        "flags": z3.IntVal(0),
+    }
+    yield k.succeeds("the receive status", True, **{f"info.{word}": value for word, value in words.items()})
+
+
+@rule("mach_port_set_attributes", task="Name", name="Name", flavor="Int", info="array of Int", info_length="Int")
+def mach_port_set_attributes(k: Context) -> Iterator[Case]:
+    """Set how many messages fit in a port's queue. What is above it already stays. Source: semantics 5.12."""
+    # NAMES
+    e = Entry(k)
+    limit = k.info(z3.IntVal(0))
+    # CASES
+    yield from on_space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", k.flavor != LIMITS_INFO)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", k.info_length < LIMITS_WORDS)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.Or(limit < 0, limit > k.queue_limit_max))
+    yield from _receives(k, e)
+
+    def store(after: After) -> None:
+        after.at("qlimit")[e.port] = limit
+
+    yield k.succeeds("the queue limit is set", True, store)

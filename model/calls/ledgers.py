@@ -1,0 +1,167 @@
+"""Ledgers: what a task may draw, given by one ledger to another in whole numbers. A limit of -1 is infinite.
+
+Whoever has a send right to a ledger's port may do everything with it. A ledger has a parent, which gave its limit, and a payer, which is charged 1
+for the ledger itself. The root ledgers have neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.rights import PortObject
+from sendright.model.actions import Release, make_kernel_port, make_send
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import OBJECT, Term
+from sendright.model.state import After, State
+
+INFINITE = -1
+"""``LEDGER_ITEM_INFINITY``."""
+SIZE = 1
+"""What a ledger itself draws on its payer."""
+
+
+def finite(state: State, ledger: Term) -> Term:
+    """The ledger has a limit."""
+    return state.ledger_limit(ledger) != INFINITE
+
+
+def short(state: State, ledger: Term, amount: Term, drawn: Term | int = 0) -> Term:
+    """``ledger`` cannot give ``amount`` while its balance, and ``drawn`` more, are drawn on it."""
+    return z3.And(finite(state, ledger), state.ledger_limit(ledger) - amount < state.ledger_balance(ledger) + drawn)
+
+
+def _ledger(k: Context, name: Term) -> Term:
+    """The ledger whose port the caller's ``name`` denotes (when ``object(name, LEDGER)``)."""
+    return k.before.port(k.slot(name))
+
+
+def _give(after: After, ledger: Term, amount: Term) -> None:
+    """A finite limit grows by ``amount``; an infinite one stays."""
+    after.add("ledger_limit", ledger, z3.If(finite(after, ledger), amount, 0))
+
+
+@rule(
+    "ledger_create",
+    choices={"new_port": "Port", "reply_message": "Message", "out_of_memory": "Bool"},
+    parent_ledger="Name",
+    ledger_ledger="Name",
+    transfer="Int",
+    shortage="Int",
+)
+def ledger_create(k: Context) -> Iterator[Case]:
+    """Make a ledger whose limit is a part of its parent's. ``ledger_ledger`` pays for it.
+
+    No limit is made from nothing: a finite parent gives no infinite one. Source: semantics 8, without hazard H-7.
+    """
+    # NAMES
+    b, new = k.before, k.new_port
+    parent, payer = _ledger(k, k.parent_ledger), _ledger(k, k.ledger_ledger)
+    infinite = k.transfer == INFINITE
+
+    # CASES
+    yield from k.request("parent_ledger", "ledger_ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(k.parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is no ledger", z3.Not(k.object(k.ledger_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", k.transfer < INFINITE)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "a finite ledger has no infinite limit to give", z3.And(infinite, finite(b, parent)))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "ledger_ledger cannot pay", short(b, payer, z3.IntVal(0), SIZE))
+    pays_too = z3.If(parent == payer, SIZE, 0)
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", short(b, parent, k.transfer, pays_too))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
+
+    def create(after: After) -> None:
+        make_kernel_port(after, new, PortObject.LEDGER, k.queue_limit)
+        after.at("ledger_limit")[new] = k.transfer
+        after.at("ledger_balance")[new] = z3.IntVal(0)
+        after.at("ledger_parent")[new] = parent
+        after.at("ledger_payer")[new] = payer
+        _give(after, parent, -k.transfer)
+        after.add("ledger_balance", payer, SIZE)
+        # ghosts: one level below its parent; the last among those that its payer pays for
+        after.at("given_limits")[new] = z3.IntVal(0)
+        after.add("given_limits", parent, z3.If(infinite, 0, k.transfer))
+        after.at("ledger_depth")[new] = b.ledger_depth(parent) + 1
+        after.at("payee_number")[new] = b.ledger_balance(payer)
+        after.at("payee")[(payer, b.ledger_balance(payer))] = new
+        # RIGHTS, REPLY: a send right to the new ledger
+        [result] = k.begin_reply(after, 1)
+        make_send(after, result, new)
+
+    yield k.succeeds("a ledger with a part of its parent's limit", True, create, replies=1)
+
+
+@rule("ledger_transfer", parent_ledger="Name", child_ledger="Name", transfer="Int")
+def ledger_transfer(k: Context) -> Iterator[Case]:
+    """Move a part of the limit from a ledger to its child, or back. An infinite ledger gives and takes without change. Source: semantics 8."""
+    # NAMES
+    b = k.before
+    parent, child, amount = _ledger(k, k.parent_ledger), _ledger(k, k.child_ledger), k.transfer
+
+    # CASES
+    yield from k.request("parent_ledger", "child_ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(k.parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "child_ledger is no ledger", z3.Not(k.object(k.child_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "both are the same ledger", parent == child)
+    yield k.succeeds("nothing is moved", amount == 0)
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "child_ledger has another parent", b.ledger_parent(child) != parent)
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", z3.And(amount > 0, short(b, parent, amount)))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "child_ledger has less to give back", z3.And(amount < 0, short(b, child, -amount)))
+
+    def move(after: After) -> None:
+        _give(after, parent, -amount)
+        _give(after, child, amount)
+        after.add("given_limits", parent, z3.If(finite(b, child), amount, 0))
+
+    yield k.succeeds("the child has more", amount > 0, move)
+    yield k.succeeds("the child has less", True, move)
+
+
+@rule("ledger_terminate", ledger="Name")
+def ledger_terminate(k: Context) -> Iterator[Case]:
+    """End a ledger that nothing depends on: its limit goes back to its parent, its payer pays less, its port dies.
+
+    Source: semantics 8, without hazard H-7.
+    """
+    # NAMES
+    b = k.before
+    ledger = _ledger(k, k.ledger)
+    parent, payer, limit = b.ledger_parent(ledger), b.ledger_payer(ledger), b.ledger_limit(ledger)
+    other, task = z3.Const("other", k.sorts.Port), z3.Const("drawing", k.sorts.Task)
+
+    # CASES
+    yield from k.request("ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(k.ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "a root ledger does not end", parent == k.sorts.no_port)
+    yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(ledger) != 0)
+    child = z3.And(b.active(other), b.object(other) == OBJECT.of(PortObject.LEDGER), b.ledger_parent(other) == ledger)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the ledger has children", z3.Exists([other], child))
+    draws = z3.And(b.alive(task), z3.Or(b.wired(task) == ledger, b.paged(task) == ledger))
+    yield k.fails(ReturnCode.KERN_FAILURE, "a task draws on the ledger", z3.Exists([task], draws))
+
+    def end(after: After) -> None:
+        _give(after, parent, limit)
+        after.add("ledger_balance", payer, -SIZE)
+        # ghosts: the last among those that its payer pays for takes its number
+        after.add("given_limits", parent, z3.If(finite(b, ledger), -limit, 0))
+        last = b.payee(payer, b.ledger_balance(payer) - SIZE)
+        after.at("payee_number")[last] = b.payee_number(ledger)
+        after.at("payee")[(payer, b.payee_number(ledger))] = last
+        # RIGHTS: its port dies
+        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == ledger)
+
+    yield k.succeeds("the ledger ends", True, end)
+
+
+@rule("ledger_read", ledger="Name")
+def ledger_read(k: Context) -> Iterator[Case]:
+    """Read how much is drawn on a ledger, and its limit. Source: semantics 8."""
+    # NAMES
+    ledger = _ledger(k, k.ledger)
+    # CASES
+    yield from k.request("ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(k.ledger, PortObject.LEDGER)))
+    # REPLY
+    yield k.succeeds("balance and limit", True, balance=k.before.ledger_balance(ledger), limit=k.before.ledger_limit(ledger))

@@ -1,0 +1,99 @@
+"""Port sets: which receive rights of a space are received from together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.model.actions import leave_sets
+from sendright.model.calls.names import Entry, on_space
+from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.sorts import Term
+from sendright.model.state import After, State
+
+
+def in_a_set(state: State, port: Term) -> Term:
+    """``port`` is in some port set."""
+    name = z3.Const("set", state.sorts.Name)
+    return z3.Exists([name], state.member(port, name))
+
+
+def _receive_right(k: Context, member: Entry) -> Iterator[Case]:
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the member's name denotes nothing", member.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the member's name has no receive right", z3.Not(member.receives))
+
+
+def _port_set(k: Context, pset: Entry, when: Term | bool = True) -> Iterator[Case]:
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the set's name denotes nothing", z3.And(when, pset.unknown))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is no port set", z3.And(when, z3.Not(pset.is_set)))
+
+
+@rule("mach_port_move_member", task="Name", member="Name", after="Name")
+def mach_port_move_member(k: Context) -> Iterator[Case]:
+    """Put a receive right into one port set and no other; with NULL for the set, into none. Source: semantics 5.10."""
+    # NAMES
+    member, pset = Entry(k, k.member), Entry(k, k.after)
+    out = k.after == k.sorts.null
+    # CASES
+    yield from on_space(k)
+    yield from _receive_right(k, member)
+    yield from _port_set(k, pset, z3.Not(out))
+    yield Case(k.profile.null_move_code, "the member is in no set", z3.And(out, z3.Not(in_a_set(k.before, member.port))), nothing)
+
+    # RIGHTS
+    def move(after: After) -> None:
+        leave_sets(after, member.port)
+        after.at("member")[(member.port, pset.name)] = z3.BoolVal(True)
+
+    yield k.succeeds("the member leaves all sets", out, lambda after: leave_sets(after, member.port))
+    yield k.succeeds("the member is in this set and no other", True, move)
+
+
+@rule("mach_port_insert_member", task="Name", name="Name", pset="Name")
+def mach_port_insert_member(k: Context) -> Iterator[Case]:
+    """Put a receive right into a port set, and leave it in those in which it is. Source: semantics 5.10."""
+    # NAMES
+    member, pset = Entry(k), Entry(k, k.pset)
+    # CASES
+    yield from on_space(k)
+    yield from _receive_right(k, member)
+    yield from _port_set(k, pset)
+    yield k.fails(ReturnCode.KERN_ALREADY_IN_SET, "the member is in the set", k.before.member(member.port, pset.name))
+
+    # RIGHTS
+    def insert(after: After) -> None:
+        after.at("member")[(member.port, pset.name)] = z3.BoolVal(True)
+
+    yield k.succeeds("the member is in this set too", True, insert)
+
+
+@rule("mach_port_extract_member", task="Name", name="Name", pset="Name")
+def mach_port_extract_member(k: Context) -> Iterator[Case]:
+    """Take a receive right out of one port set. Source: semantics 5.10."""
+    # NAMES
+    member, pset = Entry(k), Entry(k, k.pset)
+    # CASES
+    yield from on_space(k)
+    yield from _receive_right(k, member)
+    yield from _port_set(k, pset)
+    yield k.fails(ReturnCode.KERN_NOT_IN_SET, "the member is not in the set", z3.Not(k.before.member(member.port, pset.name)))
+
+    # RIGHTS
+    def extract(after: After) -> None:
+        after.at("member")[(member.port, pset.name)] = z3.BoolVal(False)
+
+    yield k.succeeds("the member leaves the set", True, extract)
+
+
+@rule("mach_port_get_set_status", task="Name", name="Name")
+def mach_port_get_set_status(k: Context) -> Iterator[Case]:
+    """List the members of a port set. Source: semantics 5.10."""
+    # NAMES
+    pset = Entry(k)
+    # CASES
+    yield from on_space(k)
+    yield from _port_set(k, pset)
+    # REPLY: the names of all members (the oracle lists them: a list has no term)
+    yield k.succeeds("the members' names", True, members_of=pset.slot)

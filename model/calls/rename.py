@@ -1,0 +1,59 @@
+"""A name of a space becomes another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.codes import ReturnCode
+from sendright.model.actions import clear, in_space, put
+from sendright.model.calls.names import Entry, on_space
+from sendright.model.rules import Case, Context, rule
+from sendright.model.sorts import KIND, Term
+from sendright.model.state import After
+
+
+@rule("mach_port_rename", task="Name", old_name="Name", new_name="Name")
+def mach_port_rename(k: Context) -> Iterator[Case]:
+    """What is under one name goes under another: its references, its dead-name request and, of a port set, its members. Source: semantics 5.7."""
+    # NAMES
+    b, S = k.before, k.sorts.Slot
+    old, new = Entry(k, k.old_name), Entry(k, k.new_name)
+
+    # RIGHTS
+    def move(after: After, source: Term, target: Term) -> None:
+        kind, port, urefs = after.kind(source), after.port(source), after.urefs(source)
+        clear(after, source)
+        put(after, target, kind, port, urefs)
+
+    def move_entry(after: After) -> None:
+        move(after, old.slot, new.slot)
+        move(after, S.request_slot(old.task, old.name), S.request_slot(new.task, new.name))
+
+    def move_send(after: After) -> None:
+        move_entry(after)
+        after.at("known_as")[(old.task, old.port)] = new.name
+
+    def move_receive(after: After) -> None:
+        move_send(after)
+        after.at("receiver")[old.port] = new.slot
+
+    def move_set(after: After) -> None:
+        move_entry(after)
+
+        def either(port: Term, name: Term) -> Term:
+            return z3.And(in_space(b, port, old.task), z3.Or(name == old.name, name == new.name))
+
+        after.sweep("member", "members", lambda p, n: (either(p, n), z3.And(n == new.name, b.member(p, old.name))))
+
+    # CASES
+    yield from on_space(k)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(k.old_name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(k.new_name))
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)
+    yield k.succeeds("a receive right goes under the new name", old.receives, move_receive)
+    yield k.succeeds("a send right goes under the new name", old.kind == KIND.SEND, move_send)
+    yield k.succeeds("a port set goes under the new name, with its members", old.is_set, move_set)
+    yield k.succeeds("a send-once right or dead name goes under the new name", True, move_entry)

@@ -1,0 +1,55 @@
+"""The clauses of the specification and what covers them, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rich.text import Text
+
+from sendright.mach.results import CallTrace, ClauseTrace, TraceabilityResult
+
+SHOWN_TESTS = 3
+"""Tests shown of each clause; ``--json`` has all."""
+
+
+def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
+    """``result``, line by line."""
+    for call in result.calls:
+        yield from _call(call, bool(result.tests))
+        yield Text()
+    if not result.tests:
+        yield Text("Tests were not looked at: there is no such directory (--tests says where they are).")
+    for problem in result.problems:
+        yield Text(f"NOT COVERED {problem}", "red")
+    clauses = [clause for call in result.calls for clause in call.clauses]
+    covered = sum(not clause.lacks for clause in clauses)
+    yield Text(f"{result.verdict.value}: {covered} of {len(clauses)} clauses covered, profile {result.profile}.", "bold")
+
+
+def _call(call: CallTrace, tests: bool) -> Iterator[Text]:
+    yield Text(call.name + (f" ({call.section})" if call.section else ", a rule that calls share"), "bold")
+    yield Text(f"  {call.effect or call.about}")
+    if call.then:
+        yield Text(f"  then: {', '.join(call.then)}")
+    for clause in call.clauses:
+        yield from _clause(clause, tests)
+
+
+def _clause(clause: ClauseTrace, tests: bool) -> Iterator[Text]:
+    yield Text(f"  {clause.id.partition('/')[2]:<12} {clause.words}", "" if not clause.lacks else "red")
+    rows = [("cases", "; ".join(clause.cases)), ("proved", shortened(clause.properties))]
+    if tests:
+        more = len(clause.tests) - SHOWN_TESTS
+        rows.append(("tests", "; ".join(clause.tests[:SHOWN_TESTS]) + (f"; and {more} more" if more > 0 else "")))
+    for title, words in rows:
+        yield Text(f"      {title:<8} {words or '–'}", "dim")
+
+
+def shortened(properties: Iterable[str]) -> str:
+    """Names of properties, those of one kind together: ``invariants 1, 2; theorem 3; decided``."""
+    parts = [(kind, number) if number.isdecimal() else (name, "") for name in properties for kind, _, number in [name.rpartition(" ")]]
+    parts.sort(key=lambda part: (part[0], int(part[1] or 0)))
+    groups = {kind: [number for _, number in group if number] for kind, group in groupby(parts, lambda part: part[0])}
+    words = [f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}" if numbers else kind for kind, numbers in groups.items()]
+    return "; ".join(words)

@@ -1,0 +1,65 @@
+"""Shorthand for tests that drive the reference kernel beside the oracle: every step and the whole run must agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Disposition, Right
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.oracle import Judgement, Oracle
+from sendright.properties.conformance import Run
+
+
+class Judged:
+    """A run by the bootstrap task, which calls on itself where nothing else is said."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.kernel, self.oracle = ReferenceKernel(), Oracle(self.profile)
+        self.run = Run(self.kernel, self.oracle, self.profile)
+        self.run.boot()
+        self.me: int = self.does("mach_task_self")
+
+    def call(self, name: str, /, **arguments: Any) -> Call:
+        if any(argument.name == "task" for argument in SIGNATURES[name].arguments):
+            arguments.setdefault("task", self.me)
+        return Call(name, arguments)
+
+    def code(self, name: str, /, shortage: int = 0, **arguments: Any) -> str:
+        """Make a call; the name of its code."""
+        call = msgspec.structs.replace(self.call(name, **arguments), shortage=shortage)
+        return code_name(self.run.step(0, call).code)
+
+    def does(self, name: str, /, shortage: int = 0, **arguments: Any) -> Any:
+        """Make a call that must succeed; its only output, or all of them."""
+        assert self.code(name, shortage, **arguments) == "KERN_SUCCESS"
+        outputs = self.run.steps[-1].outputs
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def would(self, name: str, /, outputs: dict[str, Any] | None = None, code: int = ReturnCode.KERN_SUCCESS, **arguments: Any) -> Judgement:
+        """What the oracle says of an answer that the kernel didn't give. The oracle is of no more use if it agrees."""
+        return self.oracle.judge(0, self.call(name, **arguments), Result(code, outputs or {}))
+
+    def port(self) -> int:
+        name: int = self.does("mach_port_allocate", right=Right.RECEIVE)
+        return name
+
+    def port_set(self, *members: int) -> int:
+        name: int = self.does("mach_port_allocate", right=Right.PORT_SET)
+        for member in members:
+            self.does("mach_port_move_member", member=member, after=name)
+        return name
+
+    def send(self, dest: int, **arguments: Any) -> None:
+        """Send a message with a right that is made for it."""
+        self.does("mach_msg_send", dest=dest, dest_disposition=Disposition.MAKE_SEND_ONCE, **arguments)
+
+    def members(self, pset: int) -> tuple[int, ...]:
+        members: tuple[int, ...] = tuple(self.does("mach_port_get_set_status", name=pset))
+        return members

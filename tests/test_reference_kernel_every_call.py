@@ -1,0 +1,43 @@
+"""What is so of every call, whatever it does: the errors of the request itself."""
+
+from typing import Any
+
+import pytest
+from kernel_driver import NOTHING, Actor, Machine
+
+from sendright.mach.rights import DEAD_NAME, NULL_NAME
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+
+ARRAYS = (ArgumentType.PORTS, ArgumentType.LIMITS, ArgumentType.DESCRIPTORS, ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN)
+TARGETED = [signature for signature in SIGNATURES.values() if signature.target]
+CARRYING = [
+    (signature, argument)
+    for signature in TARGETED
+    for argument in signature.arguments
+    if argument.type in (ArgumentType.PORT, ArgumentType.PORTS) and argument.name != signature.target
+]
+
+
+@pytest.fixture
+def root() -> Actor:
+    return Machine().root
+
+
+def arguments(root: Actor, signature: Signature, **given: object) -> dict[str, Any]:
+    """Arguments of the right types: whatever they are, the request is looked at first."""
+    some = {argument.name: () if argument.type in ARRAYS else 1 for argument in signature.arguments if argument.required}
+    return some | {str(signature.target): root.me} | given
+
+
+@pytest.mark.parametrize("signature", TARGETED, ids=lambda signature: signature.name)
+def test_the_target_needs_a_live_send_right(root: Actor, signature: Signature) -> None:
+    for name in (NULL_NAME, DEAD_NAME, NOTHING, root.port(), root.dead_name()):
+        given = arguments(root, signature, **{str(signature.target): name})
+        assert root.refused(signature.name, **given) == "MACH_SEND_INVALID_DEST", name
+
+
+@pytest.mark.parametrize(("signature", "argument"), CARRYING, ids=lambda part: part.name)
+def test_every_other_right_must_be_one_that_can_be_copied(root: Actor, signature: Signature, argument: Argument) -> None:
+    for name in (NOTHING, root.port()):
+        given = arguments(root, signature, **{argument.name: (name,) if argument.type is ArgumentType.PORTS else name})
+        assert root.refused(signature.name, **given) == "MACH_SEND_INVALID_RIGHT", name

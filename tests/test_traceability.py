@@ -1,0 +1,257 @@
+"""Every clause of the specification is covered by cases, properties and tests, and whoever names one that doesn't exist is told."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sendright.cli.main import main
+from sendright.mach.profiles import GNUMACH, MANUAL
+from sendright.mach.results import ClauseTrace, TraceabilityResult
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.verdicts import Verdict
+from sendright.model import clauses as specification
+from sendright.model.clauses import has_rules, shared_rules
+from sendright.model.invariants import INVARIANTS
+from sendright.model.manual_page import CALL, PAGE
+from sendright.model.rules import RULES, Case, Context
+from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.touched import cases_of, property_titles, touched_cases
+from sendright.properties.tests_found import FoundTests, find_tests
+from sendright.properties.traceability import trace_specification
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def found() -> FoundTests:
+    tests = find_tests(HERE)
+    assert tests is not None
+    return tests
+
+
+@pytest.fixture(scope="module")
+def whole(found: FoundTests) -> TraceabilityResult:
+    """Everything, looked at once."""
+    return trace_specification(MANUAL, found)
+
+
+def traced(call: str, tests: FoundTests | None = None) -> TraceabilityResult:
+    return trace_specification(MANUAL, tests, call)
+
+
+def clause(result: TraceabilityResult, id: str) -> ClauseTrace:
+    return next(clause for call in result.calls for clause in call.clauses if clause.id == id)
+
+
+@pytest.mark.parametrize("call", [name for name in SIGNATURES if MANUAL.serves(name)])
+def test_every_clause_of_every_call_is_covered(whole: TraceabilityResult, call: str) -> None:
+    if not has_rules(call):
+        pytest.skip(f"the specification has no rule for {call} yet")
+    assert [problem for problem in whole.problems if problem.startswith((f"{call}/", f"{call}:"))] == []
+
+
+def test_every_clause_of_the_rules_that_calls_share_is_covered(whole: TraceabilityResult) -> None:
+    shared = [call for call in whole.calls if call.name not in SIGNATURES]
+    assert len(shared) > 2
+    assert [clause.lacks for call in shared for clause in call.clauses if clause.lacks] == []
+
+
+def test_every_case_of_every_rule_is_a_clause(whole: TraceabilityResult) -> None:
+    named = {(call.name, case) for call in whole.calls for clause in call.clauses for case in clause.cases}
+    for rule in RULES:
+        call = rule.partition(":")[0]
+        if MANUAL.serves(call):
+            for case in cases_of(rule, MANUAL):
+                assert (rule, case.id) in named or (call, f"{rule}: {case.id}") in named, (rule, case.id)
+
+
+def test_every_property_has_something_to_say_of_some_case(whole: TraceabilityResult) -> None:
+    if not all(map(has_rules, SIGNATURES)):
+        pytest.skip("some calls have no rule yet, and a property may speak of them alone")
+    touched = {name for call in whole.calls for clause in call.clauses for name in clause.properties}
+    stated = {f"invariant {number}" for number in INVARIANTS} | {f"step invariant {number}" for number in STEP_PROPERTIES}
+    assert stated - touched == set()
+
+
+def test_the_headline_call_takes_and_gives_what_its_page_says() -> None:
+    signature = SIGNATURES[CALL]
+    taken = ["host_security", "parent_task", "security_token", "audit_token", "ledgers", "inherit_memory"]
+    assert [argument.name for argument in signature.arguments] == taken
+    assert [output.name for output in signature.outputs] == ["child_task"]
+
+
+def test_the_page_has_all_its_sections() -> None:
+    assert len({(clause.section, clause.ordinal) for clause in PAGE}) == len(PAGE)
+    sections = ["NAME", "SYNOPSIS", "PARAMETERS", "DESCRIPTION", "NOTES", "RETURN VALUES", "RELATED INFORMATION"]
+    assert list(dict.fromkeys(clause.section for clause in PAGE)) == sections
+
+
+def test_a_case_that_no_clause_of_the_page_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_more(k: Context) -> Iterator[Case]:
+        *others, last = original.cases(k)
+        yield from others
+        yield replace(last, title="a child nobody wrote about")
+
+    original = RULES[CALL]
+    monkeypatch.setitem(RULES, CALL, replace(original, cases=one_more))
+    problems = traced(CALL).problems
+    assert f"{CALL}: no clause of its page names the case 'KERN_SUCCESS/a child nobody wrote about'" in problems
+    assert f"{CALL}/DESCRIPTION.1: there is no case 'KERN_SUCCESS/a child with the given tokens'" in problems
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cases": ("KERN_SUCCESS/nothing of the sort",)}, "there is no case 'KERN_SUCCESS/nothing of the sort'"),
+        ({"cases": ("task_create: KERN_SUCCESS/nothing of the sort",)}, "there is no case 'task_create: KERN_SUCCESS/nothing of the sort'"),
+        ({"cases": ("task_destroy",)}, "there is no case 'task_destroy'"),
+        ({"cases": ()}, "no case"),
+        ({"properties": ("invariant 999",)}, "there is no property 'invariant 999'"),
+        ({"properties": ()}, "no property"),
+        ({"tests": ("test_prove.py::test_nothing",)}, "there is no test 'test_prove.py::test_nothing'"),
+        ({"tests": ()}, "no test"),
+    ],
+)
+def test_a_reference_to_nothing(monkeypatch: pytest.MonkeyPatch, found: FoundTests, change: dict[str, tuple[str, ...]], words: str) -> None:
+    wrong = msgspec.structs.replace(PAGE[0], **change)
+    monkeypatch.setattr(specification, "PAGE", (wrong, *PAGE[1:]))
+    result = traced(CALL, found)
+    assert f"{CALL}/NAME.1: {words}" in result.problems
+    assert result.verdict is Verdict.FAILED
+
+
+def test_an_error_that_no_test_names(tmp_path: Path) -> None:
+    (tmp_path / "test_reference_kernel_x.py").write_text('def test_x(): assert refused("mach_port_type") == "KERN_INVALID_NAME"\n')
+    assert traced("mach_port_type", find_tests(tmp_path)).problems == (
+        "mach_port_type/target.1: no test that names MACH_SEND_INVALID_DEST",
+        "mach_port_type/error.1: no test that names KERN_INVALID_TASK",
+    )
+
+
+def test_without_tests_they_are_not_asked_for(tmp_path: Path) -> None:
+    result = traced(CALL, find_tests(tmp_path / "nowhere"))
+    assert (result.verdict, result.tests) == (Verdict.PASSED, "")
+
+
+def test_a_call_without_a_rule_is_not_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(RULES, "vm_read")
+    assert traced("vm_read").problems == ("vm_read: the specification has no rule for it yet",)
+
+
+def test_a_call_that_always_fails_gives_nothing() -> None:
+    parts = {clause.id for call in trace_specification(GNUMACH, None, "task_info").calls for clause in call.clauses}
+    assert parts == {f"task_info/{part}" for part in ("target.1", "error.1", "error.2")}
+
+
+def test_clauses_are_in_the_order_of_the_tests() -> None:
+    (call,) = traced("mach_port_get_refs").calls
+    assert [clause.words for clause in call.clauses[:3]] == [
+        "sent to the port under task; MACH_SEND_INVALID_DEST if there is no send right",
+        "KERN_INVALID_TASK: task is no task",
+        "KERN_INVALID_VALUE: no such kind of right",
+    ]
+    assert call.clauses[-1].id == "mach_port_get_refs/result.1"
+
+
+def test_shared_rules_come_once_after_the_calls() -> None:
+    calls = [name for name in SIGNATURES if has_rules(name)]
+    assert {"copy in a right", "copy out a right"} <= shared_rules(calls).keys()
+    result = traced("task_create")
+    assert [call.name for call in result.calls] == ["task_create", "copy out a right", "the message is done with"]
+    assert result.calls[0].then == ("copy out a right", "the message is done with")
+
+
+def test_properties_that_an_effect_can_break_and_those_it_cannot() -> None:
+    one = {case.title: case for case in touched_cases("mach_port_mod_refs", MANUAL)}
+    assert one["nothing is added"].changes == ()
+    added = one["references are added or taken"]
+    assert added.changes == ("urefs",)
+    assert "invariant 7" in added.properties
+    assert not {"invariant 1", "step invariant 29", "theorem 3"} & set(added.properties)
+    (made,) = [case for case in touched_cases(CALL, MANUAL) if case.code == "KERN_SUCCESS"]
+    assert {"theorem 1", "theorem 2", "theorem 3", "step invariant 30", "step invariant 36", "invariant 38"} <= set(made.properties)
+    assert set(made.properties) <= property_titles().keys()
+
+
+# the tests found
+
+
+def test_what_a_helper_or_a_constant_names_the_test_names_too(tmp_path: Path) -> None:
+    (tmp_path / "test_reference_kernel_x.py").write_text(
+        'CALL, OTHER = "vm_read", "vm_copy"\n'
+        "def read(root): return root.does(CALL)\n"
+        "@pytest.fixture\n"
+        "def page(root): root.does('vm_write')\n"
+        "def test_one(root): assert read(root) == ReturnCode.KERN_NO_SPACE\n"
+        "def test_two(page): pass\n"
+    )
+    (tmp_path / "test_other.py").write_text("def test_three(): assert 'vm_read'\n")
+    tests = find_tests(tmp_path)
+    assert tests is not None
+    assert tests.of_kernel("vm_read") == ("test_reference_kernel_x.py::test_one",)
+    assert tests.of_kernel("vm_read", "KERN_NO_SPACE") == ("test_reference_kernel_x.py::test_one",)
+    assert tests.of_kernel("vm_copy") == ()
+    assert tests.of_kernel("vm_write") == ("test_reference_kernel_x.py::test_two",)
+    assert set(tests.tests) == {"test_reference_kernel_x.py::test_one", "test_reference_kernel_x.py::test_two", "test_other.py::test_three"}
+
+
+def test_a_run_through_the_signatures_is_a_test_of_every_call_where_it_names_the_code(tmp_path: Path) -> None:
+    (tmp_path / "test_reference_kernel_x.py").write_text("def test_x():\n for s in SIGNATURES: assert refused(s) == 'KERN_INVALID_TASK'\n")
+    tests = find_tests(tmp_path)
+    assert tests is not None
+    assert tests.of_kernel("vm_read", "KERN_INVALID_TASK") == ("test_reference_kernel_x.py::test_x",)
+    assert tests.of_kernel("vm_read", "KERN_NO_SPACE") == tests.of_kernel("vm_read") == ()
+
+
+# the command
+
+
+def test_the_command_prints_clauses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace-spec", "--call", CALL, "--tests", str(HERE)]) == 0
+    text = capsys.readouterr().out
+    assert "RETURN VALUES.1 KERN_INVALID_SECURITY" in text
+    assert "theorem 1" in text
+    assert "test_only_the_security_port_will_do" in text
+    assert text.splitlines()[-1].startswith("PASSED: ")
+
+
+def test_the_command_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace-spec", "--call", "mach_port_type", "--tests", str(HERE), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["verdict"] == "PASSED"
+    assert [one["id"] for one in data["calls"][0]["clauses"]][:2] == ["mach_port_type/target.1", "mach_port_type/error.1"]
+    assert data["titles"]["invariant 8"] == "send rights are counted"
+
+
+def test_what_is_not_covered_is_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace-spec", "--call", "mach_port_type", "--tests", str(tmp_path)]) == 1
+    assert "NOT COVERED mach_port_type/error.1: no test that names KERN_INVALID_TASK" in capsys.readouterr().out
+
+
+def test_no_tests_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace-spec", "--call", "mach_port_type", "--tests", str(tmp_path / "none")]) == 0
+    assert "Tests were not looked at" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--call", "mach_port_typ"], "did you mean mach_port_type?"),
+        (["--call", CALL, "--profile", "gnumach"], "the profile gnumach doesn't serve"),
+        (["--profile", "xyz"], "unknown profile"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace-spec", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_tests_that_are_no_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_x.py").write_text("def test_x(:\n")
+    assert main(["trace-spec", "--call", "vm_read", "--tests", str(tmp_path)]) == 2
+    assert "the tests can't be read" in capsys.readouterr().err
