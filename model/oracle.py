@@ -17,7 +17,7 @@ from sendright.model.arguments import rule_arguments
 from sendright.model.calls.exceptions import EXCEPTION_TYPES
 from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, NAME_SLOT, NO_PORT, REPLY_SLOT, SlotTuple
-from sendright.model.rules import COPY_IN, COPY_OUT, FINISH
+from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH
 from sendright.model.system import Applied, NotAllowed, System
 
 
@@ -122,6 +122,11 @@ class Oracle:
 
     def _finish(self, caller: int, message: int) -> None:
         self._run(FINISH, caller, message=message)
+
+    def _fail(self, caller: int, message: int, applied: Applied, result: Result) -> None:
+        """The call fails as ``applied`` says, after rights were copied in to ``message``."""
+        self._run(DESTROY, caller, message=message)
+        self._expect_code(applied, result)
 
     def _simple(self, name: str) -> Callable[[int, dict[str, Any], Result], None]:
         """A call of one rule, with or without rights in its reply."""
@@ -232,10 +237,11 @@ class Oracle:
             slot = (BODY_SLOT, message, 0)
             carried = self._run(COPY_IN, caller, space=caller, control=0, name=a["poly"], disposition=a["disposition"], message=message, place=slot)
             if carried.case.case.code is not None:
-                return self._expect_code(carried, result)
+                return self._fail(caller, message, carried, result)
         inserted = self._run("mach_port_insert_right", caller, message=message, **a)
-        self._expect_code(inserted, result)
-        return None
+        if inserted.case.case.code != ReturnCode.KERN_SUCCESS:
+            return self._fail(caller, message, inserted, result)
+        return self._expect_code(inserted, result)
 
     def _extract_right(self, caller: int, a: dict[str, Any], result: Result) -> None:
         message = self.system.fresh_message()
@@ -261,11 +267,11 @@ class Oracle:
             carry = {"name": a["notify"], "disposition": a["notify_disposition"], "message": message, "place": slot}
             carried = self._run(COPY_IN, caller, space=caller, control=0, **carry)
             if carried.case.case.code is not None:
-                return self._expect_code(carried, result)
+                return self._fail(caller, message, carried, result)
         choices = {"notification": self.system.fresh_message(), "out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE}
         registered = self._run("mach_port_request_notification", caller, choices, message=message, **a)
         if registered.case.case.code is not None:
-            return self._expect_code(registered, result)
+            return self._fail(caller, message, registered, result)
         self._expect(registered, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
         self._copy_out(caller, message, slot, result.outputs.get("previous"), "previous")
         return self._finish(caller, message)
@@ -284,7 +290,7 @@ class Oracle:
                 continue  # no reply right: there is nothing to copy in
             carried = self._run(COPY_IN, caller, space=caller, control=0, name=name, disposition=disposition, message=message, place=slot)
             if carried.case.case.code is not None:
-                return self._expect_code(carried, result)
+                return self._fail(caller, message, carried, result)
         return self._deliver(caller, message, len(a["descriptors"]), result)
 
     def _deliver(self, caller: int, message: int, descriptors: int, result: Result) -> None:

@@ -17,7 +17,7 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition
 from sendright.model.instantiate import Proof
 from sendright.model.invariants import Variables, forall, state_invariants
-from sendright.model.rules import COPY_IN, COPY_OUT, FINISH, RULES, Case, Context, effective_guards
+from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH, RULES, Case, Context, effective_guards
 from sendright.model.sorts import KIND, UNBOUNDED, Term
 from sendright.model.state import After, State
 
@@ -79,9 +79,9 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
     if rule == SEND:
         yield from _send(k)
     elif rule == REQUEST:
-        yield from _request(k, INSERT, k.disposition)
+        yield from _request(k, INSERT, "disposition")
     elif rule == ASK:
-        yield from _request(k, REGISTER, k.notify_disposition)
+        yield from _request(k, REGISTER, "notify_disposition")
     elif rule == REGISTER:
         yield from _previous(k)
     elif rule == EXTRACT:
@@ -102,6 +102,8 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
                 )
     elif rule == FINISH:
         yield from _finish(profile)
+    elif rule in (INSERT, DESTROY):
+        pass  # they end a row; a failure before the end leaves the message in the kernel, where DESTROY wants it
     elif not k.rule.pending:
         yield from _replies(k)
 
@@ -157,18 +159,19 @@ def _live(state: State, slot: Term) -> Term:
     return z3.Or(state.kind(slot) == KIND.SEND, state.kind(slot) == KIND.SEND_ONCE)
 
 
-def _request(k: Context, then: str, disposition: Term) -> Iterator[Link]:
+def _request(k: Context, then: str, disposition: str) -> Iterator[Link]:
     """The request carries the right, or none, to the task's port; the rule ``then`` takes it from there."""
     message, body = k.request_message, S.body_slot(k.request_message, z3.IntVal(0))
+    carried_so = k.constants[disposition]
     for done in runs(k):
-        taking = done.next(then, message=message)
+        taking = done.next(then, message=message, **{disposition: carried_so})
         if done.case.title.startswith("no right"):
             yield Link(done.case.id, "the request is whole", done.known, taking.rule.requires(taking))
             continue
-        one = _place(done, body, z3.Const("carried", UNBOUNDED.Name), disposition)
+        one = _place(done, body, z3.Const("carried", UNBOUNDED.Name), carried_so)
         yield Link(done.case.id, "the right can be copied in", done.known, one.rule.requires(one))
         for copied in runs(one, done.known):
-            taking = copied.next(then, message=message)
+            taking = copied.next(then, message=message, **{disposition: carried_so})
             yield Link(done.case.id, f"the request is whole ({copied.case.title})", copied.known, taking.rule.requires(taking))
 
 

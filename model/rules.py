@@ -237,19 +237,22 @@ def effective_guards(cases: list[Case]) -> list[Term]:
 COPY_IN = "copy in a right"
 COPY_OUT = "copy out a right"
 FINISH = "the message is done with"
+DESTROY = "the message is destroyed"
+"""What comes after a failure, if rights were copied in before it."""
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
 """What is left to do after any rule, until nothing is."""
 SHARED_RULES = {
-    "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right"),
+    "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right", DESTROY),
     "mach_port_request_notification": (
         "mach_port_request_notification: request",
         COPY_IN,
         "mach_port_request_notification",
         COPY_OUT,
         FINISH,
+        DESTROY,
     ),
     "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
-    "mach_msg_send": ("mach_msg_send", COPY_IN, "mach_msg_send: deliver", "mach_msg_send: kernel's answer", COPY_OUT, FINISH),
+    "mach_msg_send": ("mach_msg_send", COPY_IN, "mach_msg_send: deliver", "mach_msg_send: kernel's answer", COPY_OUT, FINISH, DESTROY),
     "mach_msg_receive": ("mach_msg_receive", COPY_OUT, FINISH),
 }
 """The rules that a call runs through, in order, where they are more than its own."""

@@ -13,7 +13,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Notification, PortObject
-from sendright.model.actions import Release, clear, drop_held_send, notify, put, release_message
+from sendright.model.actions import Release, clear, drop_held_send, notify, put
 from sendright.model.calls.transfer import begin_request
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
@@ -142,7 +142,19 @@ def request_notification_request(k: Context) -> Iterator[Case]:
 def _requested(k: Context) -> list[Term]:
     S = k.sorts.Slot
     destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
-    return [k.in_kernel(k.message), k.before.kind(destination) == KIND.SEND, k.carries_nothing_but(k.message, destination, carried)]
+    kind = k.before.kind(carried)
+    once = z3.Or(kind == KIND.NONE, kind == KIND.SEND_ONCE, kind == KIND.DEAD_NAME)
+    return [
+        k.in_kernel(k.message),
+        k.before.body_count(k.message) == 1,
+        k.before.kind(destination) == KIND.SEND,
+        k.carries_nothing_but(k.message, destination, carried),
+        z3.Implies(_sends_once(k), once),
+    ]
+
+
+def _sends_once(k: Context) -> Term:
+    return z3.Or(k.notify_disposition == Disposition.MOVE_SEND_ONCE, k.notify_disposition == Disposition.MAKE_SEND_ONCE)
 
 
 @rule(
@@ -174,10 +186,6 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
     destroyed, no_senders, dead_name = (asked(each) for each in (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME))
 
     # RIGHTS
-    def lose(after: After) -> None:
-        release_message(after, k.message)
-        after.at("stage")[k.message] = STAGE.FREE
-
     def register(after: After, slot: Term) -> None:
         old_kind, old_port, kind, port = after.kind(slot), after.port(slot), after.kind(carried), after.port(carried)
         drop_held_send(after, destination)
@@ -200,22 +208,21 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
         notify(after, carried, k.notification, Notification.DEAD_NAME, k.sorts.number_of(k.name))
 
     # CASES
-    sends_once = z3.Or(k.notify_disposition == Disposition.MOVE_SEND_ONCE, k.notify_disposition == Disposition.MAKE_SEND_ONCE)
-    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(sends_once), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME, lose)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, k.sync != 0), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE, lose)
+    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(k)))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, k.sync != 0))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
     unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit, lose)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
     at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
     nobody = z3.And(at_once, z3.Or(k.sync == 0, z3.Not(given)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody, lose)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
     full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
-    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full, lose)
+    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
     first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, k.name)))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, k.shortage > 0, k.out_of_memory), lose)
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, k.shortage > 0, k.out_of_memory))
     # REPLY: the right that was registered is where the given one was
     yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
     told = z3.And(no_senders, given, b.srights(port) == 0, k.sync <= b.mscount(port))

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition
 from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import DESTROY, Case, Context, rule
 from sendright.model.sorts import KIND, STAGE, Term
 from sendright.model.state import After, State
 
@@ -119,13 +119,9 @@ def copy_in(k: Context) -> Iterator[Case]:
         carry_dead(after)
         put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
 
-    def give_up(after: After) -> None:
-        release_message(after, k.message)
-        after.at("stage")[k.message] = STAGE.FREE
-
     # CASES
     invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(fits(b, entry, k.disposition))))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid, give_up)
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)
     yield k.continues("a null right is carried", k.name == k.sorts.null, carry_nothing)
     yield k.continues("the dead right is carried", k.name == k.sorts.dead, carry_dead)
     yield k.continues("MAKE_SEND makes a send right", carried(Disposition.MAKE_SEND), make)
@@ -225,3 +221,15 @@ def finish(k: Context) -> Iterator[Case]:
 
     # CASES
     yield k.continues("all rights are copied out", True, free)
+
+
+@rule(DESTROY, requires=lambda k: [k.in_kernel(k.message)], message="Message")
+def destroy(k: Context) -> Iterator[Case]:
+    """A request failed after its rights were copied in, or while they were: all that it carries is given up, and it is gone. Source: semantics 1, 6.7."""
+
+    def give_up(after: After) -> None:
+        release_message(after, k.message)
+        after.at("stage")[k.message] = STAGE.FREE
+
+    # CASES
+    yield k.continues("all rights that the message carries are given up", True, give_up)

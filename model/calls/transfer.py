@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
-from sendright.model.actions import clear, clone, drop_held_send, put, put_name, release_message
+from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.request_reply import fits, received_form
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
@@ -51,7 +51,7 @@ def _insert_requires(k: Context) -> list[Term]:
 def mach_port_insert_right(k: Context) -> Iterator[Case]:
     """Put the carried right into the target task's space under ``name``.
 
-    On failure the carried right is lost (hazard H-11): a receive right takes its port with it. Source: semantics 5.8.
+    On failure the request is destroyed, and the carried right with it (hazard H-11): a receive right takes its port along. Source: semantics 5.8.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -66,10 +66,6 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
     same = z3.And(one_name, known == k.name)
 
     # RIGHTS
-    def lose(after: After) -> None:
-        release_message(after, k.message)
-        after.at("stage")[k.message] = STAGE.FREE
-
     def end(after: After) -> None:
         drop_held_send(after, destination)
         after.at("stage")[k.message] = STAGE.FREE
@@ -102,16 +98,16 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
         end(after)
 
     # CASES
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(k.name), lose)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)), lose)
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(k.name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)))
     null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null, lose)
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
     elsewhere = z3.And(one_name, known != k.sorts.null, known != k.name)
-    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere, lose)
+    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
     full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.urefs_max - 1)
-    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full, lose)
-    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)), lose)
+    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full)
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)))
     yield k.succeeds("a user reference is added", z3.And(same, kind == KIND.SEND, b.sends(entry)), add_reference)
     yield k.succeeds("the send right joins the receive right", z3.And(same, kind == KIND.SEND), join_receive)
     yield k.succeeds("the receive right joins the send right", same, lambda after: receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry)))
