@@ -8,14 +8,19 @@ those that the first round brought up. Leaving an instance out can only make a p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import z3
 
 from sendright.model.sorts import PLACE, Sorts, Term
 
 ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
+
+
+Point: TypeAlias = dict[tuple[str, int], Term]
+"""Constants for bound variables, by the names and sorts of those."""
 
 
 class Terms:
@@ -122,8 +127,10 @@ class Assumption:
     def __init__(self, formula: Term) -> None:
         self.formula = formula
         self.sorts: tuple[int, ...] = ()
+        self.variables: tuple[tuple[str, int], ...] = ()
         if z3.is_quantifier(formula):
             self.sorts = tuple(formula.var_sort(index).get_id() for index in range(formula.num_vars()))
+            self.variables = tuple(zip((formula.var_name(index) for index in range(formula.num_vars())), self.sorts, strict=True))
             self.body = formula.body()
         self.done: set[tuple[int, ...]] = set()
 
@@ -133,6 +140,13 @@ class Assumption:
         other.__dict__.update(self.__dict__)
         other.done = set(self.done)
         return other
+
+    def at(self, point: Point) -> Term | None:
+        """The instance at ``point``; None if that hasn't a constant for every variable."""
+        values = [point.get(variable) for variable in self.variables]
+        if not values or None in values:
+            return None
+        return z3.substitute_vars(self.body, *reversed(values))
 
     def instances(self, terms: Terms) -> Iterator[Term]:
         """New instances at ``terms``."""
@@ -189,13 +203,14 @@ def ground(formula: Term, terms: Terms) -> Term:
 _serial = iter(range(10**9))
 
 
-def skolemize(clause: Term) -> Term:
-    """The body of a universally quantified ``clause`` at fresh constants."""
+def skolemize(clause: Term) -> tuple[Term, Point]:
+    """The body of a universally quantified ``clause`` at fresh constants, and those."""
     if not z3.is_quantifier(clause):
-        return clause
+        return clause, {}
     tag = next(_serial)
     constants = [z3.Const(f"{clause.var_name(index)}!{tag}", clause.var_sort(index)) for index in range(clause.num_vars())]
-    return z3.substitute_vars(clause.body(), *reversed(constants))
+    point = {(clause.var_name(index), constant.sort().get_id()): constant for index, constant in enumerate(constants)}
+    return z3.substitute_vars(clause.body(), *reversed(constants)), point
 
 
 RLIMIT = 20_000_000
@@ -203,7 +218,28 @@ RLIMIT = 20_000_000
 nothing was seen to take more than a tenth of that."""
 
 ROUNDS = 2
-"""How often assumptions are instantiated, each time at the terms that came up the last time."""
+"""How often assumptions are instantiated at the case's terms and the goal's, each time at those that came up the last time."""
+
+
+A_LOOK = 20_000
+"""How much work, in the same count, goes into a look whether a question is none."""
+
+
+def follows_from_nothing(goal: Term) -> bool:
+    """The goal (a clause) is true of anything: so it is with most of what a case leaves as it was."""
+    if z3.is_true(z3.simplify(goal)):
+        return True
+    if _nested(goal):
+        return False
+    solver = z3.SimpleSolver()
+    solver.set("rlimit", A_LOOK)
+    solver.add(z3.Not(skolemize(goal)[0]))
+    return bool(solver.check() == z3.unsat)
+
+
+def _nested(goal: Term) -> bool:
+    """There are quantifiers inside the goal."""
+    return _quantified(goal.body() if z3.is_quantifier(goal) else goal)
 
 
 class Proof:
@@ -217,18 +253,40 @@ class Proof:
         self.solver = z3.SimpleSolver()
         self.solver.set("rlimit", RLIMIT)
         self.terms = Terms(sorts)
-        facts = prenex(ground_facts)
-        self.nested = [fact for fact in facts if _quantified(fact) and not z3.is_quantifier(fact)]
-        plain = [fact for fact in facts if not _quantified(fact)]
         self.universals = [Assumption(formula) for formula in universals]
-        self.universals += [Assumption(fact) for fact in facts if z3.is_quantifier(fact)]
-        for fact in (*plain, *self.nested):
+        self.nested: list[Term] = []
+        self._assume(ground_facts)
+        self._begun = False
+
+    def _assume(self, facts: list[Term]) -> None:
+        normal = prenex(facts)
+        nested = [fact for fact in normal if _quantified(fact) and not z3.is_quantifier(fact)]
+        plain = [fact for fact in normal if not _quantified(fact)]
+        self.nested = [*self.nested, *nested]
+        self.universals = [*self.universals, *[Assumption(fact) for fact in normal if z3.is_quantifier(fact)]]
+        for fact in (*plain, *nested):
             self.terms.collect(fact)
         self.solver.add(plain)
-        self._begun = False
+
+    @contextmanager
+    def with_more(self, universals: list[Term]) -> Iterator[Proof]:
+        """The same proof with more assumptions, "for all …" or plain, as long as the block lasts."""
+        self._begin()
+        more = Proof.__new__(Proof)
+        more.__dict__.update(self.__dict__)
+        more.terms, more.universals = self.terms.copy(), [assumption.fork() for assumption in self.universals]
+        more._begun = False
+        self.solver.push()
+        try:
+            more._assume(universals)
+            yield more
+        finally:
+            self.solver.pop()
 
     def _begin(self) -> None:
         """Instantiate at the case's own terms; ``brought_up`` are those and the ones that come up so, for a second round."""
+        if self._begun:
+            return
         self._begun = True
         self.brought_up = self.terms.copy()
         batch = [instance for assumption in self.universals for instance in assumption.instances(self.terms)]
@@ -238,27 +296,37 @@ class Proof:
             self.brought_up.collect(instance)
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
-        """``unsat``: the goal (a clause) follows. Anything else: not shown."""
-        if not self._begun:
-            self._begin()
-        negated = z3.Not(skolemize(goal))
+        """``unsat``: the goal (a clause) follows. Anything else: not shown.
+
+        The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its terms, at the case's
+        and its terms together.
+        """
+        self._begin()
+        body, point = skolemize(goal)
+        negated = z3.Not(body)
         self.solver.push()
         try:
             self.solver.add(negated)
-            universals = [assumption.fork() for assumption in self.universals]
-            verdict = z3.unknown
-            news = [negated]
-            for round_ in range(ROUNDS):
-                terms = (self.brought_up if round_ else self.terms).copy()
-                for new in news:
-                    terms.collect(new)
-                batch = [instance for assumption in universals for instance in assumption.instances(terms)]
+            for batch in self._batches(negated, point):
                 self.solver.add(batch)
-                self.solver.add([ground(fact, terms) for fact in self.nested])
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break
-                news += batch
             return verdict
         finally:
             self.solver.pop()
+
+    def _batches(self, negated: Term, point: Point) -> Iterator[list[Term]]:
+        yield [instance for assumption in self.universals if (instance := assumption.at(point)) is not None]
+        alone = Terms(self.sorts)
+        alone.collect(negated)
+        yield [instance for assumption in self.universals for instance in assumption.fork().instances(alone)]
+        universals = [assumption.fork() for assumption in self.universals]
+        news = [negated]
+        for round_ in range(ROUNDS):
+            terms = (self.brought_up if round_ else self.terms).copy()
+            for new in news:
+                terms.collect(new)
+            batch = [instance for assumption in universals for instance in assumption.instances(terms)]
+            yield [*batch, *[ground(fact, terms) for fact in self.nested]]
+            news += batch

@@ -21,7 +21,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.counting import counting
-from sendright.model.instantiate import Proof
+from sendright.model.instantiate import Proof, follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Variables, state_invariants
 from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
@@ -100,16 +100,11 @@ class CaseProof:
 Goals = Iterable[tuple[str, Term]]
 
 
-def is_trivial(goal: Term) -> bool:
-    """The goal is true of anything, as z3's simplifier sees at once."""
-    return bool(z3.is_true(z3.simplify(goal)))
-
-
 def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
-        if not is_trivial(goal) and proof().decide(goal) != z3.unsat:
+        if not follows_from_nothing(goal) and proof().decide(goal) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
 
@@ -154,14 +149,11 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         if part.wants(SECURITY_PORT if name.startswith("step") else "T2"):
             assumptions, goals = theorem(v, x)
             goals = [(title, goal) for title, goal in goals if not any(goal.eq(known) for known in assumptions)]
-            with_halves: list[Proof] = []
-
-            def using(assumptions: list[Term] = assumptions, with_halves: list[Proof] = with_halves) -> Proof:
-                if not with_halves:
-                    with_halves.append(unit.proof(assumptions))
-                return with_halves[0]
-
-            found.append(obligation(name, title, goals, using))
+            if not goals:
+                found.append(obligation(name, title, goals))
+                continue
+            with proof().with_more(assumptions) as divided:
+                found.append(obligation(name, title, goals, lambda divided=divided: divided))
     if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
     return found
@@ -198,8 +190,11 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
 
     def follow(assumed: list[Term], claims: list[Term]) -> bool:
-        proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions(), *assumed], invariants)
-        return all(is_trivial(claim) or proof.decide(claim) == z3.unsat for claim in claims)
+        left = [claim for claim in claims if not follows_from_nothing(claim)]
+        for known in ([], invariants) if left else ():
+            proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions(), *assumed], known)
+            left = [claim for claim in left if proof.decide(claim) != z3.unsat]
+        return not left
 
     found: list[Obligation] = []
 
