@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import msgspec
 
 from sendright.mach.implementation import Implementation
-from sendright.mach.snapshot import Difference, Message, Port, Snapshot, differences, unlike
+from sendright.mach.parts import unlike
+from sendright.mach.snapshot import Difference, Message, Port, Snapshot, differences
 
 
 def promises_final_parts(implementation: Implementation) -> bool:

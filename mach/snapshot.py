@@ -8,14 +8,12 @@ tells the first page, by task and address, with which it shares its object.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
 
 import msgspec
 
+from sendright.mach.parts import unlike
 from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.tokens import AuditToken, SecurityToken
-
-K = TypeVar("K")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -188,16 +186,6 @@ def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:
         for index, descriptor in enumerate(message.body):
             if descriptor.entry.kind:
                 yield Slot("message", message.serial, index), descriptor.entry
-
-
-def unlike(before: Mapping[K, object], after: Mapping[K, object]) -> list[K]:
-    """The keys under which the two don't have the very same object: what is there may yet be equal."""
-    if before is after:
-        return []
-    found = [key for key, value in after.items() if before.get(key) is not value]
-    if len(before) - len(after) + sum(key not in before for key in found):
-        found += before.keys() - after.keys()
-    return found
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:

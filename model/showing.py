@@ -7,9 +7,10 @@ or of a field of a new domain. (``tests/test_showing.py`` finds out what is forg
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task
@@ -65,10 +66,10 @@ class Showing:
     def __init__(self, state: ConcreteState, profile: Profile) -> None:
         self._state = state
         self._no_ledgers = profile.ledger_rule is LedgerRule.NONE
-        self._tasks: dict[int, Task] = {}
-        self._ports: dict[int, Port] = {}
+        self._tasks: Parts[Task] = Parts()
+        self._ports: Parts[Port] = Parts()
         self._host: dict[int, Entry] = {}
-        self._names: dict[int, dict[int, Entry]] = {}
+        self._names: dict[int, Parts[Entry]] = {}
         """Of each task, its names as last shown: the one part of a task that may be large."""
         self._changed: set[Part] = set()
         self._changed_names: dict[int, set[int]] = {}
@@ -92,8 +93,8 @@ class Showing:
         changed = {"task": set[int](), "port": set[int](), "host": set[int]()}
         for part, number in self._changed:
             changed[part].add(number)
-        self._tasks = _renewed(self._tasks, changed["task"], self._task)
-        self._ports = _renewed(self._ports, changed["port"], self._port)
+        self._tasks = renewed(self._tasks, changed["task"], self._task)
+        self._ports = renewed(self._ports, changed["port"], self._port)
         if changed["host"]:
             self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
         self._changed.clear()
@@ -138,7 +139,7 @@ class Showing:
     def _task(self, task: int) -> Task | None:
         """Who lives, or (if a rule is wrong) is gone and still holds rights: an implementation won't show the same."""
         state, f = self._state, self._state.fields
-        self._names[task] = _renewed(self._names.get(task, {}), self._changed_names.pop(task, ()), lambda name: self._name(task, name))
+        self._names[task] = renewed(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
         places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task)}
         requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
         if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
@@ -220,17 +221,3 @@ class Showing:
 
     def _descriptor(self, slot: SlotTuple) -> Descriptor:
         return Descriptor(self._entry_in(slot), self._state["form"].get(slot, 0))
-
-
-def _renewed(shown: dict[int, Any], changed: Iterable[int], show: Callable[[int], Any]) -> dict[int, Any]:
-    """What is shown, with what has changed shown anew, in a new dictionary: an old snapshot stays as it was. What shows as None is gone."""
-    if not changed:
-        return shown
-    shown = dict(shown)
-    for number in sorted(changed):
-        new = show(number)
-        if new is None:
-            shown.pop(number, None)
-        else:
-            shown[number] = new
-    return shown

@@ -6,12 +6,7 @@ has shown it (``Port.shown_by``), which is more than those who still do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from sendright.impl.reference.port import Port
-    from sendright.impl.reference.task import Task
+from typing import Protocol
 
 
 class Holder(Protocol):
@@ -22,23 +17,10 @@ class Holder(Protocol):
 
 
 class Changes:
-    """The tasks and ports that have changed since the last snapshot, those that are new and those that are gone among them."""
+    """The numbers of the tasks and ports that have changed since the last snapshot, new ones and those that are gone among them."""
 
     __slots__ = ("ports", "tasks")
 
     def __init__(self) -> None:
-        self.tasks: set[Task] = set()
-        self.ports: set[Port] = set()
-
-
-def shown_anew(shown: dict[int, Any], living: Mapping[int, Task | Port], changed: Iterable[Task | Port]) -> dict[int, Any]:
-    """What the last snapshot showed, with all that has changed since written down anew. (The last snapshot stays as it was.)"""
-    if not changed:
-        return shown
-    shown = dict(shown)
-    for each in sorted(changed, key=lambda each: each.number):
-        if each.number in living:
-            shown[each.number] = each.show()
-        else:
-            shown.pop(each.number, None)
-    return shown
+        self.tasks: set[int] = set()
+        self.ports: set[int] = set()

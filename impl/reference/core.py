@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from sendright.impl.reference.changes import Changes, shown_anew
+from sendright.impl.reference.changes import Changes
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import Host
 from sendright.impl.reference.ledger import INFINITY, Ledger
@@ -19,6 +19,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
+from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -43,8 +44,8 @@ class Core:
         self.well_known: tuple[Port, ...] = ()
         """The ports of the boot state, by the numbers of ``mach/boot.py``."""
         self.changes = Changes()
-        self.shown_tasks: dict[int, snapshot.Task] = {}
-        self.shown_ports: dict[int, snapshot.Port] = {}
+        self.shown_tasks: Parts[snapshot.Task] = Parts()
+        self.shown_ports: Parts[snapshot.Port] = Parts()
         """All tasks and ports as the last snapshot showed them."""
 
     def boot(self, profile: Profile) -> None:
@@ -130,8 +131,14 @@ class Core:
 
     def snapshot(self) -> snapshot.Snapshot:
         """Everything there is. Only what has changed since the last time is written down anew."""
-        self.shown_tasks = shown_anew(self.shown_tasks, self.tasks, self.changes.tasks)
-        self.shown_ports = shown_anew(self.shown_ports, self.ports, self.changes.ports)
+        self.shown_tasks = renewed(self.shown_tasks, self.changes.tasks, self._show_task)
+        self.shown_ports = renewed(self.shown_ports, self.changes.ports, self._show_port)
         self.changes.tasks.clear()
         self.changes.ports.clear()
         return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show())
+
+    def _show_task(self, number: int) -> snapshot.Task | None:
+        return self.tasks[number].show() if number in self.tasks else None
+
+    def _show_port(self, number: int) -> snapshot.Port | None:
+        return self.ports[number].show() if number in self.ports else None

@@ -85,7 +85,7 @@ class Port:
 
     def changed(self, place: int = 0) -> None:
         """This port is no more as the last snapshot shows it."""
-        self.changes.ports.add(self)
+        self.changes.ports.add(self.number)
 
     def make_send(self) -> Right:
         """A new send right, by the authority of the receive right: counted in the make-send count too."""

@@ -11,6 +11,7 @@ from sendright.impl.reference.notifications import Notification, notify, release
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.mach import snapshot
+from sendright.mach.parts import Parts, renewed
 from sendright.mach.rights import SlotKind
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Space:
         """No name below this one is free."""
         self.changed_names: set[int] = set()
         """The names that are no more as the last snapshot shows them."""
-        self.shown: dict[int, snapshot.Entry] = {}
-        self.shown_requests: dict[int, snapshot.Entry] = {}
+        self.shown: Parts[snapshot.Entry] = Parts()
+        self.shown_requests: Parts[snapshot.Entry] = Parts()
 
     def changed(self, place: int = 0) -> None:
         """The name ``place``, or a set in which it is, is no more as the last snapshot shows it."""
@@ -208,20 +209,14 @@ class Space:
 
     def show(self) -> dict[int, snapshot.Entry]:
         """All names as a snapshot has them; ``shown_requests`` then has the requests about them."""
-        if self.changed_names:
-            self.shown, self.shown_requests = dict(self.shown), dict(self.shown_requests)
-            for name in sorted(self.changed_names):
-                self._show_anew(name)
-            self.changed_names.clear()
+        self.shown = renewed(self.shown, self.changed_names, self._show_name)
+        self.shown_requests = renewed(self.shown_requests, self.changed_names, self._show_request)
+        self.changed_names.clear()
         return self.shown
 
-    def _show_anew(self, name: int) -> None:
-        entry = self.entries.get(name)
-        if entry is None:
-            self.shown.pop(name, None)
-        else:
-            self.shown[name] = entry.show(self, name)
-        if entry is None or entry.request is None:
-            self.shown_requests.pop(name, None)
-        else:
-            self.shown_requests[name] = entry.request.show(self, name)
+    def _show_name(self, name: int) -> snapshot.Entry | None:
+        return self.entries[name].show(self, name) if name in self.entries else None
+
+    def _show_request(self, name: int) -> snapshot.Entry | None:
+        request = self.entries[name].request if name in self.entries else None
+        return None if request is None else request.show(self, name)

@@ -35,7 +35,7 @@ class Task:
 
     def changed(self, place: int = 0) -> None:
         """This task is no more as the last snapshot shows it."""
-        self.port.changes.tasks.add(self)
+        self.port.changes.tasks.add(self.number)
 
     def right_at(self, place: Place) -> Right:
         """The right in ``place``; the task keeps it."""
