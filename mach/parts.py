@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Collection, Mapping
 from itertools import compress
 from operator import is_not
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -44,7 +44,7 @@ def unlike(before: Mapping[K, object], after: Mapping[K, object]) -> Collection[
     if before is after:
         return ()
     if isinstance(after, Parts) and hasattr(after, "earlier") and after.earlier() is before:
-        return after.changed
+        return cast(Collection[K], after.changed)
     found = list(compress(after, map(is_not, map(before.get, after), after.values())))
     if len(before) - len(after) + sum(key not in before for key in found):
         found += before.keys() - after.keys()

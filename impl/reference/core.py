@@ -129,6 +129,12 @@ class Core:
         for number in object.mapped_by:
             self.tasks[number].changed()
 
+    def _show_task(self, number: int) -> snapshot.Task | None:
+        return self.tasks[number].show() if number in self.tasks else None
+
+    def _show_port(self, number: int) -> snapshot.Port | None:
+        return self.ports[number].show() if number in self.ports else None
+
     def snapshot(self) -> snapshot.Snapshot:
         """Everything there is. Only what has changed since the last time is written down anew."""
         self.shown_tasks = renewed(self.shown_tasks, self.changes.tasks, self._show_task)
@@ -136,9 +142,3 @@ class Core:
         self.changes.tasks.clear()
         self.changes.ports.clear()
         return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show())
-
-    def _show_task(self, number: int) -> snapshot.Task | None:
-        return self.tasks[number].show() if number in self.tasks else None
-
-    def _show_port(self, number: int) -> snapshot.Port | None:
-        return self.ports[number].show() if number in self.ports else None
