@@ -180,10 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.plot:
         plot(found, asked.plot)
     if asked.json:
-        groups = {
-            name: [{"size": m.size, "seconds": m.seconds[name], "ratio": m.median(name) / found[0].median(name)} for m in found] for name in GROUPS
-        }
-        json.dump({"groups": groups, "all": [{"size": m.size, "ratio": m.mean / found[0].mean} for m in found]}, sys.stdout)
+        json.dump({"sizes": [measured.plain(found[0]) for measured in found]}, sys.stdout)
         return
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table(found))
