@@ -122,23 +122,24 @@ class ConcreteState:
         self.fields: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
         self.indices: dict[str, dict[Any, dict[Any, None]]] = {name: {} for keys in INDICES.values() for name in keys}
         self.watch: Callable[[str, Any], None] = lambda field, point: None
+        self._keys = {name: [(self.indices[index], key) for index, key in INDICES.get(name, {}).items()] for name in FIELDS}
 
     def __getitem__(self, name: str) -> dict[Any, Any]:
         return self.fields[name]
 
     def write(self, name: str, writes: dict[Any, Any]) -> None:
         """Change one field at the given points."""
-        field, default, keys = self.fields[name], DEFAULTS[name], INDICES.get(name, {})
+        field, default, keys = self.fields[name], DEFAULTS[name], self._keys[name]
         for point, value in writes.items():
             gone = value == default and name != "object_task"
             if (point not in field) if gone else (point in field and field[point] == value):
                 continue
             self.watch(name, point)
-            for index, key in keys.items():
+            for index, key in keys:
                 if point in field:
-                    self._unindex(self.indices[index], key(point, field[point]), point)
+                    self._unindex(index, key(point, field[point]), point)
                 if not gone:
-                    self.indices[index].setdefault(key(point, value), {})[point] = None
+                    index.setdefault(key(point, value), {})[point] = None
             if gone:
                 del field[point]
             else:
@@ -486,7 +487,7 @@ class CompiledCase:
                 target = _key([names[variable.get_id()] for variable in variables])
                 source = builder.translator.source
                 existing = EXISTING_POINTS.get(over)
-                points = builder.points(condition, variables, names, existing.of, existing.everywhere) if existing else f"env[{over!r}]"
+                points = builder.points(condition, variables, names, existing.of, existing.everywhere) if existing else MADE[over]
                 builder.lines += [
                     f"    for {target} in {points}:",
                     f"        if {source(condition, names)}:",
@@ -519,7 +520,15 @@ EXISTING_POINTS = {
     "members": Domain("fields['member']", "member"),
     "pages": Domain("[(v, n) for v in (*fields['task_life'], *env['born']) for n in indices]", PAGES),
 }
-"""What a sweep says that it runs over, if that exists already. The rest is made by the rule's choices, and few."""
+"""What a sweep says that it runs over, if that exists already."""
+MADE = {
+    "renamed members": "(*fields['member'], *[(v, v_new_name) for v, _ in fields['member']])",
+    "notifications": "env['notifications']",
+    "notification destinations": "env['notification destinations']",
+    "limbo": "env['limbo']",
+    "copied objects": "env['copied objects']",
+}
+"""The rest is made by the rule: by its arguments, or by what the kernel chooses."""
 
 
 def _functions(term: Term) -> set[str]:
@@ -554,6 +563,7 @@ class CompiledRule:
     def __init__(self, context: Context) -> None:
         self.context = context
         rule = context.rule
+        self.lengths = [name for name in rule.parameters if name.endswith("_length")]
         self.parameters = ["v_caller", *[identifier(name) for name in (*rule.parameters, *rule.choices)]]
         cases = list(context.rule.cases(context))
         self.cases = [CompiledCase(context, case, self.parameters) for case in cases]

@@ -178,6 +178,8 @@ class Showing:
 
     def _exceptions(self, task: int) -> dict[Place, tuple[int, int]]:
         behaviour, flavour = self._state["exception_behaviour"], self._state["exception_flavour"]
+        if not behaviour and not flavour:
+            return {}
         told = {place: (behaviour.get((task, place), 0), flavour.get((task, place), 0)) for place in Place}
         return {place: both for place, both in told.items() if both != (0, 0)}
 

@@ -122,14 +122,12 @@ class System:
         given = {**arguments, **(choices or {})}
         declared = rule.context.rule
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
-        self.env["indices"] = range(max(self.profile.pages, 8, *[given.get(p, 0) for p in declared.parameters if p.endswith("_length")], 0))
         fields, env = self.state.fields, self.env
+        env["indices"] = range(max(self.profile.pages, 8, *[given.get(length, 0) for length in rule.lengths]))
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
         index = rule.applies(fields, env, *values)
         assert index >= 0, f"no case of {name} applies"
         case = rule.cases[index]
-        if "new_name" in given:
-            env["renamed members"] = [*fields["member"], *[(port, given["new_name"]) for port, _ in fields["member"]]]
         env["born"] = [given["child"]] if "child" in given else []
         env["copied objects"] = list((given.get("copied") or {}).values())
         for release, (slot_root, port_root) in zip(case.releases, case.roots, strict=True):
