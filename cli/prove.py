@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
 from sendright.mach.profiles import profile_named
 from sendright.reports.rerun import Rerun
+
+DEFAULT_CACHE = Path(".sendright", "proofs")
 
 
 def prove(
@@ -26,6 +29,11 @@ def prove(
     ] = None,
     profile: ProfileName = "manual",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to prove in.")] = 2,
+    cache: Annotated[
+        Path,
+        typer.Option("--cache", metavar="DIR", help="Keep what was proved here, and don't ask it again while its formulas are the same."),
+    ] = DEFAULT_CACHE,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything anew, and keep nothing.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -55,9 +63,9 @@ def prove(
 
     try:
         with Shown("proving", quiet) as shown:
-            result = run_prove(
-                kernel_profile, calls=call, invariants=[_property(words) for words in invariant or []], jobs=jobs, on_progress=shown.update
-            )
+            chosen_properties = [_property(words) for words in invariant or []]
+            kept = None if no_cache else cache
+            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=shown.update, cache=kept)
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]

@@ -10,7 +10,11 @@ from sendright.mach.snapshot import Snapshot
 
 
 class Implementation(Protocol):
-    """A kernel, real or modelled: boot it, make calls as its tasks, look at what it shows."""
+    """A kernel, real or modelled: boot it, make calls as its tasks, look at what it shows.
+
+    One that shows the same object for a task or port that hasn't changed, and never changes an object that it once showed, may say so by
+    an attribute ``final_parts = True``: such an object, once found right, isn't looked at again.
+    """
 
     @property
     def name(self) -> str:

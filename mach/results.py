@@ -85,6 +85,8 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     """For what is not proved: how far it was looked at, e.g. ``2 tasks, 3 ports``."""
     untouched: bool = False
     """There was nothing to prove: the case changes nothing that the property speaks of."""
+    cached: bool = False
+    """All of it was proved before, from the same formulas: the solver wasn't asked again."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
     reachable: str | None = None

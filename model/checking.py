@@ -19,8 +19,10 @@ from sendright.mach.snapshot import Entry, Page, Snapshot
 from sendright.model.arguments import rule_arguments
 from sendright.model.concrete import (
     AFTER,
+    ALIVE,
     BODY_SLOT,
     DESTINATION_SLOT,
+    ENDED,
     HOST_SLOT,
     KERNEL_SLOT,
     LIMBO_SLOT,
@@ -29,6 +31,7 @@ from sendright.model.concrete import (
     NO_SENDERS_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
+    QUEUED,
     REPLY_SLOT,
     REQUEST_SLOT,
     ConcreteState,
@@ -43,7 +46,6 @@ from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
 from sendright.model.step_properties import STEP_PROPERTIES
-from sendright.model.system import ALIVE, ENDED, QUEUED
 from sendright.model.transition import Transition
 
 

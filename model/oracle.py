@@ -88,6 +88,7 @@ class Oracle:
             arguments = rule_arguments(call)
             self._special.get(call.name, self._simple(call.name))(task, arguments, result)
             self.system.settle()
+            self.system.forget_the_ended()
         except Disagreement as disagreement:
             return _disagreed(tuple(self._cases), disagreement.clause, disagreement.differences)
         except NotAllowed as forbidden:
@@ -295,7 +296,7 @@ class Oracle:
 
     def _deliver(self, caller: int, message: int, descriptors: int, result: Result) -> None:
         destination = self.system.state["port"][DESTINATION_SLOT, message, 0]
-        reaches = self.system.reached_from(destination).__contains__
+        reaches = self.system.reached_from(destination)
         delivered = self._run("mach_msg_send: deliver", caller, {"reaches": reaches}, message=message)
         if delivered.outputs.get("by_kernel"):
             delivered = self._run("mach_msg_send: kernel's answer", caller, message=message)

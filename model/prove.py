@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import z3
@@ -21,8 +22,9 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.counting import counting
-from sendright.model.instantiate import Proof, follows_from_nothing
+from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Variables, state_invariants
+from sendright.model.proof_cache import Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
@@ -123,11 +125,20 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         return made[0]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
-        goals = list(goals)
+        goals, mark = list(goals), Mark()
         verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
             return _look_closer(profile, part, name, title, failed, seconds)
-        return Obligation(call=part.rule, case=unit.case.id, property=name, title=title, verdict=verdict, seconds=seconds, untouched=not goals)
+        return Obligation(
+            call=part.rule,
+            case=unit.case.id,
+            property=name,
+            title=title,
+            verdict=verdict,
+            seconds=seconds,
+            untouched=not goals,
+            cached=mark.all_from_cache,
+        )
 
     found: list[Obligation] = []
     for invariant in unit.invariants:
@@ -199,11 +210,12 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     found: list[Obligation] = []
 
     def add(name: str, title: str, goals: Iterable[tuple[str, list[Term], list[Term]]]) -> None:
-        start = time.perf_counter()
+        start, mark = time.perf_counter(), Mark()
         failed = next((goal for goal, assumed, claims in goals if not follow(assumed, claims)), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
-        seconds = time.perf_counter() - start
-        found.append(Obligation(call=part.rule, case=failed or "all cases", property=name, title=title, verdict=verdict, seconds=seconds))
+        seconds, cached = time.perf_counter() - start, mark.all_from_cache
+        case = failed or "all cases"
+        found.append(Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, cached=cached))
 
     if part.invariants is None:
         some = z3.Or(*[case.when for case in cases])
@@ -219,17 +231,17 @@ def decide_row(profile: Profile, part: Part) -> list[Obligation]:
     """Of one rule in a row: it supplies what the next rule requires."""
     found: list[Obligation] = []
     for link in links(part.rule, profile):
-        start = time.perf_counter()
+        start, mark = time.perf_counter(), Mark()
         verdict = Verdict.PROVED if holds(link, profile) else Verdict.UNDETERMINED
-        seconds = time.perf_counter() - start
+        seconds, cached = time.perf_counter() - start, mark.all_from_cache
         case, title = f"{link.case}; {link.title}", "a rule supplies what the next one requires"
-        found.append(Obligation(call=part.rule, case=case, property="row", title=title, verdict=verdict, seconds=seconds))
+        found.append(Obligation(call=part.rule, case=case, property="row", title=title, verdict=verdict, seconds=seconds, cached=cached))
     return found
 
 
 def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     """As if created by task_create."""
-    start = time.perf_counter()
+    start, mark = time.perf_counter(), Mark()
     before = State.arbitrary(UNBOUNDED)
     v = Variables(UNBOUNDED)
     invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
@@ -248,6 +260,7 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
             title=THEOREMS[1],
             verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
             seconds=time.perf_counter() - start,
+            cached=mark.all_from_cache,
         )
     ]
 
@@ -284,8 +297,9 @@ _DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
 }
 
 
-def decide(profile_name: str, part: Part) -> list[Obligation]:
-    """Decide one part; what worker processes run."""
+def decide(profile_name: str, part: Part, cache: Path | None = None) -> list[Obligation]:
+    """Decide one part; what worker processes run. Proofs are kept in ``cache``, if there is one."""
+    keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)
 
 
@@ -338,8 +352,11 @@ def prove(
     invariants: Sequence[int | str] | None = None,
     jobs: int = 2,
     on_progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> ProofResult:
     """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this one).
+
+    What was proved is kept in the folder ``cache``, and isn't asked again (``proof_cache.py``).
 
     Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
     """
@@ -348,7 +365,7 @@ def prove(
     obligations: list[Obligation] = []
     interrupted = False
     try:
-        for done, (part, found) in enumerate(_run(profile, work, jobs), 1):
+        for done, (part, found) in enumerate(_run(profile, work, jobs, cache), 1):
             obligations += found
             if on_progress:
                 on_progress(done, len(work), part.rule or part.kind)
@@ -380,13 +397,13 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
     return f"not decided: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[Part], jobs: int) -> Iterator[tuple[Part, list[Obligation]]]:
+def _run(profile: Profile, work: list[Part], jobs: int, cache: Path | None) -> Iterator[tuple[Part, list[Obligation]]]:
     if jobs == 0:
         for part in work:
             stop_if_asked()
-            yield part, decide(profile.name, part)
+            yield part, decide(profile.name, part, cache)
         return
-    for part, found in in_workers(partial(decide, profile.name), work, jobs):
+    for part, found in in_workers(partial(decide, profile.name, cache=cache), work, jobs):
         yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
 
 

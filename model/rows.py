@@ -15,8 +15,8 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition
-from sendright.model.instantiate import Proof
 from sendright.model.invariants import Variables, forall, state_invariants
+from sendright.model.proof_cache import Proof
 from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH, RULES, Case, Context, effective_guards
 from sendright.model.sorts import KIND, UNBOUNDED, Term
 from sendright.model.state import After, State

@@ -16,7 +16,17 @@ import z3
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
 
 Everywhere = Literal[
-    "slots", "ports", "known", "messages", "pages", "members", "notifications", "notification destinations", "limbo", "copied pages", "copied objects"
+    "slots",
+    "ports",
+    "known",
+    "messages",
+    "pages",
+    "members",
+    "renamed members",
+    "notifications",
+    "notification destinations",
+    "limbo",
+    "copied objects",
 ]
 """The points over which a sweep can matter: those that exist, or those that the rule's choices make."""
 

@@ -13,24 +13,28 @@ from typing import Any
 import msgspec
 
 from sendright.mach.boot import BOOT_HOST_PORTS, BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS
-from sendright.mach.profiles import LedgerRule, Profile
-from sendright.mach.rights import Notification, Place, PortObject, SlotKind
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Notification, Place, SlotKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task
+from sendright.mach.snapshot import Snapshot
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.concrete import (
+    ALIVE,
     BODY_SLOT,
     DESTINATION_SLOT,
+    ENDED,
+    FREE,
     HOST_SLOT,
     KERNEL_SLOT,
     LIMBO_SLOT,
+    LOOKUPS,
     NAME_SLOT,
-    NO_OBJECT,
     NO_PORT,
     NO_SENDERS_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
+    QUEUED,
     REPLY_SLOT,
     REQUEST_SLOT,
     CompiledCase,
@@ -40,14 +44,23 @@ from sendright.model.concrete import (
     environment,
 )
 from sendright.model.rules import PENDING_RULES, RULES, Context, rules_of
+from sendright.model.showing import Showing
 from sendright.model.sorts import UNBOUNDED
-from sendright.model.state import State
+from sendright.model.state import FIELDS, State
 
-ALIVE, ENDED = 1, 2
-IN_KERNEL, QUEUED = 1, 2
+ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
+"""What says that a task, port or message is no more."""
+MESSAGE_SLOTS = (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT)
+"""The constructors of the places of a message."""
 
 
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
+
+
+class Chosen(frozenset[int]):
+    """What the kernel chose among tasks, ports …: the set, and the function that tells whether something is in it."""
+
+    __call__ = frozenset.__contains__
 
 
 class NotAllowed(Exception):
@@ -91,8 +104,12 @@ class System:
         """What the implementation shows after the call that is being judged: where the kernel may choose, it says what was chosen."""
         self.told: list[int] = []
         """Notifications made in the call that is being judged."""
-        self.env: dict[str, Any] = environment(profile)
-        _boot(self.state, profile)
+        self.ended: list[tuple[str, int]] = []
+        """What ended in the call that is being judged: the field that says so, and the task, port or message."""
+        self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
+        self.showing = Showing(self.state, profile)
+        for name, values in _boot(profile).items():
+            self.state.write(name, values)
 
     # ---- running rules
 
@@ -105,22 +122,14 @@ class System:
         given = {**arguments, **(choices or {})}
         declared = rule.context.rule
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
-        self.env["indices"] = range(max(self.profile.pages, 8, *[given.get(p, 0) for p in declared.parameters if p.endswith("_length")], 0))
         fields, env = self.state.fields, self.env
-        env["set_names"] = {name for _, name in fields["member"]}
+        env["indices"] = range(max(self.profile.pages, 8, *[given.get(length, 0) for length in rule.lengths]))
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
         index = rule.applies(fields, env, *values)
         assert index >= 0, f"no case of {name} applies"
         case = rule.cases[index]
-        env["slots"] = list(fields["kind"])
-        env["ports"] = list(fields["port_life"])
-        env["known_pairs"] = list(fields["known_as"])
-        env["messages"] = list(fields["stage"])
-        renamed = [(port, given["new_name"]) for port, _ in fields["member"]] if "new_name" in given else []
-        env["members_pairs"] = [*fields["member"], *renamed]
-        child, copied = given.get("child"), given.get("copied")
-        env["pages_pairs"] = [*fields["mapped"], *[(child, page) for page in range(self.profile.pages)]]
-        env["copied_objects"] = list(copied.values()) if copied else []
+        env["born"] = [given["child"]] if "child" in given else []
+        env["copied objects"] = list((given.get("copied") or {}).values())
         for release, (slot_root, port_root) in zip(case.releases, case.roots, strict=True):
             values = [*values, *self._solve(release, values, slot_root, port_root)]
         if not case.check(fields, env, *values):
@@ -142,14 +151,18 @@ class System:
                     self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
         elif field == "no_senders_due":
             self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
+        elif field in ENDS:
+            self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
 
-    def _solve(self, release: object, values: list[Any], slot_root: Callable[..., bool], port_root: Callable[..., bool]) -> list[Any]:
+    def _solve(
+        self, release: object, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
+    ) -> list[Any]:
         """The least set of dying ports for a release, and fresh messages for the send-once rights that it gives up."""
-        fields, env = self.state.fields, self.env
-        kind, port, stage, queue = fields["kind"], fields["port"], fields["stage"], fields["queue"]
-        released = [slot for slot in env["slots"] if slot_root(fields, env, *values, slot)]
-        dying = {p for p, life in fields["port_life"].items() if life == ALIVE and port_root(fields, env, *values, p)}
-        todo = [*dying]
+        state, fields, env = self.state, self.state.fields, self.env
+        kind, port, stage = fields["kind"], fields["port"], fields["stage"]
+        released = sorted(slot for slot in slot_roots(fields, env, *values) if slot in kind)
+        todo = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
+        dying = set(todo)
         receiving = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
         limbo: list[SlotTuple] = []
 
@@ -166,8 +179,8 @@ class System:
         todo += dies_with(released)
         while todo:
             current = todo.pop()
-            destroyed = {m for m, where in queue.items() if where == current and stage.get(m) == QUEUED}
-            slots = [slot for slot in env["slots"] if slot[0] in (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT) and slot[1] in destroyed]
+            destroyed = [message for message in state.by_value("queue", current) if stage.get(message) == QUEUED]
+            slots = [slot for message in destroyed for place in MESSAGE_SLOTS for slot in state.slots_of(place, message)]
             slots += [slot for slot in ((NO_SENDERS_SLOT, current, 0), (PORT_DESTROYED_SLOT, current, 0)) if slot in kind]
             released += slots
             todo += dies_with(slots)
@@ -179,11 +192,12 @@ class System:
         clock = fields["clock"].get((), 0)
         arrival = {message: clock + index for index, message in enumerate(notified)}
         env["notifications"] = list(notified)
-        env["notification_destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
+        env["notification destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
         env["limbo"] = limbo
         self.told += notified
         sends = Counter(port[slot] for slot in released if kind[slot] in (SlotKind.SEND, SlotKind.SEND_RECEIVE))
-        return [dying.__contains__, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
+        chosen = Chosen(dying)
+        return [chosen, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
 
     def _shows_no_senders(self, port: int) -> bool:
         """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send right before."""
@@ -202,7 +216,7 @@ class System:
             message = self.fresh_message()
             given = {**arguments, "notification": message}
             if "reaches" in rule.context.rule.choices:
-                given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT)).__contains__
+                given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT))
             values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
             if rule.requires(self.state.fields, self.env, *values):
                 yield self.run(name, caller, given)
@@ -218,10 +232,8 @@ class System:
             self._settle_queue(port)
 
     def _settle_queue(self, port: int) -> None:
-        fields = self.state.fields
         assert self.shown is not None
-        queued = [m for m, where in fields["queue"].items() if where == port and fields["stage"].get(m) == QUEUED]
-        waiting = sorted(queued, key=lambda m: fields["arrival"].get(m, 0))
+        fields, waiting = self.state.fields, self.state.waiting(port)
         shown = self.shown.ports[port].queue if port in self.shown.ports else ()
         if len(shown) != len(waiting):
             return
@@ -235,7 +247,7 @@ class System:
             place = next(fitting, None)
             if place is None:
                 return
-            fields["arrival"][free.pop(place)] = arrival
+            self.state.write("arrival", {free.pop(place): arrival})
 
     def _tells(self, message: int) -> tuple[int, int, tuple[int | None, ...]]:
         fields = self.state.fields
@@ -253,35 +265,26 @@ class System:
 
     # ---- looking
 
-    def entry(self, slot: SlotTuple) -> Entry:
-        """What ``slot`` contains, in the vocabulary's words."""
-        fields = self.state.fields
-        kind = SlotKind(fields["kind"].get(slot, 0))
-        port = fields["port"].get(slot, NO_PORT)
-        return Entry(kind, None if port == NO_PORT else port, fields["urefs"].get(slot, 0))
-
     def names(self, task: int) -> dict[int, int]:
         """The names of ``task``'s space, ascending, with the kind of each."""
         kind = self.state.fields["kind"]
-        return dict(sorted((slot[2], value) for slot, value in kind.items() if slot[0] == NAME_SLOT and slot[1] == task))
+        return dict(sorted((slot[2], kind[slot]) for slot in self.state.slots_of(NAME_SLOT, task)))
 
     def members(self, pset: SlotTuple) -> dict[int, int]:
         """The members of a port set: the names of their receive rights, ascending, with their ports."""
         receiver = self.state.fields["receiver"]
-        inside = [(receiver[port], port) for port, name in self.state.fields["member"] if name == pset[2]]
+        inside = [(receiver[port], port) for port, _ in self.state.by_part("member", 1, pset[2])]
         return dict(sorted((place[2], port) for place, port in inside if place[1] == pset[1]))
 
     def sets_of(self, port: int) -> list[int]:
         """The names of the port sets in which ``port`` is."""
-        return [name for member, name in self.state.fields["member"] if member == port]
+        return [name for _, name in self.state.by_part("member", 0, port)]
 
     def oldest_message(self, port: int) -> int | None:
         """The message at the head of the port's queue."""
-        fields = self.state.fields
-        waiting = [m for m, where in fields["queue"].items() if where == port and fields["stage"].get(m) == QUEUED]
-        return min(waiting, key=lambda m: fields["arrival"].get(m, 0), default=None)
+        return next(iter(self.state.waiting(port)), None)
 
-    def reached_from(self, port: int) -> set[int]:
+    def reached_from(self, port: int) -> Chosen:
         """``port``, the port to which its receive right is on its way, and so on."""
         fields = self.state.fields
         reached: set[int] = set()
@@ -290,16 +293,23 @@ class System:
             receiver = fields["receiver"].get(port)
             if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) == QUEUED:
                 port = fields["queue"][receiver[1]]
-        return reached
+        return Chosen(reached)
+
+    def forget_the_ended(self) -> None:
+        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them."""
+        for life, member in self.ended:
+            if self.state[life].get(member, 0) == ENDS[life]:
+                self.state.forget(FIELDS[life].domain[0], member)
+        self.ended.clear()
 
     def snapshot(self) -> Snapshot:
-        """The whole state, in the vocabulary's words."""
-        return _snapshot(self)
+        """The whole state, in the vocabulary's words. What hasn't changed since the last one is the same object again."""
+        return self.showing.snapshot()
 
 
-def _boot(state: ConcreteState, profile: Profile) -> None:
-    """The boot state of ``mach/boot.py``."""
-    f = state.fields
+def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
+    """The fields of the boot state of ``mach/boot.py``."""
+    f: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
     task = BOOTSTRAP_TASK
     for port, object_ in BOOT_PORTS.items():
         f["port_life"][port] = ALIVE
@@ -339,108 +349,4 @@ def _boot(state: ConcreteState, profile: Profile) -> None:
     if profile.host_special_ports:
         for number, port in BOOT_HOST_PORTS.items():
             make_send((HOST_SLOT, number, 0), port, 0)
-
-
-def _snapshot(system: System) -> Snapshot:
-    f = system.state.fields
-    entries = {slot: system.entry(slot) for slot in f["kind"]}
-    # who lives, and (if a rule is wrong) who is gone and still holds rights: an implementation won't show the same
-    shown = {task for task, life in f["task_life"].items() if life == ALIVE}
-    shown |= {slot[1] for slot in entries if slot[0] in (NAME_SLOT, PLACE_SLOT, REQUEST_SLOT)}
-    tasks: dict[int, dict[str, Any]] = {task: {"names": {}, "places": {}, "requests": {}, "memory": {}} for task in shown}
-    for slot, entry in entries.items():
-        if slot[0] == NAME_SLOT:
-            tasks[slot[1]]["names"][slot[2]] = entry
-        elif slot[0] == PLACE_SLOT:
-            tasks[slot[1]]["places"][Place(slot[2])] = entry
-        elif slot[0] == REQUEST_SLOT:
-            tasks[slot[1]]["requests"][slot[2]] = entry
-    first: dict[int, tuple[int, int]] = {}
-    for point in sorted(f["mapped"]):
-        object_ = f["mapped"][point]
-        if object_ != NO_OBJECT and point[0] in tasks:
-            first.setdefault(object_, point)
-            page = Page(f["content"].get(object_, 0), f["inheritance"].get(point, 0), first[object_])
-            tasks[point[0]]["memory"][point[1]] = page
-    nothing = Entry(SlotKind.NONE)
-
-    def descriptor(slot: SlotTuple) -> Descriptor:
-        return Descriptor(entries.get(slot, nothing), f["form"].get(slot, 0))
-
-    queues: dict[int, list[int]] = {}
-    for message, stage in f["stage"].items():
-        if stage == QUEUED:
-            queues.setdefault(f["queue"][message], []).append(message)
-
-    def queue(port: int) -> tuple[Message, ...]:
-        return tuple(
-            Message(
-                serial=message,
-                id=f["id"].get(message, 0),
-                destination=entries.get((DESTINATION_SLOT, message, 0), nothing),
-                reply=descriptor((REPLY_SLOT, message, 0)),
-                body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
-                security_token=f["sender_security"].get(message, ()),
-                audit_token=f["sender_audit"].get(message, ()),
-                data=f["data"].get(message, 0),
-                from_kernel=f["from_kernel"].get(message, False),
-            )
-            for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m))
-        )
-
-    def number_or_none(port: int) -> int | None:
-        return None if port == NO_PORT else port
-
-    def ledger(port: int) -> Ledger | None:
-        if f["object"].get(port, 0) != PortObject.LEDGER:
-            return None
-        parent, payer = (number_or_none(f[name].get(port, NO_PORT)) for name in ("ledger_parent", "ledger_payer"))
-        return Ledger(f["ledger_limit"].get(port, 0), f["ledger_balance"].get(port, 0), parent, payer)
-
-    sets: dict[int, dict[int, list[int]]] = {}
-    for (port, set_name), inside in f["member"].items():
-        if inside:
-            _, task, name = f["receiver"][port]
-            sets.setdefault(task, {}).setdefault(set_name, []).append(name)
-    exceptions: dict[int, dict[Place, tuple[int, int]]] = {}
-    for task, place in f["exception_behaviour"].keys() | f["exception_flavour"].keys():
-        told = f["exception_behaviour"].get((task, place), 0), f["exception_flavour"].get((task, place), 0)
-        exceptions.setdefault(task, {})[Place(place)] = told
-    ports = {
-        port: Port(
-            object=PortObject(f["object"].get(port, 0)),
-            task=f["object_task"].get(port) if f["object"].get(port, 0) == PortObject.TASK else None,
-            make_send_count=f["mscount"].get(port, 0),
-            sequence_number=f["seqno"].get(port, 0),
-            send_rights=f["srights"].get(port, 0),
-            send_once_rights=f["sorights"].get(port, 0),
-            queue_limit=f["qlimit"].get(port, 0),
-            queue=queue(port),
-            no_senders=entries.get((NO_SENDERS_SLOT, port, 0), EMPTY),
-            port_destroyed=entries.get((PORT_DESTROYED_SLOT, port, 0), EMPTY),
-            ledger=ledger(port),
-        )
-        for port, life in sorted(f["port_life"].items())
-        if life == ALIVE
-    }
-    no_ledgers = system.profile.ledger_rule is LedgerRule.NONE
-    return Snapshot(
-        {
-            task: Task(
-                port=f["task_port"].get(task, 0),
-                security_token=f["security"].get(task, ()),
-                audit_token=f["audit"].get(task, ()),
-                names=parts["names"],
-                places=parts["places"],
-                ledgers=None if no_ledgers else (f["wired"].get(task, NO_PORT), f["paged"].get(task, NO_PORT)),
-                memory=parts["memory"],
-                suspend_count=f["suspend_count"].get(task, 0),
-                sets={name: tuple(sorted(members)) for name, members in sets.get(task, {}).items()},
-                exceptions=exceptions.get(task, {}),
-                requests=parts["requests"],
-            )
-            for task, parts in sorted(tasks.items())
-        },
-        ports,
-        {slot[1]: entry for slot, entry in entries.items() if slot[0] == HOST_SLOT},
-    )
+    return f

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
+from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation, MalformedState, raised
 from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
-from sendright.mach.snapshot import Difference, Snapshot, changes, differences
+from sendright.mach.snapshot import Difference, Snapshot, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
 from sendright.properties.outputs import is_number, malformed
 from sendright.properties.shown_state import wrong_form
@@ -104,6 +105,7 @@ class JudgedRun:
         self.snapshot = self.initial
         self.steps: list[Step] = []
         self.violations: list[Violation] = []
+        self._agreement = Agreement(promises_final_parts(implementation))
 
     def boot(self) -> None:
         """Start the implementation, and look whether it is in the boot state."""
@@ -188,7 +190,7 @@ class JudgedRun:
         self.snapshot = after
 
     def _compare(self, index: int, clause: str) -> None:
-        found = differences(self.oracle.snapshot(), self.snapshot)
+        found = self._agreement.differences(self.oracle.snapshot(), self.snapshot)
         if found:
             self.fail("state", clause, "; ".join(str(difference) for difference in found[:3]), found, index)
 

@@ -176,6 +176,8 @@ def summary(result: AnyResult) -> str:
     total = len(result.obligations)
     untouched = sum(one.untouched for one in result.obligations)
     apart = f" ({untouched:,} of them with nothing to prove: the case changes nothing that they speak of)" if untouched else ""
+    cached = sum(one.cached for one in result.obligations)
+    apart += f", {cached:,} from the cache," if cached else ""
     assumed = f"; {result.assumed}" if result.assumed else ""
     decided = f"{proved:,} of {total:,} obligations proved{apart} in {result.seconds:.1f} s with {result.solver}"
     return f"{result.verdict.value}: {decided}{assumed}.{stopped}"

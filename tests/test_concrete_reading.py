@@ -20,11 +20,11 @@ from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.trace import LIMITS
 from sendright.model.checking import ghosts_of
-from sendright.model.concrete import DEFAULTS, NO_OBJECT, NO_PORT
+from sendright.model.concrete import ALIVE, DEFAULTS, NO_OBJECT, NO_PORT
 from sendright.model.rules import RULES, Context
 from sendright.model.sorts import NUMBERED_ENUMERATIONS, Scope, Sorts
 from sendright.model.state import FIELDS, After, Field, State, sort_named
-from sendright.model.system import ALIVE, System
+from sendright.model.system import System
 from sendright.model.witnesses import replay, witnesses
 
 SLOTS = {

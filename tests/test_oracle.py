@@ -145,8 +145,10 @@ def test_broken_invariants_are_named(pair: Pair, entry: Entry, numbers: set[int]
 def test_a_wrong_rule_is_a_difference_and_no_crash() -> None:
     """Rights of a task that is gone, and a message that nobody stamped, are shown as they are: no implementation shows the same."""
     pair = Pair()
-    f = pair.oracle.system.state.fields
-    f["kind"][1, 7, 0], f["port"][1, 7, 0] = int(SlotKind.SEND), 0
-    f["stage"][3], f["queue"][3] = 2, 0
+    state = pair.oracle.system.state
+    state.write("kind", {(1, 7, 0): int(SlotKind.SEND)})
+    state.write("port", {(1, 7, 0): 0})
+    state.write("stage", {3: 2})
+    state.write("queue", {3: 0})
     wheres = [difference.where for difference in differences(pair.oracle.snapshot(), pair.kernel.snapshot())]
     assert "task 7" in wheres

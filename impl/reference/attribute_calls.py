@@ -25,14 +25,14 @@ class AttributeCalls(Core):
         """Store a make-send count; nobody is told (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
         port = receive_right_of(space_of(task), name)
         port.make_send_count = mscount
-        port.shown = None
+        port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_set_seqno(self, caller: Task, task: Task | None, name: int, seqno: int) -> Result:
         """Store the next message's sequence number. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
         port = receive_right_of(space_of(task), name)
         port.sequence_number = seqno
-        port.shown = None
+        port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
@@ -79,5 +79,5 @@ class AttributeCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         port = receive_right_of(space, name)
         port.queue_limit = info[0]
-        port.shown = None
+        port.changed()
         return Result(ReturnCode.KERN_SUCCESS)

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import count
 
+from sendright.impl.reference.changes import Changes
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import Host
 from sendright.impl.reference.ledger import INFINITY, Ledger
+from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.notifications import Notification, notify, release_send, rescue_receive
 from sendright.impl.reference.port import Port, Right
@@ -17,6 +19,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
+from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -40,8 +43,10 @@ class Core:
         self.allocations_until_shortage = 0
         self.well_known: tuple[Port, ...] = ()
         """The ports of the boot state, by the numbers of ``mach/boot.py``."""
-        self.ports_have_died = False
-        """Since the last snapshot: what then showed a right may have to show a dead name."""
+        self.changes = Changes()
+        self.shown_tasks: Parts[snapshot.Task] = Parts()
+        self.shown_ports: Parts[snapshot.Port] = Parts()
+        """All tasks and ports as the last snapshot showed them."""
 
     def boot(self, profile: Profile) -> None:
         """Start anew, in the boot state of ``mach/boot.py``."""
@@ -69,7 +74,7 @@ class Core:
 
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """A new port. Its receive right is the kernel's, or goes where the caller puts it."""
-        port = Port(self.ports_made, object, self.profile.queue_limit, self.serials)
+        port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes)
         self.ports[port.number] = port
         self.ports_made += 1
         return port
@@ -110,28 +115,30 @@ class Core:
         """
         port.alive = False
         del self.ports[port.number]
-        self.ports_have_died = True
+        port.changed()
+        for holder, place in port.shown_by:
+            holder.changed(place)
         for entry, space in port.watchers.items():
             space.tell_dead(entry)
         carried = [right for message in port.queue for right in message.cargo]
         requests = [right for right in (port.no_senders, port.port_destroyed) if right is not None]
         return requests + carried
 
+    def will_show_anew(self, object: MemoryObject) -> None:
+        """What ``object`` contains, or who maps it, is not as it was: all who map it show that."""
+        for number in object.mapped_by:
+            self.tasks[number].changed()
+
+    def _show_task(self, number: int) -> snapshot.Task | None:
+        return self.tasks[number].show() if number in self.tasks else None
+
+    def _show_port(self, number: int) -> snapshot.Port | None:
+        return self.ports[number].show() if number in self.ports else None
+
     def snapshot(self) -> snapshot.Snapshot:
         """Everything there is. Only what has changed since the last time is written down anew."""
-        if self.ports_have_died:
-            self._forget_shown()
-        return snapshot.Snapshot(
-            {number: task.show() for number, task in self.tasks.items()},
-            {number: port.show() for number, port in self.ports.items()},
-            self.host.show(),
-        )
-
-    def _forget_shown(self) -> None:
-        for task in self.tasks.values():
-            task.shown = None
-            task.space.shown = None
-        for port in self.ports.values():
-            port.shown = None
-        self.host.shown = None
-        self.ports_have_died = False
+        self.shown_tasks = renewed(self.shown_tasks, self.changes.tasks, self._show_task)
+        self.shown_ports = renewed(self.shown_ports, self.changes.ports, self._show_port)
+        self.changes.tasks.clear()
+        self.changes.ports.clear()
+        return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show())

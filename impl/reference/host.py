@@ -29,11 +29,15 @@ class Host:
         old = self.ports.pop(number, NULL_RIGHT)
         if right.kind is not SlotKind.NONE:
             self.ports[number] = right
-        self.shown = None
+        self.changed()
         return old
+
+    def changed(self, place: int = 0) -> None:
+        """The special ports are no more as the last snapshot shows them."""
+        self.shown = None
 
     def show(self) -> dict[int, snapshot.Entry]:
         """The special ports as a snapshot has them."""
         if self.shown is None:
-            self.shown = {number: right.show() for number, right in self.ports.items()}
+            self.shown = {number: right.show(self) for number, right in self.ports.items()}
         return self.shown

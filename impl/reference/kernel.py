@@ -43,6 +43,8 @@ class ReferenceKernel(
     """A small Mach kernel. It is deterministic: booted alike and called alike, it answers alike."""
 
     name = "reference kernel"
+    final_parts = True
+    """What a snapshot has shown never changes; it shows a new object for what has."""
 
     def boot(self, profile: Profile) -> None:
         """Start anew as ``profile`` says; all tasks and ports of before are gone."""

@@ -45,12 +45,12 @@ class Ledger:
         """Add ``amount``, which may be below 0, to the limit. An infinite ledger makes and absorbs it."""
         if self.finite:
             self.limit += amount
-            self.port.shown = None
+            self.port.changed()
 
     def charge(self, amount: int) -> None:
         """Let ``amount`` more be drawn, or less if it is below 0."""
         self.balance += amount
-        self.port.shown = None
+        self.port.changed()
 
     def show(self) -> snapshot.Ledger:
         """This ledger as a snapshot has it."""

@@ -31,7 +31,7 @@ class MemoryCalls(Core):
         elif address in pages:
             raise Failure(ReturnCode.KERN_NO_SPACE)
         task.memory.map(address, MemoryObject(0), Inheritance.COPY)
-        task.shown = None
+        task.changed()
         return Result(ReturnCode.KERN_SUCCESS, {"address": address})
 
     def vm_inherit(self, caller: Task, task: Task | None, address: int, inheritance: int) -> Result:
@@ -42,7 +42,7 @@ class MemoryCalls(Core):
         if page is None:
             return Result(self.profile.hole_code)
         page.inheritance = Inheritance(inheritance)
-        task.shown = None
+        task.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
     def vm_read(self, caller: Task, task: Task | None, address: int) -> Result:
@@ -67,17 +67,13 @@ class MemoryCalls(Core):
         page = task.memory.pages.get(address)
         if page is None:
             return Result(self.profile.hole_code)
-        self._will_show_anew(page.object)
+        self.will_show_anew(page.object)
         task.memory.unmap(address)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _store(self, object: MemoryObject, value: int) -> None:
         object.value = value
-        self._will_show_anew(object)
-
-    def _will_show_anew(self, object: MemoryObject) -> None:
-        for number in object.mapped_by:
-            self.tasks[number].shown = None
+        self.will_show_anew(object)
 
     def _page(self, task: Task | None, address: int) -> Page:
         if task is None:

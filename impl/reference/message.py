@@ -29,9 +29,9 @@ class Descriptor(NamedTuple):
     right: Right
     form: Disposition
 
-    def show(self) -> snapshot.Descriptor:
-        """This descriptor as a snapshot has it."""
-        return snapshot.Descriptor(self.right.show(), int(self.form))
+    def show(self, holder: Port) -> snapshot.Descriptor:
+        """This descriptor, in a message that waits at ``holder``, as a snapshot has it."""
+        return snapshot.Descriptor(self.right.show(holder), int(self.form))
 
 
 NO_REPLY = Descriptor(NULL_RIGHT, Disposition.NONE)
@@ -81,14 +81,14 @@ class Message(NamedTuple):
             moved.in_transit_to = self.destination.port
         self.destination.port.enqueue(self)
 
-    def show(self) -> snapshot.Message:
-        """This message as a snapshot has it."""
+    def show(self, holder: Port) -> snapshot.Message:
+        """This message, which waits at ``holder``, as a snapshot has it."""
         return snapshot.Message(
             self.serial,
             self.id,
-            self.destination.show(),
-            self.reply.show(),
-            tuple([descriptor.show() for descriptor in self.body]),
+            self.destination.show(holder),
+            self.reply.show(holder),
+            tuple([descriptor.show(holder) for descriptor in self.body]),
             self.tokens.security,
             self.tokens.audit,
             self.data,

@@ -36,7 +36,7 @@ def release_send(port: Port) -> None:
     The make-send count goes along: a receiver that has made send rights since can see that this is not about them.
     """
     port.send_rights -= 1
-    port.shown = None
+    port.changed()
     if port.send_rights == 0 and port.no_senders is not None:
         waiting, port.no_senders = port.no_senders, None
         notify(waiting, Notification.NO_SENDERS, port.make_send_count)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from sendright.impl.reference.changes import Changes, Holder
 from sendright.mach import snapshot
 from sendright.mach.rights import PortObject, SlotKind
 
@@ -32,6 +33,7 @@ class Port:
 
     __slots__ = (
         "alive",
+        "changes",
         "in_transit_to",
         "ledger",
         "make_send_count",
@@ -45,12 +47,12 @@ class Port:
         "send_rights",
         "sequence_number",
         "serials",
-        "shown",
+        "shown_by",
         "task",
         "watchers",
     )
 
-    def __init__(self, number: int, object: PortObject, queue_limit: int, serials: Iterator[int]) -> None:
+    def __init__(self, number: int, object: PortObject, queue_limit: int, serials: Iterator[int], changes: Changes) -> None:
         self.number = number
         self.object = object
         """The kernel object that the port stands for; NONE: a user made it, and may receive from it."""
@@ -75,8 +77,15 @@ class Port:
         """The entries, each with its space, that have a dead-name request: whom to tell when this port dies."""
         self.serials = serials
         """Numbers for messages, by which snapshots can follow them; all ports of a kernel have them from one source."""
-        self.shown: snapshot.Port | None = None
-        """This port in the last snapshot, unless it has changed since."""
+        self.changes = changes
+        """Where everything that has changed since the last snapshot is told of."""
+        self.shown_by: set[tuple[Holder, int]] = set()
+        """Who has shown a right to this port, and in which place."""
+        self.changed()
+
+    def changed(self, place: int = 0) -> None:
+        """This port is no more as the last snapshot shows it."""
+        self.changes.ports.add(self.number)
 
     def make_send(self) -> Right:
         """A new send right, by the authority of the receive right: counted in the make-send count too."""
@@ -86,36 +95,36 @@ class Port:
     def copy_send(self) -> Right:
         """A new send right, by the authority of another send right."""
         self.send_rights += 1
-        self.shown = None
+        self.changed()
         return Right(SlotKind.SEND, self)
 
     def make_send_once(self) -> Right:
         """A new send-once right."""
         self.send_once_rights += 1
-        self.shown = None
+        self.changed()
         return Right(SlotKind.SEND_ONCE, self)
 
     def drop_send_once(self) -> None:
         """A send-once right is no more: a message went through it."""
         self.send_once_rights -= 1
-        self.shown = None
+        self.changed()
 
     def take_receive(self) -> Right:
         """The receive right, leaving the space that had it: the counts that its holder sees start anew (semantics 6.2)."""
         self.make_send_count = 0
         self.sequence_number = 0
-        self.shown = None
+        self.changed()
         return Right(SlotKind.RECEIVE, self)
 
     def enqueue(self, message: Message) -> None:
         """Append ``message``, whose destination right is one of this port's, whatever the queue limit."""
         self.queue.append(message)
-        self.shown = None
+        self.changed()
 
     def dequeue(self) -> Message:
         """The oldest message; it has used up a sequence number."""
         self.sequence_number += 1
-        self.shown = None
+        self.changed()
         return self.queue.popleft()
 
     @property
@@ -125,21 +134,19 @@ class Port:
 
     def show(self) -> snapshot.Port:
         """This port as a snapshot has it."""
-        if self.shown is None:
-            self.shown = snapshot.Port(
-                self.object,
-                None if self.task is None else self.task.number,
-                self.make_send_count,
-                self.sequence_number,
-                self.send_rights,
-                self.send_once_rights,
-                self.queue_limit,
-                tuple([message.show() for message in self.queue]),
-                snapshot.EMPTY if self.no_senders is None else self.no_senders.show(),
-                snapshot.EMPTY if self.port_destroyed is None else self.port_destroyed.show(),
-                ledger=None if self.ledger is None else self.ledger.show(),
-            )
-        return self.shown
+        return snapshot.Port(
+            self.object,
+            None if self.task is None else self.task.number,
+            self.make_send_count,
+            self.sequence_number,
+            self.send_rights,
+            self.send_once_rights,
+            self.queue_limit,
+            tuple([message.show(self) for message in self.queue]),
+            snapshot.EMPTY if self.no_senders is None else self.no_senders.show(self),
+            snapshot.EMPTY if self.port_destroyed is None else self.port_destroyed.show(self),
+            ledger=None if self.ledger is None else self.ledger.show(),
+        )
 
 
 class Right(NamedTuple):
@@ -157,14 +164,15 @@ class Right(NamedTuple):
         """One more right like this send right; of no right, none; of a dead right, a dead one."""
         return self.port.copy_send() if self.port.alive else self
 
-    def show(self) -> snapshot.Entry:
-        """This right as a snapshot has it."""
+    def show(self, holder: Holder, place: int = 0) -> snapshot.Entry:
+        """This right, which ``holder`` has, as a snapshot has it."""
         if self.port.alive:
+            self.port.shown_by.add((holder, place))
             return snapshot.Entry(self.kind, self.port.number)
         return snapshot.EMPTY if self.kind is SlotKind.NONE else DEAD_ENTRY
 
 
-NO_PORT = Port(-1, PortObject.NONE, 0, iter(()))
+NO_PORT = Port(-1, PortObject.NONE, 0, iter(()), Changes())
 """Stands where there is no port, so that nobody must test for None. It was never alive."""
 NO_PORT.alive = False
 

@@ -36,7 +36,7 @@ class PortSetCalls(Core):
         space.sets.extract_from_all(member)
         if after != NULL_NAME:
             space.sets.insert(member, after)
-        space.shown = None
+        space.changed(member)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_insert_member(self, caller: Task, task: Task | None, name: int, pset: int) -> Result:
@@ -48,7 +48,7 @@ class PortSetCalls(Core):
         if self._is_member(space, name, pset):
             raise Failure(ReturnCode.KERN_ALREADY_IN_SET)
         space.sets.insert(name, pset)
-        space.shown = None
+        space.changed(name)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_extract_member(self, caller: Task, task: Task | None, name: int, pset: int) -> Result:
@@ -60,7 +60,7 @@ class PortSetCalls(Core):
         if not self._is_member(space, name, pset):
             raise Failure(ReturnCode.KERN_NOT_IN_SET)
         space.sets.extract(name, pset)
-        space.shown = None
+        space.changed(name)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _is_member(self, space: Space, name: int, pset: int) -> bool:

@@ -56,7 +56,7 @@ class RequestCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         port = self._receiver(space, name)
         previous, port.port_destroyed = port.port_destroyed, right
-        port.shown = None
+        port.changed()
         return previous
 
     def _request_no_senders(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
@@ -66,7 +66,7 @@ class RequestCalls(Core):
         """
         port = self._receiver(space, name)
         previous, port.no_senders = port.no_senders, right
-        port.shown = None
+        port.changed()
         if right is not None and port.send_rights == 0 and sync <= port.make_send_count:
             port.no_senders = None
             notify(right, Notification.NO_SENDERS, port.make_send_count)

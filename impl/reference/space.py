@@ -5,11 +5,17 @@ All send and receive rights of a space to one port share one name; each send-onc
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sendright.impl.reference.notifications import Notification, notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.mach import snapshot
+from sendright.mach.parts import Parts, renewed
 from sendright.mach.rights import SlotKind
+
+if TYPE_CHECKING:
+    from sendright.impl.reference.task import Task
 
 HAS_SEND = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 HAS_RECEIVE = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
@@ -33,9 +39,10 @@ class Entry:
             return Right(SlotKind.SEND, self.port), Right(SlotKind.RECEIVE, self.port)
         return (Right(self.kind, self.port),)
 
-    def show(self) -> snapshot.Entry:
+    def show(self, space: Space, name: int) -> snapshot.Entry:
         """This entry as a snapshot has it."""
         if self.port.alive:
+            self.port.shown_by.add((space, name))
             return snapshot.Entry(self.kind, self.port.number, self.urefs)
         return snapshot.Entry(SlotKind.PORT_SET if self.kind is SlotKind.PORT_SET else SlotKind.DEAD_NAME, None, self.urefs)
 
@@ -43,7 +50,10 @@ class Entry:
 class Space:
     """One task's names. Entries change only through the methods here, which keep the index by port."""
 
-    __slots__ = ("entries", "lowest_free", "names_by_port", "send_urefs_max", "sets", "shown")
+    __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "send_urefs_max", "sets", "shown", "shown_requests", "task")
+
+    task: Task
+    """The task whose space it is."""
 
     def __init__(self, send_urefs_max: int) -> None:
         self.send_urefs_max = send_urefs_max
@@ -53,7 +63,15 @@ class Space:
         self.sets = PortSets()
         self.lowest_free = 1
         """No name below this one is free."""
-        self.shown: dict[int, snapshot.Entry] | None = None
+        self.changed_names: set[int] = set()
+        """The names that are no more as the last snapshot shows them."""
+        self.shown: Parts[snapshot.Entry] = Parts()
+        self.shown_requests: Parts[snapshot.Entry] = Parts()
+
+    def changed(self, place: int = 0) -> None:
+        """The name ``place``, or a set in which it is, is no more as the last snapshot shows it."""
+        self.changed_names.add(place)
+        self.task.changed()
 
     def lookup(self, name: int) -> Entry | None:
         """What ``name`` denotes now: a right whose port has died is found a dead name, with the same user references."""
@@ -83,7 +101,7 @@ class Space:
         self.entries[name] = Entry(kind, port, urefs)
         if kind is SlotKind.SEND or kind is SlotKind.RECEIVE:
             self.names_by_port[port] = name
-        self.shown = None
+        self.changed(name)
 
     def rename(self, old: int, new: int) -> None:
         """Let the unused name ``new`` denote what ``old`` does; its references and its place in port sets stay."""
@@ -92,7 +110,8 @@ class Space:
             self.names_by_port[entry.port] = new
         self.sets.rename(old, new)
         self.lowest_free = min(self.lowest_free, old)
-        self.shown = None
+        self.changed(old)
+        self.changed(new)
 
     def join(self, name: int, right: Right) -> None:
         """Let a send or receive right join what ``name`` already has for the same port.
@@ -108,7 +127,7 @@ class Space:
         else:
             entry.urefs += 1
             release_send(right.port)
-        self.shown = None
+        self.changed(name)
 
     def at_limit(self, name: int) -> bool:
         """Whether the send right under ``name`` can take no more user references."""
@@ -118,7 +137,7 @@ class Space:
         """Change the user references of a send right or a dead name; at 0 it goes, and what it shared the name with stays."""
         entry = self.entries[name]
         entry.urefs = urefs
-        self.shown = None
+        self.changed(name)
         if urefs == 0:
             if entry.kind is not SlotKind.DEAD_NAME:
                 release_send(entry.port)
@@ -133,7 +152,7 @@ class Space:
         if entry.kind is SlotKind.SEND_RECEIVE:
             entry.kind = SlotKind.SEND
             self.sets.extract_from_all(name)
-            self.shown = None
+            self.changed(name)
         else:
             self.free(name)
 
@@ -147,7 +166,7 @@ class Space:
             self.names_by_port.pop(entry.port, None)
         self.sets.forget(name)
         self.lowest_free = min(self.lowest_free, name)
-        self.shown = None
+        self.changed(name)
 
     def clear(self) -> list[Right]:
         """Let no name denote anything; all the rights there were, by ascending names, for the caller to release."""
@@ -165,7 +184,7 @@ class Space:
             entry.port.watchers.pop(entry, None)
         else:
             entry.port.watchers[entry] = self
-        self.shown = None
+        self.changed(name)
         return previous
 
     def tell_dead(self, entry: Entry) -> None:
@@ -177,6 +196,7 @@ class Space:
             name = next(name for name, other in self.entries.items() if other is entry)
             entry.urefs += 1
             waiting, entry.request = entry.request, None
+            self.changed(name)
             notify(waiting, Notification.DEAD_NAME, name)
 
     def strand(self, name: int) -> None:
@@ -185,14 +205,18 @@ class Space:
         entry.port.watchers.pop(entry, None)
         self.tell_dead(entry)
         self._bury(entry)
-        self.shown = None
-
-    def show_requests(self) -> dict[int, snapshot.Entry]:
-        """All requests about names as a snapshot has them."""
-        return {name: entry.request.show() for name, entry in self.entries.items() if entry.request is not None}
+        self.changed(name)
 
     def show(self) -> dict[int, snapshot.Entry]:
-        """All names as a snapshot has them."""
-        if self.shown is None:
-            self.shown = {name: entry.show() for name, entry in self.entries.items()}
+        """All names as a snapshot has them; ``shown_requests`` then has the requests about them."""
+        self.shown = renewed(self.shown, self.changed_names, self._show_name)
+        self.shown_requests = renewed(self.shown_requests, self.changed_names, self._show_request)
+        self.changed_names.clear()
         return self.shown
+
+    def _show_name(self, name: int) -> snapshot.Entry | None:
+        return self.entries[name].show(self, name) if name in self.entries else None
+
+    def _show_request(self, name: int) -> snapshot.Entry | None:
+        request = self.entries[name].request if name in self.entries else None
+        return None if request is None else request.show(self, name)

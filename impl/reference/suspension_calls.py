@@ -17,7 +17,7 @@ class SuspensionCalls(Core):
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         task.suspend_count += 1
-        task.shown = None
+        task.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
     def task_resume(self, caller: Task, task: Task | None) -> Result:
@@ -27,5 +27,5 @@ class SuspensionCalls(Core):
         if task.suspend_count == 0:
             return Result(self.profile.resume_at_zero_code)
         task.suspend_count -= 1
-        task.shown = None
+        task.changed()
         return Result(ReturnCode.KERN_SUCCESS)

@@ -14,7 +14,7 @@ from sendright.mach.rights import Place, SlotKind
 class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
-    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "shown", "space", "suspend_count", "tokens")
+    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "space", "suspend_count", "tokens")
 
     def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
         self.number = number
@@ -30,9 +30,12 @@ class Task:
         self.suspend_count = 0
         """How often it was suspended and not resumed. Only with 0 does it make calls."""
         self.memory = AddressSpace(number)
-        self.shown: snapshot.Task | None = None
-        """This task in the last snapshot, unless something other than its names has changed since."""
-        port.task = self
+        port.task = space.task = self
+        self.changed()
+
+    def changed(self, place: int = 0) -> None:
+        """This task is no more as the last snapshot shows it."""
+        self.port.changes.tasks.add(self.number)
 
     def right_at(self, place: Place) -> Right:
         """The right in ``place``; the task keeps it."""
@@ -43,7 +46,7 @@ class Task:
         old = self.places.pop(place, NULL_RIGHT)
         if right.kind is not SlotKind.NONE:
             self.places[place] = right
-        self.shown = None
+        self.changed()
         return old
 
     def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int) -> Right:
@@ -56,23 +59,20 @@ class Task:
     def set_tokens(self, tokens: Tokens) -> None:
         """Change who the task is, in one step. What it sent before stays stamped as it was."""
         self.tokens = tokens
-        self.shown = None
+        self.changed()
 
     def show(self) -> snapshot.Task:
         """This task as a snapshot has it."""
-        names = self.space.show()
-        if self.shown is None or self.shown.names is not names:
-            self.shown = snapshot.Task(
-                self.port.number,
-                self.tokens.security,
-                self.tokens.audit,
-                names,
-                {place: right.show() for place, right in self.places.items()},
-                None if self.ledgers is None else (self.ledgers[0].port.number, self.ledgers[1].port.number),
-                self.memory.show(),
-                suspend_count=self.suspend_count,
-                sets=self.space.sets.show(),
-                exceptions=dict(self.exceptions),
-                requests=self.space.show_requests(),
-            )
-        return self.shown
+        return snapshot.Task(
+            self.port.number,
+            self.tokens.security,
+            self.tokens.audit,
+            self.space.show(),
+            {place: right.show(self) for place, right in self.places.items()},
+            None if self.ledgers is None else (self.ledgers[0].port.number, self.ledgers[1].port.number),
+            self.memory.show(),
+            suspend_count=self.suspend_count,
+            sets=self.space.sets.show(),
+            exceptions=dict(self.exceptions),
+            requests=self.space.shown_requests,
+        )

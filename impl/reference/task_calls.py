@@ -71,8 +71,11 @@ class TaskCalls(Core):
         """End ``task``, be it the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT. (semantics 3.4)"""
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        for page in task.memory.pages.values():
+            self.will_show_anew(page.object)
         del self.tasks[task.number]
         task.memory.unmap_all()
+        task.changed()
         names = task.space.clear()  # before anything dies: who asked about a name is told that it is gone
         self.release(task.places.values())
         self.release(names)

@@ -45,7 +45,7 @@ def mach_port_rename(k: Context) -> Iterator[Case]:
         def either(port: Term, name: Term) -> Term:
             return z3.And(in_space(b, port, old.task), z3.Or(name == old.name, name == new.name))
 
-        after.sweep("member", "members", lambda p, n: (either(p, n), z3.And(n == new.name, b.member(p, old.name))))
+        after.sweep("member", "renamed members", lambda p, n: (either(p, n), z3.And(n == new.name, b.member(p, old.name))))
 
     # CASES
     yield from on_space(k)

@@ -1,0 +1,63 @@
+"""Whether the state that the specification is in and the one that an implementation shows agree, call after call.
+
+Equality decides. A part (a task, a port) that was found equal isn't compared again as long as both show the same object for it, if the
+implementation promises that such an object never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sendright.mach.implementation import Implementation
+from sendright.mach.parts import unlike
+from sendright.mach.snapshot import Difference, Message, Port, Snapshot, differences
+
+
+def promises_final_parts(implementation: Implementation) -> bool:
+    """Whether what the implementation once showed never changes: it shows a new object for what has changed, as ``Implementation`` says."""
+    return getattr(implementation, "final_parts", False) is True
+
+
+class Agreement:
+    """Compares two states that go on side by side."""
+
+    def __init__(self, final_parts: bool) -> None:
+        """``final_parts``: the implementation promises them. (The specification always shows a new object for what has changed.)"""
+        self._final_parts = final_parts
+        self._expected = self._seen = Snapshot({}, {})
+
+    def differences(self, expected: Snapshot, seen: Snapshot) -> tuple[Difference, ...]:
+        """As ``snapshot.differences``."""
+        if not self._agree(expected, seen):
+            return differences(expected, seen)
+        if self._final_parts:
+            self._expected, self._seen = expected, seen
+        return ()
+
+    def _agree(self, expected: Snapshot, seen: Snapshot) -> bool:
+        """False: there may be a difference."""
+        one, other = self._expected, self._seen
+        tasks = {*unlike(one.tasks, expected.tasks), *unlike(other.tasks, seen.tasks)}
+        ports = {*unlike(one.ports, expected.ports), *unlike(other.ports, seen.ports)}
+        return (
+            all(expected.tasks.get(number) == seen.tasks.get(number) for number in tasks)
+            and all(_alike(expected.ports, seen.ports, number) for number in ports)
+            and expected.host_ports == seen.host_ports
+        )
+
+
+def _alike(expected: Mapping[int, Port], seen: Mapping[int, Port], number: int) -> bool:
+    """Equal but for the messages' serials, and for what the implementation can't tell."""
+    one, other = expected.get(number), seen.get(number)
+    if one is None or other is None or not one.queue:
+        return one == other
+    if len(one.queue) != len(other.queue) or not all(map(_same_message, one.queue, other.queue)):
+        return False
+    return one == msgspec.structs.replace(other, queue=one.queue)
+
+
+def _same_message(expected: Message, seen: Message) -> bool:
+    from_kernel = expected.from_kernel if seen.from_kernel is None else seen.from_kernel
+    return expected == msgspec.structs.replace(seen, serial=expected.serial, from_kernel=from_kernel)

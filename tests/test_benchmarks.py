@@ -1,0 +1,65 @@
+"""The benchmarks run, and say what they promise. How fast anything is isn't asserted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def benchmark(name: str) -> ModuleType:
+    file = Path(__file__).parent.parent / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
+
+
+TINY = ["--sizes", "2,5", "--rounds", "1", "--repeats", "1"]
+
+
+def test_growth_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    growth = benchmark("growth")
+    growth.main([*TINY, "--json"])
+    small, large = json.loads(capsys.readouterr().out)["sizes"]
+    assert (small["size"], large["size"]) == (2, 5)
+    assert small["groups"].keys() == growth.GROUPS.keys()
+    assert small["ratio"] == 1
+    assert all(len(group["seconds"]) == 1 and group["ratio"] > 0 for group in large["groups"].values())
+
+
+def test_growth_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = list(TINY)
+    if importlib.util.find_spec("matplotlib"):
+        arguments += ["--plot", str(tmp_path / "growth.svg")]
+    growth = benchmark("growth")
+    growth.main(arguments)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in growth.GROUPS)
+    assert "5 tasks and ports" in shown
+    assert "--plot" not in arguments or "<svg" in (tmp_path / "growth.svg").read_text()
+
+
+def test_what_is_grown_is_as_large_as_before() -> None:
+    growth = benchmark("growth")
+    system = growth.Grown(3)
+    tasks, ports = len(system.run.snapshot.tasks), len(system.run.snapshot.ports)
+    for group in growth.GROUPS.values():
+        group(system)
+        assert (len(system.run.snapshot.tasks), len(system.run.snapshot.ports)) == (tasks, ports)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [(["--sizes", "x"], "are no numbers"), (["--sizes", "0"], "at least 1"), (["--rounds", "0"], "at least 1")]
+)
+def test_growth_says_what_it_cannot_do(wrong: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        benchmark("growth").main(wrong)
+    assert words in capsys.readouterr().err
