@@ -90,7 +90,7 @@ def in_scope(k: Context, sorts: Sorts) -> list[Term]:
     return [z3.Or(*[term == slot for slot in slots]) for term in k.constants.values() if z3.is_expr(term) and term.sort() == sorts.Slot]
 
 
-def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 20_000) -> Outcome:
+def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 60_000) -> Outcome:
     """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
@@ -103,7 +103,7 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     goals, assumptions = _goals(property_name, v, k, case, before, after)
     if not goals:
         return Outcome(str(scope), None, False)
-    solver = z3.SolverFor("QF_UFDTLIA")
+    solver = z3.SimpleSolver()
     solver.set("timeout", timeout)
     known = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
