@@ -59,6 +59,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What ``task_create`` answers when the parent is no task."""
     hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
     """What ``vm_inherit`` and ``vm_deallocate`` answer for unallocated memory (11)."""
+    host_is_checked: bool = True
+    """The ``host`` argument of the token calls grants the privileged host port only to who presents it; False: to who presents any host port (18, hazard H-4)."""
+    tokens_in_two_steps: bool = False
+    """``host_security_create_task_token`` makes the child with its parent's tokens, then sets the given ones; another task can call in between (hazard H-2)."""
+    trailer_elements: int = 3
+    """The highest element of a trailer that this kernel knows; 0: it has no trailers, and the header tells the sequence number."""
+    reserved_names_pass: bool = False
+    """Port calls have answers of their own for the names NULL and DEAD; False: these denote nothing (5)."""
     many_sets: bool = True
     """A port can be in any number of port sets; False: in one at most, and then it can't be received from directly (3)."""
     null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
@@ -117,6 +125,7 @@ MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"}
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
+    lacks_arguments=frozenset({"host_security_create_task_token.host"}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
@@ -126,9 +135,11 @@ OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
     lacks=HOST_PORT_CALLS | MEMBER_CALLS,
+    trailer_elements=2,
     lacks_arguments=frozenset(
         {
             "host_security_create_task_token.audit_token",
+            "host_security_create_task_token.host",
             "host_security_set_task_token.audit_token",
             "host_security_set_task_token.host",
         }
@@ -151,7 +162,8 @@ GNUMACH = Profile(
     name="gnumach",
     title="GNU Mach",
     lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | {"mach_port_allocate_full"},
-    lacks_arguments=frozenset({"task_create.ledgers"}),
+    trailer_elements=0,
+    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
     registered_ports=4,
     token_flavours=(),
@@ -168,7 +180,22 @@ GNUMACH = Profile(
     bootstrap_names=("host_priv", "device_priv"),
 )
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, GNUMACH)}
+XNU_792 = Profile(
+    name="xnu-792",
+    title="XNU 792, Mac OS X 10.4",
+    special_ports=MANUAL.special_ports,
+    host_special_ports=11,
+    host_is_checked=False,
+    tokens_in_two_steps=True,
+    ledger_rule=LedgerRule.PARENT_SLOT,
+    null_move_code=ReturnCode.KERN_SUCCESS,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    allocate_name_takes_dead_name=False,
+    send_survives_rescue=False,
+    reserved_names_pass=True,
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH)}
 
 
 class UnknownProfile(ValueError):

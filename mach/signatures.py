@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 
 
@@ -35,7 +36,9 @@ class ArgumentType(Enum):
     INHERITANCE = "inheritance"  # vm_inherit_t (int)
     WORD = "word"  # what a page of memory contains (int)
     MESSAGE_ID = "message-id"  # msgh_id (int)
-    DESCRIPTORS = "descriptors"  # port descriptors of a message body (tuple of (name, disposition))
+    DESCRIPTORS = "descriptors"  # descriptors of a message body (tuple of tuples; descriptors.py says of which form)
+    SIZE = "size"  # bytes of a message, or -1 (int)
+    TRAILER = "trailer"  # MACH_RCV_TRAILER_ELEMENTS (int)
     COUNTER = "counter"  # a make-send count or sequence number to store (int, 0 or more)
     ATTRIBUTES = "attributes"  # which attributes of a port (int)
     LIMITS = "limits"  # words of attributes: a queue limit first (tuple of int)
@@ -65,7 +68,8 @@ class OutputType(Enum):
     WORD = "word"
     MESSAGE_ID = "message-id"
     SEQUENCE_NUMBER = "sequence-number"
-    DESCRIPTORS = "descriptors"  # (tuple of (name, received form))
+    DESCRIPTORS = "descriptors"  # (tuple of tuples; descriptors.py says of which form)
+    SIZE = "size"  # bytes (int)
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
 
 
@@ -101,9 +105,18 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[Argument, ...]
     outputs: tuple[Output, ...] = ()
     target: str | None = None
+    partial: dict[ReturnCode, tuple[str, ...] | None] = {}
+    """Which results come with these codes (None: all), where it isn't all with success and none with failure."""
     creates_task: bool = False
     section: str = ""
     """Where the manual or the sources say what it does."""
+
+    def results(self, code: int) -> tuple[Output, ...]:
+        """The results that an answer with this code has."""
+        for with_code, names in self.partial.items():
+            if code == with_code:
+                return self.outputs if names is None else tuple([output for output in self.outputs if output.name in names])
+        return self.outputs if code == ReturnCode.KERN_SUCCESS else ()
 
     def argument(self, name: str) -> Argument:
         """The argument called ``name``; raises KeyError."""
@@ -141,6 +154,7 @@ _TABLE = (
             Argument("parent_task", T.PORT, "the task to draw port rights and address space from", PortObject.TASK),
             Argument("security_token", T.SECURITY_TOKEN, "the child's security token", default=(0, 0)),
             Argument("audit_token", T.AUDIT_TOKEN, "the child's audit token", default=_ZERO_AUDIT),
+            Argument("host", T.PORT, "the privileged host port, or none for the ordinary one, as the child's", PortObject.HOST_PRIV, default=0),
             Argument("ledgers", T.PORTS, "the ledgers to draw on: wired, paged", PortObject.LEDGER, default=()),
             Argument("inherit_memory", T.BOOLEAN, "whether the child inherits the parent's address space", default=False),
         ),
@@ -283,38 +297,50 @@ _TABLE = (
     ),
     Signature(
         name="mach_msg_send",
-        about="Send a message with a zero timeout.",
+        about="Send a message, with a zero timeout or waiting.",
         arguments=(
             Argument("dest", T.RIGHT_NAME, "where to"),
             Argument("dest_disposition", T.DISPOSITION, "how the destination right is carried", default=19),
             Argument("reply", T.RIGHT_NAME, "where an answer should go, or none", default=0),
             Argument("reply_disposition", T.DISPOSITION, "how the reply right is carried", default=0),
             Argument("id", T.MESSAGE_ID, "msgh_id", default=0),
-            Argument("descriptors", T.DESCRIPTORS, "the rights in the body: (name, disposition) each", default=()),
+            Argument("descriptors", T.DESCRIPTORS, "the rights and memory in the body", default=()),
             Argument("data", T.WORD, "the first word of the body's inline data", default=0),
+            Argument("size", T.SIZE, "what the sender says is its size; -1: just what it has", default=-1),
+            Argument("wait", T.BOOLEAN, "whether to wait while the queue is full", default=False),
         ),
         outputs=(
             Output("dest", O.PORT, "after a timeout: the destination right, handed back"),
             Output("reply", O.PORT, "after a timeout: the reply right, handed back"),
-            Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights of the body, handed back"),
+            Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights and memory of the body, handed back"),
         ),
+        partial={ReturnCode.KERN_SUCCESS: (), ReturnCode.MACH_SEND_TIMED_OUT: None, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE: None},
         section="semantics 6.1-6.4",
     ),
     Signature(
         name="mach_msg_receive",
-        about="Receive the oldest message of a port with a zero timeout.",
-        arguments=(Argument("port", T.NAME, "the receive right or port set to take from"),),
+        about="Receive the oldest message of a port, with a zero timeout or waiting.",
+        arguments=(
+            Argument("port", T.NAME, "the receive right or port set to take from"),
+            Argument("limit", T.SIZE, "bytes of room for message and trailer; -1: enough", default=-1),
+            Argument("large", T.BOOLEAN, "MACH_RCV_LARGE: whether a message that is too large stays in the queue", default=False),
+            Argument("trailer", T.TRAILER, "which elements of the trailer are wanted", default=3),
+            Argument("wait", T.BOOLEAN, "whether to wait while there is no message", default=False),
+        ),
         outputs=(
             Output("id", O.MESSAGE_ID, "msgh_id"),
             Output("local", O.NAME, "the receive right of the port that it came to"),
             Output("reply", O.PORT, "the reply right"),
             Output("reply_disposition", O.DISPOSITION, "the form in which it came"),
-            Output("descriptors", O.DESCRIPTORS, "the rights of the body"),
+            Output("descriptors", O.DESCRIPTORS, "the rights and memory of the body"),
             Output("data", O.WORD, "the first word of the body's inline data"),
-            Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received"),
-            Output("security_token", O.SECURITY_TOKEN, "the sender's security token"),
-            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token"),
+            Output("size", O.SIZE, "msgh_size"),
+            Output("trailer_size", O.SIZE, "bytes of the trailer"),
+            Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received; -1: not asked for"),
+            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not asked for"),
+            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not asked for"),
         ),
+        partial={ReturnCode.MACH_RCV_TOO_LARGE: ("size",), ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE: None},
         section="semantics 6.5",
     ),
     Signature(

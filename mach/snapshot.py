@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.descriptors import Layout
+from sendright.mach.rights import NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.tokens import AuditToken, SecurityToken
 
 
@@ -47,6 +48,12 @@ class Message(msgspec.Struct, frozen=True):
     """The first word of the body's inline data: what a notification tells."""
     from_kernel: bool | None = None
     """The kernel made it; None: the implementation can't tell, and nothing is said of it."""
+    layout: Layout = ()
+    """Which of the body's rights and pages are of which descriptor."""
+    memory: tuple[int, ...] = ()
+    """What the body's pages contain, in order."""
+    size: int = 0
+    """``msgh_size`` as the receiver will see it, in bytes."""
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -80,6 +87,31 @@ class Port(msgspec.Struct, frozen=True):
     ledger: Ledger | None = None
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that hasn't ended. Its task makes no other before that."""
+
+    call: str
+    message: Message | None = None
+    """Of a send: the message that waits for room in a queue."""
+    name: int = NULL_NAME
+    """Of a receive: the name, in the task's space, of what it receives from (the one that it has by now, if it was renamed)."""
+    port: int | None = None
+    """Of a receive from a receive right: the port that the name denoted when the task began to wait; None: it waits at a port set."""
+    limit: int = -1
+    large: bool = False
+    trailer: int = 0
+    """Of a receive: the arguments of these names."""
+    child: int | None = None
+    """Of a creation that stopped: the task that it made, until that ends."""
+    security_token: SecurityToken | tuple[()] = ()
+    audit_token: AuditToken | tuple[()] = ()
+    """Of such a creation: the tokens that the child will get."""
+    privileged: bool = False
+    """Of such a creation: the child will get the privileged host port."""
+    held: Entry = EMPTY
+    """Of ``task_set_special_port`` that stopped: the right that was there before, which is still to be released."""
+
+
 class Page(msgspec.Struct, frozen=True):
     """A page of memory that is mapped."""
 
@@ -109,6 +141,8 @@ class Task(msgspec.Struct, frozen=True):
     """Exception place -> behaviour and flavour; no (0, 0)."""
     requests: dict[int, Entry] = {}
     """Name -> the send-once right that waits for the death of what the name denotes; no EMPTY entries."""
+    waiting: Waiting | None = None
+    """The call that the task waits in."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -123,7 +157,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Slot(msgspec.Struct, frozen=True, order=True):
     """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with place
     -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders", port, 0)`` and
-    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``."""
+    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``; ``("held", task, 0)`` for what a call that
+    waits still has to release."""
 
     where: str
     owner: int
@@ -132,7 +167,7 @@ class Slot(msgspec.Struct, frozen=True, order=True):
     @property
     def task(self) -> int | None:
         """The task whose slot it is; None: it is a message's, a port's or the host's."""
-        return self.owner if self.where in ("name", "place", "request") else None
+        return self.owner if self.where in ("name", "place", "request", "held") else None
 
     def __str__(self) -> str:
         if self.where == "name":
@@ -145,6 +180,8 @@ class Slot(msgspec.Struct, frozen=True, order=True):
             return f"port {self.owner}, {self.where} request"
         if self.where == "host":
             return f"host, special port {self.index}"
+        if self.where == "held":
+            return f"task {self.owner}, right that its call still holds"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
         return f"message {self.owner}, {part}"
 
@@ -170,6 +207,11 @@ def _slots(snapshot: Snapshot) -> Iterator[tuple[Slot, Entry]]:
             yield Slot("place", number, int(place)), entry
         for name, entry in task.requests.items():
             yield Slot("request", number, name), entry
+        if task.waiting is not None:
+            if task.waiting.held.kind:
+                yield Slot("held", number, 0), task.waiting.held
+            if task.waiting.message is not None:
+                yield from _message_slots(task.waiting.message)
     for special, entry in snapshot.host_ports.items():
         yield Slot("host", 0, special), entry
     for number, port in snapshot.ports.items():
@@ -178,12 +220,16 @@ def _slots(snapshot: Snapshot) -> Iterator[tuple[Slot, Entry]]:
         if port.port_destroyed.kind:
             yield Slot("port-destroyed", number, 0), port.port_destroyed
         for message in port.queue:
-            yield Slot("message", message.serial, -2), message.destination
-            if message.reply.entry.kind:
-                yield Slot("message", message.serial, -1), message.reply.entry
-            for index, descriptor in enumerate(message.body):
-                if descriptor.entry.kind:
-                    yield Slot("message", message.serial, index), descriptor.entry
+            yield from _message_slots(message)
+
+
+def _message_slots(message: Message) -> Iterator[tuple[Slot, Entry]]:
+    yield Slot("message", message.serial, -2), message.destination
+    if message.reply.entry.kind:
+        yield Slot("message", message.serial, -1), message.reply.entry
+    for index, descriptor in enumerate(message.body):
+        if descriptor.entry.kind:
+            yield Slot("message", message.serial, index), descriptor.entry
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
