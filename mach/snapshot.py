@@ -85,6 +85,14 @@ class Port(msgspec.Struct, frozen=True):
     port_destroyed: Entry = EMPTY
     """The send-once right that waits for the end of the receive right."""
     ledger: Ledger | None = None
+    context: int = 0
+    """A word that the receiver gave the port; of a guarded port it is the guard."""
+    guarded: bool = False
+    """Only who knows the guard ends the receive right."""
+    strict: bool = False
+    """The guard is not told to who asks for the context; only of a guarded port."""
+    immovable: bool = False
+    """The receive right can't leave its space in a message, guarded or not."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
