@@ -100,7 +100,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     boot_tasks: int = 1
     """How many tasks there are at boot."""
     pegged_urefs: bool = False
-    """User references that reach ``urefs_max`` stay there until all are given up at once; none overflow; a send right's limit is a dead name's (1)."""
+    """User references that reach ``urefs_max`` stay there until all are given up at once, and none overflow (1)."""
     deallocate_destroys_set: bool = False
     """``mach_port_deallocate`` of a port set destroys it (6)."""
     sync_fires_dead_name: bool = True
