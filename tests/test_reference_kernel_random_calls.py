@@ -13,10 +13,10 @@ from kernel_driver import check_counts
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import PROFILES, Profile
-from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, PortObject, SlotKind
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
-from sendright.mach.snapshot import Snapshot
+from sendright.mach.snapshot import Snapshot, slots
 
 KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send", "mach_port_request_notification"}
 """Calls that may change something although they fail."""
@@ -125,6 +125,9 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         check_entries(state)
         check_sets(state)
         check_ledgers(state)
+        check_guards(state)
+        if profile.task_ports_stay:
+            check_task_ports(state)
         if result.code and call.name not in KEEP_ITS_TRACES:
             assert state == before, (call, result)
     return record, state
@@ -159,6 +162,23 @@ def check_ledgers(state: Snapshot) -> None:
         assert ledger.limit != -1 or ledger.parent is None or ledgers[ledger.parent].limit == -1
     for task in state.tasks.values():
         assert set(task.ledgers or ()) <= ledgers.keys()
+
+
+def check_guards(state: Snapshot) -> None:
+    """Only a receive right that a name has is guarded or immovable, or has a context."""
+    received = {
+        entry.port for task in state.tasks.values() for entry in task.names.values() if entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+    }
+    for number, port in state.ports.items():
+        assert port.guarded or not port.strict
+        assert number in received or (port.context, port.guarded, port.immovable) == (0, False, False)
+
+
+def check_task_ports(state: Snapshot) -> None:
+    """Rights to tasks' ports are names, or in the place that mach_task_self looks at."""
+    for slot, entry in slots(state).items():
+        if entry.port is not None and state.ports[entry.port].object is PortObject.TASK:
+            assert slot.where == "name" or (slot.where, slot.index) == ("place", Place.KERNEL), slot
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -21,5 +21,5 @@ def is_immovable(entry: Entry, disposition: int, into_kernel: bool = False) -> b
 
 def check_can_be_kept(right: Right) -> None:
     """Raises KERN_INVALID_RIGHT for a right that must not be kept in a place, where others could get it from."""
-    if right.live and right.port.send_rights_stay:
+    if right.port.send_rights_stay:
         raise Failure(ReturnCode.KERN_INVALID_RIGHT)
