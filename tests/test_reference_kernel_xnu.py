@@ -208,6 +208,14 @@ def test_behaviours_that_there_are_not(root: Actor, behavior: int) -> None:
     root.does("task_set_exception_ports", exception_mask=2, new_port=NULL_NAME, behavior=behavior)
 
 
+def test_exceptions_do_not_go_to_a_port_that_can_not_move(root: Actor) -> None:
+    name = root.does("mach_port_construct", context=7, context_as_guard=True, immovable=True, insert_send=True)
+    given = {"exception_mask": 2, "new_port": name}
+    assert root.refused("task_set_exception_ports", **given, new_flavor=18) == "KERN_INVALID_RIGHT"
+    assert root.refused("task_set_exception_ports", **given, behavior=0) == "KERN_INVALID_ARGUMENT"
+    root.does("task_set_special_port", which=4, port=name)
+
+
 def test_flavours_are_looked_at(root: Actor) -> None:
     for port in (root.port_with_send(), NULL_NAME, DEAD_NAME):
         for flavor in (-1, 18):

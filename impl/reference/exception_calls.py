@@ -62,6 +62,8 @@ class ExceptionCalls(Core):
         if port.live and behaviour not in self.profile.behaviours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
+        if port.port.immovable:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if self.profile.state_flavours is not None and flavour not in self.profile.state_flavours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
