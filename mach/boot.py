@@ -1,15 +1,22 @@
-"""The boot state: one host, its kernel ports, the root ledgers and the bootstrap task.
+"""The boot state: one host, its kernel ports, the root ledgers, the bootstrap task and, in some kernels, further tasks.
 
 Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the profile's
 ``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports: KERNEL its own port, HOST the ordinary host port,
 WIRED_LEDGER and PAGED_LEDGER the root ledgers, as far as the profile has those places. Its memory is empty. Where the profile has special
 ports of the host, those of ``BOOT_HOST_PORTS`` are set. The root ledgers have no limit, no balance and no parents. Every send right of
 the boot state was made by the kernel: make-send counts equal send-right counts.
+
+Where no call makes a task, ``Profile.boot_tasks`` says how many there are. The further tasks are numbered 1, 2 …, and task n's port is
+``task_port(n)``. A further task has the tokens ``boot_tokens(n)``; its special ports are KERNEL, its own port, and HOST, the ordinary host port
+(and WIRED_LEDGER and PAGED_LEDGER, where there are ledgers); its space and its memory are empty, and it is not suspended. The bootstrap
+task holds one send right, with one user reference, for the port of each of them, in their order, under the names after those of
+``bootstrap_names``. So every port of a task that there is at boot has one send right in the place KERNEL, and of the further tasks one more.
 """
 
 from __future__ import annotations
 
 from sendright.mach.rights import PortObject
+from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, AuditToken, SecurityToken
 
 HOST_PORT = 0
 HOST_PRIV_PORT = 1
@@ -30,7 +37,29 @@ BOOT_PORTS: dict[int, PortObject] = {
     DEVICE_PORT: PortObject.DEVICE,
     BOOTSTRAP_TASK_PORT: PortObject.TASK,
 }
-"""The ports of the boot state, in every profile, in the order in which they are made."""
+"""The ports of the boot state, in every profile, in the order in which they are made; those of further tasks come after them."""
+
+
+def task_port(task: int) -> int:
+    """The port of a task of the boot state."""
+    return BOOTSTRAP_TASK_PORT + task
+
+
+def boot_ports(tasks: int) -> dict[int, PortObject]:
+    """The ports of a boot state with so many tasks, in the order in which they are made."""
+    return BOOT_PORTS | {task_port(task): PortObject.TASK for task in range(1, tasks)}
+
+
+def boot_tokens(task: int) -> tuple[SecurityToken, AuditToken]:
+    """Who a task of the boot state is.
+
+    The bootstrap task is root, process 1; task n > 0 is user 500 + n of group 20, process n + 1, in an audit session of its own.
+    """
+    if task == BOOTSTRAP_TASK:
+        return BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN
+    user, group = 500 + task, 20
+    return (user, group), (user, user, group, user, group, task + 1, 100000 + task, 1)
+
 
 WELL_KNOWN_PORTS: dict[str, int] = {
     "host": HOST_PORT,

@@ -42,9 +42,13 @@ class ReturnCode(IntEnum):
     MIG_ARRAY_TOO_LARGE = -307
     MIG_SERVER_DIED = -308
 
+    MACH_SEND_IN_PROGRESS = 0x10000001
+    """The call hasn't ended: the task waits for room in a queue."""
     MACH_SEND_INVALID_DATA = 0x10000002
     MACH_SEND_INVALID_DEST = 0x10000003
     MACH_SEND_TIMED_OUT = 0x10000004
+    MACH_SEND_TIMED_OUT_VM_SPACE = 0x10001004
+    """``MACH_SEND_TIMED_OUT | MACH_MSG_VM_SPACE``: and there was no room for memory that was handed back."""
     MACH_SEND_INTERRUPTED = 0x10000007
     MACH_SEND_MSG_TOO_SMALL = 0x10000008
     MACH_SEND_INVALID_REPLY = 0x10000009
@@ -56,6 +60,8 @@ class ReturnCode(IntEnum):
     MACH_SEND_INVALID_TYPE = 0x1000000F
     MACH_SEND_INVALID_HEADER = 0x10000010
 
+    MACH_RCV_IN_PROGRESS = 0x10004001
+    """The call hasn't ended: the task waits, for a message or for a kernel's answer."""
     MACH_RCV_INVALID_NAME = 0x10004002
     MACH_RCV_TIMED_OUT = 0x10004003
     MACH_RCV_TOO_LARGE = 0x10004004
@@ -67,6 +73,8 @@ class ReturnCode(IntEnum):
     MACH_RCV_IN_SET = 0x1000400A
     MACH_RCV_HEADER_ERROR = 0x1000400B
     MACH_RCV_BODY_ERROR = 0x1000400C
+    MACH_RCV_BODY_ERROR_VM_SPACE = 0x1000500C
+    """``MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE``: there was no room for memory; all else was received."""
 
 
 def code_name(code: int) -> str:

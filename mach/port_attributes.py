@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 
 class PortAttributes(IntEnum):
@@ -28,3 +28,11 @@ FIELDS: dict[int, tuple[str, ...]] = {
     ),
 }
 """Their words, in order, as ``mach_port_limits`` and ``mach_port_status`` call them, without ``mpl_`` and ``mps_``."""
+
+
+class StatusFlags(IntFlag):
+    """``MACH_PORT_STATUS_FLAG_*``, as far as they are modelled: the last word of ``RECEIVE_STATUS``, 0 in kernels without guards."""
+
+    GUARDED = 0x02
+    STRICT_GUARD = 0x04
+    GUARD_IMMOVABLE_RECEIVE = 0x40

@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place
+from sendright.mach.rights import EXCEPTION_PLACES, MACH_EXCEPTION_CODES, REGISTERED_PLACES, Behaviour, Place
 
 
 class LedgerRule(Enum):
@@ -40,8 +40,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments (``call.argument``) that this kernel's calls don't have: they are not looked at, not even copied in."""
     special_ports: dict[int, Place]
     """``task_get/set_special_port``: selector -> place."""
+    protected_places: frozenset[Place] = frozenset()
+    """Places that ``task_set_special_port`` doesn't set: KERN_NO_ACCESS."""
+    set_once_places: frozenset[Place] = frozenset()
+    """Places that ``task_set_special_port`` doesn't set while a live right is there: KERN_NO_ACCESS."""
     registered_ports: int = 3
     """``TASK_PORT_REGISTER_MAX``."""
+    register_takes_all: bool = False
+    """``mach_ports_register`` is given a right, or none, for each place, no more and no fewer; other arrays are no request: MIG_BAD_ARGUMENTS."""
     task_is_target: bool = False
     """The two token calls are sent to the task's port, with the security port in the body (18)."""
     token_flavours: tuple[int, ...] = (13, 15)
@@ -59,6 +65,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What ``task_create`` answers when the parent is no task."""
     hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
     """What ``vm_inherit`` and ``vm_deallocate`` answer for unallocated memory (11)."""
+    host_is_checked: bool = True
+    """The ``host`` argument of the token calls grants the privileged host port only to who presents it; False: to who presents any host port (18, hazard H-4)."""
+    tokens_in_two_steps: bool = False
+    """``host_security_create_task_token`` makes the child with its parent's tokens, then sets the given ones; another task can call in between (hazard H-2)."""
+    trailer_elements: int = 3
+    """The highest element of a trailer that this kernel knows; 0: it has no trailers, and the header tells the sequence number."""
+    reserved_names_pass: bool = False
+    """Port calls have answers of their own for the names NULL and DEAD; False: these denote nothing (5)."""
     many_sets: bool = True
     """A port can be in any number of port sets; False: in one at most, and then it can't be received from directly (3)."""
     null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
@@ -78,16 +92,40 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_names: tuple[str, ...] = ("host_priv", "device_priv", "host_security", "root_ledger_wired", "root_ledger_paged")
     """Send rights that the bootstrap task is given, under the names 1, 2, 3 …"""
     urefs_max: int = 65535
-    """``MACH_PORT_UREFS_MAX``: a dead name has at most so many user references, a send right one fewer."""
+    """``MACH_PORT_UREFS_MAX``: a dead name has at most so many user references, a send right one fewer (but see ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
     pages: int = 16
     """Size of an address space, in pages."""
+    boot_tasks: int = 1
+    """How many tasks there are at boot."""
+    pegged_urefs: bool = False
+    """User references that reach ``urefs_max`` stay there until all are given up at once, and none overflow (1)."""
+    deallocate_destroys_set: bool = False
+    """``mach_port_deallocate`` of a port set destroys it (6)."""
+    sync_fires_dead_name: bool = True
+    """A dead-name request with sync on a dead name fires at once; False: it is refused like one without (7)."""
+    cancels_nothing: bool = False
+    """Cancelling a dead-name request where there is none succeeds, whatever the name denotes; False: only on a right to a live port (7)."""
+    port_destroyed_stays: bool = False
+    """A port-destroyed request can't be replaced or cancelled: KERN_FAILURE (8)."""
+    dead_reply_refused: bool = False
+    """A reply that is a dead name is MACH_SEND_INVALID_REPLY; False: the message carries a dead right (12)."""
+    body_checked_first: bool = False
+    """Whether descriptors fit, and their copy options, are tested before the header's rights are taken, so that nothing is lost; False: after it."""
+    task_ports_stay: bool = False
+    """A send right to a task's port can't be sent to a user's port, be a reply, be extracted by others, nor be kept in a place."""
+    set_membership_is_flag: bool = False
+    """RECEIVE_STATUS tells whether a port is in a set, not in how many or in which."""
+    behaviours: frozenset[int] = frozenset({1, 2, 3})
+    """What a live exception port can have as its behaviour."""
+    state_flavours: frozenset[int] | None = None
+    """Flavours of thread state that an exception port can have; None: whatever is given."""
 
     @property
     def send_urefs_max(self) -> int:
-        """One below ``urefs_max``: room is kept for the reference that a dead-name request adds."""
-        return self.urefs_max - 1
+        """One below ``urefs_max``, unless they are pegged there: room is kept for the reference that a dead-name request adds."""
+        return self.urefs_max if self.pegged_urefs else self.urefs_max - 1
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -113,10 +151,14 @@ LEDGER_CALLS = frozenset({"ledger_create", "ledger_transfer", "ledger_terminate"
 EXCEPTION_CALLS = frozenset({"task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports"})
 HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
 MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
+GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
+"""Of later kernels: ports with guards, and looking into queues."""
 
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
+    lacks=GUARD_CALLS,
+    lacks_arguments=frozenset({"host_security_create_task_token.host"}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
@@ -125,10 +167,12 @@ MANUAL = Profile(
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
-    lacks=HOST_PORT_CALLS | MEMBER_CALLS,
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS,
+    trailer_elements=2,
     lacks_arguments=frozenset(
         {
             "host_security_create_task_token.audit_token",
+            "host_security_create_task_token.host",
             "host_security_set_task_token.audit_token",
             "host_security_set_task_token.host",
         }
@@ -150,8 +194,9 @@ OSF = Profile(
 GNUMACH = Profile(
     name="gnumach",
     title="GNU Mach",
-    lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | {"mach_port_allocate_full"},
-    lacks_arguments=frozenset({"task_create.ledgers"}),
+    lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | {"mach_port_allocate_full"},
+    trailer_elements=0,
+    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
     registered_ports=4,
     token_flavours=(),
@@ -168,7 +213,53 @@ GNUMACH = Profile(
     bootstrap_names=("host_priv", "device_priv"),
 )
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, GNUMACH)}
+XNU_792 = Profile(
+    name="xnu-792",
+    title="XNU 792, Mac OS X 10.4",
+    lacks=GUARD_CALLS,
+    special_ports=MANUAL.special_ports,
+    host_special_ports=11,
+    host_is_checked=False,
+    tokens_in_two_steps=True,
+    ledger_rule=LedgerRule.PARENT_SLOT,
+    null_move_code=ReturnCode.KERN_SUCCESS,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    allocate_name_takes_dead_name=False,
+    send_survives_rescue=False,
+    reserved_names_pass=True,
+)
+
+XNU = Profile(
+    name="xnu",
+    title="XNU 11417, macOS 15",
+    lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
+    boot_tasks=3,
+    trailer_elements=7,
+    special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
+    protected_places=frozenset({Place.KERNEL, Place.HOST}),
+    set_once_places=frozenset({Place.ACCESS}),
+    register_takes_all=True,
+    host_special_ports=33,
+    ledger_rule=LedgerRule.NONE,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    reserved_names_pass=True,
+    allocate_name_takes_dead_name=False,
+    queue_limit_max=1024,
+    bootstrap_names=("host_priv", "device_priv"),
+    pegged_urefs=True,
+    deallocate_destroys_set=True,
+    sync_fires_dead_name=False,
+    cancels_nothing=True,
+    port_destroyed_stays=True,
+    dead_reply_refused=True,
+    body_checked_first=True,
+    task_ports_stay=True,
+    set_membership_is_flag=True,
+    behaviours=MANUAL.behaviours | {MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour},
+    state_flavours=frozenset(range(18)),
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH, XNU)}
 
 
 class UnknownProfile(ValueError):

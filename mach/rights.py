@@ -127,6 +127,10 @@ class Place(IntEnum):
     EXC_MACH_SYSCALL = 17
     EXC_RPC_ALERT = 18
 
+    ACCESS = 19
+    DEBUG_CONTROL = 20
+    RESOURCE_NOTIFY = 21
+
 
 REGISTERED_PLACES = (Place.REGISTERED_0, Place.REGISTERED_1, Place.REGISTERED_2, Place.REGISTERED_3)
 
@@ -171,6 +175,12 @@ class Behaviour(IntEnum):
     DEFAULT = 1
     STATE = 2
     STATE_IDENTITY = 3
+    IDENTITY_PROTECTED = 4
+    STATE_IDENTITY_PROTECTED = 5
+
+
+MACH_EXCEPTION_CODES = 0x80000000
+"""A bit of a behaviour, of later kernels: the message carries 64-bit codes."""
 
 
 class Notification(IntEnum):

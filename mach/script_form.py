@@ -26,6 +26,10 @@ class StepForm(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
     expect: Annotated[dict[str, Any], Meta(description="What must come of it; nothing is checked that isn't said.")] = {}
     shortage: Annotated[int, Meta(ge=0, description="sendright's own: this allocation of the call fails, counted from 1; 0: none.")] = 0
+    stop: Annotated[bool, Meta(description="sendright's own: stop between the steps that the kernel does this call in; the caller then waits.")] = (
+        False
+    )
+    resume: Annotated[bool, Meta(description="sendright's own: go on with the caller's call of this name, which waits; no arguments.")] = False
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
 
 

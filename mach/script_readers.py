@@ -58,6 +58,9 @@ _SPECIAL_PORTS = {
     "BOOTSTRAP": Place.BOOTSTRAP,
     "WIRED_LEDGER": Place.WIRED_LEDGER,
     "PAGED_LEDGER": Place.PAGED_LEDGER,
+    "ACCESS": Place.ACCESS,
+    "DEBUG_CONTROL": Place.DEBUG_CONTROL,
+    "RESOURCE_NOTIFY": Place.RESOURCE_NOTIFY,
 }
 
 _OF_TASK = re.compile(r"(mach_task_self|task_self|pid|security_token|audit_token)\(\s*([A-Za-z_]\w*)\s*\)", re.ASCII)
@@ -331,6 +334,8 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
     ArgumentType.STATE_FLAVOUR: read_thread_state,
     ArgumentType.HOST_SELECTOR: read_host_port,
     ArgumentType.AMOUNT: read_number,
+    ArgumentType.GUARD: read_number,
+    ArgumentType.QUEUE_LIMIT: read_number,
 }
 
 

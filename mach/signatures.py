@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 
 
@@ -35,7 +36,9 @@ class ArgumentType(Enum):
     INHERITANCE = "inheritance"  # vm_inherit_t (int)
     WORD = "word"  # what a page of memory contains (int)
     MESSAGE_ID = "message-id"  # msgh_id (int)
-    DESCRIPTORS = "descriptors"  # port descriptors of a message body (tuple of (name, disposition))
+    DESCRIPTORS = "descriptors"  # descriptors of a message body (tuple of tuples; descriptors.py says of which form)
+    SIZE = "size"  # bytes of a message, or -1 (int)
+    TRAILER = "trailer"  # MACH_RCV_TRAILER_ELEMENTS (int)
     COUNTER = "counter"  # a make-send count or sequence number to store (int, 0 or more)
     ATTRIBUTES = "attributes"  # which attributes of a port (int)
     LIMITS = "limits"  # words of attributes: a queue limit first (tuple of int)
@@ -45,6 +48,8 @@ class ArgumentType(Enum):
     STATE_FLAVOUR = "state-flavour"  # thread_state_flavor_t (int)
     HOST_SELECTOR = "host-selector"  # which special port of the host (int)
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
+    GUARD = "guard"  # a port's context or guard: a 64-bit word (int)
+    QUEUE_LIMIT = "queue-limit"  # a queue limit, or -1 for the usual one (int)
 
 
 class OutputType(Enum):
@@ -65,7 +70,8 @@ class OutputType(Enum):
     WORD = "word"
     MESSAGE_ID = "message-id"
     SEQUENCE_NUMBER = "sequence-number"
-    DESCRIPTORS = "descriptors"  # (tuple of (name, received form))
+    DESCRIPTORS = "descriptors"  # (tuple of tuples; descriptors.py says of which form)
+    SIZE = "size"  # bytes (int)
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
 
 
@@ -101,9 +107,18 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[Argument, ...]
     outputs: tuple[Output, ...] = ()
     target: str | None = None
+    partial: dict[ReturnCode, tuple[str, ...] | None] = {}
+    """Which results come with these codes (None: all), where it isn't all with success and none with failure."""
     creates_task: bool = False
     section: str = ""
     """Where the manual or the sources say what it does."""
+
+    def results(self, code: int) -> tuple[Output, ...]:
+        """The results that an answer with this code has."""
+        for with_code, names in self.partial.items():
+            if code == with_code:
+                return self.outputs if names is None else tuple([output for output in self.outputs if output.name in names])
+        return self.outputs if code == ReturnCode.KERN_SUCCESS else ()
 
     def argument(self, name: str) -> Argument:
         """The argument called ``name``; raises KeyError."""
@@ -141,6 +156,7 @@ _TABLE = (
             Argument("parent_task", T.PORT, "the task to draw port rights and address space from", PortObject.TASK),
             Argument("security_token", T.SECURITY_TOKEN, "the child's security token", default=(0, 0)),
             Argument("audit_token", T.AUDIT_TOKEN, "the child's audit token", default=_ZERO_AUDIT),
+            Argument("host", T.PORT, "the privileged host port, or none for the ordinary one, as the child's", PortObject.HOST_PRIV, default=0),
             Argument("ledgers", T.PORTS, "the ledgers to draw on: wired, paged", PortObject.LEDGER, default=()),
             Argument("inherit_memory", T.BOOLEAN, "whether the child inherits the parent's address space", default=False),
         ),
@@ -283,38 +299,50 @@ _TABLE = (
     ),
     Signature(
         name="mach_msg_send",
-        about="Send a message with a zero timeout.",
+        about="Send a message, with a zero timeout or waiting.",
         arguments=(
             Argument("dest", T.RIGHT_NAME, "where to"),
             Argument("dest_disposition", T.DISPOSITION, "how the destination right is carried", default=19),
             Argument("reply", T.RIGHT_NAME, "where an answer should go, or none", default=0),
             Argument("reply_disposition", T.DISPOSITION, "how the reply right is carried", default=0),
             Argument("id", T.MESSAGE_ID, "msgh_id", default=0),
-            Argument("descriptors", T.DESCRIPTORS, "the rights in the body: (name, disposition) each", default=()),
+            Argument("descriptors", T.DESCRIPTORS, "the rights and memory in the body", default=()),
             Argument("data", T.WORD, "the first word of the body's inline data", default=0),
+            Argument("size", T.SIZE, "what the sender says is its size; -1: just what it has", default=-1),
+            Argument("wait", T.BOOLEAN, "whether to wait while the queue is full", default=False),
         ),
         outputs=(
             Output("dest", O.PORT, "after a timeout: the destination right, handed back"),
             Output("reply", O.PORT, "after a timeout: the reply right, handed back"),
-            Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights of the body, handed back"),
+            Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights and memory of the body, handed back"),
         ),
+        partial={ReturnCode.KERN_SUCCESS: (), ReturnCode.MACH_SEND_TIMED_OUT: None, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE: None},
         section="semantics 6.1-6.4",
     ),
     Signature(
         name="mach_msg_receive",
-        about="Receive the oldest message of a port with a zero timeout.",
-        arguments=(Argument("port", T.NAME, "the receive right or port set to take from"),),
+        about="Receive the oldest message of a port, with a zero timeout or waiting.",
+        arguments=(
+            Argument("port", T.NAME, "the receive right or port set to take from"),
+            Argument("limit", T.SIZE, "bytes of room for message and trailer; -1: enough", default=-1),
+            Argument("large", T.BOOLEAN, "MACH_RCV_LARGE: whether a message that is too large stays in the queue", default=False),
+            Argument("trailer", T.TRAILER, "which elements of the trailer are wanted", default=3),
+            Argument("wait", T.BOOLEAN, "whether to wait while there is no message", default=False),
+        ),
         outputs=(
             Output("id", O.MESSAGE_ID, "msgh_id"),
             Output("local", O.NAME, "the receive right of the port that it came to"),
             Output("reply", O.PORT, "the reply right"),
             Output("reply_disposition", O.DISPOSITION, "the form in which it came"),
-            Output("descriptors", O.DESCRIPTORS, "the rights of the body"),
+            Output("descriptors", O.DESCRIPTORS, "the rights and memory of the body"),
             Output("data", O.WORD, "the first word of the body's inline data"),
-            Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received"),
-            Output("security_token", O.SECURITY_TOKEN, "the sender's security token"),
-            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token"),
+            Output("size", O.SIZE, "msgh_size"),
+            Output("trailer_size", O.SIZE, "bytes of the trailer"),
+            Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received; -1: not asked for"),
+            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not asked for"),
+            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not asked for"),
         ),
+        partial={ReturnCode.MACH_RCV_TOO_LARGE: ("size",), ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE: None},
         section="semantics 6.5",
     ),
     Signature(
@@ -541,6 +569,58 @@ _TABLE = (
         "semantics 9",
         Argument("address", T.PAGE, "the page"),
         Argument("value", T.WORD, "what to put there"),
+    ),
+    _on_task(
+        "mach_port_construct",
+        "Make a receive right with options.",
+        "mach_port.c",
+        Argument("context", T.GUARD, "a word that the port keeps for its receiver", default=0),
+        Argument("context_as_guard", T.BOOLEAN, "MPO_CONTEXT_AS_GUARD: whether the port is guarded with that word", default=False),
+        Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the guard isn't told", default=False),
+        Argument("immovable", T.BOOLEAN, "MPO_IMMOVABLE_RECEIVE, of a guarded port: whether the receive right can't be sent", default=False),
+        Argument("insert_send", T.BOOLEAN, "MPO_INSERT_SEND_RIGHT: whether a send right is made too, under the same name", default=False),
+        Argument("qlimit", T.QUEUE_LIMIT, "MPO_QLIMIT: the queue limit; -1: the usual one", default=-1),
+        outputs=(Output("name", O.NAME, "the new name"),),
+    ),
+    _on_task(
+        "mach_port_destruct",
+        "Give up a receive right, guarded or not, and send references under its name.",
+        "mach_port.c",
+        _NAME,
+        Argument("srdelta", T.DELTA, "how many send references to add: 0 or fewer", default=0),
+        Argument("guard", T.GUARD, "the guard", default=0),
+    ),
+    _on_task(
+        "mach_port_guard",
+        "Guard a receive right with a word.",
+        "mach_port.c",
+        _NAME,
+        Argument("guard", T.GUARD, "the guard"),
+        Argument("strict", T.BOOLEAN, "whether the guard isn't told", default=False),
+    ),
+    _on_task(
+        "mach_port_unguard",
+        "Take the guard off a receive right.",
+        "mach_port.c",
+        _NAME,
+        Argument("guard", T.GUARD, "the guard that it has"),
+    ),
+    _on_task(
+        "mach_port_peek",
+        "Look at a message in a port's queue.",
+        "mach_port.c",
+        _NAME,
+        Argument("trailer", T.TRAILER, "which elements of the trailer are wanted", default=3),
+        Argument("seqno", T.COUNTER, "the sequence number that the message would have; 0: the oldest message", default=0),
+        Argument("room", T.SIZE, "bytes of room for the trailer; -1: enough", default=-1),
+        outputs=(
+            Output("sequence_number", O.SEQUENCE_NUMBER, "the sequence number that the message would have"),
+            Output("size", O.SIZE, "msgh_size"),
+            Output("id", O.MESSAGE_ID, "msgh_id"),
+            Output("trailer_size", O.SIZE, "bytes of the trailer"),
+            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not asked for"),
+            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not asked for"),
+        ),
     ),
     _on_task("vm_deallocate", "Give up a page.", "semantics 9", Argument("address", T.PAGE, "the page")),
     _on_task(

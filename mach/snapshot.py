@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from sendright.mach.descriptors import Layout
 from sendright.mach.parts import unlike
-from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.rights import NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.tokens import AuditToken, SecurityToken
 
 
@@ -48,6 +49,12 @@ class Message(msgspec.Struct, frozen=True):
     """The first word of the body's inline data: what a notification tells."""
     from_kernel: bool | None = None
     """The kernel made it; None: the implementation can't tell, and nothing is said of it."""
+    layout: Layout = ()
+    """Which of the body's rights and pages are of which descriptor."""
+    memory: tuple[int, ...] = ()
+    """What the body's pages contain, in order."""
+    size: int = 0
+    """``msgh_size`` as the receiver will see it, in bytes."""
 
 
 class Ledger(msgspec.Struct, frozen=True):
@@ -79,6 +86,39 @@ class Port(msgspec.Struct, frozen=True):
     port_destroyed: Entry = EMPTY
     """The send-once right that waits for the end of the receive right."""
     ledger: Ledger | None = None
+    context: int = 0
+    """A word that the receiver gave the port; of a guarded port it is the guard."""
+    guarded: bool = False
+    """Only who knows the guard ends the receive right."""
+    strict: bool = False
+    """The guard is not told to who asks for the context; only of a guarded port."""
+    immovable: bool = False
+    """The receive right can't leave its space in a message, guarded or not."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that hasn't ended. Its task makes no other before that."""
+
+    call: str
+    message: Message | None = None
+    """Of a send: the message that waits for room in a queue."""
+    name: int = NULL_NAME
+    """Of a receive: the name, in the task's space, of what it receives from (the one that it has by now, if it was renamed)."""
+    port: int | None = None
+    """Of a receive from a receive right: the port that the name denoted when the task began to wait; None: it waits at a port set."""
+    limit: int = -1
+    large: bool = False
+    trailer: int = 0
+    """Of a receive: the arguments of these names."""
+    child: int | None = None
+    """Of a creation that stopped: the task that it made, until that ends."""
+    security_token: tuple[int, ...] = ()
+    audit_token: tuple[int, ...] = ()
+    """Of such a creation: the tokens that the child will get."""
+    privileged: bool = False
+    """Of such a creation: the child will get the privileged host port."""
+    held: Entry = EMPTY
+    """Of ``task_set_special_port`` that stopped: the right that was there before, which is still to be released."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -110,6 +150,8 @@ class Task(msgspec.Struct, frozen=True):
     """Exception place -> behaviour and flavour; no (0, 0)."""
     requests: dict[int, Entry] = {}
     """Name -> the send-once right that waits for the death of what the name denotes; no EMPTY entries."""
+    waiting: Waiting | None = None
+    """The call that the task waits in."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -124,7 +166,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Slot(msgspec.Struct, frozen=True, order=True):
     """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with place
     -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders", port, 0)`` and
-    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``."""
+    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``; ``("held", task, 0)`` for what a call that
+    waits still has to release."""
 
     where: str
     owner: int
@@ -133,7 +176,7 @@ class Slot(msgspec.Struct, frozen=True, order=True):
     @property
     def task(self) -> int | None:
         """The task whose slot it is; None: it is a message's, a port's or the host's."""
-        return self.owner if self.where in ("name", "place", "request") else None
+        return self.owner if self.where in ("name", "place", "request", "held") else None
 
     def __str__(self) -> str:
         if self.where == "name":
@@ -146,6 +189,8 @@ class Slot(msgspec.Struct, frozen=True, order=True):
             return f"port {self.owner}, {self.where} request"
         if self.where == "host":
             return f"host, special port {self.index}"
+        if self.where == "held":
+            return f"task {self.owner}, right that its call still holds"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
         return f"message {self.owner}, {part}"
 
@@ -168,10 +213,19 @@ def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
     for number, task in snapshot.tasks.items():
         for where, part in SLOTS_OF_TASKS.items():
             found |= {Slot(where, number, int(index)): entry for index, entry in getattr(task, part).items()}
+        found.update(_slots_of_waiting(number, task.waiting))
     found |= {Slot("host", 0, special): entry for special, entry in snapshot.host_ports.items()}
     for number, port in snapshot.ports.items():
         found.update(_slots_of_port(number, port))
     return found
+
+
+def _slots_of_waiting(number: int, waiting: Waiting | None) -> Iterator[tuple[Slot, Entry]]:
+    if waiting is not None:
+        if waiting.held.kind:
+            yield Slot("held", number, 0), waiting.held
+        if waiting.message is not None:
+            yield from _slots_of_message(waiting.message)
 
 
 def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:
@@ -180,12 +234,16 @@ def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:
     if port.port_destroyed.kind:
         yield Slot("port-destroyed", number, 0), port.port_destroyed
     for message in port.queue:
-        yield Slot("message", message.serial, -2), message.destination
-        if message.reply.entry.kind:
-            yield Slot("message", message.serial, -1), message.reply.entry
-        for index, descriptor in enumerate(message.body):
-            if descriptor.entry.kind:
-                yield Slot("message", message.serial, index), descriptor.entry
+        yield from _slots_of_message(message)
+
+
+def _slots_of_message(message: Message) -> Iterator[tuple[Slot, Entry]]:
+    yield Slot("message", message.serial, -2), message.destination
+    if message.reply.entry.kind:
+        yield Slot("message", message.serial, -1), message.reply.entry
+    for index, descriptor in enumerate(message.body):
+        if descriptor.entry.kind:
+            yield Slot("message", message.serial, index), descriptor.entry
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
@@ -205,6 +263,8 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
         task, other = before.tasks.get(number), after.tasks.get(number)
         for where, part in SLOTS_OF_TASKS.items():
             note(where, number, getattr(task, part, {}), getattr(other, part, {}))
+        for found, one in ((old, task), (new, other)):
+            found.update(_slots_of_waiting(number, None if one is None else one.waiting))
     note("host", 0, before.host_ports, after.host_ports)
     for number in unlike(before.ports, after.ports):
         for found, ports in ((old, before.ports), (new, after.ports)):

@@ -8,7 +8,7 @@ import msgspec
 
 from sendright.mach.snapshot import Change, Difference, Snapshot
 
-TRACE_FORMAT = "sendright-trace/2"
+TRACE_FORMAT = "sendright-trace/3"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     call: str
     arguments: dict[str, Any]
     shortage: int = 0
+    stop: bool = False
+    resume: bool = False
     code: int
     outputs: dict[str, Any] = {}
     created_task: int | None = None

@@ -213,5 +213,7 @@ DRAWS: dict[T, Draw] = {
     T.STATE_FLAVOUR: _one_of((0, 4), (1, 2), (5, 1)),
     T.HOST_SELECTOR: _host_selector,
     T.AMOUNT: _amount,
+    T.GUARD: _one_of((0, 2), (1, 6), (2, 2), (1 << 63, 1)),
+    T.QUEUE_LIMIT: _one_of((-1, 6), (0, 1), (1, 2), (2, 2), (1024, 1), (1025, 1), (-2, 1)),
 }
 """Argument type -> how one is made up."""

@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name if isinstance(value, int) else value.value
     if isinstance(value, set | frozenset):
-        return sorted(value)
+        return [_plain(one) for one in sorted(value)]
     return msgspec.to_builtins(value)
 
 
@@ -100,7 +100,7 @@ def differences(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
     for switch in SWITCHES:
         values = [getattr(profile, switch) for profile in profiles]
         if any(value != values[0] for value in values):
-            common = frozenset.intersection(*values) if isinstance(values[0], frozenset) else None
+            common = frozenset.intersection(*values) if all(isinstance(value, frozenset) for value in values) else None
             found[switch] = {
                 profile.name: _plain(value if common is None else value - common) for profile, value in zip(profiles, values, strict=True)
             }
@@ -121,6 +121,8 @@ def words(value: Any) -> str:
     """A switch's value, as ``differences`` has it, for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "any"
     if isinstance(value, dict):
         return ", ".join(f"{key} {one}" for key, one in value.items())
     if isinstance(value, list | tuple):

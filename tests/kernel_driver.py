@@ -164,6 +164,12 @@ class Machine:
         """Everything there is."""
         return self.kernel.snapshot()
 
+    def booted(self, number: int) -> Actor:
+        """Another task of the boot state, and under ``seen_as`` the bootstrap task's name for its port."""
+        actor = Actor(self, number)
+        actor.seen_as = len(self.profile.bootstrap_names) + number
+        return actor
+
     def port(self, number: int) -> Port:
         """A live port, by the snapshot's number."""
         return self.snapshot().ports[number]

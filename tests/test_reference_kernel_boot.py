@@ -6,7 +6,6 @@ from kernel_driver import Machine, send
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.boot import (
     BOOT_HOST_PORTS,
-    BOOT_PORTS,
     BOOTSTRAP_TASK,
     BOOTSTRAP_TASK_PORT,
     DEVICE_PORT,
@@ -15,9 +14,12 @@ from sendright.mach.boot import (
     ROOT_LEDGERS,
     ROOT_PAGED_LEDGER_PORT,
     ROOT_WIRED_LEDGER_PORT,
+    boot_ports,
+    boot_tokens,
+    task_port,
 )
 from sendright.mach.calls import Call
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.rights import Place, PortObject
 from sendright.mach.snapshot import Ledger, Snapshot
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -32,8 +34,8 @@ def booted(profile: Profile) -> Snapshot:
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_boot_makes_the_ports_of_every_profile_in_their_order(profile: Profile) -> None:
     ports = booted(profile).ports
-    assert {number: port.object for number, port in ports.items()} == BOOT_PORTS
-    assert [port.task for port in ports.values() if port.object is PortObject.TASK] == [BOOTSTRAP_TASK]
+    assert {number: port.object for number, port in ports.items()} == boot_ports(profile.boot_tasks)
+    assert [port.task for port in ports.values() if port.object is PortObject.TASK] == list(range(profile.boot_tasks))
     assert {port.queue_limit for port in ports.values()} == {5}
 
 
@@ -58,7 +60,9 @@ def test_gnumach_gives_no_security_port() -> None:
     [
         (MANUAL, {Place.KERNEL: 6, Place.HOST: 0, Place.WIRED_LEDGER: 3, Place.PAGED_LEDGER: 4}),
         (OSF, {Place.KERNEL: 6, Place.WIRED_LEDGER: 3, Place.PAGED_LEDGER: 4}),
+        (XNU_792, {Place.KERNEL: 6, Place.HOST: 0, Place.WIRED_LEDGER: 3, Place.PAGED_LEDGER: 4}),
         (GNUMACH, {Place.KERNEL: 6}),
+        (XNU, {Place.KERNEL: 6, Place.HOST: 0}),
     ],
     ids=PROFILES,
 )
@@ -88,13 +92,35 @@ def test_the_root_ledgers_have_no_limit(profile: Profile) -> None:
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_hosts_special_ports(profile: Profile) -> None:
     ports = {number: send(port) for number, port in BOOT_HOST_PORTS.items()}
-    assert booted(profile).host_ports == (ports if profile is MANUAL else {})
+    assert booted(profile).host_ports == (ports if profile in (MANUAL, XNU_792, XNU) else {})
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_bootstrap_task_runs_and_has_no_sets_and_no_exception_ports(profile: Profile) -> None:
     task = booted(profile).tasks[BOOTSTRAP_TASK]
     assert (task.suspend_count, task.sets, task.exceptions) == (0, {}, {})
+
+
+def test_where_no_call_makes_tasks_there_are_several() -> None:
+    state = booted(XNU)
+    assert list(state.tasks) == [0, 1, 2]
+    assert state.tasks[0].names == {
+        1: send(HOST_PRIV_PORT, urefs=1),
+        2: send(DEVICE_PORT, urefs=1),
+        3: send(task_port(1), urefs=1),
+        4: send(task_port(2), urefs=1),
+    }
+    for number in (1, 2):
+        task = state.tasks[number]
+        assert task.port == task_port(number)
+        assert (task.security_token, task.audit_token) == boot_tokens(number)
+        assert task.places == {Place.KERNEL: send(task_port(number)), Place.HOST: send(0)}
+        assert (task.names, task.memory, task.ledgers, task.suspend_count) == ({}, {}, None, 0)
+
+
+def test_no_two_tasks_of_the_boot_state_have_a_token_in_common() -> None:
+    tokens = [token for number in range(4) for token in boot_tokens(number)]
+    assert len(set(tokens)) == len(tokens)
 
 
 def test_booting_again_forgets_everything() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from kernel_driver import Actor, Machine
 
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
 from sendright.mach.rights import Inheritance
 from sendright.mach.snapshot import Page
 
@@ -177,7 +177,7 @@ def test_who_shares_a_page_keeps_it(root: Actor) -> None:
     assert first.page(1) == Page(7, SHARE, (1, 1))
 
 
-@pytest.mark.parametrize(("profile", "code"), [(MANUAL, 1), (OSF, 0), (GNUMACH, 0)], ids=PROFILES)
+@pytest.mark.parametrize(("profile", "code"), [(MANUAL, 1), (OSF, 0), (GNUMACH, 0)], ids=["manual", "osf", "gnumach"])
 def test_deallocating_a_hole(profile: Profile, code: int) -> None:
     root = Machine(profile).root
     before = root.machine.snapshot()

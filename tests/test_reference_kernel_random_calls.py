@@ -13,10 +13,10 @@ from kernel_driver import check_counts
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import PROFILES, Profile
-from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, PortObject, SlotKind
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
-from sendright.mach.snapshot import Snapshot
+from sendright.mach.snapshot import Snapshot, slots
 
 KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send", "mach_port_request_notification"}
 """Calls that may change something although they fail."""
@@ -44,12 +44,17 @@ VALUES: dict[T, Sequence[Any]] = {
     T.STATE_FLAVOUR: [0, 1],
     T.HOST_SELECTOR: range(13),
     T.AMOUNT: [-2, -1, 0, 1, 2, 3, 10],
+    T.GUARD: [0, 7, 7, 7, 8],
+    T.QUEUE_LIMIT: [-1, -1, 0, 1, 1024, 1025, -2],
 }
 FITTING = {SlotKind.SEND: (17, 19), SlotKind.RECEIVE: (20, 21, 16), SlotKind.SEND_RECEIVE: (17, 19, 20, 16), SlotKind.SEND_ONCE: (18,)}
 
 
 class RandomCaller:
     """Draws calls that often succeed, from what a snapshot says there is."""
+
+    spares_tasks = False
+    """Ends and stops few tasks, because none are made."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -59,6 +64,8 @@ class RandomCaller:
         awake = runnable(state)
         task = self.random.choice(awake)
         name = "mach_msg_send" if self.random.random() < 0.3 else self.random.choice(list(SIGNATURES))
+        if self.spares_tasks and name in ("task_suspend", "task_terminate") and self.random.random() < 0.9:
+            name = "mach_task_self"
         if name == "task_suspend" and len(awake) == 1:
             name = "task_resume"
         arguments = {argument.name: self._value(argument, SIGNATURES[name], task, state) for argument in SIGNATURES[name].arguments}
@@ -95,10 +102,18 @@ def runnable(state: Snapshot) -> list[int]:
     return [number for number, task in state.tasks.items() if task.suspend_count == 0]
 
 
-def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[int, Call, Result]], Snapshot]:
+def booted(profile: Profile) -> ReferenceKernel:
+    """A kernel whose tasks know themselves."""
     kernel = ReferenceKernel()
     kernel.boot(profile)
-    kernel.call(0, Call("mach_task_self", {}))
+    for task in range(profile.boot_tasks):
+        kernel.call(task, Call("mach_task_self", {}))
+    return kernel
+
+
+def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[int, Call, Result]], Snapshot]:
+    caller.spares_tasks = not profile.serves("task_create")
+    kernel = booted(profile)
     record: list[tuple[int, Call, Result]] = []
     state = kernel.snapshot()
     while runnable(state) and len(record) < calls:
@@ -110,6 +125,9 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         check_entries(state)
         check_sets(state)
         check_ledgers(state)
+        check_guards(state)
+        if profile.task_ports_stay:
+            check_task_ports(state)
         if result.code and call.name not in KEEP_ITS_TRACES:
             assert state == before, (call, result)
     return record, state
@@ -146,13 +164,28 @@ def check_ledgers(state: Snapshot) -> None:
         assert set(task.ledgers or ()) <= ledgers.keys()
 
 
+def check_guards(state: Snapshot) -> None:
+    """Only a receive right that a name has is guarded or immovable, or has a context."""
+    received = {
+        entry.port for task in state.tasks.values() for entry in task.names.values() if entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+    }
+    for number, port in state.ports.items():
+        assert port.guarded or not port.strict
+        assert number in received or (port.context, port.guarded, port.immovable) == (0, False, False)
+
+
+def check_task_ports(state: Snapshot) -> None:
+    """Rights to tasks' ports are names, or in the place that mach_task_self looks at."""
+    for slot, entry in slots(state).items():
+        if entry.port is not None and state.ports[entry.port].object is PortObject.TASK:
+            assert slot.where == "name" or (slot.where, slot.index) == ("place", Place.KERNEL), slot
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_counts_agree_and_failed_calls_change_nothing(profile: Profile, seed: int) -> None:
     record, state = run(profile, RandomCaller(seed), 250)
-    again = ReferenceKernel()
-    again.boot(profile)
-    again.call(0, Call("mach_task_self", {}))
+    again = booted(profile)
     for task, call, result in record:
         assert again.call(task, call) == result
     assert again.snapshot() == state, "a kernel that nobody looked at meanwhile shows something else"

@@ -5,8 +5,10 @@ from kernel_driver import Actor, Machine
 
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
 from sendright.mach.rights import DEAD_NAME, Disposition
+
+NAMES = ["manual", "osf", "gnumach"]
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_a_child_is_not_suspended(root: Actor) -> None:
     assert root.number_of(grandchild) == root.machine.snapshot().tasks[2].port
 
 
-@pytest.mark.parametrize(("profile", "code"), [(MANUAL, "KERN_SUCCESS"), (OSF, "KERN_FAILURE"), (GNUMACH, "KERN_FAILURE")], ids=PROFILES)
+@pytest.mark.parametrize(("profile", "code"), [(MANUAL, "KERN_SUCCESS"), (OSF, "KERN_FAILURE"), (GNUMACH, "KERN_FAILURE")], ids=NAMES)
 def test_resuming_a_task_that_runs(profile: Profile, code: str) -> None:
     root = Machine(profile).root
     before = root.machine.snapshot()

@@ -5,11 +5,13 @@ from kernel_driver import NOTHING, Actor, Machine, dead, send
 
 from sendright.mach.boot import ROOT_PAGED_LEDGER_PORT, ROOT_WIRED_LEDGER_PORT
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place, SlotKind
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 
 WIRED, PAGED = ROOT_WIRED_LEDGER_PORT, ROOT_PAGED_LEDGER_PORT
+
+NAMES = ["manual", "osf", "gnumach"]
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_child_has_its_parents_tokens(root: Actor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "code"), [(MANUAL, "KERN_INVALID_ARGUMENT"), (OSF, "KERN_INVALID_ARGUMENT"), (GNUMACH, "KERN_INVALID_TASK")], ids=PROFILES
+    ("profile", "code"), [(MANUAL, "KERN_INVALID_ARGUMENT"), (OSF, "KERN_INVALID_ARGUMENT"), (GNUMACH, "KERN_INVALID_TASK")], ids=NAMES
 )
 def test_a_parent_must_be_a_task(profile: Profile, code: str) -> None:
     root = Machine(profile).root

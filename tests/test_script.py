@@ -146,7 +146,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (step("mach_port_guard", {"name": 1}), 'call "mach_port_guard"'),
+        (step("mach_port_swap_guard", {"name": 1}), 'call "mach_port_swap_guard"'),
         (step("mach_port_request_notification", {"name": 1, "variant": "SEND_POSSIBLE"}), "argument variant"),
         (step("mach_port_get_attributes", {"name": 1, "flavor": "MACH_PORT_DNREQUESTS_SIZE"}), "argument flavor"),
         (step("mach_port_set_attributes", {"name": 1, "flavor": 1, "info": {"qlimit": 1, "guard": 2}}), "argument info"),
@@ -162,7 +162,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
         (step("mach_port_type", {"name": "mach_thread_self"}), '"mach_thread_self"'),
         (step("mach_port_type"), "doesn't say name"),
         (step("task_info", {"flavor": "TASK_BASIC_INFO"}), "argument flavor"),
-        (step("task_get_special_port", {"which": "TASK_ACCESS_PORT"}), "argument which"),
+        (step("task_get_special_port", {"which": "TASK_NAME_PORT"}), "argument which"),
         (step("mach_task_self", expect={"errno": 1}), "expectation errno: not modelled for mach_task_self"),
         (step("mach_task_self", expect={"refs": 1}), "expectation refs: not modelled for mach_task_self"),
         (step("mach_task_self", expect={"ret": "KERN_NOT_RECEIVER"}), "expectation ret"),

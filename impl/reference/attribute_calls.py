@@ -10,12 +10,20 @@ from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
+from sendright.mach.port_attributes import StatusFlags
 
 LIMITS_INFO = 1
 RECEIVE_STATUS = 2
 
 _WORDS = {LIMITS_INFO: 1, RECEIVE_STATUS: 10}
 """How many words each flavour has."""
+
+
+def _flags(port: Port) -> int:
+    if not port.guarded:
+        return 0
+    strict = StatusFlags.STRICT_GUARD if port.strict else 0
+    return int(StatusFlags.GUARDED | strict | (StatusFlags.GUARD_IMMOVABLE_RECEIVE if port.immovable else 0))
 
 
 class AttributeCalls(Core):
@@ -50,9 +58,8 @@ class AttributeCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"info": info})
 
     def _receive_status(self, space: Space, name: int, port: Port) -> tuple[int, ...]:
-        sets = space.sets.sets_with(name)
         return (
-            len(sets) if self.profile.many_sets else next(iter(sets), 0),
+            self._set_word(space.sets.sets_with(name)),
             port.sequence_number,
             port.make_send_count,
             port.queue_limit,
@@ -61,8 +68,14 @@ class AttributeCalls(Core):
             int(port.send_rights > 0),
             int(port.port_destroyed is not None),
             int(port.no_senders is not None),
-            0,
+            _flags(port),
         )
+
+    def _set_word(self, sets: list[int]) -> int:
+        """What is told of the port sets that a port is in: whether there are any, how many, or which one."""
+        if self.profile.set_membership_is_flag:
+            return int(bool(sets))
+        return len(sets) if self.profile.many_sets else next(iter(sets), 0)
 
     def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
         """Set a port's queue limit; what waits beyond it stays. With 0 only send-once rights get anything in.

@@ -22,7 +22,6 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
-from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 
 
 class Core:
@@ -51,20 +50,27 @@ class Core:
     def boot(self, profile: Profile) -> None:
         """Start anew, in the boot state of ``mach/boot.py``."""
         self._start(profile)
-        self.well_known = tuple([self.make_port(object) for object in boot.BOOT_PORTS.values()])
+        self.well_known = tuple([self.make_port(object) for object in boot.boot_ports(profile.boot_tasks).values()])
         wired, paged = (Ledger(self.well_known[number], INFINITY) for number in boot.ROOT_LEDGERS)
-        task = self.make_task(
-            self.well_known[boot.BOOTSTRAP_TASK_PORT],
-            Tokens(BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN),
-            None if profile.ledger_rule is LedgerRule.NONE else (wired, paged),
-        )
+        tasks = [
+            self.make_task(
+                self.well_known[boot.task_port(number)],
+                Tokens(*boot.boot_tokens(number)),
+                None if profile.ledger_rule is LedgerRule.NONE else (wired, paged),
+            )
+            for number in range(profile.boot_tasks)
+        ]
         if profile.host_place:
-            task.put(Place.HOST, self.well_known[boot.HOST_PORT].make_send())
+            for task in tasks:
+                task.put(Place.HOST, self.well_known[boot.HOST_PORT].make_send())
         if profile.host_special_ports > 0:
             for number, port in boot.BOOT_HOST_PORTS.items():
                 self.host.put(number, self.well_known[port].make_send())
+        first, *further = tasks
         for name in profile.bootstrap_names:
-            copy_out(task.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
+            copy_out(first.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
+        for task in further:
+            copy_out(first.space, task.port.make_send())
 
     def allocate(self) -> None:
         """Get memory for something new; this is where a shortage is injected. Raises KERN_RESOURCE_SHORTAGE."""
@@ -75,13 +81,14 @@ class Core:
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """A new port. Its receive right is the kernel's, or goes where the caller puts it."""
         port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes)
+        port.send_rights_stay = object is PortObject.TASK and self.profile.task_ports_stay
         self.ports[port.number] = port
         self.ports_made += 1
         return port
 
     def make_task(self, port: Port, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> Task:
         """A new task behind ``port``, with no names and no memory; of its special ports, those that name itself and its ledgers."""
-        task = Task(self.tasks_made, port, Space(self.profile.send_urefs_max), tokens, ledgers)
+        task = Task(self.tasks_made, port, self.make_space(), tokens, ledgers)
         task.put(Place.KERNEL, port.make_send())
         if ledgers is not None:
             task.put(Place.WIRED_LEDGER, ledgers[0].port.make_send())
@@ -89,6 +96,10 @@ class Core:
         self.tasks[task.number] = task
         self.tasks_made += 1
         return task
+
+    def make_space(self) -> Space:
+        """A space without names."""
+        return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None)
 
     def release(self, rights: Iterable[Right]) -> None:
         """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``; semantics 2 and 6.7)

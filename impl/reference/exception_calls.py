@@ -10,12 +10,13 @@ from typing import NamedTuple, TypeAlias
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import DEAD_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Place, SlotKind
+from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Place, SlotKind
 
 _BITS = {place: 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
 """The bit of a mask that stands for each type."""
@@ -36,9 +37,9 @@ class ExceptionCalls(Core):
     """Setting, getting, and both at once."""
 
     def task_set_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int) -> Result:
-        """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT for all that is wrong."""
+        """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT, and KERN_INVALID_RIGHT for a port that must not be kept."""
         task = _checked(task, mask)
-        _check_behaviour(port, behavior)
+        self._check_action(port, behavior, flavor)
         self._set(task, _selected(mask), Action(port, behavior, flavor))
         return Result(ReturnCode.KERN_SUCCESS)
 
@@ -48,13 +49,23 @@ class ExceptionCalls(Core):
         return _give(caller, _groups(task, mask, count))
 
     def task_swap_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int, count: int) -> Result:
-        """Set as ``task_set_exception_ports``, and tell what was there. A type that there is no room to tell of isn't set. KERN_INVALID_ARGUMENT."""
+        """Set as ``task_set_exception_ports``, and tell what was there. A type that there is no room to tell of isn't set."""
         task = _checked(task, mask)
-        _check_behaviour(port, behavior)
+        self._check_action(port, behavior, flavor)
         groups = _groups(task, mask, count)
         result = _give(caller, groups)
         self._set(task, [place for places in groups.values() for place in places], Action(port, behavior, flavor))
         return result
+
+    def _check_action(self, port: Right, behaviour: int, flavour: int) -> None:
+        """What is never sent may have any behaviour."""
+        if port.live and behaviour not in self.profile.behaviours:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        check_can_be_kept(port)
+        if port.port.immovable:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if self.profile.state_flavours is not None and flavour not in self.profile.state_flavours:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
     def _set(self, task: Task, places: list[Place], action: Action) -> None:
         self.release([task.put_exception(place, action.right.clone(), action.behaviour, action.flavour) for place in places])
@@ -64,12 +75,6 @@ def _checked(task: Task | None, mask: int) -> Task:
     if task is None or mask & ~EXC_MASK_ALL:
         raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
     return task
-
-
-def _check_behaviour(port: Right, behaviour: int) -> None:
-    """What is never sent may have any behaviour."""
-    if port.live and not Behaviour.DEFAULT <= behaviour <= Behaviour.STATE_IDENTITY:
-        raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
 
 def _selected(mask: int) -> list[Place]:

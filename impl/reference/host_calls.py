@@ -5,6 +5,7 @@ from __future__ import annotations
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import LAST_KERNEL_PORT
+from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import Port, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
@@ -22,8 +23,12 @@ class HostCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.host.right_at(which).clone())})
 
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
-        """Keep ``port``, whatever it is a right to, in one of the host's places. KERN_INVALID_ARGUMENT, for the kernel's places too."""
+        """Keep ``port``, whatever it is a right to, in one of the host's places.
+
+        KERN_INVALID_ARGUMENT, for the kernel's places too; KERN_INVALID_RIGHT for a right that must not be kept.
+        """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        check_can_be_kept(port)
         self.release([self.host.put(which, port.clone())])
         return Result(ReturnCode.KERN_SUCCESS)

@@ -6,11 +6,13 @@ from sendright.impl.reference.allocation_calls import AllocationCalls
 from sendright.impl.reference.attribute_calls import AttributeCalls
 from sendright.impl.reference.exception_calls import ExceptionCalls
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.guard_calls import GuardCalls
 from sendright.impl.reference.host_calls import HostCalls
 from sendright.impl.reference.ledger_calls import LedgerCalls
 from sendright.impl.reference.memory_calls import MemoryCalls
 from sendright.impl.reference.message_calls import MessageCalls
 from sendright.impl.reference.name_calls import NameCalls
+from sendright.impl.reference.peek_calls import PeekCalls
 from sendright.impl.reference.port_set_calls import PortSetCalls
 from sendright.impl.reference.request_calls import RequestCalls
 from sendright.impl.reference.right_calls import RightCalls
@@ -31,11 +33,13 @@ class ReferenceKernel(
     ExceptionCalls,
     HostCalls,
     AllocationCalls,
+    GuardCalls,
     NameCalls,
     RightCalls,
     PortSetCalls,
     AttributeCalls,
     MessageCalls,
+    PeekCalls,
     RequestCalls,
     LedgerCalls,
     MemoryCalls,

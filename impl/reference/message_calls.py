@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
 from sendright.impl.reference.message import KERNEL_TOKENS, NO_REPLY, REPLY_OFFSET, Descriptor, Message, Tokens
 from sendright.impl.reference.notifications import release_send
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
@@ -51,7 +52,7 @@ class MessageCalls(Core):
         body: list[Descriptor] = []
         try:
             for name, disposition in descriptors:
-                right = copy_in(caller.space, name, disposition)
+                right = copy_in(caller.space, name, disposition, into_kernel=destination.port.object is not PortObject.NONE)
                 body.append(Descriptor(right, Disposition(disposition).received_form))
         except Failure:
             self.release([destination, reply_right, *(descriptor.right for descriptor in body)])
@@ -69,7 +70,7 @@ class MessageCalls(Core):
         reply_entry = None
         if reply not in RESERVED_NAMES:
             reply_entry = space.lookup(reply)
-            if reply_entry is None or not fits(reply_entry, reply_disposition):
+            if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition):
                 raise Failure(ReturnCode.MACH_SEND_INVALID_REPLY)
         if dest == reply and not self._fits_twice(dest_entry, dest_disposition, reply_disposition):
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
@@ -80,6 +81,12 @@ class MessageCalls(Core):
         # With one name for both, the first may use up what the second copies; its entry still says of which port.
         destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
         return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
+
+    def _fits_reply(self, entry: Entry, disposition: int) -> bool:
+        """Whether a right can be carried so from ``entry`` as a reply: no right that stays where it is, and as the profile says no dead one."""
+        if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
+            return False
+        return fits(entry, disposition) and not is_immovable(entry, disposition)
 
     def _fits_twice(self, entry: Entry, dest_disposition: int, reply_disposition: int) -> bool:
         """Whether one name can be carried as both rights of a header, as far as the two could be in each other's way."""

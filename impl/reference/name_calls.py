@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.pegged import settled_delta
 from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
 from sendright.impl.reference.task import Task
@@ -69,24 +70,29 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_deallocate(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Give up one reference to a send right, a send-once right or a dead name.
+        """Give up one reference to a send right, a send-once right or a dead name, or as the profile says a port set.
 
         KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.2)
         """
         space = space_of(task)
         entry = entry_of(space, name)
-        if entry.kind is SlotKind.SEND_ONCE:
+        if entry.kind is SlotKind.SEND_ONCE or (entry.kind is SlotKind.PORT_SET and self.profile.deallocate_destroys_set):
             self._release_name(space, name)
         elif entry.kind is SlotKind.RECEIVE or entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         else:
-            space.set_references(name, entry.urefs - 1)
+            space.give_up_reference(name)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_destroy(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Give up all that ``name`` denotes, however many references it has. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.3)"""
+        """Give up all that ``name`` denotes, however many references it has.
+
+        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT for a receive right that is guarded, with any guard but 0. (semantics 5.3)
+        """
         space = space_of(task)
-        entry_of(space, name)
+        entry = entry_of(space, name)
+        if entry.kind in HAS_RECEIVE and entry.port.guarded and entry.port.context != 0:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         self._release_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
 
@@ -124,12 +130,14 @@ class NameCalls(Core):
         elif delta not in (0, -1):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         elif delta == -1 and right == Right.RECEIVE:
-            self._release_receive(space, name, entry)
+            if entry.port.guarded:
+                raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+            self.release_receive(space, name, entry)
         elif delta == -1:
             self._release_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
 
-    def _release_receive(self, space: Space, name: int, entry: Entry) -> None:
+    def release_receive(self, space: Space, name: int, entry: Entry) -> None:
         """Give up a receive right. A send right stays under the name, and is a dead name if the port dies."""
         port = entry.port
         space.leave_receive(name)
@@ -138,6 +146,8 @@ class NameCalls(Core):
             space.strand(name)
 
     def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
+        if self.profile.pegged_urefs:
+            delta = settled_delta(entry.urefs, delta, self.profile.urefs_max)
         urefs = entry.urefs + delta
         if urefs < 0:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)

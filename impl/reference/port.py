@@ -34,6 +34,9 @@ class Port:
     __slots__ = (
         "alive",
         "changes",
+        "context",
+        "guarded",
+        "immovable",
         "in_transit_to",
         "ledger",
         "make_send_count",
@@ -45,9 +48,11 @@ class Port:
         "queue_limit",
         "send_once_rights",
         "send_rights",
+        "send_rights_stay",
         "sequence_number",
         "serials",
         "shown_by",
+        "strict",
         "task",
         "watchers",
     )
@@ -75,6 +80,15 @@ class Port:
         """The send-once right over which the receive right is to be sent when it would die."""
         self.watchers: dict[Entry, Space] = {}
         """The entries, each with its space, that have a dead-name request: whom to tell when this port dies."""
+        self.send_rights_stay = False
+        """Whether send rights can't be sent on or be kept in places (``ip_immovable_send``)."""
+        self.context = 0
+        """A word of the receiver's; if the port is guarded, the guard."""
+        self.guarded = False
+        self.strict = False
+        """Of a guarded port: nobody is told the guard."""
+        self.immovable = False
+        """Whether the receive right can't be carried (``ip_immovable_receive``)."""
         self.serials = serials
         """Numbers for messages, by which snapshots can follow them; all ports of a kernel have them from one source."""
         self.changes = changes
@@ -110,9 +124,11 @@ class Port:
         self.changed()
 
     def take_receive(self) -> Right:
-        """The receive right, leaving the space that had it: the counts that its holder sees start anew (semantics 6.2)."""
+        """The receive right, leaving the space that had it: the counts that its holder sees start anew, and no guard is left (semantics 6.2)."""
         self.make_send_count = 0
         self.sequence_number = 0
+        self.context = 0
+        self.guarded = self.strict = self.immovable = False
         self.changed()
         return Right(SlotKind.RECEIVE, self)
 
@@ -146,6 +162,10 @@ class Port:
             snapshot.EMPTY if self.no_senders is None else self.no_senders.show(self),
             snapshot.EMPTY if self.port_destroyed is None else self.port_destroyed.show(self),
             ledger=None if self.ledger is None else self.ledger.show(),
+            context=self.context,
+            guarded=self.guarded,
+            strict=self.strict,
+            immovable=self.immovable,
         )
 
 

@@ -51,10 +51,15 @@ class RequestCalls(Core):
         raise Failure(ReturnCode.KERN_INVALID_VALUE)
 
     def _request_port_destroyed(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
-        """Ask for the receive right when it would die. KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+        """Ask for the receive right when it would die.
+
+        KERN_INVALID_VALUE; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_FAILURE where nobody may take back what was asked.
+        """
         if sync != 0:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         port = self._receiver(space, name)
+        if self.profile.port_destroyed_stays and port.port_destroyed is not None:
+            raise Failure(ReturnCode.KERN_FAILURE)
         previous, port.port_destroyed = port.port_destroyed, right
         port.changed()
         return previous
@@ -84,13 +89,15 @@ class RequestCalls(Core):
         KERN_INVALID_NAME, KERN_INVALID_RIGHT; of a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW; KERN_RESOURCE_SHORTAGE.
         """
         entry = entry_of(space, name)
+        if right is None and entry.request is None and self.profile.cancels_nothing:
+            return None
         if entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if entry.kind is not SlotKind.DEAD_NAME:
             if right is not None and entry.request is None:
                 self.allocate()  # a place to keep it
             return space.set_request(name, right)
-        if sync == 0 or right is None:
+        if sync == 0 or right is None or not self.profile.sync_fires_dead_name:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         if entry.urefs >= self.profile.urefs_max:
             raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
 from sendright.impl.reference.name_calls import entry_of, space_of
 from sendright.impl.reference.port import NULL_RIGHT, Right
 from sendright.impl.reference.space import Space
@@ -53,14 +54,17 @@ class RightCalls(Core):
         elif known != name:
             raise Failure(ReturnCode.KERN_RIGHT_EXISTS)
         elif right.kind is SlotKind.SEND and space.at_limit(name):
-            raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+            if not self.profile.pegged_urefs:
+                raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+            self.release([right])
         else:
             space.join(name, right)
 
     def mach_port_extract_right(self, caller: Task, task: Task | None, name: int, disposition: int) -> Result:
         """Carry a right out of the task's space, as if that task sent it, and into the caller's.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.9)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY for a right that stays where it
+        is, unless it is only copied within the caller's space. (semantics 5.9)
         """
         space = space_of(task)
         if not is_disposition(disposition):
@@ -68,6 +72,8 @@ class RightCalls(Core):
         entry = entry_of(space, name)
         if not fits(entry, disposition):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if is_immovable(entry, disposition, into_kernel=space is caller.space and disposition == Disposition.COPY_SEND):
+            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
         right = copy_in_entry(space, name, entry, disposition)
         acquired = int(Disposition(disposition).received_form)
         return Result(ReturnCode.KERN_SUCCESS, {"poly": copy_out(caller.space, right), "acquired": acquired})

@@ -50,13 +50,15 @@ class Entry:
 class Space:
     """One task's names. Entries change only through the methods here, which keep the index by port."""
 
-    __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "send_urefs_max", "sets", "shown", "shown_requests", "task")
+    __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "pegged_at", "send_urefs_max", "sets", "shown", "shown_requests", "task")
 
     task: Task
     """The task whose space it is."""
 
-    def __init__(self, send_urefs_max: int) -> None:
+    def __init__(self, send_urefs_max: int, pegged_at: int | None = None) -> None:
         self.send_urefs_max = send_urefs_max
+        self.pegged_at = pegged_at
+        """So many user references stay as they are when one is added or given up; None: references are never pegged."""
         self.entries: dict[int, Entry] = {}
         self.names_by_port: dict[Port, int] = {}
         """The name of each port that has SEND or RECEIVE here (and of some that have died since)."""
@@ -146,6 +148,12 @@ class Space:
             else:
                 self.free(name)
 
+    def give_up_reference(self, name: int) -> None:
+        """One user reference fewer of a send right or a dead name, unless they are pegged."""
+        urefs = self.entries[name].urefs
+        if urefs != self.pegged_at:
+            self.set_references(name, urefs - 1)
+
     def leave_receive(self, name: int) -> None:
         """The receive right under ``name`` goes elsewhere; a send right stays there, under the same name."""
         entry = self.entries[name]
@@ -194,7 +202,8 @@ class Space:
         """
         if entry.request is not None:
             name = next(name for name, other in self.entries.items() if other is entry)
-            entry.urefs += 1
+            if entry.urefs != self.pegged_at:
+                entry.urefs += 1
             waiting, entry.request = entry.request, None
             self.changed(name)
             notify(waiting, Notification.DEAD_NAME, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import NULL_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
@@ -23,8 +24,11 @@ class SpecialPortCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, task.right_at(place).clone())})
 
     def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Result:
-        """Keep ``port``, whatever it is a right to, in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
-        task, place = self._place(task, which)
+        """Keep ``port``, whatever it is a right to, in one of the task's places.
+
+        KERN_INVALID_ARGUMENT; where there is such: KERN_INVALID_RIGHT for a right that must not be kept, KERN_NO_ACCESS. (semantics 4.1)
+        """
+        task, place = self._settable_place(task, which, port)
         self.release([task.put(place, port.clone())])
         return Result(ReturnCode.KERN_SUCCESS)
 
@@ -34,11 +38,26 @@ class SpecialPortCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         return task, place
 
+    def _settable_place(self, task: Task | None, which: int, port: Right) -> tuple[Task, Place]:
+        place = self.profile.special_ports.get(which)
+        if task is not None:
+            check_can_be_kept(port)
+            if place in self.profile.protected_places or (place in self.profile.set_once_places and task.right_at(place).live):
+                raise Failure(ReturnCode.KERN_NO_ACCESS)
+        return self._place(task, which)
+
     def mach_ports_register(self, caller: Task, task: Task | None, ports: tuple[Right, ...]) -> Result:
-        """Replace all the task's registered ports; places beyond the array are emptied. KERN_INVALID_ARGUMENT. (semantics 4.3)"""
+        """Replace all the task's registered ports; places beyond the array are emptied.
+
+        MIG_BAD_ARGUMENTS where it must have their number; KERN_INVALID_ARGUMENT; KERN_INVALID_RIGHT for a right that must not be kept. (4.3)
+        """
         places = self.profile.registered_places
+        if self.profile.register_takes_all and len(ports) != len(places):
+            raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
         if task is None or len(ports) > len(places):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        for right in ports:
+            check_can_be_kept(right)
         for index, place in enumerate(places):
             right = ports[index] if index < len(ports) else NULL_RIGHT
             self.release([task.put(place, right.clone())])

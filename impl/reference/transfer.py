@@ -6,6 +6,7 @@ Mach's ``ipc/ipc_right.c``; semantics 6.2 and 6.5.
 from __future__ import annotations
 
 from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
 from sendright.impl.reference.notifications import release_send
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
@@ -47,7 +48,7 @@ def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Ri
         return port.take_receive()
     if entry.kind is SlotKind.DEAD_NAME:
         if disposition != Disposition.COPY_SEND:
-            space.set_references(name, entry.urefs - 1)
+            space.give_up_reference(name)
         return DEAD_RIGHT
     if disposition == Disposition.MOVE_SEND_ONCE:
         space.free(name)
@@ -55,15 +56,15 @@ def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Ri
     right = port.copy_send()
     if disposition == Disposition.MOVE_SEND:
         # With the last reference the entry's own right goes, so that in all the copy has merely taken its place.
-        space.set_references(name, entry.urefs - 1)
+        space.give_up_reference(name)
     return right
 
 
-def copy_in(space: Space, name: int, disposition: int) -> Right:
-    """Carry a right out of ``space``, as for the body of a message.
+def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True) -> Right:
+    """Carry a right out of ``space``, as for the body of a message, to the kernel or to whoever receives from a port.
 
     The names NULL and DEAD carry a null and a dead right, whatever the disposition. Raises MACH_SEND_INVALID_RIGHT, with nothing
-    changed, if ``disposition`` is none or ``name`` does not fit it. (``ipc_right_copyin``)
+    changed, if ``disposition`` is none, ``name`` does not fit it, or the right stays where it is. (``ipc_right_copyin``)
     """
     if disposition not in _FIT:
         raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
@@ -72,7 +73,7 @@ def copy_in(space: Space, name: int, disposition: int) -> Right:
     if name == DEAD_NAME:
         return DEAD_RIGHT
     entry = space.lookup(name)
-    if entry is None or not fits(entry, disposition):
+    if entry is None or not fits(entry, disposition) or is_immovable(entry, disposition, into_kernel):
         raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
     return copy_in_entry(space, name, entry, disposition)
 

@@ -1,0 +1,45 @@
+"""Looking into a port's queue (``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` of later kernels)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.name_calls import receive_right_of, space_of
+from sendright.impl.reference.task import Task
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import TRAILER_SIZES
+from sendright.mach.rights import RESERVED_NAMES
+
+_SECURITY_TOKEN, _AUDIT_TOKEN = 2, 3
+"""The elements of a trailer from which on it has each token. The latter is the last that is told to who peeks."""
+
+
+class PeekCalls(Core):
+    """Learning of a message without receiving it."""
+
+    def mach_port_peek(self, caller: Task, task: Task | None, name: int, trailer: int, seqno: int, room: int) -> Result:
+        """Tell of the message that will be received under the number ``seqno``, or of the oldest. Nothing changes.
+
+        KERN_INVALID_TASK; KERN_INVALID_RIGHT (reserved name); KERN_INVALID_VALUE for the trailer; KERN_INVALID_NAME; KERN_INVALID_RIGHT;
+        KERN_FAILURE if there is no such message.
+        """
+        space = space_of(task)
+        if name in RESERVED_NAMES:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if not 0 <= trailer <= _AUDIT_TOKEN or (room != -1 and room < TRAILER_SIZES[trailer]):
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        port = receive_right_of(space, name)
+        place = seqno - port.sequence_number if seqno else 0
+        if not 0 <= place < len(port.queue):
+            raise Failure(ReturnCode.KERN_FAILURE)
+        message = port.queue[place].show()
+        outputs = {
+            "sequence_number": port.sequence_number + place,
+            "size": message.size,
+            "id": message.id,
+            "trailer_size": TRAILER_SIZES[trailer],
+            "security_token": message.security_token if trailer >= _SECURITY_TOKEN else (),
+            "audit_token": message.audit_token if trailer >= _AUDIT_TOKEN else (),
+        }
+        return Result(ReturnCode.KERN_SUCCESS, outputs)
