@@ -91,7 +91,9 @@ def tell_no_senders(k: Context) -> Iterator[Case]:
     of="Port",
 )
 def rescue(k: Context) -> Iterator[Case]:
-    """A receive right in limbo goes to who asked for it, once all others are told. If that port is dead too, or on its way over this one, this one dies after all.
+    """A receive right in limbo goes to who asked for it, once all others are told.
+
+    If that port is dead too, or on its way over this one, this one dies after all.
 
     Source: semantics 2; ``ipc_port_destroy`` and ``ipc_notify_port_destroyed``.
     """
