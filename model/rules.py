@@ -240,7 +240,7 @@ FINISH = "the message is done with"
 DESTROY = "the message is destroyed"
 """What comes after a failure, if rights were copied in before it."""
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
-"""What is left to do after any rule, until nothing is."""
+"""What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
 SHARED_RULES = {
     "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right", DESTROY),
     "mach_port_request_notification": (

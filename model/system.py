@@ -209,8 +209,9 @@ class System:
         return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
 
     def finish_what_is_left(self, caller: int) -> Iterator[Applied]:
-        """Run what the last rule left to do, until nothing is left."""
+        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in ``PENDING_RULES``."""
         while self.left:
+            self.left.sort(key=lambda left: PENDING_RULES.index(left[0]))
             name, arguments = self.left.pop(0)
             rule = self.rules[name]
             message = self.fresh_message()

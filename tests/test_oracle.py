@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from judged import Judged
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
@@ -152,3 +153,17 @@ def test_a_wrong_rule_is_a_difference_and_no_crash() -> None:
     state.write("queue", {3: 0})
     wheres = [difference.where for difference in differences(pair.oracle.snapshot(), pair.kernel.snapshot())]
     assert "task 7" in wheres
+
+
+def test_the_last_sender_is_missed_before_a_rescue_that_fails() -> None:
+    """A name with SEND and RECEIVE is destroyed; the port would be rescued over itself, and so dies: no-senders (70) is told all the same."""
+    rights = Judged(MANUAL)
+    watcher = rights.does("mach_port_allocate", right=int(Right.RECEIVE))
+    name = rights.does("mach_port_allocate", right=int(Right.RECEIVE))
+    rights.does("mach_port_insert_right", name=name, poly=name, disposition=int(Disposition.MAKE_SEND))
+    for variant, notify, sync in ((70, watcher, 2), (69, name, 0)):
+        rights.does(
+            "mach_port_request_notification", name=name, variant=variant, sync=sync, notify=notify, notify_disposition=int(Disposition.MAKE_SEND_ONCE)
+        )
+    rights.does("mach_port_destroy", name=name)
+    assert rights.does("mach_msg_receive", port=watcher)["id"] == 70

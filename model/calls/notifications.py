@@ -87,11 +87,13 @@ def tell_no_senders(k: Context) -> Iterator[Case]:
     "a receive right is rescued",
     pending=True,
     choices={"notification": "Message", "reaches": "from Port to Bool"},
-    requires=lambda k: [k.before.kind(k.sorts.Slot.limbo_slot(k.of)) == KIND.RECEIVE],
+    requires=lambda k: [k.before.kind(k.sorts.Slot.limbo_slot(k.of)) == KIND.RECEIVE, k.before.no_senders_due(k.of) == 0],
     of="Port",
 )
 def rescue(k: Context) -> Iterator[Case]:
-    """A receive right in limbo goes to who asked for it. If that port is dead too, or on its way over this one, this one dies after all.
+    """A receive right in limbo goes to who asked for it, once all others are told.
+
+    If that port is dead too, or on its way over this one, this one dies after all.
 
     Source: semantics 2; ``ipc_port_destroy`` and ``ipc_notify_port_destroyed``.
     """

@@ -225,7 +225,7 @@ def finish(k: Context) -> Iterator[Case]:
 
 @rule(DESTROY, requires=lambda k: [k.in_kernel(k.message)], message="Message")
 def destroy(k: Context) -> Iterator[Case]:
-    """A request failed after its rights were copied in, or while they were: all that it carries is given up, and it is gone. Source: semantics 1, 6.7."""
+    """A request failed after its rights were copied in, or while they were: all that it carries is given up. Source: semantics 1, 6.7."""
 
     def give_up(after: After) -> None:
         release_message(after, k.message)
