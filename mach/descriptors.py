@@ -35,8 +35,8 @@ def is_memory(descriptor: Sequence[Any]) -> bool:
 
 
 def is_array(descriptor: Sequence[Any]) -> bool:
-    """Whether ``descriptor`` (argument or result) is out-of-line ports."""
-    return len(descriptor) == 2 and isinstance(descriptor[0], tuple)
+    """Whether ``descriptor`` (argument or result, perhaps read from JSON) is out-of-line ports."""
+    return len(descriptor) == 2 and isinstance(descriptor[0], (tuple, list))
 
 
 def layout_of(descriptors: Sequence[Sequence[Any]]) -> Layout:

@@ -232,6 +232,19 @@ def _message_slots(message: Message) -> Iterator[tuple[Slot, Entry]]:
             yield Slot("message", message.serial, index), descriptor.entry
 
 
+def messages(snapshot: Snapshot) -> Iterator[tuple[int, Message]]:
+    """Every message that is on its way, in a queue or still waiting for room in one, with the port that it is on the way to.
+
+    One that waits for a port that has died is on the way to none, and isn't among them.
+    """
+    for number, port in snapshot.ports.items():
+        yield from ((number, message) for message in port.queue)
+    for task in snapshot.tasks.values():
+        message = task.waiting.message if task.waiting is not None else None
+        if message is not None and message.destination.port is not None:
+            yield message.destination.port, message
+
+
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """The slots that differ between two snapshots of one implementation, in slot order."""
     old, new = slots(before), slots(after)

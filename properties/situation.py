@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
-from sendright.mach.snapshot import EMPTY, Entry, Snapshot
+from sendright.mach.snapshot import EMPTY, Entry, Message, Snapshot, messages
 from sendright.properties.choices import Choices
 
 SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
@@ -65,13 +65,27 @@ class Situation:
         return self.object_of(name) is PortObject.NONE if task < 0 else task != self.caller
 
     @cached_property
-    def waiting(self) -> list[int]:
+    def with_messages(self) -> list[int]:
         """The caller's names of ports that have messages for it, and of port sets that have such members."""
-        direct = [
-            name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.snapshot.ports[self.entries[name].port or 0].queue
-        ]
+        direct = [name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.queue(name)]
         sets = [pset for pset, members in sorted(self.sets(self.caller).items()) if any(name in direct for name in members)]
         return direct + sets
+
+    def queue(self, name: int) -> tuple[Message, ...]:
+        """The messages that wait in the port which the caller's ``name`` denotes."""
+        port = self.snapshot.ports.get(self._port(name))
+        return () if port is None else port.queue
+
+    def is_full(self, name: int) -> bool:
+        """Whether the port that the caller's ``name`` denotes has no room for more messages."""
+        port = self.snapshot.ports.get(self._port(name))
+        return port is not None and len(port.queue) >= port.queue_limit
+
+    @cached_property
+    def can_wait(self) -> bool:
+        """Whether somebody is left to go on, if the caller waits."""
+        others = [task for number, task in self.snapshot.tasks.items() if number != self.caller and task.suspend_count == 0]
+        return sum(task.waiting is None for task in others) >= max(1, sum(task.waiting is not None for task in others))
 
     def sets(self, task: int) -> dict[int, tuple[int, ...]]:
         """The port sets of ``task`` that have members, and their names."""
@@ -132,11 +146,10 @@ class Situation:
 
     @cached_property
     def carriers(self) -> dict[int, int]:
-        """Port -> the port in whose queue its receive right waits."""
+        """Port -> the port to which its receive right is on the way."""
         return {
-            descriptor.entry.port: number
-            for number, port in self.snapshot.ports.items()
-            for message in port.queue
+            descriptor.entry.port: port
+            for port, message in messages(self.snapshot)
             for descriptor in message.body
             if descriptor.entry.kind is SlotKind.RECEIVE and descriptor.entry.port is not None
         }
