@@ -60,6 +60,11 @@ def pages_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, b
             yield each[0], each[1], each[2]
 
 
+def pages_given(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+    """The pages of a body that came as a result, in order; ``NO_PAGE`` where there was no room."""
+    return tuple([each[0] for each in descriptors if is_memory(each)])
+
+
 def right_count(layout: Layout) -> int:
     """How many rights a body of this layout has."""
     return sum(1 if part == PORT else part for part in layout if part != MEMORY)

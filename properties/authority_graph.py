@@ -110,9 +110,8 @@ class FlowGraph:
             if entry.port in snapshot.ports and (slot.where, slot.index) != ("message", DESTINATION) and slot.where != "held"
         }
         self._queue_of = {message.serial: number for number, message in messages(snapshot)}
-        self._unsent = {
-            task.waiting.message.serial for task in snapshot.tasks.values() if task.waiting is not None and task.waiting.message is not None
-        }
+        queued = {message.serial for port in snapshot.ports.values() for message in port.queue}
+        self._unsent = self._queue_of.keys() - queued
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
         self._joins_host = profile is None or profile.serves("host_get_special_port")
         self.aside = set(trusted) - self._controlled(set(trusted))
@@ -231,7 +230,7 @@ class FlowGraph:
             self._edge(OutOf(slot), Back(number), len(port.queue))
             held = [(Container("message", message.serial), place + 1) for place, message in enumerate(port.queue)]
             # One that waits for room comes after those: its sender goes on, then it is received.
-            held += [(Container("message", serial), len(port.queue) + 2) for serial in self._unsent if self._queue_of.get(serial) == number]
+            held += [(Container("message", serial), len(port.queue) + 2) for serial in sorted(self._unsent) if self._queue_of.get(serial) == number]
             if port.no_senders.kind or port.port_destroyed.kind:
                 held.append((Container("port", number), 1))  # mach_port_request_notification
             for other, calls in held:

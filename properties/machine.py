@@ -5,8 +5,9 @@
 
     TestMyKernel = MyKernelMachine.TestCase
 
-There is one rule for each call of the signature table, and one by which a task goes on with the call that it waits in. Every step is judged by the specification, and the end by the invariants and
-the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine is for test suites that use Hypothesis already.
+There is one rule for each call of the signature table, and one by which a task goes on with the call that it waits in. Every step is judged by
+the specification, and the end by the invariants and the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine
+is for test suites that use Hypothesis already.
 """
 
 from __future__ import annotations
