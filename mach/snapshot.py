@@ -103,9 +103,9 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Of a receive: the arguments of these names."""
     child: int | None = None
     """Of a creation that stopped: the task that it made, until that ends."""
-    security_token: SecurityToken | tuple[()] = ()
-    audit_token: AuditToken | tuple[()] = ()
-    """Of such a creation: the tokens that the child will get."""
+    security_token: tuple[int, ...] = ()
+    audit_token: tuple[int, ...] = ()
+    """Of such a creation: the tokens that the child will get; else empty."""
     privileged: bool = False
     """Of such a creation: the child will get the privileged host port."""
     held: Entry = EMPTY
@@ -312,7 +312,12 @@ _PATH_WORDS: dict[str, str] = {
     "host_ports": "host, special port {}",
 }
 """What is said of an element of each collection; of slots the same as ``Slot`` says."""
-_FIELD_WORDS = {"no_senders": "no-senders request", "port_destroyed": "port-destroyed request"}
+_FIELD_WORDS = {
+    "waiting": "call that hasn't ended",
+    "held": "right that its call still holds",
+    "no_senders": "no-senders request",
+    "port_destroyed": "port-destroyed request",
+}
 
 
 def _where(path: tuple[str, ...]) -> str:
@@ -337,6 +342,8 @@ def _words(value: object, path: tuple[str, ...]) -> str:
         return "none"
     if isinstance(value, dict) and _is_entry(value):
         return entry_in_words(msgspec.convert(value, Entry))
+    if isinstance(value, dict) and "call" in value:
+        return f"waits in {value['call']}"
     if isinstance(value, dict):
         return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
     if isinstance(value, (list, tuple)) and path[-1] == "queue":

@@ -137,8 +137,8 @@ class _CaseRun:
             made = self.run.steps[-1]
             result = Result(made.code, made.outputs, made.created_task)
         self.first.look(self.run.snapshot)
-        made, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
-        seen = Seen(caller, target, made, result, before, self.run.snapshot, self.first, self.symbols)
+        begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
+        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols)
         mismatch = self._mismatch(step, seen, violation)
         if violation is not None:
             return self._broken(violation, mismatch)
