@@ -113,6 +113,9 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     section: str = ""
     """Where the manual or the sources say what it does."""
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def results(self, code: int) -> tuple[Output, ...]:
         """The results that an answer with this code has."""
         for with_code, names in self.partial.items():

@@ -25,7 +25,7 @@ from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TAS
 from sendright.properties import name_draws
 from sendright.properties.choices import Choices
 from sendright.properties.name_draws import Draw, Given, space
-from sendright.properties.situation import Situation
+from sendright.properties.situation import RECEIVING, Situation
 
 SECURITY_TOKENS = ((0, 0), (501, 20), (502, 20), KERNEL_SECURITY_TOKEN)
 AUDIT_TOKENS = (KERNEL_AUDIT_TOKEN, (501, 501, 20, 501, 20, 7, 1, 1), (502, 502, 20, 502, 20, 7, 1, 2))
@@ -120,6 +120,8 @@ def _port_descriptor(c: Choices, s: Situation, dest: int) -> tuple[int, int]:
         loops = s.loops(dest)
         if loops:
             return c.pick(loops), Disposition.MOVE_RECEIVE
+    if kind < 3 and s.carrying:
+        return c.pick(s.carrying), Disposition.MOVE_RECEIVE
     names = s.user_ports if s.user_ports and kind < 9 else s.names
     name = c.pick(names) if names and kind != 14 else s.hostile_name(c)
     return name, _fitting(c, s.entry(name))
@@ -141,15 +143,18 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, gi
 
 def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> bool:
     if argument.name == "wait":
-        return s.can_wait and not c.below(2 if _blocks(s, given) else 8)
+        return s.can_wait and c.one_in(_one_waits_in(s, given))
     if argument.name == "large":
         return c.one_in(3)
     return c.weighted(((False, 1), (True, 1)))
 
 
-def _blocks(s: Situation, given: Given) -> bool:
-    """Whether the message can't be sent, or there is none to receive."""
-    return s.is_full(given["dest"]) if "dest" in given else given["port"] not in s.with_messages
+def _one_waits_in(s: Situation, given: Given) -> int:
+    """One send or receive in so many waits: more where one can't have an end at once, and another task can see to it."""
+    if "dest" in given:
+        full = s.is_full(given["dest"])
+        return 8 if not full else 20 if s.entry(given["dest"]).kind in RECEIVING else 2
+    return 8 if given["port"] in s.with_messages else 2 if given["port"] in s.worth_waiting_at else 20
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:

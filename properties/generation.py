@@ -25,7 +25,7 @@ from sendright.properties.choices import Choices
 from sendright.properties.draws import DRAWS
 from sendright.properties.judged_run import callers, waiters
 from sendright.properties.name_draws import kinds_wanted
-from sendright.properties.situation import Situation
+from sendright.properties.situation import Situation, can_go_on
 
 BYTES_PER_CALL = 40
 """More than a call ever reads, bar the longest messages."""
@@ -134,10 +134,10 @@ class Calls:
         waiting = waiters(snapshot)
         if not waiting:
             return None
-        hopeful = [task for task in waiting if task not in self._in_vain]
-        if callers(snapshot) and not self.choices.one_in(3 if hopeful else 12):
+        hopeful = [task for task in waiting if can_go_on(snapshot, task)]
+        if callers(snapshot) and not self.choices.one_in(3 if hopeful else 32):
             return None
-        task = self.choices.pick(hopeful or waiting)
+        task = self.choices.pick(hopeful or [task for task in waiting if task not in self._in_vain] or waiting)
         shown = snapshot.tasks[task].waiting
         assert shown is not None
         return task, Call(shown.call, {}, resume=True)
@@ -196,7 +196,7 @@ def _untimely(signature: Signature, situation: Situation) -> bool:
     if wanted:
         return not all(situation.names_of(situation.caller, kinds) for kinds in wanted)
     if signature.name == "mach_msg_receive":
-        return not situation.with_messages
+        return not situation.with_messages and not situation.worth_waiting_at
     return _carries(signature) and not situation.user_ports
 
 
