@@ -309,15 +309,14 @@ def read_descriptor(value: object) -> Value:
     if isinstance(value, dict):
         given = {_DESCRIPTOR_KEYS.get(key, key): each for key, each in value.items()}
         if "page" in given and given.keys() <= {"page", "copy", "deallocate"} and len(given) == len(value):
-            value = [given["page"], given.get("copy", int(CopyOption.PHYSICAL)), given.get("deallocate", False)]
-        elif given.keys() in ({"name", "disposition"}, {"names", "disposition"}) and len(value) == 2:
+            copied = given.get("copy", int(CopyOption.PHYSICAL))
+            return (read_number(given["page"]), _read_copy_option(copied), read_boolean(given.get("deallocate", False)))
+        if given.keys() in ({"name", "disposition"}, {"names", "disposition"}) and len(value) == 2:
             value = [given.get("name", given.get("names")), given["disposition"]]
         else:
             raise NotModelled(f"descriptor {quoted(value)} is none of a port, an array of ports, and a page of memory")
     if isinstance(value, str):
         raise NotModelled(f"descriptor {quoted(value)} has no disposition")
-    if isinstance(value, list) and len(value) == 3:
-        return (read_number(value[0]), _read_copy_option(value[1]), read_boolean(value[2]))
     if not isinstance(value, list) or len(value) != 2:
         raise wrong("a descriptor: [name, disposition]", value)
     if isinstance(value[0], list):

@@ -172,7 +172,7 @@ class RandomRun:
     def go_on(self, calls: int, aside: frozenset[int] = frozenset()) -> None:
         """Make that many calls more, but none as a task that stands aside."""
         for index in range(calls):
-            if not callers(self.state):
+            if self.source.over(self.state):
                 return
             task, call = self.source.next(self.state)
             if task in aside:
@@ -181,7 +181,17 @@ class RandomRun:
             after = self.kernel.snapshot()
             caused = changes(self.state, after)
             self.source.made(
-                Step(index=index, task=task, call=call.name, arguments=call.arguments, code=result.code, outputs=result.outputs, changes=caused)
+                Step(
+                    index=index,
+                    task=task,
+                    call=call.name,
+                    arguments=call.arguments,
+                    stop=call.stop,
+                    resume=call.resume,
+                    code=result.code,
+                    outputs=result.outputs,
+                    changes=caused,
+                )
             )
             self.state = after
 
