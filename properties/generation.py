@@ -134,10 +134,11 @@ class Calls:
         waiting = waiters(snapshot)
         if not waiting:
             return None
-        hopeful = [task for task in waiting if can_go_on(snapshot, task)]
+        untried = [task for task in waiting if task not in self._in_vain]
+        hopeful = [task for task in untried if can_go_on(snapshot, task)]
         if callers(snapshot) and not self.choices.one_in(3 if hopeful else 32):
             return None
-        task = self.choices.pick(hopeful or [task for task in waiting if task not in self._in_vain] or waiting)
+        task = self.choices.pick(hopeful or untried or waiting)
         shown = snapshot.tasks[task].waiting
         assert shown is not None
         return task, Call(shown.call, {}, resume=True)

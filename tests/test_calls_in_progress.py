@@ -360,7 +360,7 @@ def test_a_run_is_written_and_read_again() -> None:
 
 def test_calls_in_progress_in_words() -> None:
     history = moments(a_send_that_waits())
-    first, again, last = (moment.step for moment in history[1:])
+    first, again, _ = (moment.step for moment in history[1:])
     assert first is not None
     assert again is not None
     assert call_line(again, "manual") == "t0: goes on with mach_msg_send → MACH_SEND_IN_PROGRESS, and waits"
