@@ -201,7 +201,7 @@ def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
     """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph says they can't get."""
     random = Random(5)
     refused = got = 0
-    for _ in range(40):
+    for _ in range(60):
         run = RandomRun(profile, random)
         run.go_on(random.randrange(10, 50))
         before = run.state
