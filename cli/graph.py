@@ -94,20 +94,27 @@ def graph(
     return ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS
 
 
+class _Written(msgspec.Struct):
+    """What is the same in the traces of all versions."""
+
+    format: str | None = None
+
+
 def _read_trace(file: Path) -> Trace:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise BadInput(f"{file}: can't be read: {error.strerror} (name a trace.json)") from error
     try:
+        written = msgspec.json.decode(content, type=_Written).format
+        if written is not None and written != TRACE_FORMAT:
+            raise BadInput(f"{file}: $.format: {written!r} is of another version of sendright (this one reads {TRACE_FORMAT}: make the run again)")
         trace = msgspec.json.decode(content, type=Trace)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
         raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a trace of sendright's: name a trace.json)") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{file}: not JSON: {error} (name a trace.json)") from error
-    if trace.format != TRACE_FORMAT:
-        raise BadInput(f"{file}: $.format: {trace.format!r} is unknown (this version reads {TRACE_FORMAT})")
     for index, step in enumerate(trace.steps):
         if step.call not in SIGNATURES:
             raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is no call (sendright calls lists them)")

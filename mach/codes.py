@@ -77,6 +77,10 @@ class ReturnCode(IntEnum):
     """``MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE``: there was no room for memory; all else was received."""
 
 
+IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
+"""The call hasn't ended."""
+
+
 def code_name(code: int) -> str:
     """The symbolic name of ``code``, or its number in hexadecimal when the kernel's headers have none."""
     try:

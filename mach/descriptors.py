@@ -35,8 +35,8 @@ def is_memory(descriptor: Sequence[Any]) -> bool:
 
 
 def is_array(descriptor: Sequence[Any]) -> bool:
-    """Whether ``descriptor`` (argument or result) is out-of-line ports."""
-    return len(descriptor) == 2 and isinstance(descriptor[0], tuple)
+    """Whether ``descriptor`` (argument or result, perhaps read from JSON) is out-of-line ports."""
+    return len(descriptor) == 2 and isinstance(descriptor[0], (tuple, list))
 
 
 def layout_of(descriptors: Sequence[Sequence[Any]]) -> Layout:
@@ -58,6 +58,11 @@ def pages_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, b
     for each in descriptors:
         if is_memory(each):
             yield each[0], each[1], each[2]
+
+
+def pages_given(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+    """The pages of a body that came as a result, in order; ``NO_PAGE`` where there was no room."""
+    return tuple([each[0] for each in descriptors if is_memory(each)])
 
 
 def right_count(layout: Layout) -> int:

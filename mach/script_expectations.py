@@ -57,6 +57,12 @@ def _read_codes(value: object) -> Value:
     return codes
 
 
+def _read_size(value: object) -> Value:
+    if value == UNCHANGED:
+        raise NotModelled("what a size was before isn't known: write the number")
+    return read_number(value)
+
+
 def _read_type(value: object) -> int:
     bits = 0
     for kind in [value] if isinstance(value, str) else value if isinstance(value, list) else [None]:
@@ -209,6 +215,9 @@ KINDS: dict[str, _Kind] = {
     "notification": _Kind(read_notification, _gives("id")),
     "data": _Kind(read_number, _gives("data")),
     "seqno": _Kind(read_number, _gives("sequence_number")),
+    "size": _Kind(_read_size, _gives("size")),
+    "trailer_size": _Kind(_read_size, _gives("trailer_size")),
+    "memory": _Kind(read_each(read_number), _gives("descriptors")),
     "local": _Kind(_read_one_or_more(read_name), _gives("local")),
     "previous": _Kind(_read_one_or_more(read_name), _gives("previous")),
     "members": _Kind(read_each(read_name), _gives("members")),

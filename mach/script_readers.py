@@ -12,6 +12,7 @@ from enum import IntEnum
 
 import msgspec
 
+from sendright.mach.descriptors import CopyOption
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import FIELDS, PortAttributes
 from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Disposition, HostPort, Inheritance, Place, Right
@@ -41,6 +42,8 @@ _CONSTANTS: dict[str, int] = {
     "MACH_PORT_RECEIVE_STATUS_COUNT": len(FIELDS[PortAttributes.RECEIVE_STATUS]),
     "LEDGER_ITEM_INFINITY": -1,
 }
+TRAILER_ELEMENTS = {"NULL": 0, "SEQNO": 1, "SENDER": 2, "AUDIT": 3, "CTX": 4, "AV": 7, "LABELS": 7}
+"""``MACH_RCV_TRAILER_…``: how far a trailer reaches."""
 _LIMITS = {
     "MACH_PORT_UREFS_MAX": "urefs_max",
     "UREFS_MAX": "urefs_max",
@@ -140,6 +143,7 @@ read_behaviour = read_enumerated(Behaviour, ("EXCEPTION_",), "a behaviour (EXCEP
 _read_attributes = read_enumerated(PortAttributes, ("MACH_PORT_",), "a set of attributes (MACH_PORT_LIMITS_INFO, …)")
 _read_host_port = read_enumerated(HostPort, (), "a special port of the host (HOST_IO_MASTER_PORT, …)")
 _read_notification = read_enumerated(Notification, ("MACH_NOTIFY_",), "a notification (MACH_NOTIFY_NO_SENDERS, …)")
+_read_copy_option = read_enumerated(CopyOption, ("MACH_MSG_",), "a copy option (PHYSICAL, VIRTUAL)")
 _read_sent_form = read_enumerated(Disposition, ("MACH_MSG_TYPE_",), "a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)")
 
 
@@ -291,19 +295,46 @@ def read_each(read: Callable[[object], Value]) -> Callable[[object], Value]:
     return read_array
 
 
+_DESCRIPTOR_KEYS = {
+    "port": "name",
+    "ports": "names",
+    "ool_ports": "names",
+    "disp": "disposition",
+    "address": "page",
+    "copy_option": "copy",
+}
+"""Other keys of descriptors -> those that ``read_descriptor`` knows."""
+
+
 def read_descriptor(value: object) -> Value:
-    """A port descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disp": "MOVE_SEND"}``."""
+    """A descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disposition": "MOVE_SEND"}`` for a port; ``[["p", "q"], "MOVE_SEND"]``
+    or ``{"names": ["p", "q"], "disposition": "MOVE_SEND"}`` for an array; ``{"page": 1, "copy": "VIRTUAL", "deallocate": true}`` for memory."""
     if isinstance(value, dict):
-        names = [key for key in ("name", "port") if key in value]
-        dispositions = [key for key in ("disp", "disposition") if key in value]
-        if len(names) != 1 or len(dispositions) != 1 or len(value) != 2:
-            raise NotModelled(f"descriptor {quoted(value)} is not just a name and a disposition")
-        value = [value[names[0]], value[dispositions[0]]]
+        given = {_DESCRIPTOR_KEYS.get(key, key): each for key, each in value.items()}
+        if "page" in given and given.keys() <= {"page", "copy", "deallocate"} and len(given) == len(value):
+            copied = given.get("copy", int(CopyOption.PHYSICAL))
+            return (read_number(given["page"]), _read_copy_option(copied), read_boolean(given.get("deallocate", False)))
+        if given.keys() in ({"name", "disposition"}, {"names", "disposition"}) and len(value) == 2:
+            value = [given.get("name", given.get("names")), given["disposition"]]
+        else:
+            raise NotModelled(f"descriptor {quoted(value)} is none of a port, an array of ports, and a page of memory")
     if isinstance(value, str):
         raise NotModelled(f"descriptor {quoted(value)} has no disposition")
     if not isinstance(value, list) or len(value) != 2:
         raise wrong("a descriptor: [name, disposition]", value)
+    if isinstance(value[0], list):
+        return (read_each(read_name)(value[0]), read_disposition(value[1]))
     return (read_name(value[0]), read_disposition(value[1]))
+
+
+def read_trailer_elements(value: object) -> int:
+    """``MACH_RCV_TRAILER_SENDER`` and its like, or the number of the highest element."""
+    if not isinstance(value, str):
+        return read_integer(value, "an element of a trailer (MACH_RCV_TRAILER_SENDER, …)")
+    bare = value.removeprefix("MACH_RCV_").removeprefix("TRAILER_")
+    if bare not in TRAILER_ELEMENTS:
+        raise NotModelled(f"{quoted(value)} is not an element of a trailer that sendright models")
+    return TRAILER_ELEMENTS[bare]
 
 
 _READERS: dict[ArgumentType, Callable[[object], Value]] = {
@@ -325,6 +356,8 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
     ArgumentType.WORD: read_number,
     ArgumentType.MESSAGE_ID: read_number,
     ArgumentType.DESCRIPTORS: read_each(read_descriptor),
+    ArgumentType.SIZE: read_number,
+    ArgumentType.TRAILER: read_trailer_elements,
     ArgumentType.COUNTER: read_number,
     ArgumentType.ATTRIBUTES: _read_attributes,
     ArgumentType.LIMITS: read_limits,

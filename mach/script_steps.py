@@ -10,6 +10,7 @@ import msgspec
 from sendright.mach.rights import PortObject
 from sendright.mach.script_expectations import Expectation, output_name, read_expectation
 from sendright.mach.script_form import StepForm
+from sendright.mach.script_messages import read_message_words
 from sendright.mach.script_readers import NotModelled, WrongValue, quoted, read_argument
 from sendright.mach.script_values import Value, is_identifier, mark_symbols, symbols_in
 from sendright.mach.signatures import SIGNATURES, Argument, OutputType, Signature
@@ -40,6 +41,13 @@ _OTHER_SPELLINGS = {
     "msgid": ("id", "variant"),
     "id": ("which", "variant"),
     "body": ("descriptors",),
+    "size": ("limit",),
+    "send_size": ("size",),
+    "msgh_size": ("size",),
+    "rcv_size": ("limit",),
+    "trailer_elements": ("trailer",),
+    "rcv_large": ("large",),
+    "block": ("wait",),
     "ports": ("descriptors",),
     "name": ("port", "member"),
     "old": ("old_name",),
@@ -65,6 +73,9 @@ _BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "hos
 """Natural names, in ``bind``, for the one name that a call gives."""
 
 
+PAGES = "pages"
+"""In ``bind``: the pages of a message's body, which are in its descriptors."""
+
 _OTHER_OUTPUTS = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token", "seqno": "sequence_number"}
 """Natural names of other outputs."""
 
@@ -88,6 +99,8 @@ class PlannedStep(msgspec.Struct, frozen=True):
     bindings: tuple[Binding, ...]
     expectations: tuple[Expectation, ...]
     shortage: int
+    stop: bool = False
+    resume: bool = False
 
     def symbols(self) -> Iterator[tuple[str, str]]:
         """Where in the step, and which: the symbols and tasks that its arguments and expectations refer to."""
@@ -126,7 +139,9 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> Planned
         raise NotModelled(f"call {quoted(form.call)} is not modelled")
     if form.caller == "kernel" or not is_identifier(form.caller):
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
-    arguments = _read_arguments(signature, form.args, bound)
+    if form.resume:
+        _refuse_more(form)
+    arguments = {} if form.resume else _read_arguments(signature, form.args, bound)
     return PlannedStep(
         form.caller,
         form.call,
@@ -134,14 +149,23 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> Planned
         tuple(_read_bindings(signature, form.bind)),
         tuple([_read_expectation(signature, key, mark_symbols(value, bound)) for key, value in form.expect.items()]),
         form.shortage,
+        form.stop,
+        form.resume,
     )
+
+
+def _refuse_more(form: StepForm) -> None:
+    """A call that goes on is made as it was."""
+    for key, given in (("args", form.args), ("shortage", form.shortage), ("stop", form.stop)):
+        if given:
+            raise WrongValue("a call that goes on is made as it was: leave this out", key)
 
 
 def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str]) -> dict[str, Value]:
     arguments: dict[str, Value] = {}
+    if signature.name.startswith("mach_msg_"):
+        spelled = read_message_words(signature, spelled)
     for spelling, value in spelled.items():
-        if spelling == "timeout" and signature.name.startswith("mach_msg_") and value == 0:
-            continue
         argument = _argument(signature, spelling)
         if argument.name in arguments:
             raise WrongValue(f"argument {argument.name} is given twice", f"args.{spelling}")
@@ -187,7 +211,7 @@ _LISTS = (OutputType.PORTS, OutputType.NAMES, OutputType.TYPES, OutputType.DESCR
 
 
 def _type_of(signature: Signature, output: str) -> OutputType:
-    return next(each.type for each in signature.outputs if each.name == output)
+    return next(each.type for each in signature.outputs if each.name == ("descriptors" if output == PAGES else output))
 
 
 def _symbol(symbol: str, spelling: str) -> str:
@@ -200,6 +224,8 @@ def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
     """Which output ``spelling`` means in ``bind``, and which element of it."""
     if any(output.name == spelling for output in signature.outputs):
         return spelling, None
+    if spelling in ("page", PAGES) and any(output.type is OutputType.DESCRIPTORS for output in signature.outputs):
+        return PAGES, 0 if spelling == "page" else None
     name = output_name(signature)
     if spelling in _BOUND_NAMES and name is not None:
         return name, 0 if name == "descriptors" else None

@@ -110,8 +110,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     partial: dict[ReturnCode, tuple[str, ...] | None] = {}
     """Which results come with these codes (None: all), where it isn't all with success and none with failure."""
     creates_task: bool = False
+    in_steps: bool = False
+    """A kernel does it in steps, between which it can be stopped (``Call.stop``), in some profiles at least."""
     section: str = ""
     """Where the manual or the sources say what it does."""
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def results(self, code: int) -> tuple[Output, ...]:
         """The results that an answer with this code has."""
@@ -134,8 +139,8 @@ _TASK = Argument("task", T.PORT, "the task, by a send right to its port", PortOb
 _ZERO_AUDIT = (0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def _on_task(name: str, about: str, section: str, *arguments: Argument, outputs: tuple[Output, ...] = ()) -> Signature:
-    return Signature(name=name, about=about, arguments=(_TASK, *arguments), outputs=outputs, target="task", section=section)
+def _on_task(name: str, about: str, section: str, *arguments: Argument, outputs: tuple[Output, ...] = (), in_steps: bool = False) -> Signature:
+    return Signature(name=name, about=about, arguments=(_TASK, *arguments), outputs=outputs, target="task", in_steps=in_steps, section=section)
 
 
 _NAME = Argument("name", T.NAME, "a name in the task's space")
@@ -163,6 +168,7 @@ _TABLE = (
         outputs=(_CHILD,),
         target="host_security",
         creates_task=True,
+        in_steps=True,
         section="semantics 3.1",
     ),
     Signature(
@@ -213,6 +219,7 @@ _TABLE = (
         "semantics 4.1",
         Argument("which", T.SELECTOR, "which special port"),
         Argument("port", T.PORT, "the send right to keep there"),
+        in_steps=True,
     ),
     _on_task(
         "mach_ports_register",

@@ -114,7 +114,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Of a creation that stopped: the task that it made, until that ends."""
     security_token: tuple[int, ...] = ()
     audit_token: tuple[int, ...] = ()
-    """Of such a creation: the tokens that the child will get."""
+    """Of such a creation: the tokens that the child will get; else empty."""
     privileged: bool = False
     """Of such a creation: the child will get the privileged host port."""
     held: Entry = EMPTY
@@ -246,6 +246,19 @@ def _slots_of_message(message: Message) -> Iterator[tuple[Slot, Entry]]:
             yield Slot("message", message.serial, index), descriptor.entry
 
 
+def messages(snapshot: Snapshot) -> Iterator[tuple[int, Message]]:
+    """Every message that is on its way, in a queue or still waiting for room in one, with the port that it is on the way to.
+
+    One that waits for a port that has died is on the way to none, and isn't among them.
+    """
+    for number, port in snapshot.ports.items():
+        yield from ((number, message) for message in port.queue)
+    for task in snapshot.tasks.values():
+        message = task.waiting.message if task.waiting is not None else None
+        if message is not None and message.destination.port is not None:
+            yield message.destination.port, message
+
+
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """The slots that differ between two snapshots of one implementation, in slot order.
 
@@ -331,7 +344,12 @@ _PATH_WORDS: dict[str, str] = {
     "host_ports": "host, special port {}",
 }
 """What is said of an element of each collection; of slots the same as ``Slot`` says."""
-_FIELD_WORDS = {"no_senders": "no-senders request", "port_destroyed": "port-destroyed request"}
+_FIELD_WORDS = {
+    "waiting": "call that hasn't ended",
+    "held": "right that its call still holds",
+    "no_senders": "no-senders request",
+    "port_destroyed": "port-destroyed request",
+}
 
 
 def _where(path: tuple[str, ...]) -> str:
@@ -356,6 +374,8 @@ def _words(value: object, path: tuple[str, ...]) -> str:
         return "none"
     if isinstance(value, dict) and _is_entry(value):
         return entry_in_words(msgspec.convert(value, Entry))
+    if isinstance(value, dict) and "call" in value:
+        return f"waits in {value['call']}"
     if isinstance(value, dict):
         return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
     if isinstance(value, (list, tuple)) and path[-1] == "queue":

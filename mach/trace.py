@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from sendright.mach.calls import Call
 from sendright.mach.snapshot import Change, Difference, Snapshot
 
 TRACE_FORMAT = "sendright-trace/3"
@@ -28,6 +29,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[str, ...] = ()
     """The cases of the specification that the step went through, as ``call/CODE/title``; empty when it wasn't judged."""
     changes: tuple[Change, ...] = ()
+
+    @property
+    def made(self) -> Call:
+        """The call as it was made."""
+        return Call(self.call, self.arguments, self.shortage, self.stop, self.resume)
 
 
 ViolationKind = Literal["result", "state", "invariant", "derivation", "expectation", "crash", "hang"]

@@ -14,10 +14,11 @@ import networkx as nx
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
-from sendright.mach.snapshot import Snapshot, entry_in_words
+from sendright.mach.snapshot import Slot, Snapshot, entry_in_words, slots
 from sendright.properties.authority_graph import Back, Container, FlowGraph, FlowNode, Into, OutOf, Toward
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, Node, TokenNode
+from sendright.properties.origins import DESTINATION
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     stands_for: str
     kept: tuple[str, ...]
-    """Rights to it that are in no name space: in places of tasks and of the host, in messages, and waiting for events."""
+    """Rights to it that are in no name space: in places of tasks and of the host, in messages, waiting for events, and held by calls that wait."""
     tasks: tuple[Reach, ...]
     confined_by: tuple[str, ...] | None
     """A smallest set of rights without which none of the tasks that don't hold one yet could; None: there is no such set."""
@@ -133,10 +134,14 @@ def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, tru
     return Authority(
         port=port,
         stands_for=f"task {shown.task}" if shown.task is not None else "nothing" if not shown.object else shown.object.name.lower(),
-        kept=tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in rights.items() if slot.where != "name"),
+        kept=tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in sorted(slots(snapshot).items()) if entry.port == port and _is_kept(slot)),
         tasks=tuple(reaches),
         confined_by=prevention(flows, others) if others else (),
     )
+
+
+def _is_kept(slot: Slot) -> bool:
+    return slot.where != "name" and (slot.where, slot.index) != ("message", DESTINATION)
 
 
 def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None:

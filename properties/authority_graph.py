@@ -14,7 +14,8 @@ It is drawn from one state, for one port, the *target*; what travels is a right 
 - A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
 - Ports of other kernel objects join nobody: the kernel doesn't pass messages on.
 
-A suspended task counts as if somebody resumed it.
+A suspended task counts as if somebody resumed it, and one that waits in a call as if that ended: who creates a task, and was stopped in it, will
+have a right to it, and the child perhaps the privileged host port.
 
 So connectivity works both ways, as in take-grant models: everybody connected with a holder can come to hold the right, when all on the way
 cooperate. *Trusted* tasks don't: they neither send, nor receive, nor take. One that somebody else controls (by a right to its port) must act as
@@ -34,7 +35,7 @@ import networkx as nx
 
 from sendright.mach.profiles import HostSelf, Profile
 from sendright.mach.rights import PortObject, SlotKind
-from sendright.mach.snapshot import Entry, Slot, Snapshot, slots
+from sendright.mach.snapshot import Entry, Slot, Snapshot, messages, slots
 from sendright.properties.origins import DESTINATION
 
 RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
@@ -101,13 +102,16 @@ class FlowGraph:
         self.snapshot = snapshot
         self.target = Target(target)
         self.graph: nx.DiGraph[FlowNode] = nx.DiGraph()
-        # A destination right goes when its message is received; a right to a port that a faulty kernel doesn't show leads nowhere.
+        # A destination right goes when its message is received, and what a call still holds when that goes on; a right to a port that a
+        # faulty kernel doesn't show leads nowhere.
         self.entries = {
             slot: entry
             for slot, entry in slots(snapshot).items()
-            if entry.port in snapshot.ports and (slot.where, slot.index) != ("message", DESTINATION)
+            if entry.port in snapshot.ports and (slot.where, slot.index) != ("message", DESTINATION) and slot.where != "held"
         }
-        self._queue_of = {message.serial: number for number, port in snapshot.ports.items() for message in port.queue}
+        self._queue_of = {message.serial: number for number, message in messages(snapshot)}
+        queued = {message.serial for port in snapshot.ports.values() for message in port.queue}
+        self._unsent = self._queue_of.keys() - queued
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
         self._joins_host = profile is None or profile.serves("host_get_special_port")
         self.aside = set(trusted) - self._controlled(set(trusted))
@@ -122,6 +126,26 @@ class FlowGraph:
                 self._add(slot, entry, entry.port, container)
         if target in snapshot.ports:
             self._add_makers(snapshot.ports[target].object, profile)
+        for creator, task in snapshot.tasks.items():
+            if task.waiting is not None and task.waiting.child in snapshot.tasks:
+                self._add_creation(creator, task.waiting.child, task.waiting.privileged)
+
+    def _add_creation(self, creator: int, child: int, privileged: bool) -> None:
+        """What comes of a creation that was stopped, when it goes on: the two are joined, by a right that isn't there yet."""
+        one, other = Container("task", creator), Container("task", child)
+        port = self.snapshot.tasks[child].port
+        if self.target.port == port and creator not in self.aside:
+            self._edge(self.target, one, 1)
+        if privileged and child not in self.aside and self.target.port == self._privileged_host():
+            self._edge(self.target, other, 2)  # and mach_host_self
+        if not {creator, child} & self.aside:
+            self._edge(one, Toward(port), 1)
+            self._edge(Toward(port), other, 1)
+            self._edge(other, Back(port), 0)
+            self._edge(Back(port), one, 2)
+
+    def _privileged_host(self) -> int | None:
+        return next((number for number, port in self.snapshot.ports.items() if port.object is PortObject.HOST_PRIV), None)
 
     def _add_makers(self, object_: PortObject, profile: Profile | None) -> None:
         """Calls that make a right to the target from nothing but authority over something else."""
@@ -205,6 +229,8 @@ class FlowGraph:
             self._edge(user, Into(slot), 0)
             self._edge(OutOf(slot), Back(number), len(port.queue))
             held = [(Container("message", message.serial), place + 1) for place, message in enumerate(port.queue)]
+            # One that waits for room comes after those: its sender goes on, then it is received.
+            held += [(Container("message", serial), len(port.queue) + 2) for serial in sorted(self._unsent) if self._queue_of.get(serial) == number]
             if port.no_senders.kind or port.port_destroyed.kind:
                 held.append((Container("port", number), 1))  # mach_port_request_notification
             for other, calls in held:

@@ -19,7 +19,7 @@ from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.export import script_of
 from sendright.properties.generation import Calls, blocks, near_limits
-from sendright.properties.judged_run import Broken, Oracle, callers
+from sendright.properties.judged_run import Broken, Oracle
 from sendright.properties.minimize import SECONDS, Minimized, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
@@ -150,7 +150,7 @@ class _Checker:
         try:
             run.boot()
             calls = Calls(self.profile, block)
-            while len(run.steps) < self.steps and callers(run.snapshot):
+            while len(run.steps) < self.steps and not calls.over(run.snapshot):
                 calls.made(run.step(*calls.next(run.snapshot)))
                 if len(run.steps) % CALLS_PER_WORD == 0:
                     self._tell(len(run.steps))

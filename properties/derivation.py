@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.trace import Step, Trace, Violation
@@ -65,7 +65,8 @@ class Derivation:
         if step.created_task is not None:
             child = TaskNode(step.created_task)
             self._edge(maker, child, "made", step)
-            parent = Moment(rights, step).task("parent_task") if step.code == ReturnCode.KERN_SUCCESS else -1
+            made = step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
+            parent = Moment(rights, step).task("parent_task") if made else -1
             if parent >= 0 and parent != step.task:
                 self._edge(TaskNode(parent), child, "inherited", step)
             maker = child

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sendright.mach.descriptors import TRAILER_SIZES, CopyOption, layout_of, natural_size, size_without_data
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.rights import (
@@ -24,13 +25,14 @@ from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TAS
 from sendright.properties import name_draws
 from sendright.properties.choices import Choices
 from sendright.properties.name_draws import Draw, Given, space
-from sendright.properties.situation import Situation
+from sendright.properties.situation import RECEIVING, Situation
 
 SECURITY_TOKENS = ((0, 0), (501, 20), (502, 20), KERNEL_SECURITY_TOKEN)
 AUDIT_TOKENS = (KERNEL_AUDIT_TOKEN, (501, 501, 20, 501, 20, 7, 1, 1), (502, 502, 20, 502, 20, 7, 1, 2))
 MESSAGE_IDS = (0, 1, 42, *Notification, 171)
 """Some look like notifications; one is what a kernel port answers to another."""
 HUGE = 0x7FFFFFFF
+COPY_OPTIONS = ((int(CopyOption.PHYSICAL), 6), (int(CopyOption.VIRTUAL), 6), (2, 1), (-1, 1))
 OUTSIDE_DISPOSITIONS = (0, 15, *Disposition, 22)
 
 _FITS: dict[SlotKind, tuple[Disposition, ...]] = {
@@ -88,20 +90,71 @@ def _fitting(c: Choices, entry: Entry, in_header: bool = False) -> int:
     return int(c.pick(OUTSIDE_DISPOSITIONS)) if c.one_in(12) else int(c.pick(fitting))
 
 
-def _descriptors(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[tuple[int, int], ...]:
+def _descriptors(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[tuple[Any, ...], ...]:
     count = c.weighted(((0, 5), (1, 6), (2, 3), (3, 1), (4, 1)))
-    return tuple([_descriptor(c, s, given["dest"]) for _ in range(count)])
+    return tuple([_descriptor(c, s, signature, argument, given) for _ in range(count)])
 
 
-def _descriptor(c: Choices, s: Situation, dest: int) -> tuple[int, int]:
+def _descriptor(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[Any, ...]:
+    """Mostly a port, or else memory or an array of ports."""
+    kind = c.below(16)
+    if kind == 14:
+        return _page(c, s, signature, argument, given), c.weighted(COPY_OPTIONS), c.one_in(3)
+    if kind == 15:
+        return _ool_ports(c, s, given["dest"])
+    return _port_descriptor(c, s, given["dest"])
+
+
+def _ool_ports(c: Choices, s: Situation, dest: int) -> tuple[tuple[int, ...], int]:
+    """Names of one kind each, mostly: one disposition is for all."""
+    count = c.weighted(((0, 1), (1, 3), (2, 4), (3, 2)))
+    first, disposition = _port_descriptor(c, s, dest)
+    alike = [name for name in s.names if s.entries[name].kind is s.entry(first).kind] or [first]
+    others = [c.pick(alike) if not c.one_in(8) else s.hostile_name(c) for _ in range(count - 1)]
+    return tuple([first, *others][:count]), disposition
+
+
+def _port_descriptor(c: Choices, s: Situation, dest: int) -> tuple[int, int]:
     kind = c.below(16)
     if kind == 15:
         loops = s.loops(dest)
         if loops:
             return c.pick(loops), Disposition.MOVE_RECEIVE
+    if kind < 3 and s.carrying:
+        return c.pick(s.carrying), Disposition.MOVE_RECEIVE
     names = s.user_ports if s.user_ports and kind < 9 else s.names
     name = c.pick(names) if names and kind != 14 else s.hostile_name(c)
     return name, _fitting(c, s.entry(name))
+
+
+def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+    """Mostly none is said; else one that just suffices, or just doesn't."""
+    if not c.one_in(5):
+        return -1
+    if argument.name == "limit":
+        queue = s.queue(given["port"])
+        size = queue[0].size if queue else natural_size(())
+        exact = size + c.pick(tuple(TRAILER_SIZES.values())[:4])
+        return c.weighted(((exact, 4), (exact - 1, 2), (size, 2), (0, 1), (HUGE, 1)))
+    layout = layout_of(given["descriptors"])
+    least = size_without_data(layout)
+    return c.weighted(((natural_size(layout), 4), (least, 4), (least - 4, 3), (least + 2, 1), (HUGE & ~3, 1), (0, 1), (-2, 1)))
+
+
+def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> bool:
+    if argument.name == "wait":
+        return s.can_wait and c.one_in(_one_waits_in(s, given))
+    if argument.name == "large":
+        return c.one_in(3)
+    return c.weighted(((False, 1), (True, 1)))
+
+
+def _one_waits_in(s: Situation, given: Given) -> int:
+    """One send or receive in so many waits: more where one can't have an end at once, and another task can see to it."""
+    if "dest" in given:
+        full = s.is_full(given["dest"])
+        return 8 if not full else 20 if s.entry(given["dest"]).kind in RECEIVING else 2
+    return 8 if given["port"] in s.with_messages else 2 if given["port"] in s.worth_waiting_at else 20
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
@@ -187,7 +240,7 @@ DRAWS: dict[T, Draw] = {
     T.DELTA: _delta,
     T.SECURITY_TOKEN: _one_of(*[(token, 1) for token in SECURITY_TOKENS]),
     T.AUDIT_TOKEN: _one_of(*[(token, 1) for token in AUDIT_TOKENS]),
-    T.BOOLEAN: _one_of((False, 1), (True, 1)),
+    T.BOOLEAN: _boolean,
     T.SELECTOR: _selector,
     T.FLAVOUR: _one_of((TASK_SECURITY_TOKEN, 7), (TASK_AUDIT_TOKEN, 7), (14, 1), (0, 1), (-1, 1)),
     T.COUNT: _count,
@@ -196,6 +249,8 @@ DRAWS: dict[T, Draw] = {
     T.WORD: _one_of((0, 1), (1, 1), (2, 1), (0xFFFFFFFF, 1)),
     T.MESSAGE_ID: _one_of(*[(int(each), 1) for each in MESSAGE_IDS]),
     T.DESCRIPTORS: _descriptors,
+    T.SIZE: _size,
+    T.TRAILER: _one_of((3, 8), (2, 2), (1, 2), (0, 2), (4, 1), (7, 1)),
     T.COUNTER: _counter,
     T.ATTRIBUTES: _attributes,
     T.LIMITS: _limits,

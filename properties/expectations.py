@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import code_name
+from sendright.mach.descriptors import is_memory, pages_given, rights_in
 from sendright.mach.notifications import TELL_A_NAME, Notification
 from sendright.mach.port_attributes import FIELDS
 from sendright.mach.rights import PortObject, Right
@@ -42,6 +43,7 @@ class Seen(NamedTuple):
     target: int | None
     """The task that the call was about: the one behind its first task argument, before the call."""
     call: Call
+    """With the arguments that it was made with, also when it goes on."""
     result: Result
     before: Snapshot
     after: Snapshot
@@ -116,7 +118,8 @@ def _given_name(seen: Seen) -> tuple[int, int] | None:
     given = _answer(seen, output)
     if output == "descriptors":
         told = given == () and _answer(seen, "id") in TELL_A_NAME
-        return (seen.caller, _answer(seen, "data")) if told else (seen.caller, given[0][0]) if given else None
+        rights = list(rights_in(given or ()))
+        return (seen.caller, _answer(seen, "data")) if told else (seen.caller, rights[0][0]) if rights else None
     kind = next(each.type for each in SIGNATURES[seen.call.name].outputs if each.name == output)
     space = seen.target if kind is OutputType.NAME else seen.caller
     return None if given is None or space is None else (space, given)
@@ -223,10 +226,21 @@ def _judge_fields(wanted: tuple[tuple[str, Any], ...], seen: Seen) -> _Finding:
 
 
 def _judge_forms(wanted: Any, seen: Seen) -> _Finding:
-    """As many descriptors as are named have these forms."""
+    """As many descriptors of ports, or of arrays of them, as are named have these forms."""
     given = _answer(seen, "descriptors")
-    forms = None if given is None else tuple([form for _, form in given][: len(wanted)])
+    forms = None if given is None else tuple([each[1] for each in given if not is_memory(each)][: len(wanted)])
     return _Finding(forms == wanted, f"descriptors {list(wanted)}", "no message" if forms is None else f"descriptors {list(forms)}")
+
+
+def _judge_memory(wanted: Any, seen: Seen) -> _Finding:
+    """The pages that came contain these words."""
+    words = seen.symbols.value(wanted)
+    given = _answer(seen, "descriptors")
+    memory = seen.after.tasks[seen.caller].memory if seen.caller in seen.after.tasks else {}
+    pages = None if given is None else [memory.get(page) for page in pages_given(given)]
+    there = None if pages is None else tuple([None if page is None else page.value for page in pages])
+    shown = "no message" if there is None else "memory [" + ", ".join("nothing" if word is None else str(word) for word in there) + "]"
+    return _Finding(there == words, f"memory {list(words)}", shown)
 
 
 def _judge_complex(wanted: bool, seen: Seen) -> _Finding:
@@ -314,6 +328,9 @@ _JUDGES: dict[str, Callable[[Any, Seen], _Finding]] = {
     "notification": _output("id", "message id"),
     "data": _output("data", "data"),
     "seqno": _output("sequence_number", "sequence number"),
+    "size": _output("size", "size"),
+    "trailer_size": _output("trailer_size", "trailer size"),
+    "memory": _judge_memory,
     "local": _judge_output_name("local"),
     "previous": _judge_output_name("previous"),
     "members": _judge_members,

@@ -10,18 +10,21 @@ from enum import IntEnum
 from typing import Any
 
 from sendright.mach.boot import BOOTSTRAP_TASK
-from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
+from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, pages_given, rights_in
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import PROFILES, Profile, profile_named
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Behaviour, Disposition, Inheritance, PortObject, Right, SlotKind
 from sendright.mach.script_form import SCRIPT_FORMAT
 from sendright.mach.script_readers import EXCEPTION_MASKS
+from sendright.mach.script_steps import PAGES
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.trace import LIMITS, Step, Trace, Violation
 from sendright.properties.judged_run import RETURN_CODE
+from sendright.properties.origins import child_port
 from sendright.properties.symbols import bootstrap_symbol
 
 _RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
@@ -59,7 +62,9 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
     for limit in LIMITS:
         if getattr(trace, limit) != getattr(standard, limit):
             case[limit] = getattr(trace, limit)
-    case["steps"] = [{key: entry[key] for key in ("as", "call", "args", "bind", "shortage", "expect") if key in entry} for entry in written]
+    case["steps"] = [
+        {key: entry[key] for key in ("as", "call", "args", "bind", "shortage", "stop", "resume", "expect") if key in entry} for entry in written
+    ]
     return {
         "format": SCRIPT_FORMAT,
         "source": {"kind": "a run", "implementation": trace.implementation},
@@ -93,6 +98,8 @@ class _Export:
         self.symbols: dict[tuple[int, int], str] = {(BOOTSTRAP_TASK, index + 1): word for index, word in enumerate(profile.bootstrap_names)}
         """(task, name) -> what the script calls it."""
         self.pages: dict[tuple[int, int], str] = {}
+        self.stopped: dict[int, Step] = {}
+        """Task -> the last step in which it began to wait."""
         self.used: set[str] = set()
         self.bindings: list[dict[str, Any]] = []
         self.counted: dict[str, int] = {}
@@ -104,7 +111,7 @@ class _Export:
         self.used.add(caller)
         space = self._target(signature, step)
         written: dict[str, Any] = {"as": caller, "call": step.call}
-        if step.arguments:
+        if step.arguments and not step.resume:
             written["args"] = {
                 argument.name: self._spelled(argument.type, step.arguments[argument.name], step.task, space)
                 for argument in signature.arguments
@@ -112,6 +119,7 @@ class _Export:
             }
         if step.shortage:
             written["shortage"] = step.shortage
+        written |= {key: True for key in ("stop", "resume") if getattr(step, key)}
         expected = code_name(step.code) if violation is None else _expected(step, violation)
         if expected is not None:
             written["expect"] = {"ret": expected if expected in ReturnCode.__members__ else step.code}
@@ -135,19 +143,35 @@ class _Export:
         if kind is ArgumentType.PORTS:
             return [self._name(caller, name) for name in value]
         if kind is ArgumentType.DESCRIPTORS:
-            return [[self._name(caller, name), self._spelled(ArgumentType.DISPOSITION, form, caller, space)] for name, form in value]
+            return [self._descriptor(each, caller) for each in value]
         if kind is ArgumentType.FLAVOUR:
             return _FLAVOURS.get(value, value)
-        if kind is ArgumentType.PAGE and (space, value) in self.pages:
-            symbol = self.pages[space, value]
-            self.used.add(symbol)
-            return symbol
+        if kind is ArgumentType.PAGE:
+            return self._page(space, value)
         if kind in _ENUMERATED:
             names = {int(member): _PREFIXES.get(kind, "") + member.name for member in _ENUMERATED[kind] if member not in _NOT_BY_NAME}
             return names.get(value, value)
         if kind is ArgumentType.EXCEPTION_MASK:
             return _mask(value)
         return list(value) if isinstance(value, tuple) else value
+
+    def _descriptor(self, descriptor: tuple[Any, ...], caller: int) -> Any:
+        if is_memory(descriptor):
+            page, copied, gone = descriptor
+            option = CopyOption(copied).name if copied in tuple(CopyOption) else copied
+            return {"page": self._page(caller, page), "copy": option, "deallocate": gone}
+        named, disposition = descriptor
+        form = self._spelled(ArgumentType.DISPOSITION, disposition, caller, caller)
+        if is_array(descriptor):
+            return {"names": [self._name(caller, name) for name in named], "disposition": form}
+        return [self._name(caller, named), form]
+
+    def _page(self, task: int, page: int) -> str | int:
+        symbol = self.pages.get((task, page))
+        if symbol is None:
+            return page
+        self.used.add(symbol)
+        return symbol
 
     def _name(self, task: int, name: int) -> str | int:
         symbol = _RESERVED.get(name) or self.symbols.get((task, name))
@@ -166,32 +190,36 @@ class _Export:
                 else:
                     names[change.slot.index] = change.after.port
         if step.created_task is not None:
-            port = self.names.get(step.task, {}).get(step.outputs.get("child_task", NULL_NAME))
+            port = child_port(step)
             if port is not None:
                 self.task_of_port[port] = step.created_task
+        if step.code in IN_PROGRESS and not step.resume:
+            self.stopped[step.task] = step
 
     def _bindings(self, signature: Signature, step: Step, space: int) -> Iterator[tuple[str, Any]]:
+        begun = self.stopped.get(step.task) if step.resume else None
+        created = step.created_task if begun is None else begun.created_task
         fresh = {(change.slot.owner, change.slot.index) for change in step.changes if change.slot.where == "name" and not change.before.kind}
         for output in signature.outputs:
             given = step.outputs.get(output.name)
-            if given is None:
-                continue
-            if output.name == "child_task" and step.created_task is not None:
-                symbol = f"t{step.created_task}"
-                self.callers[step.created_task] = symbol
-                if given not in _RESERVED:
+            if output.name == "child_task" and created is not None:
+                symbol = self.callers[created] = f"t{created}"
+                if given is not None and given not in _RESERVED:
                     self.symbols[step.task, given] = symbol
                 yield output.name, symbol
+            elif given is None:
+                continue
             elif output.type is OutputType.PORT:
                 yield from self._bound(output.name, step.task, given, fresh)
             elif output.type is OutputType.NAME:
                 yield from self._bound(output.name, space, given, fresh)
             elif output.type is OutputType.PAGE:
-                symbol = self._fresh("a")
-                self.pages[space, given] = symbol
-                yield output.name, symbol
+                yield output.name, self._new_page(space, given)
             elif output.type in (OutputType.PORTS, OutputType.DESCRIPTORS):
-                names = [each[0] if isinstance(each, tuple) else each for each in given]
+                in_body = output.type is OutputType.DESCRIPTORS
+                if in_body and pages_given(given):
+                    yield PAGES, [self._new_page(step.task, page) for page in pages_given(given)]
+                names = [name for name, _ in rights_in(given)] if in_body else given
                 symbols = [next(self._bound(output.name, step.task, name, fresh), ("", None))[1] for name in names]
                 if any(symbols):
                     yield output.name, symbols
@@ -201,6 +229,13 @@ class _Export:
         if name not in _RESERVED and ((task, name) not in self.symbols or (task, name) in fresh):
             symbol = self.symbols[task, name] = self._fresh("p")
             yield output, symbol
+
+    def _new_page(self, task: int, page: int) -> str | None:
+        """A symbol for a page that the kernel chose; None: there was no room for it."""
+        if page == NO_PAGE:
+            return None
+        symbol = self.pages[task, page] = self._fresh("a")
+        return symbol
 
     def _fresh(self, prefix: str) -> str:
         self.counted[prefix] = self.counted.get(prefix, 0) + 1

@@ -1,6 +1,7 @@
 """Which slots each call reads and fills, by its arguments and results: the knowledge that derivation needs of the calls.
 
-``flows(rights, step)`` is the only thing to call. A call that failed moves nothing, except that a send which timed out hands back.
+``flows(rights, step)`` is the only thing to call. A call that failed moves nothing, except where its signature says that it gives results even
+so; one that hasn't ended has moved what it has done by then, and when it goes on it moves the rest.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sendright.mach.codes import ReturnCode
+from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.notifications import Notification
 from sendright.mach.profiles import HostSelf
 from sendright.mach.rights import (
@@ -25,7 +26,7 @@ from sendright.mach.rights import (
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Slot
 from sendright.mach.trace import Step
-from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Part, Rights, child_port, descriptors_in, gives, new_ledger, parts
+from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Part, Rights, child_port, gives, new_ledger, new_messages, parts, rights_of
 
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
@@ -42,12 +43,10 @@ _HOW: dict[int, How] = {
 
 def flows(rights: Rights, step: Step) -> list[Flow]:
     """Every way in which the call ``step``, made when the rights were ``rights``, may bring a right into a slot."""
-    moment = Moment(rights, step)
-    if step.code == ReturnCode.KERN_SUCCESS and step.call in _FLOWS:
-        return list(_FLOWS[step.call](moment))
-    if step.code == ReturnCode.MACH_SEND_TIMED_OUT and step.call == "mach_msg_send":
-        return list(_handed_back(moment))
-    return []
+    found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
+    if found is None or not (step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) or SIGNATURES[step.call].results(step.code)):
+        return []
+    return list(found(Moment(rights, step)))
 
 
 class Moment:
@@ -86,7 +85,7 @@ class Moment:
     def outputs(self, name: str) -> list[Slot]:
         given = self.step.outputs.get(name)
         if name == "descriptors":
-            return [self.own(each) for each, _ in descriptors_in(given)]
+            return [self.own(each) for each, _ in rights_of(given)]
         return [self.own(each) for each in given] if isinstance(given, (list, tuple)) else []
 
     def new_ports(self) -> frozenset[int]:
@@ -94,25 +93,27 @@ class Moment:
         return frozenset(change.after.port for change in self.step.changes if change.after.port is not None) - self.rights.known_ports
 
     def new_messages(self) -> list[int]:
-        """The messages that the step queued."""
-        return [
-            change.slot.owner
-            for change in self.step.changes
-            if change.slot.where == "message" and change.slot.index == DESTINATION and not change.before.kind
-        ]
+        """The messages that the step queued, or let wait for room."""
+        return new_messages(self.step)
+
+    def still_there(self, message: int) -> bool:
+        """Whether a message that there was before the step is still on its way after it."""
+        gone = (change for change in self.step.changes if change.slot == Slot("message", message, DESTINATION))
+        return all(change.after.kind for change in gone)
 
     def sent_to_kernel(self) -> bool:
         """The step sends to a kernel port, which answers at once."""
         return self.rights.at(self.own(self.argument("dest"))).port in self.rights.objects
 
     def sent_messages(self) -> list[int]:
-        """The message that the caller's send queued; several, when one of them must be it and the others are notifications that look the
-        same; none: it queued none."""
-        if self.step.call != "mach_msg_send" or self.step.code != ReturnCode.KERN_SUCCESS or self.sent_to_kernel():
+        """The message that the caller's send queued, or waits with; several, when one of them must be it and the others are notifications
+        that look the same; none: it queued none."""
+        began = self.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and not self.step.resume
+        if self.step.call != "mach_msg_send" or not began or self.sent_to_kernel():
             return []
         sent = [(DESTINATION, self.argument("dest"), self.argument("dest_disposition"))]
         sent.append((REPLY, self.argument("reply"), self.argument("reply_disposition")))
-        sent += [(index, name, form) for index, (name, form) in enumerate(descriptors_in(self.argument("descriptors")))]
+        sent += [(index, name, form) for index, (name, form) in enumerate(rights_of(self.argument("descriptors")))]
         carried = {place: part for place, name, form in sent if (part := self._as_carried(name, form)) is not None}
         # A circular message carries a receive right, and is not queued; a notification may carry that right then.
         needed = {place: part for place, part in carried.items() if place == DESTINATION or part.kind is SlotKind.RECEIVE}
@@ -152,19 +153,50 @@ def _create(m: Moment) -> Iterator[Flow]:
     if child is None or port is None or port in m.rights.known_ports:
         return
     own = frozenset({port})
-    yield Flow(m.output("child_task"), "made", made_from=own)
+    yield from _child_given(m, port)
     yield Flow(Slot("place", child, Place.KERNEL), "made", made_from=own)
     for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER):
         yield Flow(Slot("place", child, place), "made", made_from=m.rights.ports_of(PortObject.LEDGER))
+    given_host = _takes_host(m) and m.step.code == ReturnCode.KERN_SUCCESS
     for place in INHERITED:
-        yield Flow(Slot("place", child, place), "inherited", Slot("place", parent, place))
+        if not (given_host and place is Place.HOST and m.rights.profile is not None):
+            yield Flow(Slot("place", child, place), "inherited", Slot("place", parent, place))
+    if given_host:
+        yield _host_given(m, child, m.rights.at(m.own(m.argument("host"))).port)
+
+
+def _child_given(m: Moment, port: int) -> Iterator[Flow]:
+    yield Flow(m.output("child_task"), "made", made_from=frozenset({port}))
+
+
+def _takes_host(m: Moment) -> bool:
+    """Whether the call that creates a task sets its host port."""
+    taken = m.rights.profile is None or m.rights.profile.takes(m.step.call, "host")
+    return taken and m.step.call == "host_security_create_task_token"
+
+
+def _created(m: Moment) -> Iterator[Flow]:
+    """The creation goes on: the child gets its host port, the caller its right to the child."""
+    begun = m.rights.unfinished.get(m.step.task)
+    child = None if begun is None else begun.step.created_task
+    port = next((port for port, task in m.rights.task_of.items() if task == child), None)
+    if begun is None or child is None or port is None:
+        return
+    yield from _child_given(m, port)
+    if _takes_host(m):
+        yield _host_given(m, child, begun.named.get("host"))
+
+
+def _host_given(m: Moment, task: int, presented: int | None) -> Flow:
+    """The host port that a task gets with its tokens: the privileged one for who presents it, or where that isn't looked at, any."""
+    privileged, ordinary = m.rights.ports_of(PortObject.HOST_PRIV), m.rights.ports_of(PortObject.HOST)
+    checked = m.rights.profile is None or m.rights.profile.host_is_checked
+    grants = privileged if checked else privileged | ordinary
+    return Flow(Slot("place", task, Place.HOST), "made", made_from=privileged if presented in grants else ordinary)
 
 
 def _set_task_token(m: Moment) -> Iterator[Flow]:
-    host = m.rights.ports_of(PortObject.HOST)
-    presented = m.rights.at(m.own(m.argument("host"))).port
-    privileged = m.rights.ports_of(PortObject.HOST_PRIV) & {presented}
-    yield Flow(Slot("place", m.task("target_task"), Place.HOST), "made", made_from=privileged or host)
+    yield _host_given(m, m.task("target_task"), m.rights.at(m.own(m.argument("host"))).port)
 
 
 def _special_places(m: Moment) -> list[Slot]:
@@ -183,6 +215,8 @@ def _get_special_port(m: Moment) -> Iterator[Flow]:
 def _set_special_port(m: Moment) -> Iterator[Flow]:
     for place in _special_places(m):
         yield from m.copied(place, m.argument("port"))
+        if m.step.code != ReturnCode.KERN_SUCCESS:  # the old right is still to be released
+            yield Flow(Slot("held", m.step.task, 0), "moved", place)
 
 
 def _register(m: Moment) -> Iterator[Flow]:
@@ -303,13 +337,16 @@ def _extract_right(m: Moment) -> Iterator[Flow]:
 
 
 def _send(m: Moment) -> Iterator[Flow]:
+    if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+        yield from _handed_back(m)
+        return
     if m.sent_to_kernel():  # the answer goes where the reply right leads
         for message in m.new_messages():
             yield from m.carried(Slot("message", message, DESTINATION), m.argument("reply"), m.argument("reply_disposition"))
     for sent in m.sent_messages():
         yield from m.carried(Slot("message", sent, DESTINATION), m.argument("dest"), m.argument("dest_disposition"))
         yield from m.carried(Slot("message", sent, REPLY), m.argument("reply"), m.argument("reply_disposition"))
-        for index, (name, disposition) in enumerate(descriptors_in(m.argument("descriptors"))):
+        for index, (name, disposition) in enumerate(rights_of(m.argument("descriptors"))):
             yield from m.carried(Slot("message", sent, index), name, disposition)
 
 
@@ -317,8 +354,17 @@ def _handed_back(m: Moment) -> Iterator[Flow]:
     for part in ("dest", "reply"):
         yield from m.carried(m.output(part), m.argument(part), m.argument(f"{part}_disposition"), "handed back")
     given = m.outputs("descriptors")
-    for target, (name, disposition) in zip(given, descriptors_in(m.argument("descriptors")), strict=False):
+    for target, (name, disposition) in zip(given, rights_of(m.argument("descriptors")), strict=False):
         yield from m.carried(target, name, disposition, "handed back")
+
+
+def _sent(m: Moment) -> Iterator[Flow]:
+    """The message that waited is queued: as it is, or, where an implementation gives it a new serial then, moved."""
+    begun = m.rights.unfinished.get(m.step.task)
+    for message in begun.messages if begun is not None else ():
+        for queued in m.new_messages():
+            for slot in m.rights.slots_of(message):
+                yield Flow(Slot("message", queued, slot.index), "moved", slot)
 
 
 def _receive(m: Moment) -> Iterator[Flow]:
@@ -359,3 +405,10 @@ _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
     "mach_msg_receive": _receive,
 }
 """Calls that are not here bring no rights."""
+
+_GOING_ON: dict[str, Callable[[Moment], Iterator[Flow]]] = {
+    "host_security_create_task_token": _created,
+    "mach_msg_send": _sent,
+    "mach_msg_receive": _receive,
+}
+"""What calls bring when they go on."""

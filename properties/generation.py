@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from sendright.mach.calls import Call
-from sendright.mach.codes import ReturnCode
+from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
@@ -23,11 +23,11 @@ from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
 from sendright.properties.choices import Choices
 from sendright.properties.draws import DRAWS
-from sendright.properties.judged_run import callers
+from sendright.properties.judged_run import callers, waiters
 from sendright.properties.name_draws import kinds_wanted
-from sendright.properties.situation import Situation
+from sendright.properties.situation import Situation, can_go_on
 
-BYTES_PER_CALL = 32
+BYTES_PER_CALL = 40
 """More than a call ever reads, bar the longest messages."""
 LONGEST_BLOCK = 6144
 """Hypothesis has room for 8 KiB; longer runs read the block again."""
@@ -90,7 +90,7 @@ def blocks(steps: int) -> st.SearchStrategy[bytes]:
 class Calls:
     """The calls of one run. ``block`` is where the choices come from.
 
-    ``next`` gives a task and its call; ``made`` must hear what came of it before the next one.
+    ``next`` gives a task and its call; ``made`` must hear what came of it before the next one, and ``over`` says when there is none.
     """
 
     def __init__(self, profile: Profile, block: bytes) -> None:
@@ -99,6 +99,8 @@ class Calls:
         self.count = 0
         self.names_seen: dict[int, set[int]] = {}
         """Task -> all names that it was ever given: the stale ones are among them."""
+        self._in_vain: set[int] = set()
+        """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
         self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name)]
         self._weights = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)] + [
             (signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)
@@ -109,16 +111,44 @@ class Calls:
         self.choices = Choices(block)
         self.count = 0
 
+    def over(self, snapshot: Snapshot) -> bool:
+        """Whether no task can go on: all are suspended, or wait and were asked in vain whether they still do."""
+        return not callers(snapshot) and self._in_vain.issuperset(waiters(snapshot))
+
     def next(self, snapshot: Snapshot, only: str | None = None) -> tuple[int, Call]:
-        """A task, and a call for it to make (of the name ``only``, if given). There must be a task that can make one."""
+        """A task, and a call for it to make or to go on with, unless the run is ``over``.
+
+        With ``only``: a call of that name, from its beginning; there must be a task that can make one.
+        """
         self.choices.seek(self.count * BYTES_PER_CALL)
         self.count += 1
+        going_on = None if only is not None else self._going_on(snapshot)
+        if going_on is not None:
+            return going_on
         situation = Situation(self.profile, snapshot, self.choices.pick(callers(snapshot)), self.names_seen)
         signature = self._signature(situation) if only is None else SIGNATURES[only]
         return situation.caller, self._call(signature, situation)
 
+    def _going_on(self, snapshot: Snapshot) -> tuple[int, Call] | None:
+        """A task that waits, and its call; None: another task's turn is next."""
+        waiting = waiters(snapshot)
+        if not waiting:
+            return None
+        untried = [task for task in waiting if task not in self._in_vain]
+        hopeful = [task for task in untried if can_go_on(snapshot, task)]
+        if callers(snapshot) and not self.choices.one_in(3 if hopeful else 32):
+            return None
+        task = self.choices.pick(hopeful or untried or waiting)
+        shown = snapshot.tasks[task].waiting
+        assert shown is not None
+        return task, Call(shown.call, {}, resume=True)
+
     def made(self, step: Step) -> None:
-        """Remember the names that there are after ``step``."""
+        """Remember the names that there are after ``step``, and who was asked in vain since something last happened."""
+        if step.resume and step.code in IN_PROGRESS:
+            self._in_vain.add(step.task)
+        else:
+            self._in_vain.clear()
         if step.code == ReturnCode.KERN_SUCCESS:
             for change in step.changes:
                 if change.slot.where == "name":
@@ -146,7 +176,8 @@ class Calls:
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # Half-made tasks are what a shortage can leave behind.
         shortage = 1 + self.choices.below(3) if self.choices.one_in(3 if signature.creates_task else 12) else 0
-        return Call(signature.name, arguments, shortage)
+        stop = self.choices.one_in(3 if signature.in_steps else 40)  # to the other calls it must mean nothing
+        return Call(signature.name, arguments, shortage, stop)
 
 
 def _untimely(signature: Signature, situation: Situation) -> bool:
@@ -166,7 +197,7 @@ def _untimely(signature: Signature, situation: Situation) -> bool:
     if wanted:
         return not all(situation.names_of(situation.caller, kinds) for kinds in wanted)
     if signature.name == "mach_msg_receive":
-        return not situation.waiting
+        return not situation.with_messages and not situation.worth_waiting_at
     return _carries(signature) and not situation.user_ports
 
 

@@ -52,8 +52,21 @@ class Oracle(Protocol):
 
 
 def callers(snapshot: Snapshot) -> list[int]:
-    """The tasks that can make calls, ascending: those that live and aren't suspended."""
-    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0)
+    """The tasks that can make calls, ascending: those that live, aren't suspended and don't wait in a call."""
+    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is None)
+
+
+def waiters(snapshot: Snapshot) -> list[int]:
+    """The tasks that can go on with a call, ascending: those that wait in one and aren't suspended."""
+    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is not None)
+
+
+def can_make(snapshot: Snapshot, task: int, call: Call) -> bool:
+    """Whether ``task`` can make ``call`` now: it lives, isn't suspended, and doesn't wait, or waits in just the call that is to go on."""
+    shown = snapshot.tasks.get(task)
+    if shown is None or shown.suspend_count:
+        return False
+    return not call.resume if shown.waiting is None else call.resume and shown.waiting.call == call.name
 
 
 class Broken(Exception):
@@ -180,6 +193,8 @@ class JudgedRun:
                 call=call.name,
                 arguments=call.arguments,
                 shortage=call.shortage,
+                stop=call.stop,
+                resume=call.resume,
                 code=result.code,
                 outputs=result.outputs,
                 created_task=result.created_task,

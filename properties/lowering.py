@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.descriptors import CopyOption, is_array, is_memory
 from sendright.mach.rights import Disposition
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
 from sendright.properties.symbolic_calls import NAMES, Given, Name, SymbolicCall, names_in, with_names
@@ -20,6 +21,8 @@ def simpler(call: SymbolicCall, names: Sequence[Given]) -> Iterator[SymbolicCall
     """Forms of ``call`` with one thing plainer, the plainest first. ``names``: what earlier calls gave, the earliest first."""
     for shortage in _lower_numbers(call.shortage):
         yield msgspec.structs.replace(call, shortage=shortage)
+    if call.stop:
+        yield msgspec.structs.replace(call, stop=False)
     signature = SIGNATURES[call.name]
     for name, value in call.arguments.items():
         for plainer in _plainer(signature.argument(name), value, names):
@@ -45,6 +48,9 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
         yield from ((*value[:index], lower, *value[index + 1 :]) for index in range(len(value)) for lower in _lower_numbers(value[index]))
     elif kind is ArgumentType.EXCEPTION_MASK and value > 0:
         yield from (value & ~(1 << bit) for bit in range(value.bit_length()) if value >> bit & 1)
+    elif kind in (ArgumentType.SIZE, ArgumentType.TRAILER):
+        if value != argument.default:
+            yield argument.default
     elif kind is ArgumentType.COUNTER:
         yield from (lower for lower in _lower_numbers(value) if lower >= 0)
     else:
@@ -59,8 +65,22 @@ def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[G
         yield from ((*value[:index], plain, *value[index + 1 :]) for plain in plainer)
 
 
-def _plainer_descriptors(descriptor: tuple[Name, int], names: Sequence[Given]) -> Iterator[tuple[Name, int]]:
+def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
+    """A port is plainer than an array, and a plain page is plainest: address 0, copied, and kept."""
+    if is_memory(descriptor):
+        page, copied, gone = descriptor
+        if gone:
+            yield page, copied, False
+        if copied != CopyOption.PHYSICAL:
+            yield page, int(CopyOption.PHYSICAL), gone
+        yield from ((lower, copied, gone) for lower in _lower_numbers(page))
+        return
     name, disposition = descriptor
+    if is_array(descriptor):
+        yield from ((one, disposition) for one in name)
+        yield from ((shorter, disposition) for shorter in _plainer_array(ArgumentType.PORTS, name, names))
+        yield from ((name, how) for how in _plainer_dispositions(disposition))
+        return
     yield from ((plain, disposition) for plain in _plainer_names(name, names))
     yield from ((name, how) for how in _plainer_dispositions(disposition))
 

@@ -5,8 +5,9 @@
 
     TestMyKernel = MyKernelMachine.TestCase
 
-There is one rule for each call of the signature table. Every step is judged by the specification, and the end by the invariants and
-the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine is for test suites that use Hypothesis already.
+There is one rule for each call of the signature table, and one by which a task goes on with the call that it waits in. Every step is judged by
+the specification, and the end by the invariants and the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine
+is for test suites that use Hypothesis already.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from sendright.mach.calls import Call
 from sendright.mach.codes import code_name
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL, Profile
@@ -25,7 +27,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import Step
 from sendright.properties.conformance import Run
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import Broken, Oracle, callers
+from sendright.properties.judged_run import Broken, Oracle, callers, waiters
 
 _BLOCKS = st.binary(min_size=BYTES_PER_CALL, max_size=BYTES_PER_CALL)
 
@@ -58,11 +60,23 @@ class _Machine(RuleBasedStateMachine):
 
     def make(self, name: str, block: bytes) -> None:
         """Make the call ``name``, as a task and with arguments that ``block`` says; nothing, when no task can make one."""
-        if not callers(self.run.snapshot):
-            return
-        self.calls.reread(block)
-        task, call = self.calls.next(self.run.snapshot, name)
-        note(f"task {task}: {call.name}({', '.join(f'{argument}={value!r}' for argument, value in call.arguments.items())})")
+        if callers(self.run.snapshot):
+            self.calls.reread(block)
+            self._make(*self.calls.next(self.run.snapshot, name))
+
+    @rule(which=st.integers(0, 255))
+    def resume(self, which: int) -> None:
+        """Go on with the call that a task waits in; nothing, when none does."""
+        waiting = waiters(self.run.snapshot)
+        if waiting:
+            task = waiting[which % len(waiting)]
+            shown = self.run.snapshot.tasks[task].waiting
+            assert shown is not None
+            self._make(task, Call(shown.call, {}, resume=True))
+
+    def _make(self, task: int, call: Call) -> None:
+        arguments = ", ".join(f"{argument}={value!r}" for argument, value in call.arguments.items())
+        note(f"task {task} goes on with {call.name}" if call.resume else f"task {task}: {call.name}({arguments}){' and stops' if call.stop else ''}")
         step: Step = self._judged(lambda: self.run.step(task, call))
         self.calls.made(step)
         note(f"    {code_name(step.code)} {step.outputs or ''}".rstrip())

@@ -17,7 +17,7 @@ from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.trace import Trace, Violation
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
-from sendright.properties.judged_run import Broken, Oracle, callers
+from sendright.properties.judged_run import Broken, Oracle, can_make
 from sendright.properties.lowering import simpler, with_renamed_literals
 from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
 
@@ -169,7 +169,7 @@ class Minimizer:
         return True
 
     def _run(self, calls: list[SymbolicCall]) -> tuple[Run, list[SymbolicCall]]:
-        """Make ``calls``, without those whose callers don't live or are suspended; the run, and the calls that were made."""
+        """Make ``calls``, without those that their callers can't make or go on with; the run, and the calls that were made."""
         if self._implementation is None:
             self._implementation = self._factory()
         run = Run(self._implementation, self._oracle_factory(self._profile), self._profile, self._invariants, self._call_seconds)
@@ -179,9 +179,10 @@ class Minimizer:
             results = Results([BOOTSTRAP_TASK])
             for call in calls:
                 task = results.tasks.get(call.caller)
-                if task is not None and task in callers(run.snapshot):
+                real = results.real(call)
+                if task is not None and can_make(run.snapshot, task, real):
                     made.append(call)
-                    results.note(call, run.step(task, results.real(call)))
+                    results.note(call, run.step(task, real))
             run.finish()
         except Broken:
             pass

@@ -96,6 +96,8 @@ def right_name(c: Choices, s: Situation, signature: Signature, argument: Argumen
         return NULL_NAME
     if not argument.required and c.one_in(5):
         return int(given["dest"])
+    if argument.name == "dest" and s.awaited and c.one_in(2):
+        return c.pick(s.awaited)
     if s.user_ports and not c.one_in(4):
         return c.pick(s.user_ports)
     return c.pick(s.names) if s.names and not c.one_in(4) else s.hostile_name(c)
@@ -118,7 +120,7 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, giv
     """A NAME argument."""
     task = space(s, signature, given)
     if signature.target is None:
-        return _waiting(c, s)
+        return _to_receive_from(c, s)
     if "poly" in given:
         return _place_to_insert(c, s, task, given)
     where = f"{signature.name}.{argument.name}"
@@ -176,10 +178,12 @@ def _free(c: Choices, s: Situation, task: int) -> int:
     return c.pick(RESERVED_NAMES)
 
 
-def _waiting(c: Choices, s: Situation) -> int:
+def _to_receive_from(c: Choices, s: Situation) -> int:
     """A port or port set of the caller's to receive from, with a message if there is one."""
-    if s.waiting and not c.one_in(8):
-        return c.pick(s.waiting)
+    if s.worth_waiting_at and c.one_in(4):
+        return c.pick(s.worth_waiting_at)
+    if s.with_messages and not c.one_in(8):
+        return c.pick(s.with_messages)
     receiving = [name for name in s.names if s.entries[name].kind in (*RECEIVING, SlotKind.PORT_SET)]
     return c.pick(receiving) if receiving and not c.one_in(4) else s.hostile_name(c)
 

@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from sendright.mach.codes import IN_PROGRESS
+from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.profiles import PROFILES, Profile
-from sendright.mach.rights import Disposition, PortObject, SlotKind
+from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.trace import Step
 
@@ -70,6 +72,17 @@ def parts(entry: Entry) -> tuple[tuple[Part, int], ...]:
     return ((Part(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
 
 
+class Unfinished(NamedTuple):
+    """A call that a task waits in."""
+
+    step: Step
+    """The step that began it."""
+    named: dict[str, int]
+    """Which ports its port arguments denoted then."""
+    messages: tuple[int, ...]
+    """What it sends, while it waits for room."""
+
+
 class Rights:
     """All rights between two steps of a trace, as far as the trace tells."""
 
@@ -80,10 +93,16 @@ class Rights:
         """What the kernel's own ports stand for."""
         self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
         self.known_ports = set(initial.ports)
+        self.unfinished: dict[int, Unfinished] = {}
+        """Task -> the call that it waits in."""
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
         return self.slots.get(slot, EMPTY)
+
+    def slots_of(self, message: int) -> list[Slot]:
+        """The places of a message that have rights."""
+        return [slot for slot in self.slots if slot.where == "message" and slot.owner == message]
 
     def ports_of(self, *objects: PortObject) -> frozenset[int]:
         """The kernel's ports that stand for such objects."""
@@ -91,6 +110,7 @@ class Rights:
 
     def advance(self, step: Step) -> None:
         """Go on to the state after ``step``."""
+        self._follow_waiting(step)
         for change in step.changes:
             if change.before.port is not None:
                 self.holders[change.before.port] -= 1
@@ -110,10 +130,28 @@ class Rights:
                 self.objects[port] = PortObject.TASK
                 self.task_of[port] = step.created_task
 
+    def _follow_waiting(self, step: Step) -> None:
+        if step.code not in IN_PROGRESS:
+            self.unfinished.pop(step.task, None)
+        elif not step.resume:
+            ports = {name: self.at(Slot("name", step.task, value)).port for name, value in step.arguments.items() if isinstance(value, int)}
+            named = {name: port for name, port in ports.items() if port is not None}
+            self.unfinished[step.task] = Unfinished(step, named, tuple(new_messages(step)))
+
+
+def new_messages(step: Step) -> list[int]:
+    """The messages that are there since ``step``: in a queue, or waiting for room in one."""
+    return [
+        change.slot.owner for change in step.changes if change.slot.where == "message" and change.slot.index == DESTINATION and not change.before.kind
+    ]
+
 
 def child_port(step: Step) -> int | None:
-    """The port of the task that ``step`` created: that of the right which the caller was given."""
-    return _port_given(step, "child_task")
+    """The port of the task that ``step`` created: that of the right which the caller was given, or will be."""
+    if step.code not in IN_PROGRESS:
+        return _port_given(step, "child_task")
+    kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
+    return next((change.after.port for change in step.changes if change.slot == kernel), None)
 
 
 def new_ledger(step: Step) -> int | None:
@@ -260,15 +298,20 @@ def carried_as(step: Step, disposition: int) -> list[int]:
     given = step.arguments
     pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
     pairs += [(given.get(part), given.get(f"{part}_disposition")) for part in ("reply", "notify")]
-    pairs += descriptors_in(given.get("descriptors"))
+    pairs += rights_of(given.get("descriptors"))
     return [name for name, how in pairs if how == disposition and isinstance(name, int)]
 
 
-def descriptors_in(value: object) -> list[tuple[int, int]]:
-    """The pairs of numbers in what a trace says of descriptors; what is no pair stands there as (-1, -1), which denotes nothing."""
+def rights_of(value: object) -> list[tuple[int, int]]:
+    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands there as (-1, -1), which
+    denotes nothing; memory isn't a right."""
     if not isinstance(value, (list, tuple)):
         return []
-    return [
-        (each[0], each[1]) if isinstance(each, (list, tuple)) and len(each) == 2 and all(isinstance(part, int) for part in each) else (-1, -1)
-        for each in value
-    ]
+    found: list[tuple[int, int]] = []
+    for each in value:
+        if not isinstance(each, (list, tuple)):
+            found.append((-1, -1))
+        elif not is_memory(each):
+            names = each[0] if is_array(each) else [each[0]]
+            found += [(name, each[1]) if isinstance(name, int) and isinstance(each[1], int) else (-1, -1) for name in names]
+    return found

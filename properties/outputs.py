@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sendright.mach.calls import Call, Result
-from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.signatures import SIGNATURES, OutputType
 
 
@@ -18,9 +18,7 @@ def malformed(call: Call, result: Result) -> str | None:
         return "the answer has no dictionary of results"
     if result.created_task is not None and not is_number(result.created_task):
         return f"created_task is {result.created_task!r}, not a number"
-    # A send has results only when it hands back what it could not send.
-    with_results = ReturnCode.MACH_SEND_TIMED_OUT if call.name == "mach_msg_send" else ReturnCode.KERN_SUCCESS
-    outputs = SIGNATURES[call.name].outputs if result.code == with_results else ()
+    outputs = SIGNATURES[call.name].results(result.code)
     if result.outputs.keys() != {output.name for output in outputs}:
         return f"the results are {', '.join(map(str, result.outputs)) or 'none'} instead of {', '.join(output.name for output in outputs) or 'none'}"
     for output in outputs:
@@ -40,7 +38,16 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _are_descriptors(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, tuple) and len(each) == 2 and _are_numbers(each) for each in value)
+    return isinstance(value, tuple) and all(map(_is_descriptor, value))
+
+
+def _is_descriptor(value: Any) -> bool:
+    """Whether ``value`` is the name and form of a right, the names and form of several, or a page."""
+    if not isinstance(value, tuple) or not value:
+        return False
+    if is_memory(value):
+        return len(value) == 1 and _are_numbers(value)
+    return is_number(value[1]) and (_are_numbers(value[0]) if is_array(value) else is_number(value[0]))
 
 
 _FORMS: dict[OutputType, Callable[[Any], bool]] = {

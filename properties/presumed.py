@@ -58,7 +58,7 @@ class Presumed:
         if caller not in self.snapshot.tasks:
             raise NotModelled(f"task {caller} no longer lives, so that what the script presumes can't be set up")
         if caller not in callers(self.snapshot):
-            raise NotModelled(f"task {caller} is suspended, so that what the script presumes can't be set up")
+            raise NotModelled(f"task {caller} is suspended, or waits in a call, so that what the script presumes can't be set up")
         result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
         if result.code != ReturnCode.KERN_SUCCESS:
             raise NotModelled(f"what the script presumes can't be set up: {call} answered {code_name(result.code)}")

@@ -124,7 +124,8 @@ class _CaseRun:
     def _step(self, step: PlannedStep) -> CaseResult | None:
         """Make one step; what came of the case, if that ends it."""
         caller, call = self.symbols.call_of(step)
-        target = subject_of(self.symbols, caller, call)
+        waiting = self.symbols.waiting.get(caller) if call.resume else None
+        target = subject_of(self.symbols, caller, call) if waiting is None else waiting.target
         before = self.run.snapshot
         violation = None
         try:
@@ -136,13 +137,15 @@ class _CaseRun:
             made = self.run.steps[-1]
             result = Result(made.code, made.outputs, made.created_task)
         self.first.look(self.run.snapshot)
-        seen = Seen(caller, target, call, result, before, self.run.snapshot, self.first, self.symbols)
+        begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
+        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols)
         mismatch = self._mismatch(step, seen, violation)
         if violation is not None:
             return self._broken(violation, mismatch)
         if mismatch is not None:
             return self._unexpected(mismatch)
-        self.symbols.bind(step, caller, result)
+        self.symbols.note_waiting(caller, call, target, result)
+        self.symbols.bind(step, caller, result, created)
         return None
 
     def _mismatch(self, step: PlannedStep, seen: Seen, violation: Violation | None) -> Mismatch | None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from sendright.mach.rights import SlotKind
-from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
+from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, messages, slots
 from sendright.properties.origins import DESTINATION
 
 _RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
@@ -24,9 +24,9 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     rescued: tuple[int, ...]
     """The ports whose receive rights go to who asked for them instead."""
     own: dict[Slot, Entry]
-    """What is in its names, places and dead-name requests: released, or used to tell."""
+    """What is in its names, places and dead-name requests, and what a call of its still holds: released, or used to tell."""
     queued: dict[Slot, Entry]
-    """What is in messages that are destroyed with the ports that they wait at: released."""
+    """What is in messages that are destroyed, with the ports that they wait at or with the call that sends them: released."""
     fired: dict[Slot, Entry]
     """Requests for notifications that come true, or never can: of ports that die, that are rescued or that nobody can send to any more, and
     of other tasks' names for ports that die."""
@@ -48,9 +48,12 @@ def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
     """What the end of the live ``task`` revokes in the state ``snapshot``. Raises KeyError if there is no such task."""
     rights = slots(snapshot)
     own = {slot: entry for slot, entry in rights.items() if slot.task == task}
+    waits_in = snapshot.tasks[task].waiting
+    unsent = {waits_in.message.serial} if waits_in is not None and waits_in.message is not None else set()
+    """The message that the task waits with: it is destroyed, its destination right too."""
     dying = {snapshot.tasks[task].port}
     while True:
-        destroyed = {message.serial for port in dying if port in snapshot.ports for message in snapshot.ports[port].queue}
+        destroyed = unsent | {message.serial for port in dying if port in snapshot.ports for message in snapshot.ports[port].queue}
         queued = {slot: entry for slot, entry in rights.items() if slot.where == "message" and slot.owner in destroyed}
         lost = _received([*own.values(), *queued.values()])
         more = {port for port in lost if not _is_rescued(snapshot, port, lost, dying)} - dying
@@ -64,7 +67,7 @@ def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
         ports=tuple(sorted(dying)),
         rescued=tuple(sorted(lost - dying)),
         own=own,
-        queued={slot: entry for slot, entry in queued.items() if slot.index != DESTINATION},
+        queued={slot: entry for slot, entry in queued.items() if slot.index != DESTINATION or slot.owner in unsent},
         fired=fired,
         others={slot: entry for slot, entry in rights.items() if entry.port in dying and slot not in gone},
     )
@@ -72,10 +75,9 @@ def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
 
 def _is_rescued(snapshot: Snapshot, port: int, lost: Collection[int], dying: Collection[int]) -> bool:
     """Whether the receive right of ``port``, one of those that are ``lost``, goes to a port that lives on, over however many messages."""
-    waits_at = {
-        descriptor.entry.port: number
-        for number, shown in snapshot.ports.items()
-        for message in shown.queue
+    on_the_way = {
+        descriptor.entry.port: (number, message)
+        for number, message in messages(snapshot)
         for descriptor in message.body
         if descriptor.entry.kind is SlotKind.RECEIVE
     }
@@ -85,10 +87,12 @@ def _is_rescued(snapshot: Snapshot, port: int, lost: Collection[int], dying: Col
         passed.add(at)
         if at in lost:
             at = snapshot.ports[at].port_destroyed.port
-        elif at in waits_at:
-            at = waits_at[at]
-        else:
+        elif at not in on_the_way:
             return True
+        else:
+            at, message = on_the_way[at]
+            if at in dying and message not in snapshot.ports[at].queue:  # it waits for room, and isn't destroyed with the port
+                return True
     return False
 
 

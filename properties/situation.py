@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
-from sendright.mach.snapshot import EMPTY, Entry, Snapshot
+from sendright.mach.snapshot import EMPTY, Entry, Message, Snapshot, messages
 from sendright.properties.choices import Choices
 
 SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
@@ -16,6 +16,23 @@ RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 UNKNOWN_NAMES = (77, 0x1000, 0xFFFFFFFE)
 FEW = 12
 """Names below this are the ones that generated calls put rights under."""
+
+
+def can_go_on(snapshot: Snapshot, task: int) -> bool:
+    """Whether it looks as if the call that ``task`` waits in would end, if it went on. (Nothing but what is tried next hangs on it.)"""
+    shown = snapshot.tasks[task]
+    waiting = shown.waiting
+    if waiting is None or waiting.call not in ("mach_msg_send", "mach_msg_receive"):
+        return waiting is not None
+    if waiting.message is not None:
+        port = snapshot.ports.get(-1 if waiting.message.destination.port is None else waiting.message.destination.port)
+        return port is None or len(port.queue) < port.queue_limit
+    entry = shown.names.get(waiting.name, EMPTY)
+    if waiting.port is not None and entry.port != waiting.port:
+        return True
+    names = shown.sets.get(waiting.name, ()) if waiting.port is None else (waiting.name,)
+    ports = (snapshot.ports.get(-1 if entry.port is None else entry.port) for entry in (shown.names.get(name, EMPTY) for name in names))
+    return any(port is not None and port.queue for port in ports) or (waiting.port is None and entry.kind is not SlotKind.PORT_SET)
 
 
 class Situation:
@@ -65,13 +82,46 @@ class Situation:
         return self.object_of(name) is PortObject.NONE if task < 0 else task != self.caller
 
     @cached_property
-    def waiting(self) -> list[int]:
+    def with_messages(self) -> list[int]:
         """The caller's names of ports that have messages for it, and of port sets that have such members."""
-        direct = [
-            name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.snapshot.ports[self.entries[name].port or 0].queue
-        ]
+        direct = [name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.queue(name)]
         sets = [pset for pset, members in sorted(self.sets(self.caller).items()) if any(name in direct for name in members)]
         return direct + sets
+
+    def queue(self, name: int) -> tuple[Message, ...]:
+        """The messages that wait in the port which the caller's ``name`` denotes."""
+        port = self.snapshot.ports.get(self._port(name))
+        return () if port is None else port.queue
+
+    def is_full(self, name: int) -> bool:
+        """Whether the port that the caller's ``name`` denotes has no room for more messages."""
+        port = self.snapshot.ports.get(self._port(name))
+        return port is not None and len(port.queue) >= port.queue_limit
+
+    @cached_property
+    def can_wait(self) -> bool:
+        """Whether somebody is left to go on, if the caller waits."""
+        others = [task for number, task in self.snapshot.tasks.items() if number != self.caller and task.suspend_count == 0]
+        return sum(task.waiting is None for task in others) >= max(1, sum(task.waiting is not None for task in others))
+
+    def is_known_elsewhere(self, name: int) -> bool:
+        """Whether another task has a right to the port that the caller's ``name`` denotes, or to one that is in that set."""
+        members = self.sets(self.caller).get(name, (name,))
+        ports = {self.entry(member).port for member in members} - {None}
+        others = (shown for number, shown in self.snapshot.tasks.items() if number != self.caller)
+        return any(entry.port in ports for shown in others for entry in shown.names.values())
+
+    @cached_property
+    def worth_waiting_at(self) -> list[int]:
+        """The caller's names of ports without messages, to which another task could send some, and of sets of such."""
+        receiving = [name for name in self.names if self.entries[name].kind in (*RECEIVING, SlotKind.PORT_SET)]
+        return [name for name in receiving if name not in self.with_messages and self.is_known_elsewhere(name)]
+
+    @cached_property
+    def awaited(self) -> list[int]:
+        """The caller's names with send rights to ports at which another task waits for a message."""
+        at = {task.waiting.port for task in self.snapshot.tasks.values() if task.waiting is not None and task.waiting.port is not None}
+        return [name for name in self.senders(None) if self.entries[name].port in at]
 
     def sets(self, task: int) -> dict[int, tuple[int, ...]]:
         """The port sets of ``task`` that have members, and their names."""
@@ -132,14 +182,19 @@ class Situation:
 
     @cached_property
     def carriers(self) -> dict[int, int]:
-        """Port -> the port in whose queue its receive right waits."""
+        """Port -> the port to which its receive right is on the way."""
         return {
-            descriptor.entry.port: number
-            for number, port in self.snapshot.ports.items()
-            for message in port.queue
+            descriptor.entry.port: port
+            for port, message in messages(self.snapshot)
             for descriptor in message.body
             if descriptor.entry.kind is SlotKind.RECEIVE and descriptor.entry.port is not None
         }
+
+    @cached_property
+    def carrying(self) -> list[int]:
+        """The caller's names of ports to which receive rights are on the way."""
+        to = set(self.carriers.values())
+        return [name for name in self.user_ports if self.entries[name].kind in RECEIVING and self.entries[name].port in to]
 
     def loops(self, dest: int) -> list[int]:
         """The caller's names whose receive rights, sent to ``dest``, would be on their way to themselves."""

@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from sendright.mach.calls import Call
+from sendright.mach.descriptors import is_array, is_memory, rights_in
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
+from sendright.properties.origins import child_port
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -36,6 +38,8 @@ class SymbolicCall(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, Any]
     shortage: int = 0
+    stop: bool = False
+    resume: bool = False
     creates: int | None = None
     """The task that it created in the original run."""
 
@@ -61,7 +65,7 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
         for argument, value in step.arguments.items():
             kind = signature.argument(argument).type
             arguments[argument] = mapped_names(kind, value, of_target if kind is ArgumentType.NAME else of_caller)
-        calls.append(SymbolicCall(step.index, step.task, step.call, arguments, step.shortage, step.created_task))
+        calls.append(SymbolicCall(step.index, step.task, step.call, arguments, step.shortage, step.stop, step.resume, step.created_task))
         for change in step.changes:
             if change.slot.where == "name":
                 where = change.slot.owner, change.slot.index
@@ -72,7 +76,7 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
             task = space if signature.outputs and _type_of(step.call, output) is OutputType.NAME else step.task
             symbols.setdefault((task, name), Given(step.index, output, index, name))
         if step.created_task is not None:
-            port = ports.get((step.task, step.outputs.get("child_task", -1)))
+            port = child_port(step)
             if port is not None:
                 task_of[port] = step.created_task
     return calls
@@ -90,8 +94,15 @@ def mapped_names(kind: ArgumentType, value: Any, change: Callable[[Any], Any]) -
     if kind is ArgumentType.PORTS:
         return tuple([change(name) for name in value])
     if kind is ArgumentType.DESCRIPTORS:
-        return tuple([(change(name), disposition) for name, disposition in value])
+        return tuple([_mapped_descriptor(descriptor, change) for descriptor in value])
     return value
+
+
+def _mapped_descriptor(descriptor: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
+    if is_memory(descriptor):
+        return descriptor
+    named, form = descriptor
+    return (tuple([change(name) for name in named]) if is_array(descriptor) else change(named), form)
 
 
 def with_names(call: SymbolicCall, change: Callable[[Any], Any]) -> SymbolicCall:
@@ -119,7 +130,7 @@ class Results:
     def real(self, call: SymbolicCall) -> Call:
         """``call`` with the names that this attempt's calls gave."""
         made = with_names(call, self._resolved)
-        return Call(made.name, made.arguments, made.shortage)
+        return Call(made.name, made.arguments, made.shortage, made.stop, made.resume)
 
     def _resolved(self, name: Name) -> int:
         return self._names.get((name.call, name.output, name.index), name.seen) if isinstance(name, Given) else name
@@ -143,7 +154,7 @@ def _names_given(step: Step) -> Iterator[tuple[str, int, int]]:
         elif output.type is OutputType.PORTS:
             yield from ((output.name, index, name) for index, name in enumerate(value))
         elif output.type is OutputType.DESCRIPTORS:
-            yield from ((output.name, index, name) for index, (name, _) in enumerate(value))
+            yield from ((output.name, index, name) for index, (name, _) in enumerate(rights_in(value)))
 
 
 def _type_of(call: str, output: str) -> OutputType:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.calls import Call, Result
+from sendright.mach.codes import IN_PROGRESS
+from sendright.mach.descriptors import is_memory, pages_given, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.script_readers import NotModelled
-from sendright.mach.script_steps import PlannedStep, caller_is_meant
+from sendright.mach.script_steps import PAGES, PlannedStep, caller_is_meant
 from sendright.mach.script_values import (
     DEAD_PORT,
     HOST_SELF,
@@ -27,8 +29,8 @@ from sendright.mach.script_values import (
     symbols_in,
 )
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
-from sendright.mach.snapshot import Snapshot
-from sendright.properties.judged_run import JudgedRun, callers
+from sendright.mach.snapshot import Snapshot, Task
+from sendright.properties.judged_run import JudgedRun
 from sendright.properties.presumed import Presumed
 
 _NAMED_BY_OBJECT = {
@@ -40,6 +42,17 @@ _NAMED_BY_OBJECT = {
 _LEDGERS = ("root_ledger_wired", "root_ledger_paged")
 _SIGNED = (ArgumentType.DELTA, ArgumentType.AMOUNT)
 _IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
+
+
+class Waiting(NamedTuple):
+    """A call of a step that hasn't ended."""
+
+    call: Call
+    """As it was made."""
+    target: int | None
+    """The task that it is about."""
+    created: int | None
+    """The task that it created."""
 
 
 class Bound(NamedTuple):
@@ -60,6 +73,8 @@ class Symbols:
         self.profile = run.profile
         self.presumed = Presumed(run, literal_names)
         self.bound: dict[str, Bound] = {}
+        self.waiting: dict[int, Waiting] = {}
+        """Task -> the call that it waits in."""
         self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
 
     @property
@@ -81,6 +96,8 @@ class Symbols:
                 self._prepare_rights(step, later)
 
     def _prepare_rights(self, step: PlannedStep, later: set[str]) -> None:
+        if step.resume:
+            return
         signature = SIGNATURES[step.call]
         arguments = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
         if any(symbol in later for value in arguments.values() for symbol in symbols_in(value)):
@@ -117,8 +134,9 @@ class Symbols:
         """The task that makes the step's call, and the call, in numbers. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
-        if caller not in callers(self.snapshot):
-            raise NotModelled(f"task {step.caller} is suspended, and makes no calls")
+        self._look_whether_it_can(step, self.snapshot.tasks[caller])
+        if step.resume:
+            return caller, Call(step.call, {}, resume=True)
         target = target_of(signature, self.profile)
         values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
         arguments: dict[str, Any] = {}
@@ -128,7 +146,24 @@ class Symbols:
             if argument.name == target:
                 task = self.task_behind(caller, arguments[argument.name])
                 space = caller if task is None else task
-        return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage)
+        return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage, step.stop)
+
+    def _look_whether_it_can(self, step: PlannedStep, caller: Task) -> None:
+        """Raises NotModelled if the task can't make, or go on with, the step's call now."""
+        if caller.suspend_count:
+            raise NotModelled(f"task {step.caller} is suspended, and makes no calls")
+        waits_in = None if caller.waiting is None else caller.waiting.call
+        if step.resume and waits_in != step.call:
+            raise NotModelled(f"task {step.caller} doesn't wait in a {step.call} that could go on")
+        if waits_in is not None and not step.resume:
+            raise NotModelled(f'task {step.caller} waits in {waits_in}, and makes no other call (go on with it by "resume": true)')
+
+    def note_waiting(self, caller: int, call: Call, target: int | None, result: Result) -> None:
+        """Remember, or forget, the call of a step that hasn't, or has, ended."""
+        if result.code not in IN_PROGRESS:
+            self.waiting.pop(caller, None)
+        elif not call.resume:
+            self.waiting[caller] = Waiting(call, target, result.created_task)
 
     def task_behind(self, caller: int, name: int) -> int | None:
         """The live task whose port a name of the caller's denotes."""
@@ -157,7 +192,7 @@ class Symbols:
             return tuple([self._valid(argument, caller, index) if each == VALID else self.name(each, caller) for index, each in enumerate(value)])
         if kind is ArgumentType.DESCRIPTORS:
             assert isinstance(value, tuple)
-            return tuple([(self.name(name, caller), disposition) for name, disposition in value])  # type: ignore[misc]
+            return tuple([self._descriptor(each, caller) for each in value])
         resolved = self.value(value)
         if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN, ArgumentType.LIMITS):
             if not (isinstance(resolved, tuple) and all(isinstance(word, int) for word in resolved)):
@@ -167,6 +202,17 @@ class Symbols:
         if kind in _SIGNED and resolved >= 2**31:
             return resolved - 2**32
         return resolved & 0xFFFFFFFF if kind is ArgumentType.COUNTER else resolved
+
+    def _descriptor(self, value: Value, caller: int) -> tuple[Any, ...]:
+        assert isinstance(value, tuple)
+        if is_memory(value):
+            page, copy, deallocate = value
+            number = self.value(page)
+            if not isinstance(number, int):
+                raise NotModelled("the page of a descriptor is no number")
+            return number, copy, deallocate
+        named, disposition = value
+        return tuple([self.name(each, caller) for each in named]) if isinstance(named, tuple) else self.name(named, caller), disposition
 
     def _valid(self, argument: Argument, caller: int, index: int = 0) -> int:
         """The name of a right that ``argument`` of the call wants."""
@@ -228,14 +274,15 @@ class Symbols:
             return tuple([self.value(each) for each in value])
         return value
 
-    def bind(self, step: PlannedStep, caller: int, result: Result) -> None:
-        """Let the step's symbols stand for what its call gave."""
+    def bind(self, step: PlannedStep, caller: int, result: Result, made: int | None) -> None:
+        """Let the step's symbols stand for what its call gave; ``made`` is the task that it created, be it before it went on."""
+        body = result.outputs.get("descriptors", ())
+        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: pages_given(body)}
         for binding in step.bindings:
-            given = result.outputs.get(binding.output)
+            given = lists.get(binding.output, result.outputs.get(binding.output))
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
-                given = given[0] if isinstance(given, tuple) else given
-            created = result.created_task if binding.output == "child_task" else None
+            created = made if binding.output == "child_task" else None
             self.bound[binding.symbol] = Bound(given, caller, created)
 
 

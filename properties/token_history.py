@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sendright.mach.codes import ReturnCode
+from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.profiles import Profile
-from sendright.mach.snapshot import Snapshot
+from sendright.mach.rights import DEAD_NAME
+from sendright.mach.snapshot import Snapshot, messages
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.trace import Step, Trace, Violation
 from sendright.properties.derivation_nodes import BOOT_STEP, MessageNode, TokenNode
@@ -38,8 +39,14 @@ class TokenHistory:
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
         """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
         moment = Moment(rights, step)
+        if step.resume:
+            yield from self._given_late(moment)
+            yield from self._moved_on(moment)
+            return
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._given(moment)
+        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child is there, and has its parent's
+            yield from self._inherited(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
         for message in moment.new_messages():
@@ -52,9 +59,7 @@ class TokenHistory:
     def _given(self, m: Moment) -> Iterator[TokenEdge]:
         step = m.step
         if step.call == "task_create" and step.created_task is not None:
-            parent = self.current.get(m.task("parent_task"))
-            if parent is not None:
-                yield self._set(TokenEdge(parent, self._node(step.created_task, parent.security, parent.audit, step), "inherited"))
+            yield from self._inherited(m, step.created_task)
         elif step.call == "host_security_create_task_token" and step.created_task is not None:
             yield self._set(self._by_argument(m, step.created_task, self.current.get(m.task("parent_task"))))
         elif step.call == "host_security_set_task_token":
@@ -62,11 +67,34 @@ class TokenHistory:
             if task in self.current:
                 yield self._set(self._by_argument(m, task, self.current[task]))
 
-    def _by_argument(self, m: Moment, task: int, otherwise: TokenNode | None) -> TokenEdge:
+    def _inherited(self, m: Moment, child: int) -> Iterator[TokenEdge]:
+        parent = self.current.get(m.task("parent_task"))
+        if parent is not None:
+            yield self._set(TokenEdge(parent, self._node(child, parent.security, parent.audit, m.step), "inherited"))
+
+    def _given_late(self, m: Moment) -> Iterator[TokenEdge]:
+        """A creation that stopped goes on: its child gets the tokens that the call was made with, if it still lives."""
+        begun = m.rights.unfinished.get(m.step.task)
+        child = None if begun is None else begun.step.created_task
+        ended = m.step.outputs.get("child_task") == DEAD_NAME
+        if m.step.code == ReturnCode.KERN_SUCCESS and begun is not None and child in self.current and not ended:
+            yield self._set(self._by_argument(Moment(m.rights, begun.step), child, self.current[child], m.step))
+
+    def _moved_on(self, m: Moment) -> Iterator[TokenEdge]:
+        """Messages that turn up when a call goes on: the one that waited, with its stamp, if it has a new serial; all others are the kernel's."""
+        begun = m.rights.unfinished.get(m.step.task)
+        gone = begun.messages if begun is not None and m.step.code == ReturnCode.KERN_SUCCESS else ()
+        stamps = tuple(stamp for message in gone for stamp in self.stamps.get(message, ()) if not m.still_there(message))
+        for message in m.new_messages():
+            self.stamps[message] = (*stamps, KERNEL_TOKENS)
+            for stamp in self.stamps[message]:
+                yield TokenEdge(stamp, MessageNode(message), "stamped")
+
+    def _by_argument(self, m: Moment, task: int, otherwise: TokenNode | None, now: Step | None = None) -> TokenEdge:
         security, audit = _token(m.argument("security_token")), _token(m.argument("audit_token"))
         if otherwise is not None and self.profile is not None and not self.profile.audit_tokens:
             audit = otherwise.audit
-        return TokenEdge(None, self._node(task, security, audit, m.step), "given")
+        return TokenEdge(None, self._node(task, security, audit, now or m.step), "given")
 
     def _node(self, task: int, security: tuple[int, ...], audit: tuple[int, ...], step: Step) -> TokenNode:
         return TokenNode(task, security, audit, step.index)
@@ -89,11 +117,10 @@ class TokenHistory:
                 yield _violation(last, f"task {number} has tokens that no call gave it: {seen} instead of {node}")
         if self.profile is not None and not self.profile.trailer_is_senders:
             return
-        for port in trace.final.ports.values():
-            for message in port.queue:
-                stamps = self.stamps.get(message.serial, ())
-                if stamps and all((stamp.security, stamp.audit) != (message.security_token, message.audit_token) for stamp in stamps):
-                    yield _violation(last, f"message {message.serial} carries security token {message.security_token}, and was sent with {stamps[0]}")
+        for _, message in messages(trace.final):
+            stamps = self.stamps.get(message.serial, ())
+            if stamps and all((stamp.security, stamp.audit) != (message.security_token, message.audit_token) for stamp in stamps):
+                yield _violation(last, f"message {message.serial} carries security token {message.security_token}, and was sent with {stamps[0]}")
 
 
 def _token(value: Any) -> tuple[int, ...]:

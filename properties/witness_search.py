@@ -13,7 +13,7 @@ from sendright.model.oracle import Oracle
 from sendright.model.twins import TwinWatch
 from sendright.model.witnesses import RecordedCall, Witness
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import JudgedRun, callers
+from sendright.properties.judged_run import JudgedRun, can_make
 
 Made = list[tuple[int, Call]]
 
@@ -61,7 +61,7 @@ def _random_run(implementation: Implementation, profile: Profile, block: bytes, 
     run.boot()
     source = Calls(profile, block)
     made: Made = []
-    while len(made) < calls and callers(run.snapshot):
+    while len(made) < calls and not source.over(run.snapshot):
         task, call = source.next(run.snapshot)
         made.append((task, call))
         run.call(task, call)
@@ -72,12 +72,12 @@ def _random_run(implementation: Implementation, profile: Profile, block: bytes, 
 def _replayed(
     implementation: Implementation, profile: Profile, made: Iterable[tuple[int, Call]], visit: Callable[[Oracle], object] = lambda oracle: None
 ) -> JudgedRun:
-    """The calls made again; those of tasks that no longer come to life, or are suspended, are left out. ``visit`` sees the oracle after each."""
+    """The calls made again; those that can't be made any more are left out. ``visit`` sees the oracle after each."""
     oracle = Oracle(profile)
     run = JudgedRun(implementation, oracle, profile, CALL_SECONDS)
     run.boot()
     for task, call in made:
-        if task in callers(run.snapshot):
+        if can_make(run.snapshot, task, call):
             run.call(task, call)
             visit(oracle)
     return run
@@ -111,8 +111,5 @@ def _shortest(made: Made, enough: Callable[[Made], bool]) -> Made:
 
 def _record(implementation: Implementation, profile: Profile, made: Made) -> Witness:
     run = _replayed(implementation, profile, made)
-    steps = tuple(
-        RecordedCall(step.task, Call(step.call, step.arguments, step.shortage), Result(step.code, step.outputs, step.created_task))
-        for step in run.steps
-    )
+    steps = tuple(RecordedCall(step.task, step.made, Result(step.code, step.outputs, step.created_task)) for step in run.steps)
     return Witness(profile.name, profile.urefs_max, profile.queue_limit, profile.pages, steps, profile.queue_limit_max)

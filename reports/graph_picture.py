@@ -69,9 +69,9 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str
     contents = {
         kind: [(number, rows) for (one, number), rows in sorted(owned.items()) if one == kind] for kind in ("task", "host", "message", "port")
     }
-    left = [(f"task t{task}", rows, f"task {task}" in places) for task, rows in contents["task"]]
+    left = [(f"task t{task}{_waits(moment, task)}", rows, f"task {task}" in places) for task, rows in contents["task"]]
     left += [("the host", rows, False) for _, rows in contents["host"]]
-    right = [(f"message {serial}", rows, False) for serial, rows in contents["message"]]
+    right = [(f"message {serial}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]]
     right += [(f"port {port} waits to notify", rows, False) for port, rows in contents["port"]]
     tasks, messages = _boxes(left, MARGIN, TASK_WIDTH), _boxes(right, MESSAGE_X, MESSAGE_WIDTH)
     ports = _place_ports([*tasks, *messages])
@@ -92,10 +92,15 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str
     return ET.tostring(svg, encoding="unicode")
 
 
+def _waits(moment: Moment, task: int) -> str:
+    return f" waits in {moment.waiting[task]}" if task in moment.waiting else ""
+
+
 def description(moment: Moment) -> str:
     """The picture in words, for those who do not see it."""
     lines = [f"{slot}: {entry_in_words(entry)}" for slot, entry in sorted(moment.after.items())]
     lines += [f"{slot}: {entry_in_words(change.before)}, gone with this call" for slot, change in moment.changes.items() if change.after == EMPTY]
+    lines += [f"task {task} waits in {call}" for task, call in sorted(moment.waiting.items())]
     return "; ".join(lines) or "no rights"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from sendright.mach.codes import IN_PROGRESS
 from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Change, Entry, Slot, slots
 from sendright.mach.trace import Step, Trace
@@ -26,6 +27,10 @@ class Moment(msgspec.Struct, frozen=True):
     """Tasks that were made so far and aren't known to be gone."""
     ports: Mapping[int, str]
     """What each port stands for: ``HOST_SECURITY``, ``task t1``, or ``user port``."""
+    waiting: Mapping[int, str] = {}
+    """The tasks that wait in a call after the step, and the call."""
+    unsent: frozenset[int] = frozenset()
+    """The messages that wait for room after the step, by their serials."""
 
     @property
     def changes(self) -> dict[Slot, Change]:
@@ -42,7 +47,10 @@ def _moments(trace: Trace) -> Iterator[Moment]:
     ports = _ports(trace)
     now = slots(trace.initial)
     born = set(trace.initial.tasks)
-    yield Moment(None, now, now, tuple(sorted(born)), ports)
+    waiting = {number: task.waiting.call for number, task in trace.initial.tasks.items() if task.waiting is not None}
+    sent_by: dict[int, int] = {}
+    """Message that waits for room -> the task that sends it."""
+    yield Moment(None, now, now, tuple(sorted(born)), ports, dict(waiting))
     for step in trace.steps:
         before, now = now, dict(now)
         for change in step.changes:
@@ -52,8 +60,22 @@ def _moments(trace: Trace) -> Iterator[Moment]:
                 now[change.slot] = change.after
         if step.created_task is not None:
             born.add(step.created_task)
+        _follow_waiting(step, waiting, sent_by)
+        unsent = frozenset(message for message, task in sent_by.items() if task in waiting and Slot("message", message, -2) in now)
         holders = {slot.task for slot in (*before, *now) if slot.task is not None}
-        yield Moment(step, before, now, tuple(sorted((born & trace.final.tasks.keys()) | holders)), ports)
+        tasks = tuple(sorted((born & trace.final.tasks.keys()) | holders))
+        yield Moment(step, before, now, tasks, ports, {task: call for task, call in waiting.items() if task in tasks}, unsent)
+
+
+def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]) -> None:
+    """Who waits after ``step``, and with which message."""
+    if step.code not in IN_PROGRESS:
+        waiting.pop(step.task, None)
+        return
+    waiting[step.task] = step.call
+    if step.call == "mach_msg_send" and not step.resume:
+        new = (change.slot for change in step.changes if change.slot.where == "message" and change.slot.index == -2 and not change.before.kind)
+        sent_by.update({slot.owner: step.task for slot in new})
 
 
 def _ports(trace: Trace) -> dict[int, str]:

@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.profiles import PROFILES
 from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.snapshot import Change, Difference, entry_in_words
@@ -58,6 +58,12 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: bool
     code: str
     shortage: int
+    stopped: bool
+    """It was to stop between the steps that the kernel does it in."""
+    goes_on: bool
+    """It goes on with a call that was made before."""
+    waits: bool
+    """The call hasn't ended."""
     created_task: int | None
     arguments: tuple[Named, ...]
     outputs: tuple[Named, ...]
@@ -190,6 +196,9 @@ def _step(moment: Moment, profile: str, finding: Finding | None, picture_id: str
         succeeded=step.code == ReturnCode.KERN_SUCCESS,
         code=code_name(step.code),
         shortage=step.shortage,
+        stopped=step.stop,
+        goes_on=step.resume,
+        waits=step.code in IN_PROGRESS,
         created_task=step.created_task,
         arguments=arguments_in_words(moment, profile),
         outputs=outputs_in_words(moment),
@@ -212,7 +221,8 @@ def _picture(moment: Moment, anchor: str, place: int, failing: bool, finding: Fi
     if moment.step is None:
         caption = "At the start, before any call"
     else:
-        caption = f"After call {moment.step.index + 1}: t{moment.step.task} called {moment.step.call}"
+        did = "went on with" if moment.step.resume else "called"
+        caption = f"After call {moment.step.index + 1}: t{moment.step.task} {did} {moment.step.call}"
     svg = picture(moment, caption, finding.differences if failing else ())
     return PictureView(anchor, caption, Markup(svg), failing)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from sendright.mach.codes import code_name
+from sendright.mach.codes import IN_PROGRESS, code_name
+from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import FIELDS, PortAttributes
 from sendright.mach.profiles import PROFILES
@@ -20,6 +21,7 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.trace import Step
 from sendright.reports.history import Moment
 
+_ELEMENTS = {0: "its size", 1: "the sequence number", 2: "the security token", 3: "the audit token", 4: "the context", 7: "the labels"}
 _AUDIT_WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
 
 
@@ -55,7 +57,9 @@ def call_line(step: Step, profile: str) -> str:
     types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
     arguments = ", ".join(f"{name} = {_value(types.get(name), value, profile)}" for name, value in step.arguments.items())
     shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
-    return f"t{step.task}: {step.call}({arguments}){shortage} → {code_name(step.code)}"
+    stopped = " stopped between its steps" if step.stop else ""
+    call = f"goes on with {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
+    return f"t{step.task}: {call} → {code_name(step.code)}{', and waits' if step.code in IN_PROGRESS else ''}"
 
 
 def _step(moment: Moment) -> Step:
@@ -74,8 +78,21 @@ def _argument(moment: Moment, profile: str, name: str, type_: ArgumentType | Non
     elif type_ is ArgumentType.PORTS and isinstance(value, list | tuple):
         gloss = "; ".join(_denoted(moment, step.task, one) or "nothing" for one in value)
     elif type_ is ArgumentType.DESCRIPTORS and isinstance(value, list | tuple):
-        gloss = "; ".join(_denoted(moment, step.task, one[0]) or "nothing" for one in value if isinstance(one, list | tuple) and one)
-    return Named(name, _value(type_, value, profile), gloss)
+        gloss = "; ".join(_denoted(moment, step.task, one) or "nothing" for one in _names_in(value))
+    return Named(name, _argument_value(name, type_, value, profile), gloss)
+
+
+def _names_in(descriptors: Any) -> Iterator[Any]:
+    """The names in descriptors, whatever a trace may say there."""
+    for one in descriptors:
+        if isinstance(one, list | tuple) and one and not is_memory(one):
+            yield from one[0] if is_array(one) else (one[0],)
+
+
+def _argument_value(name: str, type_: ArgumentType | None, value: Any, profile: str) -> str:
+    if type_ is ArgumentType.SIZE and value == -1:
+        return "no limit" if name == "limit" else "just what it has"
+    return _value(type_, value, profile)
 
 
 def target_task(moment: Moment) -> int | None:
@@ -115,6 +132,8 @@ def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> 
         gloss = _denoted(moment, target_task(moment), value, after=True)
     elif type_ is OutputType.PORTS and isinstance(value, list | tuple):
         gloss = "; ".join(_denoted(moment, step.task, one, after=True) or "nothing" for one in value)
+    elif type_ is OutputType.DESCRIPTORS and isinstance(value, list | tuple):
+        gloss = "; ".join(_denoted(moment, step.task, one, after=True) or "nothing" for one in _names_in(value))
     return Named(name, _value(type_, value, ""), gloss)
 
 
@@ -165,7 +184,25 @@ def _member(kind: type[enum.IntEnum]) -> Callable[[Any], str]:
 
 
 def _descriptors(values: Any) -> str:
-    return "[" + ", ".join(f"{_name(name)} as {_disposition(form)}" for name, form in values) + "]"
+    return "[" + ", ".join(_descriptor(value) for value in values) + "]"
+
+
+def _descriptor(value: Any) -> str:
+    """A port, an array of ports, or memory, sent or received."""
+    if is_array(value):
+        return f"array {_names(value[0])} as {_disposition(value[1])}" if value[0] else "empty array"
+    if not is_memory(value):
+        return f"{_name(value[0])} as {_disposition(value[1])}"
+    if len(value) == 1:
+        return f"memory at page {_plain(value[0])}" if value[0] != NO_PAGE else "memory for which there was no room"
+    page, copied, gone = value
+    option = f"{CopyOption(copied).name} copy" if copied in tuple(CopyOption) else f"copy option {_plain(copied)} (none)"
+    return f"memory at page {_plain(page)} ({option}{', then deallocated' if gone else ''})"
+
+
+def _trailer(value: Any) -> str:
+    """Which elements of a trailer are asked for: one asks for those before it, too."""
+    return f"{value} (up to {_ELEMENTS[value]})" if value in _ELEMENTS else _plain(value)
 
 
 def _disposition(value: Any) -> str:
@@ -225,7 +262,7 @@ def _types(values: Any) -> str:
 
 
 def _token(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    return lambda value: write(value) if value else "none"
+    return lambda value: write(value) if value else "not told"
 
 
 _WORD_LISTS: dict[str, Callable[[Any], str]] = {
@@ -260,5 +297,8 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "type": _type,
     "types": _types,
     "page": lambda value: f"page {value}",
+    "size": lambda value: f"{value} byte{'' if value == 1 else 's'}",
+    "sequence-number": lambda value: "not asked for" if value == -1 else _plain(value),
+    "trailer": _trailer,
 }
 """How each type of the signature table is written; the same words serve arguments and outputs."""

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 
@@ -29,10 +30,12 @@ def _call_data(signature: Signature) -> dict[str, Any]:
         "about": signature.about,
         "target": signature.target,
         "creates_task": signature.creates_task,
+        "in_steps": signature.in_steps,
         "section": signature.section,
         "profiles": _served_by(signature),
         "arguments": [_argument_data(argument) for argument in signature.arguments],
         "outputs": [{"name": output.name, "type": output.type.value, "about": output.about} for output in signature.outputs],
+        "results": {code.name: [output.name for output in signature.results(code)] for code in _with_results(signature)},
     }
 
 
@@ -43,6 +46,20 @@ def _argument_data(argument: Argument) -> dict[str, Any]:
     if not argument.required:
         data["default"] = argument.default
     return data
+
+
+def _with_results(signature: Signature) -> list[ReturnCode]:
+    """The codes with which there are results."""
+    return [code for code in (ReturnCode.KERN_SUCCESS, *signature.partial) if signature.results(code)]
+
+
+def _results_in_words(signature: Signature) -> str:
+    """With which codes there are which results, where it isn't all with success alone."""
+    parts = []
+    for code in dict.fromkeys(_with_results(signature)):
+        given = signature.results(code)
+        parts.append(f"{code.name} {'all of them' if given == signature.outputs else ', '.join(output.name for output in given)}")
+    return f"What it gives, by its code: {'; '.join(parts)}." if signature.partial else ""
 
 
 def _served_by(signature: Signature) -> list[str]:
@@ -72,7 +89,9 @@ def call_view(signature: Signature) -> RenderableType:
         Text(signature.name, "bold"),
         Text(signature.about),
         Text(f"{sent} Profiles: {', '.join(_served_by(signature))}."),
+        *([Text("Kernels do it in steps: it can stop in between, and go on.")] if signature.in_steps else []),
         table,
+        *([Text(_results_in_words(signature))] if signature.partial else []),
     )
 
 

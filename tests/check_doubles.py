@@ -13,7 +13,7 @@ from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import JudgedRun, callers
+from sendright.properties.judged_run import JudgedRun
 
 SMALL = near_limits(MANUAL)
 LONGEST_RUN = 500
@@ -86,7 +86,7 @@ def random_run(seed: int, calls: int, profile: Profile = SMALL, kernel: Implemen
 def go_on(run: JudgedRun, source: Calls, calls: int) -> None:
     """Make more calls."""
     for _ in range(calls):
-        if not callers(run.snapshot):
+        if source.over(run.snapshot):
             return
         run.call(*source.next(run.snapshot))
         source.made(run.steps[-1])

@@ -143,7 +143,7 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
         "required": True,
         "object": "HOST_SECURITY",
     }
-    assert call["profiles"] == ["manual", "osf"]
+    assert call["profiles"] == ["manual", "osf", "xnu-792"]
     assert main(["calls", "--script-schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((Path(__file__).parent.parent / "docs/script.schema.json").read_text())
     assert main(["profiles"]) == 0

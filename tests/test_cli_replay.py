@@ -13,6 +13,7 @@ from report_runs import MOVE_TO_CHILD, run
 
 from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.profiles import PROFILES
 from sendright.properties.export import script_of
 
 KERNELS = """
@@ -174,7 +175,7 @@ def test_a_case_of_an_unknown_kernel_is_not_modelled(capsys: pytest.CaptureFixtu
     Path("two.json").write_text(json.dumps(data | {"cases": [*data["cases"], other]}))
     told = replayed(capsys, 0, "two.json")
     assert [one["verdict"] for one in told["cases"]] == ["passed", "not_modelled"]
-    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled: there are manual, osf, gnumach'
+    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled: there are ' + ", ".join(PROFILES)
 
 
 def test_a_narrow_terminal_gets_lines(capsys: pytest.CaptureFixture[str], script: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sendright.mach.profiles import MANUAL
+from sendright.mach.profiles import MANUAL, PROFILES
 from sendright.mach.script import BadScript, Script, load_script, parse_script
 from sendright.mach.script_form import script_schema
 from sendright.mach.script_steps import PlannedStep, UnmodelledStep
@@ -168,7 +168,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
         (step("mach_task_self", expect={"ret": "KERN_NOT_RECEIVER"}), "expectation ret"),
         (step("mach_task_self", bind={"child_ledgers": "x"}), 'output "child_ledgers"'),
         (step("mach_task_self", repeat=3), 'key "repeat"'),
-        (step("mach_msg_send", {"dest": 5, "timeout": 10}), 'argument "timeout"'),
+        (step("mach_msg_send", {"dest": 5, "options": "MACH_SEND_NOTIFY"}), 'option "MACH_SEND_NOTIFY"'),
         (step("mach_msg_send", {"dest": 5, "body": [{"name": 5, "disp": "COPY_SEND", "copy": 1}]}), "argument body"),
         (step("mach_msg_receive", {"port": 5}, expect={"trailer": {"seqno": 1}}), 'trailer element "seqno"'),
     ],
@@ -212,8 +212,8 @@ def test_what_is_not_modelled_ends_the_case(bad: dict[str, Any], reason: str) ->
         (changed(["cases", 0, "steps", 0, "bind"], {"name": ["a"]}), "cases[0].steps[0].bind.name: name is one value"),
         (changed(["cases", 0, "steps", 0, "shortage"], -1), "suite.json: cases[0].steps[0].shortage: expected int >= 0"),
         (changed(["cases", 0, "urefs_max"], 1), "suite.json: cases[0].urefs_max: expected int >= 2"),
-        (changed(["profile"], "mach3"), 'suite.json: profile: unknown profile "mach3": choose one of manual, osf, gnumach'),
-        (changed(["profile"], None), "suite.json: profile: is missing: add one of manual, osf, gnumach"),
+        (changed(["profile"], "mach3"), 'suite.json: profile: unknown profile "mach3": choose one of ' + ", ".join(PROFILES)),
+        (changed(["profile"], None), "suite.json: profile: is missing: add one of " + ", ".join(PROFILES)),
         (changed(["cases"], [SCRIPT["cases"][0]] * 2), 'suite.json: cases[1].id: id "one" is given twice'),  # type: ignore[index]
         (
             changed(["cases", 0, "steps", 0, "args", "right"], [1]),
