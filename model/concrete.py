@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import z3
 
+from sendright.mach import descriptors
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
@@ -56,6 +57,8 @@ _DEFAULTS = {
     "Port": NO_PORT,
     "Name": NULL_NAME,
     "Object": NO_OBJECT,
+    "Message": -1,
+    "Layout": (),
     "Task": -1,
     "Slot": None,
     "SecurityToken": None,
@@ -106,6 +109,8 @@ class Translator:
             "DEAD": str(DEAD_NAME),
             "NO_PORT": str(NO_PORT),
             "NO_OBJECT": str(NO_OBJECT),
+            "NO_DESCRIPTORS": "()",
+            "ONE_PORT": repr((descriptors.PORT,)),
             "KERNEL_SECURITY_TOKEN": repr(KERNEL_SECURITY_TOKEN),
             "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
             "host_port": "env_host_port",
@@ -186,6 +191,8 @@ class Translator:
             return f"a_{field}({_key(part)}, {DEFAULTS[field]!r})"
         if name == "number_of":
             return part[0]
+        if name in _OF_LAYOUTS:
+            return f"{name}({part[0]})"
         if part:
             return f"{identifier(name)}({', '.join(part)})"
         return self.constants.get(name, identifier(name))
@@ -197,6 +204,9 @@ class Translator:
         loops = " ".join(f"for {variable} in {domain}" for variable, domain in zip(variables, domains, strict=True))
         return f"{'all' if term.is_forall() else 'any'}({body} {loops})"
 
+
+_OF_LAYOUTS = {"parts_of": len, "rights_of": descriptors.right_count, "pages_of": descriptors.page_count}
+"""What the specification says of a body's layout."""
 
 _DOMAINS = {
     "Int": "indices",
@@ -278,7 +288,7 @@ class FunctionBuilder:
 
 def compile_function(source: str, name: str) -> Callable[..., Any]:
     """The function called ``name`` that ``source`` defines."""
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = dict(_OF_LAYOUTS)
     exec(compile(source, f"<specification: {name}>", "exec"), scope)
     return scope[name]  # type: ignore[no-any-return]
 
@@ -308,9 +318,10 @@ class CompiledCase:
         self.outputs = compile_function(outputs.finish(), "outputs")
 
     def _checkable(self, term: Term) -> bool:
-        """Not about a release's ghost counts, nor about messages that it might make: those that it does make are computed."""
+        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does make are computed."""
         used = _functions(term)
         ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
+        ghosts |= _GHOSTS
         notified = {release.notified.name() for release in self.releases}
         over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
         return not used & ghosts and not (over_messages and used & notified)
@@ -371,6 +382,9 @@ class CompiledCase:
                     f"            k = f_port(y, {NO_PORT})",
                     f"            w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {sign}",
                 ]
+
+
+_GHOSTS = {name for name, declaration in FIELDS.items() if declaration.ghost}
 
 
 def _functions(term: Term) -> set[str]:

@@ -13,13 +13,14 @@ import msgspec
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import HostSelf, LedgerRule
 from sendright.mach.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables, is_ledger
-from sendright.model.rules import COPY_IN
+from sendright.model.rules import ANSWER, COPY_IN, PAGE_IN, PAGE_OUT, TAKE
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.transition import EXCEPTION_CALLS, KERNEL_ANSWER, LEDGER_CALLS, MAKERS, RECEIVE, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
+from sendright.model.transition import EXCEPTION_CALLS, LEDGER_CALLS, MAKERS, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 
@@ -80,7 +81,7 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         made = z3.And(x.k.disposition == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
     yield "made", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) > b.sorights(v.p)), made))
     received = z3.BoolVal(False)
-    if x.rule == RECEIVE:
+    if x.rule == TAKE:
         destination = v.S.destination_slot(x.k.oldest)
         from_it = z3.And(x.receives_from(v.p), b.queue(x.k.oldest) == v.p)
         received = z3.And(from_it, b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
@@ -125,14 +126,17 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
     received_from, number = z3.BoolVal(False), b.seqno(v.p)
-    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
-        port = b.queue(x.case.outputs["message"])
+    if x.rule == TAKE and "message" in x.case.outputs:
+        port = b.queue(x.k.oldest)
         first = z3.And(x.receives_from(b.queue(v.m)), z3.Implies(b.queued_on(v.m2, b.queue(v.m)), b.arrival(v.m) <= b.arrival(v.m2)))
         yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
-        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.case.outputs["message"]))
-        yield "its number", x.case.outputs["sequence_number"] == b.seqno(port)
-        yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
+        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.k.oldest))
         received_from = v.p == port
+        if x.case.code is None:
+            number_told = x.case.outputs["sequence_number"]
+            asked = z3.BoolVal(True) if not x.k.profile.trailer_elements else x.k.trailer >= 1
+            yield "its number", z3.If(asked, number_told == b.seqno(port), z3.Or(number_told == -1, number_told == b.seqno(port)))
+            yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
     else:
         yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
     if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
@@ -317,11 +321,11 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     same = z3.And(
         a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m), a.from_kernel(v.m) == b.from_kernel(v.m)
     )
-    if x.rule == KERNEL_ANSWER:
+    if x.rule == ANSWER:
         same = z3.Or(same, z3.And(v.m == x.k.message, kernels))
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
     yield "ever after", forall([v.m], z3.Implies(kept, same))
-    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
+    if x.rule == TAKE and x.case.code is None:
         told = x.case.outputs
         tokens = z3.And(told["security_token"] == b.sender_security(v.m), told["audit_token"] == b.sender_audit(v.m))
         yield "what the receiver is told", forall([v.m], z3.Implies(x.taken(v.m), tokens))
@@ -449,9 +453,10 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(110, "memory is its task's own")
 def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, and by its end.
+    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, by its end, and by messages.
 
-    An object's contents change by vm_write or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
+    A message takes a copy of the sender's page, and that very copy goes to a free page of the receiver's. An object's contents change by vm_write
+    or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     success = x.case.code is ReturnCode.KERN_SUCCESS
@@ -480,6 +485,22 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "vm_read" and success:
         there = b.mapped(target, x.k.address)
         yield "what is there is read", z3.And(there != none, x.case.outputs["value"] == b.content(there))
+    elif x.rule == PAGE_IN and x.case.code is None:
+        there, carried = b.mapped(x.k.caller, x.k.address), a.memory(x.k.message, x.k.index)
+        new = z3.And(carried != none, z3.Not(b.object_made(carried)), a.object_made(carried), a.content(carried) == b.content(there))
+        yield "what is sent is a copy", z3.And(there != none, new)
+        mapped = z3.And(x.k.deallocate, v.t == x.k.caller, v.i == x.k.address, a.mapped(v.t, v.i) == none)
+        yield "what is given up with it is gone", z3.Implies(x.k.deallocate, a.mapped(x.k.caller, x.k.address) == none)
+    elif x.rule == PAGE_OUT:
+        page, carried = x.case.outputs["page"], b.memory(x.k.message, x.k.index)
+        here, got = z3.And(v.t == x.k.caller, v.i == page), a.mapped(x.k.caller, page)
+        mapped = z3.And(here, b.mapped(v.t, v.i) == none, page != NO_PAGE, a.mapped(v.t, v.i) == carried)
+        kept = z3.Or(kept, z3.And(here, page != NO_PAGE, a.inheritance(v.t, v.i) == INHERITANCE.INHERIT_COPY))
+        whole = z3.And(page >= 0, page < x.k.pages, got == carried, a.content(got) == b.content(carried))
+        yield "what is received is what was sent", z3.Or(page == NO_PAGE, whole)
+        room = z3.And(v.i >= 0, v.i < x.k.pages, b.mapped(x.k.caller, v.i) == none)
+        yield "it is lost only if there is no room", forall([v.i], z3.Implies(page == NO_PAGE, z3.Not(room)))
+        yield "it is in the message no more", a.memory(x.k.message, x.k.index) == none
     elif x.rule == "vm_inherit" and success:
         asked = z3.Or(*[z3.And(x.k.inheritance == int(value), a.inheritance(v.t, v.i) == INHERITANCE.of(value)) for value in Inheritance])
         here = z3.And(v.t == target, v.i == x.k.address, b.mapped(v.t, v.i) != none)

@@ -7,16 +7,17 @@ are made), computed here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from sendright.mach.boot import BOOT_HOST_PORTS, BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS
+from sendright.mach.descriptors import page_count, right_count
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Notification, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task
+from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task, Waiting
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.concrete import (
@@ -44,7 +45,8 @@ from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import State
 
 ALIVE, ENDED = 1, 2
-IN_KERNEL, QUEUED = 1, 2
+IN_KERNEL, QUEUED, WAITING = 1, 2, 3
+NOTHING, SENDING, RECEIVING = 0, 1, 2
 
 
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
@@ -92,6 +94,7 @@ class System:
         self.told: list[int] = []
         """Notifications made in the call that is being judged."""
         self.env: dict[str, Any] = environment(profile)
+        self.env["indices"] = range(max(profile.pages, 8))
         _boot(self.state, profile)
 
     # ---- running rules
@@ -105,7 +108,7 @@ class System:
         given = {**arguments, **(choices or {})}
         declared = rule.context.rule
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
-        self.env["indices"] = range(max(self.profile.pages, 8, *[given.get(p, 0) for p in declared.parameters if p.endswith("_length")], 0))
+        self._count(declared.parameters, given)
         fields, env = self.state.fields, self.env
         env["set_names"] = {name for _, name in fields["member"]}
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
@@ -117,6 +120,7 @@ class System:
         env["known_pairs"] = list(fields["known_as"])
         env["messages"] = list(fields["stage"])
         renamed = [(port, given["new_name"]) for port, _ in fields["member"]] if "new_name" in given else []
+        env["memory_pairs"] = list(fields["memory"])
         env["members_pairs"] = [*fields["member"], *renamed]
         child, copied = given.get("child"), given.get("copied")
         env["pages_pairs"] = [*fields["mapped"], *[(child, page) for page in range(self.profile.pages)]]
@@ -130,6 +134,13 @@ class System:
             self.state.write(field, writes)
             self._note_what_is_left(field, writes)
         return Applied(case, outputs)
+
+    def _count(self, parameters: Iterable[str], given: dict[str, Any]) -> None:
+        """Bound numbers run over all pages, and over as many indices as any array or body has had."""
+        lengths = [given.get(parameter, 0) for parameter in parameters if parameter.endswith("_length")]
+        lengths.append(right_count(given.get("layout", ())))
+        if max(lengths) > len(self.env["indices"]):
+            self.env["indices"] = range(max(lengths))
 
     def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
         """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last send rights."""
@@ -288,8 +299,8 @@ class System:
         while port not in reached:
             reached.add(port)
             receiver = fields["receiver"].get(port)
-            if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) == QUEUED:
-                port = fields["queue"][receiver[1]]
+            if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) in (QUEUED, WAITING):
+                port = fields["port"].get((DESTINATION_SLOT, receiver[1], 0), NO_PORT)
         return reached
 
     def snapshot(self) -> Snapshot:
@@ -372,21 +383,42 @@ def _snapshot(system: System) -> Snapshot:
         if stage == QUEUED:
             queues.setdefault(f["queue"][message], []).append(message)
 
-    def queue(port: int) -> tuple[Message, ...]:
-        return tuple(
-            Message(
-                serial=message,
-                id=f["id"].get(message, 0),
-                destination=entries.get((DESTINATION_SLOT, message, 0), nothing),
-                reply=descriptor((REPLY_SLOT, message, 0)),
-                body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
-                security_token=f["sender_security"].get(message, ()),
-                audit_token=f["sender_audit"].get(message, ()),
-                data=f["data"].get(message, 0),
-                from_kernel=f["from_kernel"].get(message, False),
-            )
-            for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m))
+    def shown_message(message: int) -> Message:
+        layout = f["layout"].get(message, ())
+        pages = [f["memory"].get((message, index), NO_OBJECT) for index in range(page_count(layout))]
+        return Message(
+            serial=message,
+            id=f["id"].get(message, 0),
+            destination=entries.get((DESTINATION_SLOT, message, 0), nothing),
+            reply=descriptor((REPLY_SLOT, message, 0)),
+            body=tuple(descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
+            security_token=f["sender_security"].get(message, ()),
+            audit_token=f["sender_audit"].get(message, ()),
+            data=f["data"].get(message, 0),
+            from_kernel=f["from_kernel"].get(message, False),
+            layout=layout,
+            memory=tuple(f["content"].get(page, 0) for page in pages),
+            size=f["size"].get(message, 0),
         )
+
+    def queue(port: int) -> tuple[Message, ...]:
+        return tuple(shown_message(message) for message in sorted(queues.get(port, ()), key=lambda m: (f["arrival"].get(m, 0), m)))
+
+    def waiting(task: int) -> Waiting | None:
+        match f["wait"].get(task, NOTHING):
+            case value if value == SENDING:
+                return Waiting(call="mach_msg_send", message=shown_message(f["waits_with"][task]))
+            case value if value == RECEIVING:
+                return Waiting(
+                    call="mach_msg_receive",
+                    name=f["waits_at"][task],
+                    port=number_or_none(f["waits_for"].get(task, NO_PORT)),
+                    limit=f["waits_limit"].get(task, 0),
+                    large=f["waits_large"].get(task, False),
+                    trailer=f["waits_trailer"].get(task, 0),
+                )
+            case _:
+                return None
 
     def number_or_none(port: int) -> int | None:
         return None if port == NO_PORT else port
@@ -438,6 +470,7 @@ def _snapshot(system: System) -> Snapshot:
                 sets={name: tuple(sorted(members)) for name, members in sets.get(task, {}).items()},
                 exceptions=exceptions.get(task, {}),
                 requests=parts["requests"],
+                waiting=waiting(task),
             )
             for task, parts in sorted(tasks.items())
         },

@@ -212,7 +212,12 @@ def copy_out(k: Context) -> Iterator[Case]:
     yield into("a receive right takes a new name", receives, new_receive, k.new_name)
 
 
-@rule("the message is done with", requires=lambda k: [k.in_kernel(k.message), k.carries_nothing_but(k.message)], message="Message")
+def is_done_with(k: Context) -> list[Term]:
+    """The message carries nothing any more."""
+    return [k.in_kernel(k.message), k.carries_nothing_but(k.message), k.carries_no_memory(k.message)]
+
+
+@rule("the message is done with", requires=is_done_with, message="Message")
 def finish(k: Context) -> Iterator[Case]:
     """All rights of a message have been copied out: the message is free again."""
 
@@ -225,7 +230,7 @@ def finish(k: Context) -> Iterator[Case]:
 
 @rule(DESTROY, requires=lambda k: [k.in_kernel(k.message)], message="Message")
 def destroy(k: Context) -> Iterator[Case]:
-    """A request failed after its rights were copied in, or while they were: all that it carries is given up, and it is gone. Source: semantics 1, 6.7."""
+    """A request failed after rights were copied in, or while they were: all that it carries is given up, and it is gone. Source: semantics 1, 6.7."""
 
     def give_up(after: After) -> None:
         release_message(after, k.message)

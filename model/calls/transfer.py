@@ -22,6 +22,7 @@ def begin_request(k: Context, after: After) -> None:
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = k.caller
     after.at("body_count")[message] = z3.IntVal(1)
+    after.at("layout")[message] = k.sorts.no_descriptors
     after.at("sender_security")[message] = k.before.security(k.caller)
     after.at("sender_audit")[message] = k.before.audit(k.caller)
     after.at("from_kernel")[message] = z3.BoolVal(False)
