@@ -423,13 +423,15 @@ def carried_memory(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(113, "a message that waits is its sender's")
 def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A task that waits to send has a message that waits for room, with a send right for destination, or a dead one; such a message has such a task.
+    """A task that waits to send has a message that waits for room, with a send right to a user's port for destination,
+    or a dead right; such a message has such a task.
 
     What waits to receive from a receive right waits for a port that was made.
     """
     task, message = s.owner(v.m), s.waits_with(v.t)
-    kind = s.kind(v.S.destination_slot(v.m))
-    waits = z3.And(s.wait(task) == WAIT.SENDING, s.waits_with(task) == v.m, z3.Or(kind == KIND.SEND, kind == KIND.DEAD_NAME))
+    slot = v.S.destination_slot(v.m)
+    live = z3.And(s.kind(slot) == KIND.SEND, s.object(s.port(slot)) == OBJECT.OBJECT_NONE)
+    waits = z3.And(s.wait(task) == WAIT.SENDING, s.waits_with(task) == v.m, z3.Or(live, s.kind(slot) == KIND.DEAD_NAME))
     yield "its sender", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.WAITING, waits))
     has = z3.And(s.stage(message) == STAGE.WAITING, s.owner(message) == v.t)
     yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))

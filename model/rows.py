@@ -289,9 +289,7 @@ def _finish(rule: str, profile: Profile) -> Iterator[Link]:
     gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(k.message, v.i)))))
     paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(k.message)))
     gone.append(forall([v.i], z3.Implies(paged, b.memory(k.message, v.i) == k.sorts.no_object)))
-    yield Link(
-        "all cases", "a message whose rights and pages are all copied out carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k)
-    )
+    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k))
 
 
 def holds(link: Link, profile: Profile) -> bool:
