@@ -210,7 +210,7 @@ class Transit:
 
         All that ``start`` leads to is lifted, by a number that is large enough: there is one, for a message carries finitely many rights.
         """
-        after.assumptions += [self.lift >= 0, lower]
+        after.assumptions.append(z3.And(self.lift >= 0, lower))
         rank = after.transit_rank
         after.sweep("transit_rank", "ports", lambda p: (self.reaches(p), rank(p) + self.lift))
 
