@@ -201,7 +201,7 @@ def _previous(k: Context) -> Iterator[Link]:
     body = S.body_slot(k.message, z3.IntVal(0))
     for done in runs(k):
         out = done.next(COPY_OUT, message=k.message, place=body)
-        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body)]
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body), out.carries_no_memory(k.message)]
         yield Link(done.case.id, "what was registered can be copied out", done.known, claims)
 
 

@@ -35,6 +35,7 @@ class Scope(msgspec.Struct, frozen=True):
     objects: int = 2
     pages: int = 1
     tokens: int = 2
+    layouts: int = 1
 
     def __str__(self) -> str:
         return f"{self.tasks} tasks, {self.ports} ports, {self.names} names, {self.messages} messages"
@@ -104,7 +105,7 @@ class Sorts:
         self.Object = sort("Object", small.objects, ["NO_OBJECT"])
         self.SecurityToken = sort("SecurityToken", small.tokens, ["KERNEL_SECURITY_TOKEN"])
         self.AuditToken = sort("AuditToken", small.tokens, ["KERNEL_AUDIT_TOKEN"])
-        self.Layout = sort("Layout", 1, ["NO_DESCRIPTORS", "ONE_PORT"])
+        self.Layout = sort("Layout", small.layouts, ["NO_DESCRIPTORS", "ONE_PORT"])
         """Which of a body's rights and pages are of which descriptor: nothing is said of it but how many there are of each."""
         self.no_descriptors, self.one_port = self.members["Layout"][:2]
         self.parts_of, self.rights_of, self.pages_of = (

@@ -144,6 +144,7 @@ def _requested(k: Context) -> list[Term]:
     return [
         k.in_kernel(k.message),
         k.before.body_count(k.message) == 1,
+        k.before.layout(k.message) == k.sorts.no_descriptors,
         k.before.kind(destination) == KIND.SEND,
         k.carries_nothing_but(k.message, destination, carried),
         z3.Implies(_sends_once(k), once),

@@ -45,7 +45,8 @@ def insert_right_request(k: Context) -> Iterator[Case]:
 def _insert_requires(k: Context) -> list[Term]:
     S = k.sorts.Slot
     destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
-    return [k.in_kernel(k.message), k.before.kind(destination) == KIND.SEND, k.carries_nothing_but(k.message, destination, carried)]
+    whole = [k.before.kind(destination) == KIND.SEND, k.before.layout(k.message) == k.sorts.no_descriptors]
+    return [k.in_kernel(k.message), *whole, k.carries_nothing_but(k.message, destination, carried)]
 
 
 @rule("mach_port_insert_right", requires=_insert_requires, message="Message", name="Name", disposition="Int")
