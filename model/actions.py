@@ -11,6 +11,7 @@ from itertools import count as counter
 
 import z3
 
+from sendright.mach.descriptors import PORT, natural_size
 from sendright.mach.rights import Notification, Place, PortObject
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.state import After, Field, State
@@ -167,6 +168,7 @@ def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = caller
     after.at("body_count")[message] = z3.IntVal(rights)
+    after.at("layout")[message] = after.sorts.no_descriptors
     stamp_by_kernel(after, message, 0)
 
 
@@ -178,8 +180,44 @@ def notify(after: After, slot: Term, message: Term, notification: Notification, 
     clear(after, slot)
     put(after, S.destination_slot(message), KIND.SEND_ONCE, port)
     after.at("body_count")[message] = z3.IntVal(rights)
+    after.at("layout")[message] = after.sorts.one_port if rights else after.sorts.no_descriptors
+    after.at("size")[message] = z3.IntVal(natural_size((PORT,) if rights else ()))
     stamp_by_kernel(after, message, int(notification), data)
     queue_message(after, message, port)
+
+
+class Transit:
+    """What a message to a port must not carry: the receive right of the port itself, or of one that the port's receive right is on its way to.
+
+    A receive right is on its way to a port while it is in a message that is queued there or waits for room there. ``reaches(port)``: the port is
+    ``start``, or the one that its receive right is on its way to, and so on.
+    """
+
+    def __init__(self, state: State, start: Term, reaches: Callable[[Term], Term], lift: Term) -> None:
+        self.state, self.start, self.reaches, self.lift = state, start, reaches, lift
+
+    def assume(self, after: After) -> None:
+        """What ``reaches`` means."""
+        b, x = self.state, z3.Const("x", self.state.sorts.Port)
+        carrier = b.sorts.message_of(b.receiver(x))
+        target = b.port(b.sorts.Slot.destination_slot(carrier))
+        in_transit = z3.And(b.active(x), b.sorts.Slot.is_body_slot(b.receiver(x)), b.on_its_way(carrier), target != b.sorts.no_port)
+        closed = z3.ForAll([x], z3.Implies(z3.And(self.reaches(x), in_transit), self.reaches(target)))
+        after.assumptions += [self.reaches(self.start), closed]
+
+    def lead(self, after: After, lower: Term) -> None:
+        """Receive rights are on their way to ``start`` now; ``lower`` says that their ports' ranks are below what the rank of ``start`` becomes.
+
+        All that ``start`` leads to is lifted, by a number that is large enough: there is one, for a message carries finitely many rights.
+        """
+        after.assumptions.append(z3.And(self.lift >= 0, lower))
+        rank = after.transit_rank
+        after.sweep("transit_rank", "ports", lambda p: (self.reaches(p), rank(p) + self.lift))
+
+    @property
+    def top(self) -> Term:
+        """The rank of ``start`` when it is lifted."""
+        return self.state.transit_rank(self.start) + self.lift
 
 
 class Release:
@@ -223,9 +261,9 @@ class Release:
     # ---- what is given up, and what dies
 
     def given_up(self, slot: Term) -> Term:
-        b, sorts = self.base, self.base.sorts
+        sorts = self.base.sorts
         message = sorts.message_of(slot)
-        destroyed = z3.And(sorts.in_message(slot), b.stage(message) == STAGE.QUEUED, self.dying(b.queue(message)))
+        destroyed = z3.And(sorts.in_message(slot), self._destroyed(message))
         S = sorts.Slot
         watching = z3.And(S.is_no_senders_slot(slot), self.dying(S.watched(slot)))
         guarding = z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)))
@@ -312,7 +350,12 @@ class Release:
 
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))
-        after.sweep("stage", "messages", lambda m: (z3.And(b.stage(m) == STAGE.QUEUED, self.dying(b.queue(m))), STAGE.FREE))
+        after.sweep("stage", "messages", lambda m: (self._destroyed(m), STAGE.FREE))
+        after.sweep("memory", "memory", lambda m, i: (self._destroyed(m), b.sorts.no_object))
+
+    def _destroyed(self, message: Term) -> Term:
+        """The message is queued on a port that dies."""
+        return z3.And(self.base.stage(message) == STAGE.QUEUED, self.dying(self.base.queue(message)))
 
     def _leave_sets(self, after: After, b: State) -> None:
         S = b.sorts.Slot
@@ -339,6 +382,8 @@ class Release:
             "id": lambda m: z3.If(self.told_no_senders(source(m)), int(Notification.NO_SENDERS), int(Notification.SEND_ONCE)),
             "data": lambda m: z3.If(self.told_no_senders(source(m)), b.mscount(S.watched(source(m))), 0),
             "body_count": lambda m: z3.IntVal(0),
+            "layout": lambda m: b.sorts.no_descriptors,
+            "size": lambda m: z3.IntVal(natural_size(())),
             "sender_security": lambda m: b.sorts.kernel_security_token,
             "sender_audit": lambda m: b.sorts.kernel_audit_token,
             "from_kernel": lambda m: z3.BoolVal(True),
@@ -357,11 +402,18 @@ class Release:
 
 
 def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
-    """All rights that ``message``, which is in the kernel, carries are given up (but those in slots that ``keep`` names)."""
+    """All that ``message``, which isn't queued, carries is given up (but the rights in slots that ``keep`` names)."""
     sorts = after.sorts
 
     def starts(slot: Term) -> Term:
         mine = sorts.slots_of_message(slot, message)
         return mine if keep is None else z3.And(mine, z3.Not(keep(slot)))
 
-    return Release(after, starts)
+    release = Release(after, starts)
+    lose_memory(after, message)
+    return release
+
+
+def lose_memory(after: After, message: Term, when: Term | bool = True) -> None:
+    """All memory that ``message`` carries is gone (if ``when``)."""
+    after.sweep("memory", "memory", lambda m, i: (z3.And(when, m == message), after.sorts.no_object))

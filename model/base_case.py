@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
+from sendright.mach.descriptors import PORT
 from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place
@@ -49,6 +50,7 @@ def every_point(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[
         "Place": [int(place) for place in Place],
         "Int": [-1, 0, 1, NEVER_MADE],
         "Bool": [False, True],
+        "Layout": [(), (PORT,)],
     }
     members["Slot"] = list(dict.fromkeys([*f["kind"], *_slots(members)]))
     return product(*[members[sort] for sort in sorts])

@@ -17,7 +17,7 @@ from sendright.model.state import FIELDS
 
 BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "mapped")
 """The fields of one argument (and ``mapped``) that have an index from values to points."""
-BY_PART = ("known_as", "member", "mapped")
+BY_PART = ("known_as", "member", "mapped", "memory")
 """The fields of two arguments that have an index from each argument to points."""
 
 PAGES = "pages"

@@ -13,9 +13,10 @@ import z3
 
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
-from sendright.mach.snapshot import Entry, Page, Snapshot
+from sendright.mach.snapshot import Entry, Message, Page, Snapshot, Waiting
 from sendright.model.arguments import rule_arguments
 from sendright.model.concrete import (
     AFTER,
@@ -32,8 +33,11 @@ from sendright.model.concrete import (
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
     QUEUED,
+    RECEIVING,
     REPLY_SLOT,
     REQUEST_SLOT,
+    SENDING,
+    WAITING,
     ConcreteState,
     FunctionBuilder,
     SlotTuple,
@@ -67,6 +71,7 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
     """The snapshot as a state of the specification, its ghost counts counted."""
     state = ConcreteState()
     f = state.fields
+    next_object = -2  # for memory in messages, which nobody shares
     for number, port in snapshot.ports.items():
         f["port_life"][number] = ALIVE
         f["object"][number] = int(port.object)
@@ -86,6 +91,7 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             f["ledger_payer"][number] = NO_PORT if port.ledger.ledger_ledger is None else port.ledger.ledger_ledger
         for message in port.queue:
             _queue(f, number, message)
+            next_object = _carry(f, message, next_object)
     for number, task in snapshot.tasks.items():
         f["task_life"][number] = ALIVE
         f["task_port"][number] = task.port
@@ -106,6 +112,10 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             for member in members:
                 f["member"][task.names[member].port, set_name] = True
         f["suspend_count"][number] = task.suspend_count
+        if task.waiting is not None:
+            _wait(f, number, task.waiting)
+            if task.waiting.message is not None:
+                next_object = _carry(f, task.waiting.message, next_object)
     for which, entry in snapshot.host_ports.items():
         _put(f, (HOST_SLOT, which, 0), entry)
     return ghosts_of(state)
@@ -120,14 +130,42 @@ def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> No
         f["object_made"][number] = True
 
 
-def _queue(f: dict[str, dict[Any, Any]], port: int, message: Any) -> None:
+def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: Waiting) -> None:
+    if waiting.message is not None:
+        number = waiting.message.serial
+        f["wait"][task], f["waits_with"][task], f["stage"][number], f["owner"][number] = SENDING, number, WAITING, task
+        _fill(f, waiting.message)
+    elif waiting.call == "mach_msg_receive":
+        f["wait"][task], f["waits_at"][task] = RECEIVING, waiting.name
+        f["waits_for"][task] = NO_PORT if waiting.port is None else waiting.port
+        f["waits_limit"][task], f["waits_large"][task], f["waits_trailer"][task] = waiting.limit, waiting.large, waiting.trailer
+        if waiting.port is not None:
+            f["port_life"].setdefault(waiting.port, ENDED)  # what it waits for was there when it began
+
+
+def _carry(f: dict[str, dict[Any, Any]], message: Message, number: int) -> int:
+    """A message's pages, each an object of its own, numbered down from ``number``; the next number."""
+    for index, value in enumerate(message.memory):
+        f["memory"][message.serial, index], f["content"][number], f["object_made"][number] = number, value, True
+        number -= 1
+    return number
+
+
+def _queue(f: dict[str, dict[Any, Any]], port: int, message: Message) -> None:
     number = message.serial
     f["stage"][number], f["queue"][number] = QUEUED, port
+    f["arrival"][number] = f["clock"].get((), 0)
+    f["clock"][()] = f["clock"].get((), 0) + 1
+    _fill(f, message)
+
+
+def _fill(f: dict[str, dict[Any, Any]], message: Message) -> None:
+    """What a message says and carries."""
+    number = message.serial
+    f["layout"][number], f["size"][number] = message.layout, message.size
     f["id"][number], f["body_count"][number], f["data"][number] = message.id, len(message.body), message.data
     f["sender_security"][number], f["sender_audit"][number] = message.security_token, message.audit_token
     f["from_kernel"][number] = bool(message.from_kernel)
-    f["arrival"][number] = f["clock"].get((), 0)
-    f["clock"][()] = f["clock"].get((), 0) + 1
     _put(f, (DESTINATION_SLOT, number, 0), message.destination)
     _put(f, (REPLY_SLOT, number, 0), message.reply.entry)
     for index, descriptor in enumerate(message.body):
@@ -222,7 +260,32 @@ def ghosts_of(state: ConcreteState) -> ConcreteState:
         f[ghost] = dict(Counter(f["port"][slot] for slot, kind in f["kind"].items() if kind in kinds))
     f["queued_messages"] = dict(Counter(f["queue"][message] for message, stage in f["stage"].items() if stage == QUEUED))
     _ledger_ghosts(f)
+    _memory_ghosts(f)
+    _transit_ghosts(f)
     return state
+
+
+def _memory_ghosts(f: dict[str, dict[Any, Any]]) -> None:
+    """Where each object is that is in a message; of one that is in two places, one of them."""
+    f["carrier_index"] = dict.fromkeys(f["mapped"].values(), NO_PAGE)
+    f["carrier"] = {}
+    for (message, index), number in f["memory"].items():
+        f["carrier"][number], f["carrier_index"][number] = message, index
+
+
+def _transit_ghosts(f: dict[str, dict[Any, Any]]) -> None:
+    """How far each port is from the last to which, over one or more messages, its receive right is on its way: the farther, the lower."""
+    towards = {}
+    for port, receiver in f["receiver"].items():
+        if receiver[0] == BODY_SLOT and f["stage"].get(receiver[1]) in (QUEUED, WAITING):
+            towards[port] = f["port"].get((DESTINATION_SLOT, receiver[1], 0), NO_PORT)
+    rank: dict[int, int] = {}
+    for port in towards:
+        steps, reached = 0, port
+        while reached in towards and steps <= len(towards):  # a circle ends here: all in it are equally far
+            steps, reached = steps + 1, towards[reached]
+        rank[port] = -steps
+    f["transit_rank"] = rank
 
 
 def _ledger_ghosts(f: dict[str, dict[Any, Any]]) -> None:
@@ -298,7 +361,7 @@ def _points(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[Any,
     if sorts == ("Task", "Place"):
         return [(slot[1], slot[2]) for slot in slots if slot[0] == PLACE_SLOT]
     if sorts == ("Message", "Int"):
-        return [(slot[1], slot[2]) for slot in slots if slot[0] == BODY_SLOT]
+        return [*[(slot[1], slot[2]) for slot in slots if slot[0] == BODY_SLOT], *f["memory"]]
     if sorts == ("Task", "Port"):
         return list(f["known_as"])
     if sorts == ("Task", "Int"):

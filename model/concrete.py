@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import z3
 
+from sendright.mach import descriptors
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
@@ -26,7 +27,8 @@ from sendright.model.state import FIELDS, Add, After, Store, Sweep, Tally
 SlotTuple: TypeAlias = tuple[int, int, int]
 
 ALIVE, ENDED = 1, 2
-FREE, IN_KERNEL, QUEUED = 0, 1, 2
+FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
+NOTHING, SENDING, RECEIVING = 0, 1, 2
 NO_PORT = -1
 NO_OBJECT = -1
 
@@ -60,6 +62,8 @@ _DEFAULTS = {
     "Port": NO_PORT,
     "Name": NULL_NAME,
     "Object": NO_OBJECT,
+    "Message": -1,
+    "Layout": (),
     "Task": -1,
     "Slot": None,
     "SecurityToken": None,
@@ -203,6 +207,8 @@ class Translator:
             "DEAD": str(DEAD_NAME),
             "NO_PORT": str(NO_PORT),
             "NO_OBJECT": str(NO_OBJECT),
+            "NO_DESCRIPTORS": "()",
+            "ONE_PORT": repr((descriptors.PORT,)),
             "KERNEL_SECURITY_TOKEN": repr(KERNEL_SECURITY_TOKEN),
             "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
             "host_port": "env_host_port",
@@ -283,6 +289,8 @@ class Translator:
             return part[0]
         if self.chosen and name in self.chosen:
             return f"({part[0]} in {self.chosen[name]})"
+        if name in _OF_LAYOUTS:
+            return f"{name}({part[0]})"
         if part:
             return f"{identifier(name)}({', '.join(part)})"
         return self.constants.get(name, identifier(name))
@@ -310,6 +318,9 @@ class Translator:
 def _variable(index: int, sort: Any) -> Term:
     return z3.Const(f"bound{index}", sort)
 
+
+_OF_LAYOUTS = {"parts_of": len, "rights_of": descriptors.right_count, "pages_of": descriptors.page_count}
+"""What the specification says of a body's layout."""
 
 _DOMAINS = {
     "Int": "indices",
@@ -404,7 +415,7 @@ class FunctionBuilder:
 
 def compile_function(source: str, name: str) -> Callable[..., Any]:
     """The function called ``name`` that ``source`` defines."""
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = dict(_OF_LAYOUTS)
     exec(compile(source, f"<specification: {name}>", "exec"), scope)
     return scope[name]  # type: ignore[no-any-return]
 
@@ -436,9 +447,10 @@ class CompiledCase:
         self.outputs = compile_function(outputs.finish(), "outputs")
 
     def _checkable(self, term: Term) -> bool:
-        """Not about a release's ghost counts, nor about messages that it might make: those that it does make are computed."""
+        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does make are computed."""
         used = _functions(term)
         ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
+        ghosts |= _GHOSTS
         notified = {release.notified.name() for release in self.releases}
         over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
         return not used & ghosts and not (over_messages and used & notified)
@@ -517,6 +529,7 @@ EXISTING_POINTS = {
     "ports": Domain(_DOMAINS["Port"]),
     "messages": Domain(_DOMAINS["Message"]),
     "known": Domain("fields['known_as']", "known_as"),
+    "memory": Domain("fields['memory']", "memory"),
     "members": Domain("fields['member']", "member"),
     "pages": Domain("[(v, n) for v in (*fields['task_life'], *env['born']) for n in indices]", PAGES),
 }
@@ -529,6 +542,9 @@ MADE = {
     "copied objects": "env['copied objects']",
 }
 """The rest is made by the rule: by its arguments, or by what the kernel chooses."""
+
+
+_GHOSTS = {name for name, declaration in FIELDS.items() if declaration.ghost}
 
 
 def _functions(term: Term) -> set[str]:

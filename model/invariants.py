@@ -14,7 +14,7 @@ import z3
 
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject
-from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
+from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
 from sendright.model.state import State
 
 Clauses: TypeAlias = Callable[["Variables", State], Iterator[tuple[str, Term]]]
@@ -195,6 +195,14 @@ def members(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "members", forall([v.p, v.n], z3.Implies(s.member(v.p, v.n), inside))
 
 
+@invariant(18, "no receive right is on its way to itself")
+def acyclic(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The in-transit graph has no circle: a port whose receive right is in a message, queued or waiting, ranks below the one that it goes to."""
+    carried, target = v.S.body_slot(v.m, v.i), s.port(v.S.destination_slot(v.m))
+    goes = z3.And(s.on_its_way(v.m), s.kind(carried) == KIND.RECEIVE, target != v.sorts.no_port)
+    yield "ranks rise", forall([v.m, v.i], z3.Implies(goes, s.transit_rank(s.port(carried)) < s.transit_rank(target)))
+
+
 @invariant(19, "a queued message's destination is its queue")
 def destination(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Every queued message holds one send or send-once right to the port on which it is queued."""
@@ -227,7 +235,7 @@ def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(41, "a terminated task has nothing")
 def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A task that isn't alive has an empty space, no special, registered or exception ports, no memory, and no live port.
+    """A task that isn't alive has an empty space, no special, registered or exception ports, no memory, and no live port, and waits for nothing.
 
     No task is suspended less often than not at all.
     """
@@ -236,6 +244,7 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "places", forall([v.t, v.w], z3.Implies(ended, s.empty(v.S.place_slot(v.t, v.w))))
     yield "memory", forall([v.t, v.i], z3.Implies(ended, s.mapped(v.t, v.i) == v.sorts.no_object))
     yield "suspend counts", forall([v.t], s.suspend_count(v.t) >= 0)
+    yield "waiting", forall([v.t], z3.Implies(ended, s.wait(v.t) == WAIT.NOTHING))
     of_task = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.TASK))
     yield "port", forall([v.p], z3.Implies(of_task, z3.And(s.alive(s.object_task(v.p)), s.task_port(s.object_task(v.p)) == v.p)))
 
@@ -339,10 +348,12 @@ def kernel_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(103, "a free message is empty")
 def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A message that is free carries nothing, and nothing is carried beyond a body's end."""
+    """A message that is free carries nothing, no memory either, and nothing is carried beyond a body's end."""
     beyond = z3.Or(v.i < 0, v.i >= s.body_count(v.m))
     yield "beyond the end", forall([v.m, v.i], z3.Implies(beyond, s.empty(v.S.body_slot(v.m, v.i))))
     yield "free", forall([v.s], z3.Implies(z3.And(v.sorts.in_message(v.s), s.stage(v.sorts.message_of(v.s)) == STAGE.FREE), s.empty(v.s)))
+    past = z3.Or(s.stage(v.m) == STAGE.FREE, v.i < 0, v.i >= v.sorts.pages_of(s.layout(v.m)))
+    yield "memory", forall([v.m, v.i], z3.Implies(past, s.memory(v.m, v.i) == v.sorts.no_object))
 
 
 @invariant(104, "messages arrive in order")
@@ -361,9 +372,10 @@ def in_transit(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(106, "memory objects are made")
 def objects(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A mapped object was made."""
-    there = s.mapped(v.t, v.i)
+    """A mapped object was made, and so was one in a message."""
+    there, carried = s.mapped(v.t, v.i), s.memory(v.m, v.i)
     yield "mapped objects", forall([v.t, v.i], z3.Implies(there != v.sorts.no_object, s.object_made(there)))
+    yield "carried objects", forall([v.m, v.i], z3.Implies(carried != v.sorts.no_object, s.object_made(carried)))
 
 
 @invariant(107, "references are counted in names only")
@@ -398,6 +410,40 @@ def queue_limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 def one_set(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """No port is in two port sets."""
     yield "one set", forall([v.p, v.n, v.n2], z3.Implies(z3.And(s.member(v.p, v.n), s.member(v.p, v.n2)), v.n == v.n2))
+
+
+@invariant(112, "memory in a message is nobody else's")
+def carried_memory(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """An object in a message is in no task's map, and in no other message, nor twice in this one."""
+    carried, there = s.memory(v.m, v.i), s.mapped(v.t, v.i)
+    here = z3.And(s.carrier(carried) == v.m, s.carrier_index(carried) == v.i)
+    yield "where it is", forall([v.m, v.i], z3.Implies(carried != v.sorts.no_object, here))
+    yield "where it isn't", forall([v.t, v.i], z3.Implies(there != v.sorts.no_object, s.carrier_index(there) == -1))
+
+
+@invariant(113, "a message that waits is its sender's")
+def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A task that waits to send has a message that waits for room, with a send right to a user's port for destination,
+    or a dead right; such a message has such a task.
+
+    What waits to receive from a receive right waits for a port that was made.
+    """
+    task, message = s.owner(v.m), s.waits_with(v.t)
+    slot = v.S.destination_slot(v.m)
+    live = z3.And(s.kind(slot) == KIND.SEND, s.object(s.port(slot)) == OBJECT.OBJECT_NONE)
+    waits = z3.And(s.wait(task) == WAIT.SENDING, s.waits_with(task) == v.m, z3.Or(live, s.kind(slot) == KIND.DEAD_NAME))
+    yield "its sender", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.WAITING, waits))
+    has = z3.And(s.stage(message) == STAGE.WAITING, s.owner(message) == v.t)
+    yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))
+    was = z3.Or(s.waits_for(v.t) == v.sorts.no_port, s.port_life(s.waits_for(v.t)) != LIFE.UNBORN)
+    yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
+
+
+@invariant(114, "a body is laid out as its layout says")
+def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that is queued or waits for room has as many rights as its layout."""
+    same = s.body_count(v.m) == v.sorts.rights_of(s.layout(v.m))
+    yield "rights", forall([v.m], z3.Implies(s.on_its_way(v.m), same))
 
 
 def state_invariants(profile: Profile) -> list[Invariant]:

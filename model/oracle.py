@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any, TypeAlias
 
 import msgspec
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.descriptors import NO_PAGE, is_array, is_memory, laid_out, layout_of, pages_in, right_count, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import NULL_NAME, Disposition, SlotKind
 from sendright.mach.signatures import SIGNATURES
@@ -17,8 +19,27 @@ from sendright.model.arguments import rule_arguments
 from sendright.model.calls.exceptions import EXCEPTION_TYPES
 from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, NAME_SLOT, NO_PORT, REPLY_SLOT, SlotTuple
-from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH
+from sendright.model.rules import (
+    ANSWER,
+    ARRAY,
+    BODY,
+    COPY_IN,
+    COPY_OUT,
+    DELIVER,
+    DESTROY,
+    DONE,
+    FINISH,
+    HANDED_BACK,
+    PAGE_IN,
+    PAGE_OUT,
+    RESUMED_RECEIVE,
+    RESUMED_SEND,
+    TAKE,
+)
 from sendright.model.system import Applied, NotAllowed, System
+
+Step: TypeAlias = tuple[str, dict[str, Any], dict[str, Any]]
+"""A rule to be run, with the kernel's choices and the arguments."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -60,6 +81,10 @@ class Oracle:
             "task_get_exception_ports": self._exception_ports("task_get_exception_ports"),
             "task_swap_exception_ports": self._exception_ports("task_swap_exception_ports"),
         }
+        self._resumed: dict[str, Callable[[int, Result], None]] = {
+            "mach_msg_send": self._resumed_send,
+            "mach_msg_receive": self._resumed_receive,
+        }
         self._cases: list[str] = []
 
     @property
@@ -85,8 +110,10 @@ class Oracle:
                 return Judgement(True, (), clause)
             return _disagreed((), clause, [_code_difference(ReturnCode.MIG_BAD_ID, result.code)])
         try:
-            arguments = rule_arguments(call)
-            self._special.get(call.name, self._simple(call.name))(task, arguments, result)
+            if call.resume:
+                self._resumed[call.name](task, result)
+            else:
+                self._special.get(call.name, self._simple(call.name))(task, rule_arguments(call), result)
             self.system.settle()
             self.system.forget_the_ended()
         except Disagreement as disagreement:
@@ -278,83 +305,147 @@ class Oracle:
         return self._finish(caller, message)
 
     def _send(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        message = self.system.fresh_message()
-        header = self._run("mach_msg_send", caller, {"message": message}, descriptors_length=len(a["descriptors"]), **a)
+        message, descriptors = self.system.fresh_message(), a["descriptors"]
+        header = self._run("mach_msg_send", caller, {"message": message}, layout=layout_of(descriptors), **a)
         if header.case.case.code is not None:
             return self._expect_code(header, result)
-        rights = [((DESTINATION_SLOT, message, 0), a["dest"], a["dest_disposition"]), ((REPLY_SLOT, message, 0), a["reply"], a["reply_disposition"])]
+        steps = [self._carry(caller, (DESTINATION_SLOT, message, 0), a["dest"], a["dest_disposition"])]
+        if a["reply_disposition"] != Disposition.NONE:  # else there is nothing to copy in
+            steps.append(self._carry(caller, (REPLY_SLOT, message, 0), a["reply"], a["reply_disposition"]))
         if header.outputs["reply_first"]:
-            rights.reverse()
-        rights += [((BODY_SLOT, message, index), name, how) for index, (name, how) in enumerate(a["descriptors"])]
-        for slot, name, disposition in rights:
-            if slot[0] == REPLY_SLOT and disposition == Disposition.NONE:
-                continue  # no reply right: there is nothing to copy in
-            carried = self._run(COPY_IN, caller, space=caller, control=0, name=name, disposition=disposition, message=message, place=slot)
+            steps.reverse()
+        for rule, choices, arguments in [*steps, *self._body_steps(caller, message, descriptors)]:
+            carried = self._run(rule, caller, choices, message=message, **arguments)
             if carried.case.case.code is not None:
                 return self._fail(caller, message, carried, result)
-        return self._deliver(caller, message, len(a["descriptors"]), result)
+        return self._deliver(caller, message, a["wait"], result)
 
-    def _deliver(self, caller: int, message: int, descriptors: int, result: Result) -> None:
+    def _carry(self, caller: int, slot: SlotTuple, name: int, disposition: int) -> Step:
+        return COPY_IN, {}, {"space": caller, "control": 0, "name": name, "disposition": disposition, "place": slot}
+
+    def _body_steps(self, caller: int, message: int, descriptors: Sequence[Any]) -> Iterator[Step]:
+        """The rules that a body runs through: it is looked at as a whole, then what each descriptor says is copied in."""
+        options = [option for _, option, _ in pages_in(descriptors)]
+        yield BODY, {}, {"copy_options": options.__getitem__, "copy_options_length": len(options)}
+        rights, pages = count(), count()
+        for each in descriptors:
+            if is_memory(each):
+                address, _, deallocate = each
+                choices = {"new_object": self.system.fresh_object()}
+                yield PAGE_IN, choices, {"index": next(pages), "address": address, "deallocate": deallocate}
+                continue
+            if is_array(each):
+                yield ARRAY, {}, {"disposition": each[1]}
+            for name, disposition in rights_in([each]):
+                yield self._carry(caller, (BODY_SLOT, message, next(rights)), name, disposition)
+
+    def _deliver(self, caller: int, message: int, wait: bool, result: Result) -> None:
         destination = self.system.state["port"][DESTINATION_SLOT, message, 0]
         reaches = self.system.reached_from(destination)
-        delivered = self._run("mach_msg_send: deliver", caller, {"reaches": reaches}, message=message)
+        delivered = self._run(DELIVER, caller, {"reaches": reaches}, message=message, wait=wait)
         if delivered.outputs.get("by_kernel"):
-            delivered = self._run("mach_msg_send: kernel's answer", caller, message=message)
+            delivered = self._run(ANSWER, caller, message=message)
+        elif delivered.outputs.get("handed_back"):
+            outputs = result.outputs
+            self._copy_out(caller, message, (DESTINATION_SLOT, message, 0), outputs.get("dest"), "dest")
+            self._copy_out(caller, message, (REPLY_SLOT, message, 0), outputs.get("reply"), "reply")
+            lost = self._copy_out_body(delivered, caller, message, outputs)
+            delivered = self._run(HANDED_BACK, caller, message=message, lost=lost)
         self._expect_code(delivered, result)
-        if result.code != ReturnCode.MACH_SEND_TIMED_OUT:
-            return
-        outputs = result.outputs
-        self._copy_out(caller, message, (DESTINATION_SLOT, message, 0), outputs.get("dest"), "dest")
-        self._copy_out(caller, message, (REPLY_SLOT, message, 0), outputs.get("reply"), "reply")
-        self._copy_out_body(delivered, caller, message, descriptors, outputs)
-        self._finish(caller, message)
+        self._expect_outputs(delivered, "mach_msg_send", result)
 
-    def _copy_out_body(self, applied: Applied, caller: int, message: int, count: int, outputs: dict[str, Any]) -> None:
-        seen = outputs.get("descriptors", ())
-        self._expect(applied, "number of descriptors", count, len(seen))
-        for index, (name, form) in enumerate(seen):
-            slot = (BODY_SLOT, message, index)
-            self._expect(applied, f"form of descriptor {index}", self.system.state["form"].get(slot, 0), form)
-            self._copy_out(caller, message, slot, name, f"descriptor {index}")
+    def _resumed_send(self, caller: int, result: Result) -> None:
+        resumed = self._run(RESUMED_SEND, caller)
+        self._expect_code(resumed, result)
+        self._expect_outputs(resumed, "mach_msg_send", result)
+
+    def _expect_outputs(self, applied: Applied, call: str, result: Result) -> None:
+        """The results that come with the answer's code are there, and no others."""
+        expected = [output.name for output in SIGNATURES[call].results(result.code)]
+        self._expect(applied, "results", sorted(expected), sorted(result.outputs))
+
+    def _copy_out_body(self, applied: Applied, caller: int, message: int, outputs: dict[str, Any]) -> bool:
+        """Rights, then pages, go where the implementation says; whether a page was lost."""
+        state = self.system.state
+        layout, seen = state["layout"].get(message, ()), outputs.get("descriptors", ())
+        self._expect(applied, "layout of the body", layout, layout_of(seen))
+        forms = [state["form"].get((BODY_SLOT, message, index), 0) for index in range(right_count(layout))]
+        rights = list(rights_in(seen))
+        told = laid_out(layout, list(zip([name for name, _ in rights], forms, strict=True)), [page for page, *_ in filter(is_memory, seen)])
+        self._expect(applied, "forms of the descriptors", told, _deeply_tupled(seen))
+        for index, (name, _) in enumerate(rights):
+            self._copy_out(caller, message, (BODY_SLOT, message, index), name, f"right {index} of the body")
+        lost = False
+        for index, (page,) in enumerate(filter(is_memory, seen)):
+            mapped = self._run(PAGE_OUT, caller, {"new_page": page}, message=message, index=index)
+            self._expect(mapped, f"page {index} of the body", mapped.outputs["page"], page)
+            lost = lost or page == NO_PAGE
+        return lost
 
     def _receive(self, caller: int, a: dict[str, Any], result: Result) -> None:
         source = self._received_from((NAME_SLOT, caller, a["port"]), result)
-        oldest = self.system.oldest_message(source)
-        applied = self._run("mach_msg_receive", caller, {"source": source, "oldest": -1 if oldest is None else oldest}, **a)
-        self._expect_code(applied, result)
-        if result.code != ReturnCode.KERN_SUCCESS:
-            return
+        if not self.profile.takes("mach_msg_receive", "trailer"):
+            a["trailer"] = 0
+        self._take(caller, self._run("mach_msg_receive", caller, {"source": source}, **a), result)
+
+    def _resumed_receive(self, caller: int, result: Result) -> None:
+        state = self.system.state
+        source = self._received_from((NAME_SLOT, caller, state["waits_at"].get(caller, NULL_NAME)), result)
+        self._take(caller, self._run(RESUMED_RECEIVE, caller, {"source": source}), result)
+
+    def _take(self, caller: int, chosen: Applied, result: Result) -> None:
+        """What follows when a port is ``chosen``: its oldest message is taken, and copied out."""
+        if chosen.case.case.code is not None:
+            self._expect_code(chosen, result)
+            return self._expect_outputs(chosen, "mach_msg_receive", result)
+        oldest = self.system.oldest_message(chosen.outputs["source"])
+        taken = self._run(TAKE, caller, {"oldest": -1 if oldest is None else oldest}, **chosen.outputs)
+        told, seen = taken.outputs, result.outputs
+        if taken.case.case.code is not None:
+            if "message" in told:
+                self._run(DESTROY, caller, message=told["message"])
+            self._expect_code(taken, result)
+            self._expect_outputs(taken, "mach_msg_receive", result)
+            return self._expect(taken, "result size", told["size"], seen.get("size"))
         assert oldest is not None
-        outputs = applied.outputs
-        profile, seen = self.profile, result.outputs
-        expected = {
-            "id": outputs["id"],
-            "local": outputs["local"],
-            "data": outputs["data"],
-            "sequence_number": outputs["sequence_number"],
-            "security_token": outputs["security_token"] if profile.tokens_in_trailer else (),
-            "audit_token": outputs["audit_token"] if profile.tokens_in_trailer and profile.audit_tokens else (),
-            "reply_disposition": self.system.state["form"].get((REPLY_SLOT, oldest, 0), 0),
-        }
+        if result.code not in (ReturnCode.KERN_SUCCESS, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE):
+            self._expect(taken, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
+        expected = {name: told[name] for name in ("id", "local", "data", "size", "trailer_size", "sequence_number")}
+        for token in ("security_token", "audit_token"):
+            expected[token] = told[token] if told[f"tells_{token}"] else ()
+        expected["reply_disposition"] = self.system.state["form"].get((REPLY_SLOT, oldest, 0), 0)
         for name, value in expected.items():
-            self._expect(applied, f"result {name}", value, _tupled(seen.get(name)))
+            self._expect(taken, f"result {name}", value, _tupled(seen.get(name)))
         self._copy_out(caller, oldest, (REPLY_SLOT, oldest, 0), seen.get("reply"), "reply")
-        self._copy_out_body(applied, caller, oldest, outputs["count"], seen)
-        self._finish(caller, oldest)
+        lost = self._copy_out_body(taken, caller, oldest, seen)
+        done = self._run(DONE, caller, message=oldest, lost=lost)
+        self._expect_code(done, result)
+        return self._expect_outputs(done, "mach_msg_receive", result)
 
     def _received_from(self, entry: SlotTuple, result: Result) -> int:
-        """The port whose message was received: that of the name's receive right, or the port set's member that the result says."""
-        state = self.system.state
+        """The port whose message was received: that of the name's receive right, or the port set's member that the result says.
+
+        Of a message that was too large the result says the size; if members have messages of one size, the state that is shown says which it was.
+        """
+        system, state = self.system, self.system.state
         if state["kind"].get(entry) != SlotKind.PORT_SET:
             return int(state["port"].get(entry, NO_PORT))
-        members = self.system.members(entry)
-        if result.code == ReturnCode.KERN_SUCCESS:
-            return members.get(result.outputs.get("local", NULL_NAME), NO_PORT)
-        return next((port for port in members.values() if self.system.oldest_message(port) is not None), NO_PORT)
+        members = system.members(entry)
+        if "local" in result.outputs:
+            return members.get(result.outputs["local"], NO_PORT)
+        oldest = {port: message for port in members.values() if (message := system.oldest_message(port)) is not None}
+        fitting = [port for port, message in oldest.items() if state["size"].get(message, 0) == result.outputs.get("size")]
+        shown = system.shown.ports if system.shown else {}
+        shorter = [port for port in fitting if port in shown and shown[port].sequence_number != state["seqno"].get(port, 0)]
+        return next(iter([*shorter, *fitting, *oldest]), NO_PORT)
 
 
 def _tupled(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _deeply_tupled(value: object) -> object:
+    return tuple(_deeply_tupled(part) for part in value) if isinstance(value, (list, tuple)) else value
 
 
 def _code_difference(expected: int, seen: int) -> Difference:

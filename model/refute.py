@@ -70,6 +70,9 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
             facts += [release.sends_released(port) == lost, release.notifications(port) == told]
     for message in sorts.elements(sorts.Message):
         facts.append(z3.And(state.body_count(message) >= 0, state.body_count(message) <= sorts.scope.descriptors if sorts.scope else 0))
+    for layout in sorts.elements(sorts.Layout):
+        counts = [sorts.parts_of(layout), sorts.rights_of(layout), sorts.pages_of(layout)]
+        facts += [z3.And(count >= 0, count <= 1) for count in counts]
     for release in after.releases:
         facts += [z3.Or(*[release.notified(m) == slot for slot in slots]) for m in sorts.elements(sorts.Message)]
     return facts
@@ -110,6 +113,7 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     solver.add([expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
     solver.add(in_scope(k, sorts))
+    solver.add(sorts.background)
     solver.push()
     solver.add(z3.Or(*[z3.Not(expand(goal, sorts)) for _, goal in goals]))
     verdict = solver.check()

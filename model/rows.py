@@ -17,14 +17,33 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition
 from sendright.model.invariants import Variables, forall, state_invariants
 from sendright.model.proof_cache import Proof
-from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH, RULES, Case, Context, effective_guards
-from sendright.model.sorts import KIND, UNBOUNDED, Term
+from sendright.model.rules import (
+    ANSWER,
+    ARRAY,
+    BODY,
+    COPY_IN,
+    COPY_OUT,
+    DELIVER,
+    DESTROY,
+    DONE,
+    FINISH,
+    HANDED_BACK,
+    PAGE_IN,
+    PAGE_OUT,
+    RESUMED_RECEIVE,
+    RESUMED_SEND,
+    RULES,
+    TAKE,
+    Case,
+    Context,
+    effective_guards,
+)
+from sendright.model.sorts import KIND, UNBOUNDED, WAIT, Term
 from sendright.model.state import After, State
 
-SEND, DELIVER, ANSWER = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
+SEND, RECEIVE = "mach_msg_send", "mach_msg_receive"
 REQUEST, INSERT, EXTRACT = "mach_port_insert_right: request", "mach_port_insert_right", "mach_port_extract_right"
 ASK, REGISTER = "mach_port_request_notification: request", "mach_port_request_notification"
-RECEIVE = "mach_msg_receive"
 
 S = UNBOUNDED.Slot
 
@@ -59,7 +78,7 @@ def runs(k: Context, known: list[Term] | None = None) -> Iterator[Done]:
     """Every case of a rule after which the row goes on."""
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
-        if case.code is None or case.replies or k.rule.name == RECEIVE:
+        if case.code is None or case.replies:
             yield Done(k, case, guard, known or [])
 
 
@@ -90,19 +109,19 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
         yield from _copy(k, "the other rights of the message stay", [])
     elif rule == COPY_OUT:
         yield from _copy(k, "its place is empty, the other rights stay", [k.place])
+    elif rule in (PAGE_IN, PAGE_OUT):
+        yield from _copy_page(k)
+    elif rule in (BODY, ARRAY):
+        yield from _nothing_changes(k)
     elif rule == DELIVER:
         yield from _deliver(k)
-    elif rule == RECEIVE:
-        for done in runs(k):
-            if done.case.outputs:
-                out = done.next(COPY_OUT, message=k.oldest, place=S.reply_slot(k.oldest))
-                emptied = done.after.empty(S.destination_slot(k.oldest))
-                yield Link(
-                    done.case.id, "the destination right is used up, the others can be copied out", done.known, [*out.rule.requires(out), emptied]
-                )
-    elif rule == FINISH:
-        yield from _finish(profile)
-    elif rule in (INSERT, DESTROY):
+    elif rule in (RECEIVE, RESUMED_RECEIVE):
+        yield from _receive(k)
+    elif rule == TAKE:
+        yield from _take(k)
+    elif rule in (FINISH, HANDED_BACK, DONE):
+        yield from _finish(rule, profile)
+    elif rule in (INSERT, DESTROY, ANSWER, RESUMED_SEND):
         pass  # they end a row; a failure before the end leaves the message in the kernel, where DESTROY wants it
     elif not k.rule.pending:
         yield from _replies(k)
@@ -113,9 +132,8 @@ def _replies(k: Context) -> Iterator[Link]:
     for done in runs(k):
         slots = [S.body_slot(k.reply_message, z3.IntVal(index)) for index in range(done.case.replies)]
         out = done.next(COPY_OUT, message=k.reply_message, place=slots[0])
-        yield Link(
-            done.case.id, "the reply can be copied out", done.known, [*out.rule.requires(out), out.carries_nothing_but(k.reply_message, *slots)]
-        )
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k.reply_message, *slots), out.carries_no_memory(k.reply_message)]
+        yield Link(done.case.id, "the reply can be copied out", done.known, claims)
 
 
 def _place(done: Done, place: Term, name: Term, disposition: Term, **more: Term) -> Context:
@@ -136,8 +154,11 @@ def _send(k: Context) -> Iterator[Link]:
         one = _place(done, *order[0])
         yield Link(done.case.id, "the first right of the header can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
         body = _place(done, S.body_slot(k.message, i), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
-        within = [i >= 0, i < k.descriptors_length]
-        yield Link(done.case.id, "there is room for the body's", [*done.known, *within], body.rule.requires(body))
+        rights, pages = k.sorts.rights_of(k.layout), k.sorts.pages_of(k.layout)
+        yield Link(done.case.id, "there is room for the body's", [*done.known, i >= 0, i < rights], body.rule.requires(body))
+        page = done.next(PAGE_IN, message=k.message, index=i)
+        yield Link(done.case.id, "and for its pages", [*done.known, i >= 0, i < pages], page.rule.requires(page))
+        yield Link(done.case.id, "it is laid out as it says", done.known, [done.after.body_count(k.message) == rights])
         for copied in runs(one, done.known):
             title = f"after the first, the second can be ({copied.case.title})"
             two = _place(copied, *order[1], message=k.message)
@@ -180,7 +201,7 @@ def _previous(k: Context) -> Iterator[Link]:
     body = S.body_slot(k.message, z3.IntVal(0))
     for done in runs(k):
         out = done.next(COPY_OUT, message=k.message, place=body)
-        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body)]
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body), out.carries_no_memory(k.message)]
         yield Link(done.case.id, "what was registered can be copied out", done.known, claims)
 
 
@@ -190,7 +211,8 @@ def _extract(k: Context) -> Iterator[Link]:
         body = S.body_slot(k.reply_message, z3.IntVal(0))
         one = _place(done, body, k.name, k.disposition, space=done.case.outputs["space"], control=k.task)
         yield Link(done.case.id, "the right can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
-        yield Link(done.case.id, "the reply carries nothing else", done.known, [one.carries_nothing_but(k.reply_message, body)])
+        rest = [one.carries_nothing_but(k.reply_message, body), one.carries_no_memory(k.reply_message)]
+        yield Link(done.case.id, "the reply carries nothing else", done.known, rest)
 
 
 def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
@@ -200,25 +222,74 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
         a = done.after
         other = z3.And(k.sorts.slots_of_message(v.s, k.message), v.s != k.place)
         same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
-        same += [a.fields[name](k.message) == b.fields[name](k.message) for name in ("stage", "owner", "body_count")]
-        same += [forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
+        same += [forall([v.i], a.memory(k.message, v.i) == b.memory(k.message, v.i)), *_still_there(k, a)]
         yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+
+
+def _still_there(k: Context, a: State) -> list[Term]:
+    """The message is in the kernel as it was, and whoever lived lives."""
+    v, b = Variables(UNBOUNDED), k.before
+    same = [a.fields[name](k.message) == b.fields[name](k.message) for name in ("stage", "owner", "body_count", "layout", "size")]
+    return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
+
+
+def _copy_page(k: Context) -> Iterator[Link]:
+    """The message's rights and its other pages stay; after copying out the page's place is empty."""
+    v, b = Variables(UNBOUNDED), k.before
+    for done in runs(k):
+        a = done.after
+        mine = k.sorts.slots_of_message(v.s, k.message)
+        rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
+        pages = forall([v.i], z3.Implies(v.i != k.index, a.memory(k.message, v.i) == b.memory(k.message, v.i)))
+        emptied = (a.memory(k.message, k.index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
+        yield Link(done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)])
+
+
+def _nothing_changes(k: Context) -> Iterator[Link]:
+    for done in runs(k):
+        same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
+        yield Link(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
+
+
+def _receive(k: Context) -> Iterator[Link]:
+    """A port was chosen whose message the caller may take."""
+    for done in runs(k):
+        taking = done.next(TAKE, source=done.case.outputs["source"])
+        runs_on = taking.before.wait(k.caller) == WAIT.NOTHING
+        yield Link(done.case.id, "the port's oldest message can be taken", done.known, [*taking.rule.requires(taking), runs_on])
+
+
+def _take(k: Context) -> Iterator[Link]:
+    cases = list(k.rule.cases(k))
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        if "message" in case.outputs:
+            done = Done(k, case, guard, [])
+            out = done.next(COPY_OUT, message=k.oldest, place=S.reply_slot(k.oldest))
+            emptied = done.after.empty(S.destination_slot(k.oldest))
+            title = "the destination right is used up, the others can be copied out or given up"
+            yield Link(case.id, title, done.known, [*out.rule.requires(out), emptied])
 
 
 def _deliver(k: Context) -> Iterator[Link]:
     for done in runs(k):
-        answer = done.next(ANSWER, message=k.message)
-        yield Link(done.case.id, "only the reply right is left", done.known, answer.rule.requires(answer))
+        if "by_kernel" in done.case.outputs:
+            answer = done.next(ANSWER, message=k.message)
+            yield Link(done.case.id, "only the reply right is left", done.known, answer.rule.requires(answer))
+        else:
+            out = done.next(COPY_OUT, message=k.message, place=S.destination_slot(k.message))
+            yield Link(done.case.id, "all that it carries can be copied out", done.known, out.rule.requires(out))
 
 
-def _finish(profile: Profile) -> Iterator[Link]:
-    """When its destination, its reply and its body's rights are gone a message carries nothing."""
-    k = first(FINISH, profile)
+def _finish(rule: str, profile: Profile) -> Iterator[Link]:
+    """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
+    k = first(rule, profile)
     v, b = Variables(UNBOUNDED), k.before
     gone = [b.empty(S.destination_slot(k.message)), b.empty(S.reply_slot(k.message))]
     within = z3.And(v.i >= 0, v.i < b.body_count(k.message))
     gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(k.message, v.i)))))
-    yield Link("all cases", "a message whose rights are all copied out carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k))
+    paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(k.message)))
+    gone.append(forall([v.i], z3.Implies(paged, b.memory(k.message, v.i) == k.sorts.no_object)))
+    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k))
 
 
 def holds(link: Link, profile: Profile) -> bool:

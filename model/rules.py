@@ -20,7 +20,7 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import begin_reply
-from sendright.model.sorts import KIND, OBJECT, STAGE, Sorts, Term
+from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
 from sendright.model.state import After, State, sort_named
 
 Effect = Callable[[After], None]
@@ -59,6 +59,8 @@ class Rule:
     """What the rules before it have seen to: proved of the rows (``rows.py``), and checked by the oracle at every step."""
     pending: bool = False
     """It does something that a rule before it left to do; all other rules begin when nothing is left."""
+    resumes: str = "NOTHING"
+    """The member of ``Wait`` that says in what its caller waits: it goes on with that. The callers of all other rules wait for nothing."""
 
     @property
     def manual(self) -> str:
@@ -172,7 +174,8 @@ class Context:
         limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.queue_limit_max >= 0, self.pages >= 1]
         if self.rule.pending:
             return [*limits, *self.rule.requires(self)]
-        runs = z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0)
+        waits = self.before.wait(self.caller) == getattr(WAIT, self.rule.resumes)
+        runs = z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0, waits)
         return [runs, *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
 
     def nothing_left_to_do(self) -> list[Term]:
@@ -191,6 +194,10 @@ class Context:
         slot = z3.Const("carried", self.sorts.Slot)
         others = z3.And(self.sorts.slots_of_message(slot, message), *[slot != kept for kept in slots])
         return z3.ForAll([slot], z3.Implies(others, self.before.empty(slot)))
+
+    def carries_no_memory(self, message: Term) -> Term:
+        page = z3.Int("page")
+        return z3.ForAll([page], self.before.memory(message, page) == self.sorts.no_object)
 
     def in_kernel(self, message: Term) -> Term:
         """``message`` is being sent or received by the caller."""
@@ -211,12 +218,13 @@ def rule(
     choices: dict[str, str] | None = None,
     requires: Callable[[Context], list[Term]] = _nothing_required,
     pending: bool = False,
+    resumes: str = "NOTHING",
     **parameters: str,
 ) -> Callable[[Callable[[Context], Iterator[Case]]], Rule]:
     """Declare a rule. ``parameters`` are the call's arguments, ``choices`` what the kernel may choose freely."""
 
     def declare(cases: Callable[[Context], Iterator[Case]]) -> Rule:
-        declared = Rule(name, parameters, choices or {}, cases, requires, pending)
+        declared = Rule(name, parameters, choices or {}, cases, requires, pending, resumes)
         assert name not in RULES, name
         RULES[name] = declared
         return declared
@@ -236,9 +244,14 @@ def effective_guards(cases: list[Case]) -> list[Term]:
 
 COPY_IN = "copy in a right"
 COPY_OUT = "copy out a right"
+PAGE_IN = "copy in a page"
+PAGE_OUT = "copy out a page"
 FINISH = "the message is done with"
 DESTROY = "the message is destroyed"
 """What comes after a failure, if rights were copied in before it."""
+BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
+HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
+RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
 """What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
 SHARED_RULES = {
@@ -252,8 +265,21 @@ SHARED_RULES = {
         DESTROY,
     ),
     "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
-    "mach_msg_send": ("mach_msg_send", COPY_IN, "mach_msg_send: deliver", "mach_msg_send: kernel's answer", COPY_OUT, FINISH, DESTROY),
-    "mach_msg_receive": ("mach_msg_receive", COPY_OUT, FINISH),
+    "mach_msg_send": (
+        "mach_msg_send",
+        COPY_IN,
+        BODY,
+        ARRAY,
+        PAGE_IN,
+        DELIVER,
+        ANSWER,
+        COPY_OUT,
+        PAGE_OUT,
+        HANDED_BACK,
+        DESTROY,
+        RESUMED_SEND,
+    ),
+    "mach_msg_receive": ("mach_msg_receive", RESUMED_RECEIVE, TAKE, COPY_OUT, PAGE_OUT, DONE, DESTROY),
 }
 """The rules that a call runs through, in order, where they are more than its own."""
 

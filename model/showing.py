@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
+from sendright.mach.descriptors import page_count
 from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
-from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task
+from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task, Waiting
 from sendright.model.concrete import (
     ALIVE,
     BODY_SLOT,
@@ -28,8 +29,11 @@ from sendright.model.concrete import (
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
     QUEUED,
+    RECEIVING,
     REPLY_SLOT,
     REQUEST_SLOT,
+    SENDING,
+    WAITING,
     ConcreteState,
     SlotTuple,
 )
@@ -82,6 +86,7 @@ class Showing:
             ("Port",): lambda port: (("port", port),),
             ("Port", "Name"): lambda point: self._of_member(point[0]),
             ("Message",): self._queue,
+            ("Message", "Int"): lambda point: self._queue(point[0]),
         }
         self._shown_in = {name: by_domain.get(declaration.domain, lambda point: ()) for name, declaration in FIELDS.items()}
         """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
@@ -117,8 +122,12 @@ class Showing:
         return ((where, slot[1]),) if where else ()
 
     def _queue(self, message: int) -> Iterable[Part]:
+        """What shows a message: the port on which it is queued, or the task that waits with it."""
         f = self._state.fields
-        return (("port", f["queue"][message]),) if f["stage"].get(message) == QUEUED and message in f["queue"] else ()
+        stage = f["stage"].get(message)
+        if stage == WAITING and message in f["owner"]:
+            return (("task", f["owner"][message]),)
+        return (("port", f["queue"][message]),) if stage == QUEUED and message in f["queue"] else ()
 
     def _of_member(self, port: int) -> Iterable[Part]:
         receiver = self._state["receiver"].get(port)
@@ -157,7 +166,24 @@ class Showing:
             sets=self._sets(task),
             exceptions=self._exceptions(task),
             requests=requests,
+            waiting=self._waiting(task),
         )
+
+    def _waiting(self, task: int) -> Waiting | None:
+        f = self._state.fields
+        wait = f["wait"].get(task)
+        if wait == SENDING:
+            return Waiting(call="mach_msg_send", message=self._message(f["waits_with"][task]))
+        if wait == RECEIVING:
+            return Waiting(
+                call="mach_msg_receive",
+                name=f["waits_at"][task],
+                port=f["waits_for"].get(task),
+                limit=f["waits_limit"].get(task, 0),
+                large=f["waits_large"].get(task, False),
+                trailer=f["waits_trailer"].get(task, 0),
+            )
+        return None
 
     def _name(self, task: int, name: int) -> Entry | None:
         entry = self._entry_in((NAME_SLOT, task, name))
@@ -209,6 +235,7 @@ class Showing:
 
     def _message(self, message: int) -> Message:
         f = self._state.fields
+        layout = f["layout"].get(message, ())
         return Message(
             serial=message,
             id=f["id"].get(message, 0),
@@ -219,6 +246,9 @@ class Showing:
             audit_token=f["sender_audit"].get(message, ()),
             data=f["data"].get(message, 0),
             from_kernel=f["from_kernel"].get(message, False),
+            layout=layout,
+            memory=tuple(f["content"].get(f["memory"].get((message, index)), 0) for index in range(page_count(layout))),
+            size=f["size"].get(message, 0),
         )
 
     def _descriptor(self, slot: SlotTuple) -> Descriptor:

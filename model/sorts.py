@@ -35,6 +35,7 @@ class Scope(msgspec.Struct, frozen=True):
     objects: int = 2
     pages: int = 1
     tokens: int = 2
+    layouts: int = 1
 
     def __str__(self) -> str:
         return f"{self.tasks} tasks, {self.ports} ports, {self.names} names, {self.messages} messages"
@@ -70,9 +71,11 @@ OBJECT = Enumeration("PortObject", [f"OBJECT_{kind.name}" for kind in PortObject
 PLACE = Enumeration("Place", [f"PLACE_{place.name}" for place in Place])
 INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
 LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
-STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED"])
+STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED", "WAITING"])
+WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING"])
+"""In which call a task waits."""
 
-NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE)
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT)
 
 
 class Sorts:
@@ -102,6 +105,12 @@ class Sorts:
         self.Object = sort("Object", small.objects, ["NO_OBJECT"])
         self.SecurityToken = sort("SecurityToken", small.tokens, ["KERNEL_SECURITY_TOKEN"])
         self.AuditToken = sort("AuditToken", small.tokens, ["KERNEL_AUDIT_TOKEN"])
+        self.Layout = sort("Layout", small.layouts, ["NO_DESCRIPTORS", "ONE_PORT"])
+        """Which of a body's rights and pages are of which descriptor: nothing is said of it but how many there are of each."""
+        self.no_descriptors, self.one_port = self.members["Layout"][:2]
+        self.parts_of, self.rights_of, self.pages_of = (
+            z3.Function(counted + tag, self.Layout, z3.IntSort()) for counted in ("parts_of", "rights_of", "pages_of")
+        )
         self.no_port = self.members["Port"][0]
         self.null, self.dead = self.members["Name"][:2]
         self.no_object = self.members["Object"][0]
@@ -129,7 +138,10 @@ class Sorts:
     @cached_property
     def background(self) -> list[Term]:
         """What is true of the sorts themselves."""
-        return [] if self.scope else [self.null != self.dead]
+        counts = [self.parts_of, self.rights_of, self.pages_of]
+        known = [(self.no_descriptors, (0, 0, 0)), (self.one_port, (1, 1, 0))]
+        layouts = [count(layout) == number for layout, numbers in known for count, number in zip(counts, numbers, strict=True)]
+        return layouts if self.scope else [self.null != self.dead, *layouts]
 
     def slots_of_message(self, slot: Term, message: Term) -> Term:
         """``slot`` is a place of ``message``."""

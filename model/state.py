@@ -13,13 +13,14 @@ from typing import Any, Literal
 import msgspec
 import z3
 
-from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Sorts, Term
+from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
 
 Everywhere = Literal[
     "slots",
     "ports",
     "known",
     "messages",
+    "memory",
     "pages",
     "members",
     "renamed members",
@@ -51,6 +52,13 @@ FIELDS: dict[str, FieldDeclaration] = {
     "suspend_count": FieldDeclaration(("Task",), "Int", "how often it is suspended: at 0 it runs"),
     "exception_behaviour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: what the message carries"),
     "exception_flavour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: which thread state it carries"),
+    "wait": FieldDeclaration(("Task",), "Wait", "the call that it waits in"),
+    "waits_with": FieldDeclaration(("Task",), "Message", "waiting to send: the message"),
+    "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive: the name that it receives from"),
+    "waits_for": FieldDeclaration(("Task",), "Port", "waiting to receive: the port that was under that name, or NO_PORT: it is a port set"),
+    "waits_limit": FieldDeclaration(("Task",), "Int", "waiting to receive: bytes of room, or -1"),
+    "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive: a message that is too large is to stay"),
+    "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive: the elements of the trailer that are wanted"),
     # slots
     "kind": FieldDeclaration(("Slot",), "Kind", "what the slot contains"),
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),
@@ -84,13 +92,17 @@ FIELDS: dict[str, FieldDeclaration] = {
     "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", ghost=True),
     "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", ghost=True),
     "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", ghost=True),
+    "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", ghost=True),
     # messages
-    "stage": FieldDeclaration(("Message",), "Stage", "free, on its way in or out of the kernel, or queued"),
+    "stage": FieldDeclaration(("Message",), "Stage", "free, on its way in or out of the kernel, queued, or waiting for room in a queue"),
     "queue": FieldDeclaration(("Message",), "Port", "of a queued message: the port"),
     "arrival": FieldDeclaration(("Message",), "Int", "of a queued message: its place in the order of arrival"),
-    "owner": FieldDeclaration(("Message",), "Task", "of a message in the kernel: the task that is sending or receiving it"),
+    "owner": FieldDeclaration(("Message",), "Task", "of a message that isn't queued: the task that is sending or receiving it"),
     "id": FieldDeclaration(("Message",), "Int", "msgh_id"),
-    "body_count": FieldDeclaration(("Message",), "Int", "port descriptors in the body"),
+    "body_count": FieldDeclaration(("Message",), "Int", "rights in the body"),
+    "layout": FieldDeclaration(("Message",), "Layout", "which of the body's rights and pages are of which descriptor"),
+    "memory": FieldDeclaration(("Message", "Int"), "Object", "the memory object of the body's page of this number, or NO_OBJECT"),
+    "size": FieldDeclaration(("Message",), "Int", "msgh_size, in bytes"),
     "sender_security": FieldDeclaration(("Message",), "SecurityToken", "the sender's security token when it sent"),
     "sender_audit": FieldDeclaration(("Message",), "AuditToken", "the sender's audit token when it sent"),
     "data": FieldDeclaration(("Message",), "Int", "the first word of its inline data: what a notification tells"),
@@ -101,6 +113,8 @@ FIELDS: dict[str, FieldDeclaration] = {
     "inheritance": FieldDeclaration(("Task", "Int"), "Inheritance", "what a child gets of the page"),
     "content": FieldDeclaration(("Object",), "Int", "what the object contains"),
     "object_made": FieldDeclaration(("Object",), "Bool", "the object exists or existed"),
+    "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", ghost=True),
+    "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", ghost=True),
 }
 
 
@@ -115,6 +129,7 @@ def sort_named(sorts: Sorts, name: str) -> Any:
         "Stage": STAGE.sort,
         "Inheritance": INHERITANCE.sort,
         "Place": PLACE.sort,
+        "Wait": WAIT.sort,
     }
     return fixed[name] if name in fixed else getattr(sorts, name)
 
@@ -210,6 +225,10 @@ class State:
 
     def empty(self, slot: Term) -> Term:
         return self.kind(slot) == KIND.NONE
+
+    def on_its_way(self, message: Term) -> Term:
+        """The message is queued, or waits for room in a queue: what it carries is in transit."""
+        return z3.Or(self.stage(message) == STAGE.QUEUED, self.stage(message) == STAGE.WAITING)
 
     def queued_on(self, message: Term, port: Term) -> Term:
         return z3.And(self.stage(message) == STAGE.QUEUED, self.queue(message) == port)

@@ -13,13 +13,20 @@ import msgspec
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import HostSelf, LedgerRule
-from sendright.mach.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
+from sendright.mach.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
+from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables, is_ledger
-from sendright.model.rules import COPY_IN
+from sendright.model.rules import ANSWER, COPY_IN, DELIVER, DESTROY, DONE, HANDED_BACK, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, TAKE
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.transition import EXCEPTION_CALLS, KERNEL_ANSWER, LEDGER_CALLS, MAKERS, RECEIVE, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
+from sendright.model.state import FIELDS, sort_named
+from sendright.model.transition import EXCEPTION_CALLS, LEDGER_CALLS, MAKERS, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
+
+IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
+NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE)
+"""Rules whose codes don't say that a test failed."""
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 
@@ -80,7 +87,7 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         made = z3.And(x.k.disposition == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
     yield "made", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) > b.sorights(v.p)), made))
     received = z3.BoolVal(False)
-    if x.rule == RECEIVE:
+    if x.rule == TAKE:
         destination = v.S.destination_slot(x.k.oldest)
         from_it = z3.And(x.receives_from(v.p), b.queue(x.k.oldest) == v.p)
         received = z3.And(from_it, b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
@@ -112,6 +119,37 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "else not at all", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == 0))
 
 
+@step_property(16, "no-senders is told once for a registration")
+def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Who is told that a port has no send rights had a right registered for it, which is used up with that; it is told the make-send count of then.
+
+    When the last send right goes that is noted, with the count of that instant; what is noted is told once. Who asks when there is none is told at
+    once, and isn't registered. A port that dies tells it only if its last send right went before.
+    """
+    b, a, S = x.before, x.after, v.S
+    slot = S.no_senders_slot(v.p)
+    told = z3.And(x.newly_made(v.m), a.stage(v.m) == STAGE.QUEUED, a.from_kernel(v.m), a.id(v.m) == int(Notification.NO_SENDERS))
+    if x.rule == "no senders are left":
+        used = S.no_senders_slot(x.k.of)
+        home = z3.And(v.m == x.k.notification, b.kind(used) == KIND.SEND_ONCE, a.queue(v.m) == b.port(used))
+        yield "as it was noted", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k.of) - 1)))
+        yield "once", z3.And(a.empty(used), a.no_senders_due(x.k.of) == 0)
+    elif x.rule == "mach_port_request_notification":
+        task = b.object_task(b.port(S.destination_slot(x.k.message)))
+        port = b.port(S.name_slot(task, x.k.name))
+        now = z3.And(v.m == x.k.notification, b.srights(port) == 0, a.data(v.m) == b.mscount(port), a.empty(S.no_senders_slot(port)))
+        yield "at once", forall([v.m], z3.Implies(told, now))
+    else:
+        registered = z3.And(b.kind(slot) == KIND.SEND_ONCE, b.port(slot) == a.queue(v.m), a.empty(slot))
+        last = z3.And(b.srights(v.p) > 0, z3.Not(a.active(v.p)), a.data(v.m) == b.mscount(v.p))
+        yield "by a dying port", forall([v.m], z3.Implies(told, z3.Exists([v.p], z3.And(registered, last))))
+    noted = z3.And(b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
+    then = z3.And(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.Not(b.empty(slot)))
+    yield "what is noted", forall([v.p], z3.Implies(noted, then))
+    if x.rule not in EXCEPTION_CALLS:  # several rights go and come there: that the last one is among them is a matter of counting
+        yield "when it is noted", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
+
+
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up.
@@ -125,14 +163,17 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
     received_from, number = z3.BoolVal(False), b.seqno(v.p)
-    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
-        port = b.queue(x.case.outputs["message"])
+    if x.rule == TAKE and "message" in x.case.outputs:
+        port = b.queue(x.k.oldest)
         first = z3.And(x.receives_from(b.queue(v.m)), z3.Implies(b.queued_on(v.m2, b.queue(v.m)), b.arrival(v.m) <= b.arrival(v.m2)))
         yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
-        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.case.outputs["message"]))
-        yield "its number", x.case.outputs["sequence_number"] == b.seqno(port)
-        yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
+        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.k.oldest))
         received_from = v.p == port
+        if x.case.code is None:
+            number_told = x.case.outputs["sequence_number"]
+            asked = z3.BoolVal(True) if not x.k.profile.trailer_elements else x.k.trailer >= 1
+            yield "its number", z3.If(asked, number_told == b.seqno(port), z3.Or(number_told == -1, number_told == b.seqno(port)))
+            yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
     else:
         yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
     if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
@@ -175,10 +216,93 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "who may make it a host port", forall([v.s], z3.Implies(z3.And(gained, S.is_host_slot(v.s)), x.holds_host_priv))
 
 
+@step_property(24, "a kernel object is reached through a live right to its port")
+def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A call that wants a kernel object goes on only if it has a send right to a live port that stands for an object of that kind."""
+    if x.rule not in SIGNATURES or x.case.code not in (None, ReturnCode.KERN_SUCCESS):
+        return
+    b, k = x.before, x.k
+    for argument in SIGNATURES[x.rule].arguments:
+        if argument.type is not ArgumentType.PORT or argument.object is None or not argument.required:
+            continue
+        carried = argument.name not in k.constants  # by the request, whose destination it is
+        slot = v.S.destination_slot(k.message) if carried else k.slot(k.constants[argument.name])
+        port = b.port(slot)
+        yield argument.name, z3.And(b.sends(slot), b.active(port), b.object(port) == OBJECT.of(argument.object))
+
+
+@step_property(27, "a call that fails changes nothing")
+def failure_changes_nothing(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A call that fails one of its tests leaves everything as it was, until it has taken rights from its caller.
+
+    What is done after that is to give these up: names and places lose nothing but rights to ports that die, and messages wait on where
+    their port lives; no tokens, pages or counts change. (A message that comes back to its sender, or is received and doesn't fit, is no failed
+    test; nor is what comes of a call that waited.)
+    """
+    b, a, S = x.before, x.after, v.S
+    if x.case.code not in (None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and x.rule not in NO_TESTS:
+        for name, declaration in FIELDS.items():
+            if a.fields[name] is not b.fields[name]:
+                point = [z3.Const(f"x{index}", sort_named(v.sorts, part)) for index, part in enumerate(declaration.domain)]
+                same = a.fields[name](*point) == b.fields[name](*point)
+                yield name, forall(point, same) if point else same
+    if x.rule != DESTROY:
+        return
+    kept = z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s), a.urefs(v.s) == b.urefs(v.s))
+    died = z3.And(a.kind(v.s) == KIND.DEAD_NAME, z3.Not(a.active(b.port(v.s))), a.urefs(v.s) == b.urefs(v.s))
+    yield "names and places", forall([v.s], z3.Implies(z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s), S.is_host_slot(v.s)), z3.Or(kept, died)))
+    stays = z3.And(a.stage(v.m) == b.stage(v.m), z3.Implies(a.stage(v.m) == STAGE.QUEUED, a.queue(v.m) == b.queue(v.m)))
+    lost = z3.And(b.stage(v.m) == STAGE.QUEUED, z3.Not(a.active(b.queue(v.m))))
+    others = z3.And(v.m != x.k.message, b.stage(v.m) != STAGE.FREE)
+    yield "messages", forall([v.m], z3.Implies(others, z3.Or(stays, lost)))
+    yield "pages", forall([v.t, v.i], a.mapped(v.t, v.i) == b.mapped(v.t, v.i))
+    of_task = ("task_life", "security", "audit", "wait", "suspend_count")
+    yield "tasks", forall([v.t], z3.And(*[a.fields[name](v.t) == b.fields[name](v.t) for name in of_task]))
+    counts = z3.And(a.mscount(v.p) == b.mscount(v.p), a.seqno(v.p) == b.seqno(v.p), a.receiver(v.p) == b.receiver(v.p))
+    carried = x.k.sorts.in_message(b.receiver(v.p))
+    yield "ports", forall([v.p], z3.Implies(z3.And(b.active(v.p), a.active(v.p), z3.Not(carried)), counts))
+
+
+@step_property(112, "a message arrives as it was sent")
+def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What a message says, its layout and its size are the same from its making to its end, and its receiver is told them.
+
+    While it is on its way it loses no right but to ports that die, and gains none; its memory stays in it, and contains what it did. (The kernel's
+    answer to a message is that message, made anew.)
+    """
+    b, a, none = x.before, x.after, v.sorts.no_object
+    said = ("id", "data", "layout", "size", "body_count")
+    kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
+    same = z3.And(*[a.fields[name](v.m) == b.fields[name](v.m) for name in said])
+    anew = v.m == x.k.message if x.rule == ANSWER else z3.BoolVal(False)
+    yield "what it says", forall([v.m], z3.Implies(kept, z3.Or(same, anew)))
+    message = v.sorts.message_of(v.s)
+    underway = z3.And(v.sorts.in_message(v.s), b.on_its_way(message), a.on_its_way(message))
+    right = z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))
+    died = z3.And(a.kind(v.s) == KIND.DEAD_NAME, z3.Not(a.active(b.port(v.s))))
+    yield "its rights", forall([v.s], z3.Implies(underway, z3.Or(right, died)))
+    pages = a.memory(v.m, v.i) == b.memory(v.m, v.i)
+    if x.rule in (PAGE_IN, PAGE_OUT):
+        pages = z3.Or(pages, z3.And(v.m == x.k.message, v.i == x.k.index))
+    elif x.rule == DELIVER:
+        pages = z3.Or(pages, z3.And(v.m == x.k.message, a.memory(v.m, v.i) == none))
+    yield "its memory", forall([v.m, v.i], z3.Implies(kept, pages))
+    carried = b.memory(v.m, v.i)
+    contents = z3.Implies(carried != none, a.content(carried) == b.content(carried))
+    yield "what that contains", forall([v.m, v.i], contents)
+    if x.rule == TAKE:
+        told = [x.case.outputs[name] == b.fields[name](v.m) for name in said if name in x.case.outputs]
+        taken = z3.And(x.taken(v.m), v.m == x.k.oldest)
+        yield "what the receiver is told", forall([v.m], z3.Implies(taken, z3.And(*told)))
+
+
 @step_property(109, "a task is asked and answered for itself")
 def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """What a call tells of a task, hands out of its places or keeps there is of the very task and place that were named."""
     k, b, a, S = x.k, x.before, x.after, v.S
+    if x.rule in ("mach_msg_receive", RESUMED_RECEIVE) and "source" in x.case.outputs:
+        name = k.port if x.rule == "mach_msg_receive" else b.waits_at(k.caller)
+        yield "the port to receive from", x.named_by(x.case.outputs["source"], name)
     if x.case.code is not ReturnCode.KERN_SUCCESS:
         return
 
@@ -317,11 +441,11 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     same = z3.And(
         a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m), a.from_kernel(v.m) == b.from_kernel(v.m)
     )
-    if x.rule == KERNEL_ANSWER:
+    if x.rule == ANSWER:
         same = z3.Or(same, z3.And(v.m == x.k.message, kernels))
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
     yield "ever after", forall([v.m], z3.Implies(kept, same))
-    if x.rule == RECEIVE and x.case.code is ReturnCode.KERN_SUCCESS:
+    if x.rule == TAKE and x.case.code is None:
         told = x.case.outputs
         tokens = z3.And(told["security_token"] == b.sender_security(v.m), told["audit_token"] == b.sender_audit(v.m))
         yield "what the receiver is told", forall([v.m], z3.Implies(x.taken(v.m), tokens))
@@ -449,9 +573,10 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(110, "memory is its task's own")
 def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, and by its end.
+    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, by its end, and by messages.
 
-    An object's contents change by vm_write or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
+    A message takes a copy of the sender's page, and that very copy goes to a free page of the receiver's. An object's contents change by vm_write
+    or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     success = x.case.code is ReturnCode.KERN_SUCCESS
@@ -480,6 +605,22 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "vm_read" and success:
         there = b.mapped(target, x.k.address)
         yield "what is there is read", z3.And(there != none, x.case.outputs["value"] == b.content(there))
+    elif x.rule == PAGE_IN and x.case.code is None:
+        there, carried = b.mapped(x.k.caller, x.k.address), a.memory(x.k.message, x.k.index)
+        new = z3.And(carried != none, z3.Not(b.object_made(carried)), a.object_made(carried), a.content(carried) == b.content(there))
+        yield "what is sent is a copy", z3.And(there != none, new)
+        mapped = z3.And(x.k.deallocate, v.t == x.k.caller, v.i == x.k.address, a.mapped(v.t, v.i) == none)
+        yield "what is given up with it is gone", z3.Implies(x.k.deallocate, a.mapped(x.k.caller, x.k.address) == none)
+    elif x.rule == PAGE_OUT:
+        page, carried = x.case.outputs["page"], b.memory(x.k.message, x.k.index)
+        here, got = z3.And(v.t == x.k.caller, v.i == page), a.mapped(x.k.caller, page)
+        mapped = z3.And(here, b.mapped(v.t, v.i) == none, page != NO_PAGE, a.mapped(v.t, v.i) == carried)
+        kept = z3.Or(kept, z3.And(here, page != NO_PAGE, a.inheritance(v.t, v.i) == INHERITANCE.INHERIT_COPY))
+        whole = z3.And(page >= 0, page < x.k.pages, got == carried, a.content(got) == b.content(carried))
+        yield "what is received is what was sent", z3.Or(page == NO_PAGE, whole)
+        room = z3.And(v.i >= 0, v.i < x.k.pages, b.mapped(x.k.caller, v.i) == none)
+        yield "it is lost only if there is no room", forall([v.i], z3.Implies(page == NO_PAGE, z3.Not(room)))
+        yield "it is in the message no more", a.memory(x.k.message, x.k.index) == none
     elif x.rule == "vm_inherit" and success:
         asked = z3.Or(*[z3.And(x.k.inheritance == int(value), a.inheritance(v.t, v.i) == INHERITANCE.of(value)) for value in Inheritance])
         here = z3.And(v.t == target, v.i == x.k.address, b.mapped(v.t, v.i) != none)

@@ -7,12 +7,13 @@ are made), computed here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from sendright.mach.boot import BOOT_HOST_PORTS, BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS
+from sendright.mach.descriptors import right_count
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Notification, Place, SlotKind
 from sendright.mach.signatures import SIGNATURES
@@ -37,6 +38,7 @@ from sendright.model.concrete import (
     QUEUED,
     REPLY_SLOT,
     REQUEST_SLOT,
+    WAITING,
     CompiledCase,
     CompiledRule,
     ConcreteState,
@@ -108,6 +110,7 @@ class System:
         """What ended in the call that is being judged: the field that says so, and the task, port or message."""
         self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
         self.showing = Showing(self.state, profile)
+        self.env["indices"] = range(max(profile.pages, 8))
         for name, values in _boot(profile).items():
             self.state.write(name, values)
 
@@ -122,8 +125,8 @@ class System:
         given = {**arguments, **(choices or {})}
         declared = rule.context.rule
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
+        self._count(declared.parameters, given)
         fields, env = self.state.fields, self.env
-        env["indices"] = range(max(self.profile.pages, 8, *[given.get(length, 0) for length in rule.lengths]))
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
         index = rule.applies(fields, env, *values)
         assert index >= 0, f"no case of {name} applies"
@@ -139,6 +142,13 @@ class System:
             self.state.write(field, writes)
             self._note_what_is_left(field, writes)
         return Applied(case, outputs)
+
+    def _count(self, parameters: Iterable[str], given: dict[str, Any]) -> None:
+        """Bound numbers run over all pages, and over as many indices as any array or body has had."""
+        lengths = [given.get(parameter, 0) for parameter in parameters if parameter.endswith("_length")]
+        lengths.append(right_count(given.get("layout", ())))
+        if max(lengths) > len(self.env["indices"]):
+            self.env["indices"] = range(max(lengths))
 
     def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
         """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last send rights."""
@@ -292,8 +302,8 @@ class System:
         while port not in reached:
             reached.add(port)
             receiver = fields["receiver"].get(port)
-            if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) == QUEUED:
-                port = fields["queue"][receiver[1]]
+            if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) in (QUEUED, WAITING):
+                port = fields["port"].get((DESTINATION_SLOT, receiver[1], 0), NO_PORT)
         return Chosen(reached)
 
     def forget_the_ended(self) -> None:

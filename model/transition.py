@@ -21,8 +21,6 @@ LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
 
 EXCEPTION_CALLS = ("task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports")
 VM_CALLS = ("vm_allocate", "vm_deallocate", "vm_inherit", "vm_read", "vm_write", "vm_copy")
-RECEIVE = "mach_msg_receive"
-KERNEL_ANSWER = "mach_msg_send: kernel's answer"
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
 """The rules that make a message of the caller's; other rules make the kernel's."""
 
@@ -80,9 +78,13 @@ class Transition:
         return self.before.receiver(port) == self.k.slot(self.k.name, self.k.task_behind(self.k.task))
 
     def receives_from(self, port: Term) -> Term:
-        """The argument ``port`` is the caller's name for this port's receive right, or for a port set in which it is."""
+        """This port, whose receive right is in the caller's space, is the one to take a message from."""
+        return z3.And(port == self.k.source, in_space(self.before, port, self.k.caller))
+
+    def named_by(self, port: Term, name: Term) -> Term:
+        """The caller's ``name`` denotes this port's receive right, or a port set in which that is."""
         k, b = self.k, self.before
-        return z3.Or(b.receiver(port) == k.slot(k.port), z3.And(b.member(port, k.port), in_space(b, port, k.caller)))
+        return z3.Or(b.receiver(port) == k.slot(name), z3.And(b.member(port, name), in_space(b, port, k.caller)))
 
     def taken(self, message: Term) -> Term:
         """The message is received in this step."""

@@ -20,7 +20,7 @@ from sendright.mach.verdicts import Verdict
 from sendright.model.checking import CompiledClause, broken_clause, compile_clauses, ghosts_of
 from sendright.model.invariants import LIMITS, Clauses, Invariant, Variables, forall, named
 from sendright.model.oracle import Oracle
-from sendright.model.sorts import KIND, PLACE, STAGE, UNBOUNDED, Term
+from sendright.model.sorts import KIND, PLACE, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.state import State
 from sendright.model.witnesses import replay, witnesses
 
@@ -99,6 +99,20 @@ def kernel_tokens_are_the_kernels(v: Variables, s: State) -> Iterator[tuple[str,
     """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the security token)."""
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, s.sender_security(v.m) == v.sorts.kernel_security_token)
     yield "", forall([v.m], z3.Implies(waits, s.from_kernel(v.m)))
+
+
+@must_fail("who waits to send waits for a port that lives")
+def waits_for_a_live_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: the port may die while its sender waits, who finds that out when it goes on."""
+    waits = s.stage(v.m) == STAGE.WAITING
+    yield "", forall([v.m], z3.Implies(waits, s.kind(v.S.destination_slot(v.m)) == KIND.SEND))
+
+
+@must_fail("who waits to receive has the receive right")
+def waits_with_the_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: it may be taken away, or die, while the receiver waits."""
+    waits = z3.And(s.wait(v.t) == WAIT.RECEIVING, s.waits_for(v.t) != v.sorts.no_port)
+    yield "", forall([v.t], z3.Implies(waits, s.receives(v.S.name_slot(v.t, s.waits_at(v.t)))))
 
 
 @cache

@@ -57,7 +57,7 @@ def witnesses(profile: Profile) -> Iterator[Witness]:
 
 def tupled(call: Call) -> Call:
     """``call`` with its arrays as tuples, as the vocabulary has them (JSON has lists)."""
-    return Call(call.name, {name: _tuple(value) for name, value in call.arguments.items()}, call.shortage)
+    return Call(call.name, {name: _tuple(value) for name, value in call.arguments.items()}, call.shortage, call.stop, call.resume)
 
 
 def _tuple(value: object) -> object:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import z3
 
+from sendright.mach.descriptors import PORT, page_count, right_count
 from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
@@ -41,6 +42,8 @@ SLOTS = {
     "host_slot": ("Int",),
 }
 """The constructors of slots, in the order of their numbers, and what they are made of."""
+FREE = ("transit_rank", "carrier")
+"""Ghosts that a state leaves open: any ranks that rise will do, and an object that is in no message has any carrier."""
 MOST_SLOTS = 42
 """Larger states are left out: written out in z3 they are slow, and show nothing new."""
 
@@ -58,7 +61,7 @@ class Written:
 
     def __init__(self, moment: Moment) -> None:
         f = moment.before
-        used: dict[str, set[Any]] = {name: set() for name in ("Task", "Port", "Name", "Message", "Object", "SecurityToken", "AuditToken")}
+        used: dict[str, set[Any]] = {name: set() for name in ("Task", "Port", "Name", "Message", "Object", "Layout", "SecurityToken", "AuditToken")}
         declared = RULES[moment.rule]
         sorts = ["Task", *declared.parameters.values(), *declared.choices.values()]
         for sort, value in zip(sorts, moment.values, strict=True):
@@ -81,12 +84,13 @@ class Written:
             "Port": [NO_PORT],
             "Name": [NULL_NAME, DEAD_NAME],
             "Object": [NO_OBJECT],
+            "Layout": [(), (PORT,)],
             "SecurityToken": [KERNEL_SECURITY_TOKEN],
             "AuditToken": [KERNEL_AUDIT_TOKEN],
         }
         members = {sort: [*reserved.get(sort, []), *sorted(values - set(reserved.get(sort, [])), key=repr)] for sort, values in used.items()}
         size = max(len(values) for values in members.values()) + 1
-        self.sorts = Sorts(Scope(tasks=size, ports=size, names=size, messages=size, objects=size, tokens=size))
+        self.sorts = Sorts(Scope(tasks=size, ports=size, names=size, messages=size, objects=size, tokens=size, layouts=size))
         self.members = {sort: dict(zip(values, self.sorts.members[sort], strict=False)) for sort, values in members.items()}
         fields = {name: Field(name, self._reader(name, f[name])) for name in FIELDS}
         self.state = State(self.sorts, fields)
@@ -153,7 +157,9 @@ def value_of(
     """What z3 makes of ``formula`` when arguments and choices have their values."""
     declared = RULES[moment.rule]
     pairs = [(context.caller, written.term("Task", moment.values[0]))]
-    functions = []
+    s = written.sorts
+    counts_of = [(s.parts_of, len), (s.rights_of, right_count), (s.pages_of, page_count)]
+    functions = [(function, _tabulated(written, "from Layout to Int", number)) for function, number in counts_of]
     for (name, sort), value in zip({**declared.parameters, **declared.choices}.items(), moment.values[1:], strict=True):
         term = context.constants[name]
         if sort.startswith("array of "):
@@ -254,7 +260,7 @@ def test_python_says_what_z3_says(profile_name: str) -> None:
         released += bool(solved)
         counts = counted(written, moment, context, after.releases, solved)
         for name, declaration in FIELDS.items():
-            if not after.changed(name):
+            if not after.changed(name) or name in FREE:
                 continue  # the oracle doesn't keep who made a message
             for point in moment.before[name].keys() | moment.after[name].keys():
                 if declaration.domain == ("Port",) and moment.after["port_life"].get(point) != ALIVE:

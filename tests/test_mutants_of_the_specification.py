@@ -22,7 +22,7 @@ from sendright.model.actions import Release, clear, clone, drop_held_send, place
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
 from sendright.model.rows import EXTRACT, REQUEST
-from sendright.model.rules import COPY_IN, COPY_OUT, RULES, Case, Context, Rule
+from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, RULES, TAKE, Case, Context, Rule
 from sendright.model.sorts import KIND, LIFE, UNBOUNDED, Term
 from sendright.model.state import After, State
 
@@ -154,7 +154,7 @@ def test_tokens_for_a_child_without_the_security_port() -> None:
 
 # ---- messages
 
-SEND, DELIVER, RECEIVE = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_receive"
+SEND, DELIVER, RECEIVE = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_receive: take"
 GOOD, QUEUED, OLDEST = "the header is good", "the message is queued", "the oldest message"
 
 
@@ -176,7 +176,7 @@ def test_a_receiver_told_its_own_tokens() -> None:
 def test_a_send_once_reply_right_that_a_receive_loses() -> None:
     def lose(k: Context, after: After) -> None:
         b, reply = k.before, k.sorts.Slot.reply_slot(k.oldest)
-        lost = z3.And(b.kind(reply) == KIND.SEND_ONCE, b.port(reply) != b.port(k.slot(k.port)))
+        lost = z3.And(b.kind(reply) == KIND.SEND_ONCE, b.port(reply) != k.source)
         after.add("sorights", b.port(reply), z3.If(lost, -1, 0))
         put(after, reply, z3.If(lost, KIND.NONE, b.kind(reply)), z3.If(lost, k.sorts.no_port, b.port(reply)))
 
@@ -290,7 +290,9 @@ def test_a_write_to_the_callers_page() -> None:
         (COPY_IN, "MAKE_SEND makes a send right", 14),
         ("task_set_special_port", "the right is kept", 109),
         ("host_security_set_task_token", "tokens and the ordinary host port are set", 29),
-        ("mach_msg_receive", "the oldest message", 20),
+        (TAKE, "the oldest message", 20),
+        (PAGE_IN, "the page is copied", 110),
+        (PAGE_OUT, "the page is mapped", 110),
         ("task_terminate", "the task ends", 41),
         ("vm_write", "the page is written", 110),
         ("vm_allocate", "the page that was asked for", 110),
@@ -323,6 +325,105 @@ def test_a_child_that_shares_what_is_to_be_copied() -> None:
         after.sweep("mapped", "pages", lambda t, p: (z3.And(t == k.child, k.inherit_memory), b.mapped(parent, p)))
 
     assert seen(CREATE, GIVEN, (39, 106), then(GIVEN, share)) == {"step invariant 39"}
+
+
+def test_a_page_that_is_sent_and_shared() -> None:
+    title = "the page is copied"
+    change = instead(title, lambda k, after: after.store("memory", (k.message, k.index), k.before.mapped(k.caller, k.address)))
+    assert seen(PAGE_IN, title, (112,), change) == {"invariant 112"}
+
+
+def test_a_page_that_goes_where_one_is() -> None:
+    title = "the page is mapped"
+    assert seen(PAGE_OUT, title, (110,), then(title, lambda k, after: after.assumptions.clear())) == {"step invariant 110"}
+
+
+def test_memory_that_a_destroyed_message_keeps() -> None:
+    title = "all rights that the message carries are given up"
+
+    def keep(k: Context, after: After) -> None:
+        after.fields["memory"] = k.before.fields["memory"]
+
+    assert seen(DESTROY, title, (103,), then(title, keep)) == {"invariant 103"}
+
+
+# ---- waiting, and what is on its way
+
+
+def lacking(title: str) -> Change:
+    """The case ``title`` is dropped."""
+    return lambda k, case: iter([] if case.title == title else [case])
+
+
+WAITS, CIRCULAR = "the queue is full: the sender waits", "circular: the message is destroyed"
+
+
+@pytest.mark.parametrize("title", [QUEUED, WAITS])
+def test_a_receive_right_on_its_way_to_itself(title: str) -> None:
+    assert seen(DELIVER, title, (18,), lacking(CIRCULAR)) == {"invariant 18"}
+
+
+def test_a_sender_that_waits_with_nothing() -> None:
+    change = then(WAITS, lambda k, after: after.store("waits_with", (k.caller,), k.before.waits_with(k.caller)))
+    assert seen(DELIVER, WAITS, (113,), change) == {"invariant 113"}
+
+
+def test_a_sender_that_waits_on() -> None:
+    title = "the message that waited is queued"
+    change = then(title, lambda k, after: after.store("wait", (k.caller,), k.before.wait(k.caller)))
+    assert seen(RESUMED_SEND, title, (113,), change) == {"invariant 113"}
+
+
+def test_a_task_that_ends_and_leaves_its_message() -> None:
+    def keep(k: Context, after: After) -> None:
+        task = k.task_behind(k.task)
+        after.store("stage", (k.before.waits_with(task),), k.before.stage(k.before.waits_with(task)))
+
+    assert seen("task_terminate", "the task ends", (113,), then("the task ends", keep)) == {"invariant 113"}
+
+
+def test_a_port_that_is_not_the_one_waited_for() -> None:
+    title = "from the port"
+    change = telling(title, source=lambda k: k.before.port(k.slot(k.sorts.null)))
+    assert seen(RESUMED_RECEIVE, title, (109,), change) == {"step invariant 109"}
+
+
+def test_a_message_that_changes_on_the_way() -> None:
+    longer = then(QUEUED, lambda k, after: after.store("size", (k.message,), k.before.size(k.message) + 4))
+    assert seen(DELIVER, QUEUED, (112,), longer) == {"step invariant 112"}
+    assert seen(TAKE, OLDEST, (112,), telling(OLDEST, size=lambda k: k.before.size(k.oldest) + 4)) == {"step invariant 112"}
+
+
+# ---- failures, kernel objects, no-senders
+
+
+def test_a_failed_test_that_takes_something() -> None:
+    title = "the destination denotes nothing"
+    change = then(title, lambda k, after: after.add("mscount", k.before.port(k.slot(k.reply)), 1))
+    assert seen(SEND, title, (27,), change) == {"step invariant 27"}
+
+
+def test_a_destroyed_request_that_takes_a_name() -> None:
+    title = "all rights that the message carries are given up"
+    change = then(title, lambda k, after: clear(after, k.slot(z3.Const("some", k.sorts.Name))))
+    assert seen(DESTROY, title, (27,), change) == {"step invariant 27"}
+
+
+def test_a_task_behind_any_port() -> None:
+    title = "the security token"
+    assert seen("task_info", title, (24,), lacking("task is no task")) == {"step invariant 24"}
+
+
+def test_no_senders_with_the_count_of_later() -> None:
+    change = then("no-senders", lambda k, after: after.store("data", (k.notification,), k.before.mscount(k.of)))
+    assert seen("no senders are left", "no-senders", (16,), change) == {"step invariant 16"}
+
+
+def test_a_request_that_stays_when_it_was_told() -> None:
+    def again(k: Context, after: After) -> None:
+        after.store("no_senders_due", (k.of,), k.before.no_senders_due(k.of))
+
+    assert seen("no senders are left", "no-senders", (16,), then("no-senders", again)) == {"step invariant 16"}
 
 
 # ---- counting

@@ -3,6 +3,7 @@
 from sendright.model.calls import (
     allocation,
     attributes,
+    carried_memory,
     exceptions,
     host_ports,
     ledgers,
@@ -11,6 +12,7 @@ from sendright.model.calls import (
     names,
     notifications,
     port_sets,
+    receive,
     rename,
     request_reply,
     special_ports,
@@ -22,6 +24,7 @@ from sendright.model.calls import (
 __all__ = [
     "allocation",
     "attributes",
+    "carried_memory",
     "exceptions",
     "host_ports",
     "ledgers",
@@ -30,6 +33,7 @@ __all__ = [
     "names",
     "notifications",
     "port_sets",
+    "receive",
     "rename",
     "request_reply",
     "special_ports",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.rights import Inheritance, PortObject
 from sendright.model.rules import Case, Context, nothing, rule
 from sendright.model.sorts import INHERITANCE, Term
@@ -46,6 +47,7 @@ def vm_allocate(k: Context) -> Iterator[Case]:
         after.at("inheritance")[(task, page)] = INHERITANCE.INHERIT_COPY
         after.at("content")[k.new_object] = z3.IntVal(0)
         after.at("object_made")[k.new_object] = z3.BoolVal(True)
+        after.at("carrier_index")[k.new_object] = z3.IntVal(NO_PAGE)
 
     def allocate_anywhere(after: After) -> None:
         after.assumptions += [within(k.new_page), unmapped(k.new_page)]

@@ -1,8 +1,8 @@
-"""Messages between tasks: a send in steps (header, rights, delivery) and a receive.
+"""Messages between tasks: a send in steps (header, rights, body, delivery), and a message that is handed back or waits for room.
 
-A send is: the header is checked as a whole; its two rights, then those of the body, are copied in one by one (``copy in a right``); the message is
-delivered. A message that finds the queue full is handed back: its rights are copied out to the sender. A receive takes the oldest message;
-its rights are copied out (``copy out a right``).
+A send is: the header is checked as a whole; its two rights, then what is in the body, are copied in one by one (``copy in a right``, ``copy in
+a page``); the message is delivered. A message that finds the queue full is handed back, all that it carries copied out to the sender; or its
+sender waits.
 """
 
 from __future__ import annotations
@@ -12,16 +12,26 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import CopyOption, natural_size, size_without_data
 from sendright.mach.rights import Disposition, PortObject
-from sendright.model.actions import drop_held_send, in_space, put, queue_message, release_message, stamp_by_kernel
-from sendright.model.calls.port_sets import in_a_set
-from sendright.model.calls.request_reply import fits
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import KIND, OBJECT, STAGE, Term
-from sendright.model.state import After
+from sendright.model.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
+from sendright.model.calls.request_reply import fits, is_done_with
+from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, HANDED_BACK, RESUMED_SEND, Case, Context, rule
+from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Term
+from sendright.model.state import After, State
 
 MIG_REPLY = 100
 """A reply's id is the request's plus this."""
+
+HEADER_SIZE = size_without_data(())
+DATA_SIZE = natural_size(()) - HEADER_SIZE
+DESCRIPTOR_SIZE = size_without_data((0, 0)) - size_without_data((0,))
+BODY_SIZE = size_without_data((0,)) - HEADER_SIZE - DESCRIPTOR_SIZE
+
+
+def least_size(parts: Term) -> Term:
+    """Bytes of a message with so many descriptors, without its word of inline data (``mach/descriptors.py``)."""
+    return HEADER_SIZE + z3.If(parts > 0, BODY_SIZE + DESCRIPTOR_SIZE * parts, 0)
 
 
 @rule(
@@ -33,7 +43,8 @@ MIG_REPLY = 100
     reply_disposition="Int",
     id="Int",
     data="Int",
-    descriptors_length="Int",
+    layout="Layout",
+    size="Int",
 )
 def mach_msg_send(k: Context) -> Iterator[Case]:
     """The header of a message is checked, and the sender's tokens are stamped on it.
@@ -49,6 +60,8 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
     takes = Disposition.MOVE_SEND
 
     # CASES
+    odd = z3.And(k.size != -1, z3.Or(k.size < HEADER_SIZE, k.size % 4 != 0))
+    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the size is none of a message", odd)
     header = z3.Or(
         z3.Not(k.is_sendish(dest_by)),
         z3.And(reply_by == 0, k.reply != k.sorts.null),
@@ -69,12 +82,15 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
     # TOKENS
     def begin(after: After) -> None:
         message = k.message
+        needed = least_size(k.sorts.parts_of(k.layout)) + DATA_SIZE
         after.assumptions.append(after.stage(message) == STAGE.FREE)
         after.at("stage")[message] = STAGE.IN_KERNEL
         after.at("owner")[message] = k.caller
         after.at("id")[message] = k.id
-        after.at("data")[message] = k.data
-        after.at("body_count")[message] = k.descriptors_length
+        after.at("data")[message] = z3.If(z3.Or(k.size == -1, k.size >= needed), k.data, 0)
+        after.at("size")[message] = z3.If(k.size == -1, needed, k.size)
+        after.at("layout")[message] = k.layout
+        after.at("body_count")[message] = k.sorts.rights_of(k.layout)
         if k.profile.trailer_is_senders:
             after.at("sender_security")[message] = b.security(k.caller)
             after.at("sender_audit")[message] = b.audit(k.caller)
@@ -89,55 +105,150 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
     yield k.continues("the header is good", True, begin, reply_first=z3.BoolVal(False))
 
 
-def _deliver_requires(k: Context) -> list[Term]:
+def _in_kernel(k: Context) -> list[Term]:
+    return [k.in_kernel(k.message)]
+
+
+@rule(BODY, requires=_in_kernel, message="Message", copy_options="array of Int", copy_options_length="Int")
+def look_at_body(k: Context) -> Iterator[Case]:
+    """The body is looked at as a whole, before anything in it is taken: its descriptors are there, their options known. Source: semantics 6.3."""
+    # NAMES
+    b, i = k.before, z3.Int("i")
+    parts, option = k.sorts.parts_of(b.layout(k.message)), k.copy_options(i)
+    unknown = z3.And(*[option != int(each) for each in CopyOption])
+    # CASES
+    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the descriptors don't fit into the size", b.size(k.message) < least_size(parts))
+    some = z3.Exists([i], z3.And(i >= 0, i < k.copy_options_length, unknown))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_TYPE, "no such copy option", some)
+    yield k.continues("the body is good", True)
+
+
+@rule(ARRAY, requires=_in_kernel, message="Message", disposition="Int")
+def look_at_array(k: Context) -> Iterator[Case]:
+    """Out-of-line ports have one disposition, which is looked at even if there are none. Source: semantics 6.3."""
+    # CASES
+    none = z3.Not(k.is_disposition(k.disposition))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
+    yield k.continues("its rights can be copied in", True)
+
+
+def _live_destination(k: Context) -> Term:
     kind = k.before.kind(k.sorts.Slot.destination_slot(k.message))
-    return [k.in_kernel(k.message), z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)]
+    return z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
 
 
-@rule("mach_msg_send: deliver", choices={"reaches": "from Port to Bool"}, requires=_deliver_requires, message="Message")
+def _deliver_requires(k: Context) -> list[Term]:
+    b = k.before
+    return [k.in_kernel(k.message), _live_destination(k), b.body_count(k.message) == k.sorts.rights_of(b.layout(k.message))]
+
+
+def is_full(state: State, message: Term) -> Term:
+    """There is no room for ``message`` in its destination's queue, and it may not go there all the same."""
+    destination = state.sorts.Slot.destination_slot(message)
+    port = state.port(destination)
+    return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))
+
+
+@rule(
+    DELIVER,
+    choices={"reaches": "from Port to Bool", "lift": "Int"},
+    requires=_deliver_requires,
+    message="Message",
+    wait="Bool",
+)
 def deliver(k: Context) -> Iterator[Case]:
-    """A message that carries all its rights is delivered.
+    """A message that carries all that it should is delivered.
 
     A kernel port answers at once; a message that carries its own destination's receive right, or one that the destination is on its way
-    to, is destroyed; a full queue hands it back, unless it comes by a send-once right. Source: semantics 6.4, 6.6.
+    to, is destroyed; a full queue hands it back, or lets its sender wait, unless it comes by a send-once right. Source: semantics 6.4, 6.6.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    destination, port = S.destination_slot(k.message), b.port(S.destination_slot(k.message))
-    x, i = z3.Const("x", k.sorts.Port), z3.Int("i")
-    carrier = k.sorts.message_of(b.receiver(x))
-    in_transit = z3.And(b.active(x), S.is_body_slot(b.receiver(x)), b.stage(carrier) == STAGE.QUEUED)
-    # ``reaches``: the destination, the port its receive right is on its way to, and so on
-    reaches = [k.reaches(port), z3.ForAll([x], z3.Implies(z3.And(k.reaches(x), in_transit), k.reaches(b.queue(carrier))))]
+    port, i = b.port(S.destination_slot(k.message)), z3.Int("i")
+    transit = Transit(b, port, k.reaches, k.lift)
     carried = S.body_slot(k.message, i)
-    circular = z3.Exists([i], z3.And(i >= 0, i < b.body_count(k.message), b.kind(carried) == KIND.RECEIVE, k.reaches(b.port(carried))))
+    moves = z3.And(i >= 0, i < b.body_count(k.message), b.kind(carried) == KIND.RECEIVE)
+    circular = z3.Exists([i], z3.And(moves, k.reaches(b.port(carried))))
+    lower = z3.ForAll([i], z3.Implies(moves, b.transit_rank(b.port(carried)) < transit.top))
 
     # RIGHTS
     def destroy(after: After) -> None:
-        after.assumptions += reaches
+        transit.assume(after)
         release_message(after, k.message)
         after.at("stage")[k.message] = STAGE.FREE
 
     def take_in(after: After) -> None:
         release_message(after, k.message, keep=S.is_reply_slot)
 
+    def wait(after: After) -> None:
+        transit.assume(after)
+        transit.lead(after, lower)
+        after.at("stage")[k.message] = STAGE.WAITING
+        after.at("wait")[k.caller] = WAIT.SENDING
+        after.at("waits_with")[k.caller] = k.message
+
     def enqueue(after: After) -> None:
-        after.assumptions += reaches
+        transit.assume(after)
+        transit.lead(after, lower)
         queue_message(after, k.message, port)
 
     # CASES
     yield k.continues("a kernel port: the rights are given up", b.object(port) != OBJECT.OBJECT_NONE, take_in, by_kernel=z3.BoolVal(True))
     yield k.succeeds("circular: the message is destroyed", circular, destroy)
-    full = z3.And(b.kind(destination) == KIND.SEND, b.msgcount(port) >= b.qlimit(port))
-    yield Case(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full: the message is handed back", full)
+    full = is_full(b, k.message)
+    yield k.continues("the queue is full: the message is handed back", z3.And(full, z3.Not(k.wait)), handed_back=z3.BoolVal(True))
+    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", full, wait)
     yield k.succeeds("the message is queued", True, enqueue)
 
 
+@rule(HANDED_BACK, requires=is_done_with, message="Message", lost="Bool")
+def handed_back(k: Context) -> Iterator[Case]:
+    """All that the message carried is the sender's again, but (``lost``) pages for which there was no room. Source: semantics 6.4."""
+
+    def free(after: After) -> None:
+        after.at("stage")[k.message] = STAGE.FREE
+
+    # CASES
+    yield Case(ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, "the queue is full, and there was no room for memory", k.lost, free)
+    yield Case(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", z3.BoolVal(True), free)
+
+
+@rule(RESUMED_SEND, resumes="SENDING")
+def resume_send(k: Context) -> Iterator[Case]:
+    """The caller's message waits for room in a queue. Nothing that was tested when it was sent is tested again. Source: semantics 6.4."""
+    # NAMES
+    b, S = k.before, k.sorts.Slot
+    message = b.waits_with(k.caller)
+    destination = S.destination_slot(message)
+
+    # RIGHTS
+    def go_on(after: After) -> None:
+        after.at("wait")[k.caller] = WAIT.NOTHING
+
+    def destroy(after: After) -> None:
+        go_on(after)
+        release_message(after, message)
+        after.at("stage")[message] = STAGE.FREE
+
+    def enqueue(after: After) -> None:
+        go_on(after)
+        queue_message(after, message, b.port(destination))
+
+    # CASES
+    yield k.succeeds("the destination is dead: the message is destroyed", b.kind(destination) == KIND.DEAD_NAME, destroy)
+    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
+    yield k.succeeds("the message that waited is queued", True, enqueue)
+
+
 def _answer_requires(k: Context) -> list[Term]:
-    return [k.in_kernel(k.message), k.carries_nothing_but(k.message, k.sorts.Slot.reply_slot(k.message))]
+    return [
+        k.in_kernel(k.message),
+        k.carries_nothing_but(k.message, k.sorts.Slot.reply_slot(k.message)),
+        k.carries_no_memory(k.message),
+    ]
 
 
-@rule("mach_msg_send: kernel's answer", requires=_answer_requires, message="Message")
+@rule(ANSWER, requires=_answer_requires, message="Message")
 def kernel_answer(k: Context) -> Iterator[Case]:
     """The kernel finds no routine for the id and says so on the reply right, if it leads to a user's port. Source: semantics 1, 6.4."""
     # NAMES
@@ -152,6 +263,8 @@ def kernel_answer(k: Context) -> Iterator[Case]:
         put(after, reply, KIND.NONE, k.sorts.no_port)
         after.at("form")[reply] = z3.IntVal(0)
         after.at("body_count")[k.message] = z3.IntVal(0)
+        after.at("layout")[k.message] = k.sorts.no_descriptors
+        after.at("size")[k.message] = z3.IntVal(natural_size(()))
         stamp_by_kernel(after, k.message, b.id(k.message) + MIG_REPLY, int(ReturnCode.MIG_BAD_ID))
         queue_message(after, k.message, port)
 
@@ -162,63 +275,3 @@ def kernel_answer(k: Context) -> Iterator[Case]:
     # CASES
     yield k.succeeds("the answer is queued on the reply port", z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE)), answer)
     yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)
-
-
-@rule("mach_msg_receive", choices={"source": "Port", "oldest": "Message"}, port="Name")
-def mach_msg_receive(k: Context) -> Iterator[Case]:
-    """Take the oldest message of a port, or of a port set's member of the kernel's choice. Its destination right is consumed.
-
-    Source: semantics 6.5.
-    """
-    # NAMES
-    b, S = k.before, k.sorts.Slot
-    entry, is_set = k.slot(k.port), b.kind(k.slot(k.port)) == KIND.PORT_SET
-    message, destination = k.oldest, S.destination_slot(k.oldest)
-    other, x = z3.Const("other", k.sorts.Message), z3.Const("x", k.sorts.Port)
-
-    def is_member(port: Term) -> Term:
-        return z3.And(b.member(port, k.port), in_space(b, port, k.caller))
-
-    # CASES
-    yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(z3.Or(b.receives(entry), is_set)))
-    if not k.profile.many_sets:
-        yield k.fails(ReturnCode.MACH_RCV_IN_SET, "the port is in a set", z3.And(b.receives(entry), in_a_set(b, b.port(entry))))
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(is_set), b.msgcount(b.port(entry)) <= 0))
-    some = z3.Exists([x], z3.And(is_member(x), b.msgcount(x) > 0))
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(is_set, z3.Not(some)))
-
-    # RIGHTS
-    def take(after: After, port: Term) -> None:
-        after.assumptions += [
-            b.queued_on(message, port),
-            z3.ForAll([other], z3.Implies(b.queued_on(other, port), b.arrival(message) <= b.arrival(other))),
-        ]
-        after.at("stage")[message] = STAGE.IN_KERNEL
-        after.at("owner")[message] = k.caller
-        after.add("queued_messages", port, -1)
-        after.add("msgcount", port, -1)
-        after.add("seqno", port, 1)
-        once: Term = b.kind(destination) == KIND.SEND_ONCE
-        after.add("sorights", port, z3.If(once, -1, 0))
-        drop_held_send(after, destination)
-
-    def take_of_member(after: After) -> None:
-        after.assumptions.append(is_member(k.source))
-        take(after, k.source)
-
-    # REPLY
-    def told(port: Term) -> dict[str, Term]:
-        return {
-            "id": b.id(message),
-            "local": S.name(b.receiver(port)),
-            "data": b.data(message),
-            "sequence_number": b.seqno(port),
-            "security_token": b.sender_security(message),
-            "audit_token": b.sender_audit(message),
-            "message": message,
-            "count": b.body_count(message),
-        }
-
-    yield k.succeeds("a member's oldest message", is_set, take_of_member, **told(k.source))
-    port = b.port(entry)
-    yield k.succeeds("the oldest message", True, lambda after: take(after, port), **told(port))

@@ -13,10 +13,10 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Notification, PortObject
-from sendright.model.actions import Release, clear, drop_held_send, notify, put
+from sendright.model.actions import Release, Transit, clear, drop_held_send, notify, put
 from sendright.model.calls.transfer import begin_request
 from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import KIND, OBJECT, STAGE, Term
+from sendright.model.sorts import KIND, OBJECT, Term
 from sendright.model.state import After
 
 
@@ -86,7 +86,7 @@ def tell_no_senders(k: Context) -> Iterator[Case]:
 @rule(
     "a receive right is rescued",
     pending=True,
-    choices={"notification": "Message", "reaches": "from Port to Bool"},
+    choices={"notification": "Message", "reaches": "from Port to Bool", "lift": "Int"},
     requires=lambda k: [k.before.kind(k.sorts.Slot.limbo_slot(k.of)) == KIND.RECEIVE, k.before.no_senders_due(k.of) == 0],
     of="Port",
 )
@@ -100,18 +100,15 @@ def rescue(k: Context) -> Iterator[Case]:
     # NAMES
     b, S = k.before, k.sorts.Slot
     limbo, request = S.limbo_slot(k.of), S.port_destroyed_slot(k.of)
-    x = z3.Const("x", k.sorts.Port)
-    carrier = k.sorts.message_of(b.receiver(x))
-    in_transit = z3.And(b.active(x), S.is_body_slot(b.receiver(x)), b.stage(carrier) == STAGE.QUEUED)
-    # ``reaches``: the port of who asked, the port its receive right is on its way to, and so on
-    reaches = [k.reaches(b.port(request)), z3.ForAll([x], z3.Implies(z3.And(k.reaches(x), in_transit), k.reaches(b.queue(carrier))))]
+    transit = Transit(b, b.port(request), k.reaches, k.lift)
 
     # RIGHTS
     def die(after: After) -> None:
         Release(after, lambda slot: slot == limbo, lambda port: port == k.of)
 
     def send(after: After) -> None:
-        after.assumptions += reaches
+        transit.assume(after)
+        transit.lead(after, b.transit_rank(k.of) < transit.top)
         place = S.body_slot(k.notification, z3.IntVal(0))
         notify(after, request, k.notification, Notification.PORT_DESTROYED, rights=1)
         clear(after, limbo)
@@ -149,6 +146,7 @@ def _requested(k: Context) -> list[Term]:
     return [
         k.in_kernel(k.message),
         k.before.body_count(k.message) == 1,
+        k.before.layout(k.message) == k.sorts.no_descriptors,
         k.before.kind(destination) == KIND.SEND,
         k.carries_nothing_but(k.message, destination, carried),
         z3.Implies(_sends_once(k), once),

@@ -10,13 +10,16 @@ from sendright.mach.codes import ReturnCode
 from sendright.model.actions import clear, in_space, put
 from sendright.model.calls.names import Entry, on_space
 from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import KIND, Term
+from sendright.model.sorts import KIND, WAIT, Term
 from sendright.model.state import After
 
 
 @rule("mach_port_rename", task="Name", old_name="Name", new_name="Name")
 def mach_port_rename(k: Context) -> Iterator[Case]:
-    """What is under one name goes under another: its references, its dead-name request and, of a port set, its members. Source: semantics 5.7."""
+    """What is under one name goes under another: its references, its dead-name request and, of a port set, its members.
+
+    A task that waits there to receive waits under the new name. Source: semantics 5.7.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
     old, new = Entry(k, k.old_name), Entry(k, k.new_name)
@@ -30,6 +33,8 @@ def mach_port_rename(k: Context) -> Iterator[Case]:
     def move_entry(after: After) -> None:
         move(after, old.slot, new.slot)
         move(after, S.request_slot(old.task, old.name), S.request_slot(new.task, new.name))
+        waits_here = z3.And(b.wait(old.task) == WAIT.RECEIVING, b.waits_at(old.task) == old.name)
+        after.at("waits_at")[old.task] = z3.If(waits_here, new.name, b.waits_at(old.task))
 
     def move_send(after: After) -> None:
         move_entry(after)

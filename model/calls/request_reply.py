@@ -212,7 +212,12 @@ def copy_out(k: Context) -> Iterator[Case]:
     yield into("a receive right takes a new name", receives, new_receive, k.new_name)
 
 
-@rule("the message is done with", requires=lambda k: [k.in_kernel(k.message), k.carries_nothing_but(k.message)], message="Message")
+def is_done_with(k: Context) -> list[Term]:
+    """The message carries nothing any more."""
+    return [k.in_kernel(k.message), k.carries_nothing_but(k.message), k.carries_no_memory(k.message)]
+
+
+@rule("the message is done with", requires=is_done_with, message="Message")
 def finish(k: Context) -> Iterator[Case]:
     """All rights of a message have been copied out: the message is free again."""
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import HostSelf, LedgerRule
 from sendright.mach.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.actions import Release, clone, drop_held_send, make_kernel_port, make_send, place_slot
+from sendright.model.actions import Release, clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot
 from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import INHERITANCE, LIFE, OBJECT, PLACE, Term
+from sendright.model.sorts import INHERITANCE, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import After
 
 _CREATION_CHOICES = {
@@ -100,6 +101,7 @@ def _inherit_memory(k: Context, after: After, parent: Term) -> None:
     after.sweep("inheritance", "pages", lambda t, p: (t == k.child, b.inheritance(parent, p)))
     after.sweep("object_made", "copied objects", lambda o: (created(o), z3.BoolVal(True)))
     after.sweep("content", "copied objects", lambda o: (created(o), b.content(b.mapped(parent, k.copied_page(o)))))
+    after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
 
 
 @rule(
@@ -210,7 +212,7 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
 
 @rule("task_terminate", task="Name")
 def task_terminate(k: Context) -> Iterator[Case]:
-    """End a task: all its rights are given up, its port dies, its memory goes. Source: semantics 3.4."""
+    """End a task: all its rights are given up, and the message with which it waits; its port dies, its memory goes. Source: semantics 3.4."""
     # NAMES
     b = k.before
     task = k.task_behind(k.task)
@@ -221,7 +223,15 @@ def task_terminate(k: Context) -> Iterator[Case]:
 
     # RIGHTS
     def terminate(after: After) -> None:
-        Release(after, lambda slot: k.sorts.of_task(slot, task), lambda port: port == b.task_port(task))
+        message, sending = b.waits_with(task), b.wait(task) == WAIT.SENDING
+
+        def its(slot: Term) -> Term:
+            return z3.Or(k.sorts.of_task(slot, task), z3.And(sending, k.sorts.slots_of_message(slot, message)))
+
+        Release(after, its, lambda port: port == b.task_port(task))
+        lose_memory(after, message, sending)
+        after.sweep("stage", "messages", lambda m: (z3.And(sending, m == message), STAGE.FREE))
+        after.at("wait")[task] = WAIT.NOTHING
         after.at("task_life")[task] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == task, k.sorts.no_object))
 

@@ -22,6 +22,7 @@ def begin_request(k: Context, after: After) -> None:
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = k.caller
     after.at("body_count")[message] = z3.IntVal(1)
+    after.at("layout")[message] = k.sorts.no_descriptors
     after.at("sender_security")[message] = k.before.security(k.caller)
     after.at("sender_audit")[message] = k.before.audit(k.caller)
     after.at("from_kernel")[message] = z3.BoolVal(False)
@@ -44,7 +45,8 @@ def insert_right_request(k: Context) -> Iterator[Case]:
 def _insert_requires(k: Context) -> list[Term]:
     S = k.sorts.Slot
     destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
-    return [k.in_kernel(k.message), k.before.kind(destination) == KIND.SEND, k.carries_nothing_but(k.message, destination, carried)]
+    whole = [k.before.kind(destination) == KIND.SEND, k.before.layout(k.message) == k.sorts.no_descriptors]
+    return [k.in_kernel(k.message), *whole, k.carries_nothing_but(k.message, destination, carried)]
 
 
 @rule("mach_port_insert_right", requires=_insert_requires, message="Message", name="Name", disposition="Int")
