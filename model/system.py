@@ -141,6 +141,8 @@ class System:
         for field, writes in case.effect(fields, env, *values).items():
             self.state.write(field, writes)
             self._note_what_is_left(field, writes)
+        if self.state["stage"].get(given.get("notification")) == QUEUED:
+            self.told.append(given["notification"])
         return Applied(case, outputs)
 
     def _count(self, parameters: Iterable[str], given: dict[str, Any]) -> None:
@@ -231,8 +233,6 @@ class System:
             values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
             if rule.requires(self.state.fields, self.env, *values):
                 yield self.run(name, caller, given)
-                if self.state["stage"].get(message) == QUEUED:
-                    self.told.append(message)
 
     def settle(self) -> None:
         """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation shows."""

@@ -223,7 +223,7 @@ def _host_selector(c: Choices, s: Situation, signature: Signature, argument: Arg
 
 
 def _amount(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    return c.weighted(((0, 2), (1, 4), (2, 3), (3, 3), (-1, 4), (-2, 2), (HUGE, 1)))
+    return c.weighted(((0, 2), (1, 4), (2, 3), (3, 3), (-1, 4), (-2, 2), (HUGE, 2)))
 
 
 def _one_of(*weighted: tuple[Any, int]) -> Draw:

@@ -46,7 +46,7 @@ _FREE = ("mach_port_rename.new_name", "mach_port_allocate_name.name", "mach_port
 
 def port(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
     """A PORT argument."""
-    if not argument.required and (c.one_in(2) or (argument.name in RARELY_GIVEN and not c.one_in(8))):
+    if not argument.required and (c.one_in(2) or (argument.name in RARELY_GIVEN and not c.one_in(4))):
         return NULL_NAME
     fitting = s.senders(argument.object)
     if fitting and not c.one_in(HOSTILE.get(signature.name, USUALLY_HOSTILE)):
@@ -128,7 +128,7 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, giv
         return _free(c, s, task)
     if not argument.required and c.one_in(4):
         return NULL_NAME
-    if signature.name == "mach_port_extract_member" and c.one_in(2):
+    if (signature.name == "mach_port_extract_member" or argument.name == "member") and c.one_in(2):
         related = _member_or_set(s, task, given)
         if related:
             return c.pick(related)

@@ -70,7 +70,7 @@ def test_every_argument_type_of_the_table_can_be_made_up() -> None:
 def steps() -> list[tuple[Step, dict[int, Any]]]:
     """Many steps, each with the caller's names before it."""
     found: list[tuple[Step, dict[int, Any]]] = []
-    for seed in range(160):
+    for seed in range(260):
         run, _ = random_run(seed, 100)
         names = {task: dict(shown.names) for task, shown in run.initial.tasks.items()}
         for step in run.steps:

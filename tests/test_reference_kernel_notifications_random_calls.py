@@ -105,7 +105,7 @@ def test_counts_agree(profile: Profile, seed: int) -> None:
 
 
 def test_these_calls_reach_every_kind_of_notification() -> None:
-    record = [step for seed in range(12) for step in record_of(PROFILES["manual"], seed)]
+    record = [step for seed in range(60) for step in record_of(PROFILES["manual"], seed)]
     kernels = [
         result.outputs["id"] for _, call, result in record if call.name == "mach_msg_receive" and result.outputs.get("security_token") == (0, 1)
     ]
