@@ -111,6 +111,8 @@ class Space:
         if self.names_by_port.get(entry.port) == old:
             self.names_by_port[entry.port] = new
         self.sets.rename(old, new)
+        if self.task.waiting is not None:
+            self.task.waiting.rename(old, new)
         self.lowest_free = min(self.lowest_free, old)
         self.changed(old)
         self.changed(new)
