@@ -92,7 +92,8 @@ class ReferenceKernel(
             raise ValueError(f"task {caller.number} doesn't wait in {call.name}")
         if not call.resume or call.name != waiting.call:
             raise ValueError(f"task {caller.number} waits in {waiting.call}")
-        return self._go_on(caller, steps, stop=False)
+        result = self._go_on(caller, steps, stop=False)
+        return Result(result.code, result.outputs)  # a task that was created was told of with the first answer
 
     def _go_on(self, caller: Task, steps: Steps, stop: bool) -> Result:
         """Do what can be done of a call: all, or if it has to wait, or has steps and shall ``stop``, up to there."""
