@@ -12,7 +12,7 @@ from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits
-from sendright.impl.reference.waiting import Sending, Steps
+from sendright.impl.reference.waiting import Rests, Sending, Steps
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import HEADER_SIZE, layout_of, natural_size
@@ -124,7 +124,7 @@ class SendCalls(Bodies):
             return self._hand_back(caller, message)
         return Result(ReturnCode.MACH_MSG_SUCCESS)
 
-    def _deliver_later(self, message: Message) -> Steps:
+    def _deliver_later(self, message: Message) -> Rests:
         """Wait for room in the queue, or for the port's death. The message is on its way meanwhile."""
         port = message.destination.port
         message.set_out()
@@ -136,7 +136,6 @@ class SendCalls(Bodies):
             message.send_off()
         else:
             self.release(message.rights)
-        return Result(ReturnCode.MACH_MSG_SUCCESS)
 
     def _answer_bad_id(self, message: Message) -> None:
         """The kernel gets a request that it has no routine for: it keeps nothing, and says so to whom it may concern."""

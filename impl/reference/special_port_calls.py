@@ -8,7 +8,7 @@ from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import NULL_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
-from sendright.impl.reference.waiting import Setting, Steps
+from sendright.impl.reference.waiting import Rests, Setting, Steps
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
@@ -30,10 +30,14 @@ class SpecialPortCalls(Core):
         KERN_INVALID_ARGUMENT; where there is such: KERN_INVALID_RIGHT for a right that must not be kept, KERN_NO_ACCESS. (semantics 4.1)
         """
         task, place = self._settable_place(task, which, port)
-        old = task.put(place, port.clone())
+        yield from self.replace(task, place, port.clone())
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def replace(self, task: Task, place: Place, right: Right) -> Rests:
+        """Put ``right`` into a place; then, in a second step, release what was there, which nobody else can get at any more."""
+        old = task.put(place, right)
         yield Setting(old)
         self.release([old])
-        return Result(ReturnCode.KERN_SUCCESS)
 
     def _place(self, task: Task | None, which: int) -> tuple[Task, Place]:
         place = self.profile.special_ports.get(which)

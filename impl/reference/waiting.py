@@ -6,6 +6,7 @@ kernel goes on with it when the task's call is resumed. What it returns is the c
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
 
 
-class Wait:
+class Wait(ABC):
     """A point at which a call can rest."""
 
     call: str
@@ -39,16 +40,15 @@ class Wait:
         """What the call has in its hands, in the order in which it is given up if the task ends."""
         return ()
 
-    def rename(self, old: int, new: int) -> None:
-        """A name of the task's changes."""
-
+    @abstractmethod
     def show(self, task: Task) -> snapshot.Waiting:
         """This call, which ``task`` waits in, as a snapshot has it."""
-        return snapshot.Waiting(call=self.call)
 
 
 Steps: TypeAlias = Generator[Wait, None, Result]
 """A routine that may rest."""
+Rests: TypeAlias = Generator[Wait, None, None]
+"""A part of one, with no result of its own."""
 
 
 class Sending(Wait):
@@ -83,10 +83,6 @@ class Receiving(Wait):
         self.limit = limit
         self.large = large
         self.trailer = trailer
-
-    def rename(self, old: int, new: int) -> None:
-        if self.name == old:
-            self.name = new
 
     def show(self, task: Task) -> snapshot.Waiting:
         port = None if self.port is None else self.port.number
