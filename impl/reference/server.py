@@ -27,6 +27,7 @@ Object: TypeAlias = Task | Ledger | Port | Right | None
 Kinds: TypeAlias = tuple[PortObject, ...]
 Translate: TypeAlias = Callable[[Task, Any], Any]
 
+_WITHOUT = {ArgumentType.PORTS: (), ArgumentType.PORT: None, ArgumentType.TRAILER: 0}
 MISSING = object()
 """The default of an argument that must be given."""
 
@@ -85,13 +86,10 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result |
     return Stub(routine, tuple(steps))
 
 
-def _absent(argument: Argument) -> Translate | None:
-    """An argument that this kernel's call doesn't have is not looked at: the routine sees none."""
-    if argument.type is ArgumentType.PORTS:
-        return lambda caller, names: ()
-    if argument.type is ArgumentType.PORT:
-        return lambda caller, name: None
-    return None
+def _absent(argument: Argument) -> Translate:
+    """An argument that this kernel's call doesn't have is not looked at: the routine sees none, or what such a kernel does by itself."""
+    value = _WITHOUT.get(argument.type, argument.default)
+    return lambda caller, given: value
 
 
 def _kinds(argument: Argument, profile: Profile) -> Kinds | None:
