@@ -53,6 +53,8 @@ def test_answers(root: Actor, name: int) -> None:
     answers(root, "mach_port_insert_member", RIGHT, name=port, pset=name)
     answers(root, "mach_port_extract_member", RIGHT, pset=members, **on)
     answers(root, "mach_port_extract_member", RIGHT, name=port, pset=name)
+    for call in ("mach_port_insert_member", "mach_port_extract_member"):
+        answers(root, call, RIGHT, name=77, pset=name)
     answers(root, "mach_port_extract_right", RIGHT, disposition=19, **on)
     answers(root, "mach_port_get_attributes", (), flavor=1, **on)
     answers(root, "mach_port_get_attributes", RIGHT, flavor=2, **on)
@@ -62,7 +64,8 @@ def test_answers(root: Actor, name: int) -> None:
 
 
 def test_dead_is_no_set_to_move_into(root: Actor) -> None:
-    answers(root, "mach_port_move_member", RIGHT, member=root.port(), after=DEAD_NAME)
+    for member in (root.port(), 77):
+        answers(root, "mach_port_move_member", RIGHT, member=member, after=DEAD_NAME)
 
 
 @pytest.mark.parametrize("name", RESERVED_NAMES)

@@ -12,6 +12,12 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import NULL_NAME, SlotKind
 
 
+def _check_is_set(space: Space, name: int) -> None:
+    """Raises KERN_INVALID_NAME and KERN_INVALID_RIGHT, unless ``name`` denotes a port set."""
+    if entry_of(space, name).kind is not SlotKind.PORT_SET:
+        raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+
+
 class PortSetCalls(Core):
     """Putting receive rights into port sets and taking them out."""
 
@@ -22,10 +28,11 @@ class PortSetCalls(Core):
         ``null_move_code`` when there is nothing to take it out of.
         """
         space = space_of(task)
-        self.refuse_reserved(member)
+        for name in (member,) if after == NULL_NAME else (member, after):
+            self.refuse_reserved(name)
         receive_right_of(space, member)
         if after != NULL_NAME:
-            self._check_is_set(space, after)
+            _check_is_set(space, after)
         elif not space.sets.sets_with(member):
             return Result(self.profile.null_move_code)
         space.sets.extract_from_all(member)
@@ -59,19 +66,15 @@ class PortSetCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _is_member(self, space: Space, name: int, pset: int) -> bool:
-        self.refuse_reserved(name)
+        for each in (name, pset):
+            self.refuse_reserved(each)
         receive_right_of(space, name)
-        self._check_is_set(space, pset)
+        _check_is_set(space, pset)
         return pset in space.sets.sets_with(name)
-
-    def _check_is_set(self, space: Space, name: int) -> None:
-        """Raises KERN_INVALID_NAME and KERN_INVALID_RIGHT, unless ``name`` denotes a port set."""
-        self.refuse_reserved(name)
-        if entry_of(space, name).kind is not SlotKind.PORT_SET:
-            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
 
     def mach_port_get_set_status(self, caller: Task, task: Task | None, name: int) -> Result:
         """List a set's members. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
         space = space_of(task)
-        self._check_is_set(space, name)
+        self.refuse_reserved(name)
+        _check_is_set(space, name)
         return Result(ReturnCode.KERN_SUCCESS, {"members": tuple(space.sets.members(name))})
