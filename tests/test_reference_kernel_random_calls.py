@@ -140,6 +140,7 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         result = kernel.call(task, call)
         record.append((task, call, result))
         before, state = state, kernel.snapshot()
+        assert state == anew(kernel), (call, result)
         check_counts(state, leaks=not profile.send_survives_rescue)
         check_entries(state)
         check_sets(state)
@@ -153,6 +154,14 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         if result.code and call.name not in KEEP_ITS_TRACES and not call.resume and result.code not in PARTIAL:
             assert state == before, (call, result)
     return record, state
+
+
+def anew(kernel: ReferenceKernel) -> Snapshot:
+    """What the kernel shows when nothing is taken over from what it has shown before."""
+    for task in kernel.tasks.values():
+        task.space.changed_names.update(task.space.entries)
+    tasks = {number: task.show() for number, task in kernel.tasks.items()}
+    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show())
 
 
 def check_entries(state: Snapshot) -> None:
