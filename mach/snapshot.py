@@ -109,7 +109,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = -1
     large: bool = False
     trailer: int = 0
-    """Of a receive: the arguments of these names."""
+    """Of a receive: the arguments of these names; ``trailer`` is 0 where the call doesn't have it."""
     child: int | None = None
     """Of a creation that stopped: the task that it made, until that ends."""
     security_token: tuple[int, ...] = ()

@@ -31,11 +31,11 @@ class Actor:
         self.me: int = self.result("mach_task_self").outputs["port"]
         """The actor's name for its own port."""
 
-    def result(self, call: str, shortage: int = 0, **arguments: Any) -> Result:
-        """Make a call, whatever comes of it."""
+    def result(self, call: str, shortage: int = 0, stop: bool = False, resume: bool = False, **arguments: Any) -> Result:
+        """Make a call, or go on with one that waits, whatever comes of it."""
         if call in SIGNATURES and "task" not in arguments and any(argument.name == "task" for argument in SIGNATURES[call].arguments):
             arguments["task"] = self.me
-        result = self.machine.kernel.call(self.number, Call(call, arguments, shortage))
+        result = self.machine.kernel.call(self.number, Call(call, arguments, shortage, stop, resume))
         check_counts(self.machine.snapshot(), leaks=not self.machine.profile.send_survives_rescue)
         return result
 
@@ -87,6 +87,19 @@ class Actor:
         name: int = self.does("mach_port_allocate", right=Right.DEAD_NAME)
         self.does("mach_port_mod_refs", name=name, right=Right.DEAD_NAME, delta=urefs - 1)
         return name
+
+    def waits(self, call: str, **arguments: Any) -> Result:
+        """Make a call that must not end yet, or go on with one."""
+        result = self.result(call, **arguments)
+        assert result.code in (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
+        assert result.outputs == {}
+        assert self.shown.waiting is not None
+        return result
+
+    def goes_on(self) -> Result:
+        """Go on with the call that the actor waits in, whatever comes of it."""
+        assert self.shown.waiting is not None
+        return self.result(self.shown.waiting.call, resume=True)
 
     def child(self, **arguments: Any) -> Actor:
         """A new task, whose port is then among the actor's names as ``child.seen_as``."""

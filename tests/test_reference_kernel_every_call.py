@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kernel_driver import NOTHING, Actor, Machine
 
-from sendright.mach.profiles import MANUAL, XNU
+from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 
@@ -20,8 +20,14 @@ CARRYING = [
 
 
 def root_of(signature: Signature) -> Actor:
-    """The bootstrap task of a kernel that has the call."""
-    return Machine(MANUAL if MANUAL.serves(signature.name) else XNU).root
+    """The bootstrap task of a kernel that has the call, with all its arguments."""
+    return Machine(
+        next(
+            profile
+            for profile in PROFILES.values()
+            if profile.serves(signature.name) and all(profile.takes(signature.name, argument.name) for argument in signature.arguments)
+        )
+    ).root
 
 
 def arguments(root: Actor, signature: Signature, **given: object) -> dict[str, Any]:

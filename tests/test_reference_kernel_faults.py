@@ -5,6 +5,7 @@ from kernel_driver import Machine, send
 
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Place, SlotKind
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -95,7 +96,37 @@ def test_messages_still_move_send_rights() -> None:
     assert 1 not in root.names
 
 
-def test_the_reference_kernel_has_neither() -> None:
+# special-port-swap-in-two-steps
+
+
+def swapped(machine: Machine, stop: bool) -> tuple[int, int]:
+    """What the ports of the right that was there, and of the one put there meanwhile, count, when two tasks set one place of the child's."""
+    root, kernel = machine.root, machine.kernel
+    child = root.child()
+    old, first, second = (root.port_with_send() for _ in range(3))
+    root.does("task_set_special_port", task=child.seen_as, which=4, port=old)
+    root.gives(child, first, Disposition.COPY_SEND)
+    kernel.call(child.number, Call("task_set_special_port", {"task": child.me, "which": 4, "port": 50}, stop=stop))
+    kernel.call(root.number, Call("task_set_special_port", {"task": child.seen_as, "which": 4, "port": second}))
+    if stop:
+        assert kernel.call(child.number, Call("task_set_special_port", {}, resume=True)).code == ReturnCode.KERN_SUCCESS
+    state = machine.snapshot()
+    numbers = [state.tasks[root.number].names[name].port for name in (old, second)]
+    return tuple([state.ports[number].send_rights for number in numbers if number is not None])
+
+
+def test_a_right_is_released_twice_and_another_forgotten() -> None:
+    assert swapped(faulty("special-port-swap-in-two-steps"), stop=True) == (0, 2)
+    assert swapped(Machine(), stop=True) == (1, 2)
+
+
+def test_a_swap_that_nobody_comes_between_is_as_it_should_be() -> None:
+    machines = faulty("special-port-swap-in-two-steps"), Machine()
+    assert [swapped(machine, stop=False) for machine in machines] == [(1, 2), (1, 2)]
+    assert machines[0].snapshot() == machines[1].snapshot()
+
+
+def test_the_reference_kernel_has_none() -> None:
     assert ReferenceKernel not in {fault.kernel for fault in FAULTS.values()}
     root = Machine().root
     child = root.child()

@@ -12,6 +12,7 @@ from kernel_driver import check_counts
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
@@ -20,6 +21,10 @@ from sendright.mach.snapshot import Snapshot, slots
 
 KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send", "mach_port_request_notification"}
 """Calls that may change something although they fail."""
+
+IN_PROGRESS = {ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS}
+PARTIAL = IN_PROGRESS | {ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE}
+"""Codes of calls that did something."""
 
 VALUES: dict[T, Sequence[Any]] = {
     T.RIGHT: [1, 1, 0, 2, 3, 4, 5, -1],
@@ -45,6 +50,8 @@ VALUES: dict[T, Sequence[Any]] = {
     T.HOST_SELECTOR: range(13),
     T.AMOUNT: [-2, -1, 0, 1, 2, 3, 10],
     T.GUARD: [0, 7, 7, 7, 8],
+    T.SIZE: [-1, -1, -1, -1, -1, 20, 24, 26, 28, 40, 44, 72],
+    T.TRAILER: [3, 3, 0, 1, 2, 4, 7, 9],
     T.QUEUE_LIMIT: [-1, -1, 0, 1, 1024, 1025, -2],
 }
 FITTING = {SlotKind.SEND: (17, 19), SlotKind.RECEIVE: (20, 21, 16), SlotKind.SEND_RECEIVE: (17, 19, 20, 16), SlotKind.SEND_ONCE: (18,)}
@@ -63,6 +70,9 @@ class RandomCaller:
         """A task that can make calls, and one for it to make. The last such task is not suspended: that would be the end."""
         awake = runnable(state)
         task = self.random.choice(awake)
+        waiting = state.tasks[task].waiting
+        if waiting is not None:
+            return task, Call(waiting.call, {}, resume=True)
         name = "mach_msg_send" if self.random.random() < 0.3 else self.random.choice(list(SIGNATURES))
         if self.spares_tasks and name in ("task_suspend", "task_terminate") and self.random.random() < 0.9:
             name = "mach_task_self"
@@ -72,16 +82,25 @@ class RandomCaller:
         if name == "mach_msg_send":
             for right in ("dest", "reply"):
                 arguments[right], arguments[f"{right}_disposition"] = self._carried(task, state)
-        return task, Call(name, arguments, self.random.choice((0, 0, 0, 1, 2)))
+        if sum(state.tasks[number].waiting is None for number in awake) == 1 and "wait" in arguments:
+            arguments["wait"] = False
+        return task, Call(name, arguments, self.random.choice((0, 0, 0, 1, 2)), stop=self.random.random() < 0.5)
 
     def _value(self, argument: Argument, signature: Signature, task: int, state: Snapshot) -> Any:
         if argument.type in VALUES:
             return self.random.choice(VALUES[argument.type])
         if argument.type is T.DESCRIPTORS:
-            return tuple(self._carried(task, state) for _ in range(self.random.randrange(3)))
+            return tuple(self._descriptor(task, state) for _ in range(self.random.randrange(3)))
         if argument.type is T.PORTS:
             return tuple(self._name(task, state, argument) for _ in range(self.random.randrange(5)))
         return self._name(task, state, argument)
+
+    def _descriptor(self, task: int, state: Snapshot) -> tuple[Any, ...]:
+        form = self.random.random()
+        if form < 0.2:
+            return self.random.choice(VALUES[T.PAGE]), self.random.choice((0, 0, 0, 1, 2)), self.random.random() < 0.5
+        name, disposition = self._carried(task, state)
+        return ((name,) * self.random.randrange(3), disposition) if form < 0.4 else (name, disposition)
 
     def _name(self, task: int, state: Snapshot, argument: Argument) -> int:
         names = state.tasks[task].names
@@ -121,16 +140,28 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         result = kernel.call(task, call)
         record.append((task, call, result))
         before, state = state, kernel.snapshot()
+        assert state == anew(kernel), (call, result)
         check_counts(state, leaks=not profile.send_survives_rescue)
         check_entries(state)
         check_sets(state)
         check_ledgers(state)
         check_guards(state)
+        check_waiting(state)
         if profile.task_ports_stay:
             check_task_ports(state)
-        if result.code and call.name not in KEEP_ITS_TRACES:
+        if call.resume and result.code in IN_PROGRESS:
+            assert state == before
+        if result.code and call.name not in KEEP_ITS_TRACES and not call.resume and result.code not in PARTIAL:
             assert state == before, (call, result)
     return record, state
+
+
+def anew(kernel: ReferenceKernel) -> Snapshot:
+    """What the kernel shows when nothing is taken over from what it has shown before."""
+    for task in kernel.tasks.values():
+        task.space.changed_names.update(task.space.entries)
+    tasks = {number: task.show() for number, task in kernel.tasks.items()}
+    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show())
 
 
 def check_entries(state: Snapshot) -> None:
@@ -172,6 +203,16 @@ def check_guards(state: Snapshot) -> None:
     for number, port in state.ports.items():
         assert port.guarded or not port.strict
         assert number in received or (port.context, port.guarded, port.immovable) == (0, False, False)
+
+
+def check_waiting(state: Snapshot) -> None:
+    """A message that waits is to a live port by a send right, or to a dead one; a child that waits for its tokens lives."""
+    for task in state.tasks.values():
+        if task.waiting is not None:
+            message, child = task.waiting.message, task.waiting.child
+            assert (message is not None) == (task.waiting.call == "mach_msg_send")
+            assert message is None or message.destination.kind in (SlotKind.SEND, SlotKind.DEAD_NAME)
+            assert child is None or child in state.tasks
 
 
 def check_task_ports(state: Snapshot) -> None:

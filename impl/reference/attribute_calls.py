@@ -31,14 +31,18 @@ class AttributeCalls(Core):
 
     def mach_port_set_mscount(self, caller: Task, task: Task | None, name: int, mscount: int) -> Result:
         """Store a make-send count; nobody is told (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
-        port = receive_right_of(space_of(task), name)
+        space = space_of(task)
+        self.refuse_reserved(name)
+        port = receive_right_of(space, name)
         port.make_send_count = mscount
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_set_seqno(self, caller: Task, task: Task | None, name: int, seqno: int) -> Result:
         """Store the next message's sequence number. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
-        port = receive_right_of(space_of(task), name)
+        space = space_of(task)
+        self.refuse_reserved(name)
+        port = receive_right_of(space, name)
         port.sequence_number = seqno
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
@@ -53,6 +57,9 @@ class AttributeCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         if count < _WORDS[flavor]:
             raise Failure(ReturnCode.KERN_FAILURE)
+        if flavor == LIMITS_INFO and self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS, {"info": ()})
+        self.refuse_reserved(name)
         port = receive_right_of(space, name)
         info = (port.queue_limit,) if flavor == LIMITS_INFO else self._receive_status(space, name, port)
         return Result(ReturnCode.KERN_SUCCESS, {"info": info})
@@ -90,6 +97,7 @@ class AttributeCalls(Core):
             raise Failure(ReturnCode.KERN_FAILURE)
         if not 0 <= info[0] <= self.profile.queue_limit_max:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        self.refuse_reserved(name)
         port = receive_right_of(space, name)
         port.queue_limit = info[0]
         port.changed()

@@ -21,7 +21,7 @@ from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
 from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
-from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.rights import RESERVED_NAMES, Place, PortObject, SlotKind
 
 
 class Core:
@@ -71,6 +71,15 @@ class Core:
             copy_out(first.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
         for task in further:
             copy_out(first.space, task.port.make_send())
+
+    def has_answer_for(self, name: int) -> bool:
+        """Whether ``name`` is a reserved one, and this kernel's port calls have answers of their own for those."""
+        return self.profile.reserved_names_pass and name in RESERVED_NAMES
+
+    def refuse_reserved(self, name: int) -> None:
+        """Where port calls have such answers: this one's, KERN_INVALID_RIGHT."""
+        if self.has_answer_for(name):
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
 
     def allocate(self) -> None:
         """Get memory for something new; this is where a shortage is injected. Raises KERN_RESOURCE_SHORTAGE."""
@@ -139,6 +148,11 @@ class Core:
         """What ``object`` contains, or who maps it, is not as it was: all who map it show that."""
         for number in object.mapped_by:
             self.tasks[number].changed()
+
+    def unmap(self, task: Task, address: int) -> None:
+        """Take a page that there is from ``task``; others who map the same object keep it."""
+        self.will_show_anew(task.memory.pages[address].object)
+        task.memory.unmap(address)
 
     def _show_task(self, number: int) -> snapshot.Task | None:
         return self.tasks[number].show() if number in self.tasks else None

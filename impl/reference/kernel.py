@@ -10,16 +10,19 @@ from sendright.impl.reference.guard_calls import GuardCalls
 from sendright.impl.reference.host_calls import HostCalls
 from sendright.impl.reference.ledger_calls import LedgerCalls
 from sendright.impl.reference.memory_calls import MemoryCalls
-from sendright.impl.reference.message_calls import MessageCalls
 from sendright.impl.reference.name_calls import NameCalls
 from sendright.impl.reference.peek_calls import PeekCalls
 from sendright.impl.reference.port_set_calls import PortSetCalls
+from sendright.impl.reference.receive_calls import ReceiveCalls
 from sendright.impl.reference.request_calls import RequestCalls
 from sendright.impl.reference.right_calls import RightCalls
+from sendright.impl.reference.send_calls import SendCalls
 from sendright.impl.reference.server import Stub, stub
 from sendright.impl.reference.special_port_calls import SpecialPortCalls
 from sendright.impl.reference.suspension_calls import SuspensionCalls
+from sendright.impl.reference.task import Task
 from sendright.impl.reference.token_calls import TokenCalls
+from sendright.impl.reference.waiting import Steps
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
@@ -38,7 +41,8 @@ class ReferenceKernel(
     RightCalls,
     PortSetCalls,
     AttributeCalls,
-    MessageCalls,
+    SendCalls,
+    ReceiveCalls,
     PeekCalls,
     RequestCalls,
     LedgerCalls,
@@ -60,20 +64,48 @@ class ReferenceKernel(
     def call(self, task: int, call: Call) -> Result:
         """Make ``call`` as the task number ``task``. MIG_BAD_ID if the profile lacks the call.
 
-        Raises ValueError for a task that does not live or is suspended, a call that Mach doesn't have, and a missing argument.
+        Raises ValueError for a task that does not live or is suspended, a call that Mach doesn't have, a missing argument, another call than
+        the one that the task waits in, and going on with a call that it doesn't wait in.
         """
         caller = self.tasks.get(task)
         if caller is None:
             raise ValueError(f"no live task {task}")
         if caller.suspend_count > 0:
             raise ValueError(f"task {task} is suspended")
+        self.allocations_until_shortage = call.shortage
+        if call.resume or caller.waiting is not None:
+            return self._resume(caller, call)
         stub = self.stubs.get(call.name)
         if stub is None:
             if call.name not in SIGNATURES:
                 raise ValueError(f"no call is named {call.name!r}")
             return Result(ReturnCode.MIG_BAD_ID)
-        self.allocations_until_shortage = call.shortage
         try:
-            return stub.serve(caller, call.arguments)
+            begun = stub.serve(caller, call.arguments)
         except Failure as failure:
             return Result(failure.code)
+        return begun if isinstance(begun, Result) else self._go_on(caller, begun, call.stop)
+
+    def _resume(self, caller: Task, call: Call) -> Result:
+        waiting, steps = caller.waiting, caller.steps
+        if waiting is None or steps is None:
+            raise ValueError(f"task {caller.number} doesn't wait in {call.name}")
+        if not call.resume or call.name != waiting.call:
+            raise ValueError(f"task {caller.number} waits in {waiting.call}")
+        result = self._go_on(caller, steps, stop=False)
+        return Result(result.code, result.outputs)  # a task that was created was told of with the first answer
+
+    def _go_on(self, caller: Task, steps: Steps, stop: bool) -> Result:
+        """Do what can be done of a call: all, or if it has to wait, or has steps and shall ``stop``, up to there."""
+        try:
+            while True:
+                waiting = next(steps)
+                if waiting.must or stop:
+                    caller.wait(waiting, steps)
+                    return Result(waiting.code, created_task=waiting.created_task)
+        except StopIteration as ended:
+            result: Result = ended.value
+        except Failure as failure:
+            result = Result(failure.code)
+        caller.wait(None)
+        return result

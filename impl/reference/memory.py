@@ -36,6 +36,10 @@ class AddressSpace:
         self.task = task
         self.pages: dict[int, Page] = {}
 
+    def free_address(self, pages: int) -> int | None:
+        """The lowest free address of a space of so many pages."""
+        return next((free for free in range(pages) if free not in self.pages), None)
+
     def map(self, address: int, object: MemoryObject, inheritance: Inheritance) -> None:
         """Map ``object`` at the free ``address``."""
         object.mapped_by.append(self.task)

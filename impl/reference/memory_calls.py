@@ -23,9 +23,10 @@ class MemoryCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         pages = task.memory.pages
         if anywhere:
-            address = next((free for free in range(self.profile.pages) if free not in pages), -1)
-            if address < 0:
+            free = task.memory.free_address(self.profile.pages)
+            if free is None:
                 raise Failure(ReturnCode.KERN_NO_SPACE)
+            address = free
         elif not 0 <= address < self.profile.pages:
             raise Failure(ReturnCode.KERN_INVALID_ADDRESS)
         elif address in pages:
@@ -67,8 +68,7 @@ class MemoryCalls(Core):
         page = task.memory.pages.get(address)
         if page is None:
             return Result(self.profile.hole_code)
-        self.will_show_anew(page.object)
-        task.memory.unmap(address)
+        self.unmap(task, address)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _store(self, object: MemoryObject, value: int) -> None:

@@ -14,7 +14,7 @@ from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import RESERVED_NAMES, RIGHT_NUMBER, Right, SlotKind
+from sendright.mach.rights import DEAD_NAME, RESERVED_NAMES, RIGHT_NUMBER, Right, SlotKind
 
 _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.SEND: HAS_SEND,
@@ -24,6 +24,9 @@ _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.DEAD_NAME: (SlotKind.DEAD_NAME,),
 }
 """The entries that have a right of each kind."""
+
+_OF_RESERVED = (Right.SEND, Right.SEND_ONCE)
+"""The rights that NULL and DEAD have one of, in kernels that let them pass."""
 
 
 def space_of(task: Task | None) -> Space:
@@ -75,6 +78,8 @@ class NameCalls(Core):
         KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.2)
         """
         space = space_of(task)
+        if self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
         if entry.kind is SlotKind.SEND_ONCE or (entry.kind is SlotKind.PORT_SET and self.profile.deallocate_destroys_set):
             self._release_name(space, name)
@@ -90,6 +95,8 @@ class NameCalls(Core):
         KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT for a receive right that is guarded, with any guard but 0. (semantics 5.3)
         """
         space = space_of(task)
+        if self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
         if entry.kind in HAS_RECEIVE and entry.port.guarded and entry.port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
@@ -109,6 +116,8 @@ class NameCalls(Core):
         space = space_of(task)
         if not 0 <= right < RIGHT_NUMBER:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        if right in _OF_RESERVED and self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS, {"refs": 1})
         entry = entry_of(space, name)
         refs = entry.urefs if right in (Right.SEND, Right.DEAD_NAME) else 1
         return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING[right] else 0})
@@ -122,6 +131,8 @@ class NameCalls(Core):
         space = space_of(task)
         if not 0 <= right < RIGHT_NUMBER:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        if right in _OF_RESERVED and self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
         if entry.kind not in _HAVING[right]:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
@@ -157,7 +168,10 @@ class NameCalls(Core):
 
     def mach_port_type(self, caller: Task, task: Task | None, name: int) -> Result:
         """Say which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.6)"""
-        entry = entry_of(space_of(task), name)
+        space = space_of(task)
+        if name == DEAD_NAME and self.has_answer_for(name):
+            return Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.DEAD_NAME.type_bits})
+        entry = entry_of(space, name)
         return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
 
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:

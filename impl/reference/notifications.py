@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from sendright.impl.reference.message import KERNEL_TOKENS, NO_REPLY, Descriptor, Message
+from sendright.impl.reference.message import Descriptor, from_kernel
 from sendright.impl.reference.port import Port, Right
 from sendright.mach.rights import Disposition
 
@@ -27,7 +27,7 @@ class Notification(IntEnum):
 def notify(right: Right, id: Notification, data: int = 0) -> None:
     """Send a notification over the send-once ``right``. No queue limit holds it up."""
     if right.live:
-        Message(next(right.port.serials), int(id), right, NO_REPLY, (), KERNEL_TOKENS, data, from_kernel=True).send_off()
+        from_kernel(right.port.serials, int(id), right, data).send_off()
 
 
 def release_send(port: Port) -> None:
@@ -52,7 +52,7 @@ def rescue_receive(port: Port) -> bool:
     if waiting is None or not waiting.live:
         return False
     body = (Descriptor(port.take_receive(), Disposition.MOVE_RECEIVE),)
-    message = Message(next(port.serials), int(Notification.PORT_DESTROYED), waiting, NO_REPLY, body, KERNEL_TOKENS, from_kernel=True)
+    message = from_kernel(port.serials, int(Notification.PORT_DESTROYED), waiting, body=body)
     if message.circular:
         return False
     port.port_destroyed = None

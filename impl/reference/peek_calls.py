@@ -33,13 +33,13 @@ class PeekCalls(Core):
         place = seqno - port.sequence_number if seqno else 0
         if not 0 <= place < len(port.queue):
             raise Failure(ReturnCode.KERN_FAILURE)
-        message = port.queue[place].show()
+        message = port.queue[place]
         outputs = {
             "sequence_number": port.sequence_number + place,
             "size": message.size,
             "id": message.id,
             "trailer_size": TRAILER_SIZES[trailer],
-            "security_token": message.security_token if trailer >= _SECURITY_TOKEN else (),
-            "audit_token": message.audit_token if trailer >= _AUDIT_TOKEN else (),
+            "security_token": message.tokens.security if trailer >= _SECURITY_TOKEN else (),
+            "audit_token": message.tokens.audit if trailer >= _AUDIT_TOKEN else (),
         }
         return Result(ReturnCode.KERN_SUCCESS, outputs)

@@ -28,6 +28,8 @@ class PortSetCalls(Core):
         ``null_move_code`` when there is nothing to take it out of.
         """
         space = space_of(task)
+        for name in (member,) if after == NULL_NAME else (member, after):
+            self.refuse_reserved(name)
         receive_right_of(space, member)
         if after != NULL_NAME:
             _check_is_set(space, after)
@@ -64,6 +66,8 @@ class PortSetCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _is_member(self, space: Space, name: int, pset: int) -> bool:
+        for each in (name, pset):
+            self.refuse_reserved(each)
         receive_right_of(space, name)
         _check_is_set(space, pset)
         return pset in space.sets.sets_with(name)
@@ -71,5 +75,6 @@ class PortSetCalls(Core):
     def mach_port_get_set_status(self, caller: Task, task: Task | None, name: int) -> Result:
         """List a set's members. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
         space = space_of(task)
+        self.refuse_reserved(name)
         _check_is_set(space, name)
         return Result(ReturnCode.KERN_SUCCESS, {"members": tuple(space.sets.members(name))})

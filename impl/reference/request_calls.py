@@ -78,6 +78,7 @@ class RequestCalls(Core):
         return previous
 
     def _receiver(self, space: Space, name: int) -> Port:
+        self.refuse_reserved(name)
         entry = entry_of(space, name)
         if entry.kind not in HAS_RECEIVE:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
@@ -88,6 +89,8 @@ class RequestCalls(Core):
 
         KERN_INVALID_NAME, KERN_INVALID_RIGHT; of a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW; KERN_RESOURCE_SHORTAGE.
         """
+        if self.has_answer_for(name):
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         entry = entry_of(space, name)
         if right is None and entry.request is None and self.profile.cancels_nothing:
             return None

@@ -69,6 +69,7 @@ class RightCalls(Core):
         space = space_of(task)
         if not is_disposition(disposition):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        self.refuse_reserved(name)
         entry = entry_of(space, name)
         if not fits(entry, disposition):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)

@@ -16,6 +16,7 @@ from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import HAS_SEND
 from sendright.impl.reference.task import Task
+from sendright.impl.reference.waiting import Steps
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
@@ -23,8 +24,10 @@ from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
 from sendright.mach.signatures import Argument, ArgumentType, Signature
 
 Object: TypeAlias = Task | Ledger | Port | Right | None
+Kinds: TypeAlias = tuple[PortObject, ...]
 Translate: TypeAlias = Callable[[Task, Any], Any]
 
+_WITHOUT = {ArgumentType.PORTS: (), ArgumentType.PORT: None, ArgumentType.TRAILER: 0}
 MISSING = object()
 """The default of an argument that must be given."""
 
@@ -43,12 +46,12 @@ class Step(NamedTuple):
 class Stub(NamedTuple):
     """How one call is served."""
 
-    routine: Callable[..., Result]
+    routine: Callable[..., Result | Steps]
     steps: tuple[Step, ...]
     """In the order in which rights are copied in."""
 
-    def serve(self, caller: Task, given: Mapping[str, Any]) -> Result:
-        """Run the routine. Raises Failure, as it or the copying in of its rights does; ValueError for a missing argument."""
+    def serve(self, caller: Task, given: Mapping[str, Any]) -> Result | Steps:
+        """Run the routine, unless it has steps. Raises Failure, as it or the copying in of its rights does; ValueError for a missing argument."""
         values: list[Any] = [None] * len(self.steps)
         for position, argument, default, translate in self.steps:
             value = given.get(argument, default)
@@ -65,11 +68,16 @@ def target_of(signature: Signature, profile: Profile) -> str | None:
     return signature.target
 
 
-def stub(signature: Signature, profile: Profile, routine: Callable[..., Result]) -> Stub:
+def stub(signature: Signature, profile: Profile, routine: Callable[..., Result | Steps]) -> Stub:
     """The stub that serves ``signature`` by calling ``routine`` with the caller and the translated arguments, in signature order."""
     target = target_of(signature, profile)
     steps = [
-        Step(position, argument.name, MISSING if argument.required else argument.default, _translation(argument, argument.name == target))
+        Step(
+            position,
+            argument.name,
+            MISSING if argument.required else argument.default,
+            _translation(argument, _kinds(argument, profile), argument.name == target),
+        )
         if profile.takes(signature.name, argument.name)
         else Step(position, argument.name, argument.default, _absent(argument))
         for position, argument in enumerate(signature.arguments)
@@ -78,17 +86,22 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result])
     return Stub(routine, tuple(steps))
 
 
-def _absent(argument: Argument) -> Translate | None:
-    """An argument that this kernel's call doesn't have is not looked at: the routine sees none."""
-    if argument.type is ArgumentType.PORTS:
-        return lambda caller, names: ()
-    if argument.type is ArgumentType.PORT:
-        return lambda caller, name: None
-    return None
+def _absent(argument: Argument) -> Translate:
+    """An argument that this kernel's call doesn't have is not looked at: the routine sees none, or what such a kernel does by itself."""
+    value = _WITHOUT.get(argument.type, argument.default)
+    return lambda caller, given: value
 
 
-def _translation(argument: Argument, is_target: bool) -> Translate | None:
-    wanted = argument.object
+def _kinds(argument: Argument, profile: Profile) -> Kinds | None:
+    """The kinds of kernel object that the argument may stand for; None: it is taken as a right."""
+    if argument.object is None:
+        return None
+    if argument.name == "host" and not profile.host_is_checked:
+        return PortObject.HOST, PortObject.HOST_PRIV  # hazard H-4
+    return (argument.object,)
+
+
+def _translation(argument: Argument, wanted: Kinds | None, is_target: bool) -> Translate | None:
     if argument.type is ArgumentType.PORTS:
         return lambda caller, names: tuple([convert(argument_right(caller, name), wanted) for name in names])
     if argument.type is not ArgumentType.PORT:
@@ -118,13 +131,13 @@ def argument_right(caller: Task, name: int) -> Right:
     return Right(SlotKind.SEND, entry.port)
 
 
-def convert(right: Right, wanted: PortObject | None) -> Object:
-    """The object behind ``right`` if it is of the wanted kind, else None; the right itself where any will do."""
+def convert(right: Right, wanted: Kinds | None) -> Object:
+    """The object behind ``right`` if it is of a wanted kind, else None; the right itself where any will do."""
     if wanted is None:
         return right
     port = right.port
-    if not port.alive or port.object is not wanted:
+    if not port.alive or port.object not in wanted:
         return None
-    if wanted is PortObject.TASK:
+    if port.object is PortObject.TASK:
         return port.task
-    return port.ledger if wanted is PortObject.LEDGER else port
+    return port.ledger if port.object is PortObject.LEDGER else port

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sendright.impl.reference.notifications import Notification, notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
+from sendright.impl.reference.waiting import Receiving
 from sendright.mach import snapshot
 from sendright.mach.parts import Parts, renewed
 from sendright.mach.rights import SlotKind
@@ -111,6 +112,9 @@ class Space:
         if self.names_by_port.get(entry.port) == old:
             self.names_by_port[entry.port] = new
         self.sets.rename(old, new)
+        waiting = self.task.waiting
+        if isinstance(waiting, Receiving) and waiting.name == old:
+            waiting.name = new
         self.lowest_free = min(self.lowest_free, old)
         self.changed(old)
         self.changed(new)

@@ -8,6 +8,7 @@ from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import NULL_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
+from sendright.impl.reference.waiting import Rests, Setting, Steps
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
@@ -23,14 +24,20 @@ class SpecialPortCalls(Core):
         task, place = self._place(task, which)
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, task.right_at(place).clone())})
 
-    def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Result:
-        """Keep ``port``, whatever it is a right to, in one of the task's places.
+    def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Steps:
+        """Keep ``port``, whatever it is a right to, in one of the task's places. What was there is released in a second step.
 
         KERN_INVALID_ARGUMENT; where there is such: KERN_INVALID_RIGHT for a right that must not be kept, KERN_NO_ACCESS. (semantics 4.1)
         """
         task, place = self._settable_place(task, which, port)
-        self.release([task.put(place, port.clone())])
+        yield from self.replace(task, place, port.clone())
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def replace(self, task: Task, place: Place, right: Right) -> Rests:
+        """Put ``right`` into a place; then, in a second step, release what was there, which nobody else can get at any more."""
+        old = task.put(place, right)
+        yield Setting(old)
+        self.release([old])
 
     def _place(self, task: Task | None, which: int) -> tuple[Task, Place]:
         place = self.profile.special_ports.get(which)

@@ -7,6 +7,7 @@ from sendright.impl.reference.memory import AddressSpace
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
+from sendright.impl.reference.waiting import Steps, Wait
 from sendright.mach import snapshot
 from sendright.mach.rights import Place, SlotKind
 
@@ -14,7 +15,7 @@ from sendright.mach.rights import Place, SlotKind
 class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
-    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "space", "suspend_count", "tokens")
+    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "space", "steps", "suspend_count", "tokens", "waiting")
 
     def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
         self.number = number
@@ -30,6 +31,10 @@ class Task:
         self.suspend_count = 0
         """How often it was suspended and not resumed. Only with 0 does it make calls."""
         self.memory = AddressSpace(number)
+        self.waiting: Wait | None = None
+        """Where its call rests, if that hasn't ended. Until then the task makes no other."""
+        self.steps: Steps | None = None
+        """What is left to do of that call."""
         port.task = space.task = self
         self.changed()
 
@@ -61,6 +66,12 @@ class Task:
         self.tokens = tokens
         self.changed()
 
+    def wait(self, waiting: Wait | None, steps: Steps | None = None) -> None:
+        """Let the task's call rest, or if both are none have ended."""
+        if waiting is not self.waiting:
+            self.changed()
+        self.waiting, self.steps = waiting, steps
+
     def show(self) -> snapshot.Task:
         """This task as a snapshot has it."""
         return snapshot.Task(
@@ -75,4 +86,5 @@ class Task:
             sets=self.space.sets.show(),
             exceptions=dict(self.exceptions),
             requests=self.space.shown_requests,
+            waiting=None if self.waiting is None else self.waiting.show(self),
         )

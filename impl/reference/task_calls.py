@@ -78,7 +78,8 @@ class TaskCalls(Core):
         task.changed()
         names = task.space.clear()  # before anything dies: who asked about a name is told that it is gone
         self.release(task.places.values())
-        self.release(names)
+        held = () if task.waiting is None else task.waiting.rights
+        self.release([*names, *held])
         self.release(self.destroy_port(task.port))
         return Result(ReturnCode.KERN_SUCCESS)
 

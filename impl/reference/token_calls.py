@@ -5,10 +5,12 @@ from __future__ import annotations
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.port import Port
+from sendright.impl.reference.port import DEAD_RIGHT, Port
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.task_calls import TaskCalls
-from sendright.mach.boot import HOST_PORT
+from sendright.impl.reference.transfer import copy_out
+from sendright.impl.reference.waiting import Creating, Steps
+from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Place
@@ -25,10 +27,14 @@ class TokenCalls(TaskCalls):
         parent: Task | None,
         security_token: SecurityToken,
         audit_token: AuditToken,
+        host: Port | None,
         ledgers: tuple[Ledger | None, ...],
         inherit_memory: bool,
-    ) -> Result:
-        """As ``task_create``, but the child has the given tokens. A wrong parent is found before a wrong security port.
+    ) -> Steps:
+        """As ``task_create``, but the child has the given tokens, and where the call has a ``host`` the host port that this grants.
+
+        Where that is done in two steps the child has its parent's tokens and host port in between (hazard H-2). A wrong parent is found before a
+        wrong security port.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY, KERN_RESOURCE_SHORTAGE. (semantics 3.1)
         """
@@ -37,7 +43,16 @@ class TokenCalls(TaskCalls):
         if host_security is None:
             raise Failure(ReturnCode.KERN_INVALID_SECURITY)
         tokens = self.new_tokens(parent, security_token, audit_token)
-        child = self.create_child_with_tokens(parent, tokens, ledgers, inherit_memory)
+        if self.profile.tokens_in_two_steps:
+            child = self.create_child(parent, parent.tokens, ledgers, inherit_memory)
+            yield Creating(child, tokens, privileged=host is not None)
+            if not child.port.alive:
+                return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, DEAD_RIGHT)})
+            child.set_tokens(tokens)
+        else:
+            child = self.create_child_with_tokens(parent, tokens, ledgers, inherit_memory)
+        if self.profile.takes("host_security_create_task_token", "host"):
+            self._set_host(child, host)
         return self.hand_over(caller, child)
 
     def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
@@ -47,7 +62,7 @@ class TokenCalls(TaskCalls):
     def host_security_set_task_token(
         self, caller: Task, host_security: Port | None, task: Task | None, security_token: SecurityToken, audit_token: AuditToken, host: Port | None
     ) -> Result:
-        """Change who ``task`` is, and its host port: to the privileged one if ``host`` is that, else to the ordinary one.
+        """Change who ``task`` is, and its host port: to the privileged one if there is a ``host``, else to the ordinary one.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY. What the task sent before keeps its tokens, and the rights that it has under names
         stay (hazard H-15). (semantics 3.2)
@@ -58,9 +73,12 @@ class TokenCalls(TaskCalls):
             raise Failure(ReturnCode.KERN_INVALID_SECURITY)
         task.set_tokens(self.new_tokens(task, security_token, audit_token))
         if self.profile.host_place:
-            port = self.well_known[HOST_PORT] if host is None else host
-            self.release([task.put(Place.HOST, port.make_send())])
+            self._set_host(task, host)
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _set_host(self, task: Task, host: Port | None) -> None:
+        port = self.well_known[HOST_PORT if host is None else HOST_PRIV_PORT]
+        self.release([task.put(Place.HOST, port.make_send())])
 
     def new_tokens(self, task: Task, security_token: SecurityToken, audit_token: AuditToken) -> Tokens:
         """The tokens that the arguments ask for; in a kernel without audit tokens the one that ``task`` has stays."""

@@ -63,11 +63,9 @@ def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Ri
 def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True) -> Right:
     """Carry a right out of ``space``, as for the body of a message, to the kernel or to whoever receives from a port.
 
-    The names NULL and DEAD carry a null and a dead right, whatever the disposition. Raises MACH_SEND_INVALID_RIGHT, with nothing
-    changed, if ``disposition`` is none, ``name`` does not fit it, or the right stays where it is. (``ipc_right_copyin``)
+    The names NULL and DEAD carry a null and a dead right, whatever the ``disposition``, which must be one. Raises MACH_SEND_INVALID_RIGHT, with
+    nothing changed, if ``name`` does not fit it, or the right stays where it is. (``ipc_right_copyin``)
     """
-    if disposition not in _FIT:
-        raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
     if name == NULL_NAME:
         return NULL_RIGHT
     if name == DEAD_NAME:

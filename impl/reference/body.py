@@ -1,0 +1,71 @@
+"""What a message carries: rights and memory on their way out of a task and into one (``ipc_kmsg_copyin_body``, ``ipc_kmsg_copyout_body``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.memory import MemoryObject
+from sendright.impl.reference.message import Descriptor, Message
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
+from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import NO_PAGE, CopyOption, is_memory, laid_out, layout_of, pages_in, rights_in, size_without_data
+from sendright.mach.rights import Disposition, Inheritance
+
+
+def check_descriptors(descriptors: Sequence[Sequence[Any]], size: int) -> None:
+    """What is tested of all descriptors before any is looked at closely: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE."""
+    if size < size_without_data(layout_of(descriptors)):
+        raise Failure(ReturnCode.MACH_SEND_MSG_TOO_SMALL)
+    if any(option not in tuple(CopyOption) for _, option, _ in pages_in(descriptors)):
+        raise Failure(ReturnCode.MACH_SEND_INVALID_TYPE)
+
+
+class Bodies(Core):
+    """Carrying bodies."""
+
+    def copy_in_body(self, task: Task, descriptors: Sequence[Sequence[Any]], into_kernel: bool, body: list[Descriptor]) -> tuple[int, ...]:
+        """Carry the rights of a body out of ``task``, to the end of ``body``, and copy its pages, in order: what these contain.
+
+        MACH_SEND_INVALID_RIGHT, MACH_SEND_INVALID_MEMORY: ``body`` has what was carried so far, and pages deallocated stay so.
+        """
+        memory: list[int] = []
+        for descriptor in descriptors:
+            if is_memory(descriptor):
+                memory.append(self._copy_in_page(task, descriptor[0], descriptor[2]))
+                continue
+            disposition = descriptor[1]
+            if not is_disposition(disposition):
+                raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
+            form = Disposition(disposition).received_form
+            for name, _ in rights_in((descriptor,)):
+                body.append(Descriptor(copy_in(task.space, name, disposition, into_kernel), form))
+        return tuple(memory)
+
+    def _copy_in_page(self, task: Task, address: int, deallocate: bool) -> int:
+        page = task.memory.pages.get(address)
+        if page is None:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_MEMORY)
+        if deallocate:
+            self.unmap(task, address)
+        return page.object.value
+
+    def copy_out_body(self, task: Task, message: Message) -> tuple[tuple[tuple[Any, ...], ...], bool]:
+        """Put a body's rights into the space of ``task``, then its pages wherever there is room: the descriptors, and whether there was.
+
+        A page without room is lost.
+        """
+        rights = [(copy_out(task.space, right), int(form)) for right, form in message.body]
+        pages = [self._copy_out_page(task, value) for value in message.memory]
+        return laid_out(message.layout, rights, pages), NO_PAGE not in pages
+
+    def _copy_out_page(self, task: Task, value: int) -> int:
+        address = task.memory.free_address(self.profile.pages)
+        if address is None:
+            return NO_PAGE
+        task.memory.map(address, MemoryObject(value), Inheritance.COPY)
+        task.changed()
+        return address

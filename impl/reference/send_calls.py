@@ -1,0 +1,155 @@
+"""Sending (semantics 6.1 to 6.4; ``ipc/mach_msg.c``, ``ipc/ipc_kmsg.c``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sendright.impl.reference.body import Bodies, check_descriptors
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
+from sendright.impl.reference.message import KERNEL_TOKENS, REPLY_OFFSET, Descriptor, Message, from_kernel
+from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
+from sendright.impl.reference.space import Entry, Space
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits
+from sendright.impl.reference.waiting import Rests, Sending, Steps
+from sendright.mach.calls import Result
+from sendright.mach.codes import ReturnCode
+from sendright.mach.descriptors import HEADER_SIZE, layout_of, natural_size
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, RESERVED_NAMES, Disposition, PortObject, SlotKind
+
+_HEADER_DISPOSITIONS = range(Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE + 1)
+"""A header carries send and send-once rights, never a receive right."""
+
+
+class SendCalls(Bodies):
+    """mach_msg with MACH_SEND_MSG."""
+
+    def mach_msg_send(
+        self,
+        caller: Task,
+        dest: int,
+        dest_disposition: int,
+        reply: int,
+        reply_disposition: int,
+        id: int,
+        descriptors: tuple[tuple[Any, ...], ...],
+        data: int,
+        size: int,
+        wait: bool,
+    ) -> Steps:
+        """Send a message; the arguments are names and pages of the caller's.
+
+        MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing. What is wrong with the
+        body loses what was carried so far: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE, MACH_SEND_INVALID_RIGHT,
+        MACH_SEND_INVALID_MEMORY. MACH_SEND_TIMED_OUT gives all back as a receive would, under names in the outputs (hazard H-19). (semantics
+        6.1 to 6.4)
+        """
+        natural = natural_size(layout_of(descriptors))
+        if size == -1:
+            size = natural
+        if size < HEADER_SIZE or size % 4 != 0:
+            raise Failure(ReturnCode.MACH_SEND_MSG_TOO_SMALL)
+        if self.profile.body_checked_first:
+            check_descriptors(descriptors, size)
+        if dest_disposition not in _HEADER_DISPOSITIONS:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_HEADER)
+        if reply_disposition not in _HEADER_DISPOSITIONS and (reply_disposition != Disposition.NONE or reply != NULL_NAME):
+            raise Failure(ReturnCode.MACH_SEND_INVALID_HEADER)
+        if dest in RESERVED_NAMES:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        destination, reply_right = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition)
+        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3: the task's are never copied
+        answer = Descriptor(reply_right, Disposition(reply_disposition).received_form)
+        body: list[Descriptor] = []
+        try:
+            check_descriptors(descriptors, size)
+            memory = self.copy_in_body(caller, descriptors, destination.port.object is not PortObject.NONE, body)
+        except Failure:
+            self.release([destination, reply_right, *(right for right, _ in body)])
+            raise
+        layout = layout_of(descriptors)
+        word = data if size >= natural else 0
+        message = Message(next(self.serials), id, destination, answer, tuple(body), tokens, layout, memory, size, word)
+        return (yield from self.deliver(caller, message, wait))
+
+    def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
+        """Carry both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
+
+        A missing destination is found first, then whatever is wrong with the reply, then what else is wrong with the destination.
+        """
+        dest_entry = space.lookup(dest)
+        if dest_entry is None:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        reply_entry = None
+        if reply not in RESERVED_NAMES:
+            reply_entry = space.lookup(reply)
+            if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition):
+                raise Failure(ReturnCode.MACH_SEND_INVALID_REPLY)
+        if dest == reply and not self._fits_twice(dest_entry, dest_disposition, reply_disposition):
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        if not fits(dest_entry, dest_disposition) or dest_entry.kind is SlotKind.DEAD_NAME:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        if reply_entry is None:
+            return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
+        # With one name for both, the first may use up what the second copies; its entry still says of which port.
+        destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
+        return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
+
+    def _fits_reply(self, entry: Entry, disposition: int) -> bool:
+        """Whether a right can be carried so from ``entry`` as a reply: no right that stays where it is, and as the profile says no dead one."""
+        if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
+            return False
+        return fits(entry, disposition) and not is_immovable(entry, disposition)
+
+    def _fits_twice(self, entry: Entry, dest_disposition: int, reply_disposition: int) -> bool:
+        """Whether one name can be carried as both rights of a header, as far as the two could be in each other's way."""
+        both = (dest_disposition, reply_disposition)
+        if Disposition.MOVE_SEND_ONCE in both:
+            return False
+        return both != (Disposition.MOVE_SEND, Disposition.MOVE_SEND) or entry.urefs >= 2
+
+    def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
+        """Bring a complete message to its destination. (``ipc_mqueue_send``; semantics 6.4)"""
+        port = message.destination.port
+        if port.object is not PortObject.NONE:
+            self._answer_bad_id(message)
+        elif message.circular:
+            self.release(message.rights)
+        elif not port.full or message.destination.kind is not SlotKind.SEND:
+            message.send_off()
+        elif wait:
+            yield from self._deliver_later(message)
+        else:
+            return self._hand_back(caller, message)
+        return Result(ReturnCode.MACH_MSG_SUCCESS)
+
+    def _deliver_later(self, message: Message) -> Rests:
+        """Wait for room in the queue, or for the port's death. The message is on its way meanwhile."""
+        port = message.destination.port
+        message.set_out()
+        waiting = Sending(message)
+        yield waiting
+        while port.alive and port.full:
+            yield waiting
+        if port.alive:
+            message.send_off()
+        else:
+            self.release(message.rights)
+
+    def _answer_bad_id(self, message: Message) -> None:
+        """The kernel gets a request that it has no routine for: it keeps nothing, and says so to whom it may concern."""
+        reply = message.reply.right
+        self.release([message.destination, *message.cargo[1:]])
+        if reply.live and reply.port.object is PortObject.NONE:
+            from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID)).send_off()
+        else:
+            self.release([reply])
+
+    def _hand_back(self, sender: Task, message: Message) -> Result:
+        """Receive the message on the sender's behalf. (``ipc_kmsg_copyout_pseudo``; semantics 6.4)"""
+        dest = copy_out(sender.space, message.destination)
+        reply = copy_out(sender.space, message.reply.right)
+        descriptors, complete = self.copy_out_body(sender, message)
+        code = ReturnCode.MACH_SEND_TIMED_OUT if complete else ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE
+        return Result(code, {"dest": dest, "reply": reply, "descriptors": descriptors})
