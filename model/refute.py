@@ -15,7 +15,7 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
-from sendright.model.invariants import INVARIANTS, Variables, is_ledger, state_invariants
+from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, is_ledger, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
@@ -105,7 +105,8 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
         return Outcome(str(scope), None, False)
     solver = z3.SimpleSolver()
     solver.set("timeout", timeout)
-    known = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    held = [*state_invariants(profile), *(each for each in broken_invariants(profile) if property_name == f"invariant {each.number}")]
+    known = [clause for invariant in held for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     solver.add([expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))

@@ -19,7 +19,18 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables, is_ledger
 from sendright.model.rules import COPY_IN
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.transition import EXCEPTION_CALLS, KERNEL_ANSWER, LEDGER_CALLS, MAKERS, RECEIVE, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
+from sendright.model.transition import (
+    EXCEPTION_CALLS,
+    KERNEL_ANSWER,
+    LEDGER_CALLS,
+    MAKERS,
+    NAMED_BY_CALLER,
+    RECEIVE,
+    SUSPENSION,
+    TASKS_MESSAGES,
+    VM_CALLS,
+    Transition,
+)
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 
@@ -310,8 +321,6 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     made = kernels
     if x.rule in TASKS_MESSAGES:
         tokens = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
-        if x.rule == "mach_msg_send" and not x.k.profile.trailer_is_senders:  # hazard H-3, as the profile has it
-            tokens = z3.And(a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
         made = z3.And(z3.Not(a.from_kernel(v.m)), a.owner(v.m) == x.k.caller, tokens)
     yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), made))
     same = z3.And(
@@ -488,6 +497,17 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "contents", forall([v.o], z3.Implies(z3.And(b.object_made(v.o), a.content(v.o) != b.content(v.o)), written))
     yield "inheritance", forall([v.t, v.i], z3.Implies(lives, kept))
     yield "objects", forall([v.o], z3.Implies(b.object_made(v.o), a.object_made(v.o)))
+
+
+@step_property(113, "a name that was asked for is the name that is given")
+def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Who allocates a right under a name of its choice has it under that name, in the space that was asked for, and is told no other."""
+    if x.rule not in NAMED_BY_CALLER or x.case.code is not ReturnCode.KERN_SUCCESS:
+        return
+    asked = x.k.named if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
+    slot = x.k.slot(x.k.name, x.k.task_behind(x.k.task))
+    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k.name)
+    yield "where it is", z3.Implies(asked, there)
 
 
 @step_property(40, "without inherit_memory the child's map is empty")

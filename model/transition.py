@@ -20,6 +20,8 @@ LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
 """The calls that change ledgers."""
 
 EXCEPTION_CALLS = ("task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports")
+NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
+"""The calls that allocate under a name of the caller's choice."""
 VM_CALLS = ("vm_allocate", "vm_deallocate", "vm_inherit", "vm_read", "vm_write", "vm_copy")
 RECEIVE = "mach_msg_receive"
 KERNEL_ANSWER = "mach_msg_send: kernel's answer"
