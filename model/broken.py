@@ -34,6 +34,9 @@ def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
 
 _SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
 _ELSEWHERE = "a dead name, under another name than was asked for"
+_GRANTED = _cases("host_security_set_task_token", "tokens and the privileged host port are set") | _cases(
+    "host_security_create_task_token", "a child with the given tokens and the privileged host port"
+)
 
 BROKEN = (
     Broken(
@@ -54,6 +57,12 @@ BROKEN = (
         lambda profile: not profile.allocate_name_takes_dead_name,
         _cases("mach_port_allocate_name", _ELSEWHERE) | _cases("mach_port_allocate_full", _ELSEWHERE),
     ),
+    *[
+        Broken(
+            name, "H-4", "who presents any host port is given the privileged one for a task", lambda profile: not profile.host_is_checked, _GRANTED
+        )
+        for name in ("step invariant 22", "step invariant 33", "theorem 2")
+    ],
 )
 
 

@@ -407,6 +407,13 @@ def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
 
 
+@invariant(113, "the privileged host port lives", lambda profile: not profile.host_is_checked)
+def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The host's privileged port is active and stands for it: a kernel that gives it to who presents another port finds it (hazard H-4)."""
+    port = v.sorts.host_priv_port
+    yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))
+
+
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
     return [each for each in INVARIANTS.values() if each.applies(profile) and not is_broken(f"invariant {each.number}", profile)]

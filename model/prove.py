@@ -261,8 +261,10 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
     failed = None
     proof: Proof | None = None
+    assumed: list[Term] | None = None
     for name, assumptions, goal in as_if_created_by_task_create(profile):
-        proof = proof or Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants)
+        if proof is None or assumptions is not assumed:
+            proof, assumed = Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants), assumptions
         if proof.decide(goal) != z3.unsat:
             failed = name
             break

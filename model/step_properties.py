@@ -344,14 +344,15 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     privileged = OBJECT.of(PortObject.HOST_PRIV)
     gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
     presented = z3.BoolVal(False)
-    if x.rule == "host_security_set_task_token":
+    if x.grants_host:
         given = x.k.slot(x.k.host)
-        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.target_task))
+        granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k.target_task)
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), granted)
     elif x.rule == "task_set_special_port":
         given = x.k.slot(x.k.port)
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.task))
     inherited = z3.BoolVal(False)
-    if x.creates:
+    if x.creates and not x.grants_host:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
         inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
     yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
@@ -359,7 +360,10 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(34, "a child has clones of its parent's ports and its own")
 def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold."""
+    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold.
+
+    Where the call that made it says which host port it has, that is one of the host's two.
+    """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
     if not x.creates:
@@ -369,6 +373,9 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
         if place not in x.k.profile.places:
             right = a.empty(slot)
+        elif place is Place.HOST and x.grants_host:
+            kinds = [z3.And(a.kind(slot) == KIND.SEND, a.object(a.port(slot)) == OBJECT.of(kind)) for kind in (PortObject.HOST, PortObject.HOST_PRIV)]
+            right = z3.Or(*kinds)
         elif place in own:
             right = z3.And(a.kind(slot) == KIND.SEND, a.port(slot) == own[place])
         else:

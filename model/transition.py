@@ -5,7 +5,7 @@ from __future__ import annotations
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import LedgerRule
+from sendright.mach.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.rights import Place, PortObject
 from sendright.model.actions import in_space
 from sendright.model.rules import COPY_IN, Case, Context
@@ -98,6 +98,11 @@ class Transition:
         a, k = self.after, self.k
         given = a.security(task) == k.security_token
         return z3.And(given, a.audit(task) == k.audit_token) if k.profile.audit_tokens else given
+
+    @property
+    def grants_host(self) -> bool:
+        """The call says which host port a task has."""
+        return self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
 
     @property
     def presents_security_port(self) -> Term:
