@@ -66,9 +66,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
     """What ``vm_inherit`` and ``vm_deallocate`` answer for unallocated memory (11)."""
     host_is_checked: bool = True
-    """The ``host`` argument of the token calls grants the privileged host port only to who presents it; False: to who presents any host port (18, hazard H-4)."""
+    """The ``host`` argument of the token calls grants the privileged host port only to who presents it; False: to who presents any host
+    port (18, hazard H-4)."""
     tokens_in_two_steps: bool = False
-    """``host_security_create_task_token`` makes the child with its parent's tokens, then sets the given ones; another task can call in between (hazard H-2)."""
+    """``host_security_create_task_token`` makes the child with its parent's tokens, then sets the given ones; another task can call in
+    between (hazard H-2)."""
     trailer_elements: int = 3
     """The highest element of a trailer that this kernel knows; 0: it has no trailers, and the header tells the sequence number."""
     reserved_names_pass: bool = False

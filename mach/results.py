@@ -89,6 +89,8 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     """All of it was proved before, from the same formulas: the solver wasn't asked again."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
+    hazard: str | None = None
+    """For what is known to be broken in this profile: the hazard's number and what it is, in words."""
     reachable: str | None = None
     """``from boot`` with a script, or ``not known``, for a counterexample."""
 

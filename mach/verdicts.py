@@ -11,6 +11,7 @@ class Verdict(Enum):
 
     PROVED = "PROVED"  # prove: for every number of tasks, ports, names and messages
     PASSED = "PASSED"  # check, replay: what was run agreed; not a proof
+    BREAKS_AS_KNOWN = "BREAKS AS KNOWN"  # prove: a counterexample, where the profile's kernel is known to break it, and nowhere else
     REFUTED = "REFUTED"  # a counterexample was found
     FAILED = "FAILED"  # check, replay: a step disagreed
     CRASHED = "CRASHED"  # what was checked raised or hung
@@ -31,9 +32,9 @@ class ExitStatus(IntEnum):
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """One verdict for several: a counterexample wins, then a crash, then UNDETERMINED; nothing at all is UNDETERMINED."""
+    """One verdict for several: a counterexample wins, then a crash, then UNDETERMINED, then a known break; nothing at all is UNDETERMINED."""
     seen = set(verdicts)
-    for worst in (Verdict.REFUTED, Verdict.FAILED, Verdict.CRASHED, Verdict.UNDETERMINED):
+    for worst in (Verdict.REFUTED, Verdict.FAILED, Verdict.CRASHED, Verdict.UNDETERMINED, Verdict.BREAKS_AS_KNOWN):
         if worst in seen:
             return worst
     return seen.pop() if len(seen) == 1 else Verdict.UNDETERMINED

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import z3
 
 from sendright.mach import descriptors
-from sendright.mach.boot import HOST_PORT
+from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
@@ -73,13 +73,15 @@ DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, 
 """What a field says of something that never was: the first member of an enumeration is such a value."""
 
 
-ENVIRONMENT = ("host_port", "urefs_max", "queue_limit", "queue_limit_max", "pages")
-"""What is the same in all states: the host port and the profile's limits."""
+_HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}
+_LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
+ENVIRONMENT = (*_HOST_PORTS, *_LIMITS)
+"""What is the same in all states: the host's two ports and the profile's limits."""
 
 
 def environment(profile: Profile) -> dict[str, Any]:
     """``ENVIRONMENT`` with its values."""
-    return {name: HOST_PORT if name == "host_port" else getattr(profile, name) for name in ENVIRONMENT}
+    return {**_HOST_PORTS, **{name: getattr(profile, name) for name in _LIMITS}}
 
 
 AFTER = "@after"
@@ -212,6 +214,7 @@ class Translator:
             "KERNEL_SECURITY_TOKEN": repr(KERNEL_SECURITY_TOKEN),
             "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
             "host_port": "env_host_port",
+            "host_priv_port": "env_host_priv_port",
             "urefs_max": "env_urefs_max",
             "queue_limit": "env_queue_limit",
             "queue_limit_max": "env_queue_limit_max",

@@ -14,6 +14,7 @@ import z3
 
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject
+from sendright.model.broken import is_broken
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
 from sendright.model.state import State
 
@@ -446,9 +447,27 @@ def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "rights", forall([v.m], z3.Implies(s.on_its_way(v.m), same))
 
 
+@invariant(115, "no fewer send rights are counted than there are", lambda profile: is_broken("invariant 8", profile))
+def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """What is left of invariant 8 where a kernel breaks it: the count is never too low, so nobody is told too early that no senders are left."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
+
+
+@invariant(116, "the privileged host port lives", lambda profile: not profile.host_is_checked)
+def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The host's privileged port is active and stands for it: a kernel that gives it to who presents another port finds it (hazard H-4)."""
+    port = v.sorts.host_priv_port
+    yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))
+
+
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
-    return [invariant for invariant in INVARIANTS.values() if invariant.applies(profile)]
+    return [each for each in INVARIANTS.values() if each.applies(profile) and not is_broken(f"invariant {each.number}", profile)]
 
 
-__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "invariant", "state_invariants"]
+def broken_invariants(profile: Profile) -> list[Invariant]:
+    """Those that the profile's kernel breaks (``broken.py``): assumed of no state."""
+    return [each for each in INVARIANTS.values() if each.applies(profile) and is_broken(f"invariant {each.number}", profile)]
+
+
+__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "broken_invariants", "invariant", "state_invariants"]

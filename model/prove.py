@@ -21,9 +21,10 @@ from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.broken import known_break
 from sendright.model.counting import counting
 from sendright.model.instantiate import follows_from_nothing
-from sendright.model.invariants import INVARIANTS, Variables, state_invariants
+from sendright.model.invariants import INVARIANTS, Invariant, Variables, broken_invariants, state_invariants
 from sendright.model.proof_cache import Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
@@ -127,25 +128,36 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
         goals, mark = list(goals), Mark()
         verdict, seconds, failed = _decide(using, goals)
+        known = known_break(name, profile, part.rule, unit.case.title)
+        hazard = f"{known.hazard}: {known.words}" if known else None
         if verdict is not Verdict.PROVED:
-            return _look_closer(profile, part, name, title, failed, seconds)
+            found = _look_closer(profile, part, name, title, failed, seconds, known is not None)
+            as_known = known is not None and found.verdict is Verdict.REFUTED
+            return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN if as_known else found.verdict, hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
             property=name,
-            title=title,
-            verdict=verdict,
+            title=title if known is None else f"{title}: no longer broken",
+            verdict=verdict if known is None else Verdict.FAILED,
             seconds=seconds,
             untouched=not goals,
             cached=mark.all_from_cache,
+            hazard=hazard,
         )
+
+    def kept(invariant: Invariant, using: Callable[[], Proof] = proof) -> Obligation:
+        pairs = zip(invariant.clauses(v, unit.after), invariant.clauses(v, unit.before), strict=True)
+        goals = [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
+        return obligation(f"invariant {invariant.number}", invariant.title, goals, using)
 
     found: list[Obligation] = []
     for invariant in unit.invariants:
         if part.wants(invariant.number):
-            pairs = zip(invariant.clauses(v, unit.after), invariant.clauses(v, unit.before), strict=True)
-            goals = [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
-            found.append(obligation(f"invariant {invariant.number}", invariant.title, goals))
+            found.append(kept(invariant))
+    for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
+        with proof().with_more([clause for _, clause in invariant.clauses(v, unit.before)]) as whole:
+            found.append(kept(invariant, lambda whole=whole: whole))
     for step in STEP_PROPERTIES.values():
         if part.wants(step.number):
             goals = list(step.clauses(v, x))
@@ -170,12 +182,14 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float) -> Obligation:
-    """What could not be proved, in a small scope."""
-    from sendright.model.refute import refute
+def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: bool) -> Obligation:
+    """What could not be proved, in a small scope; what is ``known`` to break, in a smaller one first."""
+    from sendright.model.refute import SMALL, refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name)
+    outcome = refute(profile, part.rule, part.case, name, SMALL, clause=clause) if known else None
+    if outcome is None or outcome.counterexample is None:
+        outcome = refute(profile, part.rule, part.case, name)
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]
     verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
     return Obligation(
@@ -247,8 +261,10 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
     failed = None
     proof: Proof | None = None
+    assumed: list[Term] | None = None
     for name, assumptions, goal in as_if_created_by_task_create(profile):
-        proof = proof or Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants)
+        if proof is None or assumptions is not assumed:
+            proof, assumed = Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants), assumptions
         if proof.decide(goal) != z3.unsat:
             failed = name
             break
@@ -269,7 +285,8 @@ def decide_base_case(profile: Profile, part: Part) -> list[Obligation]:
     """The boot state has the invariants."""
     from sendright.model.base_case import base_case
 
-    return base_case(profile, [invariant for invariant in state_invariants(profile) if part.wants(invariant.number)])
+    stated = [*state_invariants(profile), *broken_invariants(profile)]
+    return base_case(profile, [invariant for invariant in stated if part.wants(invariant.number)])
 
 
 def decide_reachable(profile: Profile, part: Part) -> list[Obligation]:

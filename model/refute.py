@@ -15,7 +15,7 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
-from sendright.model.invariants import INVARIANTS, Variables, is_ledger, state_invariants
+from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, is_ledger, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
@@ -24,6 +24,8 @@ from sendright.model.theorems import isolation, security_stays, token_integrity
 from sendright.model.transition import Transition
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
+SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
+"""Enough for what is known to break, and soon searched."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -93,8 +95,13 @@ def in_scope(k: Context, sorts: Sorts) -> list[Term]:
     return [z3.Or(*[term == slot for slot in slots]) for term in k.constants.values() if z3.is_expr(term) and term.sort() == sorts.Slot]
 
 
-def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 60_000) -> Outcome:
-    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
+def refute(
+    profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 60_000, clause: str | None = None
+) -> Outcome:
+    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``).
+
+    With ``clause``, the title of one of its clauses, only that is looked at.
+    """
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
     k = Context(RULES[rule_name], before, profile)
@@ -104,11 +111,13 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     case.effect(after)
     v = Variables(sorts)
     goals, assumptions = _goals(property_name, v, k, case, before, after)
+    goals = [(title, goal) for title, goal in goals if clause in (None, title)]
     if not goals:
         return Outcome(str(scope), None, False)
     solver = z3.SimpleSolver()
     solver.set("timeout", timeout)
-    known = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    held = [*state_invariants(profile), *(each for each in broken_invariants(profile) if property_name == f"invariant {each.number}")]
+    known = [clause for invariant in held for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     solver.add([expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
@@ -189,4 +198,4 @@ def _state_lines(state: State, sorts: Sorts, value: Any) -> list[str]:
     return lines
 
 
-__all__ = ["SCOPE", "Outcome", "expand", "refute"]
+__all__ = ["SCOPE", "SMALL", "Outcome", "expand", "refute"]

@@ -116,6 +116,8 @@ class Sorts:
         self.no_object = self.members["Object"][0]
         self.host_port = z3.Const("host_port" + tag, self.Port)
         """The host's ordinary (name) port: it lives as long as the system."""
+        self.host_priv_port = z3.Const("host_priv_port" + tag, self.Port)
+        """The host's privileged port, in kernels that give it to who presents another (hazard H-4)."""
         self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
         """A name as a number: what a notification tells."""
         self.kernel_security_token = self.members["SecurityToken"][0]

@@ -22,7 +22,16 @@ from sendright.model.invariants import Variables, is_ledger
 from sendright.model.rules import ANSWER, COPY_IN, DELIVER, DESTROY, DONE, HANDED_BACK, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, TAKE
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.state import FIELDS, sort_named
-from sendright.model.transition import EXCEPTION_CALLS, LEDGER_CALLS, MAKERS, SUSPENSION, TASKS_MESSAGES, VM_CALLS, Transition
+from sendright.model.transition import (
+    EXCEPTION_CALLS,
+    LEDGER_CALLS,
+    MAKERS,
+    NAMED_BY_CALLER,
+    SUSPENSION,
+    TASKS_MESSAGES,
+    VM_CALLS,
+    Transition,
+)
 
 IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
 NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE)
@@ -434,8 +443,6 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     made = kernels
     if x.rule in TASKS_MESSAGES:
         tokens = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
-        if x.rule == "mach_msg_send" and not x.k.profile.trailer_is_senders:  # hazard H-3, as the profile has it
-            tokens = z3.And(a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
         made = z3.And(z3.Not(a.from_kernel(v.m)), a.owner(v.m) == x.k.caller, tokens)
     yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), made))
     same = z3.And(
@@ -459,14 +466,15 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     privileged = OBJECT.of(PortObject.HOST_PRIV)
     gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
     presented = z3.BoolVal(False)
-    if x.rule == "host_security_set_task_token":
+    if x.grants_host:
         given = x.k.slot(x.k.host)
-        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.target_task))
+        granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k.target_task)
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), granted)
     elif x.rule == "task_set_special_port":
         given = x.k.slot(x.k.port)
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.task))
     inherited = z3.BoolVal(False)
-    if x.creates:
+    if x.creates and not x.grants_host:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
         inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
     yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
@@ -474,7 +482,10 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(34, "a child has clones of its parent's ports and its own")
 def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold."""
+    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold.
+
+    Where the call that made it says which host port it has, that is one of the host's two.
+    """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
     if not x.creates:
@@ -484,6 +495,9 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
         if place not in x.k.profile.places:
             right = a.empty(slot)
+        elif place is Place.HOST and x.grants_host:
+            kinds = [z3.And(a.kind(slot) == KIND.SEND, a.object(a.port(slot)) == OBJECT.of(kind)) for kind in (PortObject.HOST, PortObject.HOST_PRIV)]
+            right = z3.Or(*kinds)
         elif place in own:
             right = z3.And(a.kind(slot) == KIND.SEND, a.port(slot) == own[place])
         else:
@@ -629,6 +643,17 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "contents", forall([v.o], z3.Implies(z3.And(b.object_made(v.o), a.content(v.o) != b.content(v.o)), written))
     yield "inheritance", forall([v.t, v.i], z3.Implies(lives, kept))
     yield "objects", forall([v.o], z3.Implies(b.object_made(v.o), a.object_made(v.o)))
+
+
+@step_property(117, "a name that was asked for is the name that is given")
+def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Who allocates a right under a name of its choice has it under that name, in the space that was asked for, and is told no other."""
+    if x.rule not in NAMED_BY_CALLER or x.case.code is not ReturnCode.KERN_SUCCESS:
+        return
+    asked = x.k.named if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
+    slot = x.k.slot(x.k.name, x.k.task_behind(x.k.task))
+    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k.name)
+    yield "where it is", z3.Implies(asked, there)
 
 
 @step_property(40, "without inherit_memory the child's map is empty")

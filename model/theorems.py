@@ -1,6 +1,7 @@
 """Theorems beyond invariants.
 
-1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone.
+1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone
+   (and, where the call says which host port the child has, in that place and in how many rights there are to what may be there).
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports in two halves such that no right leads from one to
    the other; no call, made in either half, makes one that does.
 3. *Token integrity*: tokens are given, to a living task or a new one, only in a call that presents the host security port (a task made
@@ -14,8 +15,10 @@ from itertools import chain
 
 import z3
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import PortObject
+from sendright.mach.rights import Place, PortObject
+from sendright.model.actions import place_slot
 from sendright.model.invariants import Variables
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, Term
@@ -100,23 +103,42 @@ def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 
 def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
-    """Theorem 1, field by field: (field, what to assume, what follows)."""
-    before = State.arbitrary(UNBOUNDED)
-    runs = []
-    for name in ("host_security_create_task_token", "task_create"):
-        k = Context(RULES[name], before, profile)
-        cases = list(k.rule.cases(k))
-        after = After(before)
-        cases[-1].effect(after)
-        runs.append((effective_guards(cases)[-1], after, k))
-    (guard, explicit, k), (plain_guard, plain, _) = runs
-    assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
-    for name, declaration in FIELDS.items():
-        point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(declaration.domain)]
-        same = explicit.fields[name](*point) == plain.fields[name](*point)
-        if name in ("security", "audit"):
-            same = z3.Implies(point[0] != k.child, same)
-        yield name, assumptions, forall(point, same) if point else same
+    """Theorem 1, field by field, for each way in which the call with tokens succeeds: (field, what to assume, what follows)."""
+    [(plain_guard, plain, _)] = _creations("task_create", profile)
+    for guard, explicit, k in _creations("host_security_create_task_token", profile):
+        assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
+        for name, declaration in FIELDS.items():
+            point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(declaration.domain)]
+            same = explicit.fields[name](*point) == plain.fields[name](*point)
+            apart = _apart(k, explicit, name, point[0]) if point else z3.BoolVal(False)
+            yield name, assumptions, forall(point, z3.Or(apart, same)) if point else same
+
+
+def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]:
+    """The cases in which the rule makes a task: when, and the state after it."""
+    k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
+    cases = list(k.rule.cases(k))
+    made = []
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        if case.code is ReturnCode.KERN_SUCCESS:
+            after = After(k.before)
+            case.effect(after)
+            made.append((guard, after, k))
+    return made
+
+
+def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
+    """Where the two calls may differ: the child's tokens, and its host port if the call says what that is."""
+    if name in ("security", "audit"):
+        return point == k.child
+    if not k.profile.takes("host_security_create_task_token", "host"):
+        return z3.BoolVal(False)
+    given, cloned = place_slot(explicit, k.child, Place.HOST), place_slot(explicit, k.task_behind(k.parent_task), Place.HOST)
+    if name in ("kind", "port"):
+        return point == given
+    if name in ("srights", "mscount", "sending_slots"):
+        return z3.Or(point == explicit.port(given), point == k.before.port(cloned))
+    return z3.BoolVal(False)
 
 
 TARGETED_ONLY = (

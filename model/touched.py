@@ -10,7 +10,7 @@ import msgspec
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.invariants import INVARIANTS, Variables, state_invariants
+from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, state_invariants
 from sendright.model.prove import AUTHORITY, LOCALITY, RELATIONAL, SECURITY_PORT, THEOREMS
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
@@ -87,7 +87,7 @@ def _of_rule(rule: str) -> Iterator[str]:
 
 def _of_effect(k: Context, case: Case, after: After, v: Variables, profile: Profile) -> Iterator[str]:
     """The properties that say something else of the state after the case than of one in which nothing changed."""
-    for invariant in state_invariants(profile):
+    for invariant in (*state_invariants(profile), *broken_invariants(profile)):
         if _differ(invariant.clauses(v, after), invariant.clauses(v, k.before)):
             yield f"invariant {invariant.number}"
     moved, still = Transition(k, case, after), Transition(k, case, After(k.before))

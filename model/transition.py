@@ -5,7 +5,7 @@ from __future__ import annotations
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import LedgerRule
+from sendright.mach.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.rights import Place, PortObject
 from sendright.model.actions import in_space
 from sendright.model.rules import COPY_IN, Case, Context
@@ -20,6 +20,8 @@ LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
 """The calls that change ledgers."""
 
 EXCEPTION_CALLS = ("task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports")
+NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
+"""The calls that allocate under a name of the caller's choice."""
 VM_CALLS = ("vm_allocate", "vm_deallocate", "vm_inherit", "vm_read", "vm_write", "vm_copy")
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
 """The rules that make a message of the caller's; other rules make the kernel's."""
@@ -98,6 +100,11 @@ class Transition:
         a, k = self.after, self.k
         given = a.security(task) == k.security_token
         return z3.And(given, a.audit(task) == k.audit_token) if k.profile.audit_tokens else given
+
+    @property
+    def grants_host(self) -> bool:
+        """The call says which host port a task has."""
+        return self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
 
     @property
     def presents_security_port(self) -> Term:

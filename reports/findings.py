@@ -31,7 +31,7 @@ _CASE = re.compile(r"(?P<rule>[^/]+)/(?P<code>[A-Z][A-Z0-9_]*)/(?P<title>.+)")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong or, with the level ``warning``, could not be decided."""
+    """One thing that is wrong or, with the level ``warning``, could not be decided, or, with the level ``note``, is broken as is known."""
 
     rule: str
     """Stable name of what was broken: ``check/state``, ``replay/expectation``, ``prove/invariant 8``."""
@@ -142,7 +142,7 @@ def _of_case(case: CaseResult) -> Finding:
 
 
 def _of_obligation(one: Obligation) -> Finding:
-    refuted = one.verdict in (Verdict.REFUTED, Verdict.FAILED)
+    refuted, as_known = one.verdict in (Verdict.REFUTED, Verdict.FAILED), one.verdict is Verdict.BREAKS_AS_KNOWN
     words = one.counterexample or ""
     if one.scope and words:
         words = f"looked at up to {one.scope}:\n{words}"
@@ -150,10 +150,13 @@ def _of_obligation(one: Obligation) -> Finding:
         words = f"holds up to {one.scope}, unbounded proof open" if one.scope[:1].isdigit() else one.scope
     if one.reachable:
         words += f"\nReachable: {one.reachable}"
+    if one.hazard and not as_known:
+        words = f"hazard {one.hazard}: this case is listed as one that breaks it. {words}".rstrip()
+    told = f"breaks, as known: hazard {one.hazard}" if as_known else "no longer broken" if one.verdict is Verdict.FAILED else None
     return Finding(
         rule=f"prove/{one.property}",
-        level="error" if refuted else "warning",
-        title=f"{one.property} is {'refuted' if refuted else one.verdict.value.lower()}",
+        level="note" if as_known else "error" if refuted else "warning",
+        title=f"{one.property} {told}" if as_known else f"{one.property} is {told or ('refuted' if refuted else one.verdict.value.lower())}",
         about=f"{one.call}, {one.case.replace('/', ': ', 1)}",
         clause=one.title,
         words=words or "neither a proof nor a counterexample was found",
@@ -178,6 +181,9 @@ def summary(result: AnyResult) -> str:
     apart = f" ({untouched:,} of them with nothing to prove: the case changes nothing that they speak of)" if untouched else ""
     cached = sum(one.cached for one in result.obligations)
     apart += f", {cached:,} from the cache," if cached else ""
-    assumed = f"; {result.assumed}" if result.assumed else ""
+    broken = sorted({one.hazard.partition(":")[0] for one in result.obligations if one.hazard and one.verdict is Verdict.BREAKS_AS_KNOWN})
+    count = sum(one.verdict is Verdict.BREAKS_AS_KNOWN for one in result.obligations)
+    assumed = f"; {count} broken, as known: hazard{'s' if len(broken) > 1 else ''} {', '.join(broken)}" if broken else ""
+    assumed += f"; {result.assumed}" if result.assumed else ""
     decided = f"{proved:,} of {total:,} obligations proved{apart} in {result.seconds:.1f} s with {result.solver}"
     return f"{result.verdict.value}: {decided}{assumed}.{stopped}"

@@ -112,7 +112,7 @@ def page(result: AnyResult, rerun: Rerun) -> str:
     )
     style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8")
     profile = None if isinstance(result, ReplayResult) else result.profile
-    found = sorted(findings(result), key=lambda finding: finding.level)  # "error" before "warning"
+    found = sorted(findings(result), key=lambda finding: ("error", "warning", "note").index(finding.level))
     return environment.get_template("page.html").render(
         kind="check" if isinstance(result, CheckResult) else "replay" if isinstance(result, ReplayResult) else "prove",
         result=result,
@@ -135,6 +135,8 @@ def page(result: AnyResult, rerun: Rerun) -> str:
 def _headline(result: AnyResult, found: list[Finding]) -> str:
     if result.verdict is Verdict.PROVED:
         return "Every obligation is proved"
+    if result.verdict is Verdict.BREAKS_AS_KNOWN:
+        return f"Every obligation is proved, but {len(found):,} that this kernel is known to break"
     if not found:
         return "Nothing wrong was found" + (", but not everything was looked at" if result.verdict is Verdict.UNDETERMINED else "")
     if isinstance(result, ProofResult):

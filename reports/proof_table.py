@@ -7,7 +7,7 @@ import msgspec
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.verdicts import Verdict, combine
 
-MARKS = {Verdict.PROVED: "✓", Verdict.REFUTED: "✗", Verdict.UNDETERMINED: "?"}
+MARKS = {Verdict.PROVED: "✓", Verdict.BREAKS_AS_KNOWN: "≠", Verdict.REFUTED: "✗", Verdict.UNDETERMINED: "?"}
 
 
 class Cell(msgspec.Struct, frozen=True):

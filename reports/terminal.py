@@ -18,7 +18,12 @@ from sendright.reports.junit import calls
 from sendright.reports.proof_table import MARKS, Cell, proof_table
 from sendright.reports.visible import one_line, visible
 
-_STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.UNDETERMINED: "bold yellow"}
+_STYLES = {
+    Verdict.PROVED: "bold green",
+    Verdict.PASSED: "bold green",
+    Verdict.BREAKS_AS_KNOWN: "bold yellow",
+    Verdict.UNDETERMINED: "bold yellow",
+}
 _CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
 _FINDINGS_SHOWN = 10
 _CELL_WIDTH = 5
@@ -142,6 +147,8 @@ def _also(finding: Finding) -> RenderableType:
 def _finding(finding: Finding) -> RenderableType:
     style = "bold red" if finding.level == "error" else "bold yellow"
     lines: list[RenderableType] = [Text(visible(finding.title), style)]
+    if finding.level == "note":  # known: its counterexample is in the reports
+        return Group(*lines, Padding(Text(visible(f"{finding.about}; {finding.clause}")), (0, 0, 0, 2)))
     body = [finding.about, *finding.clause.splitlines(), finding.words if finding.words != finding.clause else ""]
     body += [f"  {difference}" for difference in finding.differences]
     body += calls(finding.trace, finding.step)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.model.calls.names import Entry, on_space
+from sendright.model.calls.names import Entry, on_reserved, on_space
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import Term
 from sendright.model.state import After
@@ -19,6 +19,7 @@ LIMITS_WORDS, RECEIVE_STATUS_WORDS = 1, 10
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
     """The name must denote a receive right."""
+    yield from on_reserved(k, e.name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
@@ -69,6 +70,7 @@ def mach_port_get_attributes(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)))
     room = z3.If(limits, z3.IntVal(LIMITS_WORDS), z3.IntVal(RECEIVE_STATUS_WORDS))
     yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", k.count < room)
+    yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=limits, title="NULL or DEAD: no attributes", info_length=z3.IntVal(0))
     yield from _receives(k, e)
     # REPLY: word by word (the oracle looks for the port's sets: what is not of fixed length has no term)
     yield k.succeeds("the queue limit", limits, **{"info.queue_limit": b.qlimit(e.port)})

@@ -88,6 +88,18 @@ def on_space(k: Context, *others: str) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
 
 
+def on_reserved(
+    k: Context, *names: Term, code: ReturnCode = ReturnCode.KERN_INVALID_RIGHT, when: Term | bool = True, title: str = "", **outputs: Term
+) -> Iterator[Case]:
+    """Where the kernel has answers of its own for the names NULL and DEAD, this one; elsewhere they denote nothing, like any unused name.
+
+    It is tested where a name would be looked up. Source: ``mach_port.c`` of XNU, ``MACH_PORT_VALID``.
+    """
+    if k.profile.reserved_names_pass:
+        condition = z3.And(z3.Or(*[k.reserved(name) for name in names]), when)
+        yield Case(code, title or "the name is NULL or DEAD", condition, outputs=outputs)
+
+
 @rule("mach_port_deallocate", choices={"notification": "Message"}, task="Name", name="Name")
 def mach_port_deallocate(k: Context) -> Iterator[Case]:
     """Give up one user reference of a send right, send-once right or dead name. Source: semantics 5.2."""
@@ -95,6 +107,7 @@ def mach_port_deallocate(k: Context) -> Iterator[Case]:
     e = Entry(k)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right or a port set", z3.Or(e.kind == KIND.RECEIVE, e.is_set))
     # RIGHTS
@@ -112,6 +125,7 @@ def mach_port_destroy(k: Context) -> Iterator[Case]:
     e = Entry(k)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # RIGHTS
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
@@ -133,6 +147,9 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
     # CASES
     yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    yield from on_reserved(
+        k, k.name, code=ReturnCode.KERN_SUCCESS, when=z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE)), title="nothing is counted: NULL or DEAD"
+    )
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     has = z3.Or(
         z3.And(asked(Right.SEND), e.sends),
@@ -171,6 +188,8 @@ def mach_port_get_refs(k: Context) -> Iterator[Case]:
     # CASES
     yield from on_space(k)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    sending = z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE))
+    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, of NULL or DEAD", refs=z3.IntVal(1))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
     counted = z3.Or(z3.And(asked(Right.SEND), e.sends), z3.And(asked(Right.DEAD_NAME), e.is_dead))
@@ -187,6 +206,7 @@ def mach_port_type(k: Context) -> Iterator[Case]:
     e = Entry(k)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, when=k.name == k.sorts.dead, title="DEAD is a dead name", type=KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
     yield k.succeeds("the kind of the entry", True, type=e.kind)

@@ -14,6 +14,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Notification, PortObject
 from sendright.model.actions import Release, Transit, clear, drop_held_send, notify, put
+from sendright.model.calls.names import on_reserved
 from sendright.model.calls.transfer import begin_request
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, Term
@@ -213,6 +214,8 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, k.sync != 0))
+    yield from on_reserved(k, k.name, when=z3.Not(dead_name))
+    yield from on_reserved(k, k.name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
     unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.model.actions import leave_sets
-from sendright.model.calls.names import Entry, on_space
+from sendright.model.calls.names import Entry, on_reserved, on_space
 from sendright.model.rules import Case, Context, nothing, rule
 from sendright.model.sorts import Term
 from sendright.model.state import After, State
@@ -38,6 +38,8 @@ def mach_port_move_member(k: Context) -> Iterator[Case]:
     out = k.after == k.sorts.null
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, member.name)
+    yield from on_reserved(k, pset.name, when=z3.Not(out), title="the set is DEAD")
     yield from _receive_right(k, member)
     yield from _port_set(k, pset, z3.Not(out))
     yield Case(k.profile.null_move_code, "the member is in no set", z3.And(out, z3.Not(in_a_set(k.before, member.port))), nothing)
@@ -58,6 +60,7 @@ def mach_port_insert_member(k: Context) -> Iterator[Case]:
     member, pset = Entry(k), Entry(k, k.pset)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, member.name, pset.name)
     yield from _receive_right(k, member)
     yield from _port_set(k, pset)
     yield k.fails(ReturnCode.KERN_ALREADY_IN_SET, "the member is in the set", k.before.member(member.port, pset.name))
@@ -76,6 +79,7 @@ def mach_port_extract_member(k: Context) -> Iterator[Case]:
     member, pset = Entry(k), Entry(k, k.pset)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, member.name, pset.name)
     yield from _receive_right(k, member)
     yield from _port_set(k, pset)
     yield k.fails(ReturnCode.KERN_NOT_IN_SET, "the member is not in the set", z3.Not(k.before.member(member.port, pset.name)))
@@ -94,6 +98,7 @@ def mach_port_get_set_status(k: Context) -> Iterator[Case]:
     pset = Entry(k)
     # CASES
     yield from on_space(k)
+    yield from on_reserved(k, pset.name)
     yield from _port_set(k, pset)
     # REPLY: the names of all members (the oracle lists them: a list has no term)
     yield k.succeeds("the members' names", True, members_of=pset.slot)

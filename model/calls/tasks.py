@@ -26,8 +26,8 @@ _CREATION_CHOICES = {
 }
 
 
-def create_child(k: Context, after: After, parent: Term) -> None:
-    """A task comes into being: what a child gets from its parent (semantics 3.3)."""
+def create_child(k: Context, after: After, parent: Term, host_port: Term | None = None) -> None:
+    """A task comes into being: what a child gets from its parent (semantics 3.3); its host port, if one is given."""
     b = k.before
     child, port = k.child, k.child_port
     after.assumptions.append(b.task_life(child) == LIFE.UNBORN)
@@ -40,7 +40,9 @@ def create_child(k: Context, after: After, parent: Term) -> None:
     # RIGHTS: a self port of its own, clones of the parent's other places
     make_send(after, place_slot(after, child, Place.KERNEL), port)
     for place in k.profile.places:
-        if place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
+        if place is Place.HOST and host_port is not None:
+            make_send(after, place_slot(after, child, place), host_port)
+        elif place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
             clone(after, place_slot(after, parent, place), place_slot(after, child, place))
     for place in EXCEPTION_PLACES if k.profile.exception_places else ():
         for told in ("exception_behaviour", "exception_flavour"):
@@ -104,6 +106,16 @@ def _inherit_memory(k: Context, after: After, parent: Term) -> None:
     after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
 
 
+def host_granted(k: Context) -> Iterator[tuple[str, Term | bool, Term]]:
+    """The host port that the argument ``host`` of a token call gives a task: (which, when, the port), in the order of the tests."""
+    privileged = k.object(k.host, PortObject.HOST_PRIV)
+    if k.profile.host_is_checked:
+        yield "privileged", privileged, k.before.port(k.slot(k.host))
+    else:  # hazard H-4
+        yield "privileged", z3.Or(privileged, k.object(k.host, PortObject.HOST)), k.sorts.host_priv_port
+    yield "ordinary", True, k.sorts.host_port
+
+
 @rule(
     "host_security_create_task_token",
     choices=_CREATION_CHOICES,
@@ -111,6 +123,7 @@ def _inherit_memory(k: Context, after: After, parent: Term) -> None:
     parent_task="Name",
     security_token="SecurityToken",
     audit_token="AuditToken",
+    host="Name",
     inherit_memory="Bool",
     shortage="Int",
     ledgers="array of Name",
@@ -119,15 +132,18 @@ def _inherit_memory(k: Context, after: After, parent: Term) -> None:
 def host_security_create_task_token(k: Context) -> Iterator[Case]:
     """Create a task with explicit security and audit tokens.
 
-    The host security port is the authority for this call. Other than the token values, the child is as if made by ``task_create``. The
-    child has its tokens from the first moment; when the call fails there is no child. Source: the manual page; semantics 3.1.
+    The host security port is the authority for this call. Other than the token values (and, where there is the argument ``host``, its host
+    port), the child is as if made by ``task_create``. The child has its tokens from the first moment; when the call fails there is no child.
+    Source: the manual page; semantics 3.1.
     """
     # NAMES
     parent = k.task_behind(k.parent_task)
     target, other = ("parent_task", "host_security") if k.profile.task_is_target else ("host_security", "parent_task")
 
+    takes_host = k.profile.takes("host_security_create_task_token", "host")
+
     # CASES
-    yield from k.request(target, other, arrays={"ledgers": "ledgers_length"})
+    yield from k.request(target, other, *(["host"] if takes_host else []), arrays={"ledgers": "ledgers_length"})
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_task is no task", z3.Not(k.object(k.parent_task, PortObject.TASK)))
     yield k.fails(
         ReturnCode.KERN_INVALID_SECURITY, "host_security is not the security port", z3.Not(k.object(k.host_security, PortObject.HOST_SECURITY))
@@ -135,15 +151,20 @@ def host_security_create_task_token(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
 
     # RIGHTS
-    def create(after: After) -> None:
-        create_child(k, after, parent)
+    def create(after: After, host_port: Term | None = None) -> None:
+        create_child(k, after, parent, host_port)
         # TOKENS
         after.at("security")[k.child] = k.security_token
         if k.profile.audit_tokens:
             after.at("audit")[k.child] = k.audit_token
 
     # REPLY
-    yield k.succeeds("a child with the given tokens", True, create, replies=1)
+    if takes_host:
+        for which, when, port in host_granted(k):
+            title = f"a child with the given tokens and the {which} host port"
+            yield k.succeeds(title, when, lambda after, port=port: create(after, port), replies=1)
+    else:
+        yield k.succeeds("a child with the given tokens", True, create, replies=1)
 
 
 @rule(
@@ -177,7 +198,6 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
     Source: semantics 3.2, with the fix of hazard H-4.
     """
     # NAMES
-    b = k.before
     task = k.task_behind(k.target_task)
     target, other = ("target_task", "host_security") if k.profile.task_is_target else ("host_security", "target_task")
     others = [other, "host"] if k.profile.takes("host_security_set_task_token", "host") else [other]
@@ -201,11 +221,8 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
             make_send(after, held, host_port)
 
     if k.profile.host_place:
-        privileged = b.port(k.slot(k.host))
-        yield k.succeeds(
-            "tokens and the privileged host port are set", k.object(k.host, PortObject.HOST_PRIV), lambda after: set_tokens(after, privileged)
-        )
-        yield k.succeeds("tokens and the ordinary host port are set", True, lambda after: set_tokens(after, k.sorts.host_port))
+        for which, when, port in host_granted(k):
+            yield k.succeeds(f"tokens and the {which} host port are set", when, lambda after, port=port: set_tokens(after, port))
     else:
         yield k.succeeds("the token is set", True, lambda after: set_tokens(after, None))
 

@@ -9,6 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
+from sendright.model.calls.names import on_reserved
 from sendright.model.calls.request_reply import fits, received_form
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
@@ -128,6 +129,7 @@ def mach_port_extract_right(k: Context) -> Iterator[Case]:
     yield from k.request("task")
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)))
+    yield from on_reserved(k, k.name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, k.disposition)))
 

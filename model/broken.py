@@ -1,0 +1,76 @@
+"""What a profile's kernel breaks: properties that hold elsewhere, and the hazard that breaks them there.
+
+In such a profile a broken invariant is assumed of no state. Of every case it is decided whether it still keeps what held before it: those
+listed here must not, by a counterexample, and all others must. So ``sendright prove`` says exactly where a kernel's hazard is, and a hazard
+that is gone is a failure too: its line is to be taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sendright.mach.profiles import Profile
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """One property that some profiles' kernels break."""
+
+    property: str
+    """As obligations name it: ``invariant 8``, ``step invariant 31``, ``theorem 3``."""
+    hazard: str
+    """Its number in the fact base (semantics 13)."""
+    words: str
+    breaks: Callable[[Profile], bool]
+    """Whether this profile's kernel does."""
+    cases: frozenset[tuple[str, str]]
+    """The cases that break it, and no others do: rule, title."""
+
+
+def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
+    return frozenset((rule, title) for title in titles)
+
+
+_SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
+_ELSEWHERE = "a dead name, under another name than was asked for"
+_GRANTED = _cases("host_security_set_task_token", "tokens and the privileged host port are set") | _cases(
+    "host_security_create_task_token", "a child with the given tokens and the privileged host port"
+)
+
+BROKEN = (
+    Broken(
+        "invariant 8",
+        "H-8",
+        "a name that loses RECEIVE to a port-destroyed request becomes a dead name, and its send right stays counted",
+        lambda profile: not profile.send_survives_rescue,
+        _cases("mach_port_mod_refs", "the receive right goes where it was asked for"),
+    ),
+    *[
+        Broken(name, "H-3", "every message carries the kernel's tokens, whoever sent it", lambda profile: not profile.trailer_is_senders, _SENT)
+        for name in ("step invariant 31", "theorem 3")
+    ],
+    Broken(
+        "step invariant 117",
+        "H-10",
+        "a dead name that is asked for by name goes under another",
+        lambda profile: not profile.allocate_name_takes_dead_name,
+        _cases("mach_port_allocate_name", _ELSEWHERE) | _cases("mach_port_allocate_full", _ELSEWHERE),
+    ),
+    *[
+        Broken(
+            name, "H-4", "who presents any host port is given the privileged one for a task", lambda profile: not profile.host_is_checked, _GRANTED
+        )
+        for name in ("step invariant 22", "step invariant 33", "theorem 2")
+    ],
+)
+
+
+def is_broken(name: str, profile: Profile) -> bool:
+    """Whether the property is one that the profile's kernel breaks somewhere."""
+    return any(one.property == name and one.breaks(profile) for one in BROKEN)
+
+
+def known_break(name: str, profile: Profile, rule: str, title: str) -> Broken | None:
+    """Why this case of the rule breaks the property in this profile; None: it must not."""
+    return next((one for one in BROKEN if one.property == name and one.breaks(profile) and (rule, title) in one.cases), None)
