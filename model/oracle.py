@@ -109,6 +109,9 @@ class Oracle:
             if result.code == ReturnCode.MIG_BAD_ID:
                 return Judgement(True, (), clause)
             return _disagreed((), clause, [_code_difference(ReturnCode.MIG_BAD_ID, result.code)])
+        if call.stop and SIGNATURES[call.name].in_steps:
+            clause = f"{call.name}: the specification has no rules for its steps yet"
+            return _disagreed((), clause, [Difference("return code", "a call that isn't stopped", code_name(result.code))])
         try:
             if call.resume:
                 self._resumed[call.name](task, result)

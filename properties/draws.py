@@ -136,7 +136,7 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, gi
         size = queue[0].size if queue else natural_size(())
         exact = size + c.pick(tuple(TRAILER_SIZES.values())[:4])
         return c.weighted(((exact, 4), (exact - 1, 2), (size, 2), (0, 1), (HUGE, 1)))
-    layout = layout_of(given["descriptors"])
+    layout = layout_of(given.get("descriptors", ()))
     least = size_without_data(layout)
     return c.weighted(((natural_size(layout), 4), (least, 4), (least - 4, 3), (least + 2, 1), (HUGE & ~3, 1), (0, 1), (-2, 1)))
 
@@ -166,9 +166,10 @@ def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, g
 
 def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
     entry = s.entry(given["name"], space(s, signature, given))
-    if given["right"] == Right.RECEIVE:  # ports are worth keeping
+    right = given.get("right", Right.SEND)
+    if right == Right.RECEIVE:  # ports are worth keeping
         return c.weighted(((0, 3), (-1, 2), (1, 2), (-2, 1)))
-    if given["right"] not in (Right.SEND, Right.DEAD_NAME):
+    if right not in (Right.SEND, Right.DEAD_NAME):
         return c.weighted(((-1, 8), (0, 2), (1, 1), (-2, 1)))
     room = s.profile.urefs_max - entry.urefs
     near = ((1, 6), (-1, 3), (0, 1), (2, 1), (-entry.urefs, 8), (-entry.urefs - 1, 1))

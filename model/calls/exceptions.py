@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, PortObject
+from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
 from sendright.model.actions import drop_held_send_if, hold_copy_if, place_slot
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import PLACE, Term
@@ -35,7 +35,7 @@ def _request(k: Context, *others: str) -> Iterator[Case]:
 
 def _behaviour_is_known(k: Context) -> Case:
     """A live right needs a behaviour that there is."""
-    unknown = z3.And(*[k.behavior != int(behaviour) for behaviour in Behaviour])
+    unknown = z3.And(*[k.behavior != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
     return k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(k.new_port), unknown))
 
 
