@@ -12,6 +12,9 @@ from collections.abc import Callable
 import msgspec
 
 from sendright.mach.profiles import Profile
+from sendright.model.sorts import Scope
+
+SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -26,6 +29,8 @@ class Broken(msgspec.Struct, frozen=True):
     """Whether this profile's kernel does."""
     cases: frozenset[tuple[str, str]]
     """The cases that break it, and no others do: rule, title."""
+    scope: Scope = SMALL
+    """Where there is a counterexample; the smaller, the sooner it is found."""
 
 
 def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
@@ -34,9 +39,25 @@ def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
 
 _SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
 _ELSEWHERE = "a dead name, under another name than was asked for"
-_GRANTED = _cases("host_security_set_task_token", "tokens and the privileged host port are set") | _cases(
-    "host_security_create_task_token", "a child with the given tokens and the privileged host port"
+_GRANTED = (
+    (
+        _cases("host_security_set_task_token", "tokens and the privileged host port are set"),
+        Scope(tasks=1, ports=4, names=3, messages=1, descriptors=1, objects=1, pages=1),
+    ),
+    (
+        _cases("host_security_create_task_token", "a child with the given tokens and the privileged host port"),
+        Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1),
+    ),
 )
+
+
+def _stamps_the_kernels(profile: Profile) -> bool:
+    return not profile.trailer_is_senders
+
+
+def _takes_any_host_port(profile: Profile) -> bool:
+    return not profile.host_is_checked
+
 
 BROKEN = (
     Broken(
@@ -47,7 +68,7 @@ BROKEN = (
         _cases("mach_port_mod_refs", "the receive right goes where it was asked for"),
     ),
     *[
-        Broken(name, "H-3", "every message carries the kernel's tokens, whoever sent it", lambda profile: not profile.trailer_is_senders, _SENT)
+        Broken(name, "H-3", "every message carries the kernel's tokens, whoever sent it", _stamps_the_kernels, _SENT)
         for name in ("step invariant 31", "theorem 3")
     ],
     Broken(
@@ -58,10 +79,9 @@ BROKEN = (
         _cases("mach_port_allocate_name", _ELSEWHERE) | _cases("mach_port_allocate_full", _ELSEWHERE),
     ),
     *[
-        Broken(
-            name, "H-4", "who presents any host port is given the privileged one for a task", lambda profile: not profile.host_is_checked, _GRANTED
-        )
+        Broken(name, "H-4", "who presents any host port is given the privileged one for a task", _takes_any_host_port, cases, scope)
         for name in ("step invariant 22", "step invariant 33", "theorem 2")
+        for cases, scope in _GRANTED
     ],
 )
 

@@ -21,7 +21,7 @@ from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.broken import known_break
+from sendright.model.broken import Broken, known_break
 from sendright.model.counting import counting
 from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Invariant, Variables, broken_invariants, state_invariants
@@ -131,7 +131,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if verdict is not Verdict.PROVED:
-            found = _look_closer(profile, part, name, title, failed, seconds, known is not None)
+            found = _look_closer(profile, part, name, title, failed, seconds, known)
             as_known = known is not None and found.verdict is Verdict.REFUTED
             return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN if as_known else found.verdict, hazard=hazard)
         return Obligation(
@@ -182,12 +182,12 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: bool) -> Obligation:
-    """What could not be proved, in a small scope; what is ``known`` to break, in a smaller one first."""
-    from sendright.model.refute import SMALL, refute
+def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None) -> Obligation:
+    """What could not be proved, in a small scope; what is ``known`` to break, in one that shows it first."""
+    from sendright.model.refute import refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, SMALL, clause=clause) if known else None
+    outcome = refute(profile, part.rule, part.case, name, known.scope, clause=clause) if known else None
     if outcome is None or outcome.counterexample is None:
         outcome = refute(profile, part.rule, part.case, name)
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]

@@ -24,8 +24,6 @@ from sendright.model.theorems import isolation, security_stays, token_integrity
 from sendright.model.transition import Transition
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
-SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
-"""Enough for what is known to break, and soon searched."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -198,4 +196,4 @@ def _state_lines(state: State, sorts: Sorts, value: Any) -> list[str]:
     return lines
 
 
-__all__ = ["SCOPE", "SMALL", "Outcome", "expand", "refute"]
+__all__ = ["SCOPE", "Outcome", "expand", "refute"]
