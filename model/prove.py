@@ -112,6 +112,10 @@ def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, s
     return Verdict.PROVED, time.perf_counter() - start, ""
 
 
+def _this(proof: Proof) -> Proof:
+    return proof
+
+
 def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     """All invariants, step properties and theorems for one case of one rule."""
     rule = RULES[part.rule]
@@ -157,7 +161,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
             found.append(kept(invariant))
     for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
         with proof().with_more([clause for _, clause in invariant.clauses(v, unit.before)]) as whole:
-            found.append(kept(invariant, lambda whole=whole: whole))
+            found.append(kept(invariant, partial(_this, whole)))
     for step in STEP_PROPERTIES.values():
         if part.wants(step.number):
             goals = list(step.clauses(v, x))
@@ -176,7 +180,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 found.append(obligation(name, title, goals))
                 continue
             with proof().with_more(assumptions) as divided:
-                found.append(obligation(name, title, goals, lambda divided=divided: divided))
+                found.append(obligation(name, title, goals, partial(_this, divided)))
     if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
     return found
