@@ -163,7 +163,7 @@ def host_security_create_task_token(k: Context) -> Iterator[Case]:
     if takes_host:
         for which, when, port in host_granted(k):
             title = f"a child with the given tokens and the {which} host port"
-            yield k.succeeds(title, when, partial(create, port=port), replies=1)
+            yield k.succeeds(title, when, partial(create, host_port=port), replies=1)
     else:
         yield k.succeeds("a child with the given tokens", True, create, replies=1)
 
@@ -223,7 +223,7 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
 
     if k.profile.host_place:
         for which, when, port in host_granted(k):
-            yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_tokens, port=port))
+            yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_tokens, host_port=port))
     else:
         yield k.succeeds("the token is set", True, lambda after: set_tokens(after, None))
 
