@@ -103,6 +103,10 @@ class CaseProof:
 Goals = Iterable[tuple[str, Term]]
 
 
+def _this(proof: Proof) -> Callable[[], Proof]:
+    return lambda: proof
+
+
 def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
@@ -157,7 +161,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
             found.append(kept(invariant))
     for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
         with proof().with_more([clause for _, clause in invariant.clauses(v, unit.before)]) as whole:
-            found.append(kept(invariant, lambda whole=whole: whole))
+            found.append(kept(invariant, _this(whole)))
     for step in STEP_PROPERTIES.values():
         if part.wants(step.number):
             goals = list(step.clauses(v, x))
@@ -176,7 +180,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 found.append(obligation(name, title, goals))
                 continue
             with proof().with_more(assumptions) as divided:
-                found.append(obligation(name, title, goals, lambda divided=divided: divided))
+                found.append(obligation(name, title, goals, _this(divided)))
     if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import z3
 
@@ -160,7 +161,7 @@ def host_security_create_task_token(k: Context) -> Iterator[Case]:
     if takes_host:
         for which, when, port in host_granted(k):
             title = f"a child with the given tokens and the {which} host port"
-            yield k.succeeds(title, when, lambda after, port=port: create(after, port), replies=1)
+            yield k.succeeds(title, when, partial(create, host_port=port), replies=1)
     else:
         yield k.succeeds("a child with the given tokens", True, create, replies=1)
 
@@ -220,7 +221,7 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
 
     if k.profile.host_place:
         for which, when, port in host_granted(k):
-            yield k.succeeds(f"tokens and the {which} host port are set", when, lambda after, port=port: set_tokens(after, port))
+            yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_tokens, host_port=port))
     else:
         yield k.succeeds("the token is set", True, lambda after: set_tokens(after, None))
 
