@@ -191,7 +191,7 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
     from sendright.model.refute import refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, known.scope, clause=clause) if known else None
+    outcome = refute(profile, part.rule, part.case, name, known.scope, timeout=240_000, clause=clause) if known else None
     if outcome is None or outcome.counterexample is None:
         outcome = refute(profile, part.rule, part.case, name)
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]
