@@ -42,7 +42,7 @@ _ELSEWHERE = "a dead name, under another name than was asked for"
 _GRANTED = (
     (
         _cases("host_security_set_task_token", "tokens and the privileged host port are set"),
-        Scope(tasks=1, ports=4, names=3, messages=1, descriptors=1, objects=1, pages=1),
+        Scope(tasks=1, ports=5, names=3, messages=1, descriptors=1, objects=1, pages=1),
     ),
     (
         _cases("host_security_create_task_token", "a child with the given tokens and the privileged host port"),

@@ -103,6 +103,10 @@ class CaseProof:
 Goals = Iterable[tuple[str, Term]]
 
 
+def _this(proof: Proof) -> Callable[[], Proof]:
+    return lambda: proof
+
+
 def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
@@ -110,10 +114,6 @@ def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, s
         if not follows_from_nothing(goal) and proof().decide(goal) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
-
-
-def _this(proof: Proof) -> Proof:
-    return proof
 
 
 def decide_case(profile: Profile, part: Part) -> list[Obligation]:
@@ -161,7 +161,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
             found.append(kept(invariant))
     for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
         with proof().with_more([clause for _, clause in invariant.clauses(v, unit.before)]) as whole:
-            found.append(kept(invariant, partial(_this, whole)))
+            found.append(kept(invariant, _this(whole)))
     for step in STEP_PROPERTIES.values():
         if part.wants(step.number):
             goals = list(step.clauses(v, x))
@@ -180,7 +180,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 found.append(obligation(name, title, goals))
                 continue
             with proof().with_more(assumptions) as divided:
-                found.append(obligation(name, title, goals, partial(_this, divided)))
+                found.append(obligation(name, title, goals, _this(divided)))
     if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
     return found
@@ -191,7 +191,7 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
     from sendright.model.refute import refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, known.scope, clause=clause) if known else None
+    outcome = refute(profile, part.rule, part.case, name, known.scope, timeout=240_000, clause=clause) if known else None
     if outcome is None or outcome.counterexample is None:
         outcome = refute(profile, part.rule, part.case, name)
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]

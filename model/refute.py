@@ -47,6 +47,15 @@ def expand(formula: Term, sorts: Sorts) -> Term:
     return formula
 
 
+def violation(goal: Term, sorts: Sorts) -> Term:
+    """``goal`` doesn't hold: where that is, if it speaks "for all …", is left to the solver, so that nothing is written out for each place."""
+    if not (z3.is_quantifier(goal) and goal.is_forall()):
+        return z3.Not(expand(goal, sorts))
+    somewhere = [z3.FreshConst(goal.var_sort(index), "somewhere") for index in range(goal.num_vars())]
+    there = [z3.Or(*[value == element for element in sorts.elements(value.sort())]) for value in somewhere]
+    return z3.And(*there, z3.Not(expand(z3.substitute_vars(goal.body(), *reversed(somewhere)), sorts)))
+
+
 def _has_quantifier(formula: Term) -> bool:
     return z3.is_quantifier(formula) or any(_has_quantifier(child) for child in formula.children())
 
@@ -122,7 +131,8 @@ def refute(
     solver.add(in_scope(k, sorts))
     solver.add(sorts.background)
     solver.push()
-    solver.add(z3.Or(*[z3.Not(expand(goal, sorts)) for _, goal in goals]))
+    violations = [(title, violation(goal, sorts)) for title, goal in goals]
+    solver.add(z3.Or(*[broken for _, broken in violations]))
     verdict = solver.check()
     if verdict == z3.unsat:
         solver.pop()
@@ -130,7 +140,7 @@ def refute(
             return Outcome(f"{scope}: too small for the case", None, False)
     if verdict != z3.sat:
         return Outcome(str(scope), None, verdict == z3.unsat)
-    return Outcome(str(scope), in_words(solver.model(), k, case.id, goals, before, after, sorts))
+    return Outcome(str(scope), in_words(solver.model(), k, case.id, violations, before, after, sorts))
 
 
 def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: After) -> tuple[list[tuple[str, Term]], list[Term]]:
@@ -148,13 +158,13 @@ def _goals(property_name: str, v: Variables, k: Context, case: Any, before: Stat
     return [], []
 
 
-def in_words(model: Any, k: Context, case: str, goals: list[tuple[str, Term]], before: State, after: State, sorts: Sorts) -> str:
+def in_words(model: Any, k: Context, case: str, violations: list[tuple[str, Term]], before: State, after: State, sorts: Sorts) -> str:
     """The counterexample as a reader wants it: what there is, the call, what it changes, what breaks."""
 
     def value(term: Term) -> str:
         return re.sub(r"!\d+|_slot", "", str(model.eval(term, model_completion=True)))
 
-    broken = [title for title, goal in goals if z3.is_false(model.eval(expand(goal, sorts), model_completion=True))]
+    broken = [title for title, there in violations if z3.is_true(model.eval(there, model_completion=True))]
     lines = [f"before {k.rule.name}, {case}:"]
     lines += [f"  {line}" for line in _state_lines(before, sorts, value)]
     arguments = ", ".join(f"{name} = {value(term)}" for name, term in k.constants.items() if z3.is_expr(term))
