@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from random import Random
+from typing import Any
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.implementation import Implementation
@@ -14,6 +16,7 @@ from sendright.model.twins import TwinWatch
 from sendright.model.witnesses import RecordedCall, Witness
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.judged_run import JudgedRun, can_make
+from sendright.properties.rare_runs import RARE_RUNS, RareRun, make
 
 Made = list[tuple[int, Call]]
 
@@ -43,10 +46,10 @@ def find_witnesses(
         watch = TwinWatch(limits, wanted & twins)
         return wanted & _reached(implementation(), limits, made, watch)
 
-    for _ in range(runs):
+    rare = (_rare_run(implementation(), limits, run) for run in RARE_RUNS)
+    for made in chain(rare, (_random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls) for _ in range(runs))):
         if not missing:
             break
-        made = _random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls)
         new = reached(made, missing)
         if new:
             missing -= new
@@ -54,6 +57,19 @@ def find_witnesses(
             if on_progress:
                 on_progress(every - len(missing), every)
     return found, tuple(sorted(missing))
+
+
+def _rare_run(implementation: Implementation, profile: Profile, rare: RareRun) -> Made:
+    run = JudgedRun(implementation, Oracle(profile), profile, CALL_SECONDS)
+    run.boot()
+    made: Made = []
+
+    def call(task: int, call: Call) -> dict[str, Any]:
+        made.append((task, call))
+        return run.call(task, call).outputs
+
+    make(rare, profile, call)
+    return made
 
 
 def _random_run(implementation: Implementation, profile: Profile, block: bytes, calls: int) -> Made:

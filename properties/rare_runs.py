@@ -1,0 +1,115 @@
+"""Short runs for cases that random calls seldom reach: what has to come together for them is said here, call by call."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from sendright.mach.calls import Call
+from sendright.mach.profiles import Profile
+from sendright.mach.rights import Disposition, Notification, Right
+
+Do = Callable[..., dict[str, Any]]
+"""``do(task, call, **arguments)`` makes a call and gives its results; with ``resume=True`` it goes on with the one that the task waits in."""
+RareRun = Callable[[Do, Profile], None]
+
+
+def _port(do: Do, me: int) -> int:
+    return int(do(0, "mach_port_allocate", task=me, right=int(Right.RECEIVE))["name"])
+
+
+def _child(do: Do, me: int, **rights: int) -> int:
+    """The port of a child that has a right of the caller's under each of the names ``n31``, ``n32`` …, made or copied."""
+    child = int(do(0, "task_create", parent_task=me)["child_task"])
+    for name, right in rights.items():
+        how = Disposition.COPY_SEND if right == me else Disposition.MAKE_SEND
+        do(0, "mach_port_insert_right", task=child, name=int(name.removeprefix("n")), poly=right, disposition=int(how))
+    return child
+
+
+def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
+    """A finite ledger is to give its child more than it has."""
+    if not profile.serves("ledger_create"):
+        return
+    root = 1 + profile.bootstrap_names.index("root_ledger_wired")
+    parent = do(0, "ledger_create", parent_ledger=root, ledger_ledger=root, transfer=3)["new_ledger"]
+    child = do(0, "ledger_create", parent_ledger=parent, ledger_ledger=root, transfer=1)["new_ledger"]
+    do(0, "ledger_transfer", parent_ledger=parent, child_ledger=child, transfer=5)
+
+
+def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
+    """Who asks about a dead name would be told at once, but the name can have no more references."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    name = do(0, "mach_port_allocate", task=me, right=int(Right.DEAD_NAME))["name"]
+    do(0, "mach_port_mod_refs", task=me, name=name, right=int(Right.DEAD_NAME), delta=profile.urefs_max - 1)
+    _ask(do, me, name, Notification.DEAD_NAME, port, sync=1)
+
+
+def a_death_of_who_waits_for_the_last_sender(do: Do, profile: Profile) -> None:
+    """A no-senders request whose port is dead when the last send right goes."""
+    me = do(0, "mach_task_self")["port"]
+    port, home = _port(do, me), _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    _ask(do, me, port, Notification.NO_SENDERS, home, sync=2)
+    do(0, "mach_port_destroy", task=me, name=home)
+    do(0, "mach_port_deallocate", task=me, name=port)
+
+
+def _ask(do: Do, me: int, name: int, variant: Notification, home: int, sync: int) -> None:
+    once = int(Disposition.MAKE_SEND_ONCE)
+    do(0, "mach_port_request_notification", task=me, name=name, variant=int(variant), sync=sync, notify=home, notify_disposition=once)
+
+
+def _waits_at_a_set(do: Do) -> tuple[int, int]:
+    """The caller's own port and a port set at which it waits; its child can send to a member (31) and has the caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    pset = do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
+    do(0, "mach_port_move_member", task=me, member=port, after=pset)
+    _child(do, me, n31=port, n32=me)
+    do(0, "mach_msg_receive", port=pset, wait=True)
+    return me, pset
+
+
+def a_message_for_who_waits_at_a_port_set(do: Do, profile: Profile) -> None:
+    """A message comes to a member of the port set at which a task waits."""
+    _waits_at_a_set(do)
+    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_port_set_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+    """A port set is destroyed by a holder of the task's port while the task waits there."""
+    _, pset = _waits_at_a_set(do)
+    do(1, "mach_port_destroy", task=32, name=pset)
+    do(0, "mach_msg_receive", resume=True)
+
+
+RARE_RUNS: tuple[RareRun, ...] = (
+    a_ledger_that_has_less_to_give,
+    a_dead_name_with_all_its_references,
+    a_death_of_who_waits_for_the_last_sender,
+    a_message_for_who_waits_at_a_port_set,
+    a_port_set_that_goes_while_a_task_waits_there,
+)
+
+
+def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, Any]]) -> None:
+    """Make the calls of ``run`` by ``call``. Where the profile lacks one, or it fails, the run ends there."""
+
+    def do(task: int, name: str, /, resume: bool = False, **arguments: Any) -> dict[str, Any]:
+        return _Results(call(task, Call(name, arguments, resume=resume)))
+
+    with contextlib.suppress(_NoResult):
+        run(do, profile)
+
+
+class _NoResult(Exception):
+    """A call that should have one has no result."""
+
+
+class _Results(dict[str, Any]):
+    def __missing__(self, name: str) -> Any:
+        raise _NoResult(name)
