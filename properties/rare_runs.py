@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sendright.mach.calls import Call
+from sendright.mach.descriptors import CopyOption
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, Notification, Right
 
@@ -87,12 +88,64 @@ def a_port_set_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> N
     do(0, "mach_msg_receive", resume=True)
 
 
+def _waits_at_a_port(do: Do) -> int:
+    """The port at which the caller waits; its child has the caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _child(do, me, n32=me)
+    do(0, "mach_msg_receive", port=port, wait=True)
+    return port
+
+
+def a_receive_right_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port takes the receive right at which the task waits."""
+    port = _waits_at_a_port(do)
+    do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_receive_right_that_is_put_into_a_set_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port puts the receive right at which the task waits into a port set."""
+    port = _waits_at_a_port(do)
+    pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
+    do(1, "mach_port_move_member", task=32, member=port, after=pset)
+    do(0, "mach_msg_receive", resume=True)
+
+
+def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
+    """All pages of the caller's are taken: arguments of a send of one of them to a port of its own."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    for page in range(profile.pages):
+        do(0, "vm_allocate", task=me, address=page)
+    return {"dest": port, "dest_disposition": int(Disposition.COPY_SEND), "descriptors": ((0, int(CopyOption.VIRTUAL), False),)}
+
+
+def memory_that_a_receiver_has_no_room_for(do: Do, profile: Profile) -> None:
+    """A message with a page of memory comes to a task all of whose pages are taken."""
+    message = _memory_without_room(do, profile)
+    do(0, "mach_msg_send", **message)
+    do(0, "mach_msg_receive", port=message["dest"])
+
+
+def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
+    """A message with a page of memory finds the queue full, and the sender has no page free."""
+    message = _memory_without_room(do, profile)
+    for _ in range(profile.queue_limit + 1):
+        do(0, "mach_msg_send", **message)
+
+
 RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_dead_name_with_all_its_references,
     a_death_of_who_waits_for_the_last_sender,
     a_message_for_who_waits_at_a_port_set,
     a_port_set_that_goes_while_a_task_waits_there,
+    a_receive_right_that_goes_while_a_task_waits_there,
+    a_receive_right_that_is_put_into_a_set_while_a_task_waits_there,
+    memory_that_a_receiver_has_no_room_for,
+    memory_that_cannot_be_handed_back,
 )
 
 
