@@ -9,7 +9,7 @@ from typing import Any
 from sendright.mach.calls import Call
 from sendright.mach.descriptors import CopyOption
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import Disposition, Notification, Right
+from sendright.mach.rights import Disposition, Notification, Place, Right
 
 Do = Callable[..., dict[str, Any]]
 """``do(task, call, **arguments)`` makes a call and gives its results; with ``resume=True`` it goes on with the one that the task waits in."""
@@ -37,6 +37,20 @@ def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
     parent = do(0, "ledger_create", parent_ledger=root, ledger_ledger=root, transfer=3)["new_ledger"]
     child = do(0, "ledger_create", parent_ledger=parent, ledger_ledger=root, transfer=1)["new_ledger"]
     do(0, "ledger_transfer", parent_ledger=parent, child_ledger=child, transfer=5)
+
+
+def a_ledger_that_a_task_draws_on(do: Do, profile: Profile) -> None:
+    """A ledger is to end from which a task draws: one that was made with it, given or found in its parent's places."""
+    if not profile.serves("ledger_create"):
+        return
+    me = do(0, "mach_task_self")["port"]
+    root = 1 + profile.bootstrap_names.index("root_ledger_wired")
+    ledger = do(0, "ledger_create", parent_ledger=root, ledger_ledger=root, transfer=1)["new_ledger"]
+    for which, place in profile.special_ports.items():
+        if place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER):
+            do(0, "task_set_special_port", task=me, which=which, port=ledger)
+    do(0, "task_create", parent_task=me, ledgers=(ledger, ledger))
+    do(0, "ledger_terminate", ledger=ledger)
 
 
 def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
@@ -138,6 +152,7 @@ def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
 
 RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
+    a_ledger_that_a_task_draws_on,
     a_dead_name_with_all_its_references,
     a_death_of_who_waits_for_the_last_sender,
     a_message_for_who_waits_at_a_port_set,
