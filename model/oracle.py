@@ -133,7 +133,7 @@ class Oracle:
             self.before_rule(self.system)
         applied = self.system.run(rule, caller, choices, **arguments)
         self._cases.append(applied.case.id)
-        self._cases += [left.case.id for left in self.system.finish_what_is_left(caller)]
+        self._cases += [left.case.id for left in self.system.finish_what_is_left(caller, self.before_rule)]
         return applied
 
     def _expect_code(self, applied: Applied, result: Result) -> None:

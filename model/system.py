@@ -220,8 +220,11 @@ class System:
         new = self.shown.ports[home].queue[fields["msgcount"].get(home, 0) :]
         return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
 
-    def finish_what_is_left(self, caller: int) -> Iterator[Applied]:
-        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in ``PENDING_RULES``."""
+    def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
+        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in ``PENDING_RULES``.
+
+        ``before_rule`` sees the state before each.
+        """
         while self.left:
             self.left.sort(key=lambda left: PENDING_RULES.index(left[0]))
             name, arguments = self.left.pop(0)
@@ -232,6 +235,8 @@ class System:
                 given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT))
             values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
             if rule.requires(self.state.fields, self.env, *values):
+                if before_rule:
+                    before_rule(self)
                 yield self.run(name, caller, given)
 
     def settle(self) -> None:

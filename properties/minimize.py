@@ -71,6 +71,7 @@ class Minimizer:
         if not self._calls or not self._fails(self._calls):
             return Minimized(self.best, minimal=not self._calls, reproduced=not self._calls, runs=self.runs)
         try:
+            self._leave_one()
             self._drop_chunks()
             while self._drop_single_calls() or self._merge_tasks() or self._lower():
                 # A number that became plainer may happen to be what another call gives, and then means that.
@@ -80,6 +81,12 @@ class Minimizer:
         return Minimized(self.best, minimal=True, reproduced=True, runs=self.runs)
 
     # ---- ways to be smaller; each says whether it found one
+
+    def _leave_one(self) -> None:
+        """The last call alone, made by its task or by the one that there is from the beginning: a hang is found again few times only."""
+        last = self._calls[-1]
+        if not self._fails([last]):
+            self._fails([msgspec.structs.replace(last, caller=BOOTSTRAP_TASK)])
 
     def _drop_chunks(self) -> None:
         size = len(self._calls) // 2
