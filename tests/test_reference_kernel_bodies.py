@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from kernel_driver import NOTHING, Actor, Machine, dead, send
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import ALL_PROFILES, GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, SlotKind
 from sendright.mach.snapshot import EMPTY, Descriptor, Page
@@ -115,7 +116,7 @@ def test_a_page_without_room_is_lost_and_all_else_received(root: Actor) -> None:
         root.does("vm_allocate", anywhere=True)
     (last,) = set(range(MANUAL.pages)) - root.shown.memory.keys()
     result = root.result("mach_msg_receive", port=port)
-    assert result.code == 0x1000500C
+    assert result.code == ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE
     assert result.outputs["descriptors"] == ((last,), (1, 17), (-1,))
     assert result.outputs["data"] == 5
     assert root.page(last).value == 7
@@ -126,11 +127,11 @@ def test_memory_is_handed_back_too(root: Actor) -> None:
     fill_queue(root, port)
     sent = {"dest": port, "descriptors": ((pages[0], PHYSICAL, True), (1, MOVE))}
     result = root.result("mach_msg_send", **sent)
-    assert (result.code, result.outputs) == (0x10000004, {"dest": port, "reply": 0, "descriptors": ((pages[0],), (1, 17))})
+    assert (result.code, result.outputs) == (ReturnCode.MACH_SEND_TIMED_OUT, {"dest": port, "reply": 0, "descriptors": ((pages[0],), (1, 17))})
     assert root.page(pages[0]) == Page(7, Inheritance.COPY, (0, pages[0]))
     fill_memory(root)
     result = root.result("mach_msg_send", dest=port, descriptors=((pages[0], PHYSICAL, False),))
-    assert (result.code, result.outputs["descriptors"]) == (0x10001004, ((-1,),))
+    assert (result.code, result.outputs["descriptors"]) == (ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, ((-1,),))
 
 
 def test_a_kernel_port_keeps_nothing_of_a_body(root: Actor) -> None:
@@ -218,7 +219,7 @@ def test_a_limit_is_for_message_and_trailer(root: Actor) -> None:
         root.sends(port)
         received = {"port": port, "trailer": trailer, "large": True}
         kept = root.result("mach_msg_receive", limit=size - 1, **received)
-        assert (kept.code, kept.outputs) == (0x10004004, {"size": 28})
+        assert (kept.code, kept.outputs) == (ReturnCode.MACH_RCV_TOO_LARGE, {"size": 28})
         assert root.does("mach_msg_receive", limit=size, **received)["size"] == 28
 
 
@@ -229,10 +230,10 @@ def test_a_message_that_is_too_large_stays_or_is_destroyed(root: Actor) -> None:
     before = root.machine.snapshot()
     for limit in (0, 24, 91, -2):
         kept = root.result("mach_msg_receive", port=port, limit=limit, large=True)
-        assert (kept.code, kept.outputs) == (0x10004004, {"size": 44})
+        assert (kept.code, kept.outputs) == (ReturnCode.MACH_RCV_TOO_LARGE, {"size": 44})
     assert root.machine.snapshot() == before
     lost = root.result("mach_msg_receive", port=port, limit=95)
-    assert (lost.code, lost.outputs) == (0x10004004, {"size": 44})
+    assert (lost.code, lost.outputs) == (ReturnCode.MACH_RCV_TOO_LARGE, {"size": 44})
     assert (root.port_of(port).queue, root.port_of(port).sequence_number, root.port_of(port).send_rights) == ((), 1, 1)
     assert root.mail(told) == [(70, 1)]
 

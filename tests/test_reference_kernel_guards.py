@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from kernel_driver import NOTHING, Actor, Machine, dead, send
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import ALL_PROFILES, XNU, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right, SlotKind
 from sendright.mach.snapshot import Entry
@@ -178,7 +179,7 @@ def test_a_port_whose_end_somebody_waits_for_goes_there_without_a_guard(root: Ac
 
 def inserted(root: Actor, name: int) -> str | None:
     result = root.result("mach_port_insert_right", task=root.machine.booted(1).seen_as, name=50, poly=name, disposition=Disposition.MOVE_RECEIVE)
-    return None if result.code == 0 else "MACH_SEND_INVALID_RIGHT" if result.code == 0x1000000A else hex(result.code)
+    return None if result.code == 0 else "MACH_SEND_INVALID_RIGHT" if result.code == ReturnCode.MACH_SEND_INVALID_RIGHT else hex(result.code)
 
 
 def extracted(root: Actor, name: int) -> str | None:

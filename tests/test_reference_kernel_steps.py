@@ -4,6 +4,7 @@ import pytest
 from kernel_driver import Actor, Machine, dead, send
 
 from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import ALL_PROFILES, MANUAL, XNU, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place
 from sendright.mach.snapshot import Waiting
@@ -24,7 +25,7 @@ def create(root: Actor, **arguments: object) -> dict[str, object]:
 def test_a_child_has_its_parents_tokens_between_the_steps() -> None:
     root = Machine(XNU_792).root
     result = root.waits(CREATE, stop=True, **create(root, host=root.machine.named("host_priv")))
-    assert (result.code, result.created_task) == (0x10004001, 1)
+    assert (result.code, result.created_task) == (ReturnCode.MACH_RCV_IN_PROGRESS, 1)
     assert root.shown.waiting == Waiting(call=CREATE, child=1, security_token=USER, audit_token=AUDIT, privileged=True)
     state = root.machine.snapshot()
     child = state.tasks[1]
@@ -155,4 +156,4 @@ def test_tests_come_before_the_steps() -> None:
 def test_a_stop_means_nothing_to_other_calls() -> None:
     root = Machine().root
     assert root.result("mach_task_self", stop=True).code == 0
-    assert root.result("mach_msg_receive", port=root.port(), stop=True).code == 0x10004003
+    assert root.result("mach_msg_receive", port=root.port(), stop=True).code == ReturnCode.MACH_RCV_TIMED_OUT

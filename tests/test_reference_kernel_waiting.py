@@ -4,6 +4,7 @@ import pytest
 from kernel_driver import Actor, Machine, dead, send
 
 from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import OSF
 from sendright.mach.rights import Disposition, Right, SlotKind
 from sendright.mach.snapshot import Waiting
@@ -50,7 +51,7 @@ def test_a_send_waits_for_room_and_is_shown_so(root: Actor, child: Actor) -> Non
     assert [part.entry.kind for part in waiting.message.body] == [SlotKind.SEND, SlotKind.RECEIVE]
     assert not {50, gift} & child.names.keys()
     before = root.machine.snapshot()
-    assert child.goes_on().code == 0x10000001
+    assert child.goes_on().code == ReturnCode.MACH_SEND_IN_PROGRESS
     assert root.machine.snapshot() == before
     root.receives(port)
     assert child.goes_on().code == 0
@@ -124,7 +125,7 @@ def test_what_waits_for_a_dead_port_is_on_its_way_to_none(root: Actor, child: Ac
     root.gives(child, port, COPY)
     root.sends(outer, descriptors=((port, RECEIVE),))
     child.waits("mach_msg_send", dest=50, dest_disposition=MOVE, wait=True, descriptors=((gift, RECEIVE),))
-    assert root.result("mach_msg_receive", port=outer, limit=0).code == 0x10004004
+    assert root.result("mach_msg_receive", port=outer, limit=0).code == ReturnCode.MACH_RCV_TOO_LARGE
     assert root.names[port] == dead(1)
     poly = root.does("mach_port_extract_right", task=child.seen_as, name=gift, disposition=COPY)["poly"]
     number = root.number_of(outer)
@@ -142,7 +143,7 @@ def test_a_receive_waits_for_a_message(root: Actor, child: Actor) -> None:
     expected = Waiting(call="mach_msg_receive", name=port, port=root.number_of(port), limit=100, large=True, trailer=1)
     assert root.shown.waiting == expected
     before = root.machine.snapshot()
-    assert root.goes_on().code == 0x10004001
+    assert root.goes_on().code == ReturnCode.MACH_RCV_IN_PROGRESS
     assert root.machine.snapshot() == before
     child.sends(50, id=4)
     result = root.goes_on()
@@ -156,7 +157,7 @@ def test_a_message_that_is_too_large_ends_the_wait(root: Actor, child: Actor) ->
     root.waits("mach_msg_receive", port=port, wait=True, limit=10, large=True)
     child.sends(50)
     result = root.goes_on()
-    assert (result.code, result.outputs, root.shown.waiting) == (0x10004004, {"size": 28}, None)
+    assert (result.code, result.outputs, root.shown.waiting) == (ReturnCode.MACH_RCV_TOO_LARGE, {"size": 28}, None)
 
 
 def waits_at(root: Actor, child: Actor) -> int:
@@ -171,27 +172,27 @@ def test_its_port_can_die(root: Actor, child: Actor) -> None:
     waits_at(root, child)
     root.does("mach_port_destroy", task=child.seen_as, name=50)
     assert child.shown.waiting is not None
-    assert (child.goes_on().code, child.shown.waiting) == (0x10004009, None)
+    assert (child.goes_on().code, child.shown.waiting) == (ReturnCode.MACH_RCV_PORT_DIED, None)
 
 
 def test_its_right_can_leave(root: Actor, child: Actor) -> None:
     waits_at(root, child)
     root.does("mach_port_extract_right", task=child.seen_as, name=50, disposition=RECEIVE)
-    assert child.goes_on().code == 0x10004006
+    assert child.goes_on().code == ReturnCode.MACH_RCV_PORT_CHANGED
 
 
 def test_a_right_that_came_back_has_not_left(root: Actor, child: Actor) -> None:
     port = waits_at(root, child)
     root.does("mach_port_extract_right", task=child.seen_as, name=50, disposition=RECEIVE)
     root.gives(child, port, RECEIVE)
-    assert child.goes_on().code == 0x10004001
+    assert child.goes_on().code == ReturnCode.MACH_RCV_IN_PROGRESS
 
 
 def test_another_right_under_its_name(root: Actor, child: Actor) -> None:
     waits_at(root, child)
     root.does("mach_port_extract_right", task=child.seen_as, name=50, disposition=RECEIVE)
     root.gives(child, root.port(), RECEIVE)
-    assert child.goes_on().code == 0x10004006
+    assert child.goes_on().code == ReturnCode.MACH_RCV_PORT_CHANGED
 
 
 def test_its_name_can_change(root: Actor, child: Actor) -> None:
@@ -211,7 +212,7 @@ def test_its_port_can_join_a_set(many_sets: bool) -> None:
     waits_at(root, child)
     members = root.does("mach_port_allocate", task=child.seen_as, right=Right.PORT_SET)
     root.does("mach_port_move_member", task=child.seen_as, member=50, after=members)
-    assert child.goes_on().code == (0x10004001 if many_sets else 0x10004006)
+    assert child.goes_on().code == (ReturnCode.MACH_RCV_IN_PROGRESS if many_sets else ReturnCode.MACH_RCV_PORT_CHANGED)
 
 
 def test_waiting_at_a_set(root: Actor, child: Actor) -> None:
@@ -228,7 +229,7 @@ def test_waiting_at_a_set(root: Actor, child: Actor) -> None:
         root.does("mach_port_destroy", task=child.seen_as, name=members)
         if another:
             root.does("mach_port_allocate_name", task=child.seen_as, right=Right.RECEIVE, name=members)
-        assert child.goes_on().code == 0x10004009
+        assert child.goes_on().code == ReturnCode.MACH_RCV_PORT_DIED
         if not another:
             child.does("mach_port_allocate_name", right=Right.PORT_SET, name=members)
 
