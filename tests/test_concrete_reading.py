@@ -7,6 +7,7 @@ are simplified by z3 to values.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections import Counter
 from collections.abc import Callable
@@ -70,7 +71,8 @@ class Written:
             elif sort == "Slot":
                 self._note_slot(used, value)
             elif sort.startswith("array of Name"):
-                used["Name"] |= {value(index) for index in range(8)}
+                with contextlib.suppress(IndexError):
+                    used["Name"].update(value(index) for index in range(8))
         for field in (moment.before, moment.after):
             for name, declaration in FIELDS.items():
                 for point, value in field[name].items():
@@ -160,12 +162,14 @@ def value_of(
     s = written.sorts
     counts_of = [(s.parts_of, len), (s.rights_of, right_count), (s.pages_of, page_count)]
     functions = [(function, _tabulated(written, "from Layout to Int", number)) for function, number in counts_of]
+    functions.append((s.number_of, _tabulated(written, "from Name to Int", int)))
     for (name, sort), value in zip({**declared.parameters, **declared.choices}.items(), moment.values[1:], strict=True):
         term = context.constants[name]
         if sort.startswith("array of "):
-            body = written.term(sort.removeprefix("array of "), 0 if sort.endswith("Name") else None)
+            body = written.term(sort.removeprefix("array of "), 0)
             for index in range(8):
-                body = z3.If(z3.Var(0, z3.IntSort()) == index, written.term(sort.removeprefix("array of "), value(index)), body)
+                with contextlib.suppress(IndexError):  # what is behind the end of an array is nobody's business
+                    body = z3.If(z3.Var(0, z3.IntSort()) == index, written.term(sort.removeprefix("array of "), value(index)), body)
             functions.append((term, body))
         elif sort.startswith("from "):
             functions.append((term, _tabulated(written, sort, value)))
@@ -248,6 +252,7 @@ def moments(profile_name: str) -> list[tuple[Moment, list[Any], bool]]:
 @pytest.mark.parametrize("profile_name", ["manual"])
 def test_python_says_what_z3_says(profile_name: str) -> None:
     compared = released = 0
+    different: list[str] = []
     for moment, solved, _ in moments(profile_name):
         written = Written(moment)
         written.slots = list(moment.before["kind"])
@@ -263,6 +268,8 @@ def test_python_says_what_z3_says(profile_name: str) -> None:
             if not after.changed(name) or name in FREE:
                 continue  # the oracle doesn't keep who made a message
             for point in moment.before[name].keys() | moment.after[name].keys():
+                if name in ("carrier", "carrier_index") and not _is_somewhere(moment.after, point):
+                    continue  # nothing is said of an object that is in no map and no message
                 if declaration.domain == ("Port",) and moment.after["port_life"].get(point) != ALIVE:
                     continue  # nothing is said of a dead port's counts
                 keys = point if len(declaration.domain) > 1 else (point,) if declaration.domain else ()
@@ -270,10 +277,16 @@ def test_python_says_what_z3_says(profile_name: str) -> None:
                 default = (0, -9, 0) if DEFAULTS[name] is None else DEFAULTS[name]
                 expected = written.term(declaration.range, moment.after[name].get(point, default))
                 seen = value_of(written, moment, context, after.releases, solved, after.fields[name](*terms), counts)
-                assert z3.simplify(seen).eq(z3.simplify(expected)), f"{moment.rule}, {cases[moment.index].id}: {name} at {point}"
+                if not z3.simplify(seen).eq(z3.simplify(expected)):
+                    different.append(f"{moment.rule}, {cases[moment.index].id}: {name} at {point}")
                 compared += 1
+    assert different == []
     assert compared > 400
     assert released >= 8
+
+
+def _is_somewhere(fields: dict[str, dict[Any, Any]], object_: int) -> bool:
+    return object_ in fields["mapped"].values() or object_ in fields["memory"].values()
 
 
 def _decided(written: Written, moment: Moment, context: Context, formula: Any) -> Any:
