@@ -91,7 +91,8 @@ def test_a_member_moves_and_leaves(judged: Judged) -> None:
     assert (judged.members(one), judged.members(other)) == ((), (member,))
     judged.does("mach_port_move_member", member=member, after=0)
     assert judged.code("mach_port_move_member", member=member, after=0) == judged.profile.null_move_code.name
-    assert judged.code("mach_port_move_member", member=member, after=DEAD_NAME) == "KERN_INVALID_NAME"
+    dead = "KERN_INVALID_RIGHT" if judged.profile.reserved_names_pass else "KERN_INVALID_NAME"
+    assert judged.code("mach_port_move_member", member=member, after=DEAD_NAME) == dead
     judged.run.finish()
 
 
