@@ -33,7 +33,7 @@ EXAMPLES, STEPS, SEED = 250, 100, 0
 
 
 def check(
-    examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Runs to make, each from a fresh boot.")] = EXAMPLES,
+    examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Random runs to make, each from a fresh boot.")] = EXAMPLES,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Calls in each run, at most.")] = STEPS,
     seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same calls.")] = SEED,
     profile: ProfileName = "manual",
@@ -50,9 +50,10 @@ def check(
 ) -> int:
     """Make random calls on a kernel and judge each by the specification.
 
-    Several tasks call, with good, stale, dead, reserved and foreign names. After each call the answer and the whole state are compared with the
-    specification's, for which the invariants are proved. At the end of a run, and where a call went wrong, the invariants of what the kernel shows
-    and the origin of every right are looked at too. A failing run is reduced until no call can be left out, and is written as a script and a page.
+    First come the specification's witnesses: short runs that between them reach each of its cases. Then several tasks call, with good, stale, dead,
+    reserved and foreign names. After each call the answer and the whole state are compared with the specification's, for which
+    the invariants are proved. At the end of a run, and where a call went wrong, the invariants of what the kernel shows and the origin of every
+    right are looked at too. A failing run is reduced until no call can be left out, and is written as a script and a page.
 
     [bold]Examples[/bold]
 
@@ -73,11 +74,22 @@ def check(
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
     outputs.prepare()
     from sendright.model.oracle import Oracle
+    from sendright.model.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
 
     last: deque[Trace] = deque(maxlen=1)
     with Shown("checking", quiet) as shown:
-        result = run_check(factory, Oracle, kernel_profile, examples=examples, steps=steps, seed=seed, on_progress=shown.update, on_run=last.append)
+        result = run_check(
+            factory,
+            Oracle,
+            kernel_profile,
+            examples=examples,
+            steps=steps,
+            seed=seed,
+            first=witnessed_calls(kernel_profile),
+            on_progress=shown.update,
+            on_run=last.append,
+        )
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     script = report_dir / "script.json"
     commands = [shlex.join(["sendright", "replay", str(script), *chosen])] if result.script is not None else []

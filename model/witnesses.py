@@ -55,6 +55,11 @@ def witnesses(profile: Profile) -> Iterator[Witness]:
     return (witness for witness in all_witnesses() if witness.profile == profile.name)
 
 
+def witnessed_calls(profile: Profile) -> list[list[tuple[int, Call]]]:
+    """What the recorded runs of a profile do: in each, the task number and the call of every step."""
+    return [[(step.task, tupled(step.call)) for step in witness.steps] for witness in witnesses(profile)]
+
+
 def tupled(call: Call) -> Call:
     """``call`` with its arrays as tuples, as the vocabulary has them (JSON has lists)."""
     return Call(call.name, {name: _tuple(value) for name, value in call.arguments.items()}, call.shortage, call.stop, call.resume)
@@ -162,4 +167,4 @@ class InvariantWatch:
         return words
 
 
-__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnesses"]
+__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
+from sendright.mach.calls import Call
 from sendright.mach.codes import code_name
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile, UnknownProfile
@@ -19,10 +21,12 @@ from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.export import script_of
 from sendright.properties.generation import Calls, blocks, near_limits
-from sendright.properties.judged_run import Broken, Oracle
+from sendright.properties.judged_run import Broken, Oracle, can_make
 from sendright.properties.minimize import SECONDS, Minimized, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
+KnownRun = Sequence[tuple[int, Call]]
+"""Calls that are known beforehand, and the number of the task that makes each."""
 CALLS_PER_WORD = 100
 """How many calls of a long run are made between two words of progress."""
 
@@ -43,19 +47,22 @@ def check(
     seed: int = SEED,
     on_progress: Callable[[float, float | None, str], None] | None = None,
     *,
+    first: Sequence[KnownRun] = (),
     exact_limits: bool = False,
     on_run: Callable[[Trace], None] | None = None,
     minimize_seconds: float = SECONDS,
     call_seconds: float = CALL_SECONDS,
     invariants: Invariants = specified_invariants,
 ) -> CheckResult:
-    """Make ``examples`` runs of at most ``steps`` calls each, and judge every call; stop at the first failure and minimize it.
+    """Make the known runs that come ``first``, then ``examples`` random ones of at most ``steps`` calls each; judge every call; stop at the first
+    failure and minimize it.
 
-    The same ``seed`` makes the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits``. ``on_progress`` hears
-    how many runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
+    A known run leaves out calls that can't be made: an implementation may choose other names. The same ``seed`` makes the same calls. The kernel's
+    limits are made small (``near_limits``), unless ``exact_limits``. ``on_progress`` hears how many runs of how many are
+    done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
     """
     limited = profile if exact_limits else near_limits(profile)
-    checker = _Checker(implementation_factory, oracle_factory, limited, examples, steps, on_progress, on_run, invariants, call_seconds)
+    checker = _Checker(implementation_factory, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
     interrupted = False
     minimized: Minimized | None = None
     try:
@@ -92,6 +99,7 @@ class _Checker:
         implementation_factory: Callable[[], Implementation],
         oracle_factory: Callable[[Profile], SpecifiedOracle],
         profile: Profile,
+        first: Sequence[KnownRun],
         examples: int,
         steps: int,
         on_progress: Callable[[float, float | None, str], None] | None,
@@ -103,6 +111,7 @@ class _Checker:
         self.oracle_factory = oracle_factory
         self.all_cases = oracle_factory(profile).all_cases
         self.profile = profile
+        self.first = first
         self.examples = examples
         self.steps = steps
         self.on_progress = on_progress
@@ -117,7 +126,11 @@ class _Checker:
         self.failing: Trace | None = None
 
     def search(self, seed: int) -> None:
-        """Let Hypothesis draw the runs, until one fails."""
+        """Make the known runs, then let Hypothesis draw others, until one fails."""
+        for known in self.first:
+            self._run(partial(self._make, known))
+            if self.failing is not None:
+                return
 
         @seeded(seed)
         @settings(
@@ -134,7 +147,7 @@ class _Checker:
         @given(block=blocks(self.steps))
         def runs(block: bytes) -> None:
             if self.failing is None:
-                self._run(block)
+                self._run(partial(self._draw, block))
             if self.failing is not None:  # Hypothesis asks twice, to be sure
                 raise _Failed
 
@@ -145,20 +158,28 @@ class _Checker:
             if self.failing is None:
                 raise
 
-    def _run(self, block: bytes) -> None:
+    def _run(self, calls: Callable[[Run], None]) -> None:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
             run.boot()
-            calls = Calls(self.profile, block)
-            while len(run.steps) < self.steps and not calls.over(run.snapshot):
-                calls.made(run.step(*calls.next(run.snapshot)))
-                if len(run.steps) % CALLS_PER_WORD == 0:
-                    self._tell(len(run.steps))
+            calls(run)
             run.finish()
         except Broken:
             self.failing = run.trace()
         finally:
             self._count(run)
+
+    def _make(self, known: KnownRun, run: Run) -> None:
+        for task, call in known:
+            if can_make(run.snapshot, task, call):
+                run.step(task, call)
+
+    def _draw(self, block: bytes, run: Run) -> None:
+        calls = Calls(self.profile, block)
+        while len(run.steps) < self.steps and not calls.over(run.snapshot):
+            calls.made(run.step(*calls.next(run.snapshot)))
+            if len(run.steps) % CALLS_PER_WORD == 0:
+                self._tell(len(run.steps))
 
     def _count(self, run: Run) -> None:
         self.runs += 1
@@ -172,7 +193,7 @@ class _Checker:
 
     def _tell(self, more: int = 0) -> None:
         if self.on_progress is not None:
-            self.on_progress(self.runs, self.examples, f"runs, {self.calls + more:,} calls")
+            self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
 
     def result(self, seed: int, interrupted: bool, minimized: Minimized | None) -> CheckResult:
         """What came of it."""

@@ -12,6 +12,7 @@ import pytest
 from report_runs import crashed_check, failing_check
 
 from sendright.cli.main import main
+from sendright.mach.profiles import PROFILES
 from sendright.mach.results import CheckResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
@@ -129,3 +130,12 @@ def test_a_long_run_tells_how_far_it_is() -> None:
     check(ReferenceKernel, Oracle, MANUAL, examples=1, steps=350, on_progress=lambda done, total, words: heard.append(words))
     assert "runs, 100 calls" in heard
     assert "runs, 300 calls" in heard
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_case_is_reached(profile: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "-n", "1", "--profile", profile, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["cases_missed"] == []
+    assert told["calls"] > len(told["cases_reached"])
