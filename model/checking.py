@@ -327,27 +327,39 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     fields = {**old.fields, **{name + AFTER: values for name, values in new.fields.items()}}
     both = ConcreteState()
     both.fields = {name: {**old.fields[name], **new.fields[name]} for name in old.fields}
-    k = Context(RULES[call.name], State.arbitrary(UNBOUNDED), profile)
-    state_after = State.arbitrary(UNBOUNDED, AFTER)
-    x = Transition(k, Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True)), state_after)
     env = environment(profile)
     told = rule_arguments(call)
-    arguments = {name: told.get(name) for name in k.rule.parameters}
-    given = [task, *arguments.values()]
-    broken = []
+    given = [task, *(told.get(name) for name in RULES[call.name].parameters)]
+    broken: dict[str, BrokenInvariant] = {}
+    for clause in _step_clauses(call.name, code, msgspec.json.encode(profile)):
+        if clause.invariant in broken:
+            continue
+        where = next((values for values in _points(both, clause.sorts) if not clause.holds(fields, env, *given, *values)), None)
+        if where is not None:
+            place = f" for {_where(clause.sorts, where)}" if clause.sorts else ""
+            broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title} does not hold{place}.")
+    return tuple(broken.values())
+
+
+@cache
+def _step_clauses(call: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
+    """The step properties of a whole call that is answered by ``code``, as functions of the caller, the arguments and their variables."""
+    profile = msgspec.json.decode(encoded_profile, type=Profile)
+    k = Context(RULES[call], State.arbitrary(UNBOUNDED), profile)
+    case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))
+    x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))
+    arguments = [identifier(name) for name in k.rule.parameters]
+    compiled: list[CompiledClause] = []
     for number in OF_WHOLE_CALLS:
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
             body, names, sorts = _opened(clause)
-            builder = FunctionBuilder("holds", ["v_caller", *[identifier(name) for name in arguments], *names], [body])
+            builder = FunctionBuilder("holds", ["v_caller", *arguments, *names], [body])
             builder.lines.append(f"    return {builder.value(body)}")
+            words = f"{step.about} The clause '{title}'"
             holds = compile_function(builder.finish(), "holds")
-            where = next((values for values in _points(both, sorts) if not holds(fields, env, *given, *values)), None)
-            if where is not None:
-                place = f" for {_where(sorts, where)}" if sorts else ""
-                broken.append(BrokenInvariant(f"invariant {step.number}: {step.title}", f"{step.about} The clause '{title}' does not hold{place}."))
-                break
-    return tuple(broken)
+            compiled.append(CompiledClause(f"invariant {step.number}: {step.title}", words, holds, sorts))
+    return tuple(compiled)
 
 
 def _points(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[Any, ...]]:
