@@ -10,17 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import product
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import z3
 
 from sendright.model.sorts import PLACE, Sorts, Term
+from sendright.model.term_walk import Body, assert_all, has_quantifiers, new_applications, term_at
 
 ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
 
 
 Point: TypeAlias = dict[tuple[str, int], Term]
 """Constants for bound variables, by the names and sorts of those."""
+
+
+class Matters(NamedTuple):
+    """What matters of the applications of one declaration: the sort under which they are noted, what makes them if they are slots, whether their
+    two arguments are noted as a pair, and which of their arguments are integers to be noted."""
+
+    sort: int | None = None
+    slot: str | None = None
+    pair: bool = False
+    integers: tuple[int, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        return self == NOTHING_MATTERS
+
+
+NOTHING_MATTERS = Matters()
 
 
 class Terms:
@@ -32,7 +50,8 @@ class Terms:
         self.by_sort: dict[int, dict[int, Term]] = {}
         self.pairs: dict[tuple[int, int], dict[tuple[int, int], tuple[Term, Term]]] = {}
         self.seen: set[int] = set()
-        self.keep: list[Term] = []  # ast ids stay valid only while the terms live
+        self.keep: list[Term] = []  # numbers and addresses stay valid only while the terms live
+        self.matters: dict[int, Matters] = {}
         self.slot_id = S.get_id()
         self.int_id = z3.IntSort().get_id()
         self.interesting = {sort.get_id() for sort in (sorts.Task, sorts.Port, sorts.Name, sorts.Message, sorts.Object, S, PLACE.sort)}
@@ -51,36 +70,42 @@ class Terms:
         other.pairs = {sort: dict(found) for sort, found in self.pairs.items()}
         other.seen = set(self.seen)
         other.keep = list(self.keep)
+        other.matters = dict(self.matters)
         return other
 
     def collect(self, formula: Term) -> None:
         """Note all ground terms of ``formula`` (quantified parts are skipped)."""
-        stack = [formula]
-        while stack:
-            term = stack.pop()
-            identity = term.get_id()
-            if identity in self.seen or not z3.is_app(term):
+        self.keep.append(formula)
+        for address, declaration, arguments in new_applications(formula, self.seen):
+            matters = self.matters.get(declaration)
+            if matters is None:
+                matters = self.matters[declaration] = self._matters(address)
+            if matters.nothing:
                 continue
-            self.seen.add(identity)
-            self.keep.append(term)
-            children = term.children()
-            stack.extend(children)
-            sort = term.sort().get_id()
-            if sort in self.interesting:
-                declaration = term.decl()
-                if declaration.kind() == z3.Z3_OP_ITE:
-                    continue
-                self._note(sort, term)
-                if sort == self.slot_id:
-                    self._note_slot(term, declaration)
-            if len(children) == 2 and children[1].sort().get_id() == self.int_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
-                self._note_pair(children[0], children[1])
-            if len(children) == 2 and term.decl().kind() == z3.Z3_OP_UNINTERPRETED and children[1].sort() == self.sorts.Name:
-                self._note_pair(children[0], children[1])
-            if children and sort != self.slot_id and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
-                for child in children:
-                    if child.sort().get_id() == self.int_id:
-                        self._note(self.int_id, child)
+            if matters.sort is not None:
+                term = term_at(address)
+                self._note(matters.sort, term)
+                if matters.slot is not None:
+                    self._note_slot(term, matters.slot)
+            if matters.pair:
+                self._note_pair(term_at(arguments[0]), term_at(arguments[1]))
+            for index in matters.integers:
+                self._note(self.int_id, term_at(arguments[index]))
+
+    def _matters(self, address: int) -> Matters:
+        """What matters of all applications of the declaration that is applied at ``address``."""
+        declaration = term_at(address).decl()
+        sort, arity = declaration.range().get_id(), declaration.arity()
+        domain = [declaration.domain(index) for index in range(arity)]
+        if sort in self.interesting and declaration.kind() == z3.Z3_OP_ITE:
+            return Matters()
+        free = declaration.kind() == z3.Z3_OP_UNINTERPRETED
+        return Matters(
+            sort=sort if sort in self.interesting else None,
+            slot=declaration.name() if sort == self.slot_id else None,
+            pair=free and arity == 2 and (domain[1].get_id() == self.int_id or domain[1] == self.sorts.Name),
+            integers=tuple(index for index in range(arity) if free and sort != self.slot_id and domain[index].get_id() == self.int_id),
+        )
 
     def _note(self, sort: int, term: Term) -> None:
         self.by_sort.setdefault(sort, {})[term.get_id()] = term
@@ -90,8 +115,9 @@ class Terms:
             self._note(term.sort().get_id(), term)
         self.pairs.setdefault((first.sort().get_id(), second.sort().get_id()), {})[first.get_id(), second.get_id()] = (first, second)
 
-    def _note_slot(self, term: Term, declaration: Any) -> None:
-        name, S = declaration.name(), self.S
+    def _note_slot(self, term: Term, name: str) -> None:
+        """``name`` is that of the function that makes the slot ``term``."""
+        S = self.S
         if name in self.pair_sorts:
             self._note_pair(term.arg(0), term.arg(1))
         elif name in ONE_PART:
@@ -131,7 +157,7 @@ class Assumption:
         if z3.is_quantifier(formula):
             self.sorts = tuple(formula.var_sort(index).get_id() for index in range(formula.num_vars()))
             self.variables = tuple(zip((formula.var_name(index) for index in range(formula.num_vars())), self.sorts, strict=True))
-            self.body = formula.body()
+            self.body = Body(formula.body(), len(self.sorts))
         self.done: set[tuple[int, ...]] = set()
 
     def fork(self) -> Assumption:
@@ -146,7 +172,7 @@ class Assumption:
         values = [point.get(variable) for variable in self.variables]
         if not values or None in values:
             return None
-        return z3.substitute_vars(self.body, *reversed(values))
+        return self.body.at(values)
 
     def instances(self, terms: Terms) -> Iterator[Term]:
         """New instances at ``terms``."""
@@ -159,7 +185,7 @@ class Assumption:
             key = tuple(value.get_id() for value in values)
             if key not in self.done:
                 self.done.add(key)
-                yield z3.substitute_vars(self.body, *reversed(values))
+                yield self.body.at(values)
 
 
 _nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
@@ -170,31 +196,18 @@ def prenex(formulas: Iterable[Term]) -> list[Term]:
     goal = z3.Goal()
     plain: list[Term] = []
     for formula in formulas:
-        (goal.add if _quantified(formula) else plain.append)(formula)
+        (goal.add if has_quantifiers(formula) else plain.append)(formula)
     if not goal.size():
         return plain
     [result] = _nnf(goal)
     return plain + list(result)
 
 
-def _quantified(formula: Term) -> bool:
-    stack, seen = [formula], set()
-    while stack:
-        term = stack.pop()
-        if term.get_id() in seen:
-            continue
-        seen.add(term.get_id())
-        if z3.is_quantifier(term):
-            return True
-        stack.extend(term.children())
-    return False
-
-
 def ground(formula: Term, terms: Terms) -> Term:
     """``formula``, in negation normal form, with every universal quantifier replaced by its instances at ``terms``."""
     if z3.is_quantifier(formula):
         return z3.And(*[ground(instance, terms) for instance in Assumption(formula).instances(terms)])
-    if (z3.is_and(formula) or z3.is_or(formula)) and _quantified(formula):
+    if (z3.is_and(formula) or z3.is_or(formula)) and has_quantifiers(formula):
         children = [ground(child, terms) for child in formula.children()]
         return z3.And(*children) if z3.is_and(formula) else z3.Or(*children)
     return formula
@@ -239,7 +252,7 @@ def follows_from_nothing(goal: Term) -> bool:
 
 def _nested(goal: Term) -> bool:
     """There are quantifiers inside the goal."""
-    return _quantified(goal.body() if z3.is_quantifier(goal) else goal)
+    return has_quantifiers(goal.body() if z3.is_quantifier(goal) else goal)
 
 
 class Proof:
@@ -260,13 +273,13 @@ class Proof:
 
     def _assume(self, facts: list[Term]) -> None:
         normal = prenex(facts)
-        nested = [fact for fact in normal if _quantified(fact) and not z3.is_quantifier(fact)]
-        plain = [fact for fact in normal if not _quantified(fact)]
+        nested = [fact for fact in normal if has_quantifiers(fact) and not z3.is_quantifier(fact)]
+        plain = [fact for fact in normal if not has_quantifiers(fact)]
         self.nested = [*self.nested, *nested]
         self.universals = [*self.universals, *[Assumption(fact) for fact in normal if z3.is_quantifier(fact)]]
         for fact in (*plain, *nested):
             self.terms.collect(fact)
-        self.solver.add(plain)
+        assert_all(self.solver, plain)
 
     @contextmanager
     def with_more(self, universals: list[Term]) -> Iterator[Proof]:
@@ -290,7 +303,7 @@ class Proof:
         self._begun = True
         self.brought_up = self.terms.copy()
         batch = [instance for assumption in self.universals for instance in assumption.instances(self.terms)]
-        self.solver.add(batch)
+        assert_all(self.solver, batch)
         self.solver.add([ground(fact, self.terms) for fact in self.nested])
         for instance in batch:
             self.brought_up.collect(instance)
@@ -308,7 +321,7 @@ class Proof:
         try:
             self.solver.add(negated)
             for batch in self._batches(negated, point):
-                self.solver.add(batch)
+                assert_all(self.solver, batch)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break

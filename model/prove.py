@@ -21,15 +21,16 @@ from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.any_state import ANY_STATE, ANYTHING, fields_of, held_by_any_state, of_any_state
 from sendright.model.broken import Broken, known_break
 from sendright.model.counting import counting
 from sendright.model.instantiate import follows_from_nothing
-from sendright.model.invariants import INVARIANTS, Invariant, Variables, broken_invariants, state_invariants
+from sendright.model.invariants import INVARIANTS, Invariant, broken_invariants, state_invariants
 from sendright.model.proof_cache import Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
-from sendright.model.state import After, State
+from sendright.model.state import After
 from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import (
     TARGETED_ONLY,
@@ -51,7 +52,9 @@ RELATIONAL = {
     LOCALITY: "names mean something in their own space only",
     SECURITY_PORT: "the security port is not to be had from without",
 }
-THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity"}
+THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
+CONSERVATION = {1, 13, 14, 37}
+"""What theorem 5 is made of: one receive right for each live port, one message for each send-once right, make-send counts, ledgers."""
 
 SPECIFICATION = "the specification"
 """In the place of a call: what is decided of all rules together."""
@@ -83,21 +86,27 @@ class CaseProof:
     """One case of one rule, ready to be asked about."""
 
     def __init__(self, rule: Rule, index: int, profile: Profile) -> None:
-        self.before = State.arbitrary(UNBOUNDED)
+        self.before = ANY_STATE
         self.k = Context(rule, self.before, profile)
         cases = list(rule.cases(self.k))
         self.case: Case = cases[index]
         self.guard = effective_guards(cases)[index]
         self.after = After(self.before)
         self.case.effect(self.after)
-        self.variables = Variables(UNBOUNDED)
-        self.invariants = state_invariants(profile)
+        self.variables = ANYTHING
+        self.profile = profile
 
     def proof(self, more: Sequence[Term] = ()) -> Proof:
         """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""
-        before = [clause for invariant in self.invariants for _, clause in invariant.clauses(self.variables, self.before)]
         facts = [*UNBOUNDED.background, *self.k.assumptions(), self.guard, *self.after.assumptions, *more]
-        return Proof(UNBOUNDED, facts, before)
+        return Proof(UNBOUNDED, facts, held_by_any_state(self.profile))
+
+    def to_keep(self, invariant: Invariant) -> list[tuple[str, Term]]:
+        """What has to be shown for ``invariant`` to hold after the case: clauses that the case could change."""
+        if not any(map(self.after.changed, fields_of(invariant))):
+            return []
+        pairs = zip(invariant.clauses(self.variables, self.after), of_any_state(invariant), strict=True)
+        return [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
 
 
 Goals = Iterable[tuple[str, Term]]
@@ -151,16 +160,14 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         )
 
     def kept(invariant: Invariant, using: Callable[[], Proof] = proof) -> Obligation:
-        pairs = zip(invariant.clauses(v, unit.after), invariant.clauses(v, unit.before), strict=True)
-        goals = [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
-        return obligation(f"invariant {invariant.number}", invariant.title, goals, using)
+        return obligation(f"invariant {invariant.number}", invariant.title, unit.to_keep(invariant), using)
 
     found: list[Obligation] = []
-    for invariant in unit.invariants:
+    for invariant in state_invariants(profile):
         if part.wants(invariant.number):
             found.append(kept(invariant))
     for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
-        with proof().with_more([clause for _, clause in invariant.clauses(v, unit.before)]) as whole:
+        with proof().with_more([clause for _, clause in of_any_state(invariant)]) as whole:
             found.append(kept(invariant, _this(whole)))
     for step in STEP_PROPERTIES.values():
         if part.wants(step.number):
@@ -183,18 +190,35 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
                 found.append(obligation(name, title, goals, _this(divided)))
     if part.wants("T3"):
         found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
+    if part.wants("T5"):
+        found.append(_conserved([each for each in found if each.property.split()[-1] in map(str, CONSERVATION)]))
     return found
+
+
+def _conserved(made_of: list[Obligation]) -> Obligation:
+    """Theorem 5 for one case: it holds if all do that it is made of."""
+    return msgspec.structs.replace(
+        made_of[0],
+        property="theorem 5",
+        title=THEOREMS[5],
+        verdict=combine(each.verdict for each in made_of),
+        seconds=0.0,
+        untouched=all(each.untouched for each in made_of),
+        cached=all(each.cached or each.untouched for each in made_of) and any(each.cached for each in made_of),
+        scope=next((each.scope for each in made_of if each.scope), None),
+        counterexample=next((each.counterexample for each in made_of if each.counterexample), None),
+    )
 
 
 def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None) -> Obligation:
     """What could not be proved, in a small scope; what is ``known`` to break, in one that shows it first."""
-    from sendright.model.refute import refute
+    from sendright.model.refute import EFFORT, refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, known.scope, timeout=240_000, clause=clause) if known else None
+    outcome = refute(profile, part.rule, part.case, name, known.scope, effort=4 * EFFORT, clause=clause) if known else None
     if outcome is None or outcome.counterexample is None:
         outcome = refute(profile, part.rule, part.case, name)
-    case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]
+    case = list(RULES[part.rule].cases(Context(RULES[part.rule], ANY_STATE, profile)))[part.case]
     verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
     return Obligation(
         call=part.rule,
@@ -212,11 +236,9 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
 def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     """Of one rule: a case applies (the first that does; so never two); authority (23); locality (26) of its conditions."""
     rule = RULES[part.rule]
-    before = State.arbitrary(UNBOUNDED)
-    k = Context(rule, before, profile)
+    k = Context(rule, ANY_STATE, profile)
     cases = list(rule.cases(k))
-    v = Variables(UNBOUNDED)
-    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    invariants = held_by_any_state(profile)
 
     def follow(assumed: list[Term], claims: list[Term]) -> bool:
         left = [claim for claim in claims if not follows_from_nothing(claim)]
@@ -260,9 +282,7 @@ def decide_row(profile: Profile, part: Part) -> list[Obligation]:
 def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     """As if created by task_create."""
     start, mark = time.perf_counter(), Mark()
-    before = State.arbitrary(UNBOUNDED)
-    v = Variables(UNBOUNDED)
-    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
+    invariants = held_by_any_state(profile)
     failed = None
     proof: Proof | None = None
     assumed: list[Term] | None = None
@@ -346,6 +366,8 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
     chosen = [rule for rule in calls or PENDING_RULES if rule not in SIGNATURES]
     names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *chosen])
     only = tuple(invariants) if invariants else None
+    if only and "T5" in only:
+        only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))
     work: list[Part] = []
     if not calls:
         work.append(Part("base case", invariants=only))
@@ -353,7 +375,7 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
         work += [Part("reachable"), Part("twins")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(Part("theorem 1"))
-    before = State.arbitrary(UNBOUNDED)
+    before = ANY_STATE
     for name in names:
         rule = RULES[name]
         work.append(Part("rule", name, 0, only))
@@ -433,7 +455,7 @@ def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
     case = "all cases"
     if part.kind == "case":
         rule = RULES[part.rule]
-        case = list(rule.cases(Context(rule, State.arbitrary(UNBOUNDED), profile)))[part.case].id
+        case = list(rule.cases(Context(rule, ANY_STATE, profile)))[part.case].id
     return Obligation(
         call=part.rule or SPECIFICATION,
         case=case,

@@ -20,9 +20,12 @@ from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
 from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.term_walk import Body, assert_all, has_quantifiers
 from sendright.model.theorems import isolation, security_stays, token_integrity
 from sendright.model.transition import Transition
 
+EFFORT = 100_000_000
+"""How much work a search may take, in z3's own count: a minute or so on a free machine, and the same on a busy one."""
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 
 
@@ -40,9 +43,10 @@ def expand(formula: Term, sorts: Sorts) -> Term:
     """``formula`` with every quantifier replaced by its instances over the scope."""
     if z3.is_quantifier(formula):
         domains = [list(sorts.elements(formula.var_sort(index))) for index in range(formula.num_vars())]
-        instances = [expand(z3.substitute_vars(formula.body(), *reversed(values)), sorts) for values in product(*domains)]
+        body = Body(formula.body(), len(domains))
+        instances = [expand(body.at(values), sorts) for values in product(*domains)]
         return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
-    if z3.is_app(formula) and formula.sort() == z3.BoolSort() and _has_quantifier(formula):
+    if z3.is_app(formula) and formula.sort() == z3.BoolSort() and has_quantifiers(formula):
         return formula.decl()(*[expand(child, sorts) for child in formula.children()])
     return formula
 
@@ -54,10 +58,6 @@ def violation(goal: Term, sorts: Sorts) -> Term:
     somewhere = [z3.FreshConst(goal.var_sort(index), "somewhere") for index in range(goal.num_vars())]
     there = [z3.Or(*[value == element for element in sorts.elements(value.sort())]) for value in somewhere]
     return z3.And(*there, z3.Not(expand(z3.substitute_vars(goal.body(), *reversed(somewhere)), sorts)))
-
-
-def _has_quantifier(formula: Term) -> bool:
-    return z3.is_quantifier(formula) or any(_has_quantifier(child) for child in formula.children())
 
 
 def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
@@ -103,11 +103,11 @@ def in_scope(k: Context, sorts: Sorts) -> list[Term]:
 
 
 def refute(
-    profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, timeout: int = 60_000, clause: str | None = None
+    profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, effort: int = EFFORT, clause: str | None = None
 ) -> Outcome:
     """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``).
 
-    With ``clause``, the title of one of its clauses, only that is looked at.
+    With ``clause``, the title of one of its clauses, only that is looked at. The solver gives up after ``effort``, in its own count.
     """
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
@@ -122,11 +122,11 @@ def refute(
     if not goals:
         return Outcome(str(scope), None, False)
     solver = z3.SimpleSolver()
-    solver.set("timeout", timeout)
+    solver.set("rlimit", effort)
     held = [*state_invariants(profile), *(each for each in broken_invariants(profile) if property_name == f"invariant {each.number}")]
     known = [clause for invariant in held for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
-    solver.add([expand(fact, sorts) for fact in facts])
+    assert_all(solver, [expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
     solver.add(in_scope(k, sorts))
     solver.add(sorts.background)

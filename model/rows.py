@@ -15,7 +15,8 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition
-from sendright.model.invariants import Variables, forall, state_invariants
+from sendright.model.any_state import ANY_STATE, held_by_any_state
+from sendright.model.invariants import Variables, forall
 from sendright.model.proof_cache import Proof
 from sendright.model.rules import (
     ANSWER,
@@ -84,7 +85,7 @@ def runs(k: Context, known: list[Term] | None = None) -> Iterator[Done]:
 
 def first(rule: str, profile: Profile) -> Context:
     """The rule in any state, with any arguments."""
-    return Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
+    return Context(RULES[rule], ANY_STATE, profile)
 
 
 def unfit(k: Context) -> Term:
@@ -294,8 +295,5 @@ def _finish(rule: str, profile: Profile) -> Iterator[Link]:
 
 def holds(link: Link, profile: Profile) -> bool:
     """Whether the link is proved."""
-    v = Variables(UNBOUNDED)
-    before = State.arbitrary(UNBOUNDED)
-    invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
-    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], invariants)
+    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], held_by_any_state(profile))
     return all(proof.decide(claim) == z3.unsat for claim in link.claims)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 
 import msgspec
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.any_state import ANY_STATE, ANYTHING, fields_of, of_any_state
 from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, state_invariants
-from sendright.model.prove import AUTHORITY, LOCALITY, RELATIONAL, SECURITY_PORT, THEOREMS
+from sendright.model.prove import AUTHORITY, CONSERVATION, LOCALITY, RELATIONAL, SECURITY_PORT, THEOREMS
 from sendright.model.rules import RULES, Case, Context
-from sendright.model.sorts import UNBOUNDED, Term
-from sendright.model.state import FIELDS, After, State
+from sendright.model.sorts import Term
+from sendright.model.state import FIELDS, After
 from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import TARGETED_ONLY, isolation, security_stays, token_integrity
 from sendright.model.transition import CREATORS, Transition
@@ -47,22 +47,15 @@ def property_titles() -> dict[str, str]:
     return titles | {f"theorem {number}": title for number, title in THEOREMS.items()}
 
 
-@cache
-def _arbitrary() -> tuple[State, Variables]:
-    return State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
-
-
 def cases_of(rule: str, profile: Profile) -> list[Case]:
     """The cases of the rule called ``rule``, in the order in which they are tested. Raises KeyError if there is no such rule."""
-    before, _ = _arbitrary()
-    return list(RULES[rule].cases(Context(RULES[rule], before, profile)))
+    return list(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))
 
 
 def touched_cases(rule: str, profile: Profile) -> list[TouchedCase]:
     """The cases of the rule called ``rule`` in ``profile``, each with the properties that it could break. Raises KeyError."""
-    before, v = _arbitrary()
-    k = Context(RULES[rule], before, profile)
-    return [_touched(k, case, v, profile) for case in k.rule.cases(k)]
+    k = Context(RULES[rule], ANY_STATE, profile)
+    return [_touched(k, case, ANYTHING, profile) for case in k.rule.cases(k)]
 
 
 def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedCase:
@@ -72,6 +65,7 @@ def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedC
     properties = [DECIDED, *_of_rule(k.rule.name)]
     if changes:
         properties += _of_effect(k, case, after, v, profile)
+        properties += ["theorem 5"] if _conserves(properties) else []
     if k.rule.name in CREATORS and case.code is ReturnCode.KERN_SUCCESS:
         properties.append("theorem 1")
     code = None if case.code is None else case.code.name
@@ -88,7 +82,7 @@ def _of_rule(rule: str) -> Iterator[str]:
 def _of_effect(k: Context, case: Case, after: After, v: Variables, profile: Profile) -> Iterator[str]:
     """The properties that say something else of the state after the case than of one in which nothing changed."""
     for invariant in (*state_invariants(profile), *broken_invariants(profile)):
-        if _differ(invariant.clauses(v, after), invariant.clauses(v, k.before)):
+        if any(map(after.changed, fields_of(invariant))) and _differ(invariant.clauses(v, after), of_any_state(invariant)):
             yield f"invariant {invariant.number}"
     moved, still = Transition(k, case, after), Transition(k, case, After(k.before))
     steps: dict[str, Callable[[Variables, Transition], Iterable[tuple[str, Term]]]] = {
@@ -100,6 +94,11 @@ def _of_effect(k: Context, case: Case, after: After, v: Variables, profile: Prof
     for name, clauses in steps.items():
         if _differ(clauses(v, moved), clauses(v, still)):
             yield name
+
+
+def _conserves(properties: Iterable[str]) -> bool:
+    """Theorem 5 is made of some of these."""
+    return any(name.startswith(("invariant", "step invariant")) and int(name.split()[-1]) in CONSERVATION for name in properties)
 
 
 def _differ(some: Iterable[tuple[str, Term]], others: Iterable[tuple[str, Term]]) -> bool:
