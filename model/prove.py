@@ -211,13 +211,14 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
 
 
 def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None) -> Obligation:
-    """What could not be proved, in a small scope; what is ``known`` to break, in one that shows it first."""
-    from sendright.model.refute import EFFORT, refute
+    """What could not be proved, in small scopes; what is ``known`` to break, in the one that shows it."""
+    from sendright.model.refute import EFFORT, SCOPES, refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, known.scope, effort=4 * EFFORT, clause=clause) if known else None
-    if outcome is None or outcome.counterexample is None:
-        outcome = refute(profile, part.rule, part.case, name)
+    for scope, effort in [(known.scope, 4 * EFFORT)] if known else [(scope, EFFORT) for scope in SCOPES]:
+        outcome = refute(profile, part.rule, part.case, name, scope, effort, clause)
+        if outcome.counterexample:
+            break
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], ANY_STATE, profile)))[part.case]
     verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
     return Obligation(

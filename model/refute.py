@@ -27,6 +27,8 @@ from sendright.model.transition import Transition
 EFFORT = 100_000_000
 """How much work a search may take, in z3's own count: a minute or so on a free machine, and the same on a busy one."""
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
+SCOPES = (Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1), SCOPE)
+"""Where counterexamples are looked for: most are small, and are found sooner where there is little."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -206,4 +208,4 @@ def _state_lines(state: State, sorts: Sorts, value: Any) -> list[str]:
     return lines
 
 
-__all__ = ["SCOPE", "Outcome", "expand", "refute"]
+__all__ = ["EFFORT", "SCOPE", "SCOPES", "Outcome", "expand", "refute"]

@@ -38,7 +38,8 @@ class Scope(msgspec.Struct, frozen=True):
     layouts: int = 1
 
     def __str__(self) -> str:
-        return f"{self.tasks} tasks, {self.ports} ports, {self.names} names, {self.messages} messages"
+        counted = {"task": self.tasks, "port": self.ports, "name": self.names, "message": self.messages}
+        return ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for what, number in counted.items())
 
 
 _serial = count()

@@ -24,6 +24,7 @@ _context = _CONTEXT.ref().value
 def _function(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
     """A function of z3's C interface with plain numbers for handles, and without a look for errors after it."""
     address = ctypes.cast(function.__defaults__[0].f, ctypes.c_void_p).value
+    assert address is not None
     return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *arguments)(address)
 
 

@@ -93,7 +93,7 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
     mutate(monkeypatch, COPY_IN, keep)
     [found] = decide_case(MANUAL, Part("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
     assert found.verdict is Verdict.REFUTED
-    assert found.scope == "2 tasks, 5 ports, 2 names, 2 messages"
+    assert found.scope == "1 task, 3 ports, 2 names, 1 message"
     assert found.counterexample is not None
     assert "nothing becomes SEND" in found.counterexample
     assert found.reachable is not None
