@@ -10,7 +10,7 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.names import on_reserved
-from sendright.model.calls.request_reply import fits, received_form
+from sendright.model.calls.request_reply import fits, is_immovable, received_form
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
@@ -132,6 +132,9 @@ def mach_port_extract_right(k: Context) -> Iterator[Case]:
     yield from on_reserved(k, k.name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, k.disposition)))
+
+    if k.profile.has_guards:
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry))
 
     # REPLY: the right is copied in to the reply from the target's space, then copied out
     def begin(after: After) -> None:
