@@ -32,9 +32,9 @@ from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After, State
 from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import (
-    TARGETED_ONLY,
     all_authority,
     as_if_created_by_task_create,
+    is_targeted_only,
     isolation,
     names_are_local,
     security_stays,
@@ -238,7 +238,7 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     if part.invariants is None:
         some = z3.Or(*[case.when for case in cases])
         add("decided", "some case applies", [("no case", [], [some])])
-    if part.wants(AUTHORITY) and part.rule in TARGETED_ONLY:
+    if part.wants(AUTHORITY) and is_targeted_only(part.rule, profile):
         add(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], all_authority(k))
     if part.wants(LOCALITY):
         add(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], names_are_local(k))

@@ -141,7 +141,7 @@ def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
     return z3.BoolVal(False)
 
 
-TARGETED_ONLY = (
+_TARGETED_ONLY = (
     "mach_port_allocate",
     "mach_port_allocate_name",
     "mach_port_deallocate",
@@ -180,6 +180,14 @@ TARGETED_ONLY = (
     "vm_copy",
 )
 """The calls whose only right of the caller's is the one to the target task's port."""
+
+
+def is_targeted_only(rule: str, profile: Profile) -> bool:
+    """Whether all that counts for the rule's call is the right to the target task's port, whoever has it.
+
+    Where rights to tasks' ports stay who extracts one is looked at: a task may copy its own, and nobody else may.
+    """
+    return rule in _TARGETED_ONLY and not (rule == "mach_port_extract_right" and profile.task_ports_stay)
 
 
 def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:

@@ -16,7 +16,7 @@ from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import FIELDS, After, State
 from sendright.model.step_properties import STEP_PROPERTIES
-from sendright.model.theorems import TARGETED_ONLY, isolation, security_stays, token_integrity
+from sendright.model.theorems import is_targeted_only, isolation, security_stays, token_integrity
 from sendright.model.transition import CREATORS, Transition
 
 DECIDED = "decided"
@@ -69,7 +69,7 @@ def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedC
     after = After(k.before, profile)
     case.effect(after)
     changes = tuple(name for name, field in FIELDS.items() if not field.ghost and after.changed(name))
-    properties = [DECIDED, *_of_rule(k.rule.name)]
+    properties = [DECIDED, *_of_rule(k.rule.name, profile)]
     if changes:
         properties += _of_effect(k, case, after, v, profile)
     if k.rule.name in CREATORS and case.code is ReturnCode.KERN_SUCCESS:
@@ -78,9 +78,9 @@ def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedC
     return TouchedCase(case.id, code, case.title, tuple(case.outputs), case.replies, tuple(properties), changes)
 
 
-def _of_rule(rule: str) -> Iterator[str]:
+def _of_rule(rule: str, profile: Profile) -> Iterator[str]:
     """What is proved of a rule's conditions."""
-    if rule in TARGETED_ONLY:
+    if is_targeted_only(rule, profile):
         yield f"step invariant {AUTHORITY}"
     yield f"step invariant {LOCALITY}"
 

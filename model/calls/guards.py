@@ -79,7 +79,7 @@ def mach_port_destruct(k: Context) -> Iterator[Case]:
     e = Entry(k)
     left = e.urefs + k.srdelta
     if k.profile.pegged_urefs:
-        left = z3.If(z3.And(e.urefs == k.urefs_max, k.srdelta != -k.urefs_max), e.urefs, left)
+        left = z3.If(z3.And(e.is_pegged, k.srdelta != -k.urefs_max), e.urefs, left)
 
     # RIGHTS
     def first(effect: Effect) -> Effect:
