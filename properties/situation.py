@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
-from sendright.mach.snapshot import EMPTY, Entry, Message, Snapshot, messages
+from sendright.mach.snapshot import EMPTY, Entry, Message, Port, Snapshot, messages
 from sendright.properties.choices import Choices
 
 SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
@@ -138,6 +138,15 @@ class Situation:
     def names_of(self, task: int, kinds: Collection[SlotKind]) -> list[int]:
         """The names of ``task`` that denote such rights, ascending."""
         return sorted(name for name, entry in self.space(task).items() if entry.kind in kinds)
+
+    def port_behind(self, name: int, task: int) -> Port | None:
+        """The live port that ``name`` of ``task`` denotes."""
+        number = self.entry(name, task).port
+        return None if number is None else self.snapshot.ports.get(number)
+
+    def guarded(self, task: int) -> list[int]:
+        """The names of ``task`` for receive rights of ports that are guarded, ascending."""
+        return [name for name in self.names_of(task, RECEIVING) if (port := self.port_behind(name, task)) is not None and port.guarded]
 
     def is_suspended(self, name: int) -> bool:
         """Whether the caller's ``name`` denotes the port of a task that is suspended."""
