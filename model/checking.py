@@ -83,6 +83,8 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
         f["qlimit"][number] = port.queue_limit
+        f["context"][number], f["is_guarded"][number] = port.context, port.guarded
+        f["is_strict"][number], f["is_immovable"][number] = port.strict, port.immovable
         _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
         _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
         if port.ledger is not None:

@@ -530,6 +530,15 @@ def own_place(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its own port", forall([v.t], z3.Implies(s.alive(v.t), own))
 
 
+@invariant(120, "guards are of receive rights in spaces", lambda profile: profile.has_guards)
+def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port whose receive right isn't under a name has no context, and is not guarded, strict or immovable; only a guarded port is strict."""
+    away = z3.And(s.active(v.p), z3.Not(v.S.is_name_slot(s.receiver(v.p))))
+    none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p))))
+    yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
+    yield "what is strict is guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
+
+
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
     return [each for each in _of_profile(profile) if not is_broken(f"invariant {each.number}", profile)]

@@ -78,6 +78,7 @@ class Oracle:
             "mach_port_request_notification": self._request_notification,
             "mach_msg_send": self._send,
             "mach_msg_receive": self._receive,
+            "mach_port_peek": self._peek,
             "task_get_exception_ports": self._exception_ports("task_get_exception_ports"),
             "task_swap_exception_ports": self._exception_ports("task_swap_exception_ports"),
         }
@@ -223,6 +224,9 @@ class Oracle:
             expected = {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
         if "type" in expected:
             expected["type"] = SlotKind(expected["type"]).type_bits
+        for token in ("security_token", "audit_token"):
+            if not expected.pop(f"tells_{token}", True):
+                expected[token] = ()
         if "members_of" in expected:
             expected = {"members": tuple(self.system.members(expected.pop("members_of")))}
         if "info.sets_of" in expected:
@@ -257,6 +261,20 @@ class Oracle:
             return self._finish(caller, message)
 
         return judge
+
+    def _peek(self, caller: int, a: dict[str, Any], result: Result) -> None:
+        """The messages of the port that the name denotes are numbered."""
+        state = self.system.state
+        task = state["object_task"].get(state["port"].get((NAME_SLOT, caller, a["task"]), NO_PORT))
+        port = state["port"].get((NAME_SLOT, task, a["name"]), NO_PORT)
+        queue = state.waiting(port)
+        places, messages = {message: index for index, message in enumerate(queue)}, dict(enumerate(queue))
+        choices = {"place_of": lambda message: places.get(message, -1), "message_at": lambda place: messages.get(place, -1)}
+        applied = self._run("mach_port_peek", caller, choices, **a)
+        self._expect_code(applied, result)
+        if result.code != ReturnCode.KERN_SUCCESS:
+            return self._expect(applied, "results of a failed call", {}, result.outputs)
+        return self._compare_outputs(applied, result)
 
     # ---- calls of several rules
 

@@ -88,7 +88,7 @@ class CaseProof:
         cases = list(rule.cases(self.k))
         self.case: Case = cases[index]
         self.guard = effective_guards(cases)[index]
-        self.after = After(self.before)
+        self.after = After(self.before, profile)
         self.case.effect(self.after)
         self.variables = Variables(UNBOUNDED)
         self.invariants = state_invariants(profile)

@@ -114,7 +114,7 @@ def refute(
     k = Context(RULES[rule_name], before, profile)
     cases = list(k.rule.cases(k))
     case = cases[index]
-    after = After(before)
+    after = After(before, profile)
     case.effect(after)
     v = Variables(sorts)
     goals, assumptions = _goals(property_name, v, k, case, before, after)

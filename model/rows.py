@@ -62,7 +62,7 @@ class Done:
 
     def __init__(self, k: Context, case: Case, guard: Term, known: list[Term]) -> None:
         self.k, self.case = k, case
-        self.after = After(k.before)
+        self.after = After(k.before, k.profile)
         case.effect(self.after)
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
 

@@ -121,7 +121,7 @@ def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]
     made = []
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is ReturnCode.KERN_SUCCESS:
-            after = After(k.before)
+            after = After(k.before, profile)
             case.effect(after)
             made.append((guard, after, k))
     return made
@@ -160,6 +160,11 @@ _TARGETED_ONLY = (
     "mach_port_extract_member",
     "mach_port_get_set_status",
     "mach_port_extract_right",
+    "mach_port_construct",
+    "mach_port_destruct",
+    "mach_port_guard",
+    "mach_port_unguard",
+    "mach_port_peek",
     "task_get_special_port",
     "mach_ports_lookup",
     "task_info",
@@ -201,7 +206,7 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         yield f"{case.id}: whether it applies", holders, [case.when == swapped(case.when)]
-        after = After(b)
+        after = After(b, k.profile)
         case.effect(after)
         chosen = [*after.assumptions, *[swapped(term) for term in after.assumptions]]
         same = [value == swapped(value) for value in case.outputs.values()]

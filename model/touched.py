@@ -66,7 +66,7 @@ def touched_cases(rule: str, profile: Profile) -> list[TouchedCase]:
 
 
 def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedCase:
-    after = After(k.before)
+    after = After(k.before, profile)
     case.effect(after)
     changes = tuple(name for name, field in FIELDS.items() if not field.ghost and after.changed(name))
     properties = [DECIDED, *_of_rule(k.rule.name, profile)]
@@ -90,7 +90,7 @@ def _of_effect(k: Context, case: Case, after: After, v: Variables, profile: Prof
     for invariant in (*state_invariants(profile), *broken_invariants(profile)):
         if _differ(invariant.clauses(v, after), invariant.clauses(v, k.before)):
             yield f"invariant {invariant.number}"
-    moved, still = Transition(k, case, after), Transition(k, case, After(k.before))
+    moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
     steps: dict[str, Callable[[Variables, Transition], Iterable[tuple[str, Term]]]] = {
         **{f"step invariant {number}": step.clauses for number, step in STEP_PROPERTIES.items()},
         f"step invariant {SECURITY_PORT}": lambda v, x: security_stays(v, x)[1],

@@ -39,6 +39,9 @@ def _can_be_set(k: Context) -> Iterator[Case]:
     unknown = z3.And(*[k.behavior != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(k.new_port), unknown))
     yield from may_be_kept(k, k.new_port)
+    if k.profile.has_guards:
+        immovable = z3.And(k.sends(k.new_port), k.before.is_immovable(k.before.port(k.slot(k.new_port))))
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the port's receive right is immovable", immovable)
     if k.profile.state_flavours is not None:
         none = z3.And(*[k.new_flavor != flavour for flavour in sorted(k.profile.state_flavours)])
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such flavour", none)

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
-from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put
+from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
 from sendright.model.rules import Case, Context, Effect, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
@@ -32,6 +32,12 @@ class Entry:
         self.is_pegged = k.is_pegged(self.slot)
         self.is_asked_for = b.kind(k.sorts.Slot.port_destroyed_slot(self.port)) == KIND.SEND_ONCE
         """Somebody has asked for the receive right, should it die."""
+
+    def guarded_against(self, giving_up: Term) -> Iterator[Case]:
+        """Where ports can be guarded, a guard keeps those who don't know it from ``giving_up`` the receive right."""
+        if self.k.profile.has_guards:
+            guarded = z3.And(self.receives, self.k.before.is_guarded(self.port))
+            yield self.k.fails(ReturnCode.KERN_INVALID_RIGHT, "the port is guarded", z3.And(giving_up, guarded))
 
     # ---- RIGHTS: the ways in which what a name denotes is given up
 
@@ -74,7 +80,7 @@ class Entry:
         limbo, port = after.sorts.Slot.limbo_slot(self.port), self.port
         beside = self.kind == KIND.SEND_RECEIVE
         if self.k.profile.send_survives_rescue:
-            put(after, self.slot, z3.If(beside, KIND.SEND, KIND.NONE), z3.If(beside, port, after.sorts.no_port), self.urefs)
+            put(after, self.slot, z3.If(beside, KIND.SEND, KIND.NONE), z3.If(beside, port, after.sorts.no_port), after.urefs(self.slot))
             after.at("known_as")[(self.task, port)] = z3.If(beside, self.name, after.sorts.null)
         else:  # hazard H-8: the count of send rights isn't told
             put(after, self.slot, z3.If(beside, KIND.DEAD_NAME, KIND.NONE), after.sorts.no_port, self.urefs)
@@ -85,6 +91,7 @@ class Entry:
         leave_sets(after, port)
         for count in ("mscount", "seqno"):
             after.at(count)[port] = z3.IntVal(0)
+        set_guard(after, port)
 
 
 def on_space(k: Context, *others: str) -> Iterator[Case]:
@@ -139,6 +146,7 @@ def mach_port_destroy(k: Context) -> Iterator[Case]:
     yield from on_space(k)
     yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield from e.guarded_against(k.before.context(e.port) != 0)
     # RIGHTS
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
@@ -187,6 +195,7 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
     else:
         most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, k.delta > 0, sum_ > most))
+    yield from e.guarded_against(z3.And(asked(Right.RECEIVE), k.delta == -1))
     # RIGHTS
     yield k.succeeds("nothing is added", k.delta == 0)
     yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(k.delta))

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition
-from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message
+from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message, set_guard
 from sendright.model.rules import DESTROY, Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After, State
@@ -24,6 +24,17 @@ def fits(state: State, slot: Term, disposition: Term) -> Term:
         z3.And(z3.Or(disposition == Disposition.COPY_SEND, disposition == Disposition.MOVE_SEND), z3.Or(state.sends(slot), dead)),
         z3.And(disposition == Disposition.MOVE_SEND_ONCE, z3.Or(kind == KIND.SEND_ONCE, dead)),
     )
+
+
+def is_immovable(k: Context, slot: Term) -> Term:
+    """The entry in ``slot`` has a receive right that can't be carried, and is to be carried."""
+    return z3.And(k.disposition == Disposition.MOVE_RECEIVE, k.before.receives(slot), k.before.is_immovable(k.before.port(slot)))
+
+
+def carriable(k: Context, slot: Term) -> Term:
+    """The entry in ``slot`` can be carried as the rule's disposition says: it fits, and isn't one that stays where it is."""
+    fit = fits(k.before, slot, k.disposition)
+    return z3.And(fit, z3.Not(is_immovable(k, slot))) if k.profile.has_guards else fit
 
 
 def received_form(disposition: Term) -> Term:
@@ -115,6 +126,7 @@ def copy_in(k: Context) -> Iterator[Case]:
         leave_sets(after, port)
         after.at("mscount")[port] = z3.IntVal(0)
         after.at("seqno")[port] = z3.IntVal(0)
+        set_guard(after, port)
 
     def copy(after: After) -> None:
         after.add("srights", port, 1)
@@ -141,7 +153,7 @@ def copy_in(k: Context) -> Iterator[Case]:
         put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
 
     # CASES
-    invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(fits(b, entry, k.disposition))))
+    invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(carriable(k, entry))))
     if k.profile.task_ports_stay:
         invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(k.name)), _stays(k, entry)))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)

@@ -10,7 +10,7 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.names import on_reserved
-from sendright.model.calls.request_reply import fits, received_form
+from sendright.model.calls.request_reply import fits, is_immovable, received_form
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
@@ -147,6 +147,9 @@ def mach_port_extract_right(k: Context) -> Iterator[Case]:
         own = z3.And(k.disposition == Disposition.COPY_SEND, task == k.caller)
         stays = z3.And(k.may_not_pass(entry), z3.Not(own))
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port stays where it is", stays)
+
+    if k.profile.has_guards:
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry))
 
     # REPLY: the right is copied in to the reply from the target's space, then copied out
     def begin(after: After) -> None:
