@@ -14,14 +14,15 @@ import pytest
 from judged import Judged
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.profiles import GUARD_CALLS, MANUAL, Profile
+from sendright.mach.calls import Call
+from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.profiles import XNU as WHOLE_XNU
 from sendright.mach.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
 from sendright.properties.judged_run import Broken
 
 LIMIT = 4
 """User references are pegged at so many."""
-XNU = msgspec.structs.replace(WHOLE_XNU, urefs_max=LIMIT, boot_tasks=1, lacks=WHOLE_XNU.lacks | GUARD_CALLS)
+XNU = msgspec.structs.replace(WHOLE_XNU, urefs_max=LIMIT)
 COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
     Disposition.COPY_SEND,
     Disposition.MOVE_SEND,
@@ -29,6 +30,8 @@ COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
     Disposition.MAKE_SEND,
     Disposition.MAKE_SEND_ONCE,
 )
+OTHER = 3
+"""The bootstrap task's name for the port of task 1."""
 NOTHING = 77
 """A name that is never used."""
 SET, SWAP = "task_set_exception_ports", "task_swap_exception_ports"
@@ -228,6 +231,32 @@ def test_a_task_copies_the_right_to_its_own_port() -> None:
     assert judged.does("mach_port_extract_right", name=judged.me, disposition=COPY)["poly"] == judged.me
     assert judged.code("mach_port_extract_right", name=judged.me, disposition=MOVE_ONCE) == "KERN_INVALID_RIGHT"
     assert judged.code("mach_port_extract_right", name=NOTHING, disposition=MOVE) == "KERN_INVALID_NAME"
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_copied_out_of_anothers_space(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=COPY)
+    assert judged.code("mach_port_extract_right", task=OTHER, name=50, disposition=COPY) == "KERN_INVALID_CAPABILITY"
+
+
+def test_who_holds_both_ports_passes_one_on() -> None:
+    """And who has it makes calls on it."""
+    judged = Judged(XNU)
+    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=MOVE)
+    step = judged.run.step(1, Call("mach_port_allocate", {"task": 50, "right": Right.DEAD_NAME}))
+    assert (step.code, judged.run.snapshot.tasks[2].names[1].kind) == (0, SlotKind.DEAD_NAME)
+    judged.does("task_terminate", task=OTHER)
+    judged.does("mach_port_allocate", right=Right.DEAD_NAME)
+    judged.run.finish()
+
+
+def test_a_dead_task_port_is_a_dead_right_like_any_other() -> None:
+    judged = Judged(XNU)
+    dest = sending(judged)
+    judged.does("task_terminate", task=OTHER)
+    judged.does("task_set_special_port", which=4, port=OTHER)
+    judged.does("mach_msg_send", dest=dest, dest_disposition=COPY, descriptors=((OTHER, COPY),))
+    judged.run.finish()
 
 
 @story("task_ports_stay")
