@@ -507,7 +507,7 @@ def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A send right to a task's port is under a name or in the place KERNEL: in no message that is on its way, no other place, and nobody's request.
 
     While the kernel has a message in its hands, that has such a right for destination, or carries one to a port of the kernel's own, or back to
-    who called.
+    who called, or into a call (such a request has no descriptors).
     """
     S, message = v.S, v.sorts.message_of(v.s)
     held = z3.And(s.sends(v.s), s.object(s.port(v.s)) == OBJECT.of(PortObject.TASK))
@@ -519,7 +519,8 @@ def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     to_user = z3.And(
         z3.Or(s.kind(destination) == KIND.SEND, s.kind(destination) == KIND.SEND_ONCE), s.object(s.port(destination)) == OBJECT.OBJECT_NONE
     )
-    yield "to whom it goes", forall([v.m, v.i], z3.Implies(carries, z3.Not(to_user)))
+    described = s.layout(v.m) != v.sorts.no_descriptors
+    yield "to whom it goes", forall([v.m, v.i], z3.Implies(z3.And(carries, described), z3.Not(to_user)))
 
 
 @invariant(119, "a task is what it says it is", lambda profile: Place.KERNEL in profile.protected_places)

@@ -75,12 +75,14 @@ def _destination_first(k: Context) -> list[Term]:
 def _stays(k: Context, entry: Term) -> Term:
     """The right in ``entry`` is to a task's port, and would go with a message to a port of a user's, or be its reply.
 
-    (A message without destination is a reply of the kernel's: what may be in that was looked at.)
+    (A message without destination is a reply of the kernel's: what may be in that was looked at. A request has no descriptors: it carries its right
+    into the kernel, whatever its target turns out to be.)
     """
     b, S = k.before, k.sorts.Slot
     destination = S.destination_slot(k.message)
     to_user = z3.And(z3.Not(b.empty(destination)), b.object(b.port(destination)) == OBJECT.OBJECT_NONE)
-    return z3.And(k.may_not_pass(entry), z3.Or(S.is_reply_slot(k.place), z3.And(S.is_body_slot(k.place), to_user)))
+    described = b.layout(k.message) != k.sorts.no_descriptors
+    return z3.And(k.may_not_pass(entry), z3.Or(S.is_reply_slot(k.place), z3.And(S.is_body_slot(k.place), described, to_user)))
 
 
 @rule("copy in a right", requires=_copy_in_requires, space="Task", control="Name", name="Name", disposition="Int", message="Message", place="Slot")
