@@ -9,7 +9,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json
-from sendright.mach.profiles import ALL_PROFILES, profile_named
+from sendright.mach.profiles import PROFILES, profile_named
 
 
 def profiles(
@@ -30,7 +30,7 @@ def profiles(
     """
     from sendright.reports.vocabulary import differences, profiles_data, profiles_table
 
-    chosen = [ALL_PROFILES.get(name) or profile_named(name) for name in dict.fromkeys(names or ALL_PROFILES)]
+    chosen = [profile_named(name) for name in dict.fromkeys(names or PROFILES)]
     if len(chosen) < 2:
         raise BadInput("profiles: what differs can be said of two profiles or more")
     if json:

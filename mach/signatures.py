@@ -641,3 +641,6 @@ _TABLE = (
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
 """Every call that sendright models, by name, in the order of the documentation."""
+
+TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
+"""The calls that make a task."""

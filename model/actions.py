@@ -88,6 +88,21 @@ def empty_set(after: After, task: Term, name: Term) -> None:
     after.sweep("member", "members", lambda p, n: (z3.And(n == name, in_space(b, p, task)), z3.BoolVal(False)))
 
 
+def set_guard(
+    after: After,
+    port: Term,
+    context: Term | int = 0,
+    guarded: Term | bool = False,
+    strict: Term | bool = False,
+    immovable: Term | bool = False,
+) -> None:
+    """``port`` has this context and guard from now on, where ports have such."""
+    if after.profile.has_guards:
+        after.at("context")[port] = z3.IntVal(context) if isinstance(context, int) else context
+        for name, value in (("is_guarded", guarded), ("is_strict", strict), ("is_immovable", immovable)):
+            after.at(name)[port] = z3.BoolVal(value) if isinstance(value, bool) else value
+
+
 def make_send(after: After, slot: Term, port: Term) -> None:
     """A send right is made from the receive right: both counts rise."""
     after.add("srights", port, 1)
@@ -332,6 +347,10 @@ class Release:
         after.sweep("receiver", "ports", lambda p: (self.rescued(p), S.limbo_slot(p)))
         for count in ("mscount", "seqno"):
             after.sweep(count, "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+        if after.profile.has_guards:
+            after.sweep("context", "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+            for name in ("is_guarded", "is_strict", "is_immovable"):
+                after.sweep(name, "ports", lambda p: (self.rescued(p), z3.BoolVal(False)))
 
         def waits_for_the_last(port: Term) -> Term:
             waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(S.no_senders_slot(port))))

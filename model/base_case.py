@@ -16,7 +16,7 @@ from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place
 from sendright.mach.verdicts import Verdict
-from sendright.model.checking import CompiledClause, broken_clause, compiled_invariants, ghosts_of
+from sendright.model.checking import CompiledClause, broken_clause, compiled, ghosts_of
 from sendright.model.concrete import (
     BODY_SLOT,
     DESTINATION_SLOT,
@@ -70,10 +70,9 @@ def base_case(profile: Profile, invariants: Iterable[Invariant]) -> list[Obligat
     """One obligation for each of ``invariants``: it holds in the boot state, of all that there is and of all that there isn't yet."""
     state = ghosts_of(System(profile).state)
     found: list[Obligation] = []
-    clauses = compiled_invariants()
     for invariant in invariants:
         start = time.perf_counter()
-        where = next((w for clause in clauses[invariant.number] if (w := _broken(state, clause, profile)) is not None), None)
+        where = next((w for clause in compiled(invariant) if (w := _broken(state, clause, profile)) is not None), None)
         found.append(
             Obligation(
                 call="the specification",

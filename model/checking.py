@@ -45,7 +45,7 @@ from sendright.model.concrete import (
     environment,
     identifier,
 )
-from sendright.model.invariants import INVARIANTS, Invariant, Variables, state_invariants
+from sendright.model.invariants import Invariant, Variables, state_invariants
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
@@ -83,6 +83,8 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
         f["qlimit"][number] = port.queue_limit
+        f["context"][number], f["is_guarded"][number] = port.context, port.guarded
+        f["is_strict"][number], f["is_immovable"][number] = port.strict, port.immovable
         _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
         _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
         if port.ledger is not None:
@@ -216,13 +218,9 @@ def _opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
 
 
 @cache
-def _compiled(invariant: Invariant) -> tuple[CompiledClause, ...]:
+def compiled(invariant: Invariant) -> tuple[CompiledClause, ...]:
+    """An invariant's clauses."""
     return compile_clauses([invariant], Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
-
-
-def compiled_invariants() -> dict[int, tuple[CompiledClause, ...]]:
-    """The clauses of every invariant, by its number."""
-    return {number: _compiled(invariant) for number, invariant in INVARIANTS.items()}
 
 
 def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
@@ -234,7 +232,7 @@ def broken_in_state(state: ConcreteState, profile: Profile) -> tuple[BrokenInvar
     """The invariants that don't hold in ``state``, whose ghost counts are counted."""
     broken: dict[str, BrokenInvariant] = {}
     for invariant in state_invariants(profile):
-        for clause in _compiled(invariant):
+        for clause in compiled(invariant):
             where = None if clause.invariant in broken else broken_clause(state, clause, profile)
             if where is not None:
                 broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title}, at {where}" if where else clause.title)

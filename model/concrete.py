@@ -429,7 +429,7 @@ class CompiledCase:
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
         self.case = case
         self.id = f"{context.rule.name}/{case.id}"
-        after = After(context.before)
+        after = After(context.before, context.profile)
         case.effect(after)
         self.releases: list[Release] = after.releases
         chosen = [name for name, sort in context.rule.choices.items() if sort.endswith(" to Bool")]

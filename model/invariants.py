@@ -60,6 +60,8 @@ class Invariant(msgspec.Struct, frozen=True):
 
 
 INVARIANTS: dict[int, Invariant] = {}
+VARIANTS: dict[int, list[Invariant]] = {}
+"""What an invariant says in profiles where it says something else."""
 
 
 def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
@@ -71,6 +73,23 @@ def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lamb
         return clauses
 
     return declare
+
+
+def variant(number: int, applies: Callable[[Profile], bool]) -> Callable[[Clauses], Clauses]:
+    """Declare what the invariant of this number says where ``applies``, in place of what it says elsewhere."""
+
+    def declare(clauses: Clauses) -> Clauses:
+        known = INVARIANTS[number]
+        other = Invariant(number, known.title, " ".join((clauses.__doc__ or "").split()), clauses, applies)
+        VARIANTS.setdefault(number, []).append(other)
+        return clauses
+
+    return declare
+
+
+def of_profile(number: int, profile: Profile) -> Invariant:
+    """What the invariant of this number says in ``profile``."""
+    return next((other for other in VARIANTS.get(number, ()) if other.applies(profile)), INVARIANTS[number])
 
 
 def forall(variables: list[Term], body: Term) -> Term:
@@ -159,12 +178,29 @@ def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(7, "user references stay in range")
 def user_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """SEND has 1 to UREFS_MAX - 1 references, a dead name 1 to UREFS_MAX, a pure receive right and a port set none."""
+    """SEND has 1 to UREFS_MAX - 1 references (up to UREFS_MAX, where they are pegged), a dead name 1 to UREFS_MAX, a pure receive right and a port
+    set none."""
     slot = named(v)
     urefs = s.urefs(slot)
     yield "send rights", forall([v.t, v.n], z3.Implies(s.sends(slot), z3.And(urefs >= 1, urefs <= LIMITS.urefs_max - 1)))
     dead = s.kind(slot) == KIND.DEAD_NAME
     yield "dead names", forall([v.t, v.n], z3.Implies(dead, z3.And(urefs >= 1, urefs <= LIMITS.urefs_max)))
+    none = z3.Or(s.kind(slot) == KIND.RECEIVE, s.kind(slot) == KIND.PORT_SET, s.empty(slot))
+    yield "the others", forall([v.t, v.n], z3.Implies(none, urefs == 0))
+
+
+def pegs_references(profile: Profile) -> bool:
+    """Whether the profile's kernel keeps user references that have reached their limit."""
+    return profile.pegged_urefs
+
+
+@variant(7, pegs_references)
+def pegged_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """SEND and a dead name have 1 to UREFS_MAX references, at which they are pegged; a pure receive right and a port set none."""
+    slot = named(v)
+    urefs = s.urefs(slot)
+    counted = z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME)
+    yield "send rights and dead names", forall([v.t, v.n], z3.Implies(counted, z3.And(urefs >= 1, urefs <= LIMITS.urefs_max)))
     none = z3.Or(s.kind(slot) == KIND.RECEIVE, s.kind(slot) == KIND.PORT_SET, s.empty(slot))
     yield "the others", forall([v.t, v.n], z3.Implies(none, urefs == 0))
 
@@ -253,12 +289,18 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 @invariant(11, "a dead-name request belongs to a live right")
 def requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A port set has no dead-name request. (What a request beside a free or a dead name means is that it is about to fire: other calls
-    begin when it has.) A dead name has room for the reference that the notification adds."""
+    begin when it has.) A dead name has room for the reference that the notification adds (where references aren't pegged)."""
     entry, request = named(v), v.S.request_slot(v.t, v.n)
     asked = z3.Not(s.empty(request))
     yield "no port sets", forall([v.t, v.n], z3.Implies(asked, s.kind(entry) != KIND.PORT_SET))
     room = s.urefs(entry) <= LIMITS.urefs_max - 1
     yield "room for one more reference", forall([v.t, v.n], z3.Implies(z3.And(asked, s.kind(entry) == KIND.DEAD_NAME), room))
+
+
+@variant(11, pegs_references)
+def requests_of_pegged_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port set has no dead-name request. (A dead name needs no room for a reference: one that has all it can have is pegged.)"""
+    yield "no port sets", forall([v.t, v.n], z3.Implies(s.kind(named(v)) == KIND.PORT_SET, s.empty(v.S.request_slot(v.t, v.n))))
 
 
 @invariant(15, "who waits for the last send right is told of it")
@@ -460,14 +502,56 @@ def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))
 
 
+@invariant(118, "a right to a task's port stays where it is", lambda profile: profile.task_ports_stay)
+def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A send right to a task's port is under a name or in the place KERNEL: in no message that is on its way, no other place, and nobody's request.
+
+    While the kernel has a message in its hands, that has such a right for destination, or carries one to a port of the kernel's own, or back to
+    who called, or into a call (such a request has no descriptors).
+    """
+    S, message = v.S, v.sorts.message_of(v.s)
+    held = z3.And(s.sends(v.s), s.object(s.port(v.s)) == OBJECT.of(PortObject.TASK))
+    in_hand = z3.And(v.sorts.in_message(v.s), z3.Not(S.is_reply_slot(v.s)), s.stage(message) == STAGE.IN_KERNEL)
+    at_home = z3.And(S.is_place_slot(v.s), S.place(v.s) == PLACE.of(Place.KERNEL))
+    yield "where it is", forall([v.s], z3.Implies(held, z3.Or(S.is_name_slot(v.s), at_home, in_hand)))
+    carried, destination = S.body_slot(v.m, v.i), S.destination_slot(v.m)
+    carries = z3.And(s.sends(carried), s.object(s.port(carried)) == OBJECT.of(PortObject.TASK))
+    to_user = z3.And(
+        z3.Or(s.kind(destination) == KIND.SEND, s.kind(destination) == KIND.SEND_ONCE), s.object(s.port(destination)) == OBJECT.OBJECT_NONE
+    )
+    described = s.layout(v.m) != v.sorts.no_descriptors
+    yield "to whom it goes", forall([v.m, v.i], z3.Implies(z3.And(carries, described), z3.Not(to_user)))
+
+
+@invariant(119, "a task is what it says it is", lambda profile: Place.KERNEL in profile.protected_places)
+def own_place(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Where nobody sets the place KERNEL, that of a live task holds a right to the task's own port: mach_task_self tells no other (hazard H-23)."""
+    slot = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
+    own = z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == s.task_port(v.t))
+    yield "its own port", forall([v.t], z3.Implies(s.alive(v.t), own))
+
+
+@invariant(120, "guards are of receive rights in spaces", lambda profile: profile.has_guards)
+def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port whose receive right isn't under a name has no context, and is not guarded, strict or immovable; only a guarded port is strict."""
+    away = z3.And(s.active(v.p), z3.Not(v.S.is_name_slot(s.receiver(v.p))))
+    none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p))))
+    yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
+    yield "what is strict is guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
+
+
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
-    return [each for each in INVARIANTS.values() if each.applies(profile) and not is_broken(f"invariant {each.number}", profile)]
+    return [each for each in _of_profile(profile) if not is_broken(f"invariant {each.number}", profile)]
 
 
 def broken_invariants(profile: Profile) -> list[Invariant]:
     """Those that the profile's kernel breaks (``broken.py``): assumed of no state."""
-    return [each for each in INVARIANTS.values() if each.applies(profile) and is_broken(f"invariant {each.number}", profile)]
+    return [each for each in _of_profile(profile) if is_broken(f"invariant {each.number}", profile)]
 
 
-__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "broken_invariants", "invariant", "state_invariants"]
+def _of_profile(profile: Profile) -> list[Invariant]:
+    return [of_profile(number, profile) for number, each in INVARIANTS.items() if each.applies(profile)]
+
+
+__all__ = ["INVARIANTS", "LIMITS", "Invariant", "Limits", "Place", "Variables", "broken_invariants", "invariant", "of_profile", "state_invariants"]

@@ -33,9 +33,9 @@ from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After
 from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.theorems import (
-    TARGETED_ONLY,
     all_authority,
     as_if_created_by_task_create,
+    is_targeted_only,
     isolation,
     names_are_local,
     security_stays,
@@ -91,7 +91,7 @@ class CaseProof:
         cases = list(rule.cases(self.k))
         self.case: Case = cases[index]
         self.guard = effective_guards(cases)[index]
-        self.after = After(self.before)
+        self.after = After(self.before, profile)
         self.case.effect(self.after)
         self.variables = ANYTHING
         self.profile = profile
@@ -261,7 +261,7 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     if part.invariants is None:
         some = z3.Or(*[case.when for case in cases])
         add("decided", "some case applies", [("no case", [], [some])])
-    if part.wants(AUTHORITY) and part.rule in TARGETED_ONLY:
+    if part.wants(AUTHORITY) and is_targeted_only(part.rule, profile):
         add(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], all_authority(k))
     if part.wants(LOCALITY):
         add(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], names_are_local(k))

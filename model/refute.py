@@ -15,7 +15,7 @@ import z3
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
-from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, is_ledger, state_invariants
+from sendright.model.invariants import Variables, broken_invariants, is_ledger, of_profile, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
@@ -116,7 +116,7 @@ def refute(
     k = Context(RULES[rule_name], before, profile)
     cases = list(k.rule.cases(k))
     case = cases[index]
-    after = After(before)
+    after = After(before, profile)
     case.effect(after)
     v = Variables(sorts)
     goals, assumptions = _goals(property_name, v, k, case, before, after)
@@ -149,7 +149,7 @@ def _goals(property_name: str, v: Variables, k: Context, case: Any, before: Stat
     kind, _, number = property_name.rpartition(" ")
     x = Transition(k, case, after)
     if kind == "invariant":
-        return list(INVARIANTS[int(number)].clauses(v, after)), []
+        return list(of_profile(int(number), k.profile).clauses(v, after)), []
     if kind == "step invariant" and int(number) in STEP_PROPERTIES:
         return list(STEP_PROPERTIES[int(number)].clauses(v, x)), []
     if property_name == "theorem 3":

@@ -63,7 +63,7 @@ class Done:
 
     def __init__(self, k: Context, case: Case, guard: Term, known: list[Term]) -> None:
         self.k, self.case = k, case
-        self.after = After(k.before)
+        self.after = After(k.before, k.profile)
         case.effect(self.after)
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
 
@@ -165,7 +165,7 @@ def _send(k: Context) -> Iterator[Link]:
             two = _place(copied, *order[1], message=k.message)
             wanted = [*two.rule.requires(two), z3.Not(unfit(two))]
             there = order[1][2] != int(Disposition.NONE)  # no reply, nothing to copy
-            claims = [z3.Implies(there, claim) for claim in wanted]
+            claims = [_if(there, claim) for claim in wanted]
             if reply_first:
                 yield Link(done.case.id, title, copied.known, claims)
                 if holds(Link("", "", copied.known, [z3.BoolVal(False)]), k.profile):
@@ -175,6 +175,14 @@ def _send(k: Context) -> Iterator[Link]:
                     yield Link(done.case.id, title, last.known, [_live(last.after, destination)])
             else:
                 yield Link(done.case.id, title, copied.known, [*claims, _live(copied.after, destination)])
+
+
+def _if(condition: Term, claim: Term) -> Term:
+    """``claim``, if ``condition``; what it says of all stays outermost."""
+    if not z3.is_quantifier(claim):
+        return z3.Implies(condition, claim)
+    constants = [z3.Const(claim.var_name(index), claim.var_sort(index)) for index in range(claim.num_vars())]
+    return forall(constants, z3.Implies(condition, z3.substitute_vars(claim.body(), *reversed(constants))))
 
 
 def _live(state: State, slot: Term) -> Term:

@@ -131,6 +131,16 @@ class Context:
     def carried_port(self, name: Term) -> Term:
         return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
 
+    # ---- rights that stay where they are
+
+    def is_pegged(self, slot: Term) -> Term:
+        """The name in ``slot`` has all references that it can have, and keeps them (where ``pegged_urefs``)."""
+        return self.before.urefs(slot) == self.urefs_max
+
+    def may_not_pass(self, slot: Term) -> Term:
+        """The send right in ``slot`` is to a task's port (which, where ``task_ports_stay``, goes to no other task)."""
+        return z3.And(self.before.sends(slot), self.before.object(self.before.port(slot)) == OBJECT.of(PortObject.TASK))
+
     # ---- cases
 
     def request(self, target: str, *others: str, arrays: dict[str, str] | None = None) -> Iterator[Case]:
@@ -161,6 +171,11 @@ class Context:
         return [self.sorts.Slot.body_slot(self.reply_message, z3.IntVal(index)) for index in range(rights)]
 
     # ---- numbers
+
+    @property
+    def send_urefs_max(self) -> Term:
+        """The most references that a send right can have: where they aren't pegged there is room for the one that its port's death may add."""
+        return self.urefs_max if self.profile.pegged_urefs else self.urefs_max - 1
 
     def is_disposition(self, disposition: Term) -> Term:
         return z3.And(int(Disposition.MOVE_RECEIVE) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))

@@ -226,6 +226,10 @@ class Showing:
             no_senders=self._entry_in((NO_SENDERS_SLOT, port, 0)),
             port_destroyed=self._entry_in((PORT_DESTROYED_SLOT, port, 0)),
             ledger=self._ledger(port) if object_ == PortObject.LEDGER else None,
+            context=f["context"].get(port, 0),
+            guarded=f["is_guarded"].get(port, False),
+            strict=f["is_strict"].get(port, False),
+            immovable=f["is_immovable"].get(port, False),
         )
 
     def _ledger(self, port: int) -> Ledger:

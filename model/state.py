@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import z3
 
+from sendright.mach.profiles import Profile
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
 
 Everywhere = Literal[
@@ -77,6 +78,10 @@ FIELDS: dict[str, FieldDeclaration] = {
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
     "qlimit": FieldDeclaration(("Port",), "Int", "messages that fit in its queue"),
     "member": FieldDeclaration(("Port", "Name"), "Bool", "it is in the port set of this name, in the space where its receive right is"),
+    "context": FieldDeclaration(("Port",), "Int", "a word that the receiver gave the port; of a guarded port it is the guard"),
+    "is_guarded": FieldDeclaration(("Port",), "Bool", "only who knows the guard ends the receive right"),
+    "is_strict": FieldDeclaration(("Port",), "Bool", "the guard isn't told to who asks for it"),
+    "is_immovable": FieldDeclaration(("Port",), "Bool", "the receive right can't be carried"),
     "no_senders_due": FieldDeclaration(
         ("Port",), "Int", "its last send right went in this call, and somebody waits to be told: 1 + the make-send count of then; else 0"
     ),
@@ -252,9 +257,10 @@ def _ghost(name: str) -> bool:
 class After(State):
     """The state after a case, made by updating the state before. ``after.at("urefs")[slot] = 1`` updates one field."""
 
-    def __init__(self, before: State) -> None:
+    def __init__(self, before: State, profile: Profile) -> None:
         super().__init__(before.sorts, dict(before.fields))
         self.before = before
+        self.profile = profile
         self.assumptions: list[Term] = []
         """Constraints on what the kernel chooses."""
         self.releases: list[Any] = []

@@ -163,7 +163,7 @@ def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up.
 
-    The holder of the receive right may set that number.
+    Who peeks is told what the message with that number is. The holder of the receive right may set that number.
     """
     b, a = x.before, x.after
     queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
@@ -185,6 +185,15 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
     else:
         yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
+    if x.rule == "mach_port_peek" and x.case.code is ReturnCode.KERN_SUCCESS:
+        port = b.port(x.k.slot(x.k.name, x.k.task_behind(x.k.task)))
+        told = x.case.outputs
+        peeked = x.k.message_at(told["sequence_number"] - b.seqno(port))
+        same = [told["id"] == b.id(peeked), told["size"] == b.size(peeked)]
+        same += [told["security_token"] == b.sender_security(peeked), told["audit_token"] == b.sender_audit(peeked)]
+        yield "what is peeked at", z3.And(b.queued_on(peeked, port), z3.Or(x.k.seqno == 0, told["sequence_number"] == x.k.seqno), *same)
+        oldest = z3.Implies(z3.And(x.k.seqno == 0, b.queued_on(v.m, port)), b.arrival(peeked) <= b.arrival(v.m))
+        yield "the first, if no number is given", forall([v.m], oldest)
     if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
         number = z3.If(x.named_receive(v.p), x.k.seqno, number)
     place = a.receiver(v.p)
@@ -654,6 +663,40 @@ def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     slot = x.k.slot(x.k.name, x.k.task_behind(x.k.task))
     there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k.name)
     yield "where it is", z3.Implies(asked, there)
+
+
+@step_property(121, "a guard keeps the receive right for who knows it")
+def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A guarded port lives, and keeps its guard, until somebody names its receive right and tells the guard; until the right is carried away; or
+    until the task that has it ends.
+
+    (mach_port_destroy tells the guard 0; so does who guards a port anew.) Only mach_port_guard guards a port that there is. An immovable receive
+    right isn't carried: it goes only where it was asked for, when it would die.
+    """
+    if not x.k.profile.has_guards:
+        return
+    b, a, k = x.before, x.after, x.k
+    words, told = ("context", "is_guarded", "is_strict"), z3.BoolVal(False)
+    same = z3.And(*[a.fields[name](v.p) == b.fields[name](v.p) for name in words])
+    if x.rule in ("mach_port_destruct", "mach_port_unguard"):
+        told = z3.And(x.named_receive(v.p), k.guard == b.context(v.p))
+    elif x.rule in ("mach_port_destroy", "mach_port_guard"):
+        told = z3.And(x.named_receive(v.p), b.context(v.p) == 0)
+    elif x.rule == COPY_IN:
+        told = z3.And(k.disposition == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k.name, k.space))
+    elif x.rule == "task_terminate":
+        told = v.S.space(b.receiver(v.p)) == k.task_behind(k.task)
+    guarded = z3.And(b.active(v.p), b.is_guarded(v.p))
+    yield "who ends it", forall([v.p], z3.Implies(guarded, z3.Or(z3.And(a.active(v.p), same), told)))
+    new = z3.And(b.active(v.p), z3.Not(b.is_guarded(v.p)), a.is_guarded(v.p))
+    if x.rule == "mach_port_guard":
+        yield "who makes it", forall([v.p], z3.Implies(new, z3.And(x.named_receive(v.p), a.context(v.p) == k.guard)))
+    else:
+        yield "who makes it", forall([v.p], z3.Not(new))
+    both = z3.And(b.active(v.p), a.active(v.p))
+    stays = z3.Or(z3.Not(x.moved(v.p)), v.S.is_limbo_slot(a.receiver(v.p)))
+    yield "what is immovable isn't carried", forall([v.p], z3.Implies(z3.And(both, b.is_immovable(v.p)), stays))
+    yield "and stays so", forall([v.p], z3.Implies(z3.And(both, z3.Not(x.moved(v.p))), a.is_immovable(v.p) == b.is_immovable(v.p)))
 
 
 @step_property(40, "without inherit_memory the child's map is empty")

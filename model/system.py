@@ -12,13 +12,12 @@ from typing import Any
 
 import msgspec
 
-from sendright.mach.boot import BOOT_HOST_PORTS, BOOT_PORTS, BOOTSTRAP_TASK, BOOTSTRAP_TASK_PORT, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS
+from sendright.mach.boot import BOOT_HOST_PORTS, BOOTSTRAP_TASK, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS, boot_ports, boot_tokens, task_port
 from sendright.mach.descriptors import right_count
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Notification, Place, SlotKind
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Snapshot
-from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.concrete import (
     ALIVE,
@@ -96,8 +95,8 @@ class System:
         self.profile = profile
         self.rules = compiled_rules(profile)
         self.state = ConcreteState()
-        self.next_task = 1
-        self.next_port = len(BOOT_PORTS)
+        self.next_task = profile.boot_tasks
+        self.next_port = len(boot_ports(profile.boot_tasks))
         self.next_message = 0
         self.next_object = 0
         self.left: list[tuple[str, dict[str, Any]]] = []
@@ -326,8 +325,7 @@ class System:
 def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
     """The fields of the boot state of ``mach/boot.py``."""
     f: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
-    task = BOOTSTRAP_TASK
-    for port, object_ in BOOT_PORTS.items():
+    for port, object_ in boot_ports(profile.boot_tasks).items():
         f["port_life"][port] = ALIVE
         f["object"][port] = int(object_)
         kernel = (KERNEL_SLOT, port, 0)
@@ -339,29 +337,31 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
         f["kind"][slot], f["port"][slot] = int(SlotKind.SEND), port
         if urefs:
             f["urefs"][slot] = urefs
-            f["known_as"][task, port] = slot[2]
+            f["known_as"][slot[1], port] = slot[2]
         for count in ("srights", "mscount"):
             f[count][port] = f[count].get(port, 0) + 1
 
     for ledger in ROOT_LEDGERS:
         f["ledger_limit"][ledger] = -1
-    f["object_task"][BOOTSTRAP_TASK_PORT] = task
-    f["task_life"][task] = ALIVE
-    f["task_port"][task] = BOOTSTRAP_TASK_PORT
-    f["security"][task], f["audit"][task] = BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN
-    f["wired"][task] = WELL_KNOWN_PORTS["root_ledger_wired"]
-    f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
-    for index, name in enumerate(profile.bootstrap_names):
-        make_send((NAME_SLOT, task, index + 1), WELL_KNOWN_PORTS[name], 1)
-    held = {
-        Place.KERNEL: BOOTSTRAP_TASK_PORT,
-        Place.HOST: HOST_PORT,
-        Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
-        Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
-    }
-    for place, port in held.items():
-        if place in profile.places:
-            make_send((PLACE_SLOT, task, int(place)), port, 0)
+    named = [*(WELL_KNOWN_PORTS[name] for name in profile.bootstrap_names), *map(task_port, range(1, profile.boot_tasks))]
+    for name, port in enumerate(named, 1):
+        make_send((NAME_SLOT, BOOTSTRAP_TASK, name), port, 1)
+    for task in range(profile.boot_tasks):
+        f["object_task"][task_port(task)] = task
+        f["task_life"][task] = ALIVE
+        f["task_port"][task] = task_port(task)
+        f["security"][task], f["audit"][task] = boot_tokens(task)
+        f["wired"][task] = WELL_KNOWN_PORTS["root_ledger_wired"]
+        f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
+        held = {
+            Place.KERNEL: task_port(task),
+            Place.HOST: HOST_PORT,
+            Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
+            Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
+        }
+        for place, port in held.items():
+            if place in profile.places:
+                make_send((PLACE_SLOT, task, int(place)), port, 0)
     if profile.host_special_ports:
         for number, port in BOOT_HOST_PORTS.items():
             make_send((HOST_SLOT, number, 0), port, 0)

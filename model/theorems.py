@@ -121,7 +121,7 @@ def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]
     made = []
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is ReturnCode.KERN_SUCCESS:
-            after = After(k.before)
+            after = After(k.before, profile)
             case.effect(after)
             made.append((guard, after, k))
     return made
@@ -141,7 +141,7 @@ def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
     return z3.BoolVal(False)
 
 
-TARGETED_ONLY = (
+_TARGETED_ONLY = (
     "mach_port_allocate",
     "mach_port_allocate_name",
     "mach_port_deallocate",
@@ -160,6 +160,11 @@ TARGETED_ONLY = (
     "mach_port_extract_member",
     "mach_port_get_set_status",
     "mach_port_extract_right",
+    "mach_port_construct",
+    "mach_port_destruct",
+    "mach_port_guard",
+    "mach_port_unguard",
+    "mach_port_peek",
     "task_get_special_port",
     "mach_ports_lookup",
     "task_info",
@@ -175,6 +180,14 @@ TARGETED_ONLY = (
     "vm_copy",
 )
 """The calls whose only right of the caller's is the one to the target task's port."""
+
+
+def is_targeted_only(rule: str, profile: Profile) -> bool:
+    """Whether all that counts for the rule's call is the right to the target task's port, whoever has it.
+
+    Where rights to tasks' ports stay who extracts one is looked at: a task may copy its own, and nobody else may.
+    """
+    return rule in _TARGETED_ONLY and not (rule == "mach_port_extract_right" and profile.task_ports_stay)
 
 
 def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
@@ -193,7 +206,7 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         yield f"{case.id}: whether it applies", holders, [case.when == swapped(case.when)]
-        after = After(b)
+        after = After(b, k.profile)
         case.effect(after)
         chosen = [*after.assumptions, *[swapped(term) for term in after.assumptions]]
         same = [value == swapped(value) for value in case.outputs.values()]

@@ -16,7 +16,7 @@ from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import Term
 from sendright.model.state import FIELDS, After
 from sendright.model.step_properties import STEP_PROPERTIES
-from sendright.model.theorems import TARGETED_ONLY, isolation, security_stays, token_integrity
+from sendright.model.theorems import is_targeted_only, isolation, security_stays, token_integrity
 from sendright.model.transition import CREATORS, Transition
 
 DECIDED = "decided"
@@ -59,10 +59,10 @@ def touched_cases(rule: str, profile: Profile) -> list[TouchedCase]:
 
 
 def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedCase:
-    after = After(k.before)
+    after = After(k.before, profile)
     case.effect(after)
     changes = tuple(name for name, field in FIELDS.items() if not field.ghost and after.changed(name))
-    properties = [DECIDED, *_of_rule(k.rule.name)]
+    properties = [DECIDED, *_of_rule(k.rule.name, profile)]
     if changes:
         properties += _of_effect(k, case, after, v, profile)
         properties += ["theorem 5"] if _conserves(properties) else []
@@ -72,9 +72,9 @@ def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedC
     return TouchedCase(case.id, code, case.title, tuple(case.outputs), case.replies, tuple(properties), changes)
 
 
-def _of_rule(rule: str) -> Iterator[str]:
+def _of_rule(rule: str, profile: Profile) -> Iterator[str]:
     """What is proved of a rule's conditions."""
-    if rule in TARGETED_ONLY:
+    if is_targeted_only(rule, profile):
         yield f"step invariant {AUTHORITY}"
     yield f"step invariant {LOCALITY}"
 
@@ -84,7 +84,7 @@ def _of_effect(k: Context, case: Case, after: After, v: Variables, profile: Prof
     for invariant in (*state_invariants(profile), *broken_invariants(profile)):
         if any(map(after.changed, fields_of(invariant))) and _differ(invariant.clauses(v, after), of_any_state(invariant)):
             yield f"invariant {invariant.number}"
-    moved, still = Transition(k, case, after), Transition(k, case, After(k.before))
+    moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
     steps: dict[str, Callable[[Variables, Transition], Iterable[tuple[str, Term]]]] = {
         **{f"step invariant {number}": step.clauses for number, step in STEP_PROPERTIES.items()},
         f"step invariant {SECURITY_PORT}": lambda v, x: security_stays(v, x)[1],

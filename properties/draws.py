@@ -10,6 +10,7 @@ from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.rights import (
     EXC_MASK_ALL,
     LAST_KERNEL_HOST_PORT,
+    MACH_EXCEPTION_CODES,
     NULL_NAME,
     RIGHT_NUMBER,
     Behaviour,
@@ -131,6 +132,9 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, gi
     """Mostly none is said; else one that just suffices, or just doesn't."""
     if not c.one_in(5):
         return -1
+    if argument.name == "room":
+        exact = TRAILER_SIZES.get(given["trailer"], TRAILER_SIZES[3])
+        return c.weighted(((exact, 4), (exact - 1, 2), (0, 1), (HUGE, 1)))
     if argument.name == "limit":
         queue = s.queue(given["port"])
         size = queue[0].size if queue else natural_size(())
@@ -171,6 +175,10 @@ def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, g
         return c.weighted(((0, 3), (-1, 2), (1, 2), (-2, 1)))
     if right not in (Right.SEND, Right.DEAD_NAME):
         return c.weighted(((-1, 8), (0, 2), (1, 1), (-2, 1)))
+    if argument.name == "srdelta":
+        return c.weighted(((0, 8), (-entry.urefs, 4), (-1, 3), (-entry.urefs - 1, 1), (1, 1), (-s.profile.urefs_max, 1), (-HUGE - 1, 1)))
+    if s.profile.pegged_urefs and c.one_in(4):
+        return c.weighted(((-s.profile.urefs_max, 3), (-s.profile.urefs_max - 1, 1), (s.profile.urefs_max, 2), (s.profile.urefs_max + 1, 1)))
     room = s.profile.urefs_max - entry.urefs
     near = ((1, 6), (-1, 3), (0, 1), (2, 1), (-entry.urefs, 8), (-entry.urefs - 1, 1))
     return c.weighted((*near, (room - 1, 2), (room, 2), (room + 1, 1), (HUGE, 1), (-HUGE - 1, 1)))
@@ -194,7 +202,37 @@ def _count(c: Choices, s: Situation, signature: Signature, argument: Argument, g
 def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
     if given.get("variant") == Notification.PORT_DESTROYED and not c.one_in(8):  # takes no other
         return 0
+    if signature.name == "mach_port_peek":
+        port = s.port_behind(given["name"], space(s, signature, given))
+        if port is not None and not c.one_in(3):
+            return port.sequence_number + c.below(len(port.queue) + 2) - c.below(2)
     return c.weighted(((0, 8), (1, 4), (2, 2), (3, 1), (HUGE, 1)))
+
+
+def _guard(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+    """A word; of a port that is guarded mostly the one that it is guarded with."""
+    port = s.port_behind(given["name"], space(s, signature, given)) if "name" in given else None
+    if port is not None and port.context and not c.one_in(4):
+        return port.context
+    return c.weighted(((0, 2), (1, 6), (2, 2), (1 << 63, 1)))
+
+
+def _queue_limit(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+    highest = s.profile.queue_limit_max
+    return c.weighted(((-1, 8), (c.below(min(highest, 3) + 1), 4), (highest, 1), (highest + 1, 1), (-2, 1)))
+
+
+def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+    """With the bit for codes too, where there is that."""
+    codes = any(behaviour & MACH_EXCEPTION_CODES for behaviour in s.profile.behaviours) and c.one_in(3)
+    behaviour = c.weighted((*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)))
+    return behaviour | MACH_EXCEPTION_CODES if codes else behaviour
+
+
+def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+    if s.profile.state_flavours is not None and c.one_in(8):
+        return c.pick((-1, max(s.profile.state_flavours) + 1, HUGE))
+    return c.weighted(((0, 4), (1, 2), (5, 1)))
 
 
 def _attributes(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
@@ -265,11 +303,11 @@ DRAWS: dict[T, Draw] = {
         (-1, 1),
     ),
     T.EXCEPTION_MASK: _exception_mask,
-    T.BEHAVIOUR: _one_of(*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)),
-    T.STATE_FLAVOUR: _one_of((0, 4), (1, 2), (5, 1)),
+    T.BEHAVIOUR: _behaviour,
+    T.STATE_FLAVOUR: _state_flavour,
     T.HOST_SELECTOR: _host_selector,
     T.AMOUNT: _amount,
-    T.GUARD: _one_of((0, 2), (1, 6), (2, 2), (1 << 63, 1)),
-    T.QUEUE_LIMIT: _one_of((-1, 6), (0, 1), (1, 2), (2, 2), (1024, 1), (1025, 1), (-2, 1)),
+    T.GUARD: _guard,
+    T.QUEUE_LIMIT: _queue_limit,
 }
 """Argument type -> how one is made up."""

@@ -25,7 +25,7 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.trace import LIMITS, Step, Trace, Violation
 from sendright.properties.judged_run import RETURN_CODE
 from sendright.properties.origins import child_port
-from sendright.properties.symbols import bootstrap_symbol
+from sendright.properties.symbols import boot_symbols, bootstrap_symbol
 
 _RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
 _FLAVOURS = {TASK_SECURITY_TOKEN: "TASK_SECURITY_TOKEN", TASK_AUDIT_TOKEN: "TASK_AUDIT_TOKEN"}
@@ -89,13 +89,15 @@ class _Export:
     """The symbols of an export, as the run goes on."""
 
     def __init__(self, profile: Profile, initial: Snapshot) -> None:
-        self.callers: dict[int, str] = {BOOTSTRAP_TASK: bootstrap_symbol(profile)}
+        self.callers: dict[int, str] = {BOOTSTRAP_TASK: bootstrap_symbol(profile)} | {task: word for word, task in boot_symbols(profile).items()}
         self.task_of_port = {port: shown.task for port, shown in initial.ports.items() if shown.object is PortObject.TASK}
         self.names: dict[int, dict[int, int | None]] = {
             number: {name: entry.port for name, entry in task.names.items()} for number, task in initial.tasks.items()
         }
         """Task -> name -> port: the spaces, as the steps' changes leave them."""
-        self.symbols: dict[tuple[int, int], str] = {(BOOTSTRAP_TASK, index + 1): word for index, word in enumerate(profile.bootstrap_names)}
+        self.symbols: dict[tuple[int, int], str] = {
+            (BOOTSTRAP_TASK, index + 1): word for index, word in enumerate((*profile.bootstrap_names, *boot_symbols(profile)))
+        }
         """(task, name) -> what the script calls it."""
         self.pages: dict[tuple[int, int], str] = {}
         self.stopped: dict[int, Step] = {}

@@ -248,6 +248,13 @@ def _allocate(m: Moment) -> Iterator[Flow]:
     yield Flow(target, "made", kind=SlotKind.DEAD_NAME)
 
 
+def _construct(m: Moment) -> Iterator[Flow]:
+    target = m.name(m.task("task"), m.step.outputs.get("name"))
+    yield Flow(target, "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
+    if m.argument("insert_send"):
+        yield Flow(target, "made", made_from=m.new_ports())
+
+
 def _reply_port(m: Moment) -> Iterator[Flow]:
     yield Flow(m.output("port"), "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
 
@@ -389,6 +396,7 @@ _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
     "mach_port_allocate": _allocate,
     "mach_port_allocate_name": _allocate,
     "mach_port_allocate_full": _allocate,
+    "mach_port_construct": _construct,
     "mach_reply_port": _reply_port,
     "mach_port_rename": _rename,
     "mach_port_mod_refs": _mod_refs,

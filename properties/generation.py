@@ -18,7 +18,7 @@ from sendright.mach.calls import Call
 from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
-from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Argument, ArgumentType, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
 from sendright.properties.choices import Choices
@@ -34,8 +34,8 @@ LONGEST_BLOCK = 6144
 MANY_TASKS = 5
 """From so many on, calls that create one more are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
-"""With fewer tasks calls that end one are rare. With fewer of them every third call makes one, with fewer ports of the caller's every fifth:
-little happens in an empty kernel."""
+"""With fewer tasks calls that end one are rare; and where none can be made, with any. With fewer of them every third call makes one, with fewer
+ports of the caller's every fifth: little happens in an empty kernel."""
 TRIES = 3
 """How often a call is chosen anew because the caller has nothing to make it with."""
 
@@ -59,6 +59,11 @@ WEIGHTS = {
     "mach_port_allocate_name": 3,
     "mach_port_allocate_full": 3,
     "mach_reply_port": 2,
+    "mach_port_construct": 14,
+    "mach_port_destruct": 8,
+    "mach_port_guard": 8,
+    "mach_port_unguard": 5,
+    "mach_port_peek": 7,
     "task_create": 9,
     "host_security_create_task_token": 11,
     "host_security_set_task_token": 7,
@@ -101,7 +106,7 @@ class Calls:
         """Task -> all names that it was ever given: the stale ones are among them."""
         self._in_vain: set[int] = set()
         """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
-        self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name)]
+        self._creating = [name for name in TASK_MAKERS if profile.serves(name)]
         self._weights = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)] + [
             (signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)
         ]
@@ -156,10 +161,12 @@ class Calls:
 
     def _signature(self, situation: Situation) -> Signature:
         if situation.senders(PortObject.TASK):
-            if len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
+            if self._creating and len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
                 return SIGNATURES[self.choices.pick(self._creating)]
             if len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
                 return SIGNATURES["mach_port_allocate"]
+            if not self._creating and situation.user_ports and situation.has_strangers and self.choices.one_in(4):
+                return SIGNATURES["mach_port_insert_right"]
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
@@ -187,7 +194,7 @@ def _untimely(signature: Signature, situation: Situation) -> bool:
     if signature.creates_task:
         return tasks >= MANY_TASKS
     if signature.name == "task_terminate":
-        return tasks < FEW_TASKS
+        return tasks < FEW_TASKS or not any(map(situation.profile.serves, TASK_MAKERS))
     if signature.name == "task_suspend":
         return len(callers(situation.snapshot)) < FEW_TASKS
     if signature.name == "task_resume":

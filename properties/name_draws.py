@@ -36,6 +36,10 @@ _KINDS: dict[str, tuple[SlotKind, ...]] = {
     "mach_port_extract_member.name": RECEIVING,
     "mach_port_extract_member.pset": _SETS,
     "mach_port_get_set_status.name": _SETS,
+    "mach_port_destruct.name": RECEIVING,
+    "mach_port_guard.name": RECEIVING,
+    "mach_port_unguard.name": RECEIVING,
+    "mach_port_peek.name": RECEIVING,
 }
 """What a name must denote for the call to succeed; where nothing is said, any kind may do."""
 _ENDING = ("mach_port_destroy", "mach_port_deallocate", "mach_port_mod_refs")
@@ -84,6 +88,8 @@ def ports(c: Choices, s: Situation, signature: Signature, argument: Argument, gi
     """A PORTS argument."""
     two_fit = ((0, 6), (2, 7), (1, 2), (3, 1))
     count = c.below(s.profile.registered_ports + 2) if argument.object is None else c.weighted(two_fit)
+    if s.profile.register_takes_all and argument.object is None and not c.one_in(6):
+        count = s.profile.registered_ports
     fitting = s.senders(argument.object)
     return tuple([c.pick(fitting) if fitting and not c.one_in(8) else s.hostile_name(c) for _ in range(count)])
 
@@ -132,6 +138,14 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, giv
         related = _member_or_set(s, task, given)
         if related:
             return c.pick(related)
+    if signature.name == "mach_port_unguard" and not c.one_in(6):
+        guarded = s.guarded(task)
+        if guarded:
+            return c.pick(guarded)
+    if signature.name == "mach_port_peek" and not c.one_in(4):
+        waiting = [name for name in s.names_of(task, RECEIVING) if (port := s.port_behind(name, task)) is not None and port.queue]
+        if waiting:
+            return c.pick(waiting)
     kinds = _requested(c, given["variant"]) if "variant" in given else _KINDS.get(where)
     if kinds is not None and not c.one_in(USUALLY_HOSTILE):
         fitting = s.names_of(task, kinds)

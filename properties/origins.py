@@ -14,6 +14,7 @@ from sendright.mach.codes import IN_PROGRESS
 from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.trace import Step
 
@@ -295,7 +296,9 @@ def gives(part: Part, disposition: int | None) -> Part | None:
 
 def carried_as(step: Step, disposition: int) -> list[int]:
     """The names that the call ``step`` carries rights from in this form."""
-    given = step.arguments
+    signature = SIGNATURES.get(step.call)
+    defaults = {argument.name: argument.default for argument in signature.arguments} if signature else {}
+    given = {**defaults, **step.arguments}
     pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
     pairs += [(given.get(part), given.get(f"{part}_disposition")) for part in ("reply", "notify")]
     pairs += rights_of(given.get("descriptors"))

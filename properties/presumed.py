@@ -14,7 +14,7 @@ from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.rights import Disposition, Right, SlotKind
 from sendright.mach.script_readers import NotModelled
 from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
-from sendright.mach.signatures import SIGNATURES, Signature
+from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.properties.judged_run import JudgedRun, callers
 
@@ -39,7 +39,9 @@ class Presumed:
         return self.run.snapshot
 
     def create_task(self, number: int) -> int:
-        """A task with tokens of its own, where the profile has any, so that one can tell whose are seen."""
+        """A task with tokens of its own, where the profile has any, so that one can tell whose are seen. Raises NotModelled where none is made."""
+        if not any(map(self.profile.serves, TASK_MAKERS)):
+            raise NotModelled(f"profile {self.profile.name} has {self.profile.boot_tasks} tasks, and no call makes more")
         arguments: dict[str, Any] = {"parent_task": self.own_port(BOOTSTRAP_TASK)}
         call = "task_create"
         if self.profile.serves("host_security_create_task_token") and "host_security" in self.profile.bootstrap_names:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
-from sendright.mach.snapshot import EMPTY, Entry, Message, Snapshot, messages
+from sendright.mach.snapshot import EMPTY, Entry, Message, Port, Snapshot, messages
 from sendright.properties.choices import Choices
 
 SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
@@ -139,6 +139,15 @@ class Situation:
         """The names of ``task`` that denote such rights, ascending."""
         return sorted(name for name, entry in self.space(task).items() if entry.kind in kinds)
 
+    def port_behind(self, name: int, task: int) -> Port | None:
+        """The live port that ``name`` of ``task`` denotes."""
+        number = self.entry(name, task).port
+        return None if number is None else self.snapshot.ports.get(number)
+
+    def guarded(self, task: int) -> list[int]:
+        """The names of ``task`` for receive rights of ports that are guarded, ascending."""
+        return [name for name in self.names_of(task, RECEIVING) if (port := self.port_behind(name, task)) is not None and port.guarded]
+
     def is_suspended(self, name: int) -> bool:
         """Whether the caller's ``name`` denotes the port of a task that is suspended."""
         task = self.snapshot.tasks.get(self.task_behind(name))
@@ -174,6 +183,13 @@ class Situation:
             return []
         known = {entry.port for entry in self.entries.values() if entry.port is not None}
         return sorted(name for name, entry in self.space(task).items() if entry.port in known)
+
+    @cached_property
+    def has_strangers(self) -> bool:
+        """Whether there is a task whose port the caller has, and that knows none of the users' ports that the caller knows."""
+        known = {self.entries[name].port for name in self.user_ports}
+        others = {task for name in self.senders(PortObject.TASK) if (task := self.task_behind(name)) != self.caller}
+        return any(known.isdisjoint(entry.port for entry in self.space(task).values()) for task in others)
 
     def unused(self, task: int) -> list[int]:
         """Small names that denote nothing in the space of ``task``."""

@@ -76,6 +76,7 @@ class Symbols:
         self.waiting: dict[int, Waiting] = {}
         """Task -> the call that it waits in."""
         self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
+        """What symbols of tasks that no step creates stand for."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -87,10 +88,11 @@ class Symbols:
         """Bring about all that the steps presume and no step binds: the tasks first, then the rights."""
         planned = list(steps)
         later = {binding.symbol for step in planned for binding in step.bindings}
-        for step in planned:
-            for symbol in (step.caller, *(symbol for _, symbol in step.symbols())):
-                if symbol not in later:
-                    self.task_of(symbol)
+        mentioned = [symbol for step in planned for symbol in (step.caller, *(symbol for _, symbol in step.symbols())) if symbol not in later]
+        of_boot = boot_symbols(self.profile)
+        self.tasks |= {symbol: of_boot[symbol] for symbol in mentioned if symbol in of_boot}
+        for symbol in mentioned:
+            self.task_of(symbol)
         for step in planned:
             if step.caller not in later:
                 self._prepare_rights(step, later)
@@ -111,14 +113,16 @@ class Symbols:
                     return  # said again, when the step's turn comes
 
     def task_of(self, symbol: str) -> int:
-        """The number of the task that ``symbol`` stands for; the bootstrap task creates it, if need be. Raises NotModelled."""
+        """The number of the task that ``symbol`` stands for. Where no task can be created it is one of those that there are from the beginning,
+        else the bootstrap task creates it, if need be. Raises NotModelled."""
         bound = self.bound.get(symbol)
         if bound is not None:
             if bound.task is None:
                 raise NotModelled(f"{symbol} is no task that a step created")
             return bound.task
         if symbol not in self.tasks:
-            self.tasks[symbol] = self.presumed.create_task(len(self.tasks))
+            unnamed = [task for task in boot_symbols(self.profile).values() if task not in self.tasks.values()]
+            self.tasks[symbol] = unnamed[0] if unnamed else self.presumed.create_task(len(self.tasks))
         return self.tasks[symbol]
 
     def live_task_of(self, symbol: str) -> int:
@@ -289,6 +293,11 @@ class Symbols:
 def bootstrap_symbol(profile: Profile) -> str:
     """What scripts call the bootstrap task: S, the holder of the host security port; A where there is no such port."""
     return "S" if "host_security" in profile.bootstrap_names else "A"
+
+
+def boot_symbols(profile: Profile) -> dict[str, int]:
+    """What scripts call the tasks that there are at boot, but for the bootstrap task: T1, T2 …"""
+    return {f"T{task}": task for task in range(1, profile.boot_tasks)}
 
 
 def target_of(signature: Signature, profile: Profile) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, Right
 from sendright.mach.signatures import SIGNATURES
@@ -19,9 +20,9 @@ from sendright.properties.conformance import Run
 class Judged:
     """A run by the bootstrap task, which calls on itself where nothing else is said."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, kernel: Implementation | None = None) -> None:
         self.profile = profile
-        self.kernel, self.oracle = ReferenceKernel(), Oracle(self.profile)
+        self.kernel, self.oracle = kernel or ReferenceKernel(), Oracle(self.profile)
         self.run = Run(self.kernel, self.oracle, self.profile)
         self.run.boot()
         self.me: int = self.does("mach_task_self")

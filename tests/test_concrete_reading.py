@@ -260,7 +260,7 @@ def test_python_says_what_z3_says(profile_name: str) -> None:
         cases = list(context.rule.cases(context))
         first = [z3.is_true(_decided(written, moment, context, case.when)) for case in cases[: moment.index + 1]]
         assert first == [False] * moment.index + [True], f"{moment.rule}: which case applies"
-        after = After(written.state)
+        after = After(written.state, PROFILES[profile_name])
         cases[moment.index].effect(after)
         released += bool(solved)
         counts = counted(written, moment, context, after.releases, solved)

@@ -207,7 +207,7 @@ def test_what_ledgers_gave_stays_a_sum(rule: str) -> None:
     before = State.arbitrary(sorts)
     k = Context(RULES[rule], before, MANUAL)
     cases = list(k.rule.cases(k))
-    after = After(before)
+    after = After(before, MANUAL)
     cases[-1].effect(after)
     v = Variables(sorts)
     known = [clause for number in (1, 2, 6, 10, 25, 37, 102, 108) for _, clause in INVARIANTS[number].clauses(v, before)]

@@ -304,3 +304,15 @@ def test_queue_limits_out_of_range(manual: Judged, limit: int, ok: bool) -> None
     number = max(snapshot.ports)
     ports = {**snapshot.ports, number: msgspec.structs.replace(snapshot.ports[number], queue_limit=limit)}
     assert broken(manual, msgspec.structs.replace(snapshot, ports=ports)) == (set() if ok else {110})
+
+
+# ---- a request that fails
+
+
+def test_a_right_that_was_made_for_a_failing_call_is_explained(judged: Judged) -> None:
+    """How it is carried is the signature's default, where nothing is said."""
+    told, name = judged.port(), judged.does("mach_port_allocate", right=Right.DEAD_NAME)
+    code = judged.code("mach_port_request_notification", name=name, variant=72, notify=told)
+    assert code == "KERN_INVALID_ARGUMENT"
+    assert [message.id for message in judged.run.snapshot.ports[max(judged.run.snapshot.ports)].queue] == [71]
+    judged.run.finish()

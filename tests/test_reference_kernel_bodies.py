@@ -7,7 +7,7 @@ import pytest
 from kernel_driver import NOTHING, Actor, Machine, dead, send
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import ALL_PROFILES, GNUMACH, MANUAL, OSF, XNU, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Inheritance, SlotKind
 from sendright.mach.snapshot import EMPTY, Descriptor, Page
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -146,7 +146,7 @@ def test_a_kernel_port_keeps_nothing_of_a_body(root: Actor) -> None:
 # what is tested of all descriptors, and when
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_sizes(profile: Profile) -> None:
     root = Machine(profile).root
     port = root.port_with_send()
@@ -161,7 +161,7 @@ def test_sizes(profile: Profile) -> None:
     assert (root.port_of(port).queue[0].size, root.receives(port)["data"]) == (52, 0)
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

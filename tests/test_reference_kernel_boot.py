@@ -19,7 +19,7 @@ from sendright.mach.boot import (
     task_port,
 )
 from sendright.mach.calls import Call
-from sendright.mach.profiles import ALL_PROFILES, GNUMACH, MANUAL, OSF, XNU, XNU_792, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.rights import Place, PortObject
 from sendright.mach.snapshot import Ledger, Snapshot
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -31,7 +31,7 @@ def booted(profile: Profile) -> Snapshot:
     return kernel.snapshot()
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_boot_makes_the_ports_of_every_profile_in_their_order(profile: Profile) -> None:
     ports = booted(profile).ports
     assert {number: port.object for number, port in ports.items()} == boot_ports(profile.boot_tasks)
@@ -39,7 +39,7 @@ def test_boot_makes_the_ports_of_every_profile_in_their_order(profile: Profile) 
     assert {port.queue_limit for port in ports.values()} == {5}
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_every_send_right_of_the_boot_state_was_made(profile: Profile) -> None:
     for port in booted(profile).ports.values():
         assert port.make_send_count == port.send_rights
@@ -64,7 +64,7 @@ def test_gnumach_gives_no_security_port() -> None:
         (GNUMACH, {Place.KERNEL: 6}),
         (XNU, {Place.KERNEL: 6, Place.HOST: 0}),
     ],
-    ids=ALL_PROFILES,
+    ids=PROFILES,
 )
 def test_the_bootstrap_tasks_special_ports(profile: Profile, places: dict[Place, int]) -> None:
     assert booted(profile).tasks[BOOTSTRAP_TASK].places == {place: send(port) for place, port in places.items()}
@@ -82,20 +82,20 @@ def test_a_kernel_without_ledgers_draws_on_none() -> None:
     assert booted(GNUMACH).tasks[BOOTSTRAP_TASK].ledgers is None
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_root_ledgers_have_no_limit(profile: Profile) -> None:
     ports = booted(profile).ports
     ledgers = {number: port.ledger for number, port in ports.items() if port.ledger is not None}
     assert ledgers == dict.fromkeys(ROOT_LEDGERS, Ledger(limit=-1, balance=0, parent=None, ledger_ledger=None))
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_hosts_special_ports(profile: Profile) -> None:
     ports = {number: send(port) for number, port in BOOT_HOST_PORTS.items()}
     assert booted(profile).host_ports == (ports if profile in (MANUAL, XNU_792, XNU) else {})
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_bootstrap_task_runs_and_has_no_sets_and_no_exception_ports(profile: Profile) -> None:
     task = booted(profile).tasks[BOOTSTRAP_TASK]
     assert (task.suspend_count, task.sets, task.exceptions) == (0, {}, {})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kernel_driver import NOTHING, Actor, Machine
 
-from sendright.mach.profiles import ALL_PROFILES
+from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 
@@ -24,7 +24,7 @@ def root_of(signature: Signature) -> Actor:
     return Machine(
         next(
             profile
-            for profile in ALL_PROFILES.values()
+            for profile in PROFILES.values()
             if profile.serves(signature.name) and all(profile.takes(signature.name, argument.name) for argument in signature.arguments)
         )
     ).root

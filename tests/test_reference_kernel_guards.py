@@ -7,7 +7,7 @@ import pytest
 from kernel_driver import NOTHING, Actor, Machine, dead, send
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import ALL_PROFILES, XNU, Profile
+from sendright.mach.profiles import PROFILES, XNU, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right, SlotKind
 from sendright.mach.snapshot import Entry
 
@@ -208,7 +208,7 @@ def test_only_the_receive_right_of_an_immovable_port_stays(root: Actor) -> None:
     root.does("mach_port_insert_right", task=3, name=51, poly=name, disposition=Disposition.MAKE_SEND_ONCE)
 
 
-@pytest.mark.parametrize("profile", [profile for profile in ALL_PROFILES.values() if profile is not XNU], ids=lambda profile: str(profile.name))
+@pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if profile is not XNU], ids=lambda profile: str(profile.name))
 def test_older_kernels_have_none_of_it(profile: Profile) -> None:
     root = Machine(profile).root
     for call in (*CALLS, "mach_port_construct", "mach_port_peek"):

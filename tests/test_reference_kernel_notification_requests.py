@@ -3,7 +3,7 @@
 import pytest
 from kernel_driver import NOTHING, Actor, Machine, dead
 
-from sendright.mach.profiles import ALL_PROFILES, MANUAL, Profile
+from sendright.mach.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Right, SlotKind
 from sendright.mach.snapshot import EMPTY, Entry
 
@@ -143,7 +143,7 @@ def test_a_send_once_right_cannot_wait_for_its_own_name(root: Actor) -> None:
 # registered, replaced, cancelled
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_where_rights_wait(profile: Profile) -> None:
     root = Machine(profile).root
     port, watch = root.port_with_send(), root.port()

@@ -9,7 +9,7 @@ from kernel_driver import NOTHING
 from test_reference_kernel_random_calls import RandomCaller, run
 
 from sendright.mach.calls import Call
-from sendright.mach.profiles import ALL_PROFILES, Profile
+from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Snapshot
 
@@ -106,10 +106,10 @@ def told_by(profile: Profile, seed: int) -> set[int]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_counts_agree(profile: Profile, seed: int) -> None:
     told_by(profile, seed)  # rights are counted, and names looked at, after every call
 
 
 def test_these_calls_reach_every_kind_of_notification() -> None:
-    assert set[int]().union(*(told_by(ALL_PROFILES["manual"], seed) for seed in range(12))) == {65, 69, 70, 71, 72}
+    assert set[int]().union(*(told_by(PROFILES["manual"], seed) for seed in range(12))) == {65, 69, 70, 71, 72}

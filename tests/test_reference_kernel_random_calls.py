@@ -13,7 +13,7 @@ from kernel_driver import check_counts
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import ALL_PROFILES, Profile
+from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
@@ -223,7 +223,7 @@ def check_task_ports(state: Snapshot) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_counts_agree_and_failed_calls_change_nothing(profile: Profile, seed: int) -> None:
     record, state = run(profile, RandomCaller(seed), 250)
     again = booted(profile)

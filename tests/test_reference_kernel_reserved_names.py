@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kernel_driver import Actor, Machine
 
-from sendright.mach.profiles import ALL_PROFILES, Profile
+from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, RESERVED_NAMES, Right
 
 NAME, RIGHT, ARGUMENT, VALUE, FAILURE = (f"KERN_{word}" for word in ("INVALID_NAME", "INVALID_RIGHT", "INVALID_ARGUMENT", "INVALID_VALUE", "FAILURE"))
@@ -13,7 +13,7 @@ NOTHING_GIVEN: dict[str, Any] = {}
 SEND, RECEIVE, SEND_ONCE, PORT_SET, DEAD = Right
 
 
-@pytest.fixture(params=ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.fixture(params=PROFILES.values(), ids=PROFILES)
 def root(request: pytest.FixtureRequest) -> Actor:
     profile: Profile = request.param
     return Machine(profile).root

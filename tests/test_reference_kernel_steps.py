@@ -5,7 +5,7 @@ from kernel_driver import Actor, Machine, dead, send
 
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import ALL_PROFILES, MANUAL, XNU, XNU_792, Profile
+from sendright.mach.profiles import MANUAL, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place
 from sendright.mach.snapshot import Waiting
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
@@ -113,7 +113,7 @@ def test_where_a_creation_takes_no_host_port_the_child_inherits_its_parents() ->
 # setting a special port
 
 
-@pytest.mark.parametrize("profile", ALL_PROFILES.values(), ids=ALL_PROFILES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_right_that_was_there_is_held_between_the_steps(profile: Profile) -> None:
     root = Machine(profile).root
     old, new = root.port_with_send(), root.port_with_send()

@@ -13,7 +13,7 @@ import jinja2
 import msgspec
 
 from sendright.mach import profiles as profiles_module
-from sendright.mach.profiles import ALL_PROFILES, MANUAL, PROFILES, Profile
+from sendright.mach.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model import theorems
 from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
@@ -86,12 +86,8 @@ def _changes(clause: Clause) -> str:
 
 def _call_page(signature: Signature) -> str:
     profiles = [PROFILES[name] for name in served_by(signature.name)]
-    if profiles:
-        clauses = _clauses(profiles[0].name)[signature.name]
-    else:  # a call of a profile that the specification has no rules for
-        profiles = [profile for profile in ALL_PROFILES.values() if profile.serves(signature.name)]
-        clauses = next(all_clauses(profiles[0], signature.name))
     first = profiles[0]
+    clauses = _clauses(first.name)[signature.name]
     parts: dict[str, list[Clause]] = {part: [c for c in clauses.clauses if c.part == part] for part in ("target", "error", "effect")}
     return _render(
         "call",
@@ -123,7 +119,7 @@ def _invariants_page() -> str:
         for case in rule.cases(k):
             for number, step in STEP_PROPERTIES.items():
                 found = titles.setdefault(f"step invariant {number}", [])
-                found += [title for title, _ in step.clauses(v, Transition(k, case, After(state))) if title not in found]
+                found += [title for title, _ in step.clauses(v, Transition(k, case, After(state, MANUAL))) if title not in found]
     touching: dict[str, list[str]] = {}
     for clauses in _clauses(MANUAL.name).values():
         for name in dict.fromkeys(name for clause in clauses.clauses for name in clause.properties):

@@ -24,6 +24,19 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 
+GUARDED, STRICT, IMMOVABLE = 0x02, 0x04, 0x40
+"""``MACH_PORT_STATUS_FLAG_GUARDED``, ``_STRICT_GUARD``, ``_GUARD_IMMOVABLE_RECEIVE``."""
+
+
+def _flags(k: Context, port: Term) -> Term:
+    """What is told of a port's guard."""
+    if not k.profile.has_guards:
+        return z3.IntVal(0)
+    b = k.before
+    strict, immovable = z3.If(b.is_strict(port), STRICT, 0), z3.If(b.is_immovable(port), IMMOVABLE, 0)
+    return z3.If(b.is_guarded(port), GUARDED + strict + immovable, 0)
+
+
 @rule("mach_port_set_mscount", task="Name", name="Name", mscount="Int")
 def mach_port_set_mscount(k: Context) -> Iterator[Case]:
     """Store a make-send count, whatever it is. Nobody is told. Source: semantics 5.11."""
@@ -84,7 +97,7 @@ def mach_port_get_attributes(k: Context) -> Iterator[Case]:
         "srights": one_if(b.srights(e.port) > 0),
         "pdrequest": one_if(z3.Not(b.empty(S.port_destroyed_slot(e.port)))),
         "nsrequest": one_if(z3.Not(b.empty(S.no_senders_slot(e.port)))),
-        "flags": z3.IntVal(0),
+        "flags": _flags(k, e.port),
     }
     yield k.succeeds("the receive status", True, **{f"info.{word}": value for word, value in words.items()})
 

@@ -13,6 +13,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
 from sendright.model.actions import drop_held_send_if, hold_copy_if, place_slot
+from sendright.model.calls.special_ports import may_be_kept
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import PLACE, Term
 from sendright.model.state import After
@@ -33,10 +34,17 @@ def _request(k: Context, *others: str) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the mask has bits of no type", z3.Not(known))
 
 
-def _behaviour_is_known(k: Context) -> Case:
-    """A live right needs a behaviour that there is."""
+def _can_be_set(k: Context) -> Iterator[Case]:
+    """A live right needs a behaviour that there is; some kernels look at the right, and at the flavour."""
     unknown = z3.And(*[k.behavior != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
-    return k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(k.new_port), unknown))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(k.new_port), unknown))
+    yield from may_be_kept(k, k.new_port)
+    if k.profile.has_guards:
+        immovable = z3.And(k.sends(k.new_port), k.before.is_immovable(k.before.port(k.slot(k.new_port))))
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the port's receive right is immovable", immovable)
+    if k.profile.state_flavours is not None:
+        none = z3.And(*[k.new_flavor != flavour for flavour in sorted(k.profile.state_flavours)])
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such flavour", none)
 
 
 class _Groups:
@@ -108,7 +116,7 @@ def task_set_exception_ports(k: Context) -> Iterator[Case]:
     task = k.task_behind(k.task)
     # CASES
     yield from _request(k, "new_port")
-    yield _behaviour_is_known(k)
+    yield from _can_be_set(k)
 
     # RIGHTS
     def set_all(after: After) -> None:
@@ -149,7 +157,7 @@ def task_swap_exception_ports(k: Context) -> Iterator[Case]:
     groups = _Groups(k, task)
     # CASES
     yield from _request(k, "new_port")
-    yield _behaviour_is_known(k)
+    yield from _can_be_set(k)
 
     # RIGHTS, REPLY
     def swap(after: After) -> None:

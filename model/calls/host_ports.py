@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 from sendright.model.actions import clone, drop_held_send
-from sendright.model.calls.special_ports import hold_copy
+from sendright.model.calls.special_ports import hold_copy, may_be_kept
 from sendright.model.rules import Case, Context, rule
 from sendright.model.state import After
 
@@ -49,6 +49,7 @@ def host_set_special_port(k: Context) -> Iterator[Case]:
     held = k.sorts.Slot.host_slot(k.which)
     # CASES
     yield from _request(k, KERNELS_OWN + 1, "port")
+    yield from may_be_kept(k, k.port)
 
     # RIGHTS
     def keep(after: After) -> None:

@@ -45,6 +45,8 @@ def least_size(parts: Term) -> Term:
     data="Int",
     layout="Layout",
     size="Int",
+    copy_options="array of Int",
+    copy_options_length="Int",
 )
 def mach_msg_send(k: Context) -> Iterator[Case]:
     """The header of a message is checked, and the sender's tokens are stamped on it.
@@ -62,6 +64,8 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
     # CASES
     odd = z3.And(k.size != -1, z3.Or(k.size < HEADER_SIZE, k.size % 4 != 0))
     yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the size is none of a message", odd)
+    if k.profile.body_checked_first:
+        yield from _body_as_a_whole(k, k.layout, z3.If(k.size == -1, least_size(k.sorts.parts_of(k.layout)) + DATA_SIZE, k.size))
     header = z3.Or(
         z3.Not(k.is_sendish(dest_by)),
         z3.And(reply_by == 0, k.reply != k.sorts.null),
@@ -70,7 +74,12 @@ def mach_msg_send(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.MACH_SEND_INVALID_HEADER, "the header's dispositions carry no send right", header)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination is NULL or DEAD", k.reserved(k.dest))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest))
-    unfit_reply = z3.And(z3.Not(no_reply), z3.Not(fits(b, reply, reply_by)))
+    cannot_be_reply = z3.Not(fits(b, reply, reply_by))
+    if k.profile.dead_reply_refused:
+        cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply) == KIND.DEAD_NAME)
+    if k.profile.task_ports_stay:
+        cannot_be_reply = z3.Or(cannot_be_reply, k.may_not_pass(reply))
+    unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right that can be carried so", unfit_reply)
     once = z3.And(same, z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, reply_by == Disposition.MOVE_SEND_ONCE))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
@@ -109,17 +118,26 @@ def _in_kernel(k: Context) -> list[Term]:
     return [k.in_kernel(k.message)]
 
 
-@rule(BODY, requires=_in_kernel, message="Message", copy_options="array of Int", copy_options_length="Int")
-def look_at_body(k: Context) -> Iterator[Case]:
-    """The body is looked at as a whole, before anything in it is taken: its descriptors are there, their options known. Source: semantics 6.3."""
-    # NAMES
-    b, i = k.before, z3.Int("i")
-    parts, option = k.sorts.parts_of(b.layout(k.message)), k.copy_options(i)
-    unknown = z3.And(*[option != int(each) for each in CopyOption])
-    # CASES
-    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the descriptors don't fit into the size", b.size(k.message) < least_size(parts))
+def _body_as_a_whole(k: Context, layout: Term, size: Term) -> Iterator[Case]:
+    """What is looked at before anything in the body is taken."""
+    i, parts = z3.Int("i"), k.sorts.parts_of(layout)
+    unknown = z3.And(*[k.copy_options(i) != int(each) for each in CopyOption])
+    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the descriptors don't fit into the size", size < least_size(parts))
     some = z3.Exists([i], z3.And(i >= 0, i < k.copy_options_length, unknown))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_TYPE, "no such copy option", some)
+
+
+@rule(BODY, requires=_in_kernel, message="Message", copy_options="array of Int", copy_options_length="Int")
+def look_at_body(k: Context) -> Iterator[Case]:
+    """The body is looked at as a whole, before anything in it is taken: its descriptors are there, their options known. Source: semantics 6.3.
+
+    Some kernels do that first of all, before the header's rights are taken.
+    """
+    # NAMES
+    b = k.before
+    # CASES
+    if not k.profile.body_checked_first:
+        yield from _body_as_a_whole(k, b.layout(k.message), b.size(k.message))
     yield k.continues("the body is good", True)
 
 

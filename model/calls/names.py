@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
-from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put
+from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
 from sendright.model.rules import Case, Context, Effect, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
@@ -29,13 +29,24 @@ class Entry:
         self.is_set = self.kind == KIND.PORT_SET
         self.is_send_once = self.kind == KIND.SEND_ONCE
         self.sends, self.receives = b.sends(self.slot), b.receives(self.slot)
+        self.is_pegged = k.is_pegged(self.slot)
         self.is_asked_for = b.kind(k.sorts.Slot.port_destroyed_slot(self.port)) == KIND.SEND_ONCE
         """Somebody has asked for the receive right, should it die."""
+
+    def guarded_against(self, giving_up: Term) -> Iterator[Case]:
+        """Where ports can be guarded, a guard keeps those who don't know it from ``giving_up`` the receive right."""
+        if self.k.profile.has_guards:
+            guarded = z3.And(self.receives, self.k.before.is_guarded(self.port))
+            yield self.k.fails(ReturnCode.KERN_INVALID_RIGHT, "the port is guarded", z3.And(giving_up, guarded))
 
     # ---- RIGHTS: the ways in which what a name denotes is given up
 
     def add_references(self, delta: Term | int) -> Effect:
         return lambda after: after.store("urefs", (self.slot,), self.urefs + delta)
+
+    def peg(self, after: After) -> None:
+        """The name has all references that it can have from now on."""
+        after.at("urefs")[self.slot] = self.k.urefs_max
 
     def free(self, after: After) -> None:
         """A dead name or a port set goes; what was in the set is in it no more."""
@@ -69,7 +80,7 @@ class Entry:
         limbo, port = after.sorts.Slot.limbo_slot(self.port), self.port
         beside = self.kind == KIND.SEND_RECEIVE
         if self.k.profile.send_survives_rescue:
-            put(after, self.slot, z3.If(beside, KIND.SEND, KIND.NONE), z3.If(beside, port, after.sorts.no_port), self.urefs)
+            put(after, self.slot, z3.If(beside, KIND.SEND, KIND.NONE), z3.If(beside, port, after.sorts.no_port), after.urefs(self.slot))
             after.at("known_as")[(self.task, port)] = z3.If(beside, self.name, after.sorts.null)
         else:  # hazard H-8: the count of send rights isn't told
             put(after, self.slot, z3.If(beside, KIND.DEAD_NAME, KIND.NONE), after.sorts.no_port, self.urefs)
@@ -80,6 +91,7 @@ class Entry:
         leave_sets(after, port)
         for count in ("mscount", "seqno"):
             after.at(count)[port] = z3.IntVal(0)
+        set_guard(after, port)
 
 
 def on_space(k: Context, *others: str) -> Iterator[Case]:
@@ -102,16 +114,23 @@ def on_reserved(
 
 @rule("mach_port_deallocate", choices={"notification": "Message"}, task="Name", name="Name")
 def mach_port_deallocate(k: Context) -> Iterator[Case]:
-    """Give up one user reference of a send right, send-once right or dead name. Source: semantics 5.2."""
+    """Give up one user reference of a send right, send-once right or dead name; in some kernels a port set. Source: semantics 5.2."""
     # NAMES
     e = Entry(k)
     # CASES
     yield from on_space(k)
     yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right or a port set", z3.Or(e.kind == KIND.RECEIVE, e.is_set))
+    if k.profile.deallocate_destroys_set:
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right", e.kind == KIND.RECEIVE)
+    else:
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right or a port set", z3.Or(e.kind == KIND.RECEIVE, e.is_set))
     # RIGHTS
+    if k.profile.deallocate_destroys_set:
+        yield k.succeeds("the port set is destroyed", e.is_set, e.free)
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
+    if k.profile.pegged_urefs:
+        yield k.succeeds("the name is pegged: it keeps its references", e.is_pegged)
     yield k.succeeds("one of several references goes", e.urefs > 1, e.add_references(-1))
     yield k.succeeds("the dead name is freed", e.is_dead, e.free)
     yield k.succeeds("the last send reference goes", e.kind == KIND.SEND, e.release_send)
@@ -127,6 +146,7 @@ def mach_port_destroy(k: Context) -> Iterator[Case]:
     yield from on_space(k)
     yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield from e.guarded_against(k.before.context(e.port) != 0)
     # RIGHTS
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
@@ -136,7 +156,10 @@ def mach_port_destroy(k: Context) -> Iterator[Case]:
 
 @rule("mach_port_mod_refs", choices={"notification": "Message"}, task="Name", name="Name", right="Int", delta="Int")
 def mach_port_mod_refs(k: Context) -> Iterator[Case]:
-    """Add to (or take from) the user references of one kind of right under a name. Source: semantics 5.5."""
+    """Add to (or take from) the user references of one kind of right under a name.
+
+    Where references are pegged those that reach the limit stay there, until all are given up at once. Source: semantics 5.5.
+    """
     # NAMES
     e = Entry(k)
     sum_ = e.urefs + k.delta
@@ -160,10 +183,19 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
     )
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right of this kind", z3.Not(has))
     counted = z3.Or(asked(Right.SEND), asked(Right.DEAD_NAME))
+    if k.profile.pegged_urefs:
+        beyond = z3.And(counted, z3.Or(k.delta > k.urefs_max, k.delta < -k.urefs_max))
+        yield k.fails(ReturnCode.KERN_INVALID_VALUE, "more references than any name can have", beyond)
+        stays = z3.And(counted, e.is_pegged, k.delta != -k.urefs_max)
+        yield k.succeeds("the name is pegged: it keeps its references", stays)
     unfit = z3.If(counted, sum_ < 0, z3.And(k.delta != 0, k.delta != -1))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such reference count", unfit)
-    most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
-    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, k.delta > 0, sum_ > most))
+    if k.profile.pegged_urefs:
+        yield k.succeeds("the name has all references it can have, and is pegged", z3.And(counted, sum_ > k.urefs_max), e.peg)
+    else:
+        most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, k.delta > 0, sum_ > most))
+    yield from e.guarded_against(z3.And(asked(Right.RECEIVE), k.delta == -1))
     # RIGHTS
     yield k.succeeds("nothing is added", k.delta == 0)
     yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(k.delta))

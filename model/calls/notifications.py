@@ -31,7 +31,7 @@ def _request_pending(k: Context) -> list[Term]:
 def fire_request(k: Context) -> Iterator[Case]:
     """Who asked about a name is told that it is dead, or that it is gone. A dead name gets a user reference with that.
 
-    Source: semantics 5.13, 7; ``ipc_port_dnnotify`` and ``ipc_right_dncancel``.
+    Where references are pegged a name that has all it can have gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``, ``ipc_right_dncancel``.
     """
     # NAMES
     b = k.before
@@ -40,7 +40,8 @@ def fire_request(k: Context) -> Iterator[Case]:
 
     # RIGHTS
     def add_reference(after: After) -> None:
-        after.at("urefs")[entry] = b.urefs(entry) + 1
+        urefs = b.urefs(entry)
+        after.at("urefs")[entry] = z3.If(k.is_pegged(entry), urefs, urefs + 1) if k.profile.pegged_urefs else urefs + 1
 
     def forget(after: After) -> None:
         clear(after, request)
@@ -208,6 +209,9 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
         after.at("urefs")[entry] = b.urefs(entry) + 1
         notify(after, carried, k.notification, Notification.DEAD_NAME, k.sorts.number_of(k.name))
 
+    def cancel_nothing(after: After) -> None:
+        drop_held_send(after, destination)
+
     # CASES
     yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(k)))
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
@@ -217,17 +221,27 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
     yield from on_reserved(k, k.name, when=z3.Not(dead_name))
     yield from on_reserved(k, k.name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
+    if k.profile.cancels_nothing:
+        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, k.name)))
+        yield k.continues("there is nothing to cancel", nothing_to_cancel, cancel_nothing)
     unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
     at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
-    nobody = z3.And(at_once, z3.Or(k.sync == 0, z3.Not(given)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
-    full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
-    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
+    if k.profile.sync_fires_dead_name:
+        nobody = z3.And(at_once, z3.Or(k.sync == 0, z3.Not(given)))
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
+        full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
+    else:
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
+    if k.profile.port_destroyed_stays:
+        there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
+        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
     first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, k.name)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, k.shortage > 0, k.out_of_memory))
     # REPLY: the right that was registered is where the given one was
-    yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
+    if k.profile.sync_fires_dead_name:
+        yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
     told = z3.And(no_senders, given, b.srights(port) == 0, k.sync <= b.mscount(port))
     yield k.continues("there are no senders: it is told at once", told, fire_no_senders)
     yield k.continues("dead-name is registered", dead_name, lambda after: register(after, S.request_slot(task, k.name)))

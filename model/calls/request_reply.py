@@ -8,9 +8,9 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition
-from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message
+from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message, set_guard
 from sendright.model.rules import DESTROY, Case, Context, rule
-from sendright.model.sorts import KIND, STAGE, Term
+from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After, State
 
 
@@ -26,6 +26,17 @@ def fits(state: State, slot: Term, disposition: Term) -> Term:
     )
 
 
+def is_immovable(k: Context, slot: Term) -> Term:
+    """The entry in ``slot`` has a receive right that can't be carried, and is to be carried."""
+    return z3.And(k.disposition == Disposition.MOVE_RECEIVE, k.before.receives(slot), k.before.is_immovable(k.before.port(slot)))
+
+
+def carriable(k: Context, slot: Term) -> Term:
+    """The entry in ``slot`` can be carried as the rule's disposition says: it fits, and isn't one that stays where it is."""
+    fit = fits(k.before, slot, k.disposition)
+    return z3.And(fit, z3.Not(is_immovable(k, slot))) if k.profile.has_guards else fit
+
+
 def received_form(disposition: Term) -> Term:
     """The form in which a receiver sees a right that was carried so."""
     once = z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
@@ -38,7 +49,8 @@ def received_form(disposition: Term) -> Term:
 
 
 def _copy_in_requires(k: Context) -> list[Term]:
-    body = k.sorts.Slot.is_body_slot(k.place)
+    S = k.sorts.Slot
+    body = S.is_body_slot(k.place)
     held = z3.And(k.sends(k.control), k.before.port(k.slot(k.control)) == k.before.task_port(k.space))
     return [
         k.before.alive(k.space),
@@ -47,8 +59,30 @@ def _copy_in_requires(k: Context) -> list[Term]:
         k.sorts.slots_of_message(k.place, k.message),
         k.before.empty(k.place),
         z3.Or(body, k.is_sendish(k.disposition)),
-        z3.Implies(body, z3.And(k.sorts.Slot.index(k.place) >= 0, k.sorts.Slot.index(k.place) < k.before.body_count(k.message))),
+        z3.Implies(body, z3.And(S.index(k.place) >= 0, S.index(k.place) < k.before.body_count(k.message))),
+        *_destination_first(k),
     ]
+
+
+def _destination_first(k: Context) -> list[Term]:
+    """Where the destination says what may be in the body it is copied in before that."""
+    if not k.profile.task_ports_stay:
+        return []
+    S, i = k.sorts.Slot, z3.Int("i")
+    return [z3.ForAll([i], z3.Implies(S.is_destination_slot(k.place), k.before.empty(S.body_slot(k.message, i))))]
+
+
+def _stays(k: Context, entry: Term) -> Term:
+    """The right in ``entry`` is to a task's port, and would go with a message to a port of a user's, or be its reply.
+
+    (A message without destination is a reply of the kernel's: what may be in that was looked at. A request has no descriptors: it carries its right
+    into the kernel, whatever its target turns out to be.)
+    """
+    b, S = k.before, k.sorts.Slot
+    destination = S.destination_slot(k.message)
+    to_user = z3.And(z3.Not(b.empty(destination)), b.object(b.port(destination)) == OBJECT.OBJECT_NONE)
+    described = b.layout(k.message) != k.sorts.no_descriptors
+    return z3.And(k.may_not_pass(entry), z3.Or(S.is_reply_slot(k.place), z3.And(S.is_body_slot(k.place), described, to_user)))
 
 
 @rule("copy in a right", requires=_copy_in_requires, space="Task", control="Name", name="Name", disposition="Int", message="Message", place="Slot")
@@ -94,6 +128,7 @@ def copy_in(k: Context) -> Iterator[Case]:
         leave_sets(after, port)
         after.at("mscount")[port] = z3.IntVal(0)
         after.at("seqno")[port] = z3.IntVal(0)
+        set_guard(after, port)
 
     def copy(after: After) -> None:
         after.add("srights", port, 1)
@@ -120,7 +155,9 @@ def copy_in(k: Context) -> Iterator[Case]:
         put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
 
     # CASES
-    invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(fits(b, entry, k.disposition))))
+    invalid = z3.Or(z3.Not(k.is_disposition(k.disposition)), z3.And(z3.Not(k.reserved(k.name)), z3.Not(carriable(k, entry))))
+    if k.profile.task_ports_stay:
+        invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(k.name)), _stays(k, entry)))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)
     yield k.continues("a null right is carried", k.name == k.sorts.null, carry_nothing)
     yield k.continues("the dead right is carried", k.name == k.sorts.dead, carry_dead)
@@ -129,7 +166,11 @@ def copy_in(k: Context) -> Iterator[Case]:
     yield k.continues("MOVE_RECEIVE takes the receive right", carried(Disposition.MOVE_RECEIVE), move_receive)
     yield k.continues("COPY_SEND of a dead name carries a dead right", z3.And(carried(Disposition.COPY_SEND), dead), carry_dead)
     yield k.continues("COPY_SEND copies the send right", carried(Disposition.COPY_SEND), copy)
+    if k.profile.pegged_urefs:
+        yield k.continues("a move takes no reference of a dead name that is pegged", z3.And(dead, k.is_pegged(entry)), carry_dead)
     yield k.continues("a move takes one reference of a dead name", dead, move_dead)
+    if k.profile.pegged_urefs:
+        yield k.continues("MOVE_SEND copies, if the name is pegged", z3.And(carried(Disposition.MOVE_SEND), k.is_pegged(entry)), copy)
     yield k.continues("MOVE_SEND takes one of several references", z3.And(carried(Disposition.MOVE_SEND), urefs > 1), move_one)
     yield k.continues("MOVE_SEND takes the last reference", z3.And(carried(Disposition.MOVE_SEND), kind == KIND.SEND), move_last)
     yield k.continues("MOVE_SEND takes the last reference beside the receive right", carried(Disposition.MOVE_SEND), move_last_keeping_receive)
@@ -200,7 +241,7 @@ def copy_out(k: Context) -> Iterator[Case]:
         return k.continues(title, when, effect, name=name)  # type: ignore[arg-type]
 
     sends, once, receives = kind == KIND.SEND, kind == KIND.SEND_ONCE, kind == KIND.RECEIVE
-    full = b.urefs(entry) >= k.urefs_max - 1
+    full = b.urefs(entry) >= k.send_urefs_max
     yield into("a null right is the name NULL", kind == KIND.NONE, lambda after: None, k.sorts.null)
     yield into("a dead right is the name DEAD", kind == KIND.DEAD_NAME, take_dead, k.sorts.dead)
     yield into("a send right joins the receive right", z3.And(sends, is_known, z3.Not(b.sends(entry))), join_receive, known)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject
+from sendright.mach.rights import Place, PortObject
 from sendright.model.actions import clone, drop_held_send, place_slot, put
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, PLACE, Term
@@ -45,12 +45,26 @@ def task_get_special_port(k: Context) -> Iterator[Case]:
 
 @rule("task_set_special_port", task="Name", which="Int", port="Name")
 def task_set_special_port(k: Context) -> Iterator[Case]:
-    """Keep a right in one of a task's special places; what was there is given up. Any send right will do. Source: semantics 4.1."""
+    """Keep a right in one of a task's special places; what was there is given up. Any send right will do, but some kernels protect places.
+
+    Source: semantics 4.1.
+    """
     # NAMES
+    profile = k.profile
     known, held = _selected(k, k.task_behind(k.task))
+
+    def selects(places: frozenset[Place]) -> Term:
+        return z3.Or(*[k.which == selector for selector, place in profile.special_ports.items() if place in places])
+
     # CASES
     yield from k.request("task", "port")
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield from may_be_kept(k, k.port)
+    if profile.protected_places:
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "nobody sets this place", selects(profile.protected_places))
+    if profile.set_once_places:
+        there = z3.And(selects(profile.set_once_places), k.before.sends(held))
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "the place is set once", there)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
 
     # RIGHTS
@@ -59,6 +73,13 @@ def task_set_special_port(k: Context) -> Iterator[Case]:
         hold_copy(k, after, k.port, held)
 
     yield k.succeeds("the right is kept", True, keep)
+
+
+def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
+    """Where rights to tasks' ports stay, none of them is kept where others could get it from."""
+    if k.profile.task_ports_stay:
+        kept = z3.Or(*[k.may_not_pass(k.slot(name)) for name in names])
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port stays where it is", kept)
 
 
 def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
@@ -75,8 +96,12 @@ def mach_ports_register(k: Context) -> Iterator[Case]:
     task, places = k.task_behind(k.task), k.profile.registered_places
     # CASES
     yield from k.request("task", arrays={"ports": "ports_length"})
+    if k.profile.register_takes_all:
+        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "not one right for each place", k.ports_length != len(places))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", k.ports_length > len(places))
+    yield from may_be_kept(k, *[k.ports(index) for index, _ in enumerate(places)])
+    if not k.profile.register_takes_all:
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", k.ports_length > len(places))
 
     # RIGHTS
     def register(after: After) -> None:

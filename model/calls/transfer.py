@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject
+from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.names import on_reserved
-from sendright.model.calls.request_reply import fits, received_form
+from sendright.model.calls.request_reply import fits, is_immovable, received_form
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
@@ -73,6 +73,10 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
         drop_held_send(after, destination)
         after.at("stage")[k.message] = STAGE.FREE
 
+    def drop(after: After) -> None:
+        drop_held_send(after, carried)
+        end(after)
+
     def add_reference(after: After) -> None:
         drop_held_send(after, carried)
         after.at("urefs")[entry] = b.urefs(entry) + 1
@@ -108,8 +112,11 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
     elsewhere = z3.And(one_name, known != k.sorts.null, known != k.name)
     yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
-    full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.urefs_max - 1)
-    yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full)
+    full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.send_urefs_max)
+    if k.profile.pegged_urefs:
+        yield k.succeeds("the name is pegged: the right is dropped", full, drop)
+    else:
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full)
     yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)))
     yield k.succeeds("a user reference is added", z3.And(same, kind == KIND.SEND, b.sends(entry)), add_reference)
     yield k.succeeds("the send right joins the receive right", z3.And(same, kind == KIND.SEND), join_receive)
@@ -121,10 +128,14 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
 
 @rule("mach_port_extract_right", choices={"reply_message": "Message"}, task="Name", name="Name", disposition="Int")
 def mach_port_extract_right(k: Context) -> Iterator[Case]:
-    """Take a right out of a task's space, as if that task sent it. Source: semantics 5.9."""
+    """Take a right out of a task's space, as if that task sent it.
+
+    Where rights to tasks' ports stay, a task may have another copy of one that it has, and no more. Source: semantics 5.9.
+    """
     # NAMES
     b = k.before
-    entry = k.slot(k.name, k.task_behind(k.task))
+    task = k.task_behind(k.task)
+    entry = k.slot(k.name, task)
     # CASES
     yield from k.request("task")
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
@@ -132,9 +143,16 @@ def mach_port_extract_right(k: Context) -> Iterator[Case]:
     yield from on_reserved(k, k.name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, k.disposition)))
+    if k.profile.task_ports_stay:
+        own = z3.And(k.disposition == Disposition.COPY_SEND, task == k.caller)
+        stays = z3.And(k.may_not_pass(entry), z3.Not(own))
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port stays where it is", stays)
+
+    if k.profile.has_guards:
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry))
 
     # REPLY: the right is copied in to the reply from the target's space, then copied out
     def begin(after: After) -> None:
         k.begin_reply(after, 1)
 
-    yield k.continues("the right is to be taken", True, begin, space=k.task_behind(k.task), acquired=received_form(k.disposition))
+    yield k.continues("the right is to be taken", True, begin, space=task, acquired=received_form(k.disposition))
