@@ -14,8 +14,8 @@ _TOKENS = (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN)
 
 
 def rule_arguments(call: Call) -> dict[str, Any]:
-    """Those given, the signature's defaults, and the injected shortage; arrays as functions of an index, with lengths."""
-    values: dict[str, Any] = {"shortage": call.shortage}
+    """Those given, the defaults, the injected shortage, and whether to stop between steps; arrays as functions of an index, with lengths."""
+    values: dict[str, Any] = {"shortage": call.shortage, "stop": call.stop}
     for argument in SIGNATURES[call.name].arguments:
         value = call.arguments.get(argument.name, argument.default)
         if argument.type in _ARRAYS:

@@ -14,7 +14,7 @@ from typing import Any
 from sendright.mach.descriptors import PORT
 from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place
+from sendright.mach.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.verdicts import Verdict
 from sendright.model.checking import CompiledClause, broken_clause, compiled, ghosts_of
 from sendright.model.concrete import (
@@ -30,6 +30,7 @@ from sendright.model.concrete import (
     SlotTuple,
 )
 from sendright.model.invariants import Invariant
+from sendright.model.sorts import PLACE
 from sendright.model.system import System
 
 NEVER_MADE = 1 << 40
@@ -47,7 +48,7 @@ def every_point(state: ConcreteState, sorts: tuple[str, ...]) -> Iterable[tuple[
         "Name": [*{slot[2] for slot in f["kind"] if slot[0] == NAME_SLOT}, NULL_NAME, DEAD_NAME, NEVER_MADE],
         "Message": [*f["stage"], NEVER_MADE],
         "Object": [*f["content"], NO_OBJECT, NEVER_MADE],
-        "Place": [int(place) for place in Place],
+        "Place": list(range(len(PLACE.members))),
         "Int": [-1, 0, 1, NEVER_MADE],
         "Bool": [False, True],
         "Layout": [(), (PORT,)],

@@ -39,6 +39,7 @@ def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
 
 _SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
 _ELSEWHERE = "a dead name, under another name than was asked for"
+_STOPPED = _cases("host_security_create_task_token", "a child with its parent's tokens; the call stops")
 _GRANTED = (
     (
         _cases("host_security_set_task_token", "tokens and the privileged host port are set"),
@@ -48,6 +49,7 @@ _GRANTED = (
         _cases("host_security_create_task_token", "a child with the given tokens and the privileged host port"),
         Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1),
     ),
+    (_STOPPED, Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1)),
 )
 
 
@@ -60,6 +62,14 @@ def _takes_any_host_port(profile: Profile) -> bool:
 
 
 BROKEN = (
+    Broken(
+        "step invariant 36",
+        "H-2",
+        "a child has its parent's tokens until it is given its own in a second step",
+        lambda profile: profile.tokens_in_two_steps,
+        _STOPPED,
+        Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1),
+    ),
     Broken(
         "invariant 8",
         "H-8",

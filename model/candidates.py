@@ -15,7 +15,7 @@ import z3
 from sendright.model.sorts import Term
 from sendright.model.state import FIELDS
 
-BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "mapped")
+BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "waits_child", "mapped")
 """The fields of one argument (and ``mapped``) that have an index from values to points."""
 BY_PART = ("known_as", "member", "mapped", "memory")
 """The fields of two arguments that have an index from each argument to points."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import z3
 
+from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import NO_PAGE
@@ -18,13 +19,16 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.snapshot import Entry, Message, Page, Snapshot, Waiting
 from sendright.model.arguments import rule_arguments
+from sendright.model.broken import is_broken
 from sendright.model.concrete import (
     AFTER,
     ALIVE,
     BODY_SLOT,
+    CREATING,
     DESTINATION_SLOT,
     ENDED,
     HOST_SLOT,
+    IN_HAND,
     KERNEL_SLOT,
     LIMBO_SLOT,
     NAME_SLOT,
@@ -37,6 +41,7 @@ from sendright.model.concrete import (
     REPLY_SLOT,
     REQUEST_SLOT,
     SENDING,
+    SETTING,
     WAITING,
     ConcreteState,
     FunctionBuilder,
@@ -46,7 +51,7 @@ from sendright.model.concrete import (
     identifier,
 )
 from sendright.model.invariants import Invariant, Variables, state_invariants
-from sendright.model.rules import RULES, Case, Context
+from sendright.model.rules import RESUMED, RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
 from sendright.model.step_properties import STEP_PROPERTIES
@@ -143,6 +148,15 @@ def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: Waiting) -> None:
         f["waits_limit"][task], f["waits_large"][task], f["waits_trailer"][task] = waiting.limit, waiting.large, waiting.trailer
         if waiting.port is not None:
             f["port_life"].setdefault(waiting.port, ENDED)  # what it waits for was there when it began
+    elif waiting.call == "host_security_create_task_token":
+        child = -2 - task if waiting.child is None else waiting.child  # which it was isn't shown of one that has ended
+        f["wait"][task], f["waits_child"][task] = CREATING, child
+        f["task_life"].setdefault(child, ENDED if waiting.child is None else ALIVE)
+        f["waits_security"][task], f["waits_audit"][task] = waiting.security_token, waiting.audit_token
+        f["waits_host"][task] = HOST_PRIV_PORT if waiting.privileged else HOST_PORT
+    elif waiting.call == "task_set_special_port":
+        f["wait"][task] = SETTING
+        _put(f, (PLACE_SLOT, task, IN_HAND), waiting.held)
 
 
 def _carry(f: dict[str, dict[Any, Any]], message: Message, number: int) -> int:
@@ -315,7 +329,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
 
     Only properties that make sense of a whole call: it may be a row of rules, each with properties of its own.
     """
-    if call.name not in RULES:
+    if call.name not in RULES or (call.resume and call.name not in RESUMED):
         return ()
     old, new = state_of(before), state_of(after)
     for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
@@ -325,11 +339,12 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     fields = {**old.fields, **{name + AFTER: values for name, values in new.fields.items()}}
     both = ConcreteState()
     both.fields = {name: {**old.fields[name], **new.fields[name]} for name in old.fields}
+    rule = RESUMED[call.name] if call.resume else call.name
     env = environment(profile)
     told = rule_arguments(call)
-    given = [task, *(told.get(name) for name in RULES[call.name].parameters)]
+    given = [task, *(told.get(name) for name in RULES[rule].parameters)]
     broken: dict[str, BrokenInvariant] = {}
-    for clause in _step_clauses(call.name, code, msgspec.json.encode(profile)):
+    for clause in _step_clauses(rule, code, msgspec.json.encode(profile)):
         if clause.invariant in broken:
             continue
         where = next((values for values in _points(both, clause.sorts) if not clause.holds(fields, env, *given, *values)), None)
@@ -340,15 +355,17 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
 
 
 @cache
-def _step_clauses(call: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
-    """The step properties of a whole call that is answered by ``code``, as functions of the caller, the arguments and their variables."""
+def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
+    """The step properties of a call that begins with ``rule`` and is answered by ``code``, as functions of the caller, the arguments and their variables."""
     profile = msgspec.json.decode(encoded_profile, type=Profile)
-    k = Context(RULES[call], State.arbitrary(UNBOUNDED), profile)
+    k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))
     x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))
     arguments = [identifier(name) for name in k.rule.parameters]
     compiled: list[CompiledClause] = []
     for number in OF_WHOLE_CALLS:
+        if x.stops and is_broken(f"step invariant {number}", profile):
+            continue  # as is known of it
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
             body, names, sorts = _opened(clause)
@@ -399,10 +416,14 @@ def _where(sorts: tuple[str, ...], values: tuple[Any, ...]) -> str:
         if sort == "Slot":
             words.append(slot_in_words(value))
         elif sort == "Place":
-            words.append(f"{Place(value).name.lower()} port")
+            words.append(_place_in_words(value))
         else:
             words.append(f"{sort.lower()} {value}")
     return ", ".join(words)
+
+
+def _place_in_words(place: int) -> str:
+    return "what its call has in its hands" if place == IN_HAND else f"{Place(place).name.lower()} port"
 
 
 _PORTS_REQUESTS = {NO_SENDERS_SLOT: "no-senders request", PORT_DESTROYED_SLOT: "port-destroyed request", LIMBO_SLOT: "limbo"}
@@ -414,7 +435,7 @@ def slot_in_words(slot: SlotTuple) -> str:
     if where == NAME_SLOT:
         return f"task {owner}, name {index}"
     if where == PLACE_SLOT:
-        return f"task {owner}, {Place(index).name.lower()} port"
+        return f"task {owner}, {_place_in_words(index)}"
     if where == KERNEL_SLOT:
         return f"the kernel's right of port {owner}"
     if where == REQUEST_SLOT:

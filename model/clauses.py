@@ -86,7 +86,7 @@ def all_clauses(profile: Profile, call: str | None = None) -> Iterator[Clauses]:
     cases = _remembering(profile)
     for name in chosen:
         yield _of_call(SIGNATURES[name], profile, set(shared), cases)
-    used = {rule for name in chosen for rule in rules_of(name)}
+    used = {rule for name in chosen for rule in rules_of(name, profile)}
     for rule, calls in shared.items():
         if rule in RULES and (rule in used or (calls == (ASKING,) and ASKING in chosen)):
             clauses = _of_cases(cases(rule), "")
@@ -110,7 +110,7 @@ def _of_call(signature: Signature, profile: Profile, shared: set[str], cases: Ca
     make = partial(Clauses, name=name, section=signature.section, about=signature.about, calls=(name,))
     if not has_rules(name):
         return make(effect="", then=(), clauses=())
-    own = [rule for rule in rules_of(name) if rule not in shared]
+    own = [rule for rule in rules_of(name, profile) if rule not in shared]
     clauses: list[Clause] = []
     unnamed: tuple[str, ...] = ()
     if name == CALL and profile.name == PAGE_PROFILE:
@@ -124,7 +124,7 @@ def _of_call(signature: Signature, profile: Profile, shared: set[str], cases: Ca
     if succeeds:
         clauses += [_result(signature, output, number, succeeds, cases) for number, output in enumerate(signature.outputs, 1)]
     effect = " ".join(RULES[own[-1] if name not in RULES else name].manual.split())
-    then = tuple(rule for rule in rules_of(name) if rule in shared)
+    then = tuple(rule for rule in rules_of(name, profile) if rule in shared)
     return make(effect=effect, then=then, clauses=tuple(clauses), unnamed=unnamed)
 
 

@@ -16,7 +16,7 @@ import z3
 from sendright.mach import descriptors
 from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import DEAD_NAME, NULL_NAME
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.model.actions import Release
 from sendright.model.candidates import BY_PART, BY_VALUE, PAGES, Candidates, Plan, recognised
@@ -28,7 +28,9 @@ SlotTuple: TypeAlias = tuple[int, int, int]
 
 ALIVE, ENDED = 1, 2
 FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
-NOTHING, SENDING, RECEIVING = 0, 1, 2
+NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
+IN_HAND = len(Place)
+"""The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
 NO_PORT = -1
 NO_OBJECT = -1
 

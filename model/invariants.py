@@ -540,6 +540,22 @@ def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "what is strict is guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
 
 
+@invariant(122, "a call has in its hands what it took")
+def in_hand(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The right that a task's call has taken out of a place is there only while that call is stopped."""
+    idle = s.wait(v.t) != WAIT.SETTING
+    yield "what is there", forall([v.t], z3.Implies(idle, s.empty(v.S.place_slot(v.t, PLACE.PLACE_IN_HAND))))
+
+
+@invariant(123, "a creation that is stopped made its child", lambda profile: profile.tokens_in_two_steps)
+def half_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The child of a creation between its steps was made, and the host port that it will get is one of the host's two, and lives."""
+    stopped, port = s.wait(v.t) == WAIT.CREATING, s.waits_host(v.t)
+    yield "its child", forall([v.t], z3.Implies(stopped, s.task_life(s.waits_child(v.t)) != LIFE.UNBORN))
+    hosts = z3.Or(*[s.object(port) == OBJECT.of(kind) for kind in (PortObject.HOST, PortObject.HOST_PRIV)])
+    yield "its host port", forall([v.t], z3.Implies(stopped, z3.And(s.active(port), hosts)))
+
+
 def state_invariants(profile: Profile) -> list[Invariant]:
     """The invariants that a profile's states have (kernels without ledgers have none about them)."""
     return [each for each in _of_profile(profile) if not is_broken(f"invariant {each.number}", profile)]

@@ -365,7 +365,7 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
             raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(known)}")
     served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
     chosen = [rule for rule in calls or PENDING_RULES if rule not in SIGNATURES]
-    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call)), *chosen])
+    names = dict.fromkeys([*(rule for call in served for rule in rules_of(call, profile)), *chosen])
     only = tuple(invariants) if invariants else None
     if only and "T5" in only:
         only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))

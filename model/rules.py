@@ -61,6 +61,8 @@ class Rule:
     """It does something that a rule before it left to do; all other rules begin when nothing is left."""
     resumes: str = "NOTHING"
     """The member of ``Wait`` that says in what its caller waits: it goes on with that. The callers of all other rules wait for nothing."""
+    applies: Callable[[Profile], bool] = lambda profile: True
+    """Whether the calls that run through it do so in this profile."""
 
     @property
     def manual(self) -> str:
@@ -234,12 +236,13 @@ def rule(
     requires: Callable[[Context], list[Term]] = _nothing_required,
     pending: bool = False,
     resumes: str = "NOTHING",
+    applies: Callable[[Profile], bool] = lambda profile: True,
     **parameters: str,
 ) -> Callable[[Callable[[Context], Iterator[Case]]], Rule]:
     """Declare a rule. ``parameters`` are the call's arguments, ``choices`` what the kernel may choose freely."""
 
     def declare(cases: Callable[[Context], Iterator[Case]]) -> Rule:
-        declared = Rule(name, parameters, choices or {}, cases, requires, pending, resumes)
+        declared = Rule(name, parameters, choices or {}, cases, requires, pending, resumes, applies)
         assert name not in RULES, name
         RULES[name] = declared
         return declared
@@ -267,9 +270,18 @@ DESTROY = "the message is destroyed"
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
+CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
+RESUMED = {
+    "mach_msg_send": RESUMED_SEND,
+    "mach_msg_receive": RESUMED_RECEIVE,
+    "host_security_create_task_token": CREATION_RESUMED,
+    "task_set_special_port": SETTING_RESUMED,
+}
+"""The rule by which a call goes on that waits."""
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
 """What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
 SHARED_RULES = {
+    "host_security_create_task_token": ("host_security_create_task_token", CREATION_RESUMED, COPY_OUT, FINISH),
     "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right", DESTROY),
     "mach_port_request_notification": (
         "mach_port_request_notification: request",
@@ -294,12 +306,12 @@ SHARED_RULES = {
         DESTROY,
         RESUMED_SEND,
     ),
+    "task_set_special_port": ("task_set_special_port", SETTING_RESUMED),
     "mach_msg_receive": ("mach_msg_receive", RESUMED_RECEIVE, TAKE, COPY_OUT, PAGE_OUT, DONE, DESTROY),
 }
 """The rules that a call runs through, in order, where they are more than its own."""
 
 _WITH_RIGHTS_IN_REPLY = (
-    "host_security_create_task_token",
     "task_create",
     "task_get_special_port",
     "mach_ports_lookup",
@@ -312,6 +324,7 @@ _WITH_RIGHTS_IN_REPLY = (
 )
 
 
-def rules_of(call: str) -> tuple[str, ...]:
-    """The names of the rules that the call runs through."""
-    return SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in _WITH_RIGHTS_IN_REPLY else (call,))
+def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
+    """The names of the rules that the call runs through in ``profile`` (None: in some profile)."""
+    rules = SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in _WITH_RIGHTS_IN_REPLY else (call,))
+    return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

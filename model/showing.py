@@ -18,8 +18,10 @@ from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, Po
 from sendright.model.concrete import (
     ALIVE,
     BODY_SLOT,
+    CREATING,
     DESTINATION_SLOT,
     HOST_SLOT,
+    IN_HAND,
     KERNEL_SLOT,
     LIMBO_SLOT,
     NAME_SLOT,
@@ -33,6 +35,7 @@ from sendright.model.concrete import (
     REPLY_SLOT,
     REQUEST_SLOT,
     SENDING,
+    SETTING,
     WAITING,
     ConcreteState,
     SlotTuple,
@@ -91,6 +94,7 @@ class Showing:
         self._shown_in = {name: by_domain.get(declaration.domain, lambda point: ()) for name, declaration in FIELDS.items()}
         """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
         self._shown_in["receiver"] = self._of_member
+        self._shown_in["task_life"] = self._of_child
         state.watch = self._note
 
     def snapshot(self) -> Snapshot:
@@ -129,6 +133,10 @@ class Showing:
             return (("task", f["owner"][message]),)
         return (("port", f["queue"][message]),) if stage == QUEUED and message in f["queue"] else ()
 
+    def _of_child(self, task: int) -> Iterable[Part]:
+        """A task is shown, and that it lives where it is the child of a creation that is stopped."""
+        return [("task", task), *[("task", creator) for creator in self._state.by_value("waits_child", task)]]
+
     def _of_member(self, port: int) -> Iterable[Part]:
         receiver = self._state["receiver"].get(port)
         return (("task", receiver[1]),) if receiver is not None and receiver[0] == NAME_SLOT else ()
@@ -149,7 +157,7 @@ class Showing:
         """Who lives, or (if a rule is wrong) is gone and still holds rights: an implementation won't show the same."""
         state, f = self._state, self._state.fields
         self._names[task] = renewed(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
-        places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task)}
+        places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
         requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
         if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
             del self._names[task]
@@ -183,6 +191,17 @@ class Showing:
                 large=f["waits_large"].get(task, False),
                 trailer=f["waits_trailer"].get(task, 0),
             )
+        if wait == CREATING:
+            child = f["waits_child"][task]
+            return Waiting(
+                call="host_security_create_task_token",
+                child=child if f["task_life"].get(child) == ALIVE else None,
+                security_token=f["waits_security"][task],
+                audit_token=f["waits_audit"][task],
+                privileged=f["object"].get(f["waits_host"][task]) == PortObject.HOST_PRIV,
+            )
+        if wait == SETTING:
+            return Waiting(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
         return None
 
     def _name(self, task: int, name: int) -> Entry | None:

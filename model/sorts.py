@@ -69,12 +69,13 @@ class Enumeration:
 
 KIND = Enumeration("Kind", [kind.name for kind in SlotKind])
 OBJECT = Enumeration("PortObject", [f"OBJECT_{kind.name}" for kind in PortObject])
-PLACE = Enumeration("Place", [f"PLACE_{place.name}" for place in Place])
+PLACE = Enumeration("Place", [*(f"PLACE_{place.name}" for place in Place), "PLACE_IN_HAND"])
+"""The places of a task, and one more: where the kernel holds the right that a call of the task's has taken and not yet released."""
 INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
 LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
 STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED", "WAITING"])
-WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING"])
-"""In which call a task waits."""
+WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING"])
+"""In which call a task waits: for room, for a message, or stopped between the steps of a creation or of the setting of a special port."""
 
 NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT)
 

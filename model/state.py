@@ -60,6 +60,10 @@ FIELDS: dict[str, FieldDeclaration] = {
     "waits_limit": FieldDeclaration(("Task",), "Int", "waiting to receive: bytes of room, or -1"),
     "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive: a message that is too large is to stay"),
     "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive: the elements of the trailer that are wanted"),
+    "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation: the child that it made"),
+    "waits_security": FieldDeclaration(("Task",), "SecurityToken", "between the steps of a creation: the security token that the child will get"),
+    "waits_audit": FieldDeclaration(("Task",), "AuditToken", "between the steps of a creation: the audit token that the child will get"),
+    "waits_host": FieldDeclaration(("Task",), "Port", "between the steps of a creation: the host port that the child will get"),
     # slots
     "kind": FieldDeclaration(("Slot",), "Kind", "what the slot contains"),
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),

@@ -19,14 +19,30 @@ from sendright.mach.rights import EXCEPTION_PLACES, Disposition, Inheritance, No
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables, is_ledger
-from sendright.model.rules import ANSWER, COPY_IN, DELIVER, DESTROY, DONE, HANDED_BACK, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, TAKE
-from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
+from sendright.model.rules import (
+    ANSWER,
+    COPY_IN,
+    CREATION_RESUMED,
+    DELIVER,
+    DESTROY,
+    DONE,
+    HANDED_BACK,
+    PAGE_IN,
+    PAGE_OUT,
+    RESUMED,
+    RESUMED_RECEIVE,
+    RESUMED_SEND,
+    SETTING_RESUMED,
+    TAKE,
+)
+from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import FIELDS, sort_named
 from sendright.model.transition import (
     EXCEPTION_CALLS,
     LEDGER_CALLS,
     MAKERS,
     NAMED_BY_CALLER,
+    STOPPED,
     SUSPENSION,
     TASKS_MESSAGES,
     VM_CALLS,
@@ -209,29 +225,40 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     That is: the port was just made; or the right was in the caller's hands, or in those of a task whose port the caller holds, or was registered
     there; or it is the host port or a ledger that such a task draws on, which the kernel gives out; or it is one of the host's special ports, and
     the caller holds the privileged host port. A send-once right that is given up goes home to its port; a receive right that would die, to
-    who asked for it.
+    who asked for it. A creation that is stopped has found the child's host port so, and gives it, and the child's port, when it goes on.
     """
     b, a, S = x.before, x.after, v.S
     gained, port = x.gained(v.s), a.port(v.s)
     fresh = b.port_life(port) == LIFE.UNBORN
     owner = z3.If(S.is_name_slot(v.s2), S.space(v.s2), z3.If(S.is_request_slot(v.s2), S.requester(v.s2), S.holder(v.s2)))
-    of_task = z3.Or(S.is_name_slot(v.s2), S.is_place_slot(v.s2), S.is_request_slot(v.s2))
+    place = z3.And(S.is_place_slot(v.s2), S.place(v.s2) != PLACE.PLACE_IN_HAND)
+    of_task = z3.Or(S.is_name_slot(v.s2), place, S.is_request_slot(v.s2))
     watched = z3.If(S.is_no_senders_slot(v.s2), S.watched(v.s2), S.guarded(v.s2))
     of_port = z3.And(z3.Or(S.is_no_senders_slot(v.s2), S.is_port_destroyed_slot(v.s2)), S.is_name_slot(b.receiver(watched)))
     registered = z3.And(of_port, x.controls(S.space(b.receiver(watched))))
     hosts = z3.And(S.is_host_slot(v.s2), x.holds_host_priv)
     reachable = z3.Or(x.is_callers(v.s2), z3.And(of_task, x.controls(owner)), registered, hosts)
-    taken = z3.Exists([v.s2], z3.And(x.right(b, v.s2), b.port(v.s2) == port, reachable))
+
+    def taken(port: Term) -> Term:
+        return z3.Exists([v.s2], z3.And(x.right(b, v.s2), b.port(v.s2) == port, reachable))
+
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
+    if x.rule == CREATION_RESUMED:
+        given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
     saved = z3.And(S.is_limbo_slot(v.s), S.rescued(v.s) == port)
     sent_home = z3.And(S.is_body_slot(v.s), a.from_kernel(S.carrying(v.s)), b.kind(S.limbo_slot(port)) == KIND.RECEIVE)
-    yield "where it came from", forall([v.s], z3.Implies(gained, z3.Or(fresh, taken, given, home, saved, sent_home)))
+    yield "where it came from", forall([v.s], z3.Implies(gained, z3.Or(fresh, taken(port), given, home, saved, sent_home)))
     task = z3.If(S.is_name_slot(v.s), S.space(v.s), z3.If(S.is_place_slot(v.s), S.holder(v.s), S.requester(v.s)))
     into = z3.And(gained, z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s), S.is_request_slot(v.s)))
     yield "who may put it there", forall([v.s], z3.Implies(into, z3.Or(x.controls(task), x.new_task(task))))
     yield "who may make it a host port", forall([v.s], z3.Implies(z3.And(gained, S.is_host_slot(v.s)), x.holds_host_priv))
+    if x.k.profile.tokens_in_two_steps:
+        host = a.waits_host(v.t)
+        found = z3.Or(host == v.sorts.host_port, taken(host)) if x.creates else z3.BoolVal(False)
+        same = z3.And(b.wait(v.t) == WAIT.CREATING, host == b.waits_host(v.t))
+        yield "what a creation will give", forall([v.t], z3.Implies(a.wait(v.t) == WAIT.CREATING, z3.Or(same, found)))
 
 
 @step_property(24, "a kernel object is reached through a live right to its port")
@@ -321,7 +348,7 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     if x.rule in ("mach_msg_receive", RESUMED_RECEIVE) and "source" in x.case.outputs:
         name = k.port if x.rule == "mach_msg_receive" else b.waits_at(k.caller)
         yield "the port to receive from", x.named_by(x.case.outputs["source"], name)
-    if x.case.code is not ReturnCode.KERN_SUCCESS:
+    if x.case.code is not ReturnCode.KERN_SUCCESS and not x.stops:
         return
 
     def copied(source: Term, slot: Term) -> Term:
@@ -350,6 +377,11 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             held = place(k.task_behind(k.task), which)
             done = copied(held, x.reply(0)) if x.rule == "task_get_special_port" else kept(held, k.port)
             yield f"the {which.name.lower()} port", z3.Implies(k.which == selector, done)
+            if x.stops:
+                yield f"the {which.name.lower()} port that was there", z3.Implies(k.which == selector, copied(held, x.in_hand))
+    elif x.rule == CREATION_RESUMED:
+        lives = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == b.task_port(x.half_made))
+        yield "the child's port", z3.If(b.alive(x.half_made), lives, a.kind(x.reply(0)) == KIND.DEAD_NAME)
     elif x.rule == "mach_ports_lookup":
         for index, which in enumerate(registered):
             yield f"registered port {index}", copied(place(k.task_behind(k.task), which), x.reply(index))
@@ -386,7 +418,9 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             else [S.place(v.s) == PLACE.of(which) for which in registered]
         )
         there = z3.And(S.is_place_slot(v.s), S.holder(v.s) == k.task_behind(k.task), z3.Or(*selected))
-        yield "no other place", forall([v.s], z3.Implies(changed, there))
+        yield "no other place", forall([v.s], z3.Implies(changed, z3.Or(there, v.s == x.in_hand) if x.stops else there))
+    if x.rule == SETTING_RESUMED:
+        yield "no place", forall([v.s], z3.Implies(changed, v.s == x.in_hand))
 
 
 @step_property(28, "another task's space changes through its port or by death")
@@ -410,33 +444,51 @@ def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(29, "tokens change by the token calls alone")
 def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and both at once."""
-    b, a = x.before, x.after
+    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and both at once.
+
+    So they do when a creation goes on that was stopped: as was asked when it began, and by a caller who presented that port then.
+    """
+    b, a, k = x.before, x.after, x.k
     changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
     allowed = z3.BoolVal(False)
     if x.rule == "host_security_set_task_token":
-        k = x.k
         allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k.target_task), x.has_given_tokens(v.t))
         if x.case.code is ReturnCode.KERN_SUCCESS:
             yield "they are changed", x.has_given_tokens(k.task_behind(k.target_task))
         if not k.profile.audit_tokens:
             yield "no audit tokens", forall([v.t], a.audit(v.t) == b.audit(v.t))
+    elif x.rule == CREATION_RESUMED:
+        allowed = z3.And(v.t == x.half_made, x.has_given_tokens(v.t))
+        yield "the child has them", z3.Implies(b.alive(x.half_made), x.has_given_tokens(x.half_made))
+    if k.profile.tokens_in_two_steps:
+        wanted = [b.waits_security(v.t) == a.waits_security(v.t), b.waits_audit(v.t) == a.waits_audit(v.t)]
+        child = z3.Implies(a.alive(b.waits_child(v.t)), a.waits_child(v.t) == b.waits_child(v.t))
+        same = z3.And(b.wait(v.t) == WAIT.CREATING, *wanted, child)
+        asked = z3.BoolVal(False)
+        if x.creates and x.stops:
+            tokens = [a.waits_security(v.t) == k.security_token, *([a.waits_audit(v.t) == k.audit_token] if k.profile.audit_tokens else [])]
+            asked = z3.And(v.t == k.caller, x.presents_security_port, *tokens, x.new_task(a.waits_child(v.t)))
+        yield "what a creation will set", forall([v.t], z3.Implies(a.wait(v.t) == WAIT.CREATING, z3.Or(same, asked)))
     yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
 
 
 @step_property(30, "a child's tokens are its parent's or the given ones")
 def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task has its parent's tokens, unless it was made with explicit ones, by a caller who presented the host security port."""
+    """A new task has its parent's tokens, unless it was made with explicit ones, by a caller who presented the host security port.
+
+    It has its parent's, too, while such a call is stopped.
+    """
     a, b = x.after, x.before
-    if x.creates and x.rule == "task_create":
+    if x.creates and (x.rule == "task_create" or x.stops):
         same = z3.And(a.security(v.t) == b.security(x.parent), a.audit(v.t) == b.audit(x.parent))
         yield "the parent's", forall([v.t], z3.Implies(x.new_task(v.t), same))
-    elif x.creates:
-        yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), x.has_given_tokens(v.t)))
+    if x.creates and x.rule != "task_create":
+        if not x.stops:
+            yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), x.has_given_tokens(v.t)))
         if not x.k.profile.audit_tokens:
             yield "the parent's audit token", forall([v.t], z3.Implies(x.new_task(v.t), a.audit(v.t) == b.audit(x.parent)))
         yield "by whom", forall([v.t], z3.Implies(x.new_task(v.t), x.presents_security_port))
-    else:
+    if not x.creates:
         yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
 
 
@@ -469,7 +521,10 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(33, "the privileged host port is a task's host port by explicit grant")
 def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the task's parent had it so."""
+    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the task's parent had it so.
+
+    (When a creation goes on that was stopped, the caller gave it when it began.)
+    """
     b, a, S = x.before, x.after, v.S
     slot = S.place_slot(v.t, PLACE.of(Place.HOST))
     privileged = OBJECT.of(PortObject.HOST_PRIV)
@@ -479,6 +534,8 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         given = x.k.slot(x.k.host)
         granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k.target_task)
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), granted)
+    elif x.rule == CREATION_RESUMED:
+        presented = z3.And(v.t == x.half_made, a.port(slot) == b.waits_host(x.k.caller))
     elif x.rule == "task_set_special_port":
         given = x.k.slot(x.k.port)
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.task))
@@ -487,6 +544,10 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
         inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
     yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
+    if x.creates and x.stops:
+        given, port = x.k.slot(x.k.host), a.waits_host(v.t)
+        granted = z3.And(x.begins_creation(v.t), a.object(port) == privileged)
+        yield "what will be granted", forall([v.t], z3.Implies(granted, z3.And(b.sends(given), b.port(given) == port)))
 
 
 @step_property(34, "a child has clones of its parent's ports and its own")
@@ -497,6 +558,7 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
+    yield "nothing in hand", forall([v.t], z3.Implies(x.new_task(v.t), a.empty(S.place_slot(v.t, PLACE.PLACE_IN_HAND))))
     if not x.creates:
         return
     own = {Place.KERNEL: a.task_port(v.t), Place.WIRED_LEDGER: a.wired(v.t), Place.PAGED_LEDGER: a.paged(v.t)}
@@ -526,7 +588,7 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(35, "a creation that fails makes no task")
 def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """If a call fails no new task exists, and no new port either."""
-    if x.case.code not in (None, ReturnCode.KERN_SUCCESS):
+    if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
         yield "no port", forall([v.p], z3.Not(made))
@@ -731,3 +793,15 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
     new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)
     yield "new tasks run", forall([v.t], z3.Implies(new, x.after.suspend_count(v.t) == 0))
+
+
+@step_property(122, "a task waits in its own call")
+def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A task begins to wait, and waits no more, by its own call or by its end. A call that stops waits for its other step, and does that once."""
+    b, a = x.before, x.after
+    its_own = z3.Or(v.t == x.k.caller, z3.Not(a.alive(v.t)))
+    yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
+    if x.stops:
+        yield "it stops", a.wait(x.k.caller) == STOPPED[x.rule]
+    elif x.rule in RESUMED.values() and x.case.code not in IN_PROGRESS:
+        yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING

@@ -76,7 +76,7 @@ def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
-        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call)] + list(PENDING_RULES))
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + list(PENDING_RULES))
         _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
     return _compiled[switches]
 

@@ -21,7 +21,7 @@ from sendright.mach.rights import Place, PortObject
 from sendright.model.actions import place_slot
 from sendright.model.invariants import Variables
 from sendright.model.rules import RULES, Context, effective_guards
-from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, Term
+from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.state import FIELDS, After, State, sort_named
 from sendright.model.step_properties import STEP_PROPERTIES, forall
 from sendright.model.transition import Transition
@@ -33,8 +33,8 @@ NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
 class Halves:
     """A division of all tasks and ports in two halves."""
 
-    def __init__(self, v: Variables) -> None:
-        self.v = v
+    def __init__(self, v: Variables, profile: Profile) -> None:
+        self.v, self.profile = v, profile
         self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
         self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
         self.of_host = z3.Const("half_of_host", z3.BoolSort())
@@ -66,6 +66,12 @@ class Halves:
         privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
         yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
         yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
+        if self.profile.tokens_in_two_steps:
+            child, host = s.waits_child(v.t), s.waits_host(v.t)
+            with_child = z3.Implies(s.alive(child), self.of_task(v.t) == self.of_task(child))
+            with_host = z3.Implies(s.object(host) == OBJECT.of(PortObject.HOST_PRIV), self.of_task(v.t) == self.of_port(host))
+            stopped = z3.Implies(s.wait(v.t) == WAIT.CREATING, z3.And(with_child, with_host))
+            yield "who is to give a child tokens and a host port is in one half with both", forall([v.t], stopped)
 
     def makes_in_own_half(self, x: Transition) -> list[Term]:
         """What a call makes belongs to its caller's half."""
@@ -78,14 +84,14 @@ class Halves:
 
 def isolation(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
     """Theorem 2 for one case: what to assume, and what follows."""
-    halves = Halves(v)
+    halves = Halves(v, x.k.profile)
     assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
     return assumptions, list(halves.closed(x.after))
 
 
 def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
     """Invariant 32 for one case: the security port stays in its half."""
-    halves = Halves(v)
+    halves = Halves(v, x.k.profile)
 
     def confined(s: State) -> Term:
         security = z3.And(s.object(s.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(s, v.s))

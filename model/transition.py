@@ -8,13 +8,15 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.rights import Place, PortObject
 from sendright.model.actions import in_space
-from sendright.model.rules import COPY_IN, Case, Context
-from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
+from sendright.model.rules import COPY_IN, CREATION_RESUMED, Case, Context
+from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import State
 
 CREATORS = ("host_security_create_task_token", "task_create")
-MAKERS = (*CREATORS, "host_security_set_task_token", "mach_host_self", COPY_IN)
+MAKERS = (*CREATORS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
 """The rules in which send rights to ports that there are are made. (``ledger_create`` makes one to a new port.)"""
+STOPPED = {"host_security_create_task_token": WAIT.CREATING, "task_set_special_port": WAIT.SETTING}
+"""The calls that can be stopped between their steps, and how their callers wait then."""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
 LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
 """The calls that change ledgers."""
@@ -35,7 +37,9 @@ class Transition:
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
-        self.creates = self.rule in CREATORS and case.code is ReturnCode.KERN_SUCCESS
+        self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
+        """The call stops between its steps."""
+        self.creates = self.rule in CREATORS and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
 
     def right(self, state: State, slot: Term) -> Term:
         """The slot holds a right to a port."""
@@ -55,11 +59,27 @@ class Transition:
         return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
 
     def controls(self, task: Term) -> Term:
-        """The caller is the task, or holds a send right to its port."""
+        """The caller is the task, or holds a send right to its port, or goes on with its creation."""
+        if self.rule == CREATION_RESUMED:
+            return z3.Or(task == self.k.caller, task == self.half_made)
         slot = z3.Const("control", self.k.sorts.Slot)
         b = self.before
         held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
         return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
+
+    @property
+    def half_made(self) -> Term:
+        """The child of the creation with which the caller goes on."""
+        return self.before.waits_child(self.k.caller)
+
+    @property
+    def in_hand(self) -> Term:
+        """The slot of what the caller's call has in its hands."""
+        return self.k.sorts.Slot.place_slot(self.k.caller, PLACE.PLACE_IN_HAND)
+
+    def begins_creation(self, task: Term) -> Term:
+        """The task stops between the steps of a creation."""
+        return z3.And(self.before.wait(task) != WAIT.CREATING, self.after.wait(task) == WAIT.CREATING)
 
     @property
     def holds_host_priv(self) -> Term:
@@ -96,15 +116,20 @@ class Transition:
         return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
 
     def has_given_tokens(self, task: Term) -> Term:
-        """After the step the task has the tokens that the call's arguments name."""
+        """After the step the task has the tokens that the call's arguments name (or named, when the call was stopped)."""
         a, k = self.after, self.k
-        given = a.security(task) == k.security_token
-        return z3.And(given, a.audit(task) == k.audit_token) if k.profile.audit_tokens else given
+        security, audit = (
+            (self.before.waits_security(k.caller), self.before.waits_audit(k.caller))
+            if self.rule == CREATION_RESUMED
+            else (k.security_token, k.audit_token)
+        )
+        given = a.security(task) == security
+        return z3.And(given, a.audit(task) == audit) if k.profile.audit_tokens else given
 
     @property
     def grants_host(self) -> bool:
-        """The call says which host port a task has."""
-        return self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
+        """The call says which host port a task has from now on."""
+        return self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host") and not self.stops
 
     @property
     def presents_security_port(self) -> Term:

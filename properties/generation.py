@@ -183,8 +183,7 @@ class Calls:
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # Half-made tasks are what a shortage can leave behind.
         shortage = 1 + self.choices.below(3) if self.choices.one_in(3 if signature.creates_task else 12) else 0
-        # Of calls that do stop between their steps the specification has no rules yet; to the others it must mean nothing.
-        stop = self.choices.one_in(40) and not signature.in_steps
+        stop = self.choices.one_in(3 if signature.in_steps else 40)  # to the other calls it must mean nothing
         return Call(signature.name, arguments, shortage, stop)
 
 

@@ -104,7 +104,7 @@ def _call_page(signature: Signature) -> str:
 
 def _cases(call: str, profile: Profile) -> list[str]:
     shared = shared_rules()
-    return [case.id for rule in rules_of(call) if rule not in shared for case in cases_of(rule, profile)] if has_rules(call) else []
+    return [case.id for rule in rules_of(call, profile) if rule not in shared for case in cases_of(rule, profile)] if has_rules(call) else []
 
 
 def _differs(call: str, one: Profile, other: Profile) -> bool:

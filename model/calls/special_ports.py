@@ -8,9 +8,9 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Place, PortObject
-from sendright.model.actions import clone, drop_held_send, place_slot, put
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import KIND, PLACE, Term
+from sendright.model.actions import clear, clone, drop_held_send, place_slot, put
+from sendright.model.rules import SETTING_RESUMED, Case, Context, rule
+from sendright.model.sorts import KIND, PLACE, WAIT, Term
 from sendright.model.state import After
 
 
@@ -43,9 +43,11 @@ def task_get_special_port(k: Context) -> Iterator[Case]:
     yield k.succeeds("a clone of the special port", True, give, replies=1)
 
 
-@rule("task_set_special_port", task="Name", which="Int", port="Name")
+@rule("task_set_special_port", task="Name", which="Int", port="Name", stop="Bool")
 def task_set_special_port(k: Context) -> Iterator[Case]:
-    """Keep a right in one of a task's special places; what was there is given up. Any send right will do, but some kernels protect places.
+    """Keep a right in one of a task's special places; what was there is given up, at once or in a second step.
+
+    Any send right will do, but some kernels protect places.
 
     Source: semantics 4.1.
     """
@@ -72,6 +74,13 @@ def task_set_special_port(k: Context) -> Iterator[Case]:
         drop_held_send(after, held)
         hold_copy(k, after, k.port, held)
 
+    def stop(after: After) -> None:
+        put(after, in_hand(k), after.kind(held), after.port(held))
+        clear(after, held)
+        hold_copy(k, after, k.port, held)
+        after.at("wait")[k.caller] = WAIT.SETTING
+
+    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", k.stop, stop)
     yield k.succeeds("the right is kept", True, keep)
 
 
@@ -80,6 +89,23 @@ def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
     if k.profile.task_ports_stay:
         kept = z3.Or(*[k.may_not_pass(k.slot(name)) for name in names])
         yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port stays where it is", kept)
+
+
+@rule(SETTING_RESUMED, resumes="SETTING")
+def resume_setting(k: Context) -> Iterator[Case]:
+    """The caller took a right out of a task's place, and is to give it up; it may have died by now. Source: semantics 4.1."""
+
+    # RIGHTS
+    def give_up(after: After) -> None:
+        drop_held_send(after, in_hand(k))
+        after.at("wait")[k.caller] = WAIT.NOTHING
+
+    yield k.succeeds("what was there is given up", True, give_up)
+
+
+def in_hand(k: Context) -> Term:
+    """The slot of what the caller's call has in its hands."""
+    return k.sorts.Slot.place_slot(k.caller, PLACE.PLACE_IN_HAND)
 
 
 def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:

@@ -12,9 +12,9 @@ from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import HostSelf, LedgerRule
 from sendright.mach.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.actions import Release, clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import INHERITANCE, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.actions import Release, clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot, put
+from sendright.model.rules import CREATION_RESUMED, Case, Context, rule
+from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import After
 
 _CREATION_CHOICES = {
@@ -28,6 +28,14 @@ _CREATION_CHOICES = {
 
 
 def create_child(k: Context, after: After, parent: Term, host_port: Term | None = None) -> None:
+    """A task comes into being, and the caller gets a send right to its port."""
+    make_child(k, after, parent, host_port)
+    # REPLY
+    [result] = k.begin_reply(after, 1)
+    make_send(after, result, k.child_port)
+
+
+def make_child(k: Context, after: After, parent: Term, host_port: Term | None = None) -> None:
     """A task comes into being: what a child gets from its parent (semantics 3.3); its host port, if one is given."""
     b = k.before
     child, port = k.child, k.child_port
@@ -53,9 +61,6 @@ def create_child(k: Context, after: After, parent: Term, host_port: Term | None 
     after.at("audit")[child] = b.audit(parent)
     _draw_on_ledgers(k, after, parent)
     _inherit_memory(k, after, parent)
-    # REPLY: a send right to the child's port
-    [result] = k.begin_reply(after, 1)
-    make_send(after, result, port)
 
 
 def _draw_on_ledgers(k: Context, after: After, parent: Term) -> None:
@@ -107,6 +112,20 @@ def _inherit_memory(k: Context, after: After, parent: Term) -> None:
     after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
 
 
+def set_tokens(k: Context, after: After, task: Term, security: Term, audit: Term) -> None:
+    """``task`` has these tokens from now on; in a kernel without audit tokens the one that it has stays."""
+    after.at("security")[task] = security
+    if k.profile.audit_tokens:
+        after.at("audit")[task] = audit
+
+
+def set_host(after: After, task: Term, host_port: Term) -> None:
+    """``task``'s host port is ``host_port`` from now on; the right that was there is given up."""
+    held = place_slot(after, task, Place.HOST)
+    drop_held_send(after, held)
+    make_send(after, held, host_port)
+
+
 def host_granted(k: Context) -> Iterator[tuple[str, Term | bool, Term]]:
     """The host port that the argument ``host`` of a token call gives a task: (which, when, the port), in the order of the tests."""
     privileged = k.object(k.host, PortObject.HOST_PRIV)
@@ -129,13 +148,14 @@ def host_granted(k: Context) -> Iterator[tuple[str, Term | bool, Term]]:
     shortage="Int",
     ledgers="array of Name",
     ledgers_length="Int",
+    stop="Bool",
 )
 def host_security_create_task_token(k: Context) -> Iterator[Case]:
     """Create a task with explicit security and audit tokens.
 
     The host security port is the authority for this call. Other than the token values (and, where there is the argument ``host``, its host
     port), the child is as if made by ``task_create``. The child has its tokens from the first moment; when the call fails there is no child.
-    Source: the manual page; semantics 3.1.
+    Some kernels give the tokens in a second step, and can be stopped before it (hazard H-2). Source: the manual page; semantics 3.1.
     """
     # NAMES
     parent = k.task_behind(k.parent_task)
@@ -155,10 +175,21 @@ def host_security_create_task_token(k: Context) -> Iterator[Case]:
     def create(after: After, host_port: Term | None = None) -> None:
         create_child(k, after, parent, host_port)
         # TOKENS
-        after.at("security")[k.child] = k.security_token
-        if k.profile.audit_tokens:
-            after.at("audit")[k.child] = k.audit_token
+        set_tokens(k, after, k.child, k.security_token, k.audit_token)
 
+    def stop(after: After) -> None:
+        make_child(k, after, parent)
+        after.at("wait")[k.caller] = WAIT.CREATING
+        after.at("waits_child")[k.caller] = k.child
+        after.at("waits_security")[k.caller] = k.security_token
+        after.at("waits_audit")[k.caller] = k.audit_token
+        host_port = k.sorts.host_port
+        for _, when, port in reversed(list(host_granted(k)) if takes_host else []):
+            host_port = z3.If(when, port, host_port)
+        after.at("waits_host")[k.caller] = host_port
+
+    if k.profile.tokens_in_two_steps:
+        yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "a child with its parent's tokens; the call stops", k.stop, stop)
     # REPLY
     if takes_host:
         for which, when, port in host_granted(k):
@@ -166,6 +197,34 @@ def host_security_create_task_token(k: Context) -> Iterator[Case]:
             yield k.succeeds(title, when, partial(create, host_port=port), replies=1)
     else:
         yield k.succeeds("a child with the given tokens", True, create, replies=1)
+
+
+@rule(CREATION_RESUMED, choices={"reply_message": "Message"}, resumes="CREATING", applies=lambda profile: profile.tokens_in_two_steps)
+def resume_creation(k: Context) -> Iterator[Case]:
+    """The caller made a child, and is to give it its tokens and its host port. It may have ended by now. Source: semantics 3.1, hazard H-2."""
+    # NAMES
+    b = k.before
+    child = b.waits_child(k.caller)
+
+    def give(after: After) -> None:
+        after.at("wait")[k.caller] = WAIT.NOTHING
+        # TOKENS
+        set_tokens(k, after, child, b.waits_security(k.caller), b.waits_audit(k.caller))
+        # RIGHTS
+        if k.profile.takes("host_security_create_task_token", "host"):
+            set_host(after, child, b.waits_host(k.caller))
+        # REPLY
+        [result] = k.begin_reply(after, 1)
+        make_send(after, result, b.task_port(child))
+
+    def tell_of_the_end(after: After) -> None:
+        after.at("wait")[k.caller] = WAIT.NOTHING
+        [result] = k.begin_reply(after, 1)
+        put(after, result, KIND.DEAD_NAME, k.sorts.no_port)
+
+    # CASES
+    yield k.succeeds("the child gets its tokens", b.alive(child), give, replies=1)
+    yield k.succeeds("the child has ended: the result is dead", True, tell_of_the_end, replies=1)
 
 
 @rule(
@@ -210,27 +269,23 @@ def host_security_set_task_token(k: Context) -> Iterator[Case]:
         ReturnCode.KERN_INVALID_SECURITY, "host_security is not the security port", z3.Not(k.object(k.host_security, PortObject.HOST_SECURITY))
     )
 
-    def set_tokens(after: After, host_port: Term | None) -> None:
+    def set_both(after: After, host_port: Term | None) -> None:
         # TOKENS
-        after.at("security")[task] = k.security_token
-        if k.profile.audit_tokens:
-            after.at("audit")[task] = k.audit_token
+        set_tokens(k, after, task, k.security_token, k.audit_token)
         # RIGHTS
         if host_port is not None:
-            held = place_slot(after, task, Place.HOST)
-            drop_held_send(after, held)
-            make_send(after, held, host_port)
+            set_host(after, task, host_port)
 
     if k.profile.host_place:
         for which, when, port in host_granted(k):
-            yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_tokens, host_port=port))
+            yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_both, host_port=port))
     else:
-        yield k.succeeds("the token is set", True, lambda after: set_tokens(after, None))
+        yield k.succeeds("the token is set", True, lambda after: set_both(after, None))
 
 
 @rule("task_terminate", task="Name")
 def task_terminate(k: Context) -> Iterator[Case]:
-    """End a task: all its rights are given up, and the message with which it waits; its port dies, its memory goes. Source: semantics 3.4."""
+    """End a task: all its rights are given up, and what the call has that it waits in; its port dies, its memory goes. Source: semantics 3.4."""
     # NAMES
     b = k.before
     task = k.task_behind(k.task)
