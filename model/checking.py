@@ -356,7 +356,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
 
 @cache
 def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
-    """The step properties of a call that begins with ``rule`` and is answered by ``code``, as functions of the caller, the arguments and their variables."""
+    """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller, arguments and variables."""
     profile = msgspec.json.decode(encoded_profile, type=Profile)
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))
