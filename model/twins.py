@@ -47,6 +47,11 @@ def must_fail(name: str, applies: Callable[[Profile], bool] = lambda profile: Tr
     return declare
 
 
+def tells_changed_tokens(profile: Profile) -> bool:
+    """Whether messages tell their senders' tokens, and those can change."""
+    return profile.trailer_is_senders and profile.serves("host_security_set_task_token")
+
+
 @must_fail("a port has no more send rights than were made")
 def no_more_than_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: COPY_SEND multiplies send rights without making any."""
@@ -73,7 +78,7 @@ def one_name_for_all(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "", forall([v.t, v.n], z3.Implies(holds, s.known_as(v.t, s.port(slot)) == v.n))
 
 
-@must_fail("a task's self port is its port")
+@must_fail("a task's self port is its port", lambda profile: Place.KERNEL not in profile.protected_places)
 def self_is_self(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: task_set_special_port changes what mach_task_self gives (hazard H-23)."""
     slot = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
@@ -87,14 +92,20 @@ def dead_name_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "", forall([v.t, v.n], z3.Implies(s.kind(slot) == KIND.DEAD_NAME, s.urefs(slot) <= LIMITS.urefs_max - 1))
 
 
-@must_fail("a waiting message carries its sender's present tokens", lambda profile: profile.trailer_is_senders and bool(profile.token_flavours))
+@must_fail(
+    "a waiting message carries its sender's present tokens",
+    tells_changed_tokens,
+)
 def present_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: the tokens are those of the moment of sending; the sender's may change, or the sender end, before the message is received."""
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, z3.Not(s.from_kernel(v.m)), s.alive(s.owner(v.m)))
     yield "", forall([v.m], z3.Implies(waits, s.sender_security(v.m) == s.security(s.owner(v.m))))
 
 
-@must_fail("only the kernel's messages carry the kernel's tokens", lambda profile: profile.trailer_is_senders and bool(profile.token_flavours))
+@must_fail(
+    "only the kernel's messages carry the kernel's tokens",
+    tells_changed_tokens,
+)
 def kernel_tokens_are_the_kernels(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the security token)."""
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, s.sender_security(v.m) == v.sorts.kernel_security_token)
@@ -113,6 +124,18 @@ def waits_with_the_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: it may be taken away, or die, while the receiver waits."""
     waits = z3.And(s.wait(v.t) == WAIT.RECEIVING, s.waits_for(v.t) != v.sorts.no_port)
     yield "", forall([v.t], z3.Implies(waits, s.receives(v.S.name_slot(v.t, s.waits_at(v.t)))))
+
+
+@must_fail("a port with a context is guarded", lambda profile: profile.has_guards)
+def contexts_are_guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: a context is any word of the receiver's, a guard only if it is said to be one."""
+    yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.context(v.p) != 0), s.is_guarded(v.p)))
+
+
+@must_fail("a receive right is immovable only while its port is guarded", lambda profile: profile.has_guards)
+def immovable_ports_are_guarded(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: who takes the guard off leaves the receive right immovable."""
+    yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_immovable(v.p)), s.is_guarded(v.p)))
 
 
 @cache

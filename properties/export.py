@@ -95,7 +95,9 @@ class _Export:
             number: {name: entry.port for name, entry in task.names.items()} for number, task in initial.tasks.items()
         }
         """Task -> name -> port: the spaces, as the steps' changes leave them."""
-        self.symbols: dict[tuple[int, int], str] = {(BOOTSTRAP_TASK, index + 1): word for index, word in enumerate((*profile.bootstrap_names, *boot_symbols(profile)))}
+        self.symbols: dict[tuple[int, int], str] = {
+            (BOOTSTRAP_TASK, index + 1): word for index, word in enumerate((*profile.bootstrap_names, *boot_symbols(profile)))
+        }
         """(task, name) -> what the script calls it."""
         self.pages: dict[tuple[int, int], str] = {}
         self.stopped: dict[int, Step] = {}

@@ -34,8 +34,8 @@ LONGEST_BLOCK = 6144
 MANY_TASKS = 5
 """From so many on, calls that create one more are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
-"""With fewer tasks calls that end one are rare; and where none can be made, with any. With fewer of them every third call makes one, with fewer ports of the caller's every fifth:
-little happens in an empty kernel."""
+"""With fewer tasks calls that end one are rare; and where none can be made, with any. With fewer of them every third call makes one, with fewer
+ports of the caller's every fifth: little happens in an empty kernel."""
 TRIES = 3
 """How often a call is chosen anew because the caller has nothing to make it with."""
 
@@ -165,6 +165,8 @@ class Calls:
                 return SIGNATURES[self.choices.pick(self._creating)]
             if len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
                 return SIGNATURES["mach_port_allocate"]
+            if not self._creating and situation.user_ports and situation.has_strangers and self.choices.one_in(4):
+                return SIGNATURES["mach_port_insert_right"]
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))

@@ -20,9 +20,10 @@ def _port(do: Do, me: int) -> int:
     return int(do(0, "mach_port_allocate", task=me, right=int(Right.RECEIVE))["name"])
 
 
-def _child(do: Do, me: int, **rights: int) -> int:
-    """The port of a child that has a right of the caller's under each of the names ``n31``, ``n32`` …, made or copied."""
-    child = int(do(0, "task_create", parent_task=me)["child_task"])
+def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
+    """The port of task 1, a child or one of the tasks of boot, that has a right of the caller's under each of the names ``n31``, ``n32`` …, made or
+    copied."""
+    child = 1 + len(profile.bootstrap_names) if profile.boot_tasks > 1 else int(do(0, "task_create", parent_task=me)["child_task"])
     for name, right in rights.items():
         how = Disposition.COPY_SEND if right == me else Disposition.MAKE_SEND
         do(0, "mach_port_insert_right", task=child, name=int(name.removeprefix("n")), poly=right, disposition=int(how))
@@ -77,53 +78,90 @@ def _ask(do: Do, me: int, name: int, variant: Notification, home: int, sync: int
     do(0, "mach_port_request_notification", task=me, name=name, variant=int(variant), sync=sync, notify=home, notify_disposition=once)
 
 
-def _waits_at_a_set(do: Do) -> tuple[int, int]:
-    """The caller's own port and a port set at which it waits; its child can send to a member (31) and has the caller's port (32)."""
+def _waits_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
+    """The caller's own port and a port set at which it waits; task 1 can send to a member (31) and has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     pset = do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
     do(0, "mach_port_move_member", task=me, member=port, after=pset)
-    _child(do, me, n31=port, n32=me)
+    _other(do, profile, me, n31=port, n32=me)
     do(0, "mach_msg_receive", port=pset, wait=True)
     return me, pset
 
 
 def a_message_for_who_waits_at_a_port_set(do: Do, profile: Profile) -> None:
     """A message comes to a member of the port set at which a task waits."""
-    _waits_at_a_set(do)
+    _waits_at_a_set(do, profile)
     do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_port_set_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
     """A port set is destroyed by a holder of the task's port while the task waits there."""
-    _, pset = _waits_at_a_set(do)
+    _, pset = _waits_at_a_set(do, profile)
     do(1, "mach_port_destroy", task=32, name=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
-def _waits_at_a_port(do: Do) -> int:
-    """The port at which the caller waits; its child has the caller's port (32)."""
+def _waits_at_a_port(do: Do, profile: Profile) -> int:
+    """The port at which the caller waits; task 1 has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
-    _child(do, me, n32=me)
+    _other(do, profile, me, n32=me)
     do(0, "mach_msg_receive", port=port, wait=True)
     return port
 
 
 def a_receive_right_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port takes the receive right at which the task waits."""
-    port = _waits_at_a_port(do)
+    port = _waits_at_a_port(do, profile)
     do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_receive_right_that_is_put_into_a_set_while_a_task_waits_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port puts the receive right at which the task waits into a port set."""
-    port = _waits_at_a_port(do)
+    port = _waits_at_a_port(do, profile)
     pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
     do(1, "mach_port_move_member", task=32, member=port, after=pset)
     do(0, "mach_msg_receive", resume=True)
+
+
+def a_message_for_who_waits_at_a_port(do: Do, profile: Profile) -> None:
+    """A message comes to the port at which a task waits."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _other(do, profile, me, n31=port)
+    do(0, "mach_msg_receive", port=port, wait=True)
+    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_port_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port destroys the receive right at which the task waits."""
+    port = _waits_at_a_port(do, profile)
+    do(1, "mach_port_destroy", task=32, name=port)
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_place_that_is_set_twice(do: Do, profile: Profile) -> None:
+    """A place that can be set once is set again."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    for which, place in profile.special_ports.items():
+        if place in profile.set_once_places:
+            for _ in range(2):
+                do(0, "task_set_special_port", task=me, which=which, port=port)
+
+
+def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
+    """A port whose receive right is immovable is to be an exception port."""
+    me = do(0, "mach_task_self")["port"]
+    options = {"context": 1, "context_as_guard": True, "immovable": True, "insert_send": True}
+    port = do(0, "mach_port_construct", task=me, **options)["name"]
+    for call in ("task_set_exception_ports", "task_swap_exception_ports"):
+        do(0, call, task=me, exception_mask=2, new_port=port)
 
 
 def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
@@ -159,6 +197,10 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_port_set_that_goes_while_a_task_waits_there,
     a_receive_right_that_goes_while_a_task_waits_there,
     a_receive_right_that_is_put_into_a_set_while_a_task_waits_there,
+    a_message_for_who_waits_at_a_port,
+    a_port_that_dies_while_a_task_waits_there,
+    a_place_that_is_set_twice,
+    an_exception_port_that_cannot_be_carried,
     memory_that_a_receiver_has_no_room_for,
     memory_that_cannot_be_handed_back,
 )

@@ -184,6 +184,13 @@ class Situation:
         known = {entry.port for entry in self.entries.values() if entry.port is not None}
         return sorted(name for name, entry in self.space(task).items() if entry.port in known)
 
+    @cached_property
+    def has_strangers(self) -> bool:
+        """Whether there is a task whose port the caller has, and that knows none of the users' ports that the caller knows."""
+        known = {self.entries[name].port for name in self.user_ports}
+        others = {task for name in self.senders(PortObject.TASK) if (task := self.task_behind(name)) != self.caller}
+        return any(known.isdisjoint(entry.port for entry in self.space(task).values()) for task in others)
+
     def unused(self, task: int) -> list[int]:
         """Small names that denote nothing in the space of ``task``."""
         space = self.space(task)
