@@ -25,7 +25,6 @@ from sendright.model.state import After
 COPIES, TAKES_ONE = "COPY_SEND copies the send right", "MOVE_SEND takes one of several references"
 KEPT, SET, TOLD = "the right is kept", "each type in the mask has a copy of the right", "dead-name"
 ADDED, PEGGED = "references are added or taken", "the name is pegged: it keeps its references"
-
 DROPPED = "a send right is dropped: its name has all references it can have"
 
 
@@ -62,12 +61,7 @@ def one_more(k: Context, after: After) -> None:
         ("mach_port_mod_refs", ADDED, "step invariant 7", not_if(PEGGED)),
         ("mach_port_deallocate", "one of several references goes", "step invariant 7", not_if(PEGGED)),
         ("mach_port_insert_right", "a user reference is added", "invariant 7", not_if("the name is pegged: the right is dropped")),
-        (
-            "copy out a right",
-            "a send right adds a user reference",
-            "invariant 7",
-            not_if("a send right is dropped: its name has all references it can have"),
-        ),
+        (COPY_OUT, "a send right adds a user reference", "invariant 7", not_if(DROPPED)),
         ("a dead-name request fires", TOLD, "invariant 7", instead(TOLD, one_more)),
     ],
 )
