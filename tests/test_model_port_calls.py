@@ -9,7 +9,7 @@ import pytest
 from judged import Judged
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU_792, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, Disposition, Right
 from sendright.mach.snapshot import Snapshot
 from sendright.model.oracle import broken_invariants
@@ -20,6 +20,15 @@ LIMITS, STATUS = 1, 2
 
 @pytest.fixture(params=PROFILES.values(), ids=PROFILES)
 def judged(request: pytest.FixtureRequest) -> Judged:
+    return Judged(request.param)
+
+
+RENAMING = {name: profile for name, profile in PROFILES.items() if profile.serves("mach_port_rename")}
+
+
+@pytest.fixture(params=RENAMING.values(), ids=RENAMING)
+def renaming(request: pytest.FixtureRequest) -> Judged:
+    """In the profiles in which names can be changed."""
     return Judged(request.param)
 
 
@@ -139,26 +148,26 @@ def test_what_empties_a_set(judged: Judged, way: str) -> None:
 # ---- renaming
 
 
-def test_a_set_is_renamed_with_its_members(judged: Judged) -> None:
-    member = judged.port()
-    pset = judged.port_set(member)
-    judged.does("mach_port_rename", old_name=pset, new_name=50)
-    judged.does("mach_port_rename", old_name=member, new_name=60)
-    assert judged.members(50) == (60,)
-    assert judged.code("mach_port_get_set_status", name=pset) == "KERN_INVALID_NAME"
-    judged.run.finish()
+def test_a_set_is_renamed_with_its_members(renaming: Judged) -> None:
+    member = renaming.port()
+    pset = renaming.port_set(member)
+    renaming.does("mach_port_rename", old_name=pset, new_name=50)
+    renaming.does("mach_port_rename", old_name=member, new_name=60)
+    assert renaming.members(50) == (60,)
+    assert renaming.code("mach_port_get_set_status", name=pset) == "KERN_INVALID_NAME"
+    renaming.run.finish()
 
 
-def test_a_renamed_right_is_found_again(judged: Judged) -> None:
-    port = judged.port()
-    judged.does("mach_port_rename", old_name=port, new_name=60)
-    judged.does("mach_port_insert_right", name=60, poly=60, disposition=Disposition.MAKE_SEND)
-    judged.send(60)
-    assert judged.does("mach_msg_receive", port=60)["local"] == 60
-    judged.does("mach_port_rename", old_name=judged.me, new_name=70)
-    judged.me = 70
-    assert judged.does("mach_task_self") == 70
-    judged.run.finish()
+def test_a_renamed_right_is_found_again(renaming: Judged) -> None:
+    port = renaming.port()
+    renaming.does("mach_port_rename", old_name=port, new_name=60)
+    renaming.does("mach_port_insert_right", name=60, poly=60, disposition=Disposition.MAKE_SEND)
+    renaming.send(60)
+    assert renaming.does("mach_msg_receive", port=60)["local"] == 60
+    renaming.does("mach_port_rename", old_name=renaming.me, new_name=70)
+    renaming.me = 70
+    assert renaming.does("mach_task_self") == 70
+    renaming.run.finish()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +219,7 @@ def test_every_word_of_the_status_is_looked_at(manual: Judged) -> None:
         ({"flavor": STATUS, "info": (1,)}, "KERN_INVALID_ARGUMENT"),
         ({"flavor": LIMITS, "info": ()}, "KERN_FAILURE"),
         ({"flavor": LIMITS, "info": (-1,)}, "KERN_INVALID_VALUE"),
-        ({"flavor": LIMITS, "info": (17,)}, "KERN_INVALID_VALUE"),
+        ({"flavor": LIMITS, "info": (1025,)}, "KERN_INVALID_VALUE"),
         ({"flavor": LIMITS, "info": (1,), "name": 77}, "KERN_INVALID_NAME"),
         ({"flavor": LIMITS, "info": (1,), "name": 1}, "KERN_INVALID_RIGHT"),
         ({"flavor": LIMITS, "info": (16,)}, "KERN_SUCCESS"),
@@ -218,6 +227,12 @@ def test_every_word_of_the_status_is_looked_at(manual: Judged) -> None:
 )
 def test_queue_limits_that_can_be_set(judged: Judged, arguments: dict[str, Any], code: str) -> None:
     assert judged.code("mach_port_set_attributes", **{"name": judged.port(), **arguments}) == code
+
+
+def test_the_highest_queue_limit(judged: Judged) -> None:
+    port, highest = judged.port(), judged.profile.queue_limit_max
+    assert judged.code("mach_port_set_attributes", name=port, flavor=LIMITS, info=(highest,)) == "KERN_SUCCESS"
+    assert judged.code("mach_port_set_attributes", name=port, flavor=LIMITS, info=(highest + 1,)) == "KERN_INVALID_VALUE"
 
 
 # ---- allocation
@@ -232,7 +247,7 @@ def test_allocation_under_a_name(judged: Judged) -> None:
     judged.run.finish()
 
 
-@pytest.mark.parametrize(("profile", "takes"), [(MANUAL, True), (OSF, False), (XNU_792, False), (GNUMACH, True)], ids=PROFILES)
+@pytest.mark.parametrize(("profile", "takes"), [(MANUAL, True), (OSF, False), (XNU_792, False), (GNUMACH, True), (XNU, False)], ids=PROFILES)
 def test_a_dead_name_under_a_name(profile: Profile, takes: bool) -> None:
     judged = Judged(profile)
     assert (judged.does("mach_port_allocate_name", right=Right.DEAD_NAME, name=50) == 50) is takes

@@ -181,7 +181,7 @@ def test_the_bootstrap_task_has_the_well_known_ports(profile: str, bootstrap: st
     assert {each.task for each in case.trace.steps} == {0}
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", [each for each in PROFILES.values() if each.serves("task_create")], ids=lambda profile: profile.name)
 def test_rights_are_given_to_whoever_uses_them(profile: Profile) -> None:
     steps = [
         step("mach_port_type", {"name": "host_priv"}, caller="B", expect={"type": ["SEND"]}),
@@ -195,6 +195,24 @@ def test_rights_are_given_to_whoever_uses_them(profile: Profile) -> None:
     ]
     case = run(*steps, profile=profile.name)
     assert (case.verdict, case.reason, case.expected) == ("passed", None, None)
+
+
+def test_tasks_are_those_of_boot_where_none_is_created() -> None:
+    """T1 and T2 by their numbers, others as they come; each has the others' ports when it needs them."""
+    steps = [
+        step("mach_port_type", {"name": "host_priv"}, caller="B", expect={"type": ["SEND"]}),
+        step("mach_port_allocate", {"task": "B", "right": "RECEIVE"}, caller="T1", bind={"name": "q"}, expect={"ret": "KERN_SUCCESS"}),
+        step("mach_port_type", {"name": "q"}, caller="B", expect={"type": ["RECEIVE"]}),
+        step("mach_port_type", {"task": "T1", "name": "B"}, caller="B", expect={"type": ["SEND"]}),
+        step("mach_task_self", caller="T1", expect={"name_eq": "T1"}),
+    ]
+    case = run(*steps, profile="xnu")
+    assert (case.verdict, case.reason, case.expected) == ("passed", None, None)
+    assert case.trace is not None
+    [allocation] = [each for each in case.trace.steps if each.call == "mach_port_allocate"]
+    assert (allocation.task, allocation.changes[0].slot.owner) == (1, 2)
+    one_more = run(*steps, step("mach_task_self", caller="C"), profile="xnu")
+    assert (one_more.verdict, one_more.reason) == ("not_modelled", "profile xnu has 3 tasks, and no call makes more")
 
 
 def test_a_null_target_is_a_port_without_an_object_but_a_null_name_is_a_null_name() -> None:
