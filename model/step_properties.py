@@ -21,7 +21,7 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables, is_ledger
 from sendright.model.rules import ANSWER, COPY_IN, DELIVER, DESTROY, DONE, HANDED_BACK, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, TAKE
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.state import FIELDS, sort_named
+from sendright.model.state import FIELDS, State, sort_named
 from sendright.model.transition import (
     EXCEPTION_CALLS,
     LEDGER_CALLS,
@@ -74,6 +74,31 @@ def no_return(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a = x.before.port_life, x.after.port_life
     yield "dead ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ENDED, a(v.p) == LIFE.ENDED))
     yield "active ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ALIVE, a(v.p) != LIFE.UNBORN))
+
+
+@step_property(7, "pegged references stay")
+def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Where references are pegged, a name that has UREFS_MAX keeps them, whatever is added or taken; when its port dies it is a dead name with all.
+
+    They are given up all at once: by who says how many, by mach_port_destroy, by the end of the task.
+    """
+    if not x.k.profile.pegged_urefs:
+        return
+    b, a, k = x.before, x.after, x.k
+    slot = v.S.name_slot(v.t, v.n)
+    given_up = z3.BoolVal(False)
+    if x.rule == "mach_port_destroy":
+        given_up = slot == k.slot(k.name, k.task_behind(k.task))
+    elif x.rule in ("mach_port_mod_refs", "mach_port_destruct"):
+        delta = k.delta if x.rule == "mach_port_mod_refs" else k.srdelta
+        given_up = z3.And(slot == k.slot(k.name, k.task_behind(k.task)), delta == -k.urefs_max)
+    elif x.rule == "task_terminate":
+        given_up = v.t == k.task_behind(k.task)
+
+    def pegged(s: State) -> Term:
+        return z3.And(z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME), s.urefs(slot) == k.urefs_max)
+
+    yield "until all are given up", forall([v.t, v.n], z3.Implies(pegged(b), z3.Or(pegged(a), given_up)))
 
 
 @step_property(12, "send rights are made or copied")

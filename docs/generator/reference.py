@@ -13,11 +13,11 @@ import jinja2
 import msgspec
 
 from sendright.mach import profiles as profiles_module
-from sendright.mach.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model import theorems
 from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
-from sendright.model.invariants import INVARIANTS, Variables
+from sendright.model.invariants import INVARIANTS, VARIANTS, Variables
 from sendright.model.manual_page import CALL, PAGE
 from sendright.model.prove import RELATIONAL
 from sendright.model.rules import RULES, Context
@@ -114,24 +114,27 @@ def _differs(call: str, one: Profile, other: Profile) -> bool:
 def _invariants_page() -> str:
     v, state = Variables(UNBOUNDED), State.arbitrary(UNBOUNDED)
     titles: dict[str, list[str]] = {f"invariant {n}": [title for title, _ in i.clauses(v, state)] for n, i in INVARIANTS.items()}
-    for rule in RULES.values():
-        k = Context(rule, state, MANUAL)
-        for case in rule.cases(k):
-            for number, step in STEP_PROPERTIES.items():
-                found = titles.setdefault(f"step invariant {number}", [])
-                found += [title for title, _ in step.clauses(v, Transition(k, case, After(state, MANUAL))) if title not in found]
-    touching: dict[str, list[str]] = {}
-    for clauses in _clauses(MANUAL.name).values():
-        for name in dict.fromkeys(name for clause in clauses.clauses for name in clause.properties):
-            touching.setdefault(name, []).append(clauses.name)
+    touching: dict[str, dict[str, None]] = {}
+    for profile in (MANUAL, XNU):
+        for rule in RULES.values():
+            k = Context(rule, state, profile)
+            for case in rule.cases(k):
+                for number, step in STEP_PROPERTIES.items():
+                    found = titles.setdefault(f"step invariant {number}", [])
+                    found += [title for title, _ in step.clauses(v, Transition(k, case, After(state, profile))) if title not in found]
+        for clauses in _clauses(profile.name).values():
+            for name in dict.fromkeys(name for clause in clauses.clauses for name in clause.properties):
+                touching.setdefault(name, {})[clauses.name] = None
     return _render(
         "invariants",
         invariants=INVARIANTS,
+        variants=VARIANTS,
+        profiles=PROFILES.values(),
         steps=STEP_PROPERTIES,
         relational=RELATIONAL,
         theorems=inspect.cleandoc(theorems.__doc__ or "").partition("\n\n")[2],
         titles=titles,
-        touching=touching,
+        touching={name: list(those) for name, those in touching.items()},
         calls=SIGNATURES,
     )
 
