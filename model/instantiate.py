@@ -170,14 +170,15 @@ def prenex(formulas: Iterable[Term]) -> list[Term]:
     goal = z3.Goal()
     plain: list[Term] = []
     for formula in formulas:
-        (goal.add if _quantified(formula) else plain.append)(formula)
+        (goal.add if quantified(formula) else plain.append)(formula)
     if not goal.size():
         return plain
     [result] = _nnf(goal)
     return plain + list(result)
 
 
-def _quantified(formula: Term) -> bool:
+def quantified(formula: Term) -> bool:
+    """There are quantifiers in ``formula``."""
     stack, seen = [formula], set()
     while stack:
         term = stack.pop()
@@ -194,7 +195,7 @@ def ground(formula: Term, terms: Terms) -> Term:
     """``formula``, in negation normal form, with every universal quantifier replaced by its instances at ``terms``."""
     if z3.is_quantifier(formula):
         return z3.And(*[ground(instance, terms) for instance in Assumption(formula).instances(terms)])
-    if (z3.is_and(formula) or z3.is_or(formula)) and _quantified(formula):
+    if (z3.is_and(formula) or z3.is_or(formula)) and quantified(formula):
         children = [ground(child, terms) for child in formula.children()]
         return z3.And(*children) if z3.is_and(formula) else z3.Or(*children)
     return formula
@@ -239,7 +240,7 @@ def follows_from_nothing(goal: Term) -> bool:
 
 def _nested(goal: Term) -> bool:
     """There are quantifiers inside the goal."""
-    return _quantified(goal.body() if z3.is_quantifier(goal) else goal)
+    return quantified(goal.body() if z3.is_quantifier(goal) else goal)
 
 
 class Proof:
@@ -260,8 +261,8 @@ class Proof:
 
     def _assume(self, facts: list[Term]) -> None:
         normal = prenex(facts)
-        nested = [fact for fact in normal if _quantified(fact) and not z3.is_quantifier(fact)]
-        plain = [fact for fact in normal if not _quantified(fact)]
+        nested = [fact for fact in normal if quantified(fact) and not z3.is_quantifier(fact)]
+        plain = [fact for fact in normal if not quantified(fact)]
         self.nested = [*self.nested, *nested]
         self.universals = [*self.universals, *[Assumption(fact) for fact in normal if z3.is_quantifier(fact)]]
         for fact in (*plain, *nested):

@@ -131,13 +131,15 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
         goals, mark = list(goals), Mark()
-        verdict, seconds, failed = _decide(using, goals)
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
+        if known is not None:  # so there is nothing to prove, if there is what shows it
+            found = _look_closer(profile, part, name, title, "", 0.0, known)
+            if found.verdict is Verdict.REFUTED:
+                return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
+        verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
-            found = _look_closer(profile, part, name, title, failed, seconds, known)
-            as_known = known is not None and found.verdict is Verdict.REFUTED
-            return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN if as_known else found.verdict, hazard=hazard)
+            return msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
@@ -186,21 +188,19 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None) -> Obligation:
-    """What could not be proved, in a small scope; what is ``known`` to break, in one that shows it first."""
-    from sendright.model.refute import refute
+def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None = None) -> Obligation:
+    """What could not be proved, in a small scope; what is ``known`` to break, in one that shows it."""
+    from sendright.model.refute import SCOPE, refute
 
     start = time.perf_counter()
-    outcome = refute(profile, part.rule, part.case, name, known.scope, timeout=240_000, clause=clause) if known else None
-    if outcome is None or outcome.counterexample is None:
-        outcome = refute(profile, part.rule, part.case, name)
+    outcome = refute(profile, part.rule, part.case, name, known.scope if known else SCOPE)
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], State.arbitrary(UNBOUNDED), profile)))[part.case]
     verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
     return Obligation(
         call=part.rule,
         case=case.id,
         property=name,
-        title=f"{title}: {clause}",
+        title=f"{title}: {outcome.clause or clause}",
         verdict=verdict,
         seconds=seconds + time.perf_counter() - start,
         scope=outcome.scope,
