@@ -151,6 +151,20 @@ def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
         do(0, "mach_msg_send", **message)
 
 
+def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -> None:
+    """A task takes a right out of its place and stops there; then the right's port dies."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    child = _child(do, me)
+    [which] = [selector for selector, place in profile.special_ports.items() if place is Place.BOOTSTRAP]
+    do(0, "task_set_special_port", task=child, which=which, port=port)
+    own = do(1, "mach_task_self")["port"]
+    do(1, "task_set_special_port", stop=True, task=own, which=which, port=own)
+    do(0, "mach_port_destroy", task=me, name=port)
+    do(1, "task_set_special_port", resume=True)
+
+
 def a_child_that_ends_before_it_gets_its_tokens(do: Do, profile: Profile) -> None:
     """A creation stops between its steps, and the child ends itself."""
     if not profile.tokens_in_two_steps:
@@ -173,6 +187,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_receive_right_that_is_put_into_a_set_while_a_task_waits_there,
     memory_that_a_receiver_has_no_room_for,
     memory_that_cannot_be_handed_back,
+    a_right_that_dies_in_the_hands_of_a_stopped_call,
     a_child_that_ends_before_it_gets_its_tokens,
 )
 
