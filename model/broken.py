@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from sendright.mach.profiles import Profile
+from sendright.mach.rights import Place
 from sendright.model.sorts import Scope
 
 SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
@@ -40,16 +41,14 @@ def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
 _SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
 _ELSEWHERE = "a dead name, under another name than was asked for"
 _STOPPED = _cases("host_security_create_task_token", "a child with its parent's tokens; the call stops")
+_PLACES = (Place.KERNEL, Place.HOST)
+_CREATION = Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1, places=_PLACES)
 _GRANTED = (
     (
         _cases("host_security_set_task_token", "tokens and the privileged host port are set"),
-        Scope(tasks=1, ports=5, names=3, messages=1, descriptors=1, objects=1, pages=1),
+        Scope(tasks=1, ports=5, names=3, messages=1, descriptors=1, objects=1, pages=1, places=_PLACES),
     ),
-    (
-        _cases("host_security_create_task_token", "a child with the given tokens and the privileged host port"),
-        Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1),
-    ),
-    (_STOPPED, Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1)),
+    (_cases("host_security_create_task_token", "a child with the given tokens and the privileged host port") | _STOPPED, _CREATION),
 )
 
 
@@ -68,7 +67,7 @@ BROKEN = (
         "a child has its parent's tokens until it is given its own in a second step",
         lambda profile: profile.tokens_in_two_steps,
         _STOPPED,
-        Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1),
+        _CREATION,
     ),
     Broken(
         "invariant 8",

@@ -140,13 +140,15 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
         goals, mark = list(goals), Mark()
-        verdict, seconds, failed = _decide(using, goals)
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
+        if known is not None:  # so there is nothing to prove, if there is what shows it
+            found = _look_closer(profile, part, name, title, "", 0.0, known)
+            if found.verdict is Verdict.REFUTED:
+                return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
+        verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
-            found = _look_closer(profile, part, name, title, failed, seconds, known)
-            as_known = known is not None and found.verdict is Verdict.REFUTED
-            return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN if as_known else found.verdict, hazard=hazard)
+            return msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
@@ -210,13 +212,13 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None) -> Obligation:
+def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None = None) -> Obligation:
     """What could not be proved, in small scopes; what is ``known`` to break, in the one that shows it."""
-    from sendright.model.refute import EFFORT, SCOPES, refute
+    from sendright.model.refute import SCOPES, refute
 
     start = time.perf_counter()
-    for scope, effort in [(known.scope, 4 * EFFORT)] if known else [(scope, EFFORT) for scope in SCOPES]:
-        outcome = refute(profile, part.rule, part.case, name, scope, effort, clause)
+    for scope in (known.scope,) if known else SCOPES:
+        outcome = refute(profile, part.rule, part.case, name, scope)
         if outcome.counterexample:
             break
     case = list(RULES[part.rule].cases(Context(RULES[part.rule], ANY_STATE, profile)))[part.case]
@@ -225,7 +227,7 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
         call=part.rule,
         case=case.id,
         property=name,
-        title=f"{title}: {clause}",
+        title=f"{title}: {outcome.clause or clause}",
         verdict=verdict,
         seconds=seconds + time.perf_counter() - start,
         scope=outcome.scope,

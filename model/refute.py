@@ -17,18 +17,19 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import SlotKind
 from sendright.model.invariants import Variables, broken_invariants, is_ledger, of_profile, state_invariants
 from sendright.model.rules import RULES, Context, effective_guards
-from sendright.model.sorts import KIND, STAGE, Scope, Sorts, Term
+from sendright.model.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
 from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.model.term_walk import Body, assert_all, has_quantifiers
 from sendright.model.theorems import isolation, security_stays, token_integrity
 from sendright.model.transition import Transition
 
-EFFORT = 100_000_000
-"""How much work a search may take, in z3's own count: a minute or so on a free machine, and the same on a busy one."""
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 SCOPES = (Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1), SCOPE)
 """Where counterexamples are looked for: most are small, and are found sooner where there is little."""
+
+RLIMIT = 100_000_000
+"""How much work the solver does for one look, in z3's own count: a minute or two, but the same on a machine that is busy."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """A state, a call and what it breaks, in words; None: nothing found."""
     finished: bool = True
     """False: the solver gave up even in this scope."""
+    clause: str = ""
+    """The title of the first clause that the counterexample breaks."""
 
 
 def expand(formula: Term, sorts: Sorts) -> Term:
@@ -46,7 +49,9 @@ def expand(formula: Term, sorts: Sorts) -> Term:
     if z3.is_quantifier(formula):
         domains = [list(sorts.elements(formula.var_sort(index))) for index in range(formula.num_vars())]
         body = Body(formula.body(), len(domains))
-        instances = [expand(body.at(values), sorts) for values in product(*domains)]
+        instances = [body.at(values) for values in product(*domains)]
+        if has_quantifiers(formula.body()):  # what can't be isn't written out further: a place is no name
+            instances = [expand(z3.simplify(instance), sorts) for instance in instances]
         return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
     if z3.is_app(formula) and formula.sort() == z3.BoolSort() and has_quantifiers(formula):
         return formula.decl()(*[expand(child, sorts) for child in formula.children()])
@@ -98,19 +103,21 @@ def given_limits(state: State, ledger: Term, ports: list[Term]) -> Term:
     return z3.Sum([z3.If(child(port), state.ledger_limit(port) + state.given_limits(port), 0) for port in ports])
 
 
+def nothing_elsewhere(state: State, sorts: Sorts) -> list[Term]:
+    """The places of tasks that the scope leaves out hold nothing. (So what is said of all places holds of them.)"""
+    left_out = [place for place in PLACE.constants if not any(place.eq(element) for element in sorts.elements(PLACE.sort))]
+    slots = [sorts.Slot.place_slot(task, place) for task in sorts.members["Task"] for place in left_out]
+    return [z3.And(state.empty(slot), state.port(slot) == sorts.no_port, state.urefs(slot) == 0) for slot in slots]
+
+
 def in_scope(k: Context, sorts: Sorts) -> list[Term]:
     """Arguments that are slots or indices are among those there are."""
     slots = list(sorts.elements(sorts.Slot))
     return [z3.Or(*[term == slot for slot in slots]) for term in k.constants.values() if z3.is_expr(term) and term.sort() == sorts.Slot]
 
 
-def refute(
-    profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE, effort: int = EFFORT, clause: str | None = None
-) -> Outcome:
-    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``).
-
-    With ``clause``, the title of one of its clauses, only that is looked at. The solver gives up after ``effort``, in its own count.
-    """
+def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE) -> Outcome:
+    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
     k = Context(RULES[rule_name], before, profile)
@@ -120,17 +127,17 @@ def refute(
     case.effect(after)
     v = Variables(sorts)
     goals, assumptions = _goals(property_name, v, k, case, before, after)
-    goals = [(title, goal) for title, goal in goals if clause in (None, title)]
     if not goals:
         return Outcome(str(scope), None, False)
     solver = z3.SimpleSolver()
-    solver.set("rlimit", effort)
+    solver.set("rlimit", RLIMIT)
     held = [*state_invariants(profile), *(each for each in broken_invariants(profile) if property_name == f"invariant {each.number}")]
     known = [clause for invariant in held for _, clause in invariant.clauses(v, before)]
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     assert_all(solver, [expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
     solver.add(in_scope(k, sorts))
+    solver.add(nothing_elsewhere(before, sorts))
     solver.add(sorts.background)
     solver.push()
     violations = [(title, violation(goal, sorts)) for title, goal in goals]
@@ -142,7 +149,9 @@ def refute(
             return Outcome(f"{scope}: too small for the case", None, False)
     if verdict != z3.sat:
         return Outcome(str(scope), None, verdict == z3.unsat)
-    return Outcome(str(scope), in_words(solver.model(), k, case.id, violations, before, after, sorts))
+    broken = [title for title, there in violations if z3.is_true(solver.model().eval(there, model_completion=True))]
+    words = in_words(solver.model(), k, case.id, broken, before, after, sorts)
+    return Outcome(str(scope), words, clause=broken[0] if broken else "")
 
 
 def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: After) -> tuple[list[tuple[str, Term]], list[Term]]:
@@ -160,13 +169,12 @@ def _goals(property_name: str, v: Variables, k: Context, case: Any, before: Stat
     return [], []
 
 
-def in_words(model: Any, k: Context, case: str, violations: list[tuple[str, Term]], before: State, after: State, sorts: Sorts) -> str:
-    """The counterexample as a reader wants it: what there is, the call, what it changes, what breaks."""
+def in_words(model: Any, k: Context, case: str, broken: list[str], before: State, after: State, sorts: Sorts) -> str:
+    """The counterexample as a reader wants it: what there is, the call, what it changes, which clauses are ``broken``."""
 
     def value(term: Term) -> str:
         return re.sub(r"!\d+|_slot", "", str(model.eval(term, model_completion=True)))
 
-    broken = [title for title, there in violations if z3.is_true(model.eval(there, model_completion=True))]
     lines = [f"before {k.rule.name}, {case}:"]
     lines += [f"  {line}" for line in _state_lines(before, sorts, value)]
     arguments = ", ".join(f"{name} = {value(term)}" for name, term in k.constants.items() if z3.is_expr(term))
@@ -208,4 +216,4 @@ def _state_lines(state: State, sorts: Sorts, value: Any) -> list[str]:
     return lines
 
 
-__all__ = ["EFFORT", "SCOPE", "SCOPES", "Outcome", "expand", "refute"]
+__all__ = ["SCOPE", "SCOPES", "Outcome", "expand", "refute"]

@@ -36,6 +36,8 @@ class Scope(msgspec.Struct, frozen=True):
     pages: int = 1
     tokens: int = 2
     layouts: int = 1
+    places: tuple[Place, ...] = tuple(Place)
+    """The places of tasks in which there may be something. The fewer, the sooner a counterexample is found."""
 
     def __str__(self) -> str:
         counted = {"task": self.tasks, "port": self.ports, "name": self.names, "message": self.messages}
@@ -179,7 +181,7 @@ class Sorts:
             for task in self.members["Task"]:
                 for name in self.members["Name"]:
                     yield S.name_slot(task, name)
-                for place in PLACE.constants:
+                for place in self.elements(PLACE.sort):
                     yield S.place_slot(task, place)
             for message in self.members["Message"]:
                 yield S.destination_slot(message)
@@ -195,6 +197,8 @@ class Sorts:
                 for name in self.members["Name"]:
                     yield S.request_slot(task, name)
             yield S.host_slot(z3.IntVal(HOST_SELECTOR_IN_SCOPE))
+        elif sort == PLACE.sort:
+            yield from (*map(PLACE.of, self.scope.places), PLACE.PLACE_IN_HAND)
         elif sort == z3.IntSort():
             yield from (z3.IntVal(index) for index in range(max(self.scope.descriptors, self.scope.pages, 2)))
         else:

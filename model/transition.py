@@ -129,7 +129,8 @@ class Transition:
     @property
     def grants_host(self) -> bool:
         """The call says which host port a task has from now on."""
-        return self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host") and not self.stops
+        success = self.case.code is ReturnCode.KERN_SUCCESS
+        return success and self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
 
     @property
     def presents_security_port(self) -> Term:

@@ -138,6 +138,19 @@ def immovable_ports_are_guarded(v: Variables, s: State) -> Iterator[tuple[str, T
     yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_immovable(v.p)), s.is_guarded(v.p)))
 
 
+@must_fail("what a stopped call has in its hands is a send right, or nothing")
+def in_hand_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: its port may die before the call goes on."""
+    slot = v.S.place_slot(v.t, PLACE.PLACE_IN_HAND)
+    yield "", forall([v.t], z3.Or(s.empty(slot), s.kind(slot) == KIND.SEND))
+
+
+@must_fail("a creation that is stopped has a living child", lambda profile: profile.tokens_in_two_steps)
+def the_child_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Wrong: any holder of its port may end it, the child itself among them."""
+    yield "", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.CREATING, s.alive(s.waits_child(v.t))))
+
+
 @cache
 def _compiled(name: str) -> tuple[CompiledClause, ...]:
     [twin] = [twin for twin in TWINS if twin.name == name]

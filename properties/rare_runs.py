@@ -12,7 +12,8 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, Notification, Place, Right
 
 Do = Callable[..., dict[str, Any]]
-"""``do(task, call, **arguments)`` makes a call and gives its results; with ``resume=True`` it goes on with the one that the task waits in."""
+"""``do(task, call, **arguments)`` makes a call and gives its results. With ``stop=True`` it stops between its steps; with ``resume=True`` it goes on
+with the one that the task waits in."""
 RareRun = Callable[[Do, Profile], None]
 
 
@@ -188,6 +189,31 @@ def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
         do(0, "mach_msg_send", **message)
 
 
+def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -> None:
+    """A task takes a right out of its place and stops there; then the right's port dies."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    child = _other(do, profile, me)
+    [which] = [selector for selector, place in profile.special_ports.items() if place is Place.BOOTSTRAP]
+    do(0, "task_set_special_port", task=child, which=which, port=port)
+    own = do(1, "mach_task_self")["port"]
+    do(1, "task_set_special_port", stop=True, task=own, which=which, port=own)
+    do(0, "mach_port_destroy", task=me, name=port)
+    do(1, "task_set_special_port", resume=True)
+
+
+def a_child_that_ends_before_it_gets_its_tokens(do: Do, profile: Profile) -> None:
+    """A creation stops between its steps, and the child ends itself."""
+    if not profile.tokens_in_two_steps:
+        return
+    me, create = do(0, "mach_task_self")["port"], "host_security_create_task_token"
+    do(0, create, stop=True, host_security=1 + profile.bootstrap_names.index("host_security"), parent_task=me)
+    own = do(1, "mach_task_self")["port"]
+    do(1, "task_terminate", task=own)
+    do(0, create, resume=True)
+
+
 RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_ledger_that_a_task_draws_on,
@@ -203,14 +229,16 @@ RARE_RUNS: tuple[RareRun, ...] = (
     an_exception_port_that_cannot_be_carried,
     memory_that_a_receiver_has_no_room_for,
     memory_that_cannot_be_handed_back,
+    a_right_that_dies_in_the_hands_of_a_stopped_call,
+    a_child_that_ends_before_it_gets_its_tokens,
 )
 
 
 def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, Any]]) -> None:
     """Make the calls of ``run`` by ``call``. Where the profile lacks one, or it fails, the run ends there."""
 
-    def do(task: int, name: str, /, resume: bool = False, **arguments: Any) -> dict[str, Any]:
-        return _Results(call(task, Call(name, arguments, resume=resume)))
+    def do(task: int, name: str, /, stop: bool = False, resume: bool = False, **arguments: Any) -> dict[str, Any]:
+        return _Results(call(task, Call(name, arguments, stop=stop, resume=resume)))
 
     with contextlib.suppress(_NoResult):
         run(do, profile)

@@ -10,6 +10,7 @@ from model_driver import Pair, titles
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, OSF, PROFILES, XNU_792, Profile
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Place, PortObject, Right
@@ -112,7 +113,7 @@ def test_what_breaks_as_known_is_told_and_passes_in_ci() -> None:
 # ---- the hazards as they are seen
 
 
-@pytest.mark.parametrize("name", ["h-3", "h-4", "h-8", "h-10"])
+@pytest.mark.parametrize("name", ["h-2", "h-3", "h-4", "h-8", "h-10"])
 def test_a_kernel_shows_the_hazard(name: str) -> None:
     result = replay([load_script(SCRIPTS / f"{name}.json")], ReferenceKernel, Oracle)
     assert [(case.id, case.expected, case.seen) for case in result.cases if case.verdict != "passed"] == []
@@ -130,6 +131,20 @@ class Alone:
     def gives(self, name: str, /, outputs: dict[str, object] | None = None, **arguments: object) -> None:
         judgement = self.oracle.judge(0, Call(name, dict(arguments)), Result(0, dict(outputs or {})))
         assert judgement.agreed, judgement.words
+
+
+def test_a_child_has_its_parents_tokens_until_it_is_given_its_own() -> None:
+    """H-2."""
+    alone = Alone(XNU_792)
+    security = XNU_792.bootstrap_names.index("host_security") + 1
+    create = {"host_security": security, "parent_task": alone.own, "security_token": (7, 8)}
+    stopped = Result(ReturnCode.MACH_RCV_IN_PROGRESS, {}, 1)
+    assert alone.oracle.judge(0, Call("host_security_create_task_token", create, stop=True), stopped).agreed
+    tasks = alone.oracle.snapshot().tasks
+    assert tasks[1].security_token == tasks[0].security_token != (7, 8)
+    done = Result(ReturnCode.KERN_SUCCESS, {"child_task": 102})
+    assert alone.oracle.judge(0, Call("host_security_create_task_token", {}, resume=True), done).agreed
+    assert alone.oracle.snapshot().tasks[1].security_token == (7, 8)
 
 
 def test_any_host_port_grants_the_privileged_one() -> None:
@@ -201,8 +216,6 @@ OUTPUTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize(("call", "arguments", "null", "dead"), ANSWERS)
 def test_null_and_dead_have_answers_of_their_own(call: str, arguments: dict[str, object], null: str, dead: str) -> None:
-    from sendright.mach.codes import ReturnCode
-
     for name, expected in ((NULL_NAME, null), (DEAD_NAME, dead)):
         alone = Alone(XNU_792)
         code = ReturnCode[expected]
