@@ -15,9 +15,11 @@ from judged import Judged
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call
-from sendright.mach.profiles import MANUAL, Profile
+from sendright.mach.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
 from sendright.mach.profiles import XNU as WHOLE_XNU
 from sendright.mach.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
+from sendright.model.rules import RULES
+from sendright.model.touched import cases_of
 from sendright.properties.judged_run import Broken
 
 LIMIT = 4
@@ -538,3 +540,20 @@ def test_a_kernel_without_the_switch_is_found_out(switch: str, story: Story) -> 
     assert getattr(XNU, switch) != getattr(MANUAL, switch)
     with pytest.raises(Broken):
         story(Judged(XNU, Other(switch)))
+
+
+def cases_in(profile: Profile) -> set[str]:
+    return {f"{rule}/{case.id}" for rule in RULES for case in cases_of(rule, profile)}
+
+
+def test_the_stories_go_through_every_case_of_the_switches() -> None:
+    """Those that only this profile has, but for what guards add."""
+    told = cases_in(msgspec.structs.replace(XNU, lacks=XNU.lacks | GUARD_CALLS))
+    told -= set().union(*[cases_in(profile) for profile in PROFILES.values() if profile.name != XNU.name])
+    told -= {case for case in told if case.partition("/")[0] in GUARD_CALLS}
+    assert len(told) > 20
+    for _, each in STORIES:
+        judged = Judged(XNU)
+        each(judged)
+        told -= {case for step in judged.run.steps for case in step.cases}
+    assert told == set()
