@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
@@ -48,6 +49,12 @@ def all_witnesses() -> tuple[Witness, ...]:
     """The recorded runs that come with the specification."""
     text = files("sendright.model").joinpath("witnesses.json").read_bytes()
     return msgspec.json.decode(text, type=tuple[Witness, ...])
+
+
+def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
+    """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
+    if path.exists():
+        yield from (witness for witness in msgspec.json.decode(path.read_bytes(), type=tuple[Witness, ...]) if witness.profile == profile)
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:

@@ -13,6 +13,7 @@ It is drawn from one state, for one port, the *target*; what travels is a right 
   holds, to who controls the task.
 - A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
 - Ports of other kernel objects join nobody: the kernel doesn't pass messages on.
+- Where rights to tasks' ports stay (``task_ports_stay``) they travel in one way only: who controls a task puts them into its space.
 
 A suspended task counts as if somebody resumed it, and one that waits in a call as if that ended: who creates a task, and was stopped in it, will
 have a right to it, and the child perhaps the privileged host port.
@@ -113,7 +114,8 @@ class FlowGraph:
         queued = {message.serial for port in snapshot.ports.values() for message in port.queue}
         self._unsent = self._queue_of.keys() - queued
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
-        self._joins_host = profile is None or profile.serves("host_get_special_port")
+        self._stays = profile is not None and profile.task_ports_stay and target in snapshot.ports and snapshot.ports[target].task is not None
+        self._joins_host = (profile is None or profile.serves("host_get_special_port")) and not self._stays
         self.aside = set(trusted) - self._controlled(set(trusted))
         """The tasks that take no part."""
         self.graph.add_node(self.target)
@@ -214,14 +216,15 @@ class FlowGraph:
             self._edge(OutOf(slot), container, 1)
             if port.task not in self.aside:
                 self._edge(Toward(number), task, 1)
-                self._edge(task, Back(number), 0)
+                if not self._stays:  # extract_right
+                    self._edge(task, Back(number), 0)
         elif port.object is PortObject.HOST_PRIV and self._joins_host:
             self._edge(user, Into(slot), fetch)
             self._edge(OutOf(slot), HOST, 1)  # host_set_special_port
             self._edge(HOST, Into(slot), 1 + fetch)  # host_get_special_port
             self._edge(OutOf(slot), container, 0)
             self._edge(OutOf(slot), HOST.opened, 1)
-        elif port.object is not PortObject.NONE:
+        elif port.object is not PortObject.NONE or self._stays:
             return
         elif entry.kind in RECEIVING:
             self._edge(Toward(number), Into(slot), len(port.queue) + 1)

@@ -48,7 +48,7 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
         yield from ((*value[:index], lower, *value[index + 1 :]) for index in range(len(value)) for lower in _lower_numbers(value[index]))
     elif kind is ArgumentType.EXCEPTION_MASK and value > 0:
         yield from (value & ~(1 << bit) for bit in range(value.bit_length()) if value >> bit & 1)
-    elif kind in (ArgumentType.SIZE, ArgumentType.TRAILER):
+    elif kind in (ArgumentType.SIZE, ArgumentType.TRAILER, ArgumentType.QUEUE_LIMIT):
         if value != argument.default:
             yield argument.default
     elif kind is ArgumentType.COUNTER:

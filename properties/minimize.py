@@ -183,7 +183,7 @@ class Minimizer:
         made: list[SymbolicCall] = []
         try:
             run.boot()
-            results = Results([BOOTSTRAP_TASK])
+            results = Results(run.snapshot.tasks)
             for call in calls:
                 task = results.tasks.get(call.caller)
                 real = results.real(call)

@@ -122,8 +122,8 @@ def names_in(call: SymbolicCall) -> list[Name]:
 class Results:
     """What the calls of one attempt gave, by their numbers; turns symbolic calls into real ones."""
 
-    def __init__(self, bootstrap_tasks: Iterable[int]) -> None:
-        self.tasks = {task: task for task in bootstrap_tasks}
+    def __init__(self, boot_tasks: Iterable[int]) -> None:
+        self.tasks = {task: task for task in boot_tasks}
         """Task of the original run -> the one that stands for it in this attempt."""
         self._names: dict[tuple[int, str, int], int] = {}
 

@@ -8,9 +8,9 @@ import pytest
 from kernel_driver import Actor, Machine
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.boot import BOOTSTRAP_TASK_PORT, HOST_PORT, HOST_SECURITY_PORT, ROOT_WIRED_LEDGER_PORT
+from sendright.mach.boot import BOOTSTRAP_TASK_PORT, HOST_PORT, HOST_SECURITY_PORT, ROOT_WIRED_LEDGER_PORT, task_port
 from sendright.mach.calls import Call
-from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, changes, entry_in_words, slots
 from sendright.mach.trace import Step
@@ -126,6 +126,18 @@ def test_who_is_controlled_cannot_be_trusted(two: tuple[Machine, Actor, Actor]) 
     assert reach(asked, child.number).way[-1].words == f"task {child.number} takes it from task 0"
 
 
+def test_a_task_port_that_stays_is_not_sent() -> None:
+    """Task 1 can send to the bootstrap task, but not its own port; put there by who has both it can be."""
+    root = Machine(XNU).root
+    theirs, port = 1 + len(XNU.bootstrap_names), root.port()
+    assert root.does("mach_port_insert_right", task=theirs, name=9, poly=port, disposition=Disposition.MAKE_SEND) == {}
+    assert reach(authority(root.machine.snapshot(), task_port(1), XNU), 2).calls == 1
+    root.does("mach_port_deallocate", name=theirs)
+    state = root.machine.snapshot()
+    assert [reach(authority(state, task_port(1), XNU), task).calls for task in (0, 2)] == [None, None]
+    assert reach(authority(state, task_port(1)), 0).calls is not None
+
+
 def test_rights_that_the_kernel_makes() -> None:
     for profile in (OSF, GNUMACH):
         machine = Machine(profile)
@@ -196,7 +208,7 @@ class RandomRun:
             self.state = after
 
 
-@pytest.mark.parametrize("profile", [MANUAL, OSF, GNUMACH], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", [MANUAL, OSF, GNUMACH, XNU], ids=lambda profile: profile.name)
 def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
     """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph says they can't get."""
     random = Random(5)
