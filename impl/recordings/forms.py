@@ -8,5 +8,7 @@ from sendright.impl.recordings.form import Form
 from sendright.impl.recordings.jamf import Jamf
 from sendright.impl.recordings.praudit_text import PrauditText
 from sendright.impl.recordings.praudit_xml import PrauditXml
+from sendright.impl.recordings.santa_json import SantaJson
+from sendright.impl.recordings.santa_log import SantaLog
 
-FORMS: tuple[Form, ...] = (EndpointSecurity(), Jamf(), PrauditXml(), PrauditText(), BsmTrail())
+FORMS: tuple[Form, ...] = (EndpointSecurity(), Jamf(), SantaJson(), SantaLog(), PrauditXml(), PrauditText(), BsmTrail())
