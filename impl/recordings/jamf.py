@@ -13,7 +13,7 @@ from sendright.impl.recordings.bsm_events import event_name
 from sendright.impl.recordings.bsm_record import AuditFacts, AuditRecord
 from sendright.impl.recordings.bsm_tokens import argument_key, moment
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lifetimes import Lifetimes
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
@@ -113,7 +113,7 @@ class Jamf:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and bool(_MARKS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         facts = AuditFacts(source)

@@ -12,6 +12,12 @@ _CHUNK = 1 << 16
 _NESTED_ARRAYS = 16
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between two objects; 0x1E begins each object of an RFC 7464 sequence."""
+_BEGINNING = re.compile(rb"(?m)^[ \t]*[{\[]")
+
+
+def json_begins(head: bytes) -> bool:
+    """An object or an array begins a line: a file's first bytes are JSON, perhaps with something else before."""
+    return bool(_BEGINNING.search(head))
 
 
 def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset(), *, around: bool = False) -> Iterator[tuple[int, bytes, str]]:

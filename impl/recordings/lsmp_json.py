@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lsmp_rows import KINDS, Listings, right_to_task, task
 from sendright.impl.recordings.source import Source
 from sendright.mach.facts import Fact, Holding, HoldingTotals, Task
@@ -65,7 +65,7 @@ class LsmpJson:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and bool(_MARKS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         listings = Listings(source)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
 from sendright.mach.facts import (
@@ -95,7 +95,7 @@ class SantaJson:
     versions = True
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and bool(_MARKS.search(head)) and bool(_PROCESS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head)) and bool(_PROCESS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         for line, text, wrong in json_values(source):
