@@ -142,11 +142,6 @@ def test_traces() -> None:
         assert (sent.action, received.action, sent.serial == received.serial) == ("sent", "received", True)
         assert received.sender is not None
         assert received.sender.pid == 0
-            "sent",
-            "received",
-            True,
-            0,
-        )
         assert sent.token == received.token
         assert sent.token is not None
         assert sent.token.words == BOOTSTRAP_AUDIT_TOKEN
