@@ -15,7 +15,7 @@ from sendright.impl.recordings.endpoint_security_message import Host, Message, P
 from sendright.impl.recordings.endpoint_security_variants import message_in
 from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.sequences import Sequences
-from sendright.impl.recordings.source import LINE_BYTES, Source
+from sendright.impl.recordings.source import HOST_LENGTH, KIND_LENGTH, LINE_BYTES, Source
 from sendright.mach.facts import Fact, Record, TaskSeen
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -79,7 +79,7 @@ def _one_a_line(head: bytes) -> bool:
 def _facts(message: Message, line: int, source: Source, sequences: Sequences, note: str) -> list[Fact]:
     """What ``message`` says: at least who its actor was."""
     number = message.event_type
-    kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)
+    kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)[:KIND_LENGTH]
     time = message.time
     if time is not None and time.tzinfo is not UTC:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -87,7 +87,7 @@ def _facts(message: Message, line: int, source: Source, sequences: Sequences, no
     sequence = message.global_seq_num
     if sequence is None:
         sequence = message.glob_seq_num
-    label = "" if host is None else host.label if type(host) is Host else str(host)
+    label = "" if host is None else (host.label if type(host) is Host else str(host))[:HOST_LENGTH]
     record = Record(source.name, line, kind, time, message.mach_time, label, sequence)
     said: list[Fact] = []
     if sequence is not None and (gap := sequences.gap(record, "", sequence)) is not None:
