@@ -1,0 +1,165 @@
+"""Endpoint Security messages that aren't quite as eslogger writes them: in another tool's wrapping, or with numbers in another spelling."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sendright.impl.recordings.decoding import decoded, why_undecodable
+from sendright.impl.recordings.endpoint_security_kinds import KINDS
+from sendright.impl.recordings.endpoint_security_message import Message
+from sendright.impl.recordings.token_spellings import word
+from sendright.mach.facts import Token
+
+_LOOKED_AT = 1 << 18
+"""How many values of a record are looked at to find the messages in it."""
+_NESTED_ARRAYS = 8
+_PREFIXES = ("es_event_type_notify_", "es_event_type_", "notify_")
+_WORDS = frozenset(Token.__struct_fields__)
+_TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
+
+
+def messages_in(text: bytes) -> tuple[list[Message], str]:
+    """The messages in ``text``, also behind other words, and a note if not all could be read. Raises what UNDECODABLE tells if there is none."""
+    outside, note = decoded(text[max(0, text.find(b"{")) :])
+    looked_at = _Budget(_LOOKED_AT)
+    found = _messages(outside, looked_at, _NESTED_ARRAYS)
+    if not found:
+        raise ValueError("no Endpoint Security message: no object with a process and an event")
+    if looked_at.left <= 0:
+        note = note or f"more than {_LOOKED_AT} values; the last were not looked at"
+    messages = []
+    for each in found:
+        try:
+            message = _message(each, outside)
+            if message.time is None and each.get("time") is not None:
+                note = note or "its time can't be read"
+            messages.append(message)
+        except (msgspec.ValidationError, ValueError) as error:
+            if len(found) == 1:
+                raise
+            note = note or why_undecodable(error)
+    return messages, note
+
+
+class _Budget:
+    """How many values may still be looked at."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def _message(found: dict[str, Any], outside: Any) -> Message:
+    message = dict(found)
+    if "host" not in message and isinstance(outside, dict):
+        message["host"] = outside.get("host", outside.get("hostname"))
+    if not isinstance(message.get("host"), (dict, str)):
+        message["host"] = None
+    message["event_type"] = _kind(message)
+    try:
+        message["time"] = msgspec.convert(message.get("time"), datetime, strict=False)
+    except msgspec.ValidationError:
+        message["time"] = None
+    return msgspec.convert(_mended(message), Message, strict=False)
+
+
+def _messages(outside: Any, budget: _Budget, arrays: int) -> list[dict[str, Any]]:
+    """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; in an array, that of each element.
+
+    Only one of an object that isn't an array: tools keep a message beside a copy of it.
+    """
+    waiting = deque([outside])
+    while waiting and budget.left > 0:
+        budget.left -= 1
+        value = waiting.popleft()
+        if isinstance(value, str) and value.lstrip()[:1] == "{":
+            try:
+                value = msgspec.json.decode(value)
+            except (msgspec.DecodeError, RecursionError):
+                continue
+        if isinstance(value, dict):
+            if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
+                return [value]
+            if "audit_token" in value and "es_event_type" in value:
+                return [_unflattened(value)]
+            waiting.extend(value.values())
+        elif isinstance(value, list) and arrays:
+            found = [message for part in value for message in _messages(part, budget, arrays - 1)]
+            if found:
+                return found
+    return []
+
+
+def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
+    """Mac Monitor's first shape: the actor's fields beside each other, what became of whom in ``exec_event`` and ``fork_event``."""
+
+    def process(fields: dict[str, Any], path: str) -> dict[str, Any]:
+        tokens = {name: fields.get(name) for name in ("audit_token", "parent_audit_token", "responsible_audit_token")}
+        return {**tokens, "executable": {"path": str(fields.get(path) or "")}}
+
+    event: dict[str, Any] = {}
+    for kind, name, role in (("exec", "exec_event", "target"), ("fork", "fork_event", "child")):
+        if isinstance(flat.get(name), dict):
+            event[kind] = {role: process(flat[name], "process_path")}
+    if isinstance(flat.get("exit_event"), dict):
+        event["exit"] = {"stat": flat["exit_event"].get("exit_code")}
+    time = flat.get("activity_at_ts")
+    actor = process(flat, "initiating_process_path")
+    kept = {name: flat.get(name) for name in ("es_event_type", "mach_time")}
+    return {**kept, "process": actor, "event": event, "time": time, "host": flat.get("sensor_id")}
+
+
+def _kind(message: dict[str, Any]) -> int | str:
+    """The event's number or name: by what is there, since tools write either."""
+    number = message.get("event_type", message.get("es_event_type"))
+    if type(number) is int and 0 <= number < len(KINDS):
+        return number
+    if isinstance(number, str):
+        name = number.lower()
+        for prefix in _PREFIXES:
+            name = name.removeprefix(prefix)
+        if name in KINDS:
+            return KINDS.index(name)
+    present = [name for name, content in message["event"].items() if content is not None]
+    if len(present) == 1 and present[0] in KINDS:
+        return KINDS.index(present[0])
+    return f"event {number}" if number is not None else f"event {present[0][:40] if present else '(none)'}"
+
+
+def _mended(message: dict[str, Any]) -> dict[str, Any]:
+    """``message`` with the tokens' words unsigned, and files that are mere paths as objects."""
+    mended = dict(message)
+    waiting = [mended]
+    while waiting:
+        value = waiting.pop()
+        for key, part in value.items():
+            if key in _TOKENS:
+                value[key] = _unsigned(part)
+            elif key == "executable" and isinstance(part, str):
+                value[key] = {"path": part}
+            elif isinstance(part, dict):
+                value[key] = dict(part)
+                waiting.append(value[key])
+        if "audit_token" not in value and "privileges" in value:
+            value["audit_token"] = value["privileges"]
+    return mended
+
+
+def _unsigned(spelled: Any) -> Any:
+    if isinstance(spelled, dict):
+        return {name: _word(part) for name, part in spelled.items() if name in _WORDS}
+    if isinstance(spelled, list):
+        return [_word(part) for part in spelled]
+    return spelled
+
+
+def _word(part: Any) -> Any:
+    if isinstance(part, str):
+        try:
+            part = int(part[:12])
+        except ValueError:
+            return part
+    return word(part) if type(part) is int else part
