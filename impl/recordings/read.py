@@ -1,0 +1,115 @@
+"""Read a recording of whatever form: recognize it, open it, yield its facts."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from sendright.impl.recordings.form import Form, RecordingError
+from sendright.impl.recordings.forms import FORMS
+from sendright.impl.recordings.source import HEAD_BYTES, Source
+from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
+
+_GZIP = b"\x1f\x8b"
+
+
+def read_recording(recording: str | Path | BinaryIO, form: str | None = None, name: str | None = None) -> Iterator[Fact]:
+    """The facts of a recording, from ``RecordingBegan`` to ``RecordingEnded``, in the order of its records.
+
+    ``recording`` is a path or an open binary stream (which need not be seekable, and isn't closed); a gzip file is read through. ``form`` names the form
+    (``form_names``); by default it is recognized by content. ``name`` is what messages and records call the recording.
+
+    What can't be read of it becomes an ``Unreadable`` fact with its place. Memory doesn't grow with the recording. Raises ``RecordingError``
+    before the first fact if there is nothing to read: no such file, a directory, empty, no known form, no form of that name.
+    """
+    if isinstance(recording, (str, Path)):
+        name = name or str(recording)
+        with _opened(recording, name) as stream:
+            yield from _facts(stream, form, name)
+    else:
+        yield from _facts(recording, form, name or str(getattr(recording, "name", "standard input")))
+
+
+def form_names() -> Sequence[str]:
+    """The names of all forms."""
+    return [form.name for form in FORMS]
+
+
+def form_of(head: bytes) -> Form | None:
+    """The form that a file with these first bytes has; None: no known form."""
+    return next((form for form in FORMS if form.recognizes(head)), None)
+
+
+def _opened(path: str | Path, name: str) -> BinaryIO:
+    try:
+        if Path(path).is_dir():
+            raise RecordingError(f"{name}: a directory; name the files in it")
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+        if isinstance(error, RecordingError):
+            raise
+        raise RecordingError(f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
+    try:
+        stream = _looked_at(raw)
+        if _head(stream)[:2] == _GZIP:
+            # Only reading is asked of it
+            stream = _looked_at(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
+        head = _head(stream)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{name}: cannot be read: {error}") from None
+    if not head:
+        raise RecordingError(f"{name}: empty")
+    form = _chosen(form_name, head, name)
+    source = Source(name, stream)
+    yield RecordingBegan(Record(name, 0), form.name, form.versions)
+    try:
+        yield from form.read(source)
+    except (OSError, EOFError, zlib.error) as error:
+        source.unreadable += 1
+        yield Unreadable(Record(name, source.place), f"the file can't be read on: {error}")
+    yield RecordingEnded(Record(name, source.place), source.records, source.unreadable, source.kinds)
+
+
+def _looked_at(stream: BinaryIO) -> BinaryIO:
+    """``stream`` with a ``peek`` of HEAD_BYTES."""
+    return io.BufferedReader(_Unclosed(stream), HEAD_BYTES)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    return cast(io.BufferedReader, stream).peek(HEAD_BYTES)
+
+
+class _Unclosed(io.RawIOBase):
+    """A stream as a raw one, which fills what it is asked for, so that a look at it isn't short, and is not closed with its wrapper."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        filled = 0
+        while filled < len(buffer) and (piece := self._stream.read(len(buffer) - filled)):
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return filled
+
+
+def _chosen(form_name: str | None, head: bytes, name: str) -> Form:
+    if form_name is None:
+        form = form_of(head)
+        if form is None:
+            raise RecordingError(f"{name}: not a recording of a known form ({', '.join(form_names())}); name its form if it is one")
+        return form
+    for form in FORMS:
+        if form.name == form_name:
+            return form
+    raise RecordingError(f"no form is called {form_name!r}; there are {', '.join(form_names())}")
