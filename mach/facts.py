@@ -140,9 +140,10 @@ class TaskBegan(Fact, frozen=True, gc=False):
 class ImageReplaced(Fact, frozen=True, gc=False):
     """A task became another image (exec): same pid; where there are versions, a new one."""
 
-    before: Task
+    before: Task | None
+    """None: the record shows only the state after (santa's log)."""
     after: Task | None
-    """None: the record shows only the state before."""
+    """None: the record shows only the state before (BSM)."""
     executable: str = ""
     mode: int | None = None
     """``st_mode`` of the executable, with the bits S_ISUID 0o4000 and S_ISGID 0o2000."""
@@ -286,7 +287,10 @@ class HoldingTotals(Fact, frozen=True, gc=False):
 
 
 class SequenceGap(Fact, frozen=True, gc=False):
-    """Events that the recording client was not given, or that are missing from the file: nothing is known of them."""
+    """Events that the recording client was not given, or that are missing from the file: nothing is known of them.
+
+    Of a stream whose numbers go back without beginning again at 0 only the first is told: it isn't in order, and no gap can be seen.
+    """
 
     stream: str
     """The kind of event; "": all events."""

@@ -1,0 +1,154 @@
+"""The objects of a JSON text of any size: one a line, pretty-printed, in an array, or in an array inside one object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sendright.impl.recordings.source import LINE_BYTES, Source
+
+_TOKEN = re.compile(rb'"(?:[^"\\\n]|\\[^\n])*+"|[{}\[\]"]')
+_CHUNK = 1 << 16
+_NESTED_ARRAYS = 16
+_BETWEEN = b" \t\r\n,\x1e"
+"""What may stand between two objects; 0x1E begins each object of an RFC 7464 sequence."""
+
+
+def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset()) -> Iterator[tuple[int, bytes, str]]:
+    """Each object of the text that isn't inside another, as (line of its beginning, its bytes, "").
+
+    Arrays outside objects are looked into; so are, in the outermost objects, arrays with a key of ``arrays_in``: their elements come instead of the
+    object. Where no object can be made out, (line, b"", why) comes, and reading goes on in the next line. An object has at most LINE_BYTES.
+    """
+    return _Scan(source, arrays_in).values()
+
+
+class _Scan:
+    def __init__(self, source: Source, arrays_in: frozenset[bytes]) -> None:
+        self._source = source
+        self._arrays_in = arrays_in
+        self._buffer = b""
+        self._at = 0
+        self._line, self._line_at = 1, 0
+        """A line, and a place of the buffer that is in it."""
+        self._start = -1
+        """Where the object begins that will be yielded; -1: in none."""
+        self._depth = 0
+        """Brackets that are open in the object that is read or passed over."""
+        self._around: list[bytes] = []
+        """The arrays, and the objects with such arrays in them, that are open around it."""
+        self._key = b""
+
+    def values(self) -> Iterator[tuple[int, bytes, str]]:
+        while True:
+            token = _TOKEN.search(self._buffer, self._at)
+            if token is None or token.group() == b'"':
+                broken = self._unfinished(token)
+                if broken:
+                    yield self._broken(self._start if self._start >= 0 else token.start() if token else 0, broken)
+                elif not self._more(token):
+                    yield from self._end()
+                    return
+                continue
+            begins = token.start()
+            if not self._depth and (strange := self._buffer[self._at : begins].strip(_BETWEEN)) and not self._inside_wrapper():
+                yield self._line_of(begins), b"", f"not JSON: {_shown(strange)}"
+            if self._start >= 0 and token.group() == b"{" and self._buffer[begins - 1 : begins] == b"\n" and begins > self._start:
+                yield self._line_of(self._start), b"", "the object doesn't end"
+                self._start, self._depth = -1, 0
+            self._at = token.end()
+            done = self._take(token.group(), begins)
+            if done is not None:
+                yield self._line_of(done[0]), self._buffer[done[0] : done[1]], ""
+            elif len(self._around) > _NESTED_ARRAYS:
+                yield self._broken(begins, "arrays in arrays in arrays")
+
+    def _take(self, token: bytes, begins: int) -> tuple[int, int] | None:
+        """One token; the object that it ends, if it does."""
+        if token[0] == 34:
+            if self._depth <= 1:
+                self._key = token[1:-1]
+        elif token == b"{":
+            if not self._depth and not self._inside_wrapper():
+                self._start = begins
+            self._depth += 1
+        elif token == b"[":
+            holds_values = self._key in self._arrays_in
+            if self._depth == 1 and self._start >= 0 and holds_values:
+                self._around += [b"{", b"["]
+                self._start, self._depth = -1, 0
+            elif self._depth or (self._inside_wrapper() and not holds_values):
+                self._depth += 1
+            else:
+                self._around.append(b"[")
+        elif self._depth:
+            self._depth -= 1
+            if not self._depth and self._start >= 0:
+                start, self._start = self._start, -1
+                return start, self._at
+        elif self._around:
+            self._around.pop()
+        return None
+
+    def _inside_wrapper(self) -> bool:
+        return bool(self._around) and self._around[-1] == b"{"
+
+    def _unfinished(self, token: re.Match[bytes] | None) -> str:
+        """Why what is in the buffer can't become an object whatever follows; "": it may."""
+        if token is not None and self._buffer.find(b"\n", token.start()) >= 0:
+            return "a string doesn't end in its line"
+        kept = len(self._buffer) - (self._start if self._start >= 0 else token.start() if token else len(self._buffer))
+        return f"more than {LINE_BYTES} bytes" if kept > LINE_BYTES else ""
+
+    def _broken(self, begins: int, why: str) -> tuple[int, bytes, str]:
+        """Give up what is read, and go on after the line in which the buffer stands."""
+        line = self._line_of(begins)
+        self._at = max(self._at, begins + 1)
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            self._start, self._at = -1, len(self._buffer)
+            if not self._more(None):
+                break
+        self._at = end + 1 if end >= 0 else len(self._buffer)
+        self._start, self._depth = -1, 0
+        self._around.clear()
+        return line, b"", why
+
+    def _more(self, token: re.Match[bytes] | None) -> bool:
+        """Read on; False: the text ends."""
+        if token is not None:
+            self._at = token.start()
+        elif self._depth or not self._buffer[self._at :].strip(_BETWEEN):
+            self._at = len(self._buffer)
+        kept = self._start if self._start >= 0 else self._at
+        if len(self._buffer) - kept > LINE_BYTES:
+            kept = self._at = len(self._buffer)
+        self._source.place = self._line_of(kept)
+        self._line_at -= kept
+        self._buffer = self._buffer[kept:]
+        self._at -= kept
+        if self._start >= 0:
+            self._start = 0
+        chunk = self._source.stream.read(max(_CHUNK, len(self._buffer)))
+        self._buffer += chunk
+        return bool(chunk)
+
+    def _end(self) -> Iterator[tuple[int, bytes, str]]:
+        rest = self._buffer[self._at :].strip(_BETWEEN)
+        if self._start >= 0:
+            yield self._line_of(self._start), b"", "the file ends in the middle of an object"
+        elif rest and not self._inside_wrapper():
+            yield self._line_of(self._at), b"", f"not JSON: {_shown(rest)}"
+        elif self._around or self._depth:
+            yield self._line_of(len(self._buffer)), b"", "the file ends in the middle of an array"
+        self._source.place = self._line_of(len(self._buffer))
+
+    def _line_of(self, position: int) -> int:
+        if position < self._line_at:
+            return self._line - self._buffer.count(b"\n", position, self._line_at)
+        self._line += self._buffer.count(b"\n", self._line_at, position)
+        self._line_at = position
+        return self._line
+
+
+def _shown(text: bytes) -> str:
+    return repr(text[:40].decode("utf-8", "replace"))
