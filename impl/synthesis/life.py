@@ -23,7 +23,7 @@ CONTROL, EXPOSE, IDENTITY = 0, 1, 2
 
 
 class Life:
-    """An endless sequence of occurrences, the same for the same seed."""
+    """An endless sequence of acts, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -65,16 +65,20 @@ class Life:
         self.machine.become(process, program.path, program.mode, program.owner, program.platform, **ids)
         return process
 
-    def __iter__(self) -> Iterator[Occurrence]:
-        random, show = self.random, self.show
+    def acts(self) -> Iterator[Iterator[Occurrence]]:
+        """What happens, one act after the other; nothing is planted in the middle of one."""
+        random = self.random
         while True:
-            for _ in range(random.randrange(4, 24)):
-                actor = self._anyone()
-                yield Occurrence(random.choice(("open", "close", "write", "lookup", "mmap")), show(actor), None, random.choice(programs.FILES))
+            yield self._files()
             if self.busy and (len(self.busy) > MOST or random.random() < 0.48):
-                yield self.end(self.busy[random.randrange(len(self.busy))])
+                yield iter((self.end(self.busy[random.randrange(len(self.busy))]),))
             else:
-                yield from random.choice(self._acts)()
+                yield random.choice(self._acts)()
+
+    def _files(self) -> Iterator[Occurrence]:
+        random, show = self.random, self.show
+        for _ in range(random.randrange(4, 24)):
+            yield Occurrence(random.choice(("open", "close", "write", "lookup", "mmap")), show(self._anyone()), None, random.choice(programs.FILES))
 
     def _anyone(self) -> Process:
         among = self.busy if self.busy and self.random.random() < 0.6 else self.lasting

@@ -96,7 +96,7 @@ CHANGES = """
         SELECT *, lag({was}) OVER same AS was
         FROM (SELECT *, {{'n': n, 'file': file, 'place': place, 'ord': ord, 'tm': tm, 'auid': auid, 'euid': euid, 'egid': egid, 'ruid': ruid,
                         'rgid': rgid, 'asid': asid}} AS itself FROM sight)
-        WINDOW same AS (PARTITION BY world, pid, ver ORDER BY ord, n)
+        WINDOW same AS (PARTITION BY world, pid, ver ORDER BY ord, later, n)
     )
     SELECT n, world, file, place, ord, tm, pid, ver, amb, auid, euid, egid, ruid, rgid, asid, program,
         was.file AS w_file, was.place AS w_place, was.ord AS w_ord, was.tm AS w_tm, was.auid AS w_auid, was.euid AS w_euid, was.egid AS w_egid,
@@ -130,7 +130,7 @@ def _between_records(store: Store) -> Iterator[Suspect]:
         severity, more = sure(row.amb, Severity.ERROR), "no credential call of its was recorded in between"
         if row.unseen:
             severity, more = Severity.NOTE, "records are missing in between, so nobody knows how"
-        elif not store.worlds[row.world].numbered:
+        elif not store.worlds[row.world].tells_gaps:
             severity, more = Severity.NOTE, "records of this log aren't numbered, so how that came may have got lost"
         elif not row.recorded:
             severity, more = Severity.NOTE, "no credential calls at all are recorded in this log"

@@ -70,10 +70,17 @@ class WorldSeen(msgspec.Struct):
     first: int | None = None
     last: int | None = None
     numbered: bool = False
+    disordered: bool = False
+    """The numbers go back, so they don't tell where records are missing."""
     files: dict[str, None] = msgspec.field(default_factory=dict)
     minutes: Counter[int] = msgspec.field(default_factory=Counter)
     gap_minutes: Counter[int] = msgspec.field(default_factory=Counter)
     versions: bool = False
+
+    @property
+    def tells_gaps(self) -> bool:
+        """Whether it is known where records are missing."""
+        return self.numbered and not self.disordered
 
 
 class Store:
@@ -253,8 +260,8 @@ class Store:
         if token is NO_TOKEN or token == NO_TOKEN:
             return
         key = (self._world, task.pid, task.version, task.lifetime)
-        last = self._seen.get(key)
-        if last is not None and last[0] == token:
+        last, begins = self._seen.get(key), what in ("birth", "image")
+        if last is not None and last[0] == token and not begins:
             self._seen[key] = (token, task, self._row)
             return
         if last is not None:
@@ -262,13 +269,13 @@ class Store:
         elif len(self._seen) >= REMEMBERED:
             self._forget_all()
         self._seen[key] = (token, None, ())
-        self._put("sight", numbers_of(task), (task.executable, what))
+        self._put("sight", (*numbers_of(task), int(not begins)), (task.executable, what))
 
     def _write_last(self, key: _Key) -> None:
         """The last of several equal sights is written."""
         token, task, row = self._seen[key]
         if task is not None:
-            self._rows["sight"].append(row + numbers_of(task))
+            self._rows["sight"].append((*row, *numbers_of(task), 1))
             self._texts["sight"].append((task.executable, "seen"))
             self._seen[key] = (token, None, ())
 
@@ -286,19 +293,20 @@ class Store:
         self._put("birth", (*parent, *numbers_of(fact.task), int(fact.given)), (program, fact.task.executable, fact.how))
 
     def _image(self, fact: ImageReplaced) -> None:
-        self._sight(fact.before, "seen")
-        after = fact.after
+        before, after = fact.before, fact.after
+        if before is not None:
+            self._sight(before, "seen")
         if after is not None:
             self._sight(after, "image")
         numbers = (
-            *numbers_of(fact.before),
+            *(_NOBODY if before is None else numbers_of(before)),
             *(_NOBODY if after is None else numbers_of(after)),
             _known(fact.mode),
             _known(fact.owner),
             _known(fact.group),
         )
         program = fact.executable or (after.executable if after is not None else "")
-        self._put("image", numbers, (fact.before.executable, program, fact.how))
+        self._put("image", numbers, ("" if before is None else before.executable, program, fact.how))
 
     def _call(self, fact: CredentialsSet) -> None:
         self._sight(fact.by, "seen")
@@ -373,6 +381,8 @@ class Store:
         before = self._before[4] if self._before and self._before[1] == row[1] else now
         self._put("gap", (min(before, now), max(before, now), fact.missing))
         world = self.worlds[row[1]]
+        if fact.missing == 0 and fact.seen > 0:
+            world.disordered = True
         if row[5] >= 0:
             world.gap_minutes[row[5] // MINUTE] += 1
 

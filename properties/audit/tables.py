@@ -21,7 +21,7 @@ def task(prefix: str) -> tuple[str, ...]:
 
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "sight": (*RECORD, *TASK),
+    "sight": (*RECORD, *TASK, "later"),
     "birth": (*RECORD, *task("p"), *task("c"), "given"),
     "image": (*RECORD, *task("b"), *task("a"), "mode", "owner", "grp"),
     "call": (*RECORD, *task("b"), "succeeded", "shows_after"),
@@ -32,7 +32,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "totals": (*RECORD, "pid", "ver", "snapshot", "total", "send", "receive", "send_once", "port_set", "dead_name"),
     "gap": (*RECORD, "lo", "hi", "missing"),
 }
-"""The columns of each table that are numbers; its texts follow."""
+"""The columns of each table that are numbers; its texts follow. ``later`` is 0 of what begins an identity: nothing was before it at the same time."""
 TEXTS: Mapping[str, tuple[str, ...]] = {
     "sight": ("program", "what"),
     "birth": ("p_program", "c_program", "how"),
@@ -59,6 +59,6 @@ def definitions() -> list[str]:
 MACROS = (
     "CREATE MACRO differs(a, b) AS (a >= 0 AND b >= 0 AND a <> b)",
     "CREATE MACRO is_set(auid) AS (auid >= 0 AND auid <> 4294967295)",
-    "CREATE MACRO unseen_between(w, a, b) AS (EXISTS (SELECT 1 FROM gap WHERE gap.world = w AND gap.hi >= a AND gap.lo <= b))",
+    "CREATE MACRO unseen_between(w, a, b) AS (EXISTS (SELECT 1 FROM gap WHERE gap.world = w AND gap.hi > a AND gap.lo < b))",
 )
 """``differs``: both are known and they are not the same. ``unseen_between``: records are missing between two moments of a world."""
