@@ -5,11 +5,13 @@ What doesn't change between two records of one process is written once and kept,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from typing import Any
+
+import msgspec
 
 from sendright.impl.synthesis.occurrence import Occurrence, Shown
 from sendright.mach.tokens import AuditToken
@@ -89,7 +91,7 @@ class Writer:
         """In a record of a shipper that keeps the message as text."""
         return b'{"host":{"name":"%s"},"agent":{"type":"filebeat"},"message":%s}\n' % (
             self.host.encode(),
-            json.dumps(message.decode().rstrip("\n")).encode(),
+            msgspec.json.encode(message.decode().rstrip("\n")),
         )
 
     def _time(self, second: int) -> bytes:
@@ -112,7 +114,7 @@ class Writer:
         if known is None:
             if len(self._processes) > KEPT:
                 self._processes.clear()
-            known = self._processes[shown] = json.dumps(self._process_object(shown)).encode()
+            known = self._processes[shown] = msgspec.json.encode(self._process_object(shown))
         return known
 
     def _process_object(self, shown: Shown) -> dict[str, Any]:
@@ -139,7 +141,7 @@ class Writer:
         """A file object of a plain file."""
         known = self._files.get(path)
         if known is None:
-            known = self._files[path] = json.dumps(_file(path, 0o100644, (501, 20))).encode()
+            known = self._files[path] = msgspec.json.encode(_file(path, 0o100644, (501, 20)))
         return known
 
     def process(self, shown: Shown | None) -> bytes:
@@ -148,6 +150,7 @@ class Writer:
         return self._process(shown)
 
 
+@lru_cache(maxsize=1024)
 def hash_of(text: str) -> int:
     """A number that is always the same for the same text."""
     return Random(text).getrandbits(160)
@@ -199,7 +202,7 @@ def _exec(writer: Writer, one: Occurrence) -> bytes:
     return (
         b'{"target":%s,"dyld_exec_path":%s,"script":null,"cwd":%s,"last_fd":2,"image_cputype":16777228,"image_cpusubtype":0,'
         b'"args":[%s,"-l"],"env":["PATH=/usr/bin:/bin","HOME=/Users/anna","LANG=en_GB.UTF-8"],"fds":[{"fd":0,"fdtype":1},{"fd":1,"fdtype":1}]}'
-    ) % (target, json.dumps(program).encode(), writer.file("/Users/anna"), json.dumps(program.rpartition("/")[2]).encode())
+    ) % (target, msgspec.json.encode(program), writer.file("/Users/anna"), msgspec.json.encode(program.rpartition("/")[2]))
 
 
 def _exit(writer: Writer, one: Occurrence) -> bytes:
@@ -217,7 +220,7 @@ def _signal(writer: Writer, one: Occurrence) -> bytes:
 def _asked(writer: Writer, one: Occurrence) -> bytes:
     return b'{"instigator":%s,"instigator_token":%s,"error_code":0,"group_name":"staff","node_name":"/Local/Default","db_path":null,"member":{}}' % (
         writer.process(one.other),
-        json.dumps(writer.token(one.detail.token)).encode(),
+        msgspec.json.encode(writer.token(one.detail.token)),
     )
 
 

@@ -14,6 +14,7 @@ from sendright.impl.synthesis.machine import Machine, Process
 from sendright.impl.synthesis.occurrence import Gallery, Occurrence
 from sendright.impl.synthesis.programs import Program
 
+_FILE_EVENTS = ("open", "close", "write", "lookup", "mmap")
 UNSET = 0xFFFFFFFF
 USERS = (501, 502)
 MOST = 250
@@ -76,13 +77,16 @@ class Life:
                 yield random.choice(self._acts)()
 
     def _files(self) -> Iterator[Occurrence]:
-        random, show = self.random, self.show
-        for _ in range(random.randrange(4, 24)):
-            yield Occurrence(random.choice(("open", "close", "write", "lookup", "mmap")), show(self._anyone()), None, random.choice(programs.FILES))
+        """Most of what happens; ``random.choice`` would take longer than all the rest."""
+        chance, show = self.random.random, self.show
+        for _ in range(4 + int(chance() * 20)):
+            kind, file = _FILE_EVENTS[int(chance() * len(_FILE_EVENTS))], programs.FILES[int(chance() * len(programs.FILES))]
+            yield Occurrence(kind, show(self._anyone()), None, file)
 
     def _anyone(self) -> Process:
-        among = self.busy if self.busy and self.random.random() < 0.6 else self.lasting
-        return among[self.random.randrange(len(among))]
+        chance = self.random.random
+        among = self.busy if self.busy and chance() < 0.6 else self.lasting
+        return among[int(chance() * len(among))]
 
     # ---- what one process does
 

@@ -43,7 +43,7 @@ def synthesize(events: int, seed: int, plants: Sequence[str] = (), recorder: Rec
     time, block = 0, list[tuple[int, Occurrence]]()
     for one in _with_plants(life, events, [PLANTS[name] for name in plants], how):
         if how.random() >= recorder.equal_times:
-            time += how.randrange(1_000, 2_000_000)
+            time += 1_000 + int(how.random() * 2_000_000)
         block.append((time, one))
         if len(block) >= WINDOW:
             yield from _written(block, writers, recorder, how)

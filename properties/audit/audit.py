@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
+from sendright.impl.recordings.form import RecordingError
+from sendright.impl.recordings.read import read_recording
 from sendright.mach.audit_results import (
     Answer,
     AuditFinding,
@@ -28,8 +32,9 @@ from sendright.properties.audit.questions import Question, answer
 from sendright.properties.audit.rules import RULES, Suspect, evidence, rows
 from sendright.properties.audit.store import MINUTE, Store, WorldSeen
 
-__all__ = ["Log", "NothingRead", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
+__all__ = ["Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
 
+STANDARD_INPUT = "-"
 FINDINGS = 200
 """Findings of one rule and severity that are told one by one; further ones are counted."""
 TASKS = 400
@@ -38,26 +43,32 @@ BUCKETS = 60
 """Parts of the timeline."""
 
 
-class NothingRead(Exception):
-    """A log of which nothing could be read; one line: what, where, what to do."""
-
-
 class Log(msgspec.Struct, frozen=True):
     """A log to be audited."""
 
     path: str
+    """A file, or - for standard input."""
     form: str | None = None
     """Its form; None: by its content."""
 
 
-Reader = Callable[[Log], Iterable[Fact]]
-"""Reads a log. Raises NothingRead."""
-Progress = Callable[[str, int], None]
+Reader: TypeAlias = Callable[[Log], Iterable[Fact]]
+"""Reads a log. Raises RecordingError."""
+Progress: TypeAlias = Callable[[str, int], None]
 """Told the file and the place in it."""
 
 
+def read_log(log: Log) -> Iterable[Fact]:
+    """The facts of ``log``. Raises RecordingError."""
+    return read_recording(sys.stdin.buffer if log.path == STANDARD_INPUT else log.path, log.form)
+
+
 def audit_group(
-    logs: Sequence[Log], read: Reader, questions: Sequence[Question] = (), progress: Progress | None = None, directory: str | None = None
+    logs: Sequence[Log],
+    questions: Sequence[Question] = (),
+    progress: Progress | None = None,
+    directory: str | None = None,
+    read: Reader = read_log,
 ) -> tuple[GroupAudit, tuple[Answer, ...]]:
     """Audit ``logs`` together, as those of one host, unless they say that they aren't.
 
@@ -71,7 +82,7 @@ def audit_group(
             for log in logs:
                 try:
                     store.take(log.path, read(log), None if progress is None else lambda at, file=log.path: progress(file, at))  # type: ignore[misc]
-                except NothingRead as error:
+                except RecordingError as error:
                     refused.append(str(error))
             store.finish()
             suspects, counts = _suspects(store)

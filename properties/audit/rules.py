@@ -97,8 +97,8 @@ class Row:
 
 
 def rows(store: Store, question: str) -> Iterator[Row]:
-    """The answer to ``question``, a part at a time."""
-    answer = store.connection.cursor().execute(question)
+    """The answer to ``question``, a part at a time. Until its end nothing else may be asked."""
+    answer = store.connection.execute(question)
     names = [column[0] for column in answer.description or ()]
     while part := answer.fetchmany(AT_ONCE):
         yield from (Row(dict(zip(names, values, strict=True))) for values in part)

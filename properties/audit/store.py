@@ -143,6 +143,7 @@ class Store:
     def take(self, file: str, facts: Iterable[Fact], progress: Callable[[int], None] | None = None) -> None:
         """Keep the ``facts`` of ``file``; ``progress`` is told now and then how far in it they are. Raises what ``facts`` raises."""
         self.files.append(file)
+        self.binary.append(False)
         self._current = self._record = None
         count, seen, takers = 0, self._seen, self._takers
         for fact in facts:
@@ -187,6 +188,8 @@ class Store:
 
     def _place(self, record: Record) -> None:
         """``record`` is the next one: which world it is in, and its first columns."""
+        if record.binary:
+            self.binary[-1] = True
         self._record, self._before = record, self._row
         self._number += 1
         time, order = record.time, record.order
