@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
@@ -52,15 +52,19 @@ class Log(msgspec.Struct, frozen=True):
     """Its form; None: by its content."""
 
 
-Reader: TypeAlias = Callable[[Log], Iterable[Fact]]
-"""Reads a log. Raises RecordingError."""
-Progress: TypeAlias = Callable[[str, int], None]
-"""Told the file and the place in it."""
+Progress: TypeAlias = Callable[[int], object]
+"""Told how many bytes have been read."""
 
 
-def read_log(log: Log) -> Iterable[Fact]:
-    """The facts of ``log``. Raises RecordingError."""
-    return read_recording(sys.stdin.buffer if log.path == STANDARD_INPUT else log.path, log.form)
+def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
+    """The stream that a log is read from, None if it can't be opened, and its facts, which raise RecordingError if nothing can be read."""
+    if log.path == STANDARD_INPUT:
+        return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
+    try:
+        stream = open(log.path, "rb", buffering=0)
+    except (OSError, ValueError):
+        return None, read_recording(log.path, log.form)
+    return stream, read_recording(stream, log.form, log.path)
 
 
 def audit_group(
@@ -68,7 +72,6 @@ def audit_group(
     questions: Sequence[Question] = (),
     progress: Progress | None = None,
     directory: str | None = None,
-    read: Reader = read_log,
 ) -> tuple[GroupAudit, tuple[Answer, ...]]:
     """Audit ``logs`` together, as those of one host, unless they say that they aren't.
 
@@ -78,12 +81,18 @@ def audit_group(
     with tempfile.TemporaryDirectory(prefix="sendright-audit-", dir=directory) as place:
         store = Store(Path(place))
         try:
-            refused = []
+            refused: list[str] = []
+            done = 0
             for log in logs:
+                stream, facts = open_log(log)
                 try:
-                    store.take(log.path, read(log), None if progress is None else lambda at, file=log.path: progress(file, at))  # type: ignore[misc]
+                    store.take(log.path, facts, _telling(progress, stream, done))
                 except RecordingError as error:
                     refused.append(str(error))
+                finally:
+                    done += _at(stream)
+                    if stream is not None and log.path != STANDARD_INPUT:
+                        stream.close()
             store.finish()
             suspects, counts = _suspects(store)
             drawn = origins(store, {task for suspect in suspects.values() for one in suspect for task in one.tasks if task.pid >= 0})
@@ -99,7 +108,7 @@ def audit_group(
                 formats=tuple(store.formats),
                 records=store.records,
                 facts=store.facts,
-                bytes=sum(_size(log.path) for log in logs),
+                bytes=done,
                 seconds=time.monotonic() - began,
                 worlds=tuple(_world(store, number, world, logs) for number, world in enumerate(store.worlds)),
                 findings=tuple(findings),
@@ -114,6 +123,19 @@ def audit_group(
             ), answers
         finally:
             store.close()
+
+
+def _telling(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], None] | None:
+    """What tells ``progress`` how many bytes are read; ``before`` are those of other logs."""
+    return None if progress is None else lambda place: progress(before + _at(stream))
+
+
+def _at(stream: BinaryIO | None) -> int:
+    """How much of a file is read."""
+    try:
+        return 0 if stream is None else stream.tell()
+    except (OSError, ValueError):
+        return 0
 
 
 def _suspects(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
@@ -151,13 +173,6 @@ def _host(store: Store, logs: Sequence[Log]) -> str:
     """What a host is called whose records don't say."""
     named = next((world.host for world in store.worlds if world.host), "")
     return named or Path(logs[0].path).name
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
 
 
 def _world(store: Store, number: int, seen: WorldSeen, logs: Sequence[Log]) -> World:
