@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,10 @@ from sendright.mach.rights import SlotKind
 
 UNSET = 0xFFFFFFFF
 """``AU_DEFAUDITID``: the audit user id of who has not logged in."""
+
+
+Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+"""A word of a token. The range is checked where a token is decoded."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -51,14 +55,14 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 class Token(msgspec.Struct, frozen=True, gc=False):
     """The eight words of an ``audit_token_t``, in its order. A word that the form doesn't carry is None."""
 
-    auid: int | None = None
-    euid: int | None = None
-    egid: int | None = None
-    ruid: int | None = None
-    rgid: int | None = None
-    pid: int | None = None
-    asid: int | None = None
-    pidversion: int | None = None
+    auid: Word | None = None
+    euid: Word | None = None
+    egid: Word | None = None
+    ruid: Word | None = None
+    rgid: Word | None = None
+    pid: Word | None = None
+    asid: Word | None = None
+    pidversion: Word | None = None
 
     @property
     def words(self) -> tuple[int | None, ...]:

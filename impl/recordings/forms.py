@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sendright.impl.recordings.endpoint_security import EndpointSecurity
 from sendright.impl.recordings.form import Form
 
-FORMS: tuple[Form, ...] = ()
+FORMS: tuple[Form, ...] = (EndpointSecurity(),)

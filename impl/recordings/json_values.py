@@ -56,12 +56,22 @@ class _Scan:
             if self._start >= 0 and token.group() == b"{" and self._buffer[begins - 1 : begins] == b"\n" and begins > self._start:
                 yield self._line_of(self._start), b"", "the object doesn't end"
                 self._start, self._depth = -1, 0
-            self._at = token.end()
-            done = self._take(token.group(), begins)
+            done = self._whole_line(begins) if not self._depth and not self._arrays_in and token.group() == b"{" else None
+            if done is None:
+                self._at = token.end()
+                done = self._take(token.group(), begins)
             if done is not None:
                 yield self._line_of(done[0]), self._buffer[done[0] : done[1]], ""
             elif len(self._around) > _NESTED_ARRAYS:
                 yield self._broken(begins, "arrays in arrays in arrays")
+
+    def _whole_line(self, begins: int) -> tuple[int, int] | None:
+        """The object from ``begins`` to the line's end, if the next line begins another: what is inside is left to the decoder."""
+        end = self._buffer.find(b"\n", begins)
+        if end > 0 and self._buffer[end - 1 : end + 2] == b"}\n{":
+            self._at = end + 1
+            return begins, end
+        return None
 
     def _take(self, token: bytes, begins: int) -> tuple[int, int] | None:
         """One token; the object that it ends, if it does."""

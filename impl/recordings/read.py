@@ -7,12 +7,12 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol
 
 from sendright.impl.recordings.form import Form, RecordingError
 from sendright.impl.recordings.forms import FORMS
 from sendright.impl.recordings.source import HEAD_BYTES, Source
-from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
+from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded
 
 _GZIP = b"\x1f\x8b"
 
@@ -20,8 +20,8 @@ _GZIP = b"\x1f\x8b"
 def read_recording(recording: str | Path | BinaryIO, form: str | None = None, name: str | None = None) -> Iterator[Fact]:
     """The facts of a recording, from ``RecordingBegan`` to ``RecordingEnded``, in the order of its records.
 
-    ``recording`` is a path or an open binary stream (which need not be seekable, and isn't closed); a gzip file is read through. ``form`` names the form
-    (``form_names``); by default it is recognized by content. ``name`` is what messages and records call the recording.
+    ``recording`` is a path or an open binary stream (which need not be seekable, and isn't closed); a gzip file is read through. ``form`` names
+    the form (``form_names``); by default it is recognized by content. ``name`` is what messages and records call the recording.
 
     What can't be read of it becomes an ``Unreadable`` fact with its place. Memory doesn't grow with the recording. Raises ``RecordingError``
     before the first fact if there is nothing to read: no such file, a directory, empty, no known form, no form of that name.
@@ -58,38 +58,36 @@ def _opened(path: str | Path, name: str) -> BinaryIO:
 def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
     try:
         stream = _looked_at(raw)
-        if _head(stream)[:2] == _GZIP:
-            # Only reading is asked of it
-            stream = _looked_at(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
-        head = _head(stream)
+        if stream.peek(2)[:2] == _GZIP:
+            stream = _looked_at(gzip.GzipFile(fileobj=stream))
+        source = Source(name, stream)
+        head = source.head()
     except (OSError, EOFError, zlib.error) as error:
         raise RecordingError(f"{name}: cannot be read: {error}") from None
     if not head:
         raise RecordingError(f"{name}: empty")
     form = _chosen(form_name, head, name)
-    source = Source(name, stream)
     yield RecordingBegan(Record(name, 0), form.name, form.versions)
     try:
         yield from form.read(source)
     except (OSError, EOFError, zlib.error) as error:
-        source.unreadable += 1
-        yield Unreadable(Record(name, source.place), f"the file can't be read on: {error}")
+        yield source.cannot_read(source.place, f"the file can't be read on: {error}")
     yield RecordingEnded(Record(name, source.place), source.records, source.unreadable, source.kinds)
 
 
-def _looked_at(stream: BinaryIO) -> BinaryIO:
+def _looked_at(stream: _Bytes) -> io.BufferedReader:
     """``stream`` with a ``peek`` of HEAD_BYTES."""
     return io.BufferedReader(_Unclosed(stream), HEAD_BYTES)
 
 
-def _head(stream: BinaryIO) -> bytes:
-    return cast(io.BufferedReader, stream).peek(HEAD_BYTES)
+class _Bytes(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Unclosed(io.RawIOBase):
     """A stream as a raw one, which fills what it is asked for, so that a look at it isn't short, and is not closed with its wrapper."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Bytes) -> None:
         self._stream = stream
 
     def readable(self) -> bool:

@@ -1,0 +1,105 @@
+"""Endpoint Security messages as JSON, one a line: eslogger(1), and what other tools make of the same messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC
+
+import msgspec
+
+from sendright.impl.recordings.decoding import UNDECODABLE, why_undecodable
+from sendright.impl.recordings.endpoint_security_facts import FACTS_OF, task
+from sendright.impl.recordings.endpoint_security_kinds import KINDS
+from sendright.impl.recordings.endpoint_security_message import Host, Message, Process
+from sendright.impl.recordings.endpoint_security_variants import message_in
+from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.sequences import Sequences
+from sendright.impl.recordings.source import LINE_BYTES, Source
+from sendright.mach.facts import Fact, Record, TaskSeen
+
+_decode = msgspec.json.Decoder(Message).decode
+_MARKS = re.compile(rb'audit_token(?:_string)?\\*"\s*:|\\*"(?:global|glob)_seq_num\\*"\s*:|\\*"(?:event_type|es_event_type)\\*"\s*:')
+_ARRAYS = frozenset([b"events", b"records", b"Records", b"hits", b"results", b"logs", b"messages"])
+
+
+class EndpointSecurity:
+    """Messages of ``es_message_t`` in JSON."""
+
+    name = "endpoint-security"
+    about = "Endpoint Security messages in JSON, as eslogger writes them, bare or in other tools' wrapping"
+    versions = True
+
+    def recognizes(self, head: bytes) -> bool:
+        return head.lstrip()[:1] in (b"{", b"[") and b"audit_token" in head and bool(_MARKS.search(head))
+
+    def read(self, source: Source) -> Iterator[Fact]:
+        sequences = Sequences()
+        for line, text, wrong in _texts(source):
+            if wrong:
+                yield source.cannot_read(line, wrong)
+                continue
+            note = ""
+            try:
+                message = _decode(text)
+                if type(message.event_type) is not int or message.process is None or message.event is None:
+                    message, note = message_in(text)
+            except UNDECODABLE:
+                try:
+                    message, note = message_in(text)
+                except UNDECODABLE as error:
+                    yield source.cannot_read(line, why_undecodable(error))
+                    continue
+            yield from _facts(message, line, source, sequences, note)
+
+
+def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
+    """Every message: (line, its text, ""), or (line, b"", why there is none)."""
+    if not _one_a_line(source.head()):
+        yield from json_values(source, _ARRAYS)
+        return
+    for number, line, whole in source.lines():
+        if not whole:
+            yield number, b"", f"a line of more than {LINE_BYTES} bytes"
+        elif len(line) > 2 or line.strip():
+            yield number, line, ""
+
+
+def _one_a_line(head: bytes) -> bool:
+    """The first line is a whole object, or longer than the head."""
+    first, newline, _ = head.lstrip().partition(b"\n")
+    return first[:1] == b"{" and (not newline or first.rstrip()[-1:] == b"}")
+
+
+def _facts(message: Message, line: int, source: Source, sequences: Sequences, note: str) -> list[Fact]:
+    """What ``message`` says: at least who its actor was."""
+    number = message.event_type
+    kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)
+    time = message.time
+    if time is not None and time.tzinfo is not UTC:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    host = message.host
+    sequence = message.global_seq_num
+    if sequence is None:
+        sequence = message.glob_seq_num
+    label = "" if host is None else host.label if type(host) is Host else str(host)
+    record = Record(source.name, line, kind, time, message.mach_time, label, sequence)
+    said: list[Fact] = []
+    if sequence is not None and (gap := sequences.gap(record, "", sequence)) is not None:
+        said.append(gap)
+    if message.seq_num is not None and (gap := sequences.gap(record, kind, message.seq_num)) is not None:
+        said.append(gap)
+    try:
+        actor = task(message.process or Process())
+        facts_of = FACTS_OF.get(kind)
+        if facts_of is None or (kind in ("exec", "fork") and message.denied):
+            said.append(TaskSeen(record, actor))
+        else:
+            said += facts_of(record, actor, message)
+    except ValueError as error:
+        said.append(source.cannot_read(record, str(error)))
+        return said
+    if note:
+        said.append(source.cannot_read(record, note))
+    source.read(kind)
+    return said

@@ -1,0 +1,198 @@
+"""What is decoded of an Endpoint Security message in JSON: the fields that say something of tasks, tokens and rights, and no others.
+
+The shape is ``es_message_t`` (``EndpointSecurity/ESMessage.h``) as eslogger(1) writes it, in message versions 1 to 11. Fields that some
+version or some tool lacks have a default; fields that nothing is read from are passed over by the decoder.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from sendright.impl.recordings.token_spellings import Spelled
+
+
+class Stat(msgspec.Struct, gc=False):
+    """``struct stat``."""
+
+    st_mode: int | None = None
+    st_uid: int | None = None
+    st_gid: int | None = None
+
+
+class File(msgspec.Struct, gc=False):
+    """``es_file_t``."""
+
+    path: str = ""
+    stat: Stat | None = None
+
+
+class Process(msgspec.Struct, gc=False):
+    """``es_process_t``. The fields ``*_string`` are Mac Monitor's; Jamf Protect's tokens have a ``uuid`` more."""
+
+    audit_token: Spelled | None = None
+    ppid: int | None = None
+    executable: File | None = None
+    parent_audit_token: Spelled | None = None
+    responsible_audit_token: Spelled | None = None
+    audit_token_string: str | None = None
+
+
+class Exec(msgspec.Struct, gc=False):
+    """``es_event_exec_t``."""
+
+    target: Process
+
+
+class Fork(msgspec.Struct, gc=False):
+    """``es_event_fork_t``."""
+
+    child: Process
+
+
+class Exit(msgspec.Struct, gc=False):
+    """``es_event_exit_t``."""
+
+    stat: int | None = None
+
+
+class Targeted(msgspec.Struct, gc=False):
+    """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``, ``remote_thread_create``."""
+
+    target: Process | None = None
+    type: int | None = None
+    sig: int | None = None
+
+
+class Credential(msgspec.Struct, gc=False):
+    """``setuid`` and its kin: the ids that were asked for."""
+
+    uid: int | None = None
+    gid: int | None = None
+    euid: int | None = None
+    egid: int | None = None
+    ruid: int | None = None
+    rgid: int | None = None
+
+
+class Requested(msgspec.Struct, gc=False):
+    """An event that a daemon tells on behalf of whom it handled a message of."""
+
+    instigator: Process | None = None
+    instigator_token: Spelled | None = None
+    petitioner: Process | None = None
+    petitioner_token: Spelled | None = None
+
+
+class AuthenticationData(msgspec.Struct, gc=False):
+    """The union of ``es_event_authentication_t``."""
+
+    od: Requested | None = None
+    touchid: Requested | None = None
+    token: Requested | None = None
+
+
+class Authentication(msgspec.Struct, gc=False):
+    """``es_event_authentication_t``."""
+
+    data: AuthenticationData | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """``es_events_t``: one of its members is there."""
+
+    exec: Exec | None = None
+    fork: Fork | None = None
+    exit: Exit | None = None
+    get_task: Targeted | None = None
+    get_task_read: Targeted | None = None
+    get_task_inspect: Targeted | None = None
+    get_task_name: Targeted | None = None
+    signal: Targeted | None = None
+    trace: Targeted | None = None
+    proc_check: Targeted | None = None
+    proc_suspend_resume: Targeted | None = None
+    remote_thread_create: Targeted | None = None
+    setuid: Credential | None = None
+    setgid: Credential | None = None
+    seteuid: Credential | None = None
+    setegid: Credential | None = None
+    setreuid: Credential | None = None
+    setregid: Credential | None = None
+    authentication: Authentication | None = None
+    authorization_petition: Requested | None = None
+    authorization_judgement: Requested | None = None
+    btm_launch_item_add: Requested | None = None
+    btm_launch_item_remove: Requested | None = None
+    profile_add: Requested | None = None
+    profile_remove: Requested | None = None
+    tcc_modify: Requested | None = None
+    od_group_add: Requested | None = None
+    od_group_remove: Requested | None = None
+    od_group_set: Requested | None = None
+    od_modify_password: Requested | None = None
+    od_disable_user: Requested | None = None
+    od_enable_user: Requested | None = None
+    od_attribute_value_add: Requested | None = None
+    od_attribute_value_remove: Requested | None = None
+    od_attribute_set: Requested | None = None
+    od_create_user: Requested | None = None
+    od_create_group: Requested | None = None
+    od_delete_user: Requested | None = None
+    od_delete_group: Requested | None = None
+
+
+class Host(msgspec.Struct, gc=False):
+    """Which machine: not eslogger's, but of tools that collect from many."""
+
+    provisioningUDID: str = ""
+    id: str = ""
+    hostname: str = ""
+    name: str = ""
+    serial: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tells it best from others."""
+        return self.provisioningUDID or self.id or self.serial or self.hostname or self.name
+
+
+class Auth(msgspec.Struct, gc=False):
+    """``es_result_t``'s union: 0 allowed, 1 denied."""
+
+    auth: int | None = None
+
+
+class Result(msgspec.Struct, gc=False):
+    """``es_result_t``."""
+
+    result: Auth | None = None
+
+
+class Action(msgspec.Struct, gc=False):
+    """What became of a notified action."""
+
+    result: Result | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    """``es_message_t``."""
+
+    event_type: int | str | None = None
+    process: Process | None = None
+    event: Event | None = None
+    time: datetime | None = None
+    mach_time: int | None = None
+    seq_num: int | None = None
+    global_seq_num: int | None = None
+    glob_seq_num: int | None = None
+    """How Jamf Protect calls it."""
+    action: Action | None = None
+    host: Host | str | None = None
+
+    @property
+    def denied(self) -> bool:
+        """What the event tells of was not allowed."""
+        result = self.action and self.action.result and self.action.result.result
+        return result is not None and result.auth == 1

@@ -1,0 +1,118 @@
+"""Endpoint Security messages that aren't quite as eslogger writes them: in another tool's wrapping, or with numbers in another spelling."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sendright.impl.recordings.decoding import decoded
+from sendright.impl.recordings.endpoint_security_kinds import KINDS
+from sendright.impl.recordings.endpoint_security_message import Message
+from sendright.impl.recordings.token_spellings import word
+from sendright.mach.facts import Token
+
+_LOOKED_AT = 4096
+"""How many objects of a record are looked at to find the message in it."""
+_PREFIXES = ("es_event_type_notify_", "es_event_type_", "notify_")
+_WORDS = frozenset(Token.__struct_fields__)
+_TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
+
+
+def message_in(text: bytes) -> tuple[Message, str]:
+    """The message in ``text``, and a note if not all of it could be read. Raises what UNDECODABLE tells if there is none."""
+    outside, note = decoded(text)
+    found = _message(outside)
+    if found is None:
+        raise ValueError("no Endpoint Security message: no object with a process and an event")
+    message = dict(found)
+    if "host" not in message and isinstance(outside, dict):
+        message["host"] = outside.get("host", outside.get("hostname"))
+    if not isinstance(message.get("host"), (dict, str)):
+        message["host"] = None
+    message["event_type"] = _kind(message)
+    try:
+        message["time"] = msgspec.convert(message.get("time"), datetime, strict=False)
+    except msgspec.ValidationError:
+        if message.get("time") is not None:
+            note = note or "its time can't be read"
+        message["time"] = None
+    return msgspec.convert(_mended(message), Message, strict=False), note
+
+
+def _message(outside: Any) -> dict[str, Any] | None:
+    """The object, nearest to the outside, that has a process and an event; also in a text that is JSON itself."""
+    waiting = deque([outside])
+    for _ in range(_LOOKED_AT):
+        if not waiting:
+            return None
+        value = waiting.popleft()
+        if isinstance(value, str) and value.lstrip()[:1] == "{":
+            try:
+                value = msgspec.json.decode(value)
+            except (msgspec.DecodeError, RecursionError):
+                continue
+        if isinstance(value, dict):
+            if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
+                return value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value[:_LOOKED_AT])
+    return None
+
+
+def _kind(message: dict[str, Any]) -> int | str:
+    """The event's number or name: by what is there, since tools write either."""
+    number = message.get("event_type", message.get("es_event_type"))
+    if type(number) is int and 0 <= number < len(KINDS):
+        return number
+    if isinstance(number, str):
+        name = number.lower()
+        for prefix in _PREFIXES:
+            name = name.removeprefix(prefix)
+        if name in KINDS:
+            return KINDS.index(name)
+    present = [name for name, content in message["event"].items() if content is not None]
+    if len(present) == 1 and present[0] in KINDS:
+        return KINDS.index(present[0])
+    return f"event {number}" if number is not None else f"event {present[0][:40] if present else '(none)'}"
+
+
+def _mended(message: dict[str, Any]) -> dict[str, Any]:
+    """``message`` with the tokens' words unsigned, and files that are mere paths as objects."""
+    mended = dict(message)
+    waiting = [mended]
+    for _ in range(_LOOKED_AT):
+        if not waiting:
+            break
+        value = waiting.pop()
+        for key, part in value.items():
+            if key in _TOKENS:
+                value[key] = _unsigned(part)
+            elif key == "executable" and isinstance(part, str):
+                value[key] = {"path": part}
+            elif isinstance(part, dict):
+                value[key] = dict(part)
+                waiting.append(value[key])
+        if "audit_token" not in value and "privileges" in value:
+            value["audit_token"] = value["privileges"]
+    return mended
+
+
+def _unsigned(spelled: Any) -> Any:
+    if isinstance(spelled, dict):
+        return {name: _word(part) for name, part in spelled.items() if name in _WORDS}
+    if isinstance(spelled, list):
+        return [_word(part) for part in spelled]
+    return spelled
+
+
+def _word(part: Any) -> Any:
+    if isinstance(part, str):
+        try:
+            part = int(part[:12])
+        except ValueError:
+            return part
+    return word(part) if type(part) is int else part

@@ -1,0 +1,31 @@
+"""Sequence numbers: which events a recording lacks."""
+
+from __future__ import annotations
+
+from sendright.mach.facts import Record, SequenceGap
+
+_STREAMS = 1 << 16
+"""How many streams are followed, so that a file can't take all memory."""
+
+
+class Sequences:
+    """The next number of each stream of a recording: all events of a client of a host, or those of one kind."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[str, str], int] = {}
+
+    def gap(self, record: Record, stream: str, number: int) -> SequenceGap | None:
+        """``number`` came in ``stream``; what that shows to be missing."""
+        key = (record.host, stream)
+        expected = self._next.get(key)
+        if expected == number:
+            self._next[key] = number + 1
+            return None
+        if expected is None:
+            if len(self._next) < _STREAMS:
+                self._next[key] = number + 1
+            return None
+        if expected < 0:
+            return None
+        self._next[key] = number + 1 if number > expected or number == 0 else -1
+        return SequenceGap(record, stream, expected, number)
