@@ -341,7 +341,7 @@ class Store:
             self._rights_row(fact.actor, fact.target, TaskRight.CONTROL.value, fact.how, -1, fact.succeeded, True)
 
     def _rights_row(self, holder: Task, target: Task, right: str, how: str, name: int, succeeded: bool | None, gained: bool) -> None:
-        numbers = (*numbers_of(holder), *numbers_of(target), _flag(getattr(holder, "platform", None)), name, _flag(succeeded), int(gained))
+        numbers = (*numbers_of(holder), *numbers_of(target), _flag(holder.platform), name, _flag(succeeded), int(gained))
         self._put("rights", numbers, (holder.executable, target.executable, right, how))
 
     def _message(self, fact: Message) -> None:
