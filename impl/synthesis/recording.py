@@ -1,4 +1,4 @@
-"""Logs of any size: a life, some planted violations, and a recorder with its weaknesses."""
+"""An event log of any size: a life, some planted violations, and a recorder with its weaknesses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Recorder(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "mac"
 
 
-def synthesize(events: int, seed: int, plants: Sequence[str] = (), recorder: Recorder | None = None) -> Iterator[bytes]:
+def event_log(events: int, seed: int, plants: Sequence[str] = (), recorder: Recorder | None = None) -> Iterator[bytes]:
     """The lines of a log of ``events`` events or some more, with each of ``plants`` (``PLANTS``) once for every time that it is named.
 
     The same for the same arguments. Raises KeyError for a plant that there is not.
