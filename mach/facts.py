@@ -302,7 +302,8 @@ class SequenceGap(Fact, frozen=True, gc=False):
     """The kind of event; "": all events."""
     expected: int
     seen: int
-    """The number that came. Smaller than ``expected``: the numbers start again, or the records are not in order."""
+    """The number that came. Smaller than ``expected``: the numbers start again, or the records are not in order. A form without numbers that says
+    that events were lost has 0 and 1 here: at least one."""
 
     @property
     def missing(self) -> int:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from sendright.impl.recordings.bsm_trail import BsmTrail
 from sendright.impl.recordings.endpoint_security import EndpointSecurity
 from sendright.impl.recordings.form import Form
+from sendright.impl.recordings.jamf import Jamf
+from sendright.impl.recordings.praudit_text import PrauditText
+from sendright.impl.recordings.praudit_xml import PrauditXml
+from sendright.impl.recordings.santa_json import SantaJson
+from sendright.impl.recordings.santa_log import SantaLog
 
-FORMS: tuple[Form, ...] = (EndpointSecurity(),)
+FORMS: tuple[Form, ...] = (EndpointSecurity(), Jamf(), SantaJson(), SantaLog(), PrauditXml(), PrauditText(), BsmTrail())

@@ -72,7 +72,7 @@ def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
         yield from form.read(source)
     except (OSError, EOFError, zlib.error) as error:
         yield source.cannot_read(source.place, f"the file can't be read on: {error}")
-    yield RecordingEnded(Record(name, source.place), source.records, source.unreadable, source.kinds)
+    yield RecordingEnded(source.record(source.place), source.records, source.unreadable, source.kinds)
 
 
 def _looked_at(stream: _Bytes) -> io.BufferedReader:

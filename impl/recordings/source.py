@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BufferedReader
 
 from sendright.mach.facts import Record, Unreadable
@@ -28,7 +29,8 @@ class Source:
     kinds: dict[str, int] = field(default_factory=dict)
     """Records by kind."""
     place: int = 0
-    """How far the reader is: the line or the offset."""
+    """How far the reader is: the line, or the offset in a binary recording."""
+    binary: bool = False
 
     def head(self) -> bytes:
         """The first bytes, HEAD_BYTES at most; only before anything is read."""
@@ -51,6 +53,12 @@ class Source:
             while (rest := read(LINE_BYTES)) and rest[-1] != 10:
                 pass
 
+    def record(
+        self, place: int, kind: str = "", time: datetime | None = None, order: int | None = None, host: str = "", sequence: int | None = None
+    ) -> Record:
+        """A record of this recording."""
+        return Record(self.name, place, kind, time, order, host, sequence, self.binary)
+
     def read(self, kind: str) -> None:
         """A record of ``kind`` was read."""
         self.records += 1
@@ -62,4 +70,4 @@ class Source:
     def cannot_read(self, record: Record | int, why: str) -> Unreadable:
         """A record, or what is at this line or offset, wasn't read."""
         self.unreadable += 1
-        return Unreadable(record if isinstance(record, Record) else Record(self.name, record), why)
+        return Unreadable(record if isinstance(record, Record) else self.record(record), why)
