@@ -80,4 +80,4 @@ def _location(finding: Finding, result: AnyResult) -> dict[str, Any]:
 def file_uri(file: str) -> str:
     """The URI of a file as SARIF has it: relative where the path is."""
     path = PurePath(file)
-    return path.asfile_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")
