@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +33,7 @@ COMPLAINTS = 5
 """Logs that can't be read and are told of one by one."""
 
 
-class FailOn(str, Enum):
+class FailOn(StrEnum):
     """What makes the exit status 1."""
 
     error = "error"
@@ -42,21 +42,25 @@ class FailOn(str, Enum):
 
 
 def audit(
-    logs: Annotated[list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs; - is standard input. Each is of a host of its own.")] = None,
+    logs: Annotated[list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs, each of a host of its own; - is standard input.")] = None,
     form: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="NAME", help="The form of the logs, instead of what their content says; see --list-formats.")
+        str | None,
+        typer.Option("--format", "-f", metavar="NAME", help="The form of the logs, if not by their content; see --list-formats."),
     ] = None,
     same_host: Annotated[bool, typer.Option("--same-host", help="All logs are of one host: read them together, in this order.")] = False,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 if there are findings so bad or worse.")] = FailOn.warning,
     reach: Annotated[
         list[str] | None,
-        typer.Option("--who-can-reach", "-w", metavar="TASK", help="Who can come to control this task: a process id, PID:VERSION or root. Can be repeated."),
+        typer.Option(
+            "--who-can-reach", "-w", metavar="TASK", help="Who can come to control a task: a process id, PID:VERSION or root. Can be repeated."
+        ),
     ] = None,
     path: Annotated[tuple[str, str] | None, typer.Option("--path", metavar="A B", help="How control leads from task A to task B.")] = None,
     cut: Annotated[bool, typer.Option("--cut", help="With these questions: the fewest rights without which nobody could.")] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to use; by default one for each processor.")] = None,
     on: Annotated[
-        str | None, typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at this address (tcp://…); it has to find the logs at the same paths.")
+        str | None,
+        typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…; it has to find the logs at the same paths."),
     ] = None,
     html: HtmlFile = None,
     sarif: SarifFile = None,
@@ -194,7 +198,7 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
 def _needs_the_store() -> None:
     try:
         import duckdb  # noqa: F401
-        import numpy  # noqa: F401, ICN001
+        import numpy  # noqa: F401
     except ImportError as error:
         raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
 

@@ -23,7 +23,8 @@ def synthesize(
     form: Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="The form of the log: eslogger, lsmp or trace.")] = "eslogger",
     events: Annotated[int, typer.Option("--events", "-n", min=1, metavar="N", help="So many events, or a few more.")] = 10_000,
     plant: Annotated[
-        list[str] | None, typer.Option("--plant", metavar="RULE", help="Plant a violation of this rule of audit's; all plants them all. Can be repeated.")
+        list[str] | None,
+        typer.Option("--plant", metavar="RULE", help="Plant a violation of this rule of audit's, or of all. Can be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same log.")] = 0,
     tokens: Annotated[str, typer.Option("--tokens", metavar="HOW", help="How tokens are spelled: object, array, text, dashes or mixed.")] = "object",

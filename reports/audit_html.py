@@ -99,7 +99,7 @@ def _group(number: int, group: GroupAudit, result: AuditResult) -> GroupView:
     timelines = tuple(
         Markup(timeline_picture(world, [finding for finding in found if finding.host == world.host])) for world in group.worlds if world.timeline
     )
-    about = {}
+    about: dict[Identity, int] = {}
     for finding in found:
         for task in finding.tasks:
             about[task] = about.get(task, 0) + 1

@@ -102,7 +102,9 @@ def _marks(buckets: Sequence[Bucket], findings: Sequence[AuditFinding]) -> list[
 
 
 def _svg(width: int, height: int, kind: str, title: str) -> ET.Element:
-    svg = ET.Element("svg", {"viewBox": f"0 0 {width} {height}", "width": str(width), "class": kind, "role": "img", "xmlns": "http://www.w3.org/2000/svg"})
+    svg = ET.Element(
+        "svg", {"viewBox": f"0 0 {width} {height}", "width": str(width), "class": kind, "role": "img", "xmlns": "http://www.w3.org/2000/svg"}
+    )
     ET.SubElement(svg, "title").text = one_line(title)
     return svg
 

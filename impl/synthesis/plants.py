@@ -1,7 +1,7 @@
 """Violations that can be planted into a life: each named as the rule that it breaks.
 
-They are done on the kernel, by who may do anything there, so the records that tell of them are as true as all others. What makes them violations is what
-is not there: the set-id image, the call, the parent who had such a token.
+They are done on the kernel, by who may do anything there, so the records that tell of them are as true as all others. What makes them
+violations is what is not there: the set-id image, the call, the parent who had such a token.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def control(life: Life) -> list[Occurrence]:
 
 
 def chain(life: Life) -> list[Occurrence]:
-    """A user's program controls a system program of the same user, which controls one that controls a process of root's. Each step alone may be right."""
+    """A user's program controls a system program of the same user, and that in the end a process of root's. Each step alone may be right."""
     shell = life.random.choice(life.shells)
     low, seen = life.start(shell, programs.DEBUGGER)
     middle, more = life.start(shell, Program("/usr/libexec/entitled_helper"))

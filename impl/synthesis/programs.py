@@ -19,9 +19,9 @@ class Program(msgspec.Struct, frozen=True):
     """Whether it is part of the system, as the recorder says of it."""
 
 
-TOOLS = tuple(
-    Program(path) for path in ("/bin/ls", "/bin/cat", "/usr/bin/grep", "/usr/bin/git", "/usr/bin/sed", "/bin/bash", "/usr/bin/xcrun", "/usr/bin/env")
-) + (
+_PATHS = ("/bin/ls", "/bin/cat", "/usr/bin/grep", "/usr/bin/git", "/usr/bin/sed", "/bin/bash", "/usr/bin/xcrun", "/usr/bin/env")
+TOOLS = (
+    *(Program(path) for path in _PATHS),
     Program("/opt/homebrew/bin/node", owner=(501, 80), platform=False),
     Program("/Users/anna/bin/build “all”", owner=(501, 20), platform=False),
 )

@@ -32,7 +32,7 @@ from sendright.properties.audit.questions import Question, answer
 from sendright.properties.audit.rules import RULES, Suspect, evidence, rows
 from sendright.properties.audit.store import MINUTE, Store, WorldSeen
 
-__all__ = ["Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
+__all__ = ["RULES", "Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
 
 STANDARD_INPUT = "-"
 FINDINGS = 200
@@ -61,7 +61,7 @@ def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
-        stream = open(log.path, "rb", buffering=0)
+        stream = open(log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
     except (OSError, ValueError):
         return None, read_recording(log.path, log.form)
     return stream, read_recording(stream, log.form, log.path)
@@ -96,12 +96,12 @@ def audit_group(
             store.finish()
             suspects, counts = _suspects(store)
             drawn = origins(store, {task for suspect in suspects.values() for one in suspect for task in one.tasks if task.pid >= 0})
-            findings = [
-                _finding(store, rule, suspect, path_of(drawn, suspect), logs) for rule, found in suspects.items() for suspect in found
-            ]
+            findings = [_finding(store, rule, suspect, path_of(drawn, suspect), logs) for rule, found in suspects.items() for suspect in found]
             findings.sort(key=lambda finding: (-finding.severity, finding.time or 0))
             rights, rights_left = _rights(store)
-            tasks, tasks_left = _tasks(store, {task for finding in findings for task in finding.tasks} | {task for right in rights for task in (right.holder, right.target)})
+            chosen = {task for finding in findings for task in finding.tasks}
+            chosen |= {task for right in rights for task in (right.holder, right.target)}
+            tasks, tasks_left = _tasks(store, chosen)
             answers = tuple(answer(store, question, _host(store, logs)) for question in questions)
             return GroupAudit(
                 files=tuple(log.path for log in logs),
@@ -125,7 +125,7 @@ def audit_group(
             store.close()
 
 
-def _telling(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], None] | None:
+def _telling(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], object] | None:
     """What tells ``progress`` how many bytes are read; ``before`` are those of other logs."""
     return None if progress is None else lambda place: progress(before + _at(stream))
 
@@ -143,6 +143,8 @@ def _suspects(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[st
     suspects: dict[str, list[Suspect]] = {}
     counts: dict[str, dict[str, int]] = {}
     for rule in RULES.values():
+        if not any(store.counts[table] for table in rule.needs):
+            continue
         counted: Counter[Severity] = Counter()
         kept = suspects[rule.name] = []
         for suspect in rule.find(store):
@@ -219,15 +221,18 @@ def _timeline(store: Store, number: int, seen: WorldSeen) -> tuple[Bucket, ...]:
 
 def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
     """The rights to tasks that are shown: those that cross identities first."""
+    if not store.counts["rights"]:
+        shown = tuple(_listed(store, RIGHTS)) if store.counts["holding"] else ()
+        return shown, 0
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, h_pid, h_ver, t_pid, t_ver, right_ FROM rights WHERE succeeded <> 0)")[0][0]
     crossing = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
-    shown: list[ShownRight] = []
+    found: list[ShownRight] = []
     for crosses, condition in ((True, crossing), (False, f"NOT {crossing}")):
         for row in controls(store, condition):
-            if len(shown) >= RIGHTS:
+            if len(found) >= RIGHTS:
                 break
             words = f"{row.how or row.right_}"
-            shown.append(
+            found.append(
                 ShownRight(
                     holder=row.who("h_"),
                     target=row.who("t_"),
@@ -238,8 +243,8 @@ def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
                     times=row.times,
                 )
             )
-    shown += list(_listed(store, RIGHTS - len(shown)))
-    return tuple(shown), max(0, int(total) - len(shown))
+    found += list(_listed(store, RIGHTS - len(found)))
+    return tuple(found), max(0, int(total) - len(found))
 
 
 def _listed(store: Store, most: int) -> Iterator[ShownRight]:
@@ -281,4 +286,3 @@ def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ShownTask, ...], 
             )
         )
     return tuple(sorted(shown, key=lambda one: one.task)), max(0, int(total) - len(shown))
-

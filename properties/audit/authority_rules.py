@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 import networkx as nx
 
 from sendright.mach.audit_results import Identity, Severity
 from sendright.properties.audit.lineage import add_control, controls, links, origins
-from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rule, rows, sure, token_of
+from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rows, rule, sure, token_of
 from sendright.properties.audit.store import Store
 
 _CROSSES = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
@@ -17,7 +18,7 @@ _LOW = "h_euid > 0 AND h_platform <> 1"
 """Neither root nor a part of the system, which may have been given more than its ids say."""
 
 
-@rule("control", (22, 23), "a right over a task of another identity")
+@rule("control", (22, 23), "a right over a task of another identity", needs=("rights",))
 def control(store: Store) -> Iterator[Suspect]:
     """A task that isn't root gets no control of a task with other user ids, real or effective, and can't read it.
 
@@ -68,7 +69,7 @@ def _entitled(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("listed-control", (22, 23), "a control right in a snapshot")
+@rule("listed-control", (22, 23), "a control right in a snapshot", needs=("holding",))
 def listed_control(store: Store) -> Iterator[Suspect]:
     """A snapshot shows a task with another's control port. Who they are a listing doesn't tell, so each is only pointed at."""
     question = """
@@ -90,7 +91,7 @@ def listed_control(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("chain", (22, 23), "a chain of control from a low task to root's")
+@rule("chain", (22, 23), "a chain of control from a low task to root's", needs=("rights",))
 def chain(store: Store) -> Iterator[Suspect]:
     """Who controls a task has all that it controls. So nobody who isn't root may control one that controls … one that controls a task of root's.
 
@@ -115,7 +116,7 @@ def chain(store: Store) -> Iterator[Suspect]:
         starts = {one for one in before if one in platform and not _is_root(graph, one) and not _controlled(graph, one)}
         for start in sorted(starts or before & platform.keys()):
             line = [*nx.dijkstra_path(graph, start, holder, weight=_steps), target]
-            steps = sum(graph[one][other]["kind"] == "control" for one, other in zip(line, line[1:], strict=False))
+            steps = sum(graph[one][other]["kind"] == "control" for one, other in pairwise(line))
             if steps < 2 or (start, holder) in told:
                 continue
             told.add((start, holder))

@@ -16,7 +16,7 @@ _SAME = "world, file, snapshot"
 """One listing."""
 
 
-@rule("receive-right", (1, 3), "one receive right for each port")
+@rule("receive-right", (1, 3), "one receive right for each port", needs=("holding",))
 def receive_right(store: Store) -> Iterator[Suspect]:
     """A port has one receive right, in one place; and whoever a send right says receives from its port does."""
     question = f"""
@@ -46,7 +46,7 @@ def receive_right(store: Store) -> Iterator[Suspect]:
 
 def _elsewhere(store: Store) -> Iterator[Suspect]:
     """A send row names a receiver that was listed and has no such receive right."""
-    question = f"""
+    question = """
         SELECT s.* FROM holding s
         WHERE s.sends = 1 AND s.receives = 0 AND s.r_pid > 0 AND s.port <> ''
             AND EXISTS (SELECT 1 FROM holding r WHERE (r.world, r.file, r.snapshot) = (s.world, s.file, s.snapshot) AND r.pid = s.r_pid)
@@ -66,7 +66,7 @@ def _elsewhere(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("counts", (8, 9), "rights are counted")
+@rule("counts", (8, 9), "rights are counted", needs=("holding", "totals"))
 def counts(store: Store) -> Iterator[Suspect]:
     """A port has no more send-once rights than are counted, no send rights where none is counted, and a task as many rights as its totals say."""
     yield from _more_than_counted(store)

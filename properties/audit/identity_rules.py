@@ -17,7 +17,7 @@ AUDIT_CALLS = "('setaudit', 'setaudit_addr', 'setauid', 'host_security_set_task_
 _EFFECTIVE = ("euid", "egid", "ruid", "rgid")
 
 
-@rule("inheritance", (30,), "a child's tokens are its parent's")
+@rule("inheritance", (30,), "a child's tokens are its parent's", needs=("birth",))
 def inheritance(store: Store) -> Iterator[Suspect]:
     """A new task has its parent's tokens, but for process id and version, unless the call that made it gave it others."""
     question = """
@@ -43,7 +43,7 @@ def inheritance(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("effective-ids", (29,), "effective ids change at a set-id image or in a credential call")
+@rule("effective-ids", (29,), "effective ids change at a set-id image or in a credential call", needs=("sight", "image"))
 def effective_ids(store: Store) -> Iterator[Suspect]:
     """A task who isn't root gets other user or group ids only from an image that is set-id, to its owner's, or in a credential call that was seen."""
     yield from _by_image(store)
@@ -91,7 +91,7 @@ def _image_words(row: Row) -> str:
 
 
 CHANGES = """
-    CREATE OR REPLACE TEMP TABLE change AS
+    CREATE TEMP TABLE change AS
     WITH following AS (
         SELECT *, lag({was}) OVER same AS was
         FROM (SELECT *, {{'n': n, 'file': file, 'place': place, 'ord': ord, 'tm': tm, 'auid': auid, 'euid': euid, 'egid': egid, 'ruid': ruid,
@@ -108,9 +108,18 @@ CHANGES = """
 """Where a task is seen with another token than when it was seen before; both with their records."""
 
 
+def _changes(store: Store) -> int:
+    """Make the table of changes, once; how many there are."""
+    if "change" not in store.counts:
+        store.connection.execute(CHANGES)
+        store.counts["change"] = int(store.ask("SELECT count(*) FROM change")[0][0])
+    return store.counts["change"]
+
+
 def _between_records(store: Store) -> Iterator[Suspect]:
     """What a task had before it may have again: that is what saved ids are for."""
-    store.connection.execute(CHANGES)
+    if not _changes(store):
+        return
     question = f"""
         SELECT *, unseen_between(world, w_ord, ord) AS unseen,
             EXISTS (SELECT 1 FROM call WHERE call.world = change.world) AS recorded
@@ -163,10 +172,10 @@ _HAD_NEVER_GROUP = """
 """
 
 
-@rule("audit-user", (29,), "an audit user id that is set stays")
+@rule("audit-user", (29,), "an audit user id that is set stays", needs=("sight", "image"))
 def audit_user(store: Store) -> Iterator[Suspect]:
     """Once a task's audit user id is set it stays, unless the task joins another audit session, by itself or with another image."""
-    store.connection.execute(CHANGES)
+    _changes(store)
     question = f"""
         SELECT n, world, file, place, tm, pid, ver, pid AS w_pid, ver AS w_ver, amb, auid, w_auid, asid, w_file, w_place, '' AS how, program
         FROM change
@@ -205,7 +214,7 @@ def audit_user(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("reuse", (41, 36), "a process id with its version is used once")
+@rule("reuse", (41, 36), "a process id with its version is used once", needs=("birth", "image"))
 def reuse(store: Store) -> Iterator[Suspect]:
     """A process id and version name one image of one process, for as long as the machine runs: no other process, and no later image, has both."""
     question = """

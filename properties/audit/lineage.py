@@ -7,6 +7,7 @@ Nodes are identities, with ``token`` and ``program`` as they were first seen. An
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -96,9 +97,7 @@ def add_control(store: Store, graph: nx.DiGraph[Identity], row: Row) -> None:
     _describe(graph, target, row, "t_")
     if holder != target and not (graph.has_edge(holder, target) and graph[holder][target]["kind"] == "control"):
         words = f"got control of it ({row.how or 'how is not recorded'})"
-        graph.add_edge(
-            holder, target, kind="control", how=words, evidence=evidence(store, row.file, row.place, words), boundary=False, time=row.time
-        )
+        graph.add_edge(holder, target, kind="control", how=words, evidence=evidence(store, row.file, row.place, words), boundary=False, time=row.time)
 
 
 def way(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
@@ -114,7 +113,7 @@ def way(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
 def links(graph: nx.DiGraph[Identity], line: list[Identity]) -> tuple[Link, ...]:
     """A path through ``graph`` as a reader sees it."""
     found = [link(graph, line[0])]
-    for source, target in zip(line, line[1:], strict=False):
+    for source, target in pairwise(line):
         edge = graph[source][target]
         found.append(link(graph, target, edge["how"], edge))
     return tuple(found)

@@ -93,7 +93,8 @@ def cluster(address: str) -> Iterator[Executor]:
     except (OSError, ValueError, TimeoutError) as error:
         raise NoCluster(f"{address}: no Dask scheduler answers there: {' '.join(str(error).split()) or type(error).__name__}") from error
     with client:
-        yield client.get_executor(pure=False, retries=ATTEMPTS)
+        executor: Executor = client.get_executor(pure=False, retries=ATTEMPTS)
+        yield executor
 
 
 def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, Audited]]:

@@ -9,7 +9,7 @@ from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words,
 from sendright.properties.audit.store import Store
 
 
-@rule("message-token", (31,), "a message carries its sender's token")
+@rule("message-token", (31,), "a message carries its sender's token", needs=("message",))
 def message_token(store: Store) -> Iterator[Suspect]:
     """The token that a receiver is told, or that who handles a request takes for its sender's, is that of the task who sent that very message."""
     yield from _of_another(store)

@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 import networkx as nx
 
-from sendright.mach.audit_results import Answer, Identity
+from sendright.mach.audit_results import Answer, Identity, Link
 from sendright.properties.audit.lineage import add_control, controls, link, links, origins
-from sendright.properties.audit.rules import rows
+from sendright.properties.audit.rules import evidence, rows
 from sendright.properties.audit.store import Store
 
 ROOT = "root"
@@ -69,8 +69,6 @@ def _graph(store: Store, tasks: set[Identity]) -> nx.DiGraph[Identity]:
     for row in edges:
         add_control(store, graph, row)
     for row in rows(store, "SELECT * FROM holding WHERE right_ = 'control' AND t_pid >= 0 AND own = 0 AND t_pid <> pid"):
-        from sendright.properties.audit.rules import evidence
-
         holder, target = row.who(), row.who("t_")
         if not graph.has_edge(holder, target):
             seen = evidence(store, row.file, row.place, f"name {row.name:#x}")
@@ -131,7 +129,7 @@ def _is_root(graph: nx.DiGraph[Identity], task: Identity) -> bool:
     return token is not None and token.euid == 0
 
 
-def _cut(graph: nx.DiGraph[Identity], sources: Sequence[Identity], targets: set[Identity]) -> tuple[object, ...] | None:
+def _cut(graph: nx.DiGraph[Identity], sources: Sequence[Identity], targets: set[Identity]) -> tuple[Link, ...] | None:
     """A smallest set of control rights without which no way is left; None: there is a way without any."""
     flow: nx.DiGraph[object] = nx.DiGraph()
     for source, target, edge in graph.edges(data=True):

@@ -1,7 +1,7 @@
 """Rules: what must hold of a log. Each stands for invariants of the model, by whose numbers it goes, as far as a log can show them.
 
-A rule is a question to the store; what it yields are suspects, told with their evidence and in words. A rule must not mistake what nobody recorded for
-what didn't happen: where records are missing, or were never asked for, a suspect is a note at most.
+A rule is a question to the store; what it yields are suspects, told with their evidence and in words. A rule must not mistake what nobody
+recorded for what didn't happen: where records are missing, or were never asked for, a suspect is a note at most.
 """
 
 from __future__ import annotations
@@ -53,19 +53,21 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Of the model: ``sendright prove --invariant N`` proves them of every call."""
     title: str
     about: str
+    needs: tuple[str, ...]
+    """Tables; where all of them are empty there is nothing to ask."""
     find: Finder
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, invariants: Sequence[int], title: str) -> Callable[[Finder], Finder]:
+def rule(name: str, invariants: Sequence[int], title: str, needs: Sequence[str]) -> Callable[[Finder], Finder]:
     """Declare a rule; its docstring says it in words."""
 
     def declare(find: Finder) -> Finder:
         assert name not in RULES, name
         about = " ".join((find.__doc__ or "").split())
-        RULES[name] = Rule(name=name, invariants=tuple(invariants), title=title, about=about, find=find)
+        RULES[name] = Rule(name=name, invariants=tuple(invariants), title=title, about=about, needs=tuple(needs), find=find)
         return find
 
     return declare

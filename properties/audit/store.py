@@ -109,6 +109,8 @@ class Store:
         self._number = 0
         self.unreadable = 0
         self.complaints: list[str] = []
+        self.counts: dict[str, int] = dict.fromkeys(NUMBERS, 0)
+        """Rows of each table."""
         self._rows: dict[str, list[tuple[int, ...]]] = {name: [] for name in NUMBERS}
         self._texts: dict[str, list[tuple[str, ...]]] = {name: [] for name in NUMBERS}
         self._seen: dict[_Key, tuple[Token, Task | None, tuple[int, ...]]] = {}
@@ -140,7 +142,7 @@ class Store:
 
     # ---- what comes in
 
-    def take(self, file: str, facts: Iterable[Fact], progress: Callable[[int], None] | None = None) -> None:
+    def take(self, file: str, facts: Iterable[Fact], progress: Callable[[int], object] | None = None) -> None:
         """Keep the ``facts`` of ``file``; ``progress`` is told now and then how far in it they are. Raises what ``facts`` raises."""
         self.files.append(file)
         self.binary.append(False)
@@ -249,6 +251,7 @@ class Store:
         rows, texts = self._rows[table], self._texts[table]
         if not rows:
             return
+        self.counts[table] += len(rows)
         numbers = np.array(rows, dtype=np.int64)
         batch: dict[str, Any] = {column: np.ascontiguousarray(numbers[:, place]) for place, column in enumerate(NUMBERS[table])}
         for place, column in enumerate(TEXTS[table]):
@@ -345,11 +348,10 @@ class Store:
         self._put("rights", numbers, (holder.executable, target.executable, right, how))
 
     def _message(self, fact: Message) -> None:
-        token = fact.token
-        if token is None:
-            carried = (-1,) * 8
-        else:
-            carried = (_known(token.pid), _known(token.pidversion), *map(_known, (token.auid, token.euid, token.egid, token.ruid, token.rgid, token.asid)))
+        carried: tuple[int, ...] = (-1,) * 8
+        if (token := fact.token) is not None:
+            ids = (token.auid, token.euid, token.egid, token.ruid, token.rgid, token.asid)
+            carried = (_known(token.pid), _known(token.pidversion), *map(_known, ids))
         sender = _NOBODY if fact.sender is None else numbers_of(fact.sender)
         flags = (int(fact.sender is not None), int(token is not None), _known(fact.serial))
         self._put("message", (*numbers_of(fact.task), *sender, *carried, *flags), (fact.action, fact.what))
