@@ -13,13 +13,15 @@ from sendright.impl.recordings.endpoint_security_facts import FACTS_OF, task
 from sendright.impl.recordings.endpoint_security_kinds import KINDS
 from sendright.impl.recordings.endpoint_security_message import Host, Message, Process
 from sendright.impl.recordings.endpoint_security_variants import message_in
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.sequences import Sequences
 from sendright.impl.recordings.source import LINE_BYTES, Source
 from sendright.mach.facts import Fact, Record, TaskSeen
 
 _decode = msgspec.json.Decoder(Message).decode
-_MARKS = re.compile(rb'audit_token(?:_string)?\\*"\s*:|\\*"(?:global|glob)_seq_num\\*"\s*:|\\*"(?:event_type|es_event_type)\\*"\s*:')
+_MARKS = re.compile(rb'(?:audit_token(?:_string)?|(?:global|glob)_seq_num|codesigning_flags|mach_time|es_event_type)\\*"\s*:')
+"""Keys, also in a message that is a text inside another."""
+_WHOLE_LINE = re.compile(rb"(?m)^\{.*\}\r?$")
 _ARRAYS = frozenset([b"events", b"records", b"Records", b"hits", b"results", b"logs", b"messages"])
 
 
@@ -31,7 +33,7 @@ class EndpointSecurity:
     versions = True
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and b"audit_token" in head and bool(_MARKS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         sequences = Sequences()
@@ -66,9 +68,10 @@ def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
 
 
 def _one_a_line(head: bytes) -> bool:
-    """The first line is a whole object, or longer than the head."""
-    first, newline, _ = head.lstrip().partition(b"\n")
-    return first[:1] == b"{" and (not newline or first.rstrip()[-1:] == b"}")
+    """Some line is a whole object; or the first is an object that is longer than the head."""
+    if head.lstrip()[:1] == b"[":
+        return False
+    return bool(_WHOLE_LINE.search(head)) or (b"\n" not in head and head.lstrip()[:1] == b"{")
 
 
 def _facts(message: Message, line: int, source: Source, sequences: Sequences, note: str) -> list[Fact]:

@@ -122,9 +122,9 @@ def _requested(kind: str) -> FactsOf:
 
 
 def _authentication(record: Record, actor: Task, message: Message) -> Sequence[Fact]:
-    content: Authentication | None = message.event and message.event.authentication
-    data = content.data if content else None
-    return _handled(record, actor, data and (data.od or data.touchid or data.token))
+    content: Authentication | None = getattr(message.event, "authentication", None)
+    data = content.data if content is not None else None
+    return _handled(record, actor, None if data is None else data.od or data.touchid or data.token)
 
 
 _REQUESTED = """

@@ -195,5 +195,5 @@ class Message(msgspec.Struct, gc=False):
     @property
     def denied(self) -> bool:
         """What the event tells of was not allowed."""
-        result = self.action and self.action.result and self.action.result.result
-        return result is not None and result.auth == 1
+        result = self.action.result if self.action is not None else None
+        return result is not None and result.result is not None and result.result.auth == 1

@@ -57,10 +57,31 @@ def _message(outside: Any) -> dict[str, Any] | None:
         if isinstance(value, dict):
             if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
                 return value
+            if "audit_token" in value and "es_event_type" in value:
+                return _unflattened(value)
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value[:_LOOKED_AT])
     return None
+
+
+def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
+    """Mac Monitor's first shape: the actor's fields beside each other, what became of whom in ``exec_event`` and ``fork_event``."""
+
+    def process(fields: dict[str, Any], path: str) -> dict[str, Any]:
+        tokens = {name: fields.get(name) for name in ("audit_token", "parent_audit_token", "responsible_audit_token")}
+        return {**tokens, "executable": {"path": str(fields.get(path) or "")}}
+
+    event: dict[str, Any] = {}
+    for kind, name, role in (("exec", "exec_event", "target"), ("fork", "fork_event", "child")):
+        if isinstance(flat.get(name), dict):
+            event[kind] = {role: process(flat[name], "process_path")}
+    if isinstance(flat.get("exit_event"), dict):
+        event["exit"] = {"stat": flat["exit_event"].get("exit_code")}
+    time = flat.get("activity_at_ts")
+    actor = process(flat, "initiating_process_path")
+    kept = {name: flat.get(name) for name in ("es_event_type", "mach_time")}
+    return {**kept, "process": actor, "event": event, "time": time, "host": flat.get("sensor_id")}
 
 
 def _kind(message: dict[str, Any]) -> int | str:

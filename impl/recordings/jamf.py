@@ -13,7 +13,7 @@ from sendright.impl.recordings.bsm_events import event_name
 from sendright.impl.recordings.bsm_record import AuditFacts, AuditRecord
 from sendright.impl.recordings.bsm_tokens import argument_key, moment
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lifetimes import Lifetimes
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
@@ -113,7 +113,7 @@ class Jamf:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and bool(_MARKS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         facts = AuditFacts(source)
@@ -126,17 +126,19 @@ class Jamf:
                 value, note = decoded(text)
                 if note:
                     yield source.cannot_read(line, note)
+                inside = value.get("input")
+                alert = inside if isinstance(inside, dict) else value
                 if "header" in value:
                     yield from facts.of(_audited(line, msgspec.convert(value, _Telemetry, strict=False)))
-                elif value.get("input", value).keys() & {"related", "match"}:
-                    yield from _alert(source, lifetimes, line, msgspec.convert(value.get("input", value), _Alert, strict=False))
+                elif alert.keys() & {"related", "match"}:
+                    yield from _alert(source, lifetimes, line, msgspec.convert(alert, _Alert, strict=False))
                 elif "$schema" in value:
                     yield source.cannot_read(line, "a JSON schema, not a record")
                 elif isinstance(value.get("event"), dict):
                     source.read("stream")
                 else:
                     yield source.cannot_read(line, "neither a BSM record nor an alert")
-            except (*UNDECODABLE, TypeError, AttributeError) as error:
+            except UNDECODABLE as error:
                 yield source.cannot_read(line, why_undecodable(error))
 
 
@@ -177,7 +179,7 @@ def _alert(source: Source, lifetimes: Lifetimes, line: int, alert: _Alert) -> It
     source.read(alert.eventType)
     for process in alert.related.processes if alert.related is not None else ():
         pid = word(process.pid)
-        ids = [None if part is None else word(part) for part in (process.uid, process.gid, process.ruid, process.rgid)]
+        euid, egid, ruid, rgid = [None if part is None else word(part) for part in (process.uid, process.gid, process.ruid, process.rgid)]
         parent, responsible = [None if part is None else Token(pid=word(part)) for part in (process.ppid, process.responsiblePID)]
         lifetime, ambiguous = lifetimes.seen(host, pid)
-        yield TaskSeen(record, Task(pid, None, lifetime, ambiguous, Token(None, *ids, pid), process.path, parent, responsible))
+        yield TaskSeen(record, Task(pid, None, lifetime, ambiguous, Token(None, euid, egid, ruid, rgid, pid), process.path, parent, responsible))

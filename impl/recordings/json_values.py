@@ -12,21 +12,32 @@ _CHUNK = 1 << 16
 _NESTED_ARRAYS = 16
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between two objects; 0x1E begins each object of an RFC 7464 sequence."""
+_BEGINNING = re.compile(rb"(?m)^[ \t]*[{\[]")
 
 
-def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset()) -> Iterator[tuple[int, bytes, str]]:
+def json_begins(head: bytes) -> bool:
+    """An object or an array begins a line: a file's first bytes are JSON, perhaps with something else before."""
+    return bool(_BEGINNING.search(head))
+
+
+def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset(), *, around: bool = False) -> Iterator[tuple[int, bytes, str]]:
     """Each object of the text that isn't inside another, as (line of its beginning, its bytes, "").
 
     Arrays outside objects are looked into; so are, in the outermost objects, arrays with a key of ``arrays_in``: their elements come instead of the
-    object. Where no object can be made out, (line, b"", why) comes, and reading goes on in the next line. An object has at most LINE_BYTES.
+    object. With ``around`` what is around such an array comes too: first the object up to it, with an empty array, and afterwards each of its members
+    that is an object, alone in one. Where no object can be made out, (line, b"", why) comes, and reading goes on in the next line. An object has at
+    most LINE_BYTES.
     """
-    return _Scan(source, arrays_in).values()
+    return _Scan(source, arrays_in, around).values()
 
 
 class _Scan:
-    def __init__(self, source: Source, arrays_in: frozenset[bytes]) -> None:
+    def __init__(self, source: Source, arrays_in: frozenset[bytes], around: bool) -> None:
         self._source = source
         self._arrays_in = arrays_in
+        self._with_around = around
+        self._member = b""
+        """The key of the object that begins at ``_start``, if it is a member of one that isn't yielded as a whole."""
         self._buffer = b""
         self._at = 0
         self._line, self._line_at = 1, 0
@@ -38,6 +49,8 @@ class _Scan:
         self._around: list[bytes] = []
         """The arrays, and the objects with such arrays in them, that are open around it."""
         self._key = b""
+        self._prefix: tuple[int, int] | None = None
+        """What stands before the elements of an array of ``arrays_in``."""
 
     def values(self) -> Iterator[tuple[int, bytes, str]]:
         while True:
@@ -61,7 +74,13 @@ class _Scan:
                 self._at = token.end()
                 done = self._take(token.group(), begins)
             if done is not None:
-                yield self._line_of(done[0]), self._buffer[done[0] : done[1]], ""
+                text = self._buffer[done[0] : done[1]]
+                yield self._line_of(done[0]), b'{"%b":%b}' % (self._member, text) if self._member else text, ""
+                self._member = b""
+            elif self._prefix is not None:
+                (start, end), self._prefix = self._prefix, None
+                if self._with_around:
+                    yield self._line_of(start), self._buffer[start:end] + b"]}", ""
             elif len(self._around) > _NESTED_ARRAYS:
                 yield self._broken(begins, "arrays in arrays in arrays")
 
@@ -81,11 +100,14 @@ class _Scan:
         elif token == b"{":
             if not self._depth and not self._inside_wrapper():
                 self._start = begins
+            elif not self._depth and self._with_around:
+                self._start, self._member = begins, self._key
             self._depth += 1
         elif token == b"[":
             holds_values = self._key in self._arrays_in
             if self._depth == 1 and self._start >= 0 and holds_values:
                 self._around += [b"{", b"["]
+                self._prefix = (self._start, self._at)
                 self._start, self._depth = -1, 0
             elif self._depth or (self._inside_wrapper() and not holds_values):
                 self._depth += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -60,6 +61,8 @@ def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
         stream = _looked_at(raw)
         if stream.peek(2)[:2] == _GZIP:
             stream = _looked_at(gzip.GzipFile(fileobj=stream))
+        if stream.peek(3)[:3] == codecs.BOM_UTF8:
+            stream.read(3)
         source = Source(name, stream)
         head = source.head()
     except (OSError, EOFError, zlib.error) as error:

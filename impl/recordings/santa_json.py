@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
-from sendright.impl.recordings.json_values import json_values
+from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
 from sendright.mach.facts import (
@@ -34,6 +34,57 @@ _PROCESS = re.compile(rb'"(?:pidversion|event_time|eventTime)"\s*:')
 _UPPER = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _ENVELOPE = frozenset(["machine_id", "event_time", "processed_time", "boot_session_uuid", "event_id"])
 _DEPTH = 12
+_Number = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]
+"""Protobuf's integers of 32 bits, signed or not; its JSON may write them as text."""
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    pid: _Number | None = None
+    pidversion: _Number | None = None
+
+    @property
+    def token(self) -> Token:
+        return Token(pid=_word(self.pid), pidversion=_word(self.pidversion))
+
+
+class _Owner(msgspec.Struct, frozen=True):
+    uid: _Number | None = None
+    gid: _Number | None = None
+
+
+class _Stat(msgspec.Struct, frozen=True):
+    mode: int | None = None
+    user: _Owner = _Owner()
+    group: _Owner = _Owner()
+
+
+class _File(msgspec.Struct, frozen=True):
+    path: str = ""
+    stat: _Stat = _Stat()
+
+
+class _Process(msgspec.Struct, frozen=True):
+    id: _Identity
+    parent_id: _Identity | None = None
+    responsible_id: _Identity | None = None
+    effective_user: _Owner = _Owner()
+    effective_group: _Owner = _Owner()
+    real_user: _Owner = _Owner()
+    real_group: _Owner = _Owner()
+    executable: _File = _File()
+
+
+class _Exited(msgspec.Struct, frozen=True):
+    exit_status: int = 0
+
+
+class _Signaled(msgspec.Struct, frozen=True):
+    signal: int = 0
+
+
+class _Ending(msgspec.Struct, frozen=True):
+    exited: _Exited | None = None
+    signaled: _Signaled | None = None
 
 
 class SantaJson:
@@ -44,7 +95,7 @@ class SantaJson:
     versions = True
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] in (b"{", b"[") and bool(_MARKS.search(head)) and bool(_PROCESS.search(head))
+        return bool(json_begins(head) and _MARKS.search(head)) and bool(_PROCESS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         for line, text, wrong in json_values(source):
@@ -56,7 +107,7 @@ class SantaJson:
                 if note:
                     yield source.cannot_read(line, note)
                 yield from _facts(source, line, _snake(value, _DEPTH))
-            except (*UNDECODABLE, TypeError, AttributeError, KeyError) as error:
+            except UNDECODABLE as error:
                 yield source.cannot_read(line, why_undecodable(error))
 
 
@@ -70,7 +121,7 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
     inner = {name: part for name, part in message.items() if name not in _ENVELOPE}
     enveloped = inner.keys() != message.keys()
     kind = next((name for name, part in inner.items() if isinstance(part, dict)), "") if enveloped else ""
-    event = inner.get(kind, {}) if enveloped else inner
+    event: dict[str, Any] = inner.get(kind, {}) if enveloped else inner
     if not enveloped:
         kind = _kind(event)
     record = source.record(line, kind, _time(message.get("event_time")), None, str(message.get("machine_id", "")))
@@ -81,10 +132,8 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
     if kind == "fork" and "child" in event:
         yield TaskBegan(record, _task(event["child"]), actor, "fork")
     elif kind == "execution" and _decided(event):
-        target = event["target"]
-        stat = target.get("executable", {}).get("stat", {})
-        after = _task(target)
-        yield ImageReplaced(record, actor, after, after.executable, stat.get("mode"), _id(stat, "user", "uid"), _id(stat, "group", "gid"))
+        after, stat = _task(event["target"]), _process(event["target"]).executable.stat
+        yield ImageReplaced(record, actor, after, after.executable, stat.mode, _word(stat.user.uid), _word(stat.group.gid))
     elif kind == "exit":
         yield TaskEnded(record, actor, _status(event))
     elif kind in ("proc_suspend_resume", "process_suspend_resume") and "target" in event:
@@ -117,7 +166,7 @@ def _handled(record: Record, actor: Task, event: dict[str, Any]) -> Iterator[Fac
     if process is None and identity is None:
         yield TaskSeen(record, actor)
         return
-    token = None if identity is None else Token(pid=_number(identity, "pid"), pidversion=_number(identity, "pidversion"))
+    token = None if identity is None else msgspec.convert(identity, _Identity, strict=False).token
     yield Message(record, "handled", actor, None if process is None else _task(process), token, None, record.kind)
 
 
@@ -130,58 +179,35 @@ def _instigator(event: dict[str, Any], depth: int) -> Task | None:
     return None
 
 
-def _task(process: dict[str, Any]) -> Task:
-    identity = process["id"]
-    pid, version = _number(identity, "pid"), _number(identity, "pidversion")
+def _process(shown: Any) -> _Process:
+    return msgspec.convert(shown, _Process, strict=False)
+
+
+def _task(shown: Any) -> Task:
+    process = _process(shown)
+    pid, version = _word(process.id.pid), _word(process.id.pidversion)
     if pid is None:
         raise ValueError("a process without a pid")
-    token = Token(
-        None,
-        _id(process, "effective_user", "uid"),
-        _id(process, "effective_group", "gid"),
-        _id(process, "real_user", "uid"),
-        _id(process, "real_group", "gid"),
-        pid,
-        None,
-        version,
-    )
-    executable = process.get("executable", {}).get("path", "")
-    return Task(pid, version, 0, False, token, str(executable), _other(process.get("parent_id")), _other(process.get("responsible_id")))
+    euid, egid = _word(process.effective_user.uid), _word(process.effective_group.gid)
+    token = Token(None, euid, egid, _word(process.real_user.uid), _word(process.real_group.gid), pid, None, version)
+    return Task(pid, version, 0, False, token, process.executable.path, _other(process.parent_id), _other(process.responsible_id))
 
 
-def _other(identity: dict[str, Any] | None) -> Token | None:
+def _other(identity: _Identity | None) -> Token | None:
     """Another task's pid and version; pid 0, version 0 stands for none."""
-    if identity is None:
-        return None
-    pid, version = _number(identity, "pid"), _number(identity, "pidversion")
-    return Token(pid=pid, pidversion=version) if pid or version else None
+    return identity.token if identity is not None and (identity.pid or identity.pidversion) else None
 
 
-def _id(value: dict[str, Any], which: str, name: str) -> int | None:
-    part = value.get(which)
-    return _number(part, name) if isinstance(part, dict) else None
-
-
-def _number(value: dict[str, Any], name: str) -> int | None:
-    """A number; protobuf's JSON writes those of 64 bits as text."""
-    part = value.get(name)
-    if part is None:
-        return None
-    if isinstance(part, str) and part.removeprefix("-").isdecimal() and len(part) < 12:
-        part = int(part)
-    if type(part) is not int:
-        raise ValueError(f"{name}: not a number: {str(part)[:40]!r}")
-    return word(part)
+def _word(number: int | None) -> int | None:
+    return None if number is None else word(number)
 
 
 def _status(event: dict[str, Any]) -> int | None:
     """What wait(2) gives: of an exit its status in the second byte, of a signal its number."""
-    exited, signaled = event.get("exited"), event.get("signaled")
-    if isinstance(exited, dict) and type(status := exited.get("exit_status", 0)) is int:
-        return (status & 0xFF) << 8
-    if isinstance(signaled, dict) and type(signal := signaled.get("signal", 0)) is int:
-        return signal & 0x7F
-    return None
+    ending = msgspec.convert(event, _Ending, strict=False)
+    if ending.exited is not None:
+        return (ending.exited.exit_status & 0xFF) << 8
+    return None if ending.signaled is None else ending.signaled.signal & 0x7F
 
 
 def _time(shown: Any) -> datetime | None:
