@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sendright.impl.synthesis import listing
 from sendright.impl.synthesis.eslogger import TOKEN_FORMS, WRAPPERS
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.impl.synthesis.recording import Recorder, event_log
@@ -12,7 +13,7 @@ __all__ = ["FORMS", "BadRequest", "Recorder", "log_of"]
 
 ALL = "all"
 MIXED = "mixed"
-FORMS: Mapping[str, tuple[str, ...]] = {"eslogger": tuple(PLANTS)}
+FORMS: Mapping[str, tuple[str, ...]] = {"eslogger": tuple(PLANTS), "lsmp": tuple(listing.PLANTS)}
 """Each form, and the rules of which it can show a violation."""
 
 
@@ -33,4 +34,6 @@ def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), record
         raise BadRequest(f"--tokens: no spelling is called {recorder.form!r} (choose one of {', '.join((*TOKEN_FORMS, MIXED))})")
     if recorder.wrapper not in WRAPPERS:
         raise BadRequest(f"--wrapper: nothing wraps like {recorder.wrapper!r} (choose one of {', '.join(WRAPPERS)})")
+    if form == "lsmp":
+        return listing.listing(events, seed, chosen)
     return event_log(events, seed, chosen, recorder)

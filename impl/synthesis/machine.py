@@ -13,7 +13,7 @@ from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL
-from sendright.mach.rights import Disposition
+from sendright.mach.rights import Disposition, Right
 from sendright.mach.tokens import AuditToken
 
 HOST_SECURITY = MANUAL.bootstrap_names.index("host_security") + 1
@@ -55,6 +55,7 @@ class Machine:
         token: AuditToken = (0xFFFFFFFF, 0, 0, 0, 0, 1, 100_000, self.new_version())
         self.first = Process(1, BOOTSTRAP_TASK, own, "/sbin/launchd", token, token)
         self._set(self.first, token)
+        self._serial = 0
         self.processes: dict[int, Process] = {1: self.first}
 
     def new_version(self) -> int:
@@ -114,6 +115,22 @@ class Machine:
         holder.controls.add(target.task)
         name = 0x10_0000 + target.task
         self._call("mach_port_insert_right", task=holder.name, name=name, poly=target.name, disposition=Disposition.COPY_SEND)
+
+    def new_port(self, process: Process) -> int:
+        """The process allocates a receive right; its name for it."""
+        return self._call("mach_port_allocate", task=process.name, right=Right.RECEIVE).outputs["name"]
+
+    def copy_right(self, giver: Process, name: int, taker: Process, how: Disposition, new_name: int) -> None:
+        """``taker`` gets a right that is made from what ``giver`` has under ``name``, under ``new_name``."""
+        once = how == Disposition.MAKE_SEND_ONCE
+        got = self._call("mach_port_extract_right", task=giver.name, name=name, disposition=how).outputs["poly"]
+        moved = Disposition.MOVE_SEND_ONCE if once else Disposition.MOVE_SEND
+        self._call("mach_port_insert_right", task=taker.name, name=new_name, poly=got, disposition=moved)
+
+    def serial(self) -> int:
+        """A number that was not given before."""
+        self._serial += 1
+        return self._serial
 
     def end(self, process: Process) -> None:
         """The process exits."""

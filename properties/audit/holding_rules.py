@@ -105,18 +105,19 @@ def _more_than_counted(store: Store) -> Iterator[Suspect]:
         )
 
 
-_KINDS = ("send", "receive", "send_once", "port_set", "dead_name")
+_KINDS = {"send": "both", "receive": "both", "send_once": "0", "port_set": "0", "dead_name": "0"}
+"""What is counted; a name with a receive right and send rights may be counted as either."""
 
 
 def _totals(store: Store) -> Iterator[Suspect]:
     question = f"""
         WITH held AS (
-            SELECT {_SAME}, pid, ver, sum(sends) AS h_send, sum(receives) AS h_receive, sum(once) AS h_send_once,
+            SELECT {_SAME}, pid, ver, sum(sends) AS h_send, sum(receives) AS h_receive, sum(once) AS h_send_once, sum(sends * receives) AS both,
                 count(*) FILTER (kind = 'PORT_SET') AS h_port_set, count(*) FILTER (kind = 'DEAD_NAME') AS h_dead_name
             FROM (SELECT DISTINCT ON ({_SAME}, pid, ver, name) * FROM holding) GROUP BY ALL
         )
         SELECT * FROM totals JOIN held USING ({_SAME}, pid, ver)
-        WHERE {" OR ".join(f"differs({kind}, h_{kind})" for kind in _KINDS)} ORDER BY n
+        WHERE {" OR ".join(f"(differs({kind}, h_{kind}) AND differs({kind}, h_{kind} - {other}))" for kind, other in _KINDS.items())} ORDER BY n
     """
     for row in rows(store, question):
         who = row.who()
