@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -147,11 +147,13 @@ def _write(result: AuditResult, html: Path | None, sarif: Path | None, command: 
     from sendright.reports.audit_sarif import audit_sarif
     from sendright.reports.write import write_text
 
-    written, failed = [], []
-    for option, file, text in (("--html", html, lambda: audit_page(result, [command])), ("--sarif", sarif, lambda: audit_sarif(result, version()))):
+    written: list[Path] = []
+    failed: list[str] = []
+    texts: dict[str, Callable[[], str]] = {"--html": lambda: audit_page(result, [command]), "--sarif": lambda: audit_sarif(result, version())}
+    for option, file in (("--html", html), ("--sarif", sarif)):
         if file is not None:
             try:
-                written.append(write_text(file, text()))
+                written.append(write_text(file, texts[option]()))
             except OSError as error:
                 failed.append(f"{file}: the report can't be written: {error.strerror} (choose another place with {option})")
     return written, failed

@@ -105,14 +105,14 @@ def _more_than_counted(store: Store) -> Iterator[Suspect]:
         )
 
 
-_KINDS = {"send": "both", "receive": "both", "send_once": "0", "port_set": "0", "dead_name": "0"}
+_KINDS = {"send": "in_both", "receive": "in_both", "send_once": "0", "port_set": "0", "dead_name": "0"}
 """What is counted; a name with a receive right and send rights may be counted as either."""
 
 
 def _totals(store: Store) -> Iterator[Suspect]:
     question = f"""
         WITH held AS (
-            SELECT {_SAME}, pid, ver, sum(sends) AS h_send, sum(receives) AS h_receive, sum(once) AS h_send_once, sum(sends * receives) AS both,
+            SELECT {_SAME}, pid, ver, sum(sends) AS h_send, sum(receives) AS h_receive, sum(once) AS h_send_once, sum(sends * receives) AS in_both,
                 count(*) FILTER (kind = 'PORT_SET') AS h_port_set, count(*) FILTER (kind = 'DEAD_NAME') AS h_dead_name
             FROM (SELECT DISTINCT ON ({_SAME}, pid, ver, name) * FROM holding) GROUP BY ALL
         )
