@@ -94,11 +94,13 @@ CHANGES = """
     CREATE TEMP TABLE change AS
     WITH following AS (
         SELECT *, lag({was}) OVER same AS was
-        FROM (SELECT *, {{'n': n, 'file': file, 'place': place, 'ord': ord, 'tm': tm, 'auid': auid, 'euid': euid, 'egid': egid, 'ruid': ruid,
+        FROM (SELECT *, {{'n': n, 'later': later, 'file': file, 'place': place, 'ord': ord, 'tm': tm,
+                        'auid': auid, 'euid': euid, 'egid': egid, 'ruid': ruid,
                         'rgid': rgid, 'asid': asid}} AS itself FROM sight)
         WINDOW same AS (PARTITION BY world, pid, ver ORDER BY ord, later, n)
     )
     SELECT n, world, file, place, ord, tm, pid, ver, amb, auid, euid, egid, ruid, rgid, asid, program,
+        was.n AS w_n, was.later AS w_later,
         was.file AS w_file, was.place AS w_place, was.ord AS w_ord, was.tm AS w_tm, was.auid AS w_auid, was.euid AS w_euid, was.egid AS w_egid,
         was.ruid AS w_ruid, was.rgid AS w_rgid, was.asid AS w_asid
     FROM following
@@ -121,18 +123,30 @@ def _between_records(store: Store) -> Iterator[Suspect]:
     if not _changes(store):
         return
     question = f"""
-        SELECT *, unseen_between(world, w_ord, ord) AS unseen,
-            EXISTS (SELECT 1 FROM call WHERE call.world = change.world) AS recorded
-        FROM change
-        WHERE w_euid > 0 AND (differs(w_euid, euid) OR differs(w_egid, egid) OR differs(w_ruid, ruid) OR differs(w_rgid, rgid))
-            AND NOT EXISTS (SELECT 1 FROM call WHERE call.world = change.world AND call.b_pid = change.pid AND call.b_ver = change.ver
-                AND call.succeeded <> 0 AND (call.ord BETWEEN w_ord AND change.ord
-                    OR (change.tm >= 0 AND call.tm BETWEEN change.w_tm - {SLACK} AND change.tm + {SLACK})))
-            AND (had_never(world, pid, ver, w_ord, euid, euid, ruid) OR had_never_group(world, pid, ver, w_ord, egid))
-        ORDER BY n
+        WITH low AS (
+            SELECT * FROM change
+            WHERE w_euid > 0 AND (differs(w_euid, euid) OR differs(w_egid, egid) OR differs(w_ruid, ruid) OR differs(w_rgid, rgid))
+        ),
+        had AS (
+            SELECT low.n, low.pid, low.ver,
+                bool_or(low.euid < 0 OR low.euid IN (before.euid, before.ruid)) AND bool_or(low.ruid < 0 OR low.ruid IN (before.euid, before.ruid))
+                AND bool_or(low.egid < 0 OR low.egid IN (before.egid, before.rgid))
+                AND bool_or(low.rgid < 0 OR low.rgid IN (before.egid, before.rgid)) AS all_ids
+            FROM low JOIN sight before ON before.world = low.world AND before.pid = low.pid AND before.ver = low.ver
+                AND (before.ord, before.later, before.n) <= (low.w_ord, low.w_later, low.w_n)
+            GROUP BY ALL
+        ),
+        called AS (
+            SELECT DISTINCT low.n, low.pid, low.ver
+            FROM low JOIN call made ON made.world = low.world AND made.b_pid = low.pid AND made.b_ver = low.ver
+            WHERE made.succeeded <> 0 AND (made.ord BETWEEN low.w_ord AND low.ord
+                OR (low.tm >= 0 AND made.tm BETWEEN low.w_tm - {SLACK} AND low.tm + {SLACK}))
+        )
+        SELECT low.*, unseen_between(low.world, low.w_ord, low.ord) AS unseen,
+            low.world IN (SELECT DISTINCT world FROM call) AS recorded
+        FROM low JOIN had USING (n, pid, ver) ANTI JOIN called USING (n, pid, ver)
+        WHERE NOT had.all_ids ORDER BY low.n
     """
-    store.connection.execute(_HAD_NEVER)
-    store.connection.execute(_HAD_NEVER_GROUP)
     for row in rows(store, question):
         who = row.who()
         what = changes(row, "w_", "", _EFFECTIVE)
@@ -158,18 +172,6 @@ def _between_records(store: Store) -> Iterator[Suspect]:
             token=token_of(row),
             program=row.program,
         )
-
-
-_HAD_NEVER = """
-    CREATE OR REPLACE TEMP MACRO had_never(w, p, v, until, e, x, r) AS (
-        e >= 0 AND NOT EXISTS (SELECT 1 FROM sight WHERE sight.world = w AND sight.pid = p AND sight.ver = v AND sight.ord <= until
-            AND (sight.euid = e OR sight.ruid = e)))
-"""
-_HAD_NEVER_GROUP = """
-    CREATE OR REPLACE TEMP MACRO had_never_group(w, p, v, until, g) AS (
-        g >= 0 AND NOT EXISTS (SELECT 1 FROM sight WHERE sight.world = w AND sight.pid = p AND sight.ver = v AND sight.ord <= until
-            AND (sight.egid = g OR sight.rgid = g)))
-"""
 
 
 @rule("audit-user", (29,), "an audit user id that is set stays", needs=("sight", "image"))
@@ -219,20 +221,23 @@ def reuse(store: Store) -> Iterator[Suspect]:
     """A process id and version name one image of one process, for as long as the machine runs: no other process, and no later image, has both."""
     question = """
         WITH born AS (
-            SELECT n, world, file, place, ord, tm, c_pid AS pid, c_ver AS ver, how, c_auid >= 0 AND c_asid >= 0 AS whole, c_program AS program
+            SELECT n, world, file, place, ord, tm, c_pid AS pid, c_ver AS ver, how, p_pid AS f_pid, p_ver AS f_ver,
+                c_auid >= 0 AND c_asid >= 0 AS whole, c_program AS program
             FROM birth WHERE c_ver >= 0
             UNION ALL
-            SELECT n, world, file, place, ord, tm, a_pid, a_ver, how, a_auid >= 0 AND a_asid >= 0, a_program
+            SELECT n, world, file, place, ord, tm, a_pid, a_ver, how, b_pid, b_ver, a_auid >= 0 AND a_asid >= 0, a_program
             FROM image WHERE a_ver >= 0
         ),
-        twice AS (SELECT world, pid, ver FROM born GROUP BY ALL HAVING count(*) > 1 AND min(ord) < max(ord))
-        SELECT *, lag(file) OVER same AS w_file, lag(place) OVER same AS w_place, lag(how) OVER same AS w_how, lag(ord) OVER same AS w_ord
+        twice AS (SELECT world, pid, ver FROM born GROUP BY ALL HAVING count(DISTINCT (ord, how, f_pid, f_ver)) > 1)
+        SELECT *, lag(file) OVER same AS w_file, lag(place) OVER same AS w_place, lag(how) OVER same AS w_how,
+            lag((ord, f_pid, f_ver)) OVER same AS w_event,
+            (ord, f_pid, f_ver) AS event
         FROM born SEMI JOIN twice USING (world, pid, ver)
         WINDOW same AS (PARTITION BY world, pid, ver ORDER BY ord, n)
         ORDER BY n
     """
     for row in rows(store, question):
-        if row.w_file is None or row.w_ord == row.ord:
+        if row.w_file is None or (row.w_event, row.w_how) == (row.event, row.how):
             continue  # the first, or the same event told by two recorders
         who = row.who()
         yield Suspect(
