@@ -22,6 +22,7 @@ _decode = msgspec.json.Decoder(Message).decode
 _MARKS = re.compile(rb'(?:audit_token(?:_string)?|(?:global|glob)_seq_num|codesigning_flags|mach_time|es_event_type)\\*"\s*:')
 """Keys, also in a message that is a text inside another."""
 _WHOLE_LINE = re.compile(rb"(?m)^\{.*\}\r?$")
+_ARRAY_IN_OBJECT = re.compile(rb'\s*\{[^{}\[\]]*?"(?:events|records|Records|hits|results|logs|messages)"\s*:\s*\[')
 _ARRAYS = frozenset([b"events", b"records", b"Records", b"hits", b"results", b"logs", b"messages"])
 
 
@@ -68,8 +69,8 @@ def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
 
 
 def _one_a_line(head: bytes) -> bool:
-    """Some line is a whole object; or the first is an object that is longer than the head."""
-    if head.lstrip()[:1] == b"[":
+    """Some line is a whole object, not one around an array of messages; or the first is an object that is longer than the head."""
+    if head.lstrip()[:1] == b"[" or _ARRAY_IN_OBJECT.match(head):
         return False
     return bool(_WHOLE_LINE.search(head)) or (b"\n" not in head and head.lstrip()[:1] == b"{")
 

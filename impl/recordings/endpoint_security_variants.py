@@ -24,9 +24,11 @@ _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_tok
 def message_in(text: bytes) -> tuple[Message, str]:
     """The message in ``text``, and a note if not all of it could be read. Raises what UNDECODABLE tells if there is none."""
     outside, note = decoded(text)
-    found = _message(outside)
+    found, others = _message(outside)
     if found is None:
         raise ValueError("no Endpoint Security message: no object with a process and an event")
+    if others:
+        note = note or f"{others} more objects stand beside it in an array, and were not read"
     message = dict(found)
     if "host" not in message and isinstance(outside, dict):
         message["host"] = outside.get("host", outside.get("hostname"))
@@ -42,12 +44,12 @@ def message_in(text: bytes) -> tuple[Message, str]:
     return msgspec.convert(_mended(message), Message, strict=False), note
 
 
-def _message(outside: Any) -> dict[str, Any] | None:
-    """The object, nearest to the outside, that has a process and an event; also in a text that is JSON itself."""
-    waiting = deque([outside])
+def _message(outside: Any) -> tuple[dict[str, Any] | None, int]:
+    """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; and how many others there may be."""
+    waiting, others = deque([outside]), 0
     for _ in range(_LOOKED_AT):
         if not waiting:
-            return None
+            break
         value = waiting.popleft()
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
@@ -56,13 +58,14 @@ def _message(outside: Any) -> dict[str, Any] | None:
                 continue
         if isinstance(value, dict):
             if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
-                return value
+                return value, others
             if "audit_token" in value and "es_event_type" in value:
-                return _unflattened(value)
+                return _unflattened(value), others
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value[:_LOOKED_AT])
-    return None
+            others += max(0, sum(isinstance(part, dict) for part in value) - 1)
+    return None, 0
 
 
 def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:

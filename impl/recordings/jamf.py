@@ -134,12 +134,19 @@ class Jamf:
                     yield from _alert(source, lifetimes, line, msgspec.convert(alert, _Alert, strict=False))
                 elif "$schema" in value:
                     yield source.cannot_read(line, "a JSON schema, not a record")
-                elif isinstance(value.get("event"), dict):
+                elif _vendor(value) == "Jamf":
                     source.read("stream")
                 else:
                     yield source.cannot_read(line, "neither a BSM record nor an alert")
             except UNDECODABLE as error:
                 yield source.cannot_read(line, why_undecodable(error))
+
+
+def _vendor(value: Any) -> Any:
+    """Who made an event of a stream that is none of processes."""
+    for name in ("event", "metadata", "vendor"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _audited(line: int, telemetry: _Telemetry) -> AuditRecord:

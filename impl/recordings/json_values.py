@@ -10,6 +10,7 @@ from sendright.impl.recordings.source import LINE_BYTES, Source
 _TOKEN = re.compile(rb'"(?:[^"\\\n]|\\[^\n])*+"|[{}\[\]"]')
 _CHUNK = 1 << 16
 _NESTED_ARRAYS = 16
+_INDENTATION = 64
 _BETWEEN = b" \t\r\n,\x1e"
 """What may stand between two objects; 0x1E begins each object of an RFC 7464 sequence."""
 _BEGINNING = re.compile(rb"(?m)^[ \t]*[{\[]")
@@ -25,8 +26,8 @@ def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset(), *, ar
 
     Arrays outside objects are looked into; so are, in the outermost objects, arrays with a key of ``arrays_in``: their elements come instead of the
     object. With ``around`` what is around such an array comes too: first the object up to it, with an empty array, and afterwards each of its members
-    that is an object, alone in one. Where no object can be made out, (line, b"", why) comes, and reading goes on in the next line. An object has at
-    most LINE_BYTES.
+    that is an object, alone in one. Where no object can be made out, (line, b"", why) comes, and reading goes on at the next line that begins one. An
+    object has at most LINE_BYTES.
     """
     return _Scan(source, arrays_in, around).values()
 
@@ -44,8 +45,10 @@ class _Scan:
         """A line, and a place of the buffer that is in it."""
         self._start = -1
         """Where the object begins that will be yielded; -1: in none."""
-        self._depth = 0
-        """Brackets that are open in the object that is read or passed over."""
+        self._indentation = 0
+        """Blanks before that object in its line."""
+        self._open = bytearray()
+        """The brackets that are open in the object that is read or passed over."""
         self._around: list[bytes] = []
         """The arrays, and the objects with such arrays in them, that are open around it."""
         self._key = b""
@@ -64,12 +67,13 @@ class _Scan:
                     return
                 continue
             begins = token.start()
-            if not self._depth and (strange := self._buffer[self._at : begins].strip(_BETWEEN)) and not self._inside_wrapper():
+            if not self._open and (strange := self._buffer[self._at : begins].strip(_BETWEEN)) and not self._inside_wrapper():
                 yield self._line_of(begins), b"", f"not JSON: {_shown(strange)}"
-            if self._start >= 0 and token.group() == b"{" and self._buffer[begins - 1 : begins] == b"\n" and begins > self._start:
+            if self._start >= 0 and token.group() == b"{" and self._buffer[begins - 1 : begins] == b"\n" and self._cannot_be_inside(begins):
                 yield self._line_of(self._start), b"", "the object doesn't end"
-                self._start, self._depth = -1, 0
-            done = self._whole_line(begins) if not self._depth and not self._arrays_in and token.group() == b"{" else None
+                self._start = -1
+                self._open.clear()
+            done = self._whole_line(begins) if not self._open and not self._arrays_in and token.group() == b"{" else None
             if done is None:
                 self._at = token.end()
                 done = self._take(token.group(), begins)
@@ -84,6 +88,11 @@ class _Scan:
             elif len(self._around) > _NESTED_ARRAYS:
                 yield self._broken(begins, "arrays in arrays in arrays")
 
+    def _cannot_be_inside(self, begins: int) -> bool:
+        """No object can begin here inside the one that is read: it was cut, and this is the next."""
+        before = self._buffer[max(self._start, begins - _INDENTATION) : begins].rstrip()[-1:]
+        return before not in (b":" if self._open[-1:] == b"{" else b"[,")
+
     def _whole_line(self, begins: int) -> tuple[int, int] | None:
         """The object from ``begins`` to the line's end, if the next line begins another: what is inside is left to the decoder."""
         end = self._buffer.find(b"\n", begins)
@@ -95,27 +104,30 @@ class _Scan:
     def _take(self, token: bytes, begins: int) -> tuple[int, int] | None:
         """One token; the object that it ends, if it does."""
         if token[0] == 34:
-            if self._depth <= 1:
+            if len(self._open) <= 1:
                 self._key = token[1:-1]
         elif token == b"{":
-            if not self._depth and not self._inside_wrapper():
+            if not self._open and not self._inside_wrapper():
                 self._start = begins
-            elif not self._depth and self._with_around:
+                before = self._buffer[max(0, begins - _INDENTATION) : begins].rpartition(b"\n")[2]
+                self._indentation = 0 if before.strip() else len(before)
+            elif not self._open and self._with_around:
                 self._start, self._member = begins, self._key
-            self._depth += 1
+            self._open += token
         elif token == b"[":
             holds_values = self._key in self._arrays_in
-            if self._depth == 1 and self._start >= 0 and holds_values:
+            if len(self._open) == 1 and self._start >= 0 and holds_values:
                 self._around += [b"{", b"["]
                 self._prefix = (self._start, self._at)
-                self._start, self._depth = -1, 0
-            elif self._depth or (self._inside_wrapper() and not holds_values):
-                self._depth += 1
+                self._start = -1
+                self._open.clear()
+            elif self._open or (self._inside_wrapper() and not holds_values):
+                self._open += token
             else:
                 self._around.append(b"[")
-        elif self._depth:
-            self._depth -= 1
-            if not self._depth and self._start >= 0:
+        elif self._open:
+            self._open.pop()
+            if not self._open and self._start >= 0:
                 start, self._start = self._start, -1
                 return start, self._at
         elif self._around:
@@ -133,23 +145,28 @@ class _Scan:
         return f"more than {LINE_BYTES} bytes" if kept > LINE_BYTES else ""
 
     def _broken(self, begins: int, why: str) -> tuple[int, bytes, str]:
-        """Give up what is read, and go on after the line in which the buffer stands."""
+        """Give up what is read, and go on at the next line that begins an object and isn't further in."""
         line = self._line_of(begins)
         self._at = max(self._at, begins + 1)
-        while (end := self._buffer.find(b"\n", self._at)) < 0:
-            self._start, self._at = -1, len(self._buffer)
-            if not self._more(None):
-                break
-        self._at = end + 1 if end >= 0 else len(self._buffer)
-        self._start, self._depth = -1, 0
+        self._start, self._member = -1, b""
+        self._open.clear()
         self._around.clear()
+        next_object = re.compile(rb"\n[ \t]{0,%d}(?=\{)" % self._indentation)
+        while (found := next_object.search(self._buffer, self._at)) is None:
+            self._at = max(self._at, len(self._buffer) - self._indentation - 1)
+            if not self._more(None, keep=True):
+                self._at = len(self._buffer)
+                return line, b"", why
+        self._at = found.end()
         return line, b"", why
 
-    def _more(self, token: re.Match[bytes] | None) -> bool:
-        """Read on; False: the text ends."""
-        if token is not None:
+    def _more(self, token: re.Match[bytes] | None, *, keep: bool = False) -> bool:
+        """Read on, from ``token`` or from what isn't to be looked at again, or with ``keep`` from where it is; False: the text ends."""
+        if keep:
+            pass
+        elif token is not None:
             self._at = token.start()
-        elif self._depth or not self._buffer[self._at :].strip(_BETWEEN):
+        elif self._open or not self._buffer[self._at :].strip(_BETWEEN):
             self._at = len(self._buffer)
         kept = self._start if self._start >= 0 else self._at
         if len(self._buffer) - kept > LINE_BYTES:
@@ -170,7 +187,7 @@ class _Scan:
             yield self._line_of(self._start), b"", "the file ends in the middle of an object"
         elif rest and not self._inside_wrapper():
             yield self._line_of(self._at), b"", f"not JSON: {_shown(rest)}"
-        elif self._around or self._depth:
+        elif self._around or self._open:
             yield self._line_of(len(self._buffer)), b"", "the file ends in the middle of an array"
         self._source.place = self._line_of(len(self._buffer))
 

@@ -64,10 +64,9 @@ class PrauditText:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        first = head[:4096].decode("utf-8", "replace").lstrip()
-        if first.startswith("file"):
-            first = first.partition("\n")[2]
-        return bool(_HEADER.match(first))
+        lines = head.decode("utf-8", "replace").lstrip().splitlines()[:256]
+        # A number begins a line of many a file; a header that is a number is believed only where a recording begins.
+        return bool(lines and _HEADER.match(lines[0])) or any(line.startswith("header") and _HEADER.match(line) for line in lines)
 
     def read(self, source: Source) -> Iterator[Fact]:
         facts = AuditFacts(source)

@@ -75,6 +75,8 @@ def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
         yield from form.read(source)
     except (OSError, EOFError, zlib.error) as error:
         yield source.cannot_read(source.place, f"the file can't be read on: {error}")
+    if not source.records and not source.unreadable:
+        yield source.cannot_read(source.place, f"nothing in it is of the form {form.name}")
     yield RecordingEnded(source.record(source.place), source.records, source.unreadable, source.kinds)
 
 

@@ -124,9 +124,11 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
     event: dict[str, Any] = inner.get(kind, {}) if enveloped else inner
     if not enveloped:
         kind = _kind(event)
+    actor = _instigator(event, 3)
+    if actor is None and not enveloped:
+        raise ValueError("no event of santa's: no instigator")
     record = source.record(line, kind, _time(message.get("event_time")), None, str(message.get("machine_id", "")))
     source.read(kind)
-    actor = _instigator(event, 3)
     if actor is None:
         return
     if kind == "fork" and "child" in event:

@@ -11,8 +11,8 @@ from sendright.mach.facts import Record, Unreadable
 
 HEAD_BYTES = 1 << 16
 """How much of a file is looked at to recognize its form."""
-LINE_BYTES = 1 << 24
-"""The longest line that is read, 16 MiB: an exec event has at most 1 MiB of arguments and environment, which JSON may write six times as long."""
+LINE_BYTES = 1 << 23
+"""The longest line that is read, 8 MiB: an exec event has at most 1 MiB of arguments and environment, which JSON may write six times as long."""
 _KINDS = 1 << 10
 """How many kinds of records are counted apart, so that a file can't take all memory."""
 

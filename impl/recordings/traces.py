@@ -33,6 +33,7 @@ from sendright.mach.facts import (
 )
 from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import Place, PortObject, SlotKind
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Change, Slot, Snapshot
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 
@@ -204,7 +205,10 @@ class _Run:
         return None if port is None else self._task_of.get(port)
 
     def _given(self, step: _Step) -> Token:
-        shown = msgspec.convert(step.arguments, _Tokens)
+        """The tokens among a call's arguments, or those that the call has without them."""
+        signature = SIGNATURES[step.call]
+        given = {name: step.arguments.get(name, signature.argument(name).default) for name in ("security_token", "audit_token")}
+        shown = msgspec.convert(given, _Tokens)
         return self._token(shown.security_token, shown.audit_token)
 
     def _token(self, security: tuple[int, ...], audit: tuple[int, ...]) -> Token:
