@@ -94,7 +94,7 @@ def audit_group(
                     if stream is not None and log.path != STANDARD_INPUT:
                         stream.close()
             store.finish()
-            suspects, counts = _suspects(store)
+            suspects, counts = suspects_of(store)
             drawn = origins(store, {task for suspect in suspects.values() for one in suspect for task in one.tasks if task.pid >= 0})
             findings = [_finding(store, rule, suspect, path_of(drawn, suspect), logs) for rule, found in suspects.items() for suspect in found]
             findings.sort(key=lambda finding: (-finding.severity, finding.time or 0))
@@ -138,7 +138,7 @@ def _at(stream: BinaryIO | None) -> int:
         return 0
 
 
-def _suspects(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
+def suspects_of(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
     """What each rule found: some to be told, all counted."""
     suspects: dict[str, list[Suspect]] = {}
     counts: dict[str, dict[str, int]] = {}

@@ -20,7 +20,7 @@ def _of_another(store: Store) -> Iterator[Suspect]:
     """A record names the sender and a token, and they are not the same process. A sender that has become another image since is still the same."""
     question = f"""
         SELECT *, {" OR ".join(f"differs(s_{word}, k_{word})" for word in WORDS)} AS other_ids FROM message
-        WHERE has_sender = 1 AND has_token = 1 AND (differs(s_pid, k_pid) OR (s_ver < 0 AND other_ids)) ORDER BY n
+        WHERE has_sender = 1 AND has_token = 1 AND (differs(s_token_pid, k_pid) OR (s_ver < 0 AND other_ids)) ORDER BY n
     """
     for row in rows(store, question):
         sender, other = row.who("s_"), row.who("k_")

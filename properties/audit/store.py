@@ -353,7 +353,8 @@ class Store:
             ids = (token.auid, token.euid, token.egid, token.ruid, token.rgid, token.asid)
             carried = (_known(token.pid), _known(token.pidversion), *map(_known, ids))
         sender = _NOBODY if fact.sender is None else numbers_of(fact.sender)
-        flags = (int(fact.sender is not None), int(token is not None), _known(fact.serial))
+        named = -1 if fact.sender is None else _known(fact.sender.token.pid)
+        flags = (int(fact.sender is not None), int(token is not None), _known(fact.serial), named)
         self._put("message", (*numbers_of(fact.task), *sender, *carried, *flags), (fact.action, fact.what))
 
     def _holding(self, fact: Holding) -> None:
