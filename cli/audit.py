@@ -97,7 +97,7 @@ def audit(
     from sendright.properties.audit.audit import Log
     from sendright.properties.audit.many import WorkersDied, audit_logs
 
-    each = [Log(name, form) for name in paths]
+    each = [Log(name, form, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
     try:
         with Shown("auditing", quiet) as shown, _executor(on) as executor:

@@ -20,7 +20,7 @@ AT_ONCE = 256
 
 
 def synthesize(
-    form: Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="The form of the log: eslogger, lsmp or trace.")] = "eslogger",
+    form: Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="The form of the log: eslogger or lsmp.")] = "eslogger",
     events: Annotated[int, typer.Option("--events", "-n", min=1, metavar="N", help="So many events, or a few more.")] = 10_000,
     plant: Annotated[
         list[str] | None,

@@ -50,6 +50,8 @@ class Log(msgspec.Struct, frozen=True):
     """A file, or - for standard input."""
     form: str | None = None
     """Its form; None: by its content."""
+    at: str = ""
+    """Where it is, for a worker whose current directory is another; "": at ``path``."""
 
 
 Progress: TypeAlias = Callable[[int], object]
@@ -61,9 +63,9 @@ def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
-        stream = open(log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
+        stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
     except (OSError, ValueError):
-        return None, read_recording(log.path, log.form)
+        return None, read_recording(log.at or log.path, log.form, log.path)
     return stream, read_recording(stream, log.form, log.path)
 
 
