@@ -48,10 +48,11 @@ def synthesize(
         lines = log_of(form, events, seed, plant or [], Recorder(form=tokens, wrapper=wrapper, drop=drop, shuffle=shuffle))
     except BadRequest as error:
         raise BadInput(str(error)) from error
+    standard = sys.stdout.buffer  # while progress is shown, what is printed goes to standard error
     with Shown("writing", quiet) as shown:
         try:
             if output is None:
-                _write(lines, None, events, shown)
+                _write(lines, standard, events, shown)
             else:
                 with output.open("wb") as file:
                     _write(lines, file, events, shown)
@@ -62,8 +63,7 @@ def synthesize(
     return 0
 
 
-def _write(lines: Iterator[bytes], file: BinaryIO | None, events: int, shown: Shown) -> None:
-    to = file or sys.stdout.buffer
+def _write(lines: Iterator[bytes], to: BinaryIO, events: int, shown: Shown) -> None:
     done = 0
     while part := list(islice(lines, AT_ONCE)):
         stop_if_asked()

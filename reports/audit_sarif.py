@@ -47,7 +47,7 @@ def _result(finding: AuditFinding, numbers: dict[str, int]) -> dict[str, Any]:
         "level": finding.severity.word,
         "message": {"text": one_line(f"{finding.words}.")},
         "locations": [_location(one, numbers, one.words) for one in finding.evidence[-1:]],
-        "relatedLocations": [_location(one, numbers, one.words) for one in finding.evidence[:-1]],
+        "relatedLocations": [_location(one, numbers, one.words) for one in dict.fromkeys(finding.evidence[:-1])],
         "properties": {"host": visible(finding.host), "time": moment(finding.time), "tasks": [str(task) for task in finding.tasks]},
     }
     if finding.path:

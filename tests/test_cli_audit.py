@@ -107,7 +107,7 @@ def test_questions(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["LOG", "--html", "LOG"], "is read by this command"),
         (["LOG", "--html", "a", "--sarif", "a"], "is the file of --html too"),
         (["LOG", "--html", "/nonexistent/a.html"], "the report can't be written"),
-        (["LOG", "--jobs", "0"], "0"),
+        (["LOG", "--jobs", "0"], "greater than or equal to 1"),
     ],
 )
 def test_bad_command_lines(arguments: list[str], words: str, clean: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,9 +174,10 @@ def test_from_standard_input(planted: Path, monkeypatch: pytest.MonkeyPatch, cap
 def test_a_pipe_from_synthesize() -> None:
     run = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
     environment = os.environ | {"COLUMNS": "200"}
-    made = subprocess.Popen([*run, "synthesize", "--events", "3000", "--plant", "inheritance"], stdout=subprocess.PIPE, env=environment)
-    done = subprocess.run([*run, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False)
-    assert made.wait() == 0
+    command = [*run, "synthesize", "--events", "3000", "--plant", "inheritance"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as made:
+        done = subprocess.run([*run, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert made.returncode == 0
     assert done.returncode == 1
     assert "error inheritance" in done.stdout
 
@@ -197,7 +198,7 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
         (["--tokens", "runes"], "no spelling is called 'runes'"),
         (["--wrapper", "paper"], "nothing wraps like 'paper'"),
         (["--output", "/nonexistent/log"], "can't be written"),
-        (["--events", "0"], "0"),
+        (["--events", "0"], "greater than or equal to 1"),
     ],
 )
 def test_logs_that_cannot_be_made(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
