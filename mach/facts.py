@@ -26,24 +26,28 @@ UNSET = 0xFFFFFFFF
 
 
 Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
-"""A word of a token. The range is checked where a token is decoded."""
+"""An unsigned number of 32 bits. Readers keep to the ranges; they are checked where a fact is decoded, not where it is made."""
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFFFFFFFFFF)]
+"""A number that a signed word of 64 bits holds."""
+Status: TypeAlias = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)]
+"""A signed number of 32 bits."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """Where a fact was read, and what its record says of itself. The facts of one record share it."""
 
     file: str
-    place: int
+    place: Count
     """The line, from 1; of a binary trail the offset of the record's first byte, from 0."""
     kind: str = ""
     """The form's own name of the event: ``exec``, ``AUE_FORK``, ``EXEC``. "" where it has none."""
     time: datetime | None = None
     """When it happened, by the host's wall clock, in UTC."""
-    order: int | None = None
+    order: Count | None = None
     """``mach_time``: the order of what happened on one host. Not comparable between hosts or boots."""
     host: str = ""
     """The machine, by whatever the form calls it; "": it doesn't say, one file is one host."""
-    sequence: int | None = None
+    sequence: Count | None = None
     """The number over all events of the recording client (``global_seq_num``)."""
     binary: bool = False
     """``place`` is an offset."""
@@ -82,9 +86,9 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     In sendright's own traces pid is the task's number in the trace, whatever its token says, and there is no version.
     """
 
-    pid: int
-    version: int | None = None
-    lifetime: int = 0
+    pid: Word
+    version: Word | None = None
+    lifetime: Count = 0
     ambiguous: bool = False
     token: Token = NO_TOKEN
     executable: str = ""
@@ -151,11 +155,11 @@ class ImageReplaced(Fact, frozen=True, gc=False):
     after: Task | None
     """None: the record shows only the state before (BSM)."""
     executable: str = ""
-    mode: int | None = None
+    mode: Word | None = None
     """``st_mode`` of the executable, with the bits S_ISUID 0o4000 and S_ISGID 0o2000."""
-    owner: int | None = None
+    owner: Word | None = None
     """``st_uid`` of the executable."""
-    group: int | None = None
+    group: Word | None = None
     """``st_gid`` of the executable."""
     how: str = "exec"
     """``exec``, or ``posix_spawn`` with POSIX_SPAWN_SETEXEC."""
@@ -177,7 +181,7 @@ class CredentialsSet(Fact, frozen=True, gc=False):
     by: Task
     """Who called, before the call."""
     call: str
-    values: tuple[int, ...] = ()
+    values: tuple[Word, ...] = ()
     """The ids that the record shows as arguments, in the call's order."""
     succeeded: bool | None = True
     """None: the form doesn't say."""
@@ -189,7 +193,7 @@ class TaskEnded(Fact, frozen=True, gc=False):
     """A task ended."""
 
     task: Task
-    status: int | None = None
+    status: Status | None = None
     """As wait(2) gives it."""
 
 
@@ -201,7 +205,7 @@ class RightToTask(Fact, frozen=True, gc=False):
     right: TaskRight
     how: str
     """``task_for_pid``, ``expose_task``, ``identity_token``, ``task_name_for_pid``, ``pid_for_task`` …; "" where the form doesn't say."""
-    name: int | None = None
+    name: Word | None = None
     """Under which name, in the holder's space."""
     succeeded: bool | None = True
     """False: it was refused. None: the form doesn't say."""
@@ -229,7 +233,7 @@ class Message(Fact, frozen=True, gc=False):
     """Who sent it, as far as the record tells."""
     token: Token | None
     """``sent``: the sender's token then; ``received``: what the trailer said; ``handled``: what the handler took for its token. None: not shown."""
-    serial: int | None = None
+    serial: Count | None = None
     """Which message, within one recording; None: it can't be told."""
     what: str = ""
     """The message's id or the request's name."""
@@ -239,20 +243,20 @@ class Holding(Fact, frozen=True, gc=False):
     """A row of a snapshot: what one name of one task denotes."""
 
     task: Task
-    name: int
+    name: Word
     kind: SlotKind
     port: str
     """Which port: equal texts are the same port, within one ``snapshot``. "" for a dead name."""
-    snapshot: int = 0
+    snapshot: Count = 0
     """Which snapshot of the file, from 0."""
-    urefs: int | None = None
+    urefs: Word | None = None
     """User references to send rights at this name."""
-    send_once: int | None = None
+    send_once: Word | None = None
     """Of a receive right: the send-once rights that there are to the port (``mps_sorights``), rows and those on their way."""
     senders: bool | None = None
     """Of a receive right: there is some send right to the port (``mps_srights``)."""
-    queue_limit: int | None = None
-    messages: int | None = None
+    queue_limit: Word | None = None
+    messages: Word | None = None
     """In the port's queue."""
     target: Task | None = None
     """The task whose port it is."""
@@ -260,9 +264,9 @@ class Holding(Fact, frozen=True, gc=False):
     """Of a task's port: what it allows."""
     object: str = ""
     """What kernel object the port stands for, in the form's words: ``HOST``, ``TASK-CONTROL``, ``THREAD-READ``, ``VOUCHER`` …"""
-    receiver: tuple[int, int] | None = None
+    receiver: tuple[Word, Word] | None = None
     """Of a send right: pid and name of the receive right, as this row says."""
-    members: tuple[int, ...] = ()
+    members: tuple[Word, ...] = ()
     """Of a port set: the names in it."""
     is_self: bool = False
     """Of a task's port: it is the holder's own."""
@@ -273,23 +277,23 @@ class HoldingElsewhere(Fact, frozen=True, gc=False):
 
     task: Task
     """Who holds it."""
-    name: int
+    name: Word
     kind: SlotKind
     port: str
-    snapshot: int = 0
+    snapshot: Count = 0
 
 
 class HoldingTotals(Fact, frozen=True, gc=False):
     """A snapshot's count of the rights of one task. A number that isn't shown is None."""
 
     task: Task
-    snapshot: int = 0
-    total: int | None = None
-    send: int | None = None
-    receive: int | None = None
-    send_once: int | None = None
-    port_set: int | None = None
-    dead_name: int | None = None
+    snapshot: Count = 0
+    total: Word | None = None
+    send: Word | None = None
+    receive: Word | None = None
+    send_once: Word | None = None
+    port_set: Word | None = None
+    dead_name: Word | None = None
 
 
 class SequenceGap(Fact, frozen=True, gc=False):
@@ -300,8 +304,8 @@ class SequenceGap(Fact, frozen=True, gc=False):
 
     stream: str
     """The kind of event; "": all events."""
-    expected: int
-    seen: int
+    expected: Count
+    seen: Count
     """The number that came. Smaller than ``expected``: the numbers start again, or the records are not in order. A form without numbers that says
     that events were lost has 0 and 1 here: at least one."""
 
@@ -330,9 +334,9 @@ class RecordingBegan(Fact, frozen=True, gc=False):
 class RecordingEnded(Fact, frozen=True, gc=False):
     """The last fact of a file: what was in it. ``record.place`` is where it ends."""
 
-    records: int
+    records: Count
     """Records that were read, whether or not they say anything of interest."""
-    unreadable: int
+    unreadable: Count
     kinds: dict[str, int]
     """Records by kind: a kind that never occurs was perhaps not recorded, and its absence says nothing."""
 

@@ -155,6 +155,13 @@ def test_other_tools() -> None:
     assert (image.before.key, image.after.key, image.executable) == ((703, 4, 0), (703, 5, 0), "/bin/d")
 
 
+def test_messages_behind_a_syslogs_words() -> None:
+    lines = [b"Mar  4 05:06:07 mac-1 eslogger[99]: " + exit_of(spelled) for spelled in SPELLINGS]
+    facts = facts_in(b"".join(lines))
+    assert end(facts).unreadable == 0
+    assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
+
+
 def test_gaps_are_told_once_where_numbers_are_not_in_order() -> None:
     def numbered(*numbers: int) -> list[tuple[int, int]]:
         recording = b"".join(exit_of(SPELLINGS[0], rest=f'"global_seq_num":{number},') for number in numbers)

@@ -21,7 +21,8 @@ from sendright.mach.facts import Fact, Record, TaskSeen
 _decode = msgspec.json.Decoder(Message).decode
 _MARKS = re.compile(rb'(?:audit_token(?:_string)?|(?:global|glob)_seq_num|codesigning_flags|mach_time|es_event_type)\\*"\s*:')
 """Keys, also in a message that is a text inside another."""
-_WHOLE_LINE = re.compile(rb"(?m)^\{.*\}\r?$")
+_WHOLE_LINE = re.compile(rb'(?m)^(?:[^\s{"\[][^\n{"]{0,200})?\{.*\}\r?$')
+"""An object, perhaps behind a syslog's words."""
 _ARRAY_IN_OBJECT = re.compile(rb'\s*\{[^{}\[\]]*?"(?:events|records|Records|hits|results|logs|messages)"\s*:\s*\[')
 _ARRAYS = frozenset([b"events", b"records", b"Records", b"hits", b"results", b"logs", b"messages"])
 
@@ -34,7 +35,7 @@ class EndpointSecurity:
     versions = True
 
     def recognizes(self, head: bytes) -> bool:
-        return bool(json_begins(head) and _MARKS.search(head))
+        return bool((json_begins(head) or _WHOLE_LINE.search(head)) and _MARKS.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         sequences = Sequences()

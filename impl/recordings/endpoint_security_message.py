@@ -11,14 +11,15 @@ from datetime import datetime
 import msgspec
 
 from sendright.impl.recordings.token_spellings import Spelled
+from sendright.mach.facts import Count, Status, Word
 
 
 class Stat(msgspec.Struct, gc=False):
     """``struct stat``."""
 
-    st_mode: int | None = None
-    st_uid: int | None = None
-    st_gid: int | None = None
+    st_mode: Word | None = None
+    st_uid: Word | None = None
+    st_gid: Word | None = None
 
 
 class File(msgspec.Struct, gc=False):
@@ -55,7 +56,7 @@ class Fork(msgspec.Struct, gc=False):
 class Exit(msgspec.Struct, gc=False):
     """``es_event_exit_t``."""
 
-    stat: int | None = None
+    stat: Status | None = None
 
 
 class Targeted(msgspec.Struct, gc=False):
@@ -184,10 +185,10 @@ class Message(msgspec.Struct, gc=False):
     process: Process | None = None
     event: Event | None = None
     time: datetime | None = None
-    mach_time: int | None = None
-    seq_num: int | None = None
-    global_seq_num: int | None = None
-    glob_seq_num: int | None = None
+    mach_time: Count | None = None
+    seq_num: Count | None = None
+    global_seq_num: Count | None = None
+    glob_seq_num: Count | None = None
     """How Jamf Protect calls it."""
     action: Action | None = None
     host: Host | str | None = None

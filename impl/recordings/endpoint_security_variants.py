@@ -22,8 +22,8 @@ _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_tok
 
 
 def message_in(text: bytes) -> tuple[Message, str]:
-    """The message in ``text``, and a note if not all of it could be read. Raises what UNDECODABLE tells if there is none."""
-    outside, note = decoded(text)
+    """The message in ``text``, also behind other words, and a note if not all of it could be read. Raises what UNDECODABLE tells if there is none."""
+    outside, note = decoded(text[max(0, text.find(b"{")) :])
     found, others = _message(outside)
     if found is None:
         raise ValueError("no Endpoint Security message: no object with a process and an event")

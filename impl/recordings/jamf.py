@@ -17,7 +17,7 @@ from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lifetimes import Lifetimes
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
-from sendright.mach.facts import Fact, Task, TaskSeen, Token
+from sendright.mach.facts import Fact, Status, Task, TaskSeen, Token, Word
 
 _MARKS = re.compile(rb'"(?:_event_score|host_info|event_name)"\s*:|"related"\s*:|"vendor"\s*:\s*"Jamf"|"protectVersion"\s*:')
 _Id = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]
@@ -52,7 +52,7 @@ class _Return(msgspec.Struct):
 
 
 class _Attributes(msgspec.Struct):
-    file_access_mode: int | None = None
+    file_access_mode: Word | None = None
     owner_user_id: _Id | None = None
     owner_group_id: _Id | None = None
 
@@ -63,7 +63,7 @@ class _HostInfo(msgspec.Struct):
 
 
 class _Exit(msgspec.Struct):
-    status: int | None = None
+    status: Status | None = None
 
 
 class _Telemetry(msgspec.Struct, rename={"returned": "return"}):
@@ -172,7 +172,8 @@ def _audited(line: int, telemetry: _Telemetry) -> AuditRecord:
         audited.path = paths[-1]
     attributes = telemetry.attributes if isinstance(telemetry.attributes, list) else [telemetry.attributes]
     if attributes and (first := attributes[0]) is not None:
-        audited.mode, audited.owner, audited.group = first.file_access_mode, first.owner_user_id, first.owner_group_id
+        audited.mode = first.file_access_mode
+        audited.owner, audited.group = (None if part is None else word(part) for part in (first.owner_user_id, first.owner_group_id))
     return audited
 
 

@@ -15,7 +15,7 @@ from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecod
 from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lsmp_rows import KINDS, Listings, right_to_task, task
 from sendright.impl.recordings.source import Source
-from sendright.mach.facts import Fact, Holding, HoldingTotals, Task
+from sendright.mach.facts import Fact, Holding, HoldingTotals, Status, Task, Word
 from sendright.mach.rights import SlotKind
 
 _MARKS = re.compile(rb'"ipc-object"\s*:|"processes"\s*:\s*\[|"port_status_flags"\s*:')
@@ -28,29 +28,29 @@ class _Row(msgspec.Struct, rename={"ipc_object": "ipc-object"}):
     ipc_object: str | int | None = None
     type: str = ""
     rights: list[str] | str = []
-    send_rights: int | None = None
-    send_once_rights: int | None = None
+    send_rights: Word | None = None
+    send_once_rights: Word | None = None
     oref: bool | int | str | None = None
-    queue_limit: int | None = None
-    msg_count: int | None = None
+    queue_limit: Word | None = None
+    msg_count: Word | None = None
     identifier: str | int | None = None
     description: str = ""
-    pid: int | None = None
+    pid: Status | None = None
     process: str = ""
     members: list[_Row] = []
 
 
 class _Totals(msgspec.Struct):
-    total: int | None = None
-    send_rights: int | None = None
-    receive_rights: int | None = None
-    send_once_rights: int | None = None
-    port_sets: int | None = None
-    dead_names: int | None = None
+    total: Word | None = None
+    send_rights: Word | None = None
+    receive_rights: Word | None = None
+    send_once_rights: Word | None = None
+    port_sets: Word | None = None
+    dead_names: Word | None = None
 
 
 class _Process(_Totals):
-    pid: int | None = None
+    pid: Status | None = None
     name: str = ""
     process: str = ""
     ports: list[Any] = []
@@ -114,7 +114,7 @@ def _holding(source: Source, line: int, holder: Task, listing: int, row: _Row) -
         raise ValueError(f"no rights are called {shown[:40]!r}")
     name = _hexadecimal(row.name)
     record = source.record(line, shown)
-    port = "" if kind == SlotKind.DEAD_NAME else f"{_hexadecimal(row.ipc_object):08x}"
+    port = "" if kind == SlotKind.DEAD_NAME else f"{_hexadecimal(row.ipc_object, 64):08x}"
     if kind == SlotKind.PORT_SET:
         members = tuple(_hexadecimal(member.identifier) for member in row.members[:_MEMBERS])
         return Holding(record, holder, name, kind, port, listing, members=members)
@@ -131,9 +131,9 @@ def _holding(source: Source, line: int, holder: Task, listing: int, row: _Row) -
     return Holding(record, holder, name, kind, port, listing, urefs, receiver=(row.pid or 0, _hexadecimal(row.identifier)) if known else None)
 
 
-def _hexadecimal(shown: str | int | None) -> int:
+def _hexadecimal(shown: str | int | None, bits: int = 32) -> int:
     """A name or a port's hash, which lsmp writes in hexadecimal."""
     value = shown if isinstance(shown, int) else int(shown, 16) if isinstance(shown, str) and len(shown) < 20 else -1
-    if not 0 <= value < 1 << 64:
+    if not 0 <= value < 1 << bits:
         raise ValueError(f"not a hexadecimal number: {str(shown)[:40]!r}")
     return value

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sendright.impl.recordings.lsmp_rows import KINDS, Listings, right_to_task, task
 from sendright.impl.recordings.source import Source
+from sendright.impl.recordings.token_spellings import word
 from sendright.mach.facts import Fact, Holding, HoldingElsewhere, HoldingTotals, Record, Task
 from sendright.mach.rights import SlotKind
 
@@ -87,7 +88,10 @@ def _line(source: Source, process: _Process, number: int, text: str) -> Iterator
     row = _ROW.fullmatch(text)
     if row is not None:
         process.receive = None
-        holding = _holding(process, source.record(number, row[3]), row)
+        try:
+            holding = _holding(process, source.record(number, row[3]), row)
+        except ValueError:
+            holding = None
         if holding is None:
             yield source.cannot_read(number, f"a row of {row[3]} that isn't one: {row[4][:60]!r}")
             return
@@ -109,7 +113,7 @@ def _line(source: Source, process: _Process, number: int, text: str) -> Iterator
 
 
 def _holding(process: _Process, record: Record, row: re.Match[str]) -> Holding | None:
-    """The row, or None if its columns aren't those of its rights."""
+    """The row, or None if its columns aren't those of its rights. Raises ValueError if a number has more than 32 bits."""
     kind = KINDS[row[3]]
     name, port, rest = int(row[1], 16), row[2].lower(), row[4]
     if kind == SlotKind.PORT_SET:
@@ -121,10 +125,10 @@ def _holding(process: _Process, record: Record, row: re.Match[str]) -> Holding |
         found = _RECEIVE.fullmatch(rest)
         if found is None:
             return None
-        numbers = [int(part) for part in (found[3], found[4]) if part is not None]
+        numbers = [_word(part) for part in (found[3], found[4]) if part is not None]
         sends = numbers.pop(0) if kind == SlotKind.SEND_RECEIVE and numbers else 0
         once = numbers[0] if numbers else 0
-        return Holding(record, process.task, name, kind, port, process.listing, sends, once, found[5] == "Y", int(found[6]), int(found[7]))
+        return Holding(record, process.task, name, kind, port, process.listing, sends, once, found[5] == "Y", _word(found[6]), _word(found[7]))
     found = _SEND.fullmatch(rest)
     if found is None:
         return None
@@ -153,7 +157,11 @@ def _send(process: _Process, record: Record, name: int, kind: SlotKind, port: st
 
 
 def _number(shown: str | None) -> int | None:
-    return None if shown is None else int(shown)
+    return None if shown is None else _word(shown)
+
+
+def _word(shown: str) -> int:
+    return word(int(shown))
 
 
 def _end_of_set(process: _Process) -> Iterator[Fact]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from sendright.impl.recordings.bsm_events import event_name
 from sendright.impl.recordings.bsm_record import AuditFacts, AuditRecord
-from sendright.impl.recordings.praudit_tokens import identity, number, set_argument, set_attributes, set_exit, set_return, set_time
+from sendright.impl.recordings.praudit_tokens import identity, number, set_argument, set_attributes, set_exit, set_return, set_sequence, set_time
 from sendright.impl.recordings.source import Source
 from sendright.mach.facts import Fact
 
@@ -36,10 +36,6 @@ def _process(audited: AuditRecord, words: list[str], delimiter: str) -> None:
     audited.process = audited.process or identity(words)
 
 
-def _sequence(audited: AuditRecord, words: list[str], delimiter: str) -> None:
-    audited.sequence = number(words[0])
-
-
 _TOKENS: dict[str, tuple[int, Callable[[AuditRecord, list[str], str], None]]] = {
     "path": (1, _path),
     "subject": (9, _subject),
@@ -50,7 +46,7 @@ _TOKENS: dict[str, tuple[int, Callable[[AuditRecord, list[str], str], None]]] = 
     "argument": (3, lambda audited, words, delimiter: set_argument(audited, words[1], delimiter.join(words[2:]))),
     "attribute": (6, lambda audited, words, delimiter: set_attributes(audited, words[0], words[1], words[2])),
     "exit": (2, lambda audited, words, delimiter: set_exit(audited, words[0])),
-    "sequence": (1, _sequence),
+    "sequence": (1, lambda audited, words, delimiter: set_sequence(audited, words[0])),
 }
 """By name: the words that follow it, and what is done with them. Others are passed over."""
 _NAMES = frozenset(_TOKENS) | frozenset(_RAW.values()) | {"exec arg", "exec env", "socket", "opaque", "groups", "uuid", "IP", "IPC", "socket-inet"}

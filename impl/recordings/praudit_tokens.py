@@ -35,11 +35,16 @@ def number(shown: str) -> int | None:
     return int(shown, 0 if shown[:2].lower() == "0x" else 10) if _NUMBER.fullmatch(shown) else None
 
 
+def _user(shown: str) -> int | None:
+    """A user or a group, by number or by name; None: a name that isn't known."""
+    return _ROOT.get(shown.strip(), number(shown))
+
+
 def identity(words: list[str]) -> Token:
     """The seven words of a subject or process token: auid, euid, egid, ruid, rgid, pid, sid. Raises ValueError if there are fewer, or no pid."""
     if len(words) < 7:
         raise ValueError(f"a token of {len(words)} words")
-    ids = [_ROOT.get(shown.strip(), number(shown)) for shown in words[:7]]
+    ids = [_user(shown) for shown in words[:7]]
     if ids[5] is None:
         raise ValueError(f"not a pid: {words[5][:40]!r}")
     return Token(*[None if value is None else word(value) for value in ids])
@@ -79,15 +84,22 @@ def set_attributes(audited: AuditRecord, mode: str, owner: str, group: str) -> N
     """An attribute token; the mode is octal."""
     if audited.mode is None:
         try:
-            audited.mode = int(mode, 8) if len(mode) < 12 else None
+            audited.mode = word(int(mode[:16], 8))
+            audited.owner, audited.group = [None if part is None else word(part) for part in (_user(owner), _user(group))]
         except ValueError:
-            return
-        audited.owner, audited.group = _ROOT.get(owner, number(owner)), _ROOT.get(group, number(group))
+            audited.mode = None
 
 
 def set_exit(audited: AuditRecord, status: str) -> None:
     """An exit token: "Error 0"."""
-    audited.exit_status = number(status.strip().rpartition(" ")[2])
+    found = number(status.strip().rpartition(" ")[2])
+    audited.exit_status = found if found is not None and -(1 << 31) <= found < 1 << 31 else None
+
+
+def set_sequence(audited: AuditRecord, shown: str) -> None:
+    """A sequence token."""
+    found = number(shown)
+    audited.sequence = found if found is not None and 0 <= found < 1 << 32 else None
 
 
 def identity_from(attributes: Mapping[str, str]) -> Token:

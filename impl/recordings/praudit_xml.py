@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from sendright.impl.recordings.bsm_events import event_name
 from sendright.impl.recordings.bsm_record import AuditFacts, AuditRecord
-from sendright.impl.recordings.praudit_tokens import identity_from, number, set_argument, set_attributes, set_exit, set_return, set_time
+from sendright.impl.recordings.praudit_tokens import identity_from, set_argument, set_attributes, set_exit, set_return, set_sequence, set_time
 from sendright.impl.recordings.source import Source
 from sendright.mach.facts import Fact
 
@@ -122,7 +122,7 @@ class _Parser:
         elif name == "exit":
             set_exit(audited, get("errval", ""))
         elif name == "sequence":
-            audited.sequence = number(get("seq-num", ""))
+            set_sequence(audited, get("seq-num", ""))
         elif name == "path":
             self._text = []
 

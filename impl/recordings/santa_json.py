@@ -27,6 +27,7 @@ from sendright.mach.facts import (
     TaskEnded,
     TaskSeen,
     Token,
+    Word,
 )
 
 _MARKS = re.compile(rb'"(?:machine_id|machineId|boot_session_uuid|bootSessionUuid|instigator)"\s*:')
@@ -53,7 +54,7 @@ class _Owner(msgspec.Struct, frozen=True):
 
 
 class _Stat(msgspec.Struct, frozen=True):
-    mode: int | None = None
+    mode: Word | None = None
     user: _Owner = _Owner()
     group: _Owner = _Owner()
 

@@ -18,6 +18,7 @@ from sendright.impl.recordings.source import Source
 from sendright.mach import facts
 from sendright.mach.codes import ReturnCode
 from sendright.mach.facts import (
+    Count,
     CredentialsSet,
     Fact,
     Holding,
@@ -44,13 +45,13 @@ _CREATIONS = frozenset(["task_create", "host_security_create_task_token"])
 
 
 class _Step(msgspec.Struct):
-    index: int
-    task: int
+    index: Count
+    task: Word
     call: str
     code: int
     arguments: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    created_task: int | None = None
+    created_task: Word | None = None
     changes: tuple[Change, ...] = ()
 
 
@@ -111,16 +112,20 @@ class _Run:
         record = self._source.record(line, kind)
         self._source.read(kind)
         self._task_of |= {port: live.task for port, live in snapshot.ports.items() if live.object == PortObject.TASK and live.task is not None}
+        for port in snapshot.ports.values():
+            _within(port.send_once_rights, port.queue_limit, port.task or 0)
         for task, live in snapshot.tasks.items():
+            _within(task)
             self._tokens[task] = self._token(live.security_token, live.audit_token)
             yield TaskSeen(record, self._task(task))
         for task, live in snapshot.tasks.items():
             for name, entry in live.names.items():
                 if entry.port is not None:
                     self._ports[task, name] = entry.port
-                port = None if entry.port is None else snapshot.ports.get(entry.port)
+                _within(task, name, entry.urefs, *live.sets.get(name, ()))
+                live_port = None if entry.port is None else snapshot.ports.get(entry.port)
                 target = self._task_of.get(entry.port) if entry.port is not None else None
-                receives = port is not None and entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+                receives = live_port is not None and entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
                 yield Holding(
                     record,
                     self._task(task),
@@ -129,13 +134,13 @@ class _Run:
                     "" if entry.port is None else str(entry.port),
                     number,
                     entry.urefs,
-                    port.send_once_rights if port is not None and receives else None,
-                    port.send_rights > 0 if port is not None and receives else None,
-                    port.queue_limit if port is not None and receives else None,
-                    len(port.queue) if port is not None and receives else None,
+                    live_port.send_once_rights if live_port is not None and receives else None,
+                    live_port.send_rights > 0 if live_port is not None and receives else None,
+                    live_port.queue_limit if live_port is not None and receives else None,
+                    len(live_port.queue) if live_port is not None and receives else None,
                     None if target is None else self._task(target),
                     None if target is None else TaskRight.CONTROL,
-                    "" if port is None or port.object == PortObject.NONE else port.object.name,
+                    "" if live_port is None or live_port.object == PortObject.NONE else live_port.object.name,
                     members=live.sets.get(name, ()) if entry.kind == SlotKind.PORT_SET else (),
                     is_self=target == task,
                 )
@@ -177,6 +182,7 @@ class _Run:
     def _changes(self, record: Record, step: _Step, caller: Task) -> Iterator[Fact]:
         for change in step.changes:
             slot, before, after = change.slot, change.before, change.after
+            _within(slot.owner, max(slot.index, 0))
             if slot.where == "name":
                 if after.port is None:
                     self._ports.pop((slot.owner, slot.index), None)
@@ -221,3 +227,10 @@ class _Run:
 
     def _task(self, number: int) -> Task:
         return Task(number, None, 0, False, self._tokens.get(number, Token()))
+
+
+def _within(*numbers: int) -> None:
+    """Raises ValueError if one is none of a kernel's, which have 32 bits."""
+    for number in numbers:
+        if not 0 <= number < 1 << 32:
+            raise ValueError(f"{number} is out of range")
