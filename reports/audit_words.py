@@ -66,7 +66,7 @@ def not_seen(result: AuditResult) -> list[str]:
             if world.missing:
                 lines.append(f"{world.host}: {world.missing:,} events are missing: what needs them to be judged is a note")
             elif not world.numbered and world.first is not None:
-                lines.append(f"{world.host}: records aren't numbered, so nobody knows whether some are missing")
+                lines.append(f"{world.host}: the log doesn't tell whether records are missing")
         if group.unreadable:
             lines.append(f"{', '.join(group.files)}: {group.unreadable:,} records couldn't be read")
         lines += group.refused

@@ -13,6 +13,8 @@ from sendright.impl.synthesis import listing
 from sendright.impl.synthesis.logs import FORMS, Recorder
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.audit_results import Severity
+from sendright.model.invariants import INVARIANTS
+from sendright.model.step_properties import STEP_PROPERTIES
 from sendright.properties.audit.audit import RULES
 
 RECORDERS = st.builds(
@@ -93,3 +95,11 @@ def test_the_same_seed_gives_the_same_log(tmp_path: Path) -> None:
     first = write_log(tmp_path / "1.json", 500, 7, ["chain"]).read_bytes()
     assert first == write_log(tmp_path / "2.json", 500, 7, ["chain"]).read_bytes()
     assert first != write_log(tmp_path / "3.json", 500, 8, ["chain"]).read_bytes()
+
+
+def test_rules_stand_for_invariants_of_the_model_and_are_documented() -> None:
+    known = INVARIANTS.keys() | STEP_PROPERTIES.keys() | {23}  # what follows of the others: who has a task's port has all that the task has
+    page = (Path(__file__).parents[1] / "docs" / "audit.md").read_text("utf-8")
+    for name, rule in RULES.items():
+        assert set(rule.invariants) <= known
+        assert f"| `{name}` | {', '.join(map(str, rule.invariants))} | {rule.about.split('. ')[0]}" in page.replace("\n", " ")

@@ -37,7 +37,9 @@ ROOT = Token(UNSET, 0, 0, 0, 0, 1, 100_012, 742)
 def at(second: float, line: int | None = None, numbered: bool = True, boot: float = 0.0) -> Record:
     """A record of an eslogger-like log, so many seconds after its start."""
     order = int((second - boot) * 1_000_000_000) + 1
-    return Record("log", int(second) + 1 if line is None else line, "x", START + timedelta(seconds=second), order, "", int(second) if numbered else None)
+    return Record(
+        "log", int(second) + 1 if line is None else line, "x", START + timedelta(seconds=second), order, "", int(second) if numbered else None
+    )
 
 
 def task(token: Token, **changes: int) -> Task:

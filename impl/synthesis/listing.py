@@ -9,7 +9,7 @@ import msgspec
 
 from sendright.impl.synthesis.life import Life
 from sendright.impl.synthesis.machine import Machine, Process
-from sendright.mach.rights import Disposition, PortObject, Right, SlotKind
+from sendright.mach.rights import Disposition, PortObject, SlotKind
 from sendright.mach.snapshot import Snapshot
 
 _RIGHTS = {
@@ -108,7 +108,9 @@ def _listed(machine: Machine, snapshot: Snapshot) -> list[Listed]:
                 row.to = f"0x00000000  TASK-CONTROL{mine} ({target.pid}) {target.program.rpartition('/')[2]}"
             elif port is not None and entry.port in receivers:
                 owner, at = receivers[entry.port]
-                row.to = f"->  {port.queue_limit:6} {len(port.queue):6}  0x0000000000000000 0x{at:08x}  ({by_task[owner].pid}) {_short(by_task[owner])}"
+                row.to = (
+                    f"->  {port.queue_limit:6} {len(port.queue):6}  0x0000000000000000 0x{at:08x}  ({by_task[owner].pid}) {_short(by_task[owner])}"
+                )
             elif port is not None:
                 row.to = f"0x00000000  {_OBJECTS.get(port.object, 'UNKNOWN')}"
             rows.append(row)

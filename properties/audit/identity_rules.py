@@ -154,7 +154,7 @@ def _between_records(store: Store) -> Iterator[Suspect]:
         if row.unseen:
             severity, more = Severity.NOTE, "records are missing in between, so nobody knows how"
         elif not store.worlds[row.world].tells_gaps:
-            severity, more = Severity.NOTE, "records of this log aren't numbered, so how that came may have got lost"
+            severity, more = Severity.NOTE, "this log doesn't tell whether records are missing, so how that came may have got lost"
         elif not row.recorded:
             severity, more = Severity.NOTE, "no credential calls at all are recorded in this log"
         yield Suspect(

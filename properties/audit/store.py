@@ -76,11 +76,13 @@ class WorldSeen(msgspec.Struct):
     minutes: Counter[int] = msgspec.field(default_factory=Counter)
     gap_minutes: Counter[int] = msgspec.field(default_factory=Counter)
     versions: bool = False
+    selective: bool = False
+    """Which records there are is chosen for each user, so that a call that is not recorded may have been made."""
 
     @property
     def tells_gaps(self) -> bool:
         """Whether it is known where records are missing."""
-        return self.numbered and not self.disordered
+        return self.numbered and not self.disordered and not self.selective
 
 
 class Store:
@@ -121,7 +123,7 @@ class Store:
         self._record: Record | None = None
         self._row: tuple[int, ...] = ()
         self._before: tuple[int, ...] = ()
-        self._versions = False
+        self._versions = self._selective = False
         self._takers: dict[type[Fact], Callable[[Any], None]] = {
             TaskBegan: self._began,
             ImageReplaced: self._image,
@@ -232,7 +234,7 @@ class Store:
                     number = None
         if number is None:
             number = len(self.worlds)
-            self.worlds.append(WorldSeen(host, clock, versions=self._versions))
+            self.worlds.append(WorldSeen(host, clock, versions=self._versions, selective=self._selective))
             self._by_host[host, clock] = number
         self._world, self._current = number, self.worlds[number]
         self._current.files[self.files[-1]] = None
@@ -400,6 +402,7 @@ class Store:
     def _recording(self, fact: RecordingBegan) -> None:
         self.formats[fact.format] = None
         self._versions = fact.versions
+        self._selective = not fact.versions and fact.format != "trace"
 
     def _recorded(self, fact: RecordingEnded) -> None:
         self.records += fact.records
