@@ -24,6 +24,8 @@ from sendright.properties.audit.audit import Log
 from sendright.properties.audit.many import Group, NoCluster, WorkersDied, audit_logs, cluster
 
 HOSTS = 4
+SCHEDULER = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+WORKER = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard", "--no-nanny")
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +123,7 @@ def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     (tmp_path / "scheduler.json").unlink(missing_ok=True)
     environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"}
     scheduler = subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        + ["--scheduler-file", str(tmp_path / "scheduler.json")],
+        [sys.executable, "-m", *SCHEDULER, "--scheduler-file", str(tmp_path / "scheduler.json")],
         env=environment,
         cwd=tmp_path,
         stderr=subprocess.DEVNULL,
@@ -133,8 +134,7 @@ def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         for _ in range(3):
             workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-                    + ["--local-directory", str(tmp_path)],
+                    [sys.executable, "-m", *WORKER, "--local-directory", str(tmp_path), address],
                     env=environment,
                     cwd=tmp_path,
                     stderr=subprocess.DEVNULL,

@@ -118,7 +118,8 @@ class Machine:
 
     def new_port(self, process: Process) -> int:
         """The process allocates a receive right; its name for it."""
-        return self._call("mach_port_allocate", task=process.name, right=Right.RECEIVE).outputs["name"]
+        name: int = self._call("mach_port_allocate", task=process.name, right=Right.RECEIVE).outputs["name"]
+        return name
 
     def copy_right(self, giver: Process, name: int, taker: Process, how: Disposition, new_name: int) -> None:
         """``taker`` gets a right that is made from what ``giver`` has under ``name``, under ``new_name``."""

@@ -15,6 +15,10 @@ TASK = ("pid", "ver", "amb", "auid", "euid", "egid", "ruid", "rgid", "asid")
 TOKEN = TASK[3:]
 
 
+CARRIED = tuple(f"k_{column}" for column in ("pid", "ver", *TOKEN))
+"""The token that came with a message."""
+
+
 def task(prefix: str) -> tuple[str, ...]:
     """The columns of a task."""
     return tuple(f"{prefix}_{column}" for column in TASK)
@@ -27,16 +31,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "call": (*RECORD, *task("b"), "succeeded", "shows_after"),
     "ended": (*RECORD, *TASK),
     "rights": (*RECORD, *task("h"), *task("t"), "h_platform", "name", "succeeded", "gained"),
-    "message": (
-        *RECORD,
-        *task("m"),
-        *task("s"),
-        *(f"k_{column}" for column in ("pid", "ver", *TOKEN)),
-        "has_sender",
-        "has_token",
-        "serial",
-        "s_token_pid",
-    ),
+    "message": (*RECORD, *task("m"), *task("s"), *CARRIED, "has_sender", "has_token", "serial", "s_token_pid"),
     "holding": (*RECORD, "pid", "ver", "name", "snapshot", "sends", "receives", "once", "sonce", "senders", "r_pid", "r_name", *task("t"), "own"),
     "totals": (*RECORD, "pid", "ver", "snapshot", "total", "send", "receive", "send_once", "port_set", "dead_name"),
     "gap": (*RECORD, "lo", "hi", "missing"),
