@@ -17,6 +17,8 @@ FINDINGS = 500
 """Findings on the page; further ones are counted."""
 RIGHTS = 60
 """Rights that are drawn; further ones are in the table."""
+WHOLE_TREES = 10
+"""Up to so many groups have all their tasks on the page; of more, only those that findings are about."""
 DEPTH = 40
 """Of the tree; what is deeper is shown there."""
 
@@ -109,8 +111,18 @@ def _group(number: int, group: GroupAudit, result: AuditResult) -> GroupView:
         timelines,
         Markup(rights_picture(drawn, tasks)) if drawn else None,
         len(group.rights) - len(drawn) + group.rights_left_out,
-        tuple(_tree(tasks, about)),
+        tuple(_tree(tasks if len(result.groups) <= WHOLE_TREES else _involved(tasks, about), about)),
     )
+
+
+def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> dict[Identity, ShownTask]:
+    """The tasks that findings are about, and those that they came from."""
+    kept: dict[Identity, ShownTask] = {}
+    for task in about:
+        while task in tasks and task not in kept:
+            kept[task] = tasks[task]
+            task = kept[task].parent or task
+    return dict(sorted(kept.items()))
 
 
 def _tree(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> Iterator[TaskView]:

@@ -160,3 +160,10 @@ def test_filtering_in_a_browser(result: AuditResult, tmp_path: Path) -> None:
     loose = re.sub(r"<meta http-equiv[^>]*>", "", changed)
     document, _ = browse(tmp_path, loose, "--dump-dom")
     assert re.search(rf"<output>1 of {len(result.findings)} shown</output>", document)
+
+
+def test_of_many_hosts_only_the_tasks_that_findings_are_about_are_shown(result: AuditResult) -> None:
+    many = msgspec.structs.replace(result, groups=result.groups * 20)
+    shown = [tag for tag, attributes in Elements(audit_page(many)).found if "depth-" in (attributes.get("class") or "")]
+    alone = [tag for tag, attributes in Elements(audit_page(result)).found if "depth-" in (attributes.get("class") or "")]
+    assert 0 < len(shown) < len(alone)
