@@ -134,9 +134,11 @@ def _broken_json(random: Random, data: bytes) -> bytes:
             break
         inside, key = random.choice(places)
         other, place = random.choice(places)
-        match random.randrange(4):
+        match random.randrange(5):
             case 0 if isinstance(inside, dict):
                 del inside[key]
+            case 2 if isinstance(inside, dict):
+                inside[random.choice(["", "event", "process", str(place)])] = inside.pop(key)
             case 1:
                 inside[key] = deepcopy(other[place]) if isinstance(other, list) or place in other else None
             case _:

@@ -211,3 +211,9 @@ def test_memory_does_not_grow_with_the_recording() -> None:
 def test_a_subject_that_is_only_a_pid_is_still_seen() -> None:
     facts = facts_in(b'{"_event_score":1,"header":{"event_name":"AUE_OPEN"},"subject":{"process_id":7}}')
     assert [fact.task.token.words for fact in only(TaskSeen, facts)] == [(None, None, None, None, None, 7, None, None)]
+
+
+def test_an_envelope_without_a_message() -> None:
+    """A key that is empty was taken for the message's name."""
+    facts = facts_in(b'{"machine_id":"M","instigator":5,"pidversion":1,"":0}')
+    assert (end(facts).records, only(TaskSeen, facts)) == (1, [])

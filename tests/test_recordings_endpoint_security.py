@@ -162,6 +162,22 @@ def test_messages_behind_a_syslogs_words() -> None:
     assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
 
 
+def test_messages_deep_inside_a_search_result() -> None:
+    messages = [json.loads(exit_of(spelled)) for spelled in SPELLINGS]
+    hits = [{"_id": str(number), "_source": {"message": json.dumps(message), "copy": message}} for number, message in enumerate(messages)]
+    text = json.dumps({"took": 1, "_shards": {"total": 1}, "hits": {"total": {"value": len(hits)}, "hits": hits}})
+    facts = facts_in(text.encode())
+    assert end(facts).unreadable == 0
+    assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
+
+
+def test_a_time_that_is_none_is_told_and_the_message_read() -> None:
+    facts = facts_in(exit_of(SPELLINGS[0], rest='"time":"yesterday",'))
+    assert [fact.record.time for fact in only(TaskEnded, facts)] == [None]
+    (unreadable,) = only(Unreadable, facts)
+    assert "time" in unreadable.why
+
+
 def test_gaps_are_told_once_where_numbers_are_not_in_order() -> None:
     def numbered(*numbers: int) -> list[tuple[int, int]]:
         recording = b"".join(exit_of(SPELLINGS[0], rest=f'"global_seq_num":{number},') for number in numbers)

@@ -12,10 +12,10 @@ from sendright.impl.recordings.decoding import UNDECODABLE, why_undecodable
 from sendright.impl.recordings.endpoint_security_facts import FACTS_OF, task
 from sendright.impl.recordings.endpoint_security_kinds import KINDS
 from sendright.impl.recordings.endpoint_security_message import Host, Message, Process
-from sendright.impl.recordings.endpoint_security_variants import message_in
+from sendright.impl.recordings.endpoint_security_variants import messages_in
 from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.sequences import Sequences
-from sendright.impl.recordings.source import LINE_BYTES, Source
+from sendright.impl.recordings.source import HOST_LENGTH, KIND_LENGTH, LINE_BYTES, Source
 from sendright.mach.facts import Fact, Record, TaskSeen
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -43,18 +43,23 @@ class EndpointSecurity:
             if wrong:
                 yield source.cannot_read(line, wrong)
                 continue
-            note = ""
             try:
                 message = _decode(text)
-                if type(message.event_type) is not int or message.process is None or message.event is None:
-                    message, note = message_in(text)
+                plain = type(message.event_type) is int and message.process is not None and message.event is not None
             except UNDECODABLE:
-                try:
-                    message, note = message_in(text)
-                except UNDECODABLE as error:
-                    yield source.cannot_read(line, why_undecodable(error))
-                    continue
-            yield from _facts(message, line, source, sequences, note)
+                plain = False
+            if plain:
+                yield from _facts(message, line, source, sequences)
+                continue
+            try:
+                messages, note = messages_in(text)
+            except UNDECODABLE as error:
+                yield source.cannot_read(line, why_undecodable(error))
+                continue
+            for message in messages:
+                yield from _facts(message, line, source, sequences)
+            if note:
+                yield source.cannot_read(line, note)
 
 
 def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
@@ -76,10 +81,10 @@ def _one_a_line(head: bytes) -> bool:
     return bool(_WHOLE_LINE.search(head)) or (b"\n" not in head and head.lstrip()[:1] == b"{")
 
 
-def _facts(message: Message, line: int, source: Source, sequences: Sequences, note: str) -> list[Fact]:
+def _facts(message: Message, line: int, source: Source, sequences: Sequences) -> list[Fact]:
     """What ``message`` says: at least who its actor was."""
     number = message.event_type
-    kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)
+    kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)[:KIND_LENGTH]
     time = message.time
     if time is not None and time.tzinfo is not UTC:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -87,7 +92,7 @@ def _facts(message: Message, line: int, source: Source, sequences: Sequences, no
     sequence = message.global_seq_num
     if sequence is None:
         sequence = message.glob_seq_num
-    label = "" if host is None else host.label if type(host) is Host else str(host)
+    label = "" if host is None else (host.label if type(host) is Host else str(host))[:HOST_LENGTH]
     record = Record(source.name, line, kind, time, message.mach_time, label, sequence)
     said: list[Fact] = []
     if sequence is not None and (gap := sequences.gap(record, "", sequence)) is not None:
@@ -104,7 +109,5 @@ def _facts(message: Message, line: int, source: Source, sequences: Sequences, no
     except ValueError as error:
         said.append(source.cannot_read(record, str(error)))
         return said
-    if note:
-        said.append(source.cannot_read(record, note))
     source.read(kind)
     return said

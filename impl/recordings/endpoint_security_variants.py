@@ -8,27 +8,51 @@ from typing import Any
 
 import msgspec
 
-from sendright.impl.recordings.decoding import decoded
+from sendright.impl.recordings.decoding import decoded, why_undecodable
 from sendright.impl.recordings.endpoint_security_kinds import KINDS
 from sendright.impl.recordings.endpoint_security_message import Message
 from sendright.impl.recordings.token_spellings import word
 from sendright.mach.facts import Token
 
-_LOOKED_AT = 4096
-"""How many objects of a record are looked at to find the message in it."""
+_LOOKED_AT = 1 << 18
+"""How many values of a record are looked at to find the messages in it."""
+_NESTED_ARRAYS = 8
 _PREFIXES = ("es_event_type_notify_", "es_event_type_", "notify_")
 _WORDS = frozenset(Token.__struct_fields__)
 _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
 
 
-def message_in(text: bytes) -> tuple[Message, str]:
-    """The message in ``text``, also behind other words, and a note if not all of it could be read. Raises what UNDECODABLE tells if there is none."""
+def messages_in(text: bytes) -> tuple[list[Message], str]:
+    """The messages in ``text``, also behind other words, and a note if not all could be read. Raises what UNDECODABLE tells if there is none."""
     outside, note = decoded(text[max(0, text.find(b"{")) :])
-    found, others = _message(outside)
-    if found is None:
+    looked_at = _Budget(_LOOKED_AT)
+    found = _messages(outside, looked_at, _NESTED_ARRAYS)
+    if not found:
         raise ValueError("no Endpoint Security message: no object with a process and an event")
-    if others:
-        note = note or f"{others} more objects stand beside it in an array, and were not read"
+    if looked_at.left <= 0:
+        note = note or f"more than {_LOOKED_AT} values; the last were not looked at"
+    messages = []
+    for each in found:
+        try:
+            message = _message(each, outside)
+            if message.time is None and each.get("time") is not None:
+                note = note or "its time can't be read"
+            messages.append(message)
+        except (msgspec.ValidationError, ValueError) as error:
+            if len(found) == 1:
+                raise
+            note = note or why_undecodable(error)
+    return messages, note
+
+
+class _Budget:
+    """How many values may still be looked at."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def _message(found: dict[str, Any], outside: Any) -> Message:
     message = dict(found)
     if "host" not in message and isinstance(outside, dict):
         message["host"] = outside.get("host", outside.get("hostname"))
@@ -38,18 +62,18 @@ def message_in(text: bytes) -> tuple[Message, str]:
     try:
         message["time"] = msgspec.convert(message.get("time"), datetime, strict=False)
     except msgspec.ValidationError:
-        if message.get("time") is not None:
-            note = note or "its time can't be read"
         message["time"] = None
-    return msgspec.convert(_mended(message), Message, strict=False), note
+    return msgspec.convert(_mended(message), Message, strict=False)
 
 
-def _message(outside: Any) -> tuple[dict[str, Any] | None, int]:
-    """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; and how many others there may be."""
-    waiting, others = deque([outside]), 0
-    for _ in range(_LOOKED_AT):
-        if not waiting:
-            break
+def _messages(outside: Any, budget: _Budget, arrays: int) -> list[dict[str, Any]]:
+    """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; in an array, that of each element.
+
+    Only one of an object that isn't an array: tools keep a message beside a copy of it.
+    """
+    waiting = deque([outside])
+    while waiting and budget.left > 0:
+        budget.left -= 1
         value = waiting.popleft()
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
@@ -58,14 +82,15 @@ def _message(outside: Any) -> tuple[dict[str, Any] | None, int]:
                 continue
         if isinstance(value, dict):
             if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
-                return value, others
+                return [value]
             if "audit_token" in value and "es_event_type" in value:
-                return _unflattened(value), others
+                return [_unflattened(value)]
             waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value[:_LOOKED_AT])
-            others += max(0, sum(isinstance(part, dict) for part in value) - 1)
-    return None, 0
+        elif isinstance(value, list) and arrays:
+            found = [message for part in value for message in _messages(part, budget, arrays - 1)]
+            if found:
+                return found
+    return []
 
 
 def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
@@ -108,9 +133,7 @@ def _mended(message: dict[str, Any]) -> dict[str, Any]:
     """``message`` with the tokens' words unsigned, and files that are mere paths as objects."""
     mended = dict(message)
     waiting = [mended]
-    for _ in range(_LOOKED_AT):
-        if not waiting:
-            break
+    while waiting:
         value = waiting.pop()
         for key, part in value.items():
             if key in _TOKENS:

@@ -121,10 +121,7 @@ def _snake(value: Any, depth: int) -> Any:
 def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]:
     inner = {name: part for name, part in message.items() if name not in _ENVELOPE}
     enveloped = inner.keys() != message.keys()
-    kind = next((name for name, part in inner.items() if isinstance(part, dict)), "") if enveloped else ""
-    event: dict[str, Any] = inner.get(kind, {}) if enveloped else inner
-    if not enveloped:
-        kind = _kind(event)
+    kind, event = next(((name, part) for name, part in inner.items() if isinstance(part, dict)), ("", {})) if enveloped else (_kind(inner), inner)
     actor = _instigator(event, 3)
     if actor is None and not enveloped:
         raise ValueError("no event of santa's: no instigator")

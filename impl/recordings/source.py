@@ -13,6 +13,7 @@ HEAD_BYTES = 1 << 16
 """How much of a file is looked at to recognize its form."""
 LINE_BYTES = 1 << 23
 """The longest line that is read, 8 MiB: an exec event has at most 1 MiB of arguments and environment, which JSON may write six times as long."""
+KIND_LENGTH, HOST_LENGTH = 80, 255
 _KINDS = 1 << 10
 """How many kinds of records are counted apart, so that a file can't take all memory."""
 
@@ -56,11 +57,12 @@ class Source:
     def record(
         self, place: int, kind: str = "", time: datetime | None = None, order: int | None = None, host: str = "", sequence: int | None = None
     ) -> Record:
-        """A record of this recording."""
-        return Record(self.name, place, kind, time, order, host, sequence, self.binary)
+        """A record of this recording. What the recording calls its kind and its host is kept, and so cut to a usual length."""
+        return Record(self.name, place, kind[:KIND_LENGTH], time, order, host[:HOST_LENGTH], sequence, self.binary)
 
     def read(self, kind: str) -> None:
         """A record of ``kind`` was read."""
+        kind = kind[:KIND_LENGTH]
         self.records += 1
         count = self.kinds.get(kind)
         if count is None and len(self.kinds) >= _KINDS:

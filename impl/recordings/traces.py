@@ -147,8 +147,8 @@ class _Run:
 
     def step(self, line: int, step: _Step) -> Iterator[Fact]:
         """What one call says."""
-        record = self._source.record(line, step.call[:80], sequence=step.index)
-        self._source.read(step.call[:80])
+        record = self._source.record(line, step.call, sequence=step.index)
+        self._source.read(step.call)
         done = step.code == ReturnCode.KERN_SUCCESS
         caller = self._task(step.task)
         said = list(self._call(record, step, caller, done))
