@@ -233,6 +233,26 @@ def test_programs_of_the_system_and_root_are_notes() -> None:
     assert judged([RightToTask(at(1), task(ROOT), task(ANNA), TaskRight.CONTROL, "task_for_pid")]) == {"control": [Severity.NOTE]}
 
 
+def of(platform: bool | None, program: str, token: Token = ANNA) -> Task:
+    """A task whose image is known so well."""
+    return msgspec.structs.replace(task(token), platform=platform, executable=program)
+
+
+@pytest.mark.parametrize(
+    ("holder", "severity"),
+    [
+        (of(True, "/Applications/x"), Severity.NOTE),
+        (of(False, "/usr/bin/x"), Severity.ERROR),
+        (of(None, "/usr/libexec/x"), Severity.NOTE),
+        (of(None, "/usr/local/bin/x"), Severity.ERROR),
+        (of(None, ""), Severity.ERROR),
+        (of(None, "", msgspec.structs.replace(ANNA, euid=88, ruid=88)), Severity.NOTE),
+    ],
+)
+def test_what_is_a_program_of_the_system(holder: Task, severity: Severity) -> None:
+    assert judged([RightToTask(at(1), holder, task(ROOT), TaskRight.CONTROL, "task_for_pid")]) == {"control": [severity]}
+
+
 def test_a_trailer_with_anothers_token() -> None:
     record = Record("trace", 3, "mach_msg_receive")
     sender = Task(1, None, 0, False, ANNA)

@@ -14,7 +14,7 @@ from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, r
 from sendright.properties.audit.store import Store
 
 _CROSSES = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
-_LOW = "h_euid > 0 AND h_platform <> 1"
+_LOW = "h_euid > 0 AND NOT is_of_system(h_platform, h_program, h_euid)"
 """Neither root nor a part of the system, which may have been given more than its ids say."""
 
 
@@ -107,7 +107,7 @@ def chain(store: Store) -> Iterator[Suspect]:
             graph.remove_edge(source, target)
     platform: dict[Identity, bool] = {}
     for row in edges:
-        platform[row.who("h_")] = row.h_platform == 1
+        platform[row.who("h_")] = row.of_system
         add_control(store, graph, row)
     told: set[tuple[Identity, Identity]] = set()
     for row in last:

@@ -41,7 +41,8 @@ CONTROL_EDGES = """
         arg_min(h_rgid, n) AS h_rgid, arg_min(h_asid, n) AS h_asid, arg_min(h_program, n) AS h_program, max(h_amb) AS h_amb, max(t_amb) AS t_amb,
         t_pid, t_ver, arg_min(t_auid, n) AS t_auid, arg_min(t_euid, n) AS t_euid, arg_min(t_egid, n) AS t_egid, arg_min(t_ruid, n) AS t_ruid,
         arg_min(t_rgid, n) AS t_rgid, arg_min(t_asid, n) AS t_asid, arg_min(t_program, n) AS t_program,
-        arg_min(how, n) AS how, min(h_platform) AS h_platform, max(succeeded) AS succeeded, right_
+        arg_min(how, n) AS how, min(h_platform) AS h_platform,
+        bool_and(is_of_system(h_platform, h_program, h_euid)) AS of_system, max(succeeded) AS succeeded, right_
     FROM rights
     WHERE succeeded <> 0 AND gained = 1 AND {condition}
     GROUP BY world, h_pid, h_ver, t_pid, t_ver, right_

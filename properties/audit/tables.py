@@ -60,9 +60,17 @@ def definitions() -> list[str]:
     return [*tables, *MACROS]
 
 
+SYSTEM_PATHS = r"^/(System|bin|sbin|usr/(bin|sbin|lib|libexec|share))/"
+"""Where only the system's own programs are, on macOS: nobody else can write there."""
+PEOPLE = 500
+"""User ids from here on are people's; below are root's and those of the system's services."""
+
 MACROS = (
     "CREATE MACRO differs(a, b) AS (a >= 0 AND b >= 0 AND a <> b)",
+    "CREATE MACRO is_of_system(platform, program, euid) AS (platform = 1 OR (platform < 0 AND (CASE WHEN program <> '' "
+    f"THEN regexp_matches(program, '{SYSTEM_PATHS}') ELSE euid < {PEOPLE} END)))",
     "CREATE MACRO is_set(auid) AS (auid >= 0 AND auid <> 4294967295)",
     "CREATE MACRO unseen_between(w, a, b) AS (EXISTS (SELECT 1 FROM gap WHERE gap.world = w AND gap.hi > a AND gap.lo < b))",
 )
-"""``differs``: both are known and they are not the same. ``unseen_between``: records are missing between two moments of a world."""
+"""``differs``: both are known and they are not the same. ``is_of_system``: the recorder says so, or if it doesn't say, the program's place
+does, or if that isn't recorded either, the user. ``unseen_between``: records are missing between two moments of a world."""
