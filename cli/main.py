@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from sendright.cli.audit import audit
 from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import calls
 from sendright.cli.check import check
@@ -20,6 +21,7 @@ from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
 from sendright.cli.streams import NoOutput, complain, open_streams, write
+from sendright.cli.synthesize import synthesize
 from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
 from sendright.mach.interruption import INTERRUPTED, interruptible
@@ -36,7 +38,7 @@ app = typer.Typer(
     epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
     "3 what was checked crashed or hung · 4 undetermined · 130 interrupted.",
 )
-for command in (check, prove, replay):
+for command in (check, prove, replay, audit, synthesize):
     app.command()(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
     app.command()(quick)
@@ -57,7 +59,7 @@ def sendright(
 
     sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of it,
     [bold]checks[/bold] kernels against it with random calls, [bold]replays[/bold] scripts of calls on them, and draws the
-    [bold]graph[/bold] of who got which right from whom.
+    [bold]graph[/bold] of who got which right from whom. And it [bold]audits[/bold] recorded logs of real machines.
     """
 
 

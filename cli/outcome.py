@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,25 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
         """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
-        files = {"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}
-        given = {option: path for option, path in files.items() if path is not None}
-        seen: dict[Path, str] = {}
-        for option, path in given.items():
-            first = seen.setdefault(path.resolve(), option)
-            if first != option:
-                raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
-            if path.resolve() in {file.resolve() for file in inputs}:
-                raise BadInput(f"{option}: {path} is read by this command (name another one)")
+        distinct_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
         try:
             clear_reports(self.directory, inputs)
         except OSError as error:
             raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
+
+
+def distinct_files(files: Mapping[str, Path | None], inputs: Collection[Path]) -> None:
+    """No two options name one file, and none names one of the ``inputs``. Raises BadInput."""
+    seen: dict[Path, str] = {}
+    read = {file.resolve() for file in inputs}
+    for option, path in files.items():
+        if path is None:
+            continue
+        first = seen.setdefault(path.resolve(), option)
+        if first != option:
+            raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
+        if path.resolve() in read:
+            raise BadInput(f"{option}: {path} is read by this command (name another one)")
 
 
 def version() -> str:

@@ -96,6 +96,8 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     """The parent's token, or as much of it as is shown: its pid at least."""
     responsible: Token | None = None
     """The responsible task's token. May be the task's own."""
+    platform: bool | None = None
+    """Its image is part of the system (``is_platform_binary``); None: the form doesn't say."""
 
     @property
     def key(self) -> tuple[int, int | None, int]:

@@ -1,18 +1,14 @@
 """The page: one self-contained HTML file that explains a result to someone who has nothing else.
 
-No network, no framework, useful without JavaScript. All text goes through Jinja's escaping and ``visible``; style and script are allowed by
-their hashes alone.
+What every page has in common is in ``document.py``.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
@@ -21,15 +17,14 @@ from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.snapshot import Change, Difference, entry_in_words
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
+from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, summary
 from sendright.reports.graph_picture import picture
 from sendright.reports.history import Moment, moments, port_words
 from sendright.reports.proof_table import proof_table
 from sendright.reports.rerun import Rerun
 from sendright.reports.symbolic import Named, arguments_in_words, outputs_in_words
-from sendright.reports.visible import visible
 
-HERE = Path(__file__).parent
 PICTURES = 40
 """Steps of one run that are drawn: the failing one and those before it."""
 FINDINGS = 50
@@ -107,13 +102,12 @@ class Script(msgspec.Struct, frozen=True):
 
 def page(result: AnyResult, rerun: Rerun) -> str:
     """``result`` as an HTML document."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
-    )
-    style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8")
     profile = None if isinstance(result, ReplayResult) else result.profile
     found = sorted(findings(result), key=lambda finding: ("error", "warning", "note").index(finding.level))
-    return environment.get_template("page.html").render(
+    return document(
+        "page.html",
+        ("page.css",),
+        "page.js",
         kind="check" if isinstance(result, CheckResult) else "replay" if isinstance(result, ReplayResult) else "prove",
         result=result,
         verdict=result.verdict.value,
@@ -125,10 +119,6 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         table=proof_table(result) if isinstance(result, ProofResult) else None,
         commands=rerun.commands,
         scripts=[_script(name, text) for name, text in rerun.scripts.items()],
-        style=Markup(style),
-        style_hash=_hash(style),
-        script=Markup(script),
-        script_hash=_hash(script),
     )
 
 
@@ -144,16 +134,6 @@ def _headline(result: AnyResult, found: list[Finding]) -> str:
     if isinstance(result, ReplayResult):
         return f"{result.failed + result.crashed} of {len(result.cases)} cases went wrong"
     return found[0].title
-
-
-def _shown(value: object) -> object:
-    """Jinja's last step before escaping: hidden characters become visible."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _hash(text: str) -> Markup:
-    """The Content-Security-Policy source that allows exactly ``text``."""
-    return Markup("'sha256-{}'").format(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode())
 
 
 def _script(name: str, text: str) -> Script:

@@ -73,10 +73,11 @@ def _location(finding: Finding, result: AnyResult) -> dict[str, Any]:
         "script.json" if isinstance(result, CheckResult) else result.files[0] if isinstance(result, ReplayResult) and len(result.files) == 1 else None
     )
     if file is not None:
-        location["physicalLocation"] = {"artifactLocation": {"uri": _uri(file)}}
+        location["physicalLocation"] = {"artifactLocation": {"uri": file_uri(file)}}
     return location
 
 
-def _uri(file: str) -> str:
+def file_uri(file: str) -> str:
+    """The URI of a file as SARIF has it: relative where the path is."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")

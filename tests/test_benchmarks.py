@@ -63,3 +63,22 @@ def test_growth_says_what_it_cannot_do(wrong: list[str], words: str, capsys: pyt
     with pytest.raises(SystemExit):
         benchmark("growth").main(wrong)
     assert words in capsys.readouterr().err
+
+
+AUDIT = ["--events", "2500", "--rounds", "1"]
+
+
+def test_audit_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("audit").main([*AUDIT, "--memory-events", "2500", "--hosts", "2", "--json"])
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["events"] >= 2_500
+    assert measured["cost"] > 0
+    assert measured["speed"] > 0
+    assert 10 < measured["memory"] < 1_024
+
+
+def test_audit_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("audit").main([*AUDIT, "--memory-events", "0", "--hosts", "0"])
+    out = capsys.readouterr().out
+    assert "times a bare decode" in out
+    assert "memory" not in out

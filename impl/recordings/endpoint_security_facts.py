@@ -49,7 +49,9 @@ def task(process: Process) -> Task:
     if responsible is not None and type(responsible) is not Token:
         responsible = token(responsible)
     executable = process.executable
-    return Task(pid, own.pidversion, 0, False, own, executable.path if executable is not None else "", parent, responsible)
+    return Task(
+        pid, own.pidversion, 0, False, own, executable.path if executable is not None else "", parent, responsible, process.is_platform_binary
+    )
 
 
 def _exec(record: Record, actor: Task, message: Message) -> Sequence[Fact]:

@@ -38,6 +38,7 @@ class Process(msgspec.Struct, gc=False):
     parent_audit_token: Spelled | None = None
     responsible_audit_token: Spelled | None = None
     audit_token_string: str | None = None
+    is_platform_binary: bool | None = None
 
 
 class Exec(msgspec.Struct, gc=False):

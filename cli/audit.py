@@ -1,0 +1,234 @@
+"""``sendright audit``: who got which token and which right from whom, in recorded logs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.outcome import distinct_files, version
+from sendright.cli.progress import Shown
+from sendright.cli.streams import complain, show, show_json
+from sendright.mach.audit_results import AuditResult, Severity
+from sendright.mach.interruption import INTERRUPTED
+from sendright.mach.verdicts import ExitStatus, exit_status
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from sendright.properties.audit.questions import Question
+
+STANDARD_INPUT = "-"
+COMPLAINTS = 5
+"""Logs that can't be read and are told of one by one."""
+
+
+class FailOn(StrEnum):
+    """What makes the exit status 1."""
+
+    error = "error"
+    warning = "warning"
+    note = "note"
+
+
+def audit(
+    logs: Annotated[list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs, each of a host of its own; - is standard input.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="NAME", help="The form of the logs, if not by their content; see --list-formats."),
+    ] = None,
+    same_host: Annotated[bool, typer.Option("--same-host", help="All logs are of one host: read them together, in this order.")] = False,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 if there are findings so bad or worse.")] = FailOn.warning,
+    reach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--who-can-reach", "-w", metavar="TASK", help="Who can come to control a task: a process id, PID:VERSION or root. Can be repeated."
+        ),
+    ] = None,
+    path: Annotated[tuple[str, str] | None, typer.Option("--path", metavar="A B", help="How control leads from task A to task B.")] = None,
+    cut: Annotated[bool, typer.Option("--cut", help="With these questions: the fewest rights without which nobody could.")] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to use; by default one for each processor.")] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…; it has to find the logs at the same paths."),
+    ] = None,
+    html: HtmlFile = None,
+    sarif: SarifFile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show what is looked for, and end.")] = False,
+    list_formats: Annotated[bool, typer.Option("--list-formats", help="Show the forms of logs that can be read, and end.")] = False,
+) -> int:
+    """Look through recorded logs for tokens and rights to tasks that somebody has and should not have.
+
+    Endpoint Security messages (eslogger), BSM trails, Santa's logs, lsmp listings and traces of sendright's own are read; which one it is is told by
+    content. What wasn't recorded is never taken for what didn't happen: where records are missing a finding is a note.
+
+    [bold]Examples[/bold]
+
+      sendright audit eslogger.json
+
+      sendright audit host-*.json --html audit.html --sarif audit.sarif --fail-on error
+
+      sendright audit eslogger.json --who-can-reach root --cut
+
+      eslogger exec fork exit get_task setuid | sendright audit -
+    """
+    _needs_the_store()
+    if list_rules or list_formats:
+        return _list(list_rules, json)
+    paths = list(dict.fromkeys(logs or []))
+    if not paths:
+        raise BadInput("no log is named (name one or more, or - for standard input)")
+    distinct_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
+    if form is not None:
+        _known_form(form)
+    questions = _questions(reach or [], path, cut)
+    from sendright.properties.audit.audit import Log
+    from sendright.properties.audit.many import WorkersDied, audit_logs
+
+    each = [Log(name, form, str(Path(name).absolute())) for name in paths]
+    groups = [tuple(each)] if same_host else [(log,) for log in each]
+    try:
+        with Shown("auditing", quiet) as shown, _executor(on) as executor:
+            result = audit_logs(
+                groups,
+                questions=questions,
+                fail_on=Severity[fail_on.name.upper()],
+                jobs=jobs or os.cpu_count() or 1,
+                executor=executor,
+                on_progress=shown.update,
+            )
+    except WorkersDied as error:
+        complain(str(error))
+        return ExitStatus.CRASHED
+    return _finish(result, len(paths), html, sarif, json, shlex.join(["sendright", "audit", *paths]))
+
+
+def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, json: bool, command: str) -> int:
+    refused = [words for group in result.groups for words in group.refused]
+    if len(refused) == logs:
+        more = f" (and {len(refused) - 1} more that can't be read)" if len(refused) > 1 else ""
+        raise BadInput(refused[0] + more)
+    if not result.interrupted and not sum(group.records for group in result.groups):
+        complaints = [complaint for group in result.groups for complaint in group.complaints]
+        raise BadInput((complaints or ["the logs have no records"])[0] + " (nothing could be read)")
+    for words in refused[:COMPLAINTS]:
+        complain(words)
+    if len(refused) > COMPLAINTS:
+        complain(f"{len(refused) - COMPLAINTS} more logs can't be read")
+    status = exit_status(result.verdict)
+    written, failed = _write(result, html, sarif, command)
+    if json:
+        show_json(_data(result) | {"reports": [str(file) for file in written]})
+    else:
+        from sendright.reports.audit_terminal import audit_terminal
+
+        show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
+    for words in failed:
+        complain(words)
+    if result.interrupted and status != ExitStatus.VIOLATION:
+        return INTERRUPTED
+    return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
+
+
+def _write(result: AuditResult, html: Path | None, sarif: Path | None, command: str) -> tuple[list[Path], list[str]]:
+    from sendright.reports.audit_html import audit_page
+    from sendright.reports.audit_sarif import audit_sarif
+    from sendright.reports.write import write_text
+
+    written: list[Path] = []
+    failed: list[str] = []
+    texts: dict[str, Callable[[], str]] = {"--html": lambda: audit_page(result, [command]), "--sarif": lambda: audit_sarif(result, version())}
+    for option, file in (("--html", html), ("--sarif", sarif)):
+        if file is not None:
+            try:
+                written.append(write_text(file, texts[option]()))
+            except OSError as error:
+                failed.append(f"{file}: the report can't be written: {error.strerror} (choose another place with {option})")
+    return written, failed
+
+
+def _data(result: AuditResult) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
+    data["fail_on"] = result.fail_on.word
+    for found, finding in zip(data["findings"], result.findings, strict=True):
+        found["severity"] = finding.severity.word
+    for group in data["groups"]:
+        del group["findings"]  # they are above, all together
+    return data
+
+
+def _questions(reach: list[str], path: tuple[str, str] | None, cut: bool) -> list[Question]:
+    from sendright.properties.audit.questions import NoSuchTask, Question, parse_task
+
+    if cut and not reach and path is None:
+        raise BadInput("--cut: nothing is asked (use it with --who-can-reach or --path)")
+    try:
+        for name in (*reach, *(path or ())):
+            parse_task(name)
+    except NoSuchTask as error:
+        raise BadInput(str(error)) from error
+    asked = [Question("who-can-reach", name, cut=cut) for name in reach]
+    return asked + ([Question("path", path[1], path[0], cut)] if path is not None else [])
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    if address is None:
+        yield None
+        return
+    from sendright.properties.audit.many import NoCluster, cluster
+
+    try:
+        with cluster(address) as executor:
+            yield executor
+    except NoCluster as error:
+        raise BadInput(f"--on: {error}") from error
+
+
+def _needs_the_store() -> None:
+    try:
+        import duckdb  # noqa: F401
+        import numpy  # noqa: F401
+    except ImportError as error:
+        raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
+
+
+def _known_form(form: str) -> None:
+    from sendright.impl.recordings.read import form_names
+
+    if form not in form_names():
+        raise BadInput(f"--format: no form is called {form!r} (there are {', '.join(form_names())})")
+
+
+def _list(rules: bool, json: bool) -> int:
+    from rich.table import Table
+
+    from sendright.impl.recordings.forms import FORMS
+    from sendright.properties.audit.audit import RULES
+
+    if rules:
+        rows = [(rule.name, ", ".join(map(str, rule.invariants)), f"{rule.title}. {rule.about}") for rule in RULES.values()]
+        heads = ("rule", "invariants", "what holds")
+    else:
+        rows = [(each.name, "yes" if each.versions else "no", each.about) for each in FORMS]
+        heads = ("form", "pid versions", "what it is")
+    if json:
+        show_json([dict(zip(heads, row, strict=True)) for row in rows])
+        return 0
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    show(table)
+    return 0

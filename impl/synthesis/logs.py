@@ -1,0 +1,39 @@
+"""Logs by the name of their form: what can be asked for, and what each form can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sendright.impl.synthesis import listing
+from sendright.impl.synthesis.eslogger import TOKEN_FORMS, WRAPPERS
+from sendright.impl.synthesis.plants import PLANTS
+from sendright.impl.synthesis.recording import Recorder, event_log
+
+__all__ = ["FORMS", "BadRequest", "Recorder", "log_of"]
+
+ALL = "all"
+MIXED = "mixed"
+FORMS: Mapping[str, tuple[str, ...]] = {"eslogger": tuple(PLANTS), "lsmp": tuple(listing.PLANTS)}
+"""Each form, and the rules of which it can show a violation."""
+
+
+class BadRequest(ValueError):
+    """There is no such log; one line."""
+
+
+def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), recorder: Recorder | None = None) -> Iterator[bytes]:
+    """The lines of a log. Raises BadRequest for a form, a plant, a spelling or a wrapper that there is not."""
+    recorder = recorder or Recorder()
+    if form not in FORMS:
+        raise BadRequest(f"--format: no log can be made in the form {form!r} (choose one of {', '.join(FORMS)})")
+    chosen = [name for plant in plants for name in (FORMS[form] if plant == ALL else (plant,))]
+    for name in chosen:
+        if name not in FORMS[form]:
+            raise BadRequest(f"--plant: {form} shows nothing of a rule {name!r} (choose one of {', '.join(FORMS[form])})")
+    if recorder.form not in (*TOKEN_FORMS, MIXED):
+        raise BadRequest(f"--tokens: no spelling is called {recorder.form!r} (choose one of {', '.join((*TOKEN_FORMS, MIXED))})")
+    if recorder.wrapper not in WRAPPERS:
+        raise BadRequest(f"--wrapper: nothing wraps like {recorder.wrapper!r} (choose one of {', '.join(WRAPPERS)})")
+    if form == "lsmp":
+        return listing.listing(events, seed, chosen)
+    return event_log(events, seed, chosen, recorder)

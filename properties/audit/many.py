@@ -1,0 +1,237 @@
+"""Many groups of logs at once: on the processes of a machine, or wherever a ``concurrent.futures.Executor`` leads.
+
+A group is audited by one worker, from its files to its findings, so nothing passes between workers. A worker that dies takes nothing along: its
+group is given to another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import struct
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from sendright.mach.audit_results import Answer, AuditFinding, AuditResult, GroupAudit, Severity
+from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.verdicts import Verdict
+from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
+from sendright.properties.audit.questions import Question
+
+ATTEMPTS = 3
+"""How often a group is tried, if the process that works on it dies."""
+
+Group: TypeAlias = tuple[Log, ...]
+Audited: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
+OnProgress: TypeAlias = Callable[[float, float | None, str], None]
+"""Told the bytes that are done, all bytes (None: not known), and words."""
+
+
+class WorkersDied(Exception):
+    """Every process that worked on a group died; one line."""
+
+
+class NoCluster(Exception):
+    """There is no cluster at an address; one line."""
+
+
+def audit_logs(
+    groups: Sequence[Group],
+    *,
+    questions: Sequence[Question] = (),
+    fail_on: Severity = Severity.WARNING,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    on_progress: OnProgress | None = None,
+) -> AuditResult:
+    """Audit every group, on ``executor``, or else in ``jobs`` processes.
+
+    The result doesn't depend on where, nor on how many. After Ctrl-C in an ``interruptible`` command it is of the groups that were done.
+    Raises WorkersDied.
+    """
+    began = time.monotonic()
+    audited: dict[int, Audited] = {}
+    interrupted = False
+    with tempfile.TemporaryDirectory(prefix="sendright-progress-") as directory:
+        progress = _Progress(groups, Path(directory), on_progress)
+        here = executor is None and (jobs <= 1 or len(groups) <= 1 or any(log.path == STANDARD_INPUT for group in groups for log in group))
+        each = (
+            _in_this_process(groups, questions, progress)
+            if here
+            else _elsewhere(groups, questions, progress, executor)
+            if executor is not None
+            else _in_processes(groups, questions, progress, min(jobs, len(groups)))
+        )
+        try:
+            for number, found in each:
+                audited[number] = found
+                progress.done(number)
+        except KeyboardInterrupt:
+            interrupted = True
+    return _result(audited, fail_on, time.monotonic() - began, interrupted)
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths. Raises NoCluster."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise NoCluster(f"{address}: needs the package distributed (pip install 'sendright[distributed]')") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise NoCluster(f"{address}: no Dask scheduler answers there: {' '.join(str(error).split()) or type(error).__name__}") from error
+    with client:
+        executor: Executor = client.get_executor(pure=False, retries=ATTEMPTS)
+        yield executor
+
+
+def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, Audited]]:
+    for number, group in enumerate(groups):
+
+        def told(at: int, number: int = number) -> None:
+            stop_if_asked()
+            progress.show({number: at})
+
+        yield number, audit_group(group, questions, told)
+
+
+def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
+    """What a worker does. ``report`` is a file in which it writes how many bytes it has done, if that is on its machine."""
+    try:
+        file = os.open(report, os.O_WRONLY)
+    except OSError:
+        return audit_group(group, questions)
+    try:
+        return audit_group(group, questions, lambda at: os.pwrite(file, struct.pack("<q", at), 0))
+    finally:
+        os.close(file)
+
+
+def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, Audited]]:
+    waiting = {executor.submit(_work, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
+    try:
+        yield from _as_completed(waiting, progress)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> Iterator[tuple[int, Audited]]:
+    """Each group as it is done. Raises what a worker raised; what is left stays in ``waiting``."""
+    while waiting:
+        stop_if_asked()
+        done, _ = wait(waiting, POLL, FIRST_COMPLETED)
+        for future in done:
+            found = future.result()
+            yield waiting.pop(future), found
+        progress.show({})
+
+
+def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, Audited]]:
+    """When one process dies the pool can't go on: another pool gets what isn't done."""
+    left = dict(enumerate(groups))
+    attempts: Counter[int] = Counter()
+    while left:
+        before = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+        try:
+            with deaf_children():
+                waiting = {pool.submit(_work, group, questions, progress.file(number)): number for number, group in left.items()}
+            for number, found in _as_completed(waiting, progress):
+                del left[number]
+                yield number, found
+        except BrokenProcessPool:
+            for number in list(left):
+                attempts[number] += 1
+                if attempts[number] >= ATTEMPTS:
+                    names = ", ".join(log.path for log in left[number])
+                    raise WorkersDied(f"{names}: every process that worked on it died (is there enough memory?)") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - before:
+                process.kill()
+
+
+class _Progress:
+    """How far the groups are, by what workers write into files."""
+
+    def __init__(self, groups: Sequence[Group], directory: Path, tell: OnProgress | None) -> None:
+        self.directory, self.tell = directory, tell
+        self.sizes = [[_size(log.path) for log in group] for group in groups]
+        known = [size for sizes in self.sizes for size in sizes]
+        self.total = None if None in known else float(sum(size or 0 for size in known))
+        self.at = [0.0] * len(groups)
+        self.finished = 0
+        self.began = time.monotonic()
+        for number in range(len(groups)):
+            (directory / str(number)).write_bytes(struct.pack("<q", 0))
+
+    def file(self, number: int) -> str:
+        """Where the worker of a group writes."""
+        return str(self.directory / str(number))
+
+    def done(self, number: int) -> None:
+        """A group is done."""
+        self.at[number] = float(sum(size or 0 for size in self.sizes[number]))
+        self.finished += 1
+        self.show({number: int(self.at[number])})
+
+    def show(self, known: dict[int, int]) -> None:
+        """Tell what is done, with ``known`` and with what the files say."""
+        if self.tell is None:
+            return
+        for number, at in known.items():
+            self.at[number] = max(self.at[number], float(at))
+        if not known:
+            for number in range(len(self.at)):
+                with contextlib.suppress(OSError, struct.error):
+                    self.at[number] = max(self.at[number], float(struct.unpack("<q", (self.directory / str(number)).read_bytes())[0]))
+        done, seconds = sum(self.at), time.monotonic() - self.began
+        rate = done / seconds if seconds else 0.0
+        words = f"{rate / 1e6:.1f} MB/s"
+        if self.total is not None and rate:
+            left = int(max(0.0, self.total - done) / rate)
+            words += f", {left // 60}:{left % 60:02} left"
+        if len(self.at) > 1:
+            words += f", {self.finished} of {len(self.at)} logs done"
+        self.tell(done, self.total, words)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_size if path != STANDARD_INPUT and Path(path).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _result(audited: dict[int, Audited], fail_on: Severity, seconds: float, interrupted: bool) -> AuditResult:
+    """All groups together, in their order."""
+    groups, findings, answers = [], list[AuditFinding](), list[Answer]()
+    for place, number in enumerate(sorted(audited)):
+        group, said = audited[number]
+        groups.append(group)
+        findings += [msgspec.structs.replace(finding, group=place) for finding in group.findings]
+        answers += said
+    findings.sort(key=lambda finding: (-finding.severity, finding.group, finding.time or 0))
+    bad = any(Severity[severity.upper()] >= fail_on for group in groups for counts in group.counts.values() for severity in counts)
+    return AuditResult(
+        verdict=Verdict.FAILED if bad else Verdict.UNDETERMINED if interrupted else Verdict.PASSED,
+        fail_on=fail_on,
+        groups=tuple(groups),
+        findings=tuple(findings),
+        answers=tuple(answers),
+        seconds=seconds,
+        interrupted=interrupted,
+    )

@@ -1,0 +1,75 @@
+"""Messages: who sent one is told by the token that came with it, and by no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sendright.mach.audit_results import Severity
+from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.store import Store
+
+
+@rule("message-token", (31,), "a message carries its sender's token", needs=("message",))
+def message_token(store: Store) -> Iterator[Suspect]:
+    """The token that a receiver is told, or that who handles a request takes for its sender's, is that of the task who sent that very message."""
+    yield from _of_another(store)
+    yield from _on_the_way(store)
+
+
+def _of_another(store: Store) -> Iterator[Suspect]:
+    """A record names the sender and a token, and they are not the same process. A sender that has become another image since is still the same."""
+    question = f"""
+        SELECT *, {" OR ".join(f"differs(s_{word}, k_{word})" for word in WORDS)} AS other_ids FROM message
+        WHERE has_sender = 1 AND has_token = 1 AND (differs(s_token_pid, k_pid) OR (s_ver < 0 AND other_ids)) ORDER BY n
+    """
+    for row in rows(store, question):
+        sender, other = row.who("s_"), row.who("k_")
+        what = f" ({row.what})" if row.what else ""
+        taken = "what the trailer says is" if row.action == "received" else "the token that it took for the sender's is"
+        yield Suspect(
+            severity=sure(row.s_amb, Severity.ERROR),
+            world=row.world,
+            time=row.time,
+            words=f"{row.who('m_')} {row.action} a message{what} of {sender}'s, but {taken} {_token_words(row)}",
+            evidence=(evidence(store, row.file, row.place, f"sender {sender}, token of pid {id_words(row.k_pid)}"),),
+            tasks=(sender, row.who("m_")),
+            step=(sender, row.who("m_")),
+            how=f"sent it a message{what}, which was taken for {other}'s",
+            token=token_of(row, "m_"),
+        )
+
+
+def _on_the_way(store: Store) -> Iterator[Suspect]:
+    """A message is known by its number when it is sent and when it is received."""
+    differ = " OR ".join(f"differs(sent.k_{word}, got.k_{word})" for word in ("pid", "ver", *WORDS))
+    columns = ", ".join(f"sent.k_{word} AS w_{word}, got.k_{word} AS k_{word}" for word in ("pid", "ver", *WORDS))
+    question = f"""
+        SELECT got.n, got.world, got.file, got.place, got.tm, sent.file AS w_file, sent.place AS w_place, sent.m_pid AS pid, sent.m_ver AS ver,
+            got.m_pid, got.m_ver, got.m_auid, got.m_euid, got.m_egid, got.m_ruid, got.m_rgid, got.m_asid, got.serial, got.action, {columns}
+        FROM message got JOIN message sent ON got.world = sent.world AND got.file = sent.file AND got.serial = sent.serial
+        WHERE sent.action = 'sent' AND got.action <> 'sent' AND got.serial >= 0 AND sent.has_token = 1 AND got.has_token = 1 AND ({differ})
+        ORDER BY got.n
+    """
+    for row in rows(store, question):
+        sender, receiver = row.who(), row.who("m_")
+        yield Suspect(
+            severity=Severity.ERROR,
+            world=row.world,
+            time=row.time,
+            words=f"message {row.serial} was sent by {sender}, and when {receiver} {row.action} it, it had another token: {_token_words(row)}",
+            evidence=(
+                evidence(store, row.w_file, row.w_place, f"sent by {sender}"),
+                evidence(store, row.file, row.place, f"{row.action} with {_token_words(row)}"),
+            ),
+            tasks=(sender, receiver),
+            step=(sender, receiver),
+            how=f"sent it message {row.serial}, which came with another token",
+            token=token_of(row, "m_"),
+        )
+
+
+def _token_words(row: object) -> str:
+    get = row.get  # type: ignore[attr-defined]
+    ids = ", ".join(f"{word} {id_words(get('k_' + word))}" for word in ("euid", "ruid") if get("k_" + word) >= 0)
+    version = f", version {get('k_ver')}" if get("k_ver") >= 0 else ""
+    return f"that of pid {id_words(get('k_pid'))}{version}" + (f" ({ids})" if ids else "")

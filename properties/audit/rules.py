@@ -1,0 +1,135 @@
+"""Rules: what must hold of a log. Each stands for invariants of the model, by whose numbers it goes, as far as a log can show them.
+
+A rule is a question to the store; what it yields are suspects, told with their evidence and in words. A rule must not mistake what nobody
+recorded for what didn't happen: where records are missing, or were never asked for, a suspect is a note at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from sendright.mach.audit_results import Evidence, Identity, Link, Severity
+from sendright.mach.facts import NO_TOKEN, UNSET, Token
+from sendright.properties.audit.store import Store
+
+WORDS = ("auid", "euid", "egid", "ruid", "rgid", "asid")
+"""The words of a token that are neither process id nor version."""
+AT_ONCE = 1_000
+"""Rows that are taken from an answer at once."""
+
+
+class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a rule found."""
+
+    severity: Severity
+    world: int
+    time: int | None
+    words: str
+    evidence: tuple[Evidence, ...]
+    tasks: tuple[Identity, ...]
+    """Whom it is about; the last one is where the wrong comes to light."""
+    step: tuple[Identity, Identity] | None = None
+    """The step of the derivation that is wrong, from whom to whom."""
+    how: str = ""
+    """What that step is."""
+    token: Token = NO_TOKEN
+    """What the task that the step leads to has then."""
+    program: str = ""
+    path: tuple[Link, ...] = ()
+    """The derivation, where the rule knows more of it than where the task came from."""
+
+
+Finder: TypeAlias = Callable[[Store], Iterator[Suspect]]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A named rule."""
+
+    name: str
+    invariants: tuple[int, ...]
+    """Of the model: ``sendright prove --invariant N`` proves them of every call."""
+    title: str
+    about: str
+    needs: tuple[str, ...]
+    """Tables; where all of them are empty there is nothing to ask."""
+    find: Finder
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, invariants: Sequence[int], title: str, needs: Sequence[str]) -> Callable[[Finder], Finder]:
+    """Declare a rule; its docstring says it in words."""
+
+    def declare(find: Finder) -> Finder:
+        assert name not in RULES, name
+        about = " ".join((find.__doc__ or "").split())
+        RULES[name] = Rule(name=name, invariants=tuple(invariants), title=title, about=about, needs=tuple(needs), find=find)
+        return find
+
+    return declare
+
+
+class Row:
+    """One row of an answer, by the names of its columns."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getattr__(self, column: str) -> Any:
+        return self._values[column]
+
+    def get(self, column: str) -> Any:
+        """The value of a column."""
+        return self._values[column]
+
+    @property
+    def time(self) -> int | None:
+        """When it happened, in microseconds since 1970."""
+        return self.tm if self.tm >= 0 else None
+
+    def who(self, prefix: str = "") -> Identity:
+        """The task whose columns begin with ``prefix``."""
+        return Identity(self.world, self._values[prefix + "pid"], self._values[prefix + "ver"])
+
+
+def rows(store: Store, question: str) -> Iterator[Row]:
+    """The answer to ``question``, a part at a time. Until its end nothing else may be asked."""
+    answer = store.connection.execute(question)
+    names = [column[0] for column in answer.description or ()]
+    while part := answer.fetchmany(AT_ONCE):
+        yield from (Row(dict(zip(names, values, strict=True))) for values in part)
+
+
+def token_of(row: Row, prefix: str = "") -> Token:
+    """The token of the task whose columns begin with ``prefix``."""
+    words = {word: row.get(prefix + word) for word in WORDS}
+    version = row.get(prefix + "ver")
+    known = {word: value for word, value in words.items() if value >= 0}
+    return Token(pid=row.get(prefix + "pid"), pidversion=version if version >= 0 else None, **known)
+
+
+def evidence(store: Store, file: int, place: int, words: str) -> Evidence:
+    """The record at ``place`` of the file with this number."""
+    return Evidence(store.files[file], place, words, store.binary[file])
+
+
+def id_words(number: int) -> str:
+    """A user or group id as people read it."""
+    return "unset" if number == UNSET else "not shown" if number < 0 else str(number)
+
+
+def changes(row: Row, before: str, after: str, columns: Sequence[str] = WORDS) -> str:
+    """Which ids of a row differ between two of its tasks, in words."""
+    pairs = [(column, row.get(before + column), row.get(after + column)) for column in columns]
+    return ", ".join(f"{column} {id_words(old)} → {id_words(new)}" for column, old, new in pairs if old >= 0 and new >= 0 and old != new)
+
+
+def sure(ambiguous: bool, severity: Severity) -> Severity:
+    """``severity``, unless it can't be told which task it is about."""
+    return Severity.NOTE if ambiguous else severity

@@ -1,0 +1,73 @@
+"""An audit's results in words, for every report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sendright.mach.audit_results import AuditFinding, AuditResult, Link, Severity
+from sendright.mach.facts import UNSET, Token
+
+_RECENT = 1 << 53
+"""Times that are no microseconds of any year."""
+
+
+def moment(micros: int | None) -> str:
+    """A time as people read it, in UTC."""
+    if micros is None or not 0 <= micros < _RECENT:
+        return ""
+    return datetime.fromtimestamp(micros / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def token_words(token: Token) -> str:
+    """The words of a token that are known."""
+    names = ("auid", "euid", "egid", "ruid", "rgid", "asid")
+    known = [(name, getattr(token, name)) for name in names]
+    return ", ".join(f"{name} {'unset' if value == UNSET else value}" for name, value in known if value is not None) or "token not shown"
+
+
+def link_words(link: Link) -> str:
+    """One part of a path."""
+    program = f" {link.program}" if link.program else ""
+    return f"{link.task}{program} ({token_words(link.token)})"
+
+
+def invariants_words(finding: AuditFinding) -> str:
+    """What of the model a finding breaks."""
+    numbers = [str(number) for number in finding.invariants]
+    return f"invariant{'s' if len(numbers) > 1 else ''} {' and '.join(numbers)} of the model"
+
+
+def counted(result: AuditResult) -> dict[Severity, int]:
+    """How many findings there are of each severity, those too that are not told one by one."""
+    total = dict.fromkeys(sorted(Severity, reverse=True), 0)
+    for group in result.groups:
+        for counts in group.counts.values():
+            for word, count in counts.items():
+                total[Severity[word.upper()]] += count
+    return total
+
+
+def summary(result: AuditResult) -> str:
+    """What an audit came to, in one sentence."""
+    counts = ", ".join(f"{count:,} {severity.word}{'s' if count != 1 else ''}" for severity, count in counted(result).items())
+    records = sum(group.records for group in result.groups)
+    logs = sum(len(group.files) - len(group.refused) for group in result.groups)
+    hosts = len({(number, world.host) for number, group in enumerate(result.groups) for world in group.worlds})
+    stopped = " Interrupted: this is what was found so far." if result.interrupted else ""
+    read = f"{records:,} records in {logs:,} log{'s' if logs != 1 else ''} of {hosts:,} host{'s' if hosts != 1 else ''}"
+    return f"{result.verdict.value}: {counts} in {read}, in {result.seconds:.1f} s.{stopped}"
+
+
+def not_seen(result: AuditResult) -> list[str]:
+    """What the logs don't show, and what that means."""
+    lines = []
+    for group in result.groups:
+        for world in group.worlds:
+            if world.missing:
+                lines.append(f"{world.host}: {world.missing:,} events are missing: what needs them to be judged is a note")
+            elif not world.numbered and world.first is not None:
+                lines.append(f"{world.host}: the log doesn't tell whether records are missing")
+        if group.unreadable:
+            lines.append(f"{', '.join(group.files)}: {group.unreadable:,} records couldn't be read")
+        lines += group.refused
+    return lines
