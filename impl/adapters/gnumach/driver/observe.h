@@ -1,0 +1,8 @@
+/* What the spaces of all agents show. */
+#pragma once
+
+/* Put what there is on the line; of an agent that shows what it showed before, only that. */
+void put_observation(void);
+
+/* Nothing was shown before. */
+void forget_observations(void);
