@@ -59,7 +59,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
     except ImplementationCrash as error:
         raise BadInput(f"--sut: {path}: can't be built, it {error} (name a class that can be called without arguments)") from error
     first.end()
-    return lambda: IsolatedKernel(build, first.name)
+    return lambda: IsolatedKernel(build, first)
 
 
 def _built(module_name: str, name: str) -> Implementation:

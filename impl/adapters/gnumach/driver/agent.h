@@ -1,4 +1,5 @@
-/* A task of the model: an agent, which makes one call after the other from its own port name space. */
+/* A task of the model: an agent, which makes one call after the other from its own port name space. It makes no other: even mach_task_self would
+   leave a reference there. So memory that came with an answer stays in its address space until it ends. */
 #pragma once
 #include "words.h"
 

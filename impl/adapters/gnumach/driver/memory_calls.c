@@ -53,7 +53,6 @@ static kern_return_t read(struct words *in, struct words *out)
 	if (code != KERN_SUCCESS)
 		return code;
 	give(out, *(uint32_t *) found);
-	mig_deallocate(found, bytes);
 	return code;
 }
 

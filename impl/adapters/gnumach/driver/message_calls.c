@@ -115,8 +115,6 @@ static void tell_body(struct words *out)
 			give(out, type.msgt_number);
 			for (each = 0; each < type.msgt_number; each++)
 				give(out, names[each]);
-			if (type.msgt_number && !(names >= arrays[0] && names < arrays[ARRAYS]))
-				mig_deallocate((vm_offset_t) names, type.msgt_number * sizeof *names);
 		}
 	}
 	out->word[place] = count;

@@ -100,10 +100,6 @@ static kern_return_t names(struct words *in, struct words *out)
 	for (each = 0; each < count; each++)
 		if (found[each] < AGENT_REPLY_PORT)
 			give(out, types[each] & ~REQUEST_BITS);
-	if (count) {
-		mig_deallocate((vm_offset_t) found, count * sizeof *found);
-		mig_deallocate((vm_offset_t) types, type_count * sizeof *types);
-	}
 	return code;
 }
 
@@ -146,8 +142,6 @@ static kern_return_t get_set_status(struct words *in, struct words *out)
 	give(out, count);
 	for (each = 0; each < count; each++)
 		give(out, members[each]);
-	if (count)
-		mig_deallocate((vm_offset_t) members, count * sizeof *members);
 	return code;
 }
 

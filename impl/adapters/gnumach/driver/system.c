@@ -57,6 +57,7 @@ void mig_put_reply_port(mach_port_t port)
 	(void) port;
 }
 
+/* Not used by the stubs of the calls that are made. */
 void mig_allocate(vm_offset_t *address, vm_size_t bytes)
 {
 	vm_allocate(mach_task_self(), address, bytes, TRUE);

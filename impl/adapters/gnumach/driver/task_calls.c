@@ -87,8 +87,6 @@ static kern_return_t look_up_ports(struct words *in, struct words *out)
 	give(out, count);
 	for (each = 0; each < count; each++)
 		give(out, ports[each]);
-	if (count)
-		mig_deallocate((vm_offset_t) ports, count * sizeof *ports);
 	return code;
 }
 
