@@ -175,7 +175,8 @@ def _of_name(
     if Shown.PORT in shows and expected.port is not None and seen.port is not None:
         there, back = ports[0].setdefault(seen.port, expected.port), ports[1].setdefault(expected.port, seen.port)
         if there != expected.port or back != seen.port:
-            yield Difference(f"{where}, {IN_WORDS[Shown.PORT]}", f"port {expected.port}", f"port {there}" if there != expected.port else "another port")
+            other = f"port {there}" if there != expected.port else "another port"
+            yield Difference(f"{where}, {IN_WORDS[Shown.PORT]}", f"port {expected.port}", other)
     if expected.receiver is not None and seen.receiver is not None:
         yield from _parts(where, expected.receiver, seen.receiver, OF_A_RECEIVE_RIGHT, shows)
 

@@ -15,6 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from sendright.mach.calls import Call
+from sendright.mach.capabilities import ALL, Capabilities
 from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
@@ -93,18 +94,20 @@ class Calls:
     ``next`` gives a task and its call; ``made`` must hear what came of it before the next one, and ``over`` says when there is none.
     """
 
-    def __init__(self, profile: Profile, block: bytes) -> None:
+    def __init__(self, profile: Profile, block: bytes, capabilities: Capabilities = ALL) -> None:
         self.profile = profile
+        self._shortages = capabilities.shortages
+        has = SIGNATURES.keys() if capabilities.calls is None else capabilities.calls
         self.choices = Choices(block)
         self.count = 0
         self.names_seen: dict[int, set[int]] = {}
         """Task -> all names that it was ever given: the stale ones are among them."""
         self._in_vain: set[int] = set()
         """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
-        self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name)]
-        self._weights = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)] + [
-            (signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)
-        ]
+        self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name) and name in has]
+        served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
+        others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
+        self._weights = [weighted for weighted in served + others if weighted[0].name in has]
 
     def reread(self, block: bytes) -> None:
         """Take the choices from another block, from its beginning."""
@@ -175,7 +178,8 @@ class Calls:
                 drawn[argument.name] = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # Half-made tasks are what a shortage can leave behind.
-        shortage = 1 + self.choices.below(3) if self.choices.one_in(3 if signature.creates_task else 12) else 0
+        short = self.choices.one_in(3 if signature.creates_task else 12) and self._shortages
+        shortage = 1 + self.choices.below(3) if short else 0
         # Of calls that do stop between their steps the specification has no rules yet; to the others it must mean nothing.
         stop = self.choices.one_in(40) and not signature.in_steps
         return Call(signature.name, arguments, shortage, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -173,8 +174,6 @@ def _end(process: subprocess.Popen[bytes], directory: Path, owner: int) -> None:
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         shutil.rmtree(directory, ignore_errors=True)

@@ -33,10 +33,20 @@ static void show(struct shown *shown, uint32_t value)
 
 static void show_references(struct shown *shown, mach_port_t task, mach_port_t name, mach_port_type_t type)
 {
+	static const struct {
+		mach_port_type_t type;
+		mach_port_right_t right;
+	} counted[] = {
+		{MACH_PORT_TYPE_SEND, MACH_PORT_RIGHT_SEND},
+		{MACH_PORT_TYPE_SEND_ONCE, MACH_PORT_RIGHT_SEND_ONCE},
+		{MACH_PORT_TYPE_DEAD_NAME, MACH_PORT_RIGHT_DEAD_NAME},
+	};
 	mach_port_urefs_t references = 0;
+	uint32_t each;
 
-	if (type & (MACH_PORT_TYPE_SEND | MACH_PORT_TYPE_DEAD_NAME))
-		mach_port_get_refs(task, name, type & MACH_PORT_TYPE_SEND ? MACH_PORT_RIGHT_SEND : MACH_PORT_RIGHT_DEAD_NAME, &references);
+	for (each = 0; each < sizeof counted / sizeof counted[0]; each++)
+		if (type & counted[each].type)
+			mach_port_get_refs(task, name, counted[each].right, &references);
 	show(shown, references);
 }
 
