@@ -117,7 +117,8 @@ def _send(a: dict[str, Any]) -> Iterator[int]:
     size = a["size"]
     header = [a[name] for name in ("dest", "dest_disposition", "reply", "reply_disposition", "id")]
     inline, said = _inline_words(layout, size)
-    return iter((*header, *_descriptors(descriptors), a["data"] if inline else 0, inline, said, a["wait"]))
+    has_room = size == -1 or size >= natural_size(layout)
+    return iter((*header, *_descriptors(descriptors), a["data"] if has_room else 0, inline, said, a["wait"]))
 
 
 def _inline_words(layout: Layout, size: int) -> tuple[int, int]:
@@ -205,6 +206,8 @@ def _received(words: Words, code: int) -> dict[str, Any]:
     if code == ReturnCode.MACH_RCV_TOO_LARGE:
         return {"size": _size_of_unseen(size, bool(is_complex))}
     descriptors, data, count = _told_body(words)
+    if data == ReturnCode.MIG_BAD_ID & 0xFFFFFFFF:  # a code that a kernel port answers
+        data = int(ReturnCode.MIG_BAD_ID)
     layout = layout_of(descriptors)
     usual = 1 + len(layout) + bool(layout)
     # Messages of the kernel's own have as many words as they need.

@@ -101,6 +101,7 @@ static void put_outcome(uint32_t number, uint32_t call, enum outcome outcome, ui
 
 		if (adopted != KERN_SUCCESS)
 			trouble(adopted);
+		forget_observation_of(created);
 		put_text(" N");
 		put_number(created);
 	}

@@ -173,5 +173,10 @@ void forget_observations(void)
 		vm_allocate(mach_task_self(), (vm_address_t *) &now, AGENTS * sizeof *now, TRUE);
 	}
 	for (number = 0; number < AGENTS; number++)
-		before[number].count = 0;
+		forget_observation_of(number);
+}
+
+void forget_observation_of(uint32_t number)
+{
+	before[number].count = 0;
 }
