@@ -62,6 +62,16 @@ def _live() -> Callable[[], Implementation]:
     return lambda: kernel
 
 
+def _program(command: str) -> Callable[[], Implementation]:
+    from sendright.impl.adapters.stdio import CantStart, StdioProgram
+
+    try:
+        program = StdioProgram(command)
+    except CantStart as error:
+        raise BadInput(f"--sut: {STDIO}{command}: {error} (docs/stdio.md describes what a program must do)") from error
+    return lambda: program
+
+
 def _faulty(name: str) -> Callable[[], Implementation]:
     from sendright.impl.faults import FAULTS
 

@@ -13,6 +13,11 @@ _PROFILES = ", ".join(PROFILES)
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}.")]
 ProfileOfSut = Annotated[
+    str,
+    typer.Option(
+        "--sut", metavar="WHAT", help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel."
+    ),
+]
     str | None,
     typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}. Usual: manual, or what is checked itself."),
 ]

@@ -129,7 +129,8 @@ class GnuMach:
                     result = self._answer(letter, task, call, _numbers(words))
         except (ValueError, KeyError, IndexError, StopIteration) as error:
             self._machine.end()
-            raise ImplementationCrash(f"answered what makes no sense: {' '.join(word for letter, words in parts for word in (letter, *words))[:200]}") from error
+            line = " ".join(" ".join((letter, *words)) for letter, words in parts)
+            raise ImplementationCrash(f"answered what makes no sense: {line[:200]}") from error
         self._spaces = spaces
         self._forget_ended()
         if result is None:

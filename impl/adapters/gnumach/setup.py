@@ -29,9 +29,20 @@ _TOOLS = {
     "perl": "apt-get install perl",
 }
 _FLAGS = (
-    "-m32 -std=gnu11 -O1 -ffreestanding -fno-builtin -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none"
-    " -fno-asynchronous-unwind-tables -mno-sse -nostdinc"
-).split()
+    *("-m32", "-std=gnu11", "-O1", "-ffreestanding", "-fno-builtin", "-nostdinc", "-mno-sse", "-fno-pic", "-fno-pie"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none"),
+)
+_LINK = (
+    "-m32",
+    "-static",
+    "-nostdlib",
+    "-no-pie",
+    "-Wl,-Ttext-segment=0x08048000",
+    "-Wl,--omagic",
+    "-Wl,--build-id=none",
+    "-Wl,--no-warn-rwx-segments",
+)
+"""One segment, so that an agent can be given the driver's image in one piece."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -82,7 +93,7 @@ def _make(place: Path, tell: Callable[[str], None]) -> bool:
 
 def _stamp() -> str:
     """What the driver is made of."""
-    made = hashlib.sha256(repr((PACKAGES, _FLAGS, calls_header())).encode())
+    made = hashlib.sha256(repr((PACKAGES, _FLAGS, _LINK, calls_header())).encode())
     for path in sorted(SOURCE.rglob("*")):
         if path.is_file():
             made.update(f"{path.relative_to(SOURCE)}\0".encode() + path.read_bytes())
@@ -116,6 +127,4 @@ def _build(build: Path, usr: Path) -> None:
     run(["gcc", *_FLAGS, "-Wall", "-Wextra", "-Werror", *own, *others, "-c", *sources], hint, build)
     run(["gcc", *_FLAGS, "-w", "-DMIG_EOPNOTSUPP", *own, *others, "-c", *stubs], hint, build)
     objects = sorted(path.name for path in build.glob("*.o"))
-    # One segment, so that an agent can be given the driver's image in one piece.
-    link = "-m32 -static -nostdlib -no-pie -Wl,-Ttext-segment=0x08048000 -Wl,--omagic -Wl,--build-id=none -Wl,--no-warn-rwx-segments".split()
-    run(["gcc", *link, "-o", "driver", *objects, library], "linking the driver", build)
+    run(["gcc", *_LINK, "-o", "driver", *objects, library], "linking the driver", build)

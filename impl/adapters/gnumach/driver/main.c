@@ -3,6 +3,7 @@
    begin                        end all tasks; begin anew with one
    call AGENT CALL WORD...      let a task make a call; the words are its arguments
    look AGENT                   look whether the call of a task that waits has ended
+   panic                        let the kernel panic, so that tests see what the host makes of it
 
    Numbers are hexadecimal. The answer's parts:
 
@@ -26,6 +27,7 @@
 #include "system.h"
 #include "words.h"
 #include "mig/mach_debug.h"
+#include "mig/mach_i386.h"
 #include "mig/mach_port.h"
 
 #define LONGEST 8192u
@@ -216,6 +218,9 @@ void driver_main(int *arguments)
 			break;
 		case 'l':
 			look(line + sizeof "look");
+			break;
+		case 'p':
+			i386_io_perm_modify(mach_task_self(), MACH_PORT_NULL, TRUE);    /* a fault of the kernel's */
 			break;
 		default:
 			trouble(KERN_INVALID_ARGUMENT);
