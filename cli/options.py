@@ -15,9 +15,12 @@ ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", hel
 ProfileOfSut = Annotated[
     str,
     typer.Option(
-        "--sut", metavar="WHAT", help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel."
+        "--sut",
+        metavar="WHAT",
+        help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel.",
     ),
 ]
+ProfileOfSut = Annotated[
     str | None,
     typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}. Usual: manual, or what is checked itself."),
 ]
@@ -27,7 +30,6 @@ ProfileOverride = Annotated[
 FaultName = Annotated[
     str | None, typer.Option("--fault", metavar="NAME", help="Seed this fault in the reference kernel; see --list-faults of check.")
 ]
-Sut = Annotated[str, typer.Option("--sut", metavar="WHAT", help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM' (docs/stdio.md), or package.module:Class of your own kernel.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include whole traces.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
