@@ -13,14 +13,6 @@ _PROFILES = ", ".join(PROFILES)
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}.")]
 ProfileOfSut = Annotated[
-    str,
-    typer.Option(
-        "--sut",
-        metavar="WHAT",
-        help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel.",
-    ),
-]
-ProfileOfSut = Annotated[
     str | None,
     typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}. Usual: manual, or what is checked itself."),
 ]
@@ -29,6 +21,14 @@ ProfileOverride = Annotated[
 ]
 FaultName = Annotated[
     str | None, typer.Option("--fault", metavar="NAME", help="Seed this fault in the reference kernel; see --list-faults of check.")
+]
+Sut = Annotated[
+    str,
+    typer.Option(
+        "--sut",
+        metavar="WHAT",
+        help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include whole traces.")]
