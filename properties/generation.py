@@ -105,6 +105,7 @@ class Calls:
         self._in_vain: set[int] = set()
         """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
         self._creating = [name for name, signature in SIGNATURES.items() if signature.creates_task and profile.serves(name) and name in has]
+        self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
         others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
         self._weights = [weighted for weighted in served + others if weighted[0].name in has]
@@ -159,9 +160,9 @@ class Calls:
 
     def _signature(self, situation: Situation) -> Signature:
         if situation.senders(PortObject.TASK):
-            if len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
+            if self._creating and len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
                 return SIGNATURES[self.choices.pick(self._creating)]
-            if len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
+            if self._can_allocate and len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
                 return SIGNATURES["mach_port_allocate"]
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
@@ -169,7 +170,8 @@ class Calls:
             if able and (not _untimely(signature, situation) or self.choices.one_in(6)):
                 return signature
         # What a task can nearly always do. (To have nothing to do it with is worth a try, too.)
-        return SIGNATURES["mach_task_self"] if not self.choices.one_in(4) else self.choices.weighted(self._weights)
+        usual = SIGNATURES["mach_task_self"] if self._can_always else None
+        return usual if usual is not None and not self.choices.one_in(4) else self.choices.weighted(self._weights)
 
     def _call(self, signature: Signature, situation: Situation) -> Call:
         drawn: dict[str, Any] = {}
