@@ -28,13 +28,14 @@ for descriptors of other sizes."""
 
 def words_of(call: Call, profile: Profile) -> Iterator[int]:
     """The arguments of ``call``. Raises NotMade for one that this kernel's calls can't have."""
+    given = {argument.name: call.arguments.get(argument.name, argument.default) for argument in SIGNATURES[call.name].arguments}
     special = _SPECIAL.get(call.name)
     if special is not None:
-        yield from special(call.arguments)
+        yield from special(given)
         return
     for argument in SIGNATURES[call.name].arguments:
         if profile.takes(call.name, argument.name):
-            value = call.arguments[argument.name]
+            value = given[argument.name]
             if argument.type in (ArgumentType.PORTS, ArgumentType.LIMITS):
                 yield len(value)
                 yield from value
