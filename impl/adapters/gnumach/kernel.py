@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from sendright.impl.adapters.gnumach.files import files
 from sendright.impl.adapters.gnumach.machine import Machine
@@ -33,6 +34,20 @@ _NOT_MADE = {
 }
 
 
+class Driven(Protocol):
+    """What the driver answers on: a ``Machine``, or what stands in for one."""
+
+    @property
+    def alive(self) -> bool: ...
+    def exchange(self, line: str) -> list[str]: ...
+    def end(self) -> None: ...
+
+
+def _qemu() -> Callable[[], Driven]:
+    found = files()
+    return lambda: Machine(found)
+
+
 class GnuMach:
     """GNU Mach under QEMU. A task of the model is a Mach task; a system begins with new tasks, on the same boot as long as nothing goes wrong."""
 
@@ -47,10 +62,10 @@ class GnuMach:
         seconds=30.0,
     )
 
-    def __init__(self) -> None:
-        """Raises NotSetUp if something that it needs is missing. The machine is started by the first ``boot``."""
-        self._files = files()
-        self._machine: Machine | None = None
+    def __init__(self, start: Callable[[], Driven] | None = None) -> None:
+        """``start`` makes a machine, when it is first booted; usual: with QEMU. Raises NotSetUp if something that this needs is missing."""
+        self._start = start or _qemu()
+        self._machine: Driven | None = None
         self._profile = GNUMACH
         self._begun = 0
 
@@ -60,7 +75,7 @@ class GnuMach:
         if self._machine is not None and (not self._machine.alive or self._begun >= BOOTS):
             self.end()
         if self._machine is None:
-            self._machine, self._begun = Machine(self._files), 0
+            self._machine, self._begun = self._start(), 0
         self._begun += 1
         self._number: dict[int, int] = {0: BOOTSTRAP_TASK}
         """The driver's number of an agent -> the task's."""
@@ -78,7 +93,7 @@ class GnuMach:
             self._machine = None
 
     @property
-    def machine(self) -> Machine | None:
+    def machine(self) -> Driven | None:
         """The machine, once it is started."""
         return self._machine
 
@@ -105,13 +120,13 @@ class GnuMach:
 
     def _ask(self, line: str, task: int | None, call: Call | None = None) -> Result:
         assert self._machine is not None
-        parts = _parts(self._machine.exchange(line))
+        answer = self._machine.exchange(line)
         result: Result | None = None
         created: int | None = None
         ended: dict[int, Result] = {}
         spaces: dict[int, Space] = {}
         try:
-            for letter, words in parts:
+            for letter, words in _parts(answer):
                 if letter in _NOT_MADE:
                     raise NotMade(_NOT_MADE[letter])
                 if letter == "!":
@@ -129,8 +144,7 @@ class GnuMach:
                     result = self._answer(letter, task, call, _numbers(words))
         except (ValueError, KeyError, IndexError, StopIteration) as error:
             self._machine.end()
-            line = " ".join(" ".join((letter, *words)) for letter, words in parts)
-            raise ImplementationCrash(f"answered what makes no sense: {line[:200]}") from error
+            raise ImplementationCrash(f"answered what makes no sense: {' '.join(answer)[:200]}") from error
         self._spaces = spaces
         self._forget_ended()
         if result is None:

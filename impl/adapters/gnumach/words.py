@@ -8,7 +8,7 @@ from typing import Any
 from sendright.mach.calls import Call
 from sendright.mach.capabilities import NotMade
 from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import HEADER_SIZE, Layout, is_array, is_memory, layout_of, natural_size, size_without_data
+from sendright.mach.descriptors import HEADER_SIZE, Layout, is_array, is_memory, layout_of, natural_size, rights_in, size_without_data
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition
@@ -116,6 +116,8 @@ def _send(a: dict[str, Any]) -> Iterator[int]:
     descriptors = a["descriptors"]
     layout = layout_of(descriptors)
     size = a["size"]
+    if a["wait"] and any(how == Disposition.MOVE_RECEIVE and name == a["dest"] for name, how in rights_in(descriptors)):
+        raise NotMade("a message that is on its way to itself waits for room in this kernel, and in the model it doesn't")
     header = [a[name] for name in ("dest", "dest_disposition", "reply", "reply_disposition", "id")]
     inline, said = _inline_words(layout, size)
     has_room = size == -1 or size >= natural_size(layout)
