@@ -125,7 +125,10 @@ def test_what_an_answer_says_must_make_sense(machine: Callable[[str], Machine]) 
         (Call("mach_port_mod_refs", {"task": 3, "name": 4, "right": 0, "delta": -1}), [3, 4, 0, -1]),
         (Call("task_create", {"parent_task": 3, "inherit_memory": True}), [3, 1]),
         (Call("mach_ports_register", {"task": 3, "ports": (4, 0)}), [3, 2, 4, 0]),
-        (Call("mach_msg_send", {"dest": 5, "data": 9, "descriptors": ((6, 17), ((7, 8), 19))}), [5, 19, 0, 0, 0, 2, 0, 6, 17, 1, 19, 2, 7, 8, 9, 4, 0, 0]),
+        (
+            Call("mach_msg_send", {"dest": 5, "data": 9, "descriptors": ((6, 17), ((7, 8), 19))}),
+            [5, 19, 0, 0, 0, 2, 0, 6, 17, 1, 19, 2, 7, 8, 9, 4, 0, 0],
+        ),
         (Call("mach_msg_send", {"dest": 5, "data": 9, "size": 24}), [5, 19, 0, 0, 0, 0, 0, 0, 0, 0]),
         (Call("mach_msg_send", {"dest": 5, "data": 9, "size": 32}), [5, 19, 0, 0, 0, 0, 9, 2, 0, 0]),
         (Call("mach_msg_send", {"dest": 5, "size": 20}), [5, 19, 0, 0, 0, 0, 0, 1, 20, 0]),

@@ -27,7 +27,9 @@ ALL = frozenset(Shown)
 def test_a_kernel_that_shows_a_view_only_agrees_with_the_specification(profile: str) -> None:
     result = check(Viewed, Oracle, PROFILES[profile], 25, 60)
     assert result.verdict is Verdict.PASSED, result.message
-    assert result.not_compared == ("messages in queues, a task's special ports, memory and tokens are compared only when a call's answer tells of them",)
+    assert result.not_compared == (
+        "messages in queues, a task's special ports, memory and tokens are compared only when a call's answer tells of them",
+    )
 
 
 def test_a_kernel_whose_tasks_go_on_by_themselves_agrees_with_the_specification() -> None:
@@ -103,7 +105,9 @@ def test_ports_are_compared_by_which_names_denote_the_same_one() -> None:
 
 
 def test_what_was_declared_must_be_shown() -> None:
-    receiver = Receiver(pset=0, sequence_number=0, make_send_count=0, queue_limit=5, messages=0, send_rights=0, send_once_rights=0, port_destroyed=False)
+    receiver = Receiver(
+        pset=0, sequence_number=0, make_send_count=0, queue_limit=5, messages=0, send_rights=0, send_once_rights=0, port_destroyed=False
+    )
     view = View({3: Space({7: Named(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
     assert lacking(view, ALL) == "task 3, name 7: the no-senders request is missing, which it declared to show"
     assert lacking(view, ALL - {Shown.NO_SENDERS}) is None
@@ -116,7 +120,10 @@ class Picky(Viewed):
     def __init__(self) -> None:
         super().__init__(shows=frozenset({Shown.UREFS}))
         self.capabilities = Capabilities(
-            calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}), shows=frozenset({Shown.UREFS}), shortages=False, limits=False
+            calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}),
+            shows=frozenset({Shown.UREFS}),
+            shortages=False,
+            limits=False,
         )
 
     def call(self, task: int, call: Call) -> Result:
