@@ -160,8 +160,17 @@ def test_calls_that_this_kernel_cannot_make(call: Call) -> None:
 def test_results_from_words() -> None:
     received = outputs_of(Call("mach_msg_receive", {}), 0, [42, 4, 0, 0, 7, 1, 48, 2, 0, 5, 17, 1, 16, 1, 6, 1, 9, 4])
     assert received == {
-        **{"id": 42, "local": 4, "reply": 0, "reply_disposition": 0, "sequence_number": 7, "data": 9, "size": 56, "trailer_size": 0},
-        **{"descriptors": ((5, 17), ((6,), 16)), "security_token": (), "audit_token": ()},
+        "id": 42,
+        "local": 4,
+        "reply": 0,
+        "reply_disposition": 0,
+        "sequence_number": 7,
+        "data": 9,
+        "size": 56,
+        "trailer_size": 0,
+        "descriptors": ((5, 17), ((6,), 16)),
+        "security_token": (),
+        "audit_token": (),
     }
     assert outputs_of(Call("mach_port_names", {}), 0, [2, 1, 3, 2, 65536, 65536]) == {"names": (1, 3), "types": (65536, 65536)}
     assert outputs_of(Call("mach_port_names", {}), 16, []) == {}

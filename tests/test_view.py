@@ -14,8 +14,8 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade
 from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES
 from sendright.mach.rights import Right, SlotKind
-from sendright.mach.view import Named, Receiver, Shown, Space, View, lacking, view_differences, view_of
 from sendright.mach.verdicts import Verdict
+from sendright.mach.view import Named, Receiver, Shown, Space, View, lacking, view_differences, view_of
 from sendright.model.oracle import Oracle
 from sendright.properties.check import check
 from sendright.properties.judged_run import Broken, JudgedRun
