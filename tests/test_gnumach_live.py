@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from gnumach_transcripts import named, transcripts
+from test_benchmarks import benchmark
 
 from sendright.cli.main import main
 from sendright.impl.adapters.gnumach import GnuMach
@@ -119,10 +121,16 @@ def test_a_call_waits_and_goes_on_by_itself(live: GnuMach) -> None:
 # ---- what it survives
 
 
-def test_qemu_is_killed_in_mid_call(live: GnuMach) -> None:
+def frozen(kernel: GnuMach, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A machine that is asked and doesn't go on: its process."""
+    machine = machine_of(kernel)
+    monkeypatch.setattr(machine._process, "go_on", lambda: None)
+    return machine.pid
+
+
+def test_qemu_is_killed_in_mid_call(live: GnuMach, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = booted(live)
-    victim = machine_of(kernel).pid
-    os.kill(victim, signal.SIGSTOP)
+    victim = frozen(kernel, monkeypatch)
     killer = threading.Timer(0.3, os.kill, (victim, signal.SIGKILL))
     killer.start()
     with pytest.raises(ImplementationCrash, match="QEMU ended with SIGKILL"):
@@ -131,9 +139,9 @@ def test_qemu_is_killed_in_mid_call(live: GnuMach) -> None:
     assert booted(kernel).call(0, SELF).code == 0
 
 
-def test_the_machine_hangs(live: GnuMach) -> None:
+def test_the_machine_hangs(live: GnuMach, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = machine_of(booted(live))
-    os.kill(machine.pid, signal.SIGSTOP)
+    frozen(live, monkeypatch)
     with pytest.raises(ImplementationCrash, match=r"did not answer within 0.3 s"):
         machine.exchange("call 0 0", 0.3)
     assert not machine.alive
@@ -223,3 +231,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     told = " ".join(capsys.readouterr().out.split())
     assert "Not compared:" in told
     assert "judged calls of GNU Mach 1.8" in told
+
+
+def test_the_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    live_benchmark = benchmark("live")
+    live_benchmark.main(["--boots", "1", "--runs", "2", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() >= live_benchmark.PROMISED.keys()
+    assert all(number > 0 for number in found.values())

@@ -74,6 +74,16 @@ class LineProcess:
             self.end()
             raise
 
+    def pause(self) -> None:
+        """Stop it, with all that it does, until it shall ``go_on``: one that waits for a line by looking again and again needs a whole processor."""
+        if self.alive:
+            os.kill(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Take a pause back."""
+        if self.alive:
+            os.kill(self._process.pid, signal.SIGCONT)
+
     def _write(self, content: bytes, deadline: float) -> None:
         while content:
             if not select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))[1]:

@@ -20,7 +20,7 @@ from sendright.mach.implementation import ImplementationCrash
 from sendright.mach.signatures import SIGNATURES
 
 SOURCE = Path(__file__).parent / "driver"
-_STUBS = ("mach/mach", "mach/mach_port", "mach/i386/mach_i386", "mach_debug/mach_debug")
+_STUBS = ("mach/mach", "mach/mach_port", "mach/gnumach", "mach/i386/mach_i386", "mach_debug/mach_debug")
 _TOOLS = {
     "apt-get": "this machine has no apt: set it up on Debian 12, or another system with apt",
     "dpkg-deb": "apt-get install dpkg",

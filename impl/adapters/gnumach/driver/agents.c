@@ -7,6 +7,8 @@
 #include <mach/machine/thread_status.h>
 #include <mach/thread_info.h>
 
+#define LEFT 1024u
+
 struct agent agents[AGENTS];
 
 /* The driver's own code and data, which every agent has at the same place. */
@@ -17,6 +19,28 @@ static union {
 	struct mailbox mailbox;
 	char page[PAGE];
 } outgoing __attribute__((aligned(PAGE)));
+
+static struct {
+	vm_address_t address;
+	vm_size_t bytes;
+} left[LEFT];
+static uint32_t left_count;
+
+static void give_back(void)
+{
+	while (left_count) {
+		left_count--;
+		vm_deallocate(mach_task_self(), left[left_count].address, left[left_count].bytes);
+	}
+}
+
+void give_back_later(vm_address_t address, vm_size_t bytes)
+{
+	if (left_count == LEFT)
+		give_back();
+	left[left_count].address = address;
+	left[left_count++].bytes = bytes;
+}
 
 static kern_return_t give_image(mach_port_t task)
 {
@@ -125,6 +149,7 @@ void end_agents(void)
 			task_terminate(agents[number].task);
 			forget(&agents[number]);
 		}
+	give_back();
 }
 
 void forget_the_dead(void)
@@ -159,7 +184,7 @@ static int answered(struct agent *agent, struct words *words, uint32_t *code)
 		memcpy(words->word, mailbox->words.word, words->count * sizeof words->word[0]);
 		*code = mailbox->code;
 	}
-	vm_deallocate(mach_task_self(), found, bytes);
+	give_back_later(found, bytes);
 	return is;
 }
 

@@ -40,3 +40,6 @@ enum outcome look_again(uint32_t number, struct words *words, uint32_t *code);
 
 /* Tasks that are no more are no agents any more. */
 void forget_the_dead(void);
+
+/* Memory that came with an answer is given back when a system ends: to do it at once takes as long as the call. */
+void give_back_later(vm_address_t address, vm_size_t bytes);

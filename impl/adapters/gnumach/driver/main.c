@@ -1,4 +1,4 @@
-/* The driver: GNU Mach's first and only task of its own. It does what the host asks for, line by line, on the second serial port.
+/* The driver: GNU Mach's first and only task of its own. It does what the host asks for, line by line.
 
    begin                        end all tasks; begin anew with one
    call AGENT CALL WORD...      let a task make a call; the words are its arguments
@@ -23,7 +23,7 @@
 #include "agents.h"
 #include "calls.h"
 #include "observe.h"
-#include "serial.h"
+#include "host.h"
 #include "system.h"
 #include "words.h"
 #include "mig/mach_debug.h"
@@ -69,9 +69,9 @@ static int is_users_port(uint32_t number, mach_port_t name, vm_offset_t *object)
 	unsigned type = 1;
 
 	*object = 0;
-	if (mach_port_type(agents[number].task, name, &rights) != KERN_SUCCESS || !(rights & MACH_PORT_TYPE_SEND))
+	if (mach_port_kernel_object(agents[number].task, name, &type, object) != KERN_SUCCESS || type != 0)
 		return 0;
-	return mach_port_kernel_object(agents[number].task, name, &type, object) == KERN_SUCCESS && type == 0;
+	return mach_port_type(agents[number].task, name, &rights) == KERN_SUCCESS && (rights & MACH_PORT_TYPE_SEND);
 }
 
 static int suspends_one_that_waits(uint32_t call, vm_offset_t object)
@@ -159,7 +159,8 @@ static void call(const char *at)
 	outcome = make_call(number, call_number, &words, &code);
 	put_outcome(number, call_number, outcome, code, &words);
 	put_calls_that_ended(number);
-	forget_the_dead();
+	if (call_number == CALL_task_terminate)
+		forget_the_dead();
 	put_observation();
 }
 
@@ -203,10 +204,8 @@ void driver_main(int *arguments)
 		host_priv = host_priv * 10 + (mach_port_t) (*at - '0');
 	for (const char *at = argument[2]; *at; at++)
 		device_master = device_master * 10 + (mach_port_t) (*at - '0');
-	if (open_serial(device_master) != KERN_SUCCESS)
-		mach_print("sendright: no serial port\n");
-	put_text("ready");
-	write_line();
+	if (open_host(host_priv, device_master) != KERN_SUCCESS)
+		mach_print("sendright: panic: no way to speak to the host\n");
 	for (;;) {
 		read_line(line, sizeof line);
 		switch (line[0]) {

@@ -2,7 +2,7 @@
    Which port: send rights to one port have one name in the driver's space, while it holds them. */
 #include "observe.h"
 #include "agents.h"
-#include "serial.h"
+#include "host.h"
 #include "system.h"
 #include "mig/mach.h"
 #include "mig/mach_debug.h"
@@ -98,8 +98,8 @@ static void show_task(struct shown *shown, mach_port_t task)
 			show_status(shown, task, names[each]);
 	}
 	if (count) {
-		vm_deallocate(mach_task_self(), (vm_address_t) names, count * sizeof *names);
-		vm_deallocate(mach_task_self(), (vm_address_t) types, type_count * sizeof *types);
+		give_back_later((vm_address_t) names, count * sizeof *names);
+		give_back_later((vm_address_t) types, type_count * sizeof *types);
 	}
 }
 
