@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from sendright.cli.implementations import REFERENCE, implementation_factory
+from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
 from sendright.cli.options import (
     DEFAULT_REPORTS,
     FaultName,
     HtmlFile,
     Json,
     JunitFile,
-    ProfileName,
+    ProfileOfSut,
     Quiet,
     ReportDirectory,
     SarifFile,
@@ -25,7 +25,6 @@ from sendright.cli.options import (
 from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
 from sendright.cli.streams import show, show_json
-from sendright.mach.profiles import profile_named
 from sendright.mach.trace import Trace
 from sendright.reports.rerun import Rerun, script_text
 
@@ -36,10 +35,11 @@ def check(
     examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Random runs to make, each from a fresh boot.")] = EXAMPLES,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Calls in each run, at most.")] = STEPS,
     seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same calls.")] = SEED,
-    profile: ProfileName = "manual",
+    profile: ProfileOfSut = None,
     fault: FaultName = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the seeded faults, and check nothing.")] = False,
     sut: Sut = REFERENCE,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a failing run, and report each that fails in another way.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -65,17 +65,22 @@ def check(
 
       sendright check --sut mykernel:Kernel --junit results.xml
 
+      sendright check --sut gnumach --steps 30
+
+      sendright check --sut "stdio:./driver" --profile gnumach
+
       sendright check --examples 1 --trace run.json && sendright graph run.json
     """
     if list_faults:
         return _list_faults(json)
-    kernel_profile = profile_named(profile)
     factory = implementation_factory(sut, fault)
+    kernel_profile = profile_for(profile, factory)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
     outputs.prepare()
     from sendright.model.oracle import Oracle
     from sendright.model.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
+    from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)
     with Shown("checking", quiet) as shown:
@@ -89,12 +94,13 @@ def check(
             first=witnessed_calls(kernel_profile),
             on_progress=shown.update,
             on_run=last.append,
+            keep_going=keep_going,
         )
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
-    script = report_dir / "script.json"
-    commands = [shlex.join(["sendright", "replay", str(script), *chosen])] if result.script is not None else []
-    again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", profile, *chosen]
-    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={"script.json": script_text(result.script)} if result.script is not None else {})
+    found = scripts(result)
+    commands = [shlex.join(["sendright", "replay", str(report_dir / name), *chosen]) for name in found]
+    again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
+    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={name: script_text(script) for name, script in found.items()})
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 

@@ -1,4 +1,4 @@
-"""Which implementation to check: the reference kernel, a seeded fault of it, or any class by its import path."""
+"""Which implementation to check: the reference kernel, a seeded fault of it, a live GNU Mach, a program, or any class by its import path."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
+from sendright.mach.capabilities import capabilities_of
 from sendright.mach.implementation import Implementation, ImplementationCrash, raised
+from sendright.mach.profiles import Profile, profile_named
 
 REFERENCE = "reference"
+GNUMACH = "gnumach"
+STDIO = "stdio:"
+USUAL_PROFILE = "manual"
 
 
 def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implementation]:
@@ -27,7 +32,44 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
         from sendright.impl.reference import ReferenceKernel
 
         return ReferenceKernel
+    if sut == GNUMACH:
+        return _live()
+    if sut.startswith(STDIO):
+        return _program(sut.removeprefix(STDIO))
     return _imported(sut)
+
+
+def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:
+    """The profile called ``name``, or without one the usual one of what ``factory`` builds. Raises BadInput and UnknownProfile."""
+    possible = capabilities_of(factory()).profiles
+    if name is None:
+        return profile_named(possible[0] if possible else USUAL_PROFILE)
+    profile = profile_named(name)
+    if possible and name not in possible:
+        raise BadInput(f"--profile: {factory().name} can't be booted as {name} (choose one of {', '.join(possible)}, or leave it out)")
+    return profile
+
+
+def _live() -> Callable[[], Implementation]:
+    """GNU Mach under QEMU: one machine for all, as an idle one needs a processor, too."""
+    from sendright.impl.adapters.gnumach import GnuMach
+    from sendright.impl.adapters.gnumach.files import NotSetUp
+
+    try:
+        kernel = GnuMach()
+    except NotSetUp as error:
+        raise BadInput(f"--sut: {GNUMACH}: {error}") from error
+    return lambda: kernel
+
+
+def _program(command: str) -> Callable[[], Implementation]:
+    from sendright.impl.adapters.stdio import CantStart, StdioProgram
+
+    try:
+        program = StdioProgram(command)
+    except CantStart as error:
+        raise BadInput(f"--sut: {STDIO}{command}: {error} (docs/stdio.md describes what a program must do)") from error
+    return lambda: program
 
 
 def _faulty(name: str) -> Callable[[], Implementation]:
@@ -43,7 +85,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
     """The class, or other callable without arguments, at ``module:name``, in a process of its own where processes can be forked."""
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
-        raise BadInput(f"--sut: {path!r} is neither 'reference' nor an import path (write it as package.module:Class)")
+        raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")
     from sendright.properties.isolation import IsolatedKernel, NotBuilt
 
     def build() -> Implementation:
@@ -59,7 +101,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
     except ImplementationCrash as error:
         raise BadInput(f"--sut: {path}: can't be built, it {error} (name a class that can be called without arguments)") from error
     first.end()
-    return lambda: IsolatedKernel(build, first.name)
+    return lambda: IsolatedKernel(build, first)
 
 
 def _built(module_name: str, name: str) -> Implementation:

@@ -20,6 +20,7 @@ from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
+from sendright.cli.setup import setup
 from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.synthesize import synthesize
 from sendright.cli.trace_spec import trace_spec
@@ -42,6 +43,7 @@ for command in (check, prove, replay, audit, synthesize):
     app.command()(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
     app.command()(quick)
+app.command()(setup)
 app.command()(interruptible(witnesses))
 
 

@@ -12,13 +12,24 @@ from sendright.mach.profiles import PROFILES
 _PROFILES = ", ".join(PROFILES)
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}.")]
+ProfileOfSut = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}. Usual: manual, or what is checked itself."),
+]
 ProfileOverride = Annotated[
     str | None, typer.Option("--profile", "-p", metavar="NAME", help=f"Instead of the profile that each script names: {_PROFILES}.")
 ]
 FaultName = Annotated[
     str | None, typer.Option("--fault", metavar="NAME", help="Seed this fault in the reference kernel; see --list-faults of check.")
 ]
-Sut = Annotated[str, typer.Option("--sut", metavar="WHAT", help="What to check: 'reference', or package.module:Class of your own kernel.")]
+Sut = Annotated[
+    str,
+    typer.Option(
+        "--sut",
+        metavar="WHAT",
+        help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include whole traces.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]

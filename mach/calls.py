@@ -28,3 +28,6 @@ class Result(msgspec.Struct, frozen=True):
     """By the names of the signature's outputs; empty when the call failed or waits (but see ``Signature.results``)."""
     created_task: int | None = None
     """For a call that created a task: the number by which the harness can make calls as that task."""
+    ended: dict[int, Result] = {}
+    """Calls of other tasks, which waited, and which this call has let go on and end: task -> what that call answered. (Where such a call goes
+    on only when it is resumed, there are none.)"""

@@ -7,13 +7,15 @@ from typing import Protocol
 from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
+from sendright.mach.view import View
 
 
 class Implementation(Protocol):
     """A kernel, real or modelled: boot it, make calls as its tasks, look at what it shows.
 
     One that shows the same object for a task or port that hasn't changed, and never changes an object that it once showed, may say so by
-    an attribute ``final_parts = True``: such an object, once found right, isn't looked at again.
+    an attribute ``final_parts = True``: such an object, once found right, isn't looked at again. One that doesn't have or show everything
+    says so by an attribute ``capabilities`` (``Capabilities``).
     """
 
     @property
@@ -24,10 +26,10 @@ class Implementation(Protocol):
         """Start anew, in the boot state of ``boot.py``, as ``profile`` says."""
 
     def call(self, task: int, call: Call) -> Result:
-        """Make ``call`` as the live task number ``task``. A call that the profile lacks answers MIG_BAD_ID."""
+        """Make ``call`` as the live task number ``task``. A call that the profile lacks answers MIG_BAD_ID. Raises NotMade if it can't."""
 
-    def snapshot(self) -> Snapshot:
-        """Everything there is, between calls."""
+    def snapshot(self) -> Snapshot | View:
+        """Everything there is, between calls; or a view of it, if that is what ``capabilities`` declare."""
 
 
 class ImplementationCrash(Exception):
@@ -35,7 +37,7 @@ class ImplementationCrash(Exception):
 
 
 class MalformedState(Exception):
-    """What the implementation shows has not the form of a ``Snapshot``; the words say where."""
+    """What the implementation shows has not the form of a ``Snapshot`` or ``View``; the words say where."""
 
 
 def raised(error: BaseException) -> str:

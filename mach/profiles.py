@@ -77,6 +77,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Port calls have answers of their own for the names NULL and DEAD; False: these denote nothing (5)."""
     many_sets: bool = True
     """A port can be in any number of port sets; False: in one at most, and then it can't be received from directly (3)."""
+    moved_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_CHANGED
+    """What a receiver that waits is told when the receive right leaves its space."""
+    full_before_circular: bool = False
+    """A message that would be on its way to itself is handed back while its queue is full; False: it is destroyed at once."""
     null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
     """What ``mach_port_move_member`` out of all sets answers for a port that is in none (4)."""
     resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
@@ -214,6 +218,8 @@ GNUMACH = Profile(
     ledger_rule=LedgerRule.NONE,
     null_parent_code=ReturnCode.KERN_INVALID_TASK,
     many_sets=False,
+    moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
+    full_before_circular=True,
     send_survives_rescue=False,
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,

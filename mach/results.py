@@ -10,6 +10,15 @@ from sendright.mach.trace import Trace, Violation
 from sendright.mach.verdicts import Verdict
 
 
+class OtherFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a check that failed in another way than the first one that did."""
+
+    failure: Trace
+    """The minimized failing run."""
+    script: dict[str, Any] | None
+    message: str
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """``sendright check``: random sequences on one implementation."""
 
@@ -33,6 +42,12 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """How many calls the failing run had when it was found."""
     script: dict[str, Any] | None = None
     """The failing run as a script (docs/scripts.md), to be run by ``sendright replay``."""
+    others: tuple[OtherFailure, ...] = ()
+    """Where the check went on after a failing run: those that failed in other ways."""
+    not_compared: tuple[str, ...] = ()
+    """What the implementation doesn't have or doesn't show, in words, so that nothing is said of it."""
+    not_made: dict[str, int] = {}
+    """Why calls were drawn that the implementation can't make, and how many for each reason."""
     interrupted: bool = False
     message: str = ""
 

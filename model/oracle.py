@@ -422,6 +422,7 @@ class Oracle:
 
     def _receive(self, caller: int, a: dict[str, Any], result: Result) -> None:
         source = self._received_from((NAME_SLOT, caller, a["port"]), result)
+        self.system.late.settle(source, result.outputs)
         if not self.profile.takes("mach_msg_receive", "trailer"):
             a["trailer"] = 0
         self._take(caller, self._run("mach_msg_receive", caller, {"source": source}, **a), result)
@@ -429,6 +430,7 @@ class Oracle:
     def _resumed_receive(self, caller: int, result: Result) -> None:
         state = self.system.state
         source = self._received_from((NAME_SLOT, caller, state["waits_at"].get(caller, NULL_NAME)), result)
+        self.system.late.settle(source, result.outputs)
         self._take(caller, self._run(RESUMED_RECEIVE, caller, {"source": source}), result)
 
     def _take(self, caller: int, chosen: Applied, result: Result) -> None:

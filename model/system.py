@@ -44,6 +44,7 @@ from sendright.model.concrete import (
     SlotTuple,
     environment,
 )
+from sendright.model.late_choices import LateChoices
 from sendright.model.rules import PENDING_RULES, RULES, Context, rules_of
 from sendright.model.showing import Showing
 from sendright.model.sorts import UNBOUNDED
@@ -103,6 +104,8 @@ class System:
         """Rules of ``PENDING_RULES`` that are still to be run, with their arguments."""
         self.shown: Snapshot | None = None
         """What the implementation shows after the call that is being judged: where the kernel may choose, it says what was chosen."""
+        self.late = LateChoices(self)
+        """If the implementation doesn't show what is in queues: what will be known of them when messages are received."""
         self.told: list[int] = []
         """Notifications made in the call that is being judged."""
         self.ended: list[tuple[str, int]] = []
@@ -207,6 +210,10 @@ class System:
         env["limbo"] = limbo
         self.told += notified
         sends = Counter(port[slot] for slot in released if kind[slot] in (SlotKind.SEND, SlotKind.SEND_RECEIVE))
+        if self.shown is None:
+            for slot, message in notification.items():
+                if slot[0] == NO_SENDERS_SLOT and slot[1] in dying and sends[slot[1]] == fields["srights"].get(slot[1], 0) > 0:
+                    self.late.may_be_no_senders(message, fields["mscount"].get(slot[1], 0))
         chosen = Chosen(dying)
         return [chosen, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
 
@@ -240,11 +247,14 @@ class System:
 
     def settle(self) -> None:
         """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation shows."""
-        if self.shown is None or len(self.told) < 2:
+        if len(self.told) < 2:
             return
         fields = self.state.fields
         for port in {fields["queue"][message] for message in self.told if fields["stage"].get(message) == QUEUED}:
-            self._settle_queue(port)
+            if self.shown is not None:
+                self._settle_queue(port)
+            else:
+                self.late.told_together(port, tuple([message for message in self.state.waiting(port) if message in self.told]))
 
     def _settle_queue(self, port: int) -> None:
         assert self.shown is not None

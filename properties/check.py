@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
+=======
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, get_args
+>>>>>>> gnumach
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
+<<<<<<< HEAD
 from sendright.mach.calls import Call
+=======
+from sendright.mach.capabilities import NotMade, capabilities_of, not_compared
+>>>>>>> gnumach
 from sendright.mach.codes import code_name
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile, UnknownProfile
-from sendright.mach.results import CheckResult
-from sendright.mach.trace import Trace
+from sendright.mach.results import CheckResult, OtherFailure
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.trace import Trace, Violation, ViolationKind
 from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.export import script_of
@@ -25,8 +35,15 @@ from sendright.properties.judged_run import Broken, Oracle, can_make
 from sendright.properties.minimize import SECONDS, Minimized, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
+<<<<<<< HEAD
 KnownRun = Sequence[tuple[int, Call]]
 """Calls that are known beforehand, and the number of the task that makes each."""
+=======
+MOST_TRIES = 4
+"""A run ends after so many times as many calls were drawn as it was to have, made or not."""
+MOST_WAYS = 20
+"""Ways of failing after which enough is known."""
+>>>>>>> gnumach
 CALLS_PER_WORD = 100
 """How many calls of a long run are made between two words of progress."""
 
@@ -53,25 +70,41 @@ def check(
     minimize_seconds: float = SECONDS,
     call_seconds: float = CALL_SECONDS,
     invariants: Invariants = specified_invariants,
+    keep_going: bool = False,
 ) -> CheckResult:
     """Make the known runs that come ``first``, then ``examples`` random ones of at most ``steps`` calls each; judge every call; stop at the first
     failure and minimize it.
 
+<<<<<<< HEAD
     A known run leaves out calls that can't be made: an implementation may choose other names. The same ``seed`` makes the same calls. The kernel's
     limits are made small (``near_limits``), unless ``exact_limits``. ``on_progress`` hears how many runs of how many are
     done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
     """
     limited = profile if exact_limits else near_limits(profile)
     checker = _Checker(implementation_factory, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
+=======
+    The same ``seed`` makes the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` or it has its own. Some
+    implementations are as new after a crash: then, or if it shall ``keep_going`` whatever fails, the runs go on, and each that failed in a way of its
+    own is minimized. ``on_progress`` hears how many runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so
+    far: UNDETERMINED, if that is nothing.
+    """
+    kernel = implementation_factory()
+    capabilities = capabilities_of(kernel)
+    limited = profile if exact_limits or not capabilities.limits else near_limits(profile)
+    checker = _Checker(kernel, oracle_factory, limited, examples, steps, on_progress, on_run, invariants, call_seconds)
+    checker.goes_on_after = ("crash", "hang") if capabilities.recovers else ()
+    if keep_going:
+        checker.goes_on_after = get_args(ViolationKind)
+>>>>>>> gnumach
     interrupted = False
-    minimized: Minimized | None = None
     try:
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
-    if checker.failing is not None:
+    minimized: list[tuple[_Failing, Minimized]] = []
+    for failing in checker.failing.values():
         minimizer = Minimizer(
-            checker.failing,
+            failing.trace,
             implementation_factory,
             oracle_factory,
             limited,
@@ -80,11 +113,21 @@ def check(
             call_seconds=call_seconds,
         )
         try:
-            minimized = minimizer.minimize()
+            minimized.append((failing, minimizer.minimize()))
         except KeyboardInterrupt:
             interrupted = True
-            minimized = Minimized(minimizer.best, minimal=False, reproduced=True, runs=minimizer.runs)
+            minimized.append((failing, Minimized(minimizer.best, minimal=False, reproduced=True, runs=minimizer.runs)))
     return checker.result(seed, interrupted, minimized)
+
+
+class _Failing(NamedTuple):
+    """A run that failed."""
+
+    trace: Trace
+    run: int
+    """Which run of the check it was, from 1."""
+    calls: int
+    """How many calls were made up to its end."""
 
 
 class _Failed(Exception):
@@ -96,7 +139,7 @@ class _Checker:
 
     def __init__(
         self,
-        implementation_factory: Callable[[], Implementation],
+        implementation: Implementation,
         oracle_factory: Callable[[Profile], SpecifiedOracle],
         profile: Profile,
         first: Sequence[KnownRun],
@@ -107,9 +150,12 @@ class _Checker:
         invariants: Invariants,
         call_seconds: float,
     ) -> None:
-        self.implementation = implementation_factory()
+        self.implementation = implementation
+        self.capabilities = capabilities_of(implementation)
         self.oracle_factory = oracle_factory
-        self.all_cases = oracle_factory(profile).all_cases
+        has = self.capabilities.calls
+        every = oracle_factory(profile).all_cases
+        self.all_cases = tuple(case for case in every if has is None or _call_of(case) in has or _call_of(case) not in SIGNATURES)
         self.profile = profile
         self.first = first
         self.examples = examples
@@ -123,7 +169,12 @@ class _Checker:
         self.calls = 0
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
-        self.failing: Trace | None = None
+        self.not_made: Counter[str] = Counter()
+        self.failing: dict[tuple[str, ...], _Failing] = {}
+        """The first run that failed in each way."""
+        self.goes_on_after: tuple[ViolationKind, ...] = ()
+        """Kinds of violations after which there are more runs."""
+        self.over = False
 
     def search(self, seed: int) -> None:
         """Make the known runs, then let Hypothesis draw others, until one fails."""
@@ -146,29 +197,42 @@ class _Checker:
         )
         @given(block=blocks(self.steps))
         def runs(block: bytes) -> None:
+<<<<<<< HEAD
             if self.failing is None:
                 self._run(partial(self._draw, block))
             if self.failing is not None:  # Hypothesis asks twice, to be sure
+=======
+            if not self.over:
+                self._run(block)
+            if self.over:  # Hypothesis asks twice, to be sure
+>>>>>>> gnumach
                 raise _Failed
 
         try:
             runs()
         except Exception:
             # _Failed, or what Hypothesis makes of it; anything else is a mistake of ours.
-            if self.failing is None:
+            if not self.over:
                 raise
 
     def _run(self, calls: Callable[[Run], None]) -> None:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
             run.boot()
+<<<<<<< HEAD
             calls(run)
+=======
+            calls = Calls(self.profile, block, self.capabilities)
+            while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
+                self._step(run, calls)
+>>>>>>> gnumach
             run.finish()
-        except Broken:
-            self.failing = run.trace()
+        except Broken as broken:
+            self._failed(run.trace(), broken.violation)
         finally:
             self._count(run)
 
+<<<<<<< HEAD
     def _make(self, known: KnownRun, run: Run) -> None:
         for task, call in known:
             if can_make(run.snapshot, task, call):
@@ -180,6 +244,23 @@ class _Checker:
             calls.made(run.step(*calls.next(run.snapshot)))
             if len(run.steps) % CALLS_PER_WORD == 0:
                 self._tell(len(run.steps))
+=======
+    def _step(self, run: Run, calls: Calls) -> None:
+        index = len(run.steps)
+        try:
+            run.step(*calls.next(run.snapshot))
+        except NotMade as error:
+            self.not_made[str(error)] += 1
+        for step in run.steps[index:]:
+            calls.made(step)
+        if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
+            self._tell(len(run.steps))
+
+    def _failed(self, trace: Trace, violation: Violation) -> None:
+        way = (violation.kind, violation.clause)
+        self.failing.setdefault(way, _Failing(trace, self.runs + 1, self.calls + len(trace.steps)))
+        self.over = violation.kind not in self.goes_on_after or len(self.failing) >= MOST_WAYS
+>>>>>>> gnumach
 
     def _count(self, run: Run) -> None:
         self.runs += 1
@@ -195,11 +276,12 @@ class _Checker:
         if self.on_progress is not None:
             self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
 
-    def result(self, seed: int, interrupted: bool, minimized: Minimized | None) -> CheckResult:
+    def result(self, seed: int, interrupted: bool, minimized: list[tuple[_Failing, Minimized]]) -> CheckResult:
         """What came of it."""
-        trace = None if minimized is None else minimized.trace
+        traces = [found.trace for _, found in minimized]
+        first = minimized[0] if minimized else None
         return CheckResult(
-            verdict=self._verdict(trace, interrupted),
+            verdict=self._verdict(traces, interrupted),
             implementation=self.implementation.name,
             profile=self.profile.name,
             seed=seed,
@@ -209,29 +291,39 @@ class _Checker:
             codes={call: dict(counted.most_common()) for call, counted in sorted(self.codes.items())},
             cases_reached={case: self.cases[case] for case in self.all_cases if case in self.cases},
             cases_missed=tuple(case for case in self.all_cases if case not in self.cases),
-            failure=trace,
-            minimized_from=0 if self.failing is None else len(self.failing.steps),
-            script=None if trace is None else _script(trace),
+            failure=traces[0] if traces else None,
+            minimized_from=0 if first is None else len(first[0].trace.steps),
+            script=_script(traces[0]) if traces else None,
+            others=tuple(
+                OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found)) for failing, found in minimized[1:]
+            ),
+            not_compared=tuple(not_compared(self.capabilities, self.profile)),
+            not_made=dict(self.not_made.most_common()),
             interrupted=interrupted,
-            message=self._message(minimized),
+            message="" if first is None else _message(*first),
         )
 
-    def _verdict(self, trace: Trace | None, interrupted: bool) -> Verdict:
-        if trace is not None:
-            return Verdict.CRASHED if trace.violations[0].kind in ("crash", "hang") else Verdict.FAILED
+    def _verdict(self, traces: list[Trace], interrupted: bool) -> Verdict:
+        if traces:
+            crashed = all(trace.violations[0].kind in ("crash", "hang") for trace in traces)
+            return Verdict.CRASHED if crashed else Verdict.FAILED
         return Verdict.UNDETERMINED if interrupted or not self.calls else Verdict.PASSED
 
-    def _message(self, minimized: Minimized | None) -> str:
-        if minimized is None or self.failing is None:
-            return ""
-        before, after = len(self.failing.steps), len(minimized.trace.steps)
-        found = f"found in run {self.runs}, after {self.calls:,} calls"
-        if not after:
-            return f"{found}; no call is needed"
-        if not minimized.reproduced:
-            return f"{found}; it didn't fail again with the same calls, so it could not be minimized: the implementation isn't deterministic"
-        reduced = f"{found}; reduced from {before} calls to {after} in {minimized.runs:,} runs"
-        return f"{reduced}: no call can be left out" if minimized.minimal else f"{reduced}, and then stopped: perhaps more calls can be left out"
+
+def _call_of(case: str) -> str:
+    """The call whose case it is; something else, if several calls run through it."""
+    return case.partition("/")[0].partition(":")[0]
+
+
+def _message(failing: _Failing, minimized: Minimized) -> str:
+    before, after = len(failing.trace.steps), len(minimized.trace.steps)
+    found = f"found in run {failing.run}, after {failing.calls:,} calls"
+    if not after:
+        return f"{found}; no call is needed"
+    if not minimized.reproduced:
+        return f"{found}; it didn't fail again with the same calls, so it could not be minimized: the implementation isn't deterministic"
+    reduced = f"{found}; reduced from {before} calls to {after} in {minimized.runs:,} runs"
+    return f"{reduced}: no call can be left out" if minimized.minimal else f"{reduced}, and then stopped: perhaps more calls can be left out"
 
 
 def _script(trace: Trace) -> dict[str, Any] | None:

@@ -62,13 +62,12 @@ class Run(JudgedRun):
         """Make ``call`` as the live task number ``task``, and judge the answer and the state after it."""
         before = self.snapshot
         try:
-            self.call(task, call)
+            return self.call(task, call)
         except Broken as broken:
             # What is wrong with the step and the state in general terms says more than a difference.
             if broken.violation.kind in ("result", "state"):
                 self.violations += [*self._wrong_step(before, task, call), *self._wrong_as_a_whole()]
             raise
-        return self.steps[-1]
 
     def finish(self) -> None:
         """Look at the end of the run: the invariants hold, and every right and token has come from where it was made."""
@@ -81,6 +80,8 @@ class Run(JudgedRun):
         from sendright.model.oracle import broken_by_step
 
         step = self.steps[-1]
+        if step.task != task or self.capabilities.shows is not None:  # another task's call went on; or the state is the specification's own
+            return []
         broken = broken_by_step(before, self.snapshot, task, call, step.code, self.profile)
         return [Violation(step=step.index, kind="invariant", clause=each.name, words=each.words) for each in broken]
 

@@ -15,6 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from sendright.mach.calls import Call
+from sendright.mach.capabilities import ALL, Capabilities
 from sendright.mach.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
@@ -98,18 +99,21 @@ class Calls:
     ``next`` gives a task and its call; ``made`` must hear what came of it before the next one, and ``over`` says when there is none.
     """
 
-    def __init__(self, profile: Profile, block: bytes) -> None:
+    def __init__(self, profile: Profile, block: bytes, capabilities: Capabilities = ALL) -> None:
         self.profile = profile
+        self._shortages = capabilities.shortages
+        has = SIGNATURES.keys() if capabilities.calls is None else capabilities.calls
         self.choices = Choices(block)
         self.count = 0
         self.names_seen: dict[int, set[int]] = {}
         """Task -> all names that it was ever given: the stale ones are among them."""
         self._in_vain: set[int] = set()
         """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
-        self._creating = [name for name in TASK_MAKERS if profile.serves(name)]
-        self._weights = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)] + [
-            (signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)
-        ]
+        self._creating = [name for name in TASK_MAKERS if profile.serves(name) and name in has]
+        self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
+        served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
+        others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
+        self._weights = [weighted for weighted in served + others if weighted[0].name in has]
 
     def reread(self, block: bytes) -> None:
         """Take the choices from another block, from its beginning."""
@@ -163,7 +167,7 @@ class Calls:
         if situation.senders(PortObject.TASK):
             if self._creating and len(situation.snapshot.tasks) < FEW_TASKS and self.choices.one_in(3):
                 return SIGNATURES[self.choices.pick(self._creating)]
-            if len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
+            if self._can_allocate and len(situation.user_ports) < FEW_PORTS and self.choices.one_in(5):
                 return SIGNATURES["mach_port_allocate"]
             if not self._creating and situation.user_ports and situation.has_strangers and self.choices.one_in(4):
                 return SIGNATURES["mach_port_insert_right"]
@@ -173,7 +177,8 @@ class Calls:
             if able and (not _untimely(signature, situation) or self.choices.one_in(6)):
                 return signature
         # What a task can nearly always do. (To have nothing to do it with is worth a try, too.)
-        return SIGNATURES["mach_task_self"] if not self.choices.one_in(4) else self.choices.weighted(self._weights)
+        usual = SIGNATURES["mach_task_self"] if self._can_always else None
+        return usual if usual is not None and not self.choices.one_in(4) else self.choices.weighted(self._weights)
 
     def _call(self, signature: Signature, situation: Situation) -> Call:
         drawn: dict[str, Any] = {}
@@ -182,7 +187,8 @@ class Calls:
                 drawn[argument.name] = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # Half-made tasks are what a shortage can leave behind.
-        shortage = 1 + self.choices.below(3) if self.choices.one_in(3 if signature.creates_task else 12) else 0
+        short = self.choices.one_in(3 if signature.creates_task else 12) and self._shortages
+        shortage = 1 + self.choices.below(3) if short else 0
         stop = self.choices.one_in(3 if signature.in_steps else 40)  # to the other calls it must mean nothing
         return Call(signature.name, arguments, shortage, stop)
 

@@ -18,13 +18,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from sendright.mach.calls import Call, Result
+from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
 from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, raised
 from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
+from sendright.mach.view import View
 from sendright.properties.shown_state import packed, unpacked
 
-_ANSWER, _STATE, _RAISED, _NO_STATE, _NOT_BUILT = b"a", b"s", b"r", b"n", b"b"
+_ANSWER, _STATE, _RAISED, _NO_STATE, _NOT_BUILT, _NOT_MADE = b"a", b"s", b"r", b"n", b"b", b"m"
 
 
 class NotBuilt(Exception):
@@ -34,11 +36,15 @@ class NotBuilt(Exception):
 class IsolatedKernel:
     """The implementation that ``build`` makes, in a forked process. It is started when it is first booted, and anew once it has ended."""
 
-    def __init__(self, build: Callable[[], Implementation], name: str | None = None) -> None:
-        """Without a ``name`` the kernel is built now, and asked for it. Raises NotBuilt as ``build`` does, or ImplementationCrash."""
+    def __init__(self, build: Callable[[], Implementation], like: IsolatedKernel | None = None) -> None:
+        """Unless it has the name and the capabilities of one that it is ``like``, the kernel is built now, and asked for them.
+
+        Raises NotBuilt as ``build`` does, or ImplementationCrash.
+        """
         self._build = build
         self._child: _Child | None = None
-        self.name = name if name is not None else self._started().name
+        self.name: str = like.name if like is not None else self._started().name
+        self.capabilities: Capabilities = like.capabilities if like is not None else self._started().capabilities
 
     def boot(self, profile: Profile) -> None:
         """As ``Implementation.boot``, as the others. All raise ImplementationCrash for whatever goes wrong there."""
@@ -49,9 +55,9 @@ class IsolatedKernel:
         answer: Result = self._started().ask("call", task, call)
         return answer
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot | View:
         """The state. Raises MalformedState if what is shown has not the form of one."""
-        shown: Snapshot = self._started().ask("snapshot")
+        shown: Snapshot | View = self._started().ask("snapshot")
         return shown
 
     def end(self) -> None:
@@ -77,7 +83,9 @@ class _Child:
         theirs.close()
         self.alive = True
         self.end = weakref.finalize(self, _end, self._process, self._connection, os.getpid())
-        self.name: str = self._receive()
+        self.capabilities = Capabilities()
+        self.name: str
+        self.name, self.capabilities = self._receive()
 
     def ask(self, what: str, *arguments: Any) -> Any:
         """What the kernel answers."""
@@ -98,7 +106,7 @@ class _Child:
             raise
         kind, content = answer[:1], answer[1:]
         if kind == _STATE:
-            return unpacked(content)
+            return unpacked(content, self.capabilities.shows)
         value = pickle.loads(content)
         if kind == _RAISED:
             raise ImplementationCrash(value)
@@ -106,6 +114,8 @@ class _Child:
             raise MalformedState(value)
         if kind == _NOT_BUILT:
             raise NotBuilt(value)
+        if kind == _NOT_MADE:
+            raise NotMade(value)
         return value
 
     def _ended(self) -> NoReturn:
@@ -135,7 +145,7 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
         sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
     try:
         kernel = build()
-        connection.send_bytes(_ANSWER + pickle.dumps(str(kernel.name)))
+        connection.send_bytes(_ANSWER + pickle.dumps((str(kernel.name), capabilities_of(kernel))))
     except NotBuilt as error:
         connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
         return
@@ -153,10 +163,12 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
 def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> bytes:
     try:
         answer = getattr(kernel, what)(*arguments)
+    except NotMade as error:
+        return _NOT_MADE + pickle.dumps(str(error))
     except BaseException as error:
         return _RAISED + pickle.dumps(raised(error))
     try:
-        return _STATE + packed(answer) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
+        return _STATE + packed(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
     except MalformedState as malformed:
         return _NO_STATE + pickle.dumps(str(malformed))
     except BaseException as error:
@@ -166,7 +178,7 @@ def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> by
 def _plain(value: Any) -> Any:
     """``value`` without anything that only the kernel's process knows: what isn't plain data becomes text, which no result is."""
     if isinstance(value, Result):
-        return Result(_plain(value.code), _plain(value.outputs), _plain(value.created_task))
+        return Result(_plain(value.code), _plain(value.outputs), _plain(value.created_task), _plain(value.ended))
     if value is None or isinstance(value, bool | float | str):
         return value
     if isinstance(value, int):

@@ -11,12 +11,14 @@ from typing import NoReturn, Protocol, TypeVar
 
 from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
+from sendright.mach.capabilities import NotMade, capabilities_of
 from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation, MalformedState, raised
 from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
+from sendright.mach.view import View, view_differences
 from sendright.properties.outputs import is_number, malformed
 from sendright.properties.shown_state import wrong_form
 
@@ -106,37 +108,53 @@ def time_limit(seconds: float) -> Iterator[None]:
 class JudgedRun:
     """An implementation and the specification, driven side by side from the boot state.
 
-    ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains.
+    ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains. Of an implementation that doesn't
+    show a whole state, but a view of it, the state is the specification's, as long as the view doesn't contradict it.
     """
 
     def __init__(self, implementation: Implementation, oracle: Oracle, profile: Profile, call_seconds: float) -> None:
         self.implementation = implementation
         self.oracle = oracle
         self.profile = profile
-        self.call_seconds = call_seconds
+        self.capabilities = capabilities_of(implementation)
+        self.call_seconds = self.capabilities.seconds or call_seconds
         self.initial = Snapshot({}, {})
         self.snapshot = self.initial
         self.steps: list[Step] = []
         self.violations: list[Violation] = []
+        self.ended: dict[int, Step] = {}
+        """Calls that have ended without being resumed, by their tasks, until these make another call or are told of it by a resumption."""
         self._agreement = Agreement(promises_final_parts(implementation))
 
     def boot(self) -> None:
         """Start the implementation, and look whether it is in the boot state."""
         self._guarded("booting", lambda: self.implementation.boot(self.profile))
-        self.initial = self.snapshot = self._guarded("showing the boot state", self.implementation.snapshot)
+        shown = self._guarded("showing the boot state", self.implementation.snapshot)
+        self.initial = self.snapshot = self._whole(shown)
         try:
-            self._compare(0, "the boot state")
+            self._compare(0, "the boot state", shown)
         except Exception:
-            wrong = wrong_form(self.snapshot)
+            wrong = self._wrong_form(shown)
             if wrong is None:
                 raise
             self.initial = self.snapshot = Snapshot({}, {})
             self.violations.clear()
             self._malformed("showing the boot state", wrong)
 
-    def call(self, task: int, call: Call) -> Result:
-        """Make ``call`` as ``task``, judge the result and the state after it. Here is where Ctrl-C is heeded."""
+    def can_make(self, task: int, call: Call) -> bool:
+        """Whether ``task`` can make ``call`` now, or go on with it, or be told how it ended."""
+        return can_make(self.snapshot, task, call) or self._told(task, call) is not None
+
+    def call(self, task: int, call: Call) -> Step:
+        """Make ``call`` as ``task``, judge the result and the state after it; the step that it was. Here is where Ctrl-C is heeded.
+
+        Raises NotMade if the implementation can't make it.
+        """
         stop_if_asked()
+        told = self._told(task, call)
+        self.ended.pop(task, None)
+        if told is not None:
+            return told
         index = len(self.steps)
         result: Result | None = None
         try:
@@ -151,20 +169,50 @@ class JudgedRun:
             raise
         before = self.snapshot
         try:
-            judgement = self.oracle.judge(task, call, result, after)
-            self._keep(task, call, result if judgement.agreed else _writable(call, result), judgement.cases, after)
-            if not judgement.agreed:
-                self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
-            self._compare(index, "; ".join(judgement.cases) or call.name)
+            cases = self._judge(task, call, result, after)
+            for other, ended in sorted(result.ended.items()):
+                cases = self._goes_on(other, ended, after) or cases
+            self._compare(len(self.steps) - 1, "; ".join(cases) or call.name, after)
         except Exception:
-            wrong = wrong_form(after)
+            wrong = self._wrong_form(after)
             if wrong is None:
                 raise
             self.snapshot = before
             del self.steps[index:], self.violations[:]
             self._keep(task, call, _writable(call, result), (), before)
             self._malformed(f"showing the state after {call.name}", wrong, index)
-        return result
+        return self.steps[index]
+
+    def _told(self, task: int, call: Call) -> Step | None:
+        """The step in which ``call`` of ``task`` has gone on and ended already, if it has and this is a resumption of it."""
+        step = self.ended.get(task) if call.resume else None
+        return step if step is not None and step.call == call.name else None
+
+    def _goes_on(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
+        """Judge the end of a call that ``task`` waited in, as if it had been resumed now."""
+        waiting = self.snapshot.tasks[task].waiting if task in self.snapshot.tasks else None
+        if waiting is None:
+            self.fail("result", "a call that goes on", f"task {task} was told to have ended a call, but waits in none")
+        cases = self._judge(task, Call(waiting.call, {}, resume=True), ended, after)
+        self.ended[task] = self.steps[-1]
+        return cases
+
+    def _judge(self, task: int, call: Call, result: Result, after: Snapshot | View) -> tuple[str, ...]:
+        """Judge an answer, and keep the step; the cases of the specification that it went through."""
+        index = len(self.steps)
+        judgement = self.oracle.judge(task, call, result, after if isinstance(after, Snapshot) else None)
+        whole = self._whole(after) if judgement.agreed or isinstance(after, Snapshot) else self.snapshot
+        self._keep(task, call, result if judgement.agreed else _writable(call, result), judgement.cases, whole)
+        if not judgement.agreed:
+            self.fail("result", judgement.clause, judgement.words, judgement.differences, index)
+        return judgement.cases
+
+    def _whole(self, shown: Snapshot | View) -> Snapshot:
+        """The state: what is shown, or where it is only a view, what the specification says."""
+        return shown if isinstance(shown, Snapshot) else self.oracle.snapshot()
+
+    def _wrong_form(self, shown: object) -> str | None:
+        return wrong_form(shown, self.capabilities.shows)
 
     def fail(self, kind: ViolationKind, clause: str, words: str, where: tuple[Difference, ...] = (), index: int | None = None) -> NoReturn:
         """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
@@ -204,8 +252,12 @@ class JudgedRun:
         )
         self.snapshot = after
 
-    def _compare(self, index: int, clause: str) -> None:
-        found = self._agreement.differences(self.oracle.snapshot(), self.snapshot)
+    def _compare(self, index: int, clause: str, shown: Snapshot | View) -> None:
+        shows = self.capabilities.shows
+        if isinstance(shown, View) and shows is not None:
+            found = view_differences(self.oracle.snapshot(), shown, shows)
+        else:
+            found = self._agreement.differences(self.oracle.snapshot(), self.snapshot)
         if found:
             self.fail("state", clause, "; ".join(str(difference) for difference in found[:3]), found, index)
 
@@ -213,6 +265,8 @@ class JudgedRun:
         try:
             with time_limit(self.call_seconds):
                 return action()
+        except NotMade:
+            raise
         except Hang:
             self.fail("hang", what, f"{what} did not end within {self.call_seconds:g} s")
         except MalformedState as error:

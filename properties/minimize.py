@@ -13,11 +13,12 @@ from collections.abc import Callable
 import msgspec
 
 from sendright.mach.boot import BOOTSTRAP_TASK
+from sendright.mach.capabilities import NotMade
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.trace import Trace, Violation
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
-from sendright.properties.judged_run import Broken, Oracle, can_make
+from sendright.properties.judged_run import Broken, Oracle
 from sendright.properties.lowering import simpler, with_renamed_literals
 from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
 
@@ -187,9 +188,12 @@ class Minimizer:
             for call in calls:
                 task = results.tasks.get(call.caller)
                 real = results.real(call)
-                if task is not None and can_make(run.snapshot, task, real):
+                if task is not None and run.can_make(task, real):
                     made.append(call)
-                    results.note(call, run.step(task, real))
+                    try:
+                        results.note(call, run.step(task, real))
+                    except NotMade:
+                        made.pop()
             run.finish()
         except Broken:
             pass

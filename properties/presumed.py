@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from sendright.mach.boot import BOOTSTRAP_TASK, HOST_PORT, WELL_KNOWN_PORTS
-from sendright.mach.calls import Call, Result
+from sendright.mach.calls import Call
+from sendright.mach.capabilities import NotMade
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.rights import Disposition, Right, SlotKind
 from sendright.mach.script_readers import NotModelled
 from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.mach.snapshot import Snapshot
+from sendright.mach.trace import Step
 from sendright.properties.judged_run import JudgedRun, callers
 
 _FIRST_INSERTED_NAME = 101
@@ -55,13 +57,16 @@ class Presumed:
             raise NotModelled(f"the implementation doesn't say which task {call} created")
         return result.created_task
 
-    def _do(self, caller: int, call: str, /, **arguments: Any) -> Result:
+    def _do(self, caller: int, call: str, /, **arguments: Any) -> Step:
         """Make a call of the set-up, which must succeed."""
         if caller not in self.snapshot.tasks:
             raise NotModelled(f"task {caller} no longer lives, so that what the script presumes can't be set up")
         if caller not in callers(self.snapshot):
             raise NotModelled(f"task {caller} is suspended, or waits in a call, so that what the script presumes can't be set up")
-        result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
+        try:
+            result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
+        except NotMade as error:
+            raise NotModelled(f"what the script presumes can't be set up: {call}: {error}") from error
         if result.code != ReturnCode.KERN_SUCCESS:
             raise NotModelled(f"what the script presumes can't be set up: {call} answered {code_name(result.code)}")
         return result

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.calls import Result
+from sendright.mach.capabilities import NotMade
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import CaseResult, ReplayResult
@@ -129,13 +130,15 @@ class _CaseRun:
         before = self.run.snapshot
         violation = None
         try:
-            result = self.run.call(caller, call)
+            made = self.run.call(caller, call)
+        except NotMade as error:
+            raise NotModelled(f"{self.run.implementation.name} can't make this call: {error}") from error
         except Broken as broken:
             violation = broken.violation
             if violation.kind in ("crash", "hang"):
                 return self._broken(violation, None)
             made = self.run.steps[-1]
-            result = Result(made.code, made.outputs, made.created_task)
+        result = Result(made.code, made.outputs, made.created_task)
         self.first.look(self.run.snapshot)
         begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
         seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols)

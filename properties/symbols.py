@@ -138,9 +138,11 @@ class Symbols:
         """The task that makes the step's call, and the call, in numbers. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
-        self._look_whether_it_can(step, self.snapshot.tasks[caller])
+        resumed = Call(step.call, {}, resume=True)
+        if not (step.resume and self.run.can_make(caller, resumed)):
+            self._look_whether_it_can(step, self.snapshot.tasks[caller])
         if step.resume:
-            return caller, Call(step.call, {}, resume=True)
+            return caller, resumed
         target = target_of(signature, self.profile)
         values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
         arguments: dict[str, Any] = {}

@@ -68,6 +68,8 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
     if result.failure is not None and result.failure.violations:
         for violation in result.failure.violations:
             yield _of_violation("check", violation, result.failure)
+        for other in result.others:
+            yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
     elif result.verdict is not Verdict.PASSED:
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
         words = result.message or ("it was interrupted" if result.interrupted else "the run gave no verdict")
@@ -163,13 +165,23 @@ def _of_obligation(one: Obligation) -> Finding:
     )
 
 
+def not_compared(result: AnyResult) -> tuple[str, ...]:
+    """What a check says nothing of, because the implementation doesn't have or show it, one sentence each."""
+    if not isinstance(result, CheckResult):
+        return ()
+    made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
+    return (*result.not_compared, *made)
+
+
 def summary(result: AnyResult) -> str:
     """What ``result`` says, in one sentence."""
     stopped = " Interrupted: this is what was found so far." if result.interrupted else ""
     if isinstance(result, CheckResult):
         count = len(result.cases_missed)
         missed = f"; {count} case{'s' if count != 1 else ''} of the specification never reached" if count and not result.failure else ""
-        return f"{result.verdict.value}: {result.calls:,} judged calls of {result.implementation} in {result.seconds:.1f} s{missed}.{stopped}"
+        others = f"; it failed in {len(result.others) + 1} ways" if result.others else ""
+        told = f"{result.calls:,} judged calls of {result.implementation} in {result.seconds:.1f} s"
+        return f"{result.verdict.value}: {told}{others}{missed}.{stopped}"
     if isinstance(result, ReplayResult):
         crashed = f", {result.crashed} crashed" if result.crashed else ""
         plural = "" if result.passed == 1 else "s"

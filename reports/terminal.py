@@ -13,7 +13,7 @@ from rich.text import Text
 from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
-from sendright.reports.findings import AnyResult, Finding, findings, summary
+from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import calls
 from sendright.reports.proof_table import MARKS, Cell, proof_table
 from sendright.reports.visible import one_line, visible
@@ -61,6 +61,10 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
         told = finding.trace
     if len(found) > _FINDINGS_SHOWN:
         yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
+    left_out = not_compared(result)
+    if left_out:
+        yield Text("Not compared:", "yellow")
+        yield from (Text(f"  {visible(words)}") for words in left_out)
     word, rest = summary(result).split(":", 1)
     yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
 

@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ from sendright.reports.sarif import sarif
 
 
 def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str) -> tuple[Path, ...]:
-    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json`` and ``trace.json``, ``trace-2.json`` …
+    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json``, ``trace.json``, ``trace-2.json`` …
 
     Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. Raises OSError.
     """
@@ -32,7 +33,7 @@ def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str
     return tuple(written)
 
 
-_NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script\.json|trace(-\d+)?\.json")
+_NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script(-\d+)?\.json|trace(-\d+)?\.json")
 _SIGNS = (b"sendright", b"mach-cases/1")
 """One of these stands at the beginning of each file that is written here."""
 
@@ -55,15 +56,21 @@ def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str,
     yield "report.html", lambda: page(result, rerun)
     yield "junit.xml", lambda: junit(result)
     yield "report.sarif", lambda: sarif(result, version)
-    if isinstance(result, CheckResult) and result.script is not None:
-        script = result.script
-        yield "script.json", lambda: script_text(script)
+    if isinstance(result, CheckResult):
+        for name, script in scripts(result).items():
+            yield name, lambda script=script: script_text(script)  # type: ignore[misc]
     traces: list[Trace] = []
     for finding in findings(result):
         if finding.trace is not None and finding.trace not in traces:
             traces.append(finding.trace)
     for number, trace in enumerate(traces, 1):
         yield ("trace.json" if number == 1 else f"trace-{number}.json"), lambda trace=trace: trace_text(trace)  # type: ignore[misc]
+
+
+def scripts(result: CheckResult) -> dict[str, dict[str, Any]]:
+    """The scripts of the failing runs, by the files that they are written to."""
+    found = [result.script, *(other.script for other in result.others)]
+    return {"script.json" if number == 1 else f"script-{number}.json": script for number, script in enumerate(found, 1) if script is not None}
 
 
 def trace_text(trace: Trace) -> str:

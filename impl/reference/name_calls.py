@@ -58,11 +58,11 @@ class NameCalls(Core):
     def mach_port_rename(self, caller: Task, task: Task | None, old_name: int, new_name: int) -> Result:
         """Let ``new_name`` denote what ``old_name`` does, and that one nothing.
 
-        KERN_INVALID_TASK; KERN_INVALID_NAME (reserved old name); KERN_INVALID_VALUE (reserved new name); KERN_NAME_EXISTS, for the same
-        name too; KERN_INVALID_NAME. (semantics 5.7)
+        KERN_INVALID_TASK; where reserved names have answers of their own KERN_INVALID_NAME (reserved old name); KERN_INVALID_VALUE (reserved
+        new name); KERN_NAME_EXISTS, for the same name too; KERN_INVALID_NAME. (semantics 5.7)
         """
         space = space_of(task)
-        if old_name in RESERVED_NAMES:
+        if old_name in RESERVED_NAMES and self.profile.reserved_names_pass:
             raise Failure(ReturnCode.KERN_INVALID_NAME)
         if new_name in RESERVED_NAMES:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)

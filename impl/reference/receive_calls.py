@@ -67,7 +67,9 @@ class ReceiveCalls(Bodies):
             return entry
         if not port.alive:
             raise Failure(ReturnCode.MACH_RCV_PORT_DIED)
-        if entry is None or entry.kind not in HAS_RECEIVE or entry.port is not port or self._hidden(space, waiting.name):
+        if entry is None or entry.kind not in HAS_RECEIVE or entry.port is not port:
+            raise Failure(self.profile.moved_receive_code)
+        if self._hidden(space, waiting.name):
             raise Failure(ReturnCode.MACH_RCV_PORT_CHANGED)
         return entry
 

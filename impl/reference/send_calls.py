@@ -112,11 +112,12 @@ class SendCalls(Bodies):
     def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
         """Bring a complete message to its destination. (``ipc_mqueue_send``; semantics 6.4)"""
         port = message.destination.port
+        has_room = not port.full or message.destination.kind is not SlotKind.SEND
         if port.object is not PortObject.NONE:
             self._answer_bad_id(message)
-        elif message.circular:
+        elif message.circular and (has_room or wait or not self.profile.full_before_circular):
             self.release(message.rights)
-        elif not port.full or message.destination.kind is not SlotKind.SEND:
+        elif has_room:
             message.send_off()
         elif wait:
             yield from self._deliver_later(message)

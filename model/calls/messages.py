@@ -212,9 +212,10 @@ def deliver(k: Context) -> Iterator[Case]:
 
     # CASES
     yield k.continues("a kernel port: the rights are given up", b.object(port) != OBJECT.OBJECT_NONE, take_in, by_kernel=z3.BoolVal(True))
-    yield k.succeeds("circular: the message is destroyed", circular, destroy)
     full = is_full(b, k.message)
-    yield k.continues("the queue is full: the message is handed back", z3.And(full, z3.Not(k.wait)), handed_back=z3.BoolVal(True))
+    hands_back = k.continues("the queue is full: the message is handed back", z3.And(full, z3.Not(k.wait)), handed_back=z3.BoolVal(True))
+    destroyed = k.succeeds("circular: the message is destroyed", circular, destroy)
+    yield from (hands_back, destroyed) if k.profile.full_before_circular else (destroyed, hands_back)
     yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", full, wait)
     yield k.succeeds("the message is queued", True, enqueue)
 

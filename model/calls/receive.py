@@ -98,7 +98,7 @@ def resume_receive(k: Context) -> Iterator[Case]:
     # CASES
     yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
-    yield Case(ReturnCode.MACH_RCV_PORT_CHANGED, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
+    yield Case(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
     if not k.profile.many_sets:
         yield Case(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
     yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)

@@ -54,7 +54,8 @@ def mach_port_rename(k: Context) -> Iterator[Case]:
 
     # CASES
     yield from on_space(k)
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(k.old_name))
+    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
+        yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(k.old_name))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(k.new_name))
     yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)

@@ -1,0 +1,152 @@
+"""A virtual machine that runs GNU Mach and the driver: lines to the driver, lines from it, and the end of it, whatever happens.
+
+Lines go through memory of the guest that both see, as a byte of a serial port takes the emulator microseconds; the serial port says that one
+is there. The guest looks for the next one all the time, so while there is none the machine is paused.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from sendright.impl.adapters.gnumach.files import Files
+from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
+from sendright.mach.implementation import ImplementationCrash
+
+MEGABYTES = 32
+BOOT_SECONDS = 30.0
+"""Booting takes half a second on an idle machine."""
+ANSWER_SECONDS = 10.0
+"""An exchange takes a millisecond."""
+MEMORY_FOLDER = Path("/dev/shm")
+"""Files there are in memory only."""
+_CHECKED = 255
+"""As ``finish_line`` of the driver adds up a line."""
+_PANIC = ("panic", "kernel trap", "kernel page fault", "assertion", "double fault")
+
+
+class Machine:
+    """One machine, booted. All that goes wrong with it raises ImplementationCrash, after which it is no more."""
+
+    def __init__(self, files: Files, boot_seconds: float = BOOT_SECONDS) -> None:
+        beside = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
+        directory = Path(tempfile.mkdtemp(prefix="sendright-gnumach-", dir=beside))
+        try:
+            self._start(files, directory, boot_seconds)
+        finally:
+            # Whoever needs the files has them open: nothing is left of them, however the machine and we end.
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _start(self, files: Files, directory: Path, boot_seconds: float) -> None:
+        # QEMU splits this value at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.
+        driver, console, memory = directory / "driver", directory / "console", directory / "memory"
+        driver.symlink_to(files.driver.absolute())
+        console.touch()
+        module = f"{driver} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)"
+        command = [
+            *(files.qemu, "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-vga", "none", "-net", "none", "-nodefaults"),
+            # Time is what the guest executes: it doesn't wait for hardware that isn't there, and runs alike every time.
+            *("-icount", "shift=5,sleep=off"),
+            *("-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"),
+            *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
+            *("-serial", f"file:{console}", "-serial", "stdio"),
+        ]
+        self._console = console.open("rb")
+        self._memory: _Shared | None = None
+        try:
+            self._process = LineProcess(command, quiet=True)
+        except OSError as error:
+            raise ImplementationCrash(f"can't start {files.qemu}: {error.strerror}") from error
+        ready = self.exchange(None, boot_seconds)
+        if len(ready) == 2:  # and where in its memory lines go to and fro
+            with memory.open("r+b") as file:
+                self._memory = _Shared(mmap.mmap(file.fileno(), 0), int(ready[1], 16))
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is somebody to talk to."""
+        return self._process.alive
+
+    @property
+    def pid(self) -> int:
+        """The process of QEMU."""
+        return self._process.pid
+
+    def end(self) -> None:
+        """Switch it off."""
+        self._process.end()
+        self._console.close()
+        if self._memory is not None:
+            self._memory.close()
+
+    def exchange(self, line: str | None, seconds: float = ANSWER_SECONDS) -> list[str]:
+        """What the driver answers to ``line`` (None: nothing is asked; it says of itself that it is ready), word by word."""
+        asked = None if line is None else line.encode("ascii")
+        memory = self._memory if self.alive else None
+        if asked is not None and memory is not None:
+            memory.ask(asked)
+            asked = None
+        self._process.go_on()
+        try:
+            answer = self._process.exchange(asked, seconds, lambda: self._panic() is not None)
+        except Ended as error:
+            self._crash(f"QEMU {error}")
+        except Silent:
+            self._crash(f"did not answer within {seconds:g} s")
+        if not answer and memory is not None:
+            answer = memory.answer()
+        self._process.pause()
+        words = _checked(answer)
+        if words is None:
+            self._crash(f"wrote what isn't a line of the driver's to the serial port: {answer[:80]!r}")
+        return words
+
+    def _crash(self, how: str) -> NoReturn:
+        panic = self._panic()
+        self.end()
+        raise ImplementationCrash(how if panic is None else f"panicked: {panic}")
+
+    def _panic(self) -> str | None:
+        """What the kernel's console says of its own end."""
+        if self._console.closed:
+            return None
+        self._console.seek(0)
+        lines = self._console.read().decode("latin-1").splitlines()
+        return next((" ".join(line.split()) for line in lines if any(word in line.lower() for word in _PANIC)), None)
+
+
+class _Shared:
+    """The driver's memory that we see, too (``host.c`` says what is where)."""
+
+    _ASKED, _TEXT = struct.Struct("<I"), 8
+
+    def __init__(self, memory: mmap.mmap, at: int) -> None:
+        self._memory, self._at = memory, at
+
+    def ask(self, line: bytes) -> None:
+        text = self._at + self._TEXT
+        self._memory[text : text + len(line)] = line
+        self._ASKED.pack_into(self._memory, self._at, len(line) + 1)
+
+    def answer(self) -> bytes:
+        (length,) = self._ASKED.unpack_from(self._memory, self._at + 4)
+        text = self._at + self._TEXT
+        return self._memory[text : text + length]
+
+    def close(self) -> None:
+        self._memory.close()
+
+
+def _checked(line: bytes) -> list[str] | None:
+    """The words of a line, if the sum at its end is that of its bytes."""
+    content, mark, told = line.rstrip(b"\r").rpartition(b" # ")
+    try:
+        right = mark and int(told, 16) == sum(byte * (at % _CHECKED + 1) for at, byte in enumerate(content)) & 0xFFFF
+        return content.decode("ascii").split() if right else None
+    except ValueError:
+        return None

@@ -1,0 +1,130 @@
+"""Making a machine ready for the live kernel: packages are fetched, stubs generated, the driver built, and all of it tried out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, directory, driver_in, files, kernel_in
+from sendright.impl.adapters.gnumach.machine import Machine
+from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch, run
+from sendright.impl.adapters.gnumach.words import NUMBERS
+from sendright.mach.implementation import ImplementationCrash
+from sendright.mach.signatures import SIGNATURES
+
+SOURCE = Path(__file__).parent / "driver"
+_STUBS = ("mach/mach", "mach/mach_port", "mach/gnumach", "mach/i386/mach_i386", "mach_debug/mach_debug")
+_TOOLS = {
+    "apt-get": "this machine has no apt: set it up on Debian 12, or another system with apt",
+    "dpkg-deb": "apt-get install dpkg",
+    QEMU: "apt-get install --no-install-recommends qemu-system-x86",
+    "gcc": "apt-get install --no-install-recommends gcc gcc-multilib",
+    "perl": "apt-get install perl",
+}
+_FLAGS = (
+    *("-m32", "-std=gnu11", "-O1", "-ffreestanding", "-fno-builtin", "-nostdinc", "-mno-sse", "-fno-pic", "-fno-pie"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none"),
+)
+_LINK = (
+    "-m32",
+    "-static",
+    "-nostdlib",
+    "-no-pie",
+    "-Wl,-Ttext-segment=0x08048000",
+    "-Wl,--omagic",
+    "-Wl,--build-id=none",
+    "-Wl,--no-warn-rwx-segments",
+)
+"""One segment, so that an agent can be given the driver's image in one piece."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    place: Path
+    seconds_to_boot: float
+    changed: bool
+    """False: it was all there already."""
+
+
+def set_up(tell: Callable[[str], None]) -> Ready:
+    """Make the live kernel ready, and boot it once. ``tell`` hears what is being done. Raises NotSetUp; may be called any number of times."""
+    for tool, hint in _TOOLS.items():
+        if shutil.which(tool) is None:
+            raise NotSetUp(f"{tool} isn't installed ({hint})")
+    place = directory()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        changed = _make(place, tell)
+    except OSError as error:
+        raise NotSetUp(f"{error.filename or place}: {error.strerror} (SENDRIGHT_GNUMACH names another folder)") from error
+    tell("booting")
+    began = time.monotonic()
+    try:
+        machine = Machine(files())
+    except ImplementationCrash as error:
+        raise NotSetUp(f"the kernel doesn't boot: it {error}") from error
+    seconds = time.monotonic() - began
+    machine.end()
+    return Ready(place, seconds, changed)
+
+
+def _make(place: Path, tell: Callable[[str], None]) -> bool:
+    stamp, wanted = place / "stamp", _stamp()
+    there = stamp.is_file() and driver_in(place).is_file() and kernel_in(place).is_file()
+    if there and stamp.read_text() == wanted:
+        return False
+    stamp.unlink(missing_ok=True)
+    root = fetch(place, tell)
+    tell("building the driver")
+    with tempfile.TemporaryDirectory(dir=place) as build:
+        _build(Path(build), root / "usr")
+        Path(build, "driver").replace(driver_in(place))
+    stamp.write_text(wanted)
+    return True
+
+
+def _stamp() -> str:
+    """What the driver is made of."""
+    made = hashlib.sha256(repr((PACKAGES, _FLAGS, _LINK, calls_header())).encode())
+    for path in sorted(SOURCE.rglob("*")):
+        if path.is_file():
+            made.update(f"{path.relative_to(SOURCE)}\0".encode() + path.read_bytes())
+    return made.hexdigest()
+
+
+def calls_header() -> str:
+    """``calls.h``: the driver's numbers of the calls, and which of them are sent to a port."""
+    lines = ["/* Made from the signature table. */", "#pragma once", "enum {"]
+    lines += [f"\tCALL_{name} = {number}," for name, number in NUMBERS.items()]
+    lines += [f"\tCALL_COUNT = {len(NUMBERS)}", "};", "", "/* The first argument is the port that the call is sent to. */"]
+    lines += ["static const char call_has_target[CALL_COUNT] __attribute__((unused)) = {"]
+    lines += [f"\t[CALL_{name}] = 1," for name, signature in SIGNATURES.items() if signature.target is not None]
+    return "\n".join([*lines, "};", ""])
+
+
+def _build(build: Path, usr: Path) -> None:
+    (build / "mig").mkdir()
+    (build / "calls.h").write_text(calls_header())
+    headers = usr / "include" / "i386-linux-gnu"
+    for name in _STUBS:
+        stub = Path(name).name
+        command = [str(usr / "bin" / "i686-gnu-mig"), f"-I{headers}", "-n", "-user", f"mig/{stub}.user.c", "-header", f"mig/{stub}.h"]
+        run([*command, str(headers / f"{name}.defs")], "generating stubs", build, os.environ | {"CC": "gcc -m32"})
+    compiler = run(["gcc", "-m32", "-print-file-name=include"], "asking for the compiler's headers").strip()
+    library = run(["gcc", "-m32", "-print-libgcc-file-name"], "asking for the compiler's library").strip()
+    own, others = ["-I.", f"-I{SOURCE}"], ["-isystem", compiler, "-isystem", str(SOURCE / "freestanding"), "-isystem", str(headers)]
+    sources = sorted(str(path) for path in SOURCE.glob("*.[cS]"))
+    stubs = [f"mig/{Path(name).name}.user.c" for name in _STUBS]
+    hint = "compiling the driver (gcc-multilib must be installed)"
+    run(["gcc", *_FLAGS, "-Wall", "-Wextra", "-Werror", *own, *others, "-c", *sources], hint, build)
+    run(["gcc", *_FLAGS, "-w", "-DMIG_EOPNOTSUPP", *own, *others, "-c", *stubs], hint, build)
+    objects = sorted(path.name for path in build.glob("*.o"))
+    run(["gcc", *_LINK, "-o", "driver", *objects, library], "linking the driver", build)

@@ -1,0 +1,143 @@
+"""A program that is spoken to line by line over its standard streams, and that ends with whoever started it, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Sequence
+
+from sendright.mach.interruption import POLL, deaf_children
+
+_PR_SET_PDEATHSIG = 1
+LONGEST = 1 << 24
+"""Bytes of a line, at most: one that never ends must not fill the memory."""
+
+
+class Ended(Exception):
+    """The program ended, or closed its output; the words say how."""
+
+
+class Silent(Exception):
+    """There was no answer in time."""
+
+
+class LineProcess:
+    """A running program. Raises OSError if it can't be started. After Ended, Silent, or whatever else comes out of an exchange, it is ended."""
+
+    def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
+        """``quiet``: what it writes to standard error is thrown away; else it goes to ours."""
+        with deaf_children():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if quiet else None,
+                start_new_session=True,
+                preexec_fn=_ending_with(os.getpid()),
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+        self._received = bytearray()
+        self.end = weakref.finalize(self, _end, self._process, os.getpid())
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is somebody to talk to."""
+        return self.end.alive
+
+    @property
+    def pid(self) -> int:
+        """The program's process."""
+        return self._process.pid
+
+    def exchange(self, line: bytes | None, seconds: float, give_up: Callable[[], bool] = lambda: False) -> bytes:
+        """The next line that the program writes, after ``line`` was written to it (None: nothing is).
+
+        Raises Ended, or Silent after so many ``seconds``, or when there is reason to ``give_up`` before.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            if line is not None:
+                self._write(line + b"\n", deadline)
+            return self._read_line(deadline, give_up)
+        except BaseException:  # also its time is up, or Ctrl-C: what it would still answer must not be taken for another answer
+            self.end()
+            raise
+
+    def pause(self) -> None:
+        """Stop it, with all that it does, until it shall ``go_on``: one that waits for a line by looking again and again needs a whole processor."""
+        if self.alive:
+            os.kill(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Take a pause back."""
+        if self.alive:
+            os.kill(self._process.pid, signal.SIGCONT)
+
+    def _write(self, content: bytes, deadline: float) -> None:
+        while content:
+            if not select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))[1]:
+                raise Silent
+            try:
+                content = content[os.write(self._in, content) :]
+            except OSError:
+                self._ended()
+
+    def _read_line(self, deadline: float, give_up: Callable[[], bool]) -> bytes:
+        while b"\n" not in self._received:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Silent
+            if select.select([self._out], [], [], min(left, POLL))[0]:
+                part = os.read(self._out, 1 << 16)
+                if not part or len(self._received) > LONGEST:
+                    self._ended()
+                self._received += part
+            elif give_up():
+                raise Silent
+        line, _, rest = bytes(self._received).partition(b"\n")
+        self._received = bytearray(rest)
+        return line
+
+    def _ended(self) -> None:
+        try:
+            status = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            raise Ended("closed its output") from None
+        raise Ended(f"ended with exit status {status}" if status >= 0 else f"ended with {signal.Signals(-status).name}")
+
+
+def _ending_with(parent: int) -> Callable[[], None] | None:
+    """A killed parent ends nobody, and not every program ends with its input: have the operating system do it, where it can (Linux)."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+
+    def in_child() -> None:
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child
+
+
+def _end(process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() == owner:  # and not a process that was forked from it
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started, too
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()

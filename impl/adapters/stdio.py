@@ -1,0 +1,149 @@
+"""Any program that speaks JSON lines, as an implementation that can be checked. ``docs/stdio.md`` describes the protocol for those who write one.
+
+Every line is one JSON object, and every question has one answer. The names of calls, arguments and results, and their types, are those of the
+signature table; states have the form of ``View`` or, from a program that shows everything, ``Snapshot``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
+from sendright.mach.calls import Call, Result
+from sendright.mach.capabilities import Capabilities, NotMade
+from sendright.mach.implementation import ImplementationCrash, MalformedState
+from sendright.mach.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.snapshot import Snapshot
+from sendright.mach.trace import LIMITS
+from sendright.mach.view import View
+
+_T = TypeVar("_T")
+
+PROTOCOL = "sendright-stdio/1"
+USUAL_SECONDS = 2.0
+START_SECONDS = 20.0
+
+
+class CantStart(Exception):
+    """The program can't be started, or doesn't say what it has; the words say why."""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """The program's first answer: who it is, and what it has and shows."""
+
+    name: str
+    protocol: str = PROTOCOL
+    capabilities: Capabilities = Capabilities()
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The program's answer to a call."""
+
+    code: int | None = None
+    outputs: dict[str, Any] = {}
+    created_task: int | None = None
+    ended: dict[int, Answer] = {}
+    """Calls of other tasks, which waited, and which this one has let go on and end."""
+    not_made: str | None = None
+    """It can't make this call, and nothing has changed; why."""
+    error: str | None = None
+    """Something is wrong with the program itself; what."""
+
+
+class StdioProgram:
+    """The implementation behind a command line, which is split as a shell would. It is started anew when it is booted after it has ended."""
+
+    def __init__(self, command: str) -> None:
+        """Starts the program, and asks it who it is. Raises CantStart."""
+        try:
+            self._command = shlex.split(command)
+        except ValueError as error:
+            raise CantStart(f"{command!r} is no command line: {error}") from error
+        if not self._command:
+            raise CantStart("no program is named (write it as stdio:PROGRAM, with its arguments)")
+        self._process: LineProcess | None = None
+        self.capabilities = Capabilities()
+        try:
+            hello = self._start()
+        except (ImplementationCrash, MalformedState) as error:
+            raise CantStart(str(error)) from error
+        unknown = sorted((hello.capabilities.calls or frozenset()) - SIGNATURES.keys())
+        if unknown:
+            raise CantStart(f"it says that it has {', '.join(unknown)}, which no call is named (see sendright calls)")
+        self.name = hello.name
+        self.capabilities = hello.capabilities
+        self._seconds = hello.capabilities.seconds or USUAL_SECONDS
+
+    def boot(self, profile: Profile) -> None:
+        """As ``Implementation.boot``."""
+        if self._process is None or not self._process.alive:
+            self._start()
+        self._answered(self._ask({"boot": {"profile": profile.name, **{limit: getattr(profile, limit) for limit in LIMITS}}}, Answer))
+
+    def call(self, task: int, call: Call) -> Result:
+        """As ``Implementation.call``."""
+        question: dict[str, Any] = {"call": call.name, "task": task, "arguments": call.arguments}
+        question |= {name: value for name in ("shortage", "stop", "resume") if (value := getattr(call, name))}
+        answer = self._answered(self._ask(question, Answer))
+        if answer.not_made is not None:
+            raise NotMade(answer.not_made)
+        return _result(answer)
+
+    def snapshot(self) -> Snapshot | View:
+        """As ``Implementation.snapshot``."""
+        return self._ask({"show": True}, Snapshot) if self.capabilities.shows is None else self._ask({"show": True}, View)
+
+    def end(self) -> None:
+        """End the program."""
+        if self._process is not None:
+            self._process.end()
+
+    def _start(self) -> Hello:
+        try:
+            self._process = LineProcess(self._command)
+        except OSError as error:
+            raise ImplementationCrash(f"can't be started: {error.strerror}") from error
+        hello = self._ask({"hello": PROTOCOL}, Hello, START_SECONDS)
+        if hello.protocol != PROTOCOL:
+            self._crash(f"speaks {hello.protocol!r}, not {PROTOCOL}")
+        return hello
+
+    def _ask(self, question: dict[str, Any], form: type[_T], seconds: float | None = None) -> _T:
+        assert self._process is not None
+        try:
+            answer = self._process.exchange(msgspec.json.encode(question), seconds or self._seconds)
+        except Ended as error:
+            raise ImplementationCrash(str(error)) from error
+        except Silent as error:
+            raise ImplementationCrash(f"did not answer within {seconds or self._seconds:g} s") from error
+        try:
+            return msgspec.json.decode(answer, type=form)
+        except (msgspec.DecodeError, ValueError) as error:
+            if form in (Snapshot, View):
+                raise MalformedState(str(error)) from error
+            self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which is no {form.__name__}: {error}")
+
+    def _answered(self, answer: Answer) -> Answer:
+        if answer.error is not None:
+            self._crash(f"said: {answer.error}")
+        return answer
+
+    def _crash(self, how: str) -> NoReturn:
+        self.end()
+        raise ImplementationCrash(how)
+
+
+def _result(answer: Answer) -> Result:
+    ended = {task: _result(other) for task, other in answer.ended.items()}
+    return Result(answer.code, _tupled(answer.outputs), answer.created_task, ended)  # type: ignore[arg-type]
+
+
+def _tupled(value: Any) -> Any:
+    """JSON's arrays as tuples, which is what results are made of."""
+    if isinstance(value, list):
+        return tuple(map(_tupled, value))
+    return {name: _tupled(each) for name, each in value.items()} if isinstance(value, dict) else value

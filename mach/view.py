@@ -1,0 +1,192 @@
+"""What an implementation shows that can't show all of a ``Snapshot``: spaces, name by name, as a task can ask about its own.
+
+A part that it never shows (it declares which, ``Capabilities.shows``) is None, and isn't compared. Ports have no numbers of their own here: an
+implementation that can tell which names denote one port gives these names one number, whichever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+import msgspec
+
+from sendright.mach.rights import NULL_NAME, SlotKind
+from sendright.mach.snapshot import EMPTY, Difference, Entry, Port, Snapshot, Task
+
+
+class Shown(Enum):
+    """A part of a view. What kinds of rights there are under which names is always shown."""
+
+    SUSPEND_COUNT = "suspend_count"
+    UREFS = "urefs"
+    PORT = "port"
+    REQUEST = "request"
+    PSET = "pset"
+    SEQUENCE_NUMBER = "sequence_number"
+    MAKE_SEND_COUNT = "make_send_count"
+    QUEUE_LIMIT = "queue_limit"
+    MESSAGES = "messages"
+    SEND_RIGHTS = "send_rights"
+    SEND_ONCE_RIGHTS = "send_once_rights"
+    PORT_DESTROYED = "port_destroyed"
+    NO_SENDERS = "no_senders"
+
+
+OF_A_TASK = (Shown.SUSPEND_COUNT,)
+OF_A_NAME = (Shown.UREFS, Shown.PORT, Shown.REQUEST)
+OF_A_RECEIVE_RIGHT = tuple(part for part in Shown if part not in (*OF_A_TASK, *OF_A_NAME))
+
+IN_WORDS = {
+    Shown.SUSPEND_COUNT: "suspend count",
+    Shown.UREFS: "user references",
+    Shown.PORT: "which port it is",
+    Shown.REQUEST: "dead-name request",
+    Shown.PSET: "port set",
+    Shown.SEQUENCE_NUMBER: "sequence number",
+    Shown.MAKE_SEND_COUNT: "make-send count",
+    Shown.QUEUE_LIMIT: "queue limit",
+    Shown.MESSAGES: "messages queued",
+    Shown.SEND_RIGHTS: "send rights",
+    Shown.SEND_ONCE_RIGHTS: "send-once rights",
+    Shown.PORT_DESTROYED: "port-destroyed request",
+    Shown.NO_SENDERS: "no-senders request",
+}
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """The port of a receive right: what ``mach_port_get_receive_status`` tells, and how many send rights there are."""
+
+    pset: int | None = None
+    """The name of a set that it is in (where it can be in several, of the lowest), or 0."""
+    sequence_number: int | None = None
+    make_send_count: int | None = None
+    queue_limit: int | None = None
+    messages: int | None = None
+    send_rights: int | None = None
+    send_once_rights: int | None = None
+    port_destroyed: bool | None = None
+    """Whether such a request is registered."""
+    no_senders: bool | None = None
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What a name denotes."""
+
+    kind: SlotKind
+    urefs: int | None = None
+    """0 for what has no user references."""
+    port: int | None = None
+    """Names with one number denote one port, and names with another number another one; None: that isn't known of this name."""
+    request: bool | None = None
+    """Whether a dead-name request is registered."""
+    receiver: Receiver | None = None
+    """Of a receive right."""
+
+
+class Space(msgspec.Struct, frozen=True):
+    """A live task."""
+
+    names: dict[int, Named]
+    suspend_count: int | None = None
+
+
+class View(msgspec.Struct, frozen=True):
+    """The live tasks, by the numbers that ``Snapshot`` has for them."""
+
+    tasks: dict[int, Space]
+
+
+def view_of(snapshot: Snapshot) -> View:
+    """What an implementation that can show every part of a view shows of ``snapshot``."""
+    return View({number: _space(snapshot, task) for number, task in snapshot.tasks.items()})
+
+
+def _space(snapshot: Snapshot, task: Task) -> Space:
+    psets: dict[int, int] = {}
+    for pset, members in sorted(task.sets.items()):
+        for member in members:
+            psets.setdefault(member, pset)
+    return Space({name: _named(snapshot, task, name, entry, psets) for name, entry in task.names.items()}, task.suspend_count)
+
+
+def _named(snapshot: Snapshot, task: Task, name: int, entry: Entry, psets: dict[int, int]) -> Named:
+    port = snapshot.ports.get(-1 if entry.port is None else entry.port)
+    receives = entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE) and port is not None
+    receiver = _receiver(port, psets.get(name, NULL_NAME)) if receives and port is not None else None
+    return Named(entry.kind, entry.urefs, entry.port, name in task.requests, receiver)
+
+
+def _receiver(port: Port, pset: int) -> Receiver:
+    return Receiver(
+        pset=pset,
+        sequence_number=port.sequence_number,
+        make_send_count=port.make_send_count,
+        queue_limit=port.queue_limit,
+        messages=len(port.queue),
+        send_rights=port.send_rights,
+        send_once_rights=port.send_once_rights,
+        port_destroyed=port.port_destroyed != EMPTY,
+        no_senders=port.no_senders != EMPTY,
+    )
+
+
+def lacking(view: View, shows: frozenset[Shown]) -> str | None:
+    """What ``view`` lacks that its implementation has declared to show, in words; None: nothing. (Which port a name denotes may be unknown.)"""
+    for number, space in view.tasks.items():
+        where = f"task {number}"
+        for part in OF_A_TASK:
+            if part in shows and getattr(space, part.value) is None:
+                return f"{where}: the {IN_WORDS[part]} is missing, which it declared to show"
+        for name, named in space.names.items():
+            receives = named.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+            for part in (Shown.UREFS, Shown.REQUEST, *(OF_A_RECEIVE_RIGHT if receives else ())):
+                holder = named.receiver if part in OF_A_RECEIVE_RIGHT else named
+                if part in shows and getattr(holder, part.value, None) is None:
+                    return f"{where}, name {name}: the {IN_WORDS[part]} is missing, which it declared to show"
+    return None
+
+
+def view_differences(expected: Snapshot, seen: View, shows: frozenset[Shown]) -> tuple[Difference, ...]:
+    """Where ``seen`` isn't what the specification's state ``expected`` looks like, as far as it is shown."""
+    return tuple(_differences(view_of(expected), seen, shows))
+
+
+def _differences(expected: View, seen: View, shows: frozenset[Shown]) -> Iterator[Difference]:
+    ports: tuple[dict[int, int], dict[int, int]] = ({}, {})
+    for number in sorted(expected.tasks.keys() | seen.tasks.keys()):
+        space, other = expected.tasks.get(number), seen.tasks.get(number)
+        if space is None or other is None:
+            yield Difference(f"task {number}", "a live task" if space else "none", "a live task" if other else "none")
+            continue
+        yield from _parts(f"task {number}", space, other, OF_A_TASK, shows)
+        for name in sorted(space.names.keys() | other.names.keys()):
+            where = f"task {number}, name {name:#x}" if name > 0xFFFF else f"task {number}, name {name}"
+            yield from _of_name(where, space.names.get(name), other.names.get(name), shows, ports)
+
+
+def _of_name(
+    where: str, expected: Named | None, seen: Named | None, shows: frozenset[Shown], ports: tuple[dict[int, int], dict[int, int]]
+) -> Iterator[Difference]:
+    if expected is None or seen is None or expected.kind is not seen.kind:
+        yield Difference(where, _kind(expected), _kind(seen))
+        return
+    yield from _parts(where, expected, seen, (Shown.UREFS, Shown.REQUEST), shows)
+    if Shown.PORT in shows and expected.port is not None and seen.port is not None:
+        there, back = ports[0].setdefault(seen.port, expected.port), ports[1].setdefault(expected.port, seen.port)
+        if there != expected.port or back != seen.port:
+            other = f"port {there}" if there != expected.port else "another port"
+            yield Difference(f"{where}, {IN_WORDS[Shown.PORT]}", f"port {expected.port}", other)
+    if expected.receiver is not None and seen.receiver is not None:
+        yield from _parts(where, expected.receiver, seen.receiver, OF_A_RECEIVE_RIGHT, shows)
+
+
+def _parts(where: str, expected: object, seen: object, parts: tuple[Shown, ...], shows: frozenset[Shown]) -> Iterator[Difference]:
+    for part in parts:
+        one, other = getattr(expected, part.value), getattr(seen, part.value)
+        if one != other and part in shows:
+            yield Difference(f"{where}, {IN_WORDS[part]}", str(one), str(other))
+
+
+def _kind(named: Named | None) -> str:
+    return "nothing" if named is None else named.kind.name.lower().replace("_", " ")

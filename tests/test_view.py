@@ -1,0 +1,171 @@
+"""Implementations that show a view of their spaces only, that don't have every call, and whose tasks go on by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from viewed_kernel import Eager, Viewed, faulty
+
+from sendright.cli.main import main
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.calls import Call, Result
+from sendright.mach.capabilities import Capabilities, NotMade
+from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES
+from sendright.mach.rights import Right, SlotKind
+from sendright.mach.verdicts import Verdict
+from sendright.mach.view import Named, Receiver, Shown, Space, View, lacking, view_differences, view_of
+from sendright.model.oracle import Oracle
+from sendright.properties.check import check
+from sendright.properties.judged_run import Broken, JudgedRun
+
+ALL = frozenset(Shown)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_kernel_that_shows_a_view_only_agrees_with_the_specification(profile: str) -> None:
+    result = check(Viewed, Oracle, PROFILES[profile], 25, 60)
+    assert result.verdict is Verdict.PASSED, result.message
+    assert result.not_compared == (
+        "messages in queues, a task's special ports, memory and tokens are compared only when a call's answer tells of them",
+    )
+
+
+def test_a_kernel_whose_tasks_go_on_by_themselves_agrees_with_the_specification() -> None:
+    went_on = []
+    result = check(Eager, Oracle, GNUMACH, 60, 60, on_run=lambda trace: went_on.extend(step for step in trace.steps if step.resume))
+    assert result.verdict is Verdict.PASSED, result.failure and result.failure.violations[0].words
+    assert any(step.code == 0 for step in went_on), "no call has gone on"
+
+
+def test_a_fault_that_a_view_shows_is_found() -> None:
+    result = check(lambda: faulty("move-send-keeps-sender"), Oracle, MANUAL, 100, 60)
+    assert result.verdict is Verdict.FAILED
+    assert result.failure is not None
+    assert "user references" in result.failure.violations[0].words or "nothing" in result.failure.violations[0].words
+
+
+def changed_view(change: dict[str, Any], shows: frozenset[Shown] = ALL) -> tuple[str, ...]:
+    """What differs when the first task's name 3, a receive right with two send references, shows a ``change``."""
+    kernel = ReferenceKernel()
+    kernel.boot(GNUMACH)
+    own = kernel.call(0, Call("mach_task_self", {})).outputs["port"]
+    name = kernel.call(0, Call("mach_port_allocate", {"task": own, "right": Right.RECEIVE})).outputs["name"]
+    for _ in range(2):
+        kernel.call(0, Call("mach_port_insert_right", {"task": own, "name": name, "poly": name, "disposition": 20}))
+    snapshot = kernel.snapshot()
+    space = view_of(snapshot).tasks[0]
+    named = space.names[name]
+    own_parts = {part: value for part, value in change.items() if part in Named.__struct_fields__}
+    assert named.receiver is not None
+    receiver = msgspec.structs.replace(named.receiver, **{part: value for part, value in change.items() if part not in own_parts})
+    changed = msgspec.structs.replace(named, receiver=receiver, **own_parts)
+    seen = View({0: Space({**space.names, name: changed}, space.suspend_count)})
+    return tuple(str(difference) for difference in view_differences(snapshot, seen, shows))
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("kind", SlotKind.RECEIVE),
+        ("urefs", 1),
+        ("request", True),
+        ("pset", 9),
+        ("sequence_number", 1),
+        ("make_send_count", 3),
+        ("queue_limit", 4),
+        ("messages", 1),
+        ("send_rights", 1),
+        ("send_once_rights", 1),
+        ("port_destroyed", True),
+        ("no_senders", True),
+    ],
+)
+def test_each_part_of_a_view_is_compared_if_it_is_shown(part: str, value: Any) -> None:
+    assert changed_view({}) == ()
+    [difference] = changed_view({part: value})
+    assert difference.startswith("task 0, name 4")
+    if part != "kind":
+        assert changed_view({part: value}, ALL - {Shown(part)}) == ()
+
+
+def test_ports_are_compared_by_which_names_denote_the_same_one() -> None:
+    snapshot = ReferenceKernel()
+    snapshot.boot(GNUMACH)
+    state = snapshot.snapshot()
+    names = view_of(state).tasks[0].names
+
+    def seen(*ports: int | None) -> int:
+        space = Space({name: msgspec.structs.replace(names[name], port=port) for name, port in zip(names, ports, strict=True)}, 0)
+        return len(view_differences(state, View({0: space}), ALL))
+
+    assert seen(1, 2) == seen(77, 5) == seen(None, 5) == 0, "any numbers will do"
+    assert seen(4, 4) == 1, "these are two ports"
+
+
+def test_what_was_declared_must_be_shown() -> None:
+    receiver = Receiver(
+        pset=0, sequence_number=0, make_send_count=0, queue_limit=5, messages=0, send_rights=0, send_once_rights=0, port_destroyed=False
+    )
+    view = View({3: Space({7: Named(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
+    assert lacking(view, ALL) == "task 3, name 7: the no-senders request is missing, which it declared to show"
+    assert lacking(view, ALL - {Shown.NO_SENDERS}) is None
+    assert lacking(View({3: Space({})}), ALL) == "task 3: the suspend count is missing, which it declared to show"
+
+
+class Picky(Viewed):
+    """Has three calls, and doesn't make all of them."""
+
+    def __init__(self) -> None:
+        super().__init__(shows=frozenset({Shown.UREFS}))
+        self.capabilities = Capabilities(
+            calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}),
+            shows=frozenset({Shown.UREFS}),
+            shortages=False,
+            limits=False,
+        )
+
+    def call(self, task: int, call: Call) -> Result:
+        if call.name == "mach_port_destroy":
+            raise NotMade("nothing is destroyed here")
+        assert not call.shortage
+        return super().call(task, call)
+
+
+def test_what_was_not_compared_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--sut", "test_view:Picky", "-n", "5", "--profile", "gnumach"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "calls that it doesn't have: task_create," in told
+    assert "it doesn't show: suspend count, which port it is," in told
+    assert "that it can't make: nothing is destroyed here" in told
+    assert "what a call does when the kernel's memory is short" in told
+    assert "limits other than the kernel's own" in told
+
+
+def test_a_run_whose_view_is_wrong_fails_at_that_call() -> None:
+    class Wrong(Viewed):
+        def snapshot(self) -> View:
+            shown = super().snapshot()
+            space = shown.tasks[0]
+            return View({0: Space({name: msgspec.structs.replace(named, urefs=1) for name, named in space.names.items()}, space.suspend_count)})
+
+    run = JudgedRun(Wrong(), Oracle(GNUMACH), GNUMACH, 2.0)
+    run.boot()
+    run.call(0, Call("mach_task_self", {}))
+    with pytest.raises(Broken, match="name 3, user references: expected 2, seen 1"):
+        run.call(0, Call("mach_task_self", {}))
+
+
+def test_check_goes_on_and_tells_of_each_way_to_fail() -> None:
+    class Twice(ReferenceKernel):
+        def call(self, task: int, call: Call) -> Result:
+            result = super().call(task, call)
+            return Result(5) if call.name in ("mach_host_self", "vm_read") else result
+
+    first = check(Twice, Oracle, MANUAL, 40, 40, minimize_seconds=5)
+    assert not first.others
+    all_of_them = check(Twice, Oracle, MANUAL, 40, 40, minimize_seconds=5, keep_going=True)
+    failing = [all_of_them.failure, *(other.failure for other in all_of_them.others)]
+    assert {trace.steps[-1].call for trace in failing if trace} == {"mach_host_self", "vm_read"}
+    assert all_of_them.examples == 40
