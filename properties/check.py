@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
-=======
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, get_args
->>>>>>> gnumach
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
-<<<<<<< HEAD
 from sendright.mach.calls import Call
-=======
 from sendright.mach.capabilities import NotMade, capabilities_of, not_compared
->>>>>>> gnumach
 from sendright.mach.codes import code_name
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile, UnknownProfile
@@ -35,15 +27,12 @@ from sendright.properties.judged_run import Broken, Oracle, can_make
 from sendright.properties.minimize import SECONDS, Minimized, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
-<<<<<<< HEAD
 KnownRun = Sequence[tuple[int, Call]]
 """Calls that are known beforehand, and the number of the task that makes each."""
-=======
 MOST_TRIES = 4
 """A run ends after so many times as many calls were drawn as it was to have, made or not."""
 MOST_WAYS = 20
 """Ways of failing after which enough is known."""
->>>>>>> gnumach
 CALLS_PER_WORD = 100
 """How many calls of a long run are made between two words of progress."""
 
@@ -75,27 +64,18 @@ def check(
     """Make the known runs that come ``first``, then ``examples`` random ones of at most ``steps`` calls each; judge every call; stop at the first
     failure and minimize it.
 
-<<<<<<< HEAD
     A known run leaves out calls that can't be made: an implementation may choose other names. The same ``seed`` makes the same calls. The kernel's
-    limits are made small (``near_limits``), unless ``exact_limits``. ``on_progress`` hears how many runs of how many are
-    done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
-    """
-    limited = profile if exact_limits else near_limits(profile)
-    checker = _Checker(implementation_factory, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
-=======
-    The same ``seed`` makes the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` or it has its own. Some
-    implementations are as new after a crash: then, or if it shall ``keep_going`` whatever fails, the runs go on, and each that failed in a way of its
-    own is minimized. ``on_progress`` hears how many runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so
-    far: UNDETERMINED, if that is nothing.
+    limits are made small (``near_limits``), unless ``exact_limits`` or it has its own. Some implementations are as new after a crash: then, or if
+    it shall ``keep_going`` whatever fails, the runs go on, and each that failed in a way of its own is minimized. ``on_progress`` hears how many
+    runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
     """
     kernel = implementation_factory()
     capabilities = capabilities_of(kernel)
     limited = profile if exact_limits or not capabilities.limits else near_limits(profile)
-    checker = _Checker(kernel, oracle_factory, limited, examples, steps, on_progress, on_run, invariants, call_seconds)
+    checker = _Checker(kernel, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
     checker.goes_on_after = ("crash", "hang") if capabilities.recovers else ()
     if keep_going:
         checker.goes_on_after = get_args(ViolationKind)
->>>>>>> gnumach
     interrupted = False
     try:
         checker.search(seed)
@@ -180,7 +160,7 @@ class _Checker:
         """Make the known runs, then let Hypothesis draw others, until one fails."""
         for known in self.first:
             self._run(partial(self._make, known))
-            if self.failing is not None:
+            if self.over:
                 return
 
         @seeded(seed)
@@ -197,15 +177,9 @@ class _Checker:
         )
         @given(block=blocks(self.steps))
         def runs(block: bytes) -> None:
-<<<<<<< HEAD
-            if self.failing is None:
-                self._run(partial(self._draw, block))
-            if self.failing is not None:  # Hypothesis asks twice, to be sure
-=======
             if not self.over:
-                self._run(block)
+                self._run(partial(self._draw, block))
             if self.over:  # Hypothesis asks twice, to be sure
->>>>>>> gnumach
                 raise _Failed
 
         try:
@@ -219,40 +193,33 @@ class _Checker:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
             run.boot()
-<<<<<<< HEAD
             calls(run)
-=======
-            calls = Calls(self.profile, block, self.capabilities)
-            while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
-                self._step(run, calls)
->>>>>>> gnumach
             run.finish()
         except Broken as broken:
             self._failed(run.trace(), broken.violation)
         finally:
             self._count(run)
 
-<<<<<<< HEAD
     def _make(self, known: KnownRun, run: Run) -> None:
+        has, shortages = self.capabilities.calls, self.capabilities.shortages
         for task, call in known:
-            if can_make(run.snapshot, task, call):
-                run.step(task, call)
+            if can_make(run.snapshot, task, call) and (has is None or call.name in has) and (shortages or not call.shortage):
+                self._step(run, task, call)
 
     def _draw(self, block: bytes, run: Run) -> None:
-        calls = Calls(self.profile, block)
-        while len(run.steps) < self.steps and not calls.over(run.snapshot):
-            calls.made(run.step(*calls.next(run.snapshot)))
-            if len(run.steps) % CALLS_PER_WORD == 0:
-                self._tell(len(run.steps))
-=======
-    def _step(self, run: Run, calls: Calls) -> None:
+        calls = Calls(self.profile, block, self.capabilities)
+        while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
+            index = len(run.steps)
+            self._step(run, *calls.next(run.snapshot))
+            for step in run.steps[index:]:
+                calls.made(step)
+
+    def _step(self, run: Run, task: int, call: Call) -> None:
         index = len(run.steps)
         try:
-            run.step(*calls.next(run.snapshot))
+            run.step(task, call)
         except NotMade as error:
             self.not_made[str(error)] += 1
-        for step in run.steps[index:]:
-            calls.made(step)
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
             self._tell(len(run.steps))
 
@@ -260,7 +227,6 @@ class _Checker:
         way = (violation.kind, violation.clause)
         self.failing.setdefault(way, _Failing(trace, self.runs + 1, self.calls + len(trace.steps)))
         self.over = violation.kind not in self.goes_on_after or len(self.failing) >= MOST_WAYS
->>>>>>> gnumach
 
     def _count(self, run: Run) -> None:
         self.runs += 1
