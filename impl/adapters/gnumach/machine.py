@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import tempfile
+import weakref
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,6 +58,7 @@ class Machine:
             *("-serial", f"file:{console}", "-serial", "stdio"),
         ]
         self._console = console.open("rb")
+        self._close = weakref.finalize(self, self._console.close)
         self._memory: _Shared | None = None
         try:
             self._process = LineProcess(command, quiet=True)
@@ -80,7 +82,7 @@ class Machine:
     def end(self) -> None:
         """Switch it off."""
         self._process.end()
-        self._console.close()
+        self._close()
         if self._memory is not None:
             self._memory.close()
 
