@@ -118,8 +118,8 @@ class Machine:
         if self._console.closed:
             return None
         self._console.seek(0)
-        lines = self._console.read().decode("latin-1").splitlines()
-        return next((" ".join(line.split()) for line in lines if any(word in line.lower() for word in _PANIC)), None)
+        lines = [" ".join(line.split()) for line in self._console.read().decode("latin-1").splitlines()]
+        return next((line for word in _PANIC for line in lines if word in line.lower()), None)
 
 
 class _Shared:
