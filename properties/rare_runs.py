@@ -198,7 +198,7 @@ def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -
     [which] = [selector for selector, place in profile.special_ports.items() if place is Place.BOOTSTRAP]
     do(0, "task_set_special_port", task=child, which=which, port=port)
     own = do(1, "mach_task_self")["port"]
-    do(1, "task_set_special_port", stop=True, task=own, which=which)
+    do(1, "task_set_special_port", stop=True, task=own, which=which, port=0)
     do(0, "mach_port_destroy", task=me, name=port)
     do(1, "task_set_special_port", resume=True)
 

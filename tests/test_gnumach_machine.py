@@ -27,13 +27,19 @@ from sendright.mach.signatures import SIGNATURES
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 PRELUDE = """#!{python}
-import sys, time
-console = next(part for part in sys.argv if part.startswith("file:"))[5:]
-def say(text):
+import mmap, struct, sys, time
+console = open(next(part for part in sys.argv if part.startswith("file:"))[5:], "w")
+memory = next(part for part in sys.argv if "mem-path=" in part).partition("mem-path=")[2].partition(",")[0]
+def line(text):
     content = text.encode()
     total = sum(byte * (at % 255 + 1) for at, byte in enumerate(content)) & 0xffff
-    sys.stdout.buffer.write(content + b" # %x\\n" % total)
+    return content + b" # %x" % total
+def say(text):
+    sys.stdout.buffer.write(line(text) + b"\\n")
     sys.stdout.flush()
+def panic(text):
+    console.write(text)
+    console.flush()
 def hear():
     return sys.stdin.readline()
 """
@@ -59,6 +65,26 @@ def test_lines_go_to_and_fro(machine: Callable[[str], Machine]) -> None:
     assert not running.alive
 
 
+def test_lines_go_through_memory_and_the_serial_port_tells_of_them(machine: Callable[[str], Machine]) -> None:
+    running = machine(
+        "with open(memory, 'wb') as file: file.truncate(1 << 16)\n"
+        "file = open(memory, 'r+b'); shared = mmap.mmap(file.fileno(), 0)\n"
+        "say('ready 1000')\n"
+        "while True:\n"
+        "    asked, = struct.unpack_from('<I', shared, 0x1000)\n"
+        "    if asked:\n"
+        "        answer = line('A ' + shared[0x1008:0x1007 + asked].decode())\n"
+        "        shared[0x1008:0x1008 + len(answer)] = answer\n"
+        "        struct.pack_into('<II', shared, 0x1000, 0, len(answer))\n"
+        "        sys.stdout.write('\\n'); sys.stdout.flush()\n"
+    )
+    for number in range(20):
+        assert running.exchange(f"call {number:x}") == ["A", "call", f"{number:x}"]
+    time.sleep(0.1)
+    assert Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it is paused"
+    running.end()
+
+
 @pytest.mark.parametrize(
     ("program", "words"),
     [
@@ -69,8 +95,8 @@ def test_lines_go_to_and_fro(machine: Callable[[str], Machine]) -> None:
         ("say('ready'); hear(); sys.stdout.buffer.write(b'A 0 '); sys.stdout.flush(); time.sleep(60)", "did not answer within 0.5 s"),
         ("say('ready'); hear(); time.sleep(60)", "did not answer within 0.5 s"),
         ("say('ready'); hear(); import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "QEMU ended with SIGKILL"),
-        ("say('ready'); hear(); open(console, 'w').write('boot\\npanic: thread_block\\n'); time.sleep(60)", "panicked: panic: thread_block"),
-        ("say('ready'); hear(); open(console, 'w').write('boot\\nkernel: Page fault, panic\\n')", "panicked: kernel: Page fault, panic"),
+        ("say('ready'); hear(); panic('boot\\npanic: thread_block\\n'); time.sleep(60)", "panicked: panic: thread_block"),
+        ("say('ready'); hear(); panic('boot\\nkernel: Page fault, panic\\n')", "panicked: kernel: Page fault, panic"),
     ],
 )
 def test_what_goes_wrong_is_told_and_ends_the_machine(machine: Callable[[str], Machine], program: str, words: str) -> None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import tempfile
+import weakref
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,6 +58,7 @@ class Machine:
             *("-serial", f"file:{console}", "-serial", "stdio"),
         ]
         self._console = console.open("rb")
+        self._close = weakref.finalize(self, self._console.close)
         self._memory: _Shared | None = None
         try:
             self._process = LineProcess(command, quiet=True)
@@ -80,7 +82,7 @@ class Machine:
     def end(self) -> None:
         """Switch it off."""
         self._process.end()
-        self._console.close()
+        self._close()
         if self._memory is not None:
             self._memory.close()
 
@@ -116,8 +118,8 @@ class Machine:
         if self._console.closed:
             return None
         self._console.seek(0)
-        lines = self._console.read().decode("latin-1").splitlines()
-        return next((" ".join(line.split()) for line in lines if any(word in line.lower() for word in _PANIC)), None)
+        lines = [" ".join(line.split()) for line in self._console.read().decode("latin-1").splitlines()]
+        return next((line for word in _PANIC for line in lines if word in line.lower()), None)
 
 
 class _Shared:
