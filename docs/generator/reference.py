@@ -20,7 +20,7 @@ from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rul
 from sendright.model.invariants import INVARIANTS, VARIANTS, Variables
 from sendright.model.manual_page import CALL, PAGE
 from sendright.model.prove import RELATIONAL
-from sendright.model.rules import RULES, Context
+from sendright.model.rules import PENDING_RULES, RULES, Context
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import FIELDS, After, State
 from sendright.model.step_properties import STEP_PROPERTIES, Transition
@@ -116,9 +116,10 @@ def _invariants_page() -> str:
     titles: dict[str, list[str]] = {f"invariant {n}": [title for title, _ in i.clauses(v, state)] for n, i in INVARIANTS.items()}
     touching: dict[str, dict[str, None]] = {}
     for profile in (MANUAL, XNU):
-        for rule in RULES.values():
-            k = Context(rule, state, profile)
-            for case in rule.cases(k):
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call)] + list(PENDING_RULES))
+        for rule in served:
+            k = Context(RULES[rule], state, profile)
+            for case in RULES[rule].cases(k):
                 for number, step in STEP_PROPERTIES.items():
                     found = titles.setdefault(f"step invariant {number}", [])
                     found += [title for title, _ in step.clauses(v, Transition(k, case, After(state, profile))) if title not in found]
