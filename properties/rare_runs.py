@@ -8,12 +8,15 @@ from typing import Any
 
 from sendright.mach.calls import Call
 from sendright.mach.descriptors import CopyOption
+from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import Disposition, Notification, Place, Right
+from sendright.mach.rights import RESERVED_NAMES, Disposition, Notification, Place, Right
 
 Do = Callable[..., dict[str, Any]]
 """``do(task, call, **arguments)`` makes a call and gives its results. With ``stop=True`` it stops between its steps; with ``resume=True`` it goes on
 with the one that the task waits in."""
+_UNUSED = 77
+"""A name that denotes nothing."""
 RareRun = Callable[[Do, Profile], None]
 
 
@@ -165,6 +168,51 @@ def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
         do(0, call, task=me, exception_mask=2, new_port=port)
 
 
+def names_that_denote_nothing(do: Do, profile: Profile) -> None:
+    """NULL, DEAD and a name that is not used, where names are looked up."""
+    me = do(0, "mach_task_self")["port"]
+    port, pset = _port(do, me), do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
+    for name in (*RESERVED_NAMES, _UNUSED):
+        for call, given in {"mach_port_set_mscount": {"mscount": 1}, "mach_port_set_seqno": {"seqno": 1}, "mach_port_get_set_status": {}}.items():
+            do(0, call, task=me, name=name, **given)
+        for flavor in PortAttributes:
+            do(0, "mach_port_get_attributes", task=me, name=name, flavor=int(flavor))
+        do(0, "mach_port_set_attributes", task=me, name=name, flavor=int(PortAttributes.LIMITS_INFO), info=(1,))
+        do(0, "mach_port_move_member", task=me, member=name, after=pset)
+        do(0, "mach_port_move_member", task=me, member=port, after=name)
+        for call in ("mach_port_insert_member", "mach_port_extract_member"):
+            do(0, call, task=me, name=name, pset=pset)
+            do(0, call, task=me, name=port, pset=name)
+        if profile.has_guards:
+            do(0, "mach_port_peek", task=me, name=name)
+
+
+def _waits_to_send(do: Do, profile: Profile) -> int:
+    """The port that is full, at which the caller waits to send; task 1 has the caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _other(do, profile, me, n32=me)
+    for _ in range(profile.queue_limit + 1):
+        do(0, "mach_msg_send", dest=port, dest_disposition=int(Disposition.MAKE_SEND), wait=True)
+    return port
+
+
+def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
+    """A task waits to send, in vain; then there is room."""
+    port = _waits_to_send(do, profile)
+    do(0, "mach_msg_send", resume=True)
+    taken = do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
+    do(1, "mach_msg_receive", port=taken)
+    do(0, "mach_msg_send", resume=True)
+
+
+def a_queue_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port destroys the port to which the task waits to send."""
+    port = _waits_to_send(do, profile)
+    do(1, "mach_port_destroy", task=32, name=port)
+    do(0, "mach_msg_send", resume=True)
+
+
 def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
     """All pages of the caller's are taken: arguments of a send of one of them to a port of its own."""
     me = do(0, "mach_task_self")["port"]
@@ -227,6 +275,9 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_port_that_dies_while_a_task_waits_there,
     a_place_that_is_set_twice,
     an_exception_port_that_cannot_be_carried,
+    names_that_denote_nothing,
+    a_queue_that_has_room_again,
+    a_queue_that_dies_while_a_task_waits_there,
     memory_that_a_receiver_has_no_room_for,
     memory_that_cannot_be_handed_back,
     a_right_that_dies_in_the_hands_of_a_stopped_call,
