@@ -133,8 +133,9 @@ def _ending_with(parent: int) -> Callable[[], None] | None:
 
 def _end(process: subprocess.Popen[bytes], owner: int) -> None:
     if os.getpid() == owner:  # and not a process that was forked from it
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it started, too
+        if process.returncode is None:  # else its number may be another's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it started, too
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):
