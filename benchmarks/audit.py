@@ -92,7 +92,8 @@ def memory(measured: Measured, events: int) -> None:
         assert audit.stdout is not None
         result = json.loads(audit.stdout.read())
         audit.stdout.close()
-        _, _, used = os.wait4(audit.pid, 0)
+        _, status, used = os.wait4(audit.pid, 0)
+        audit.returncode = os.waitstatus_to_exitcode(status)
     assert result["groups"][0]["records"] >= events
     measured.memory, measured.memory_events = used.ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024), events
 
