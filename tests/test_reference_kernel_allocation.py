@@ -197,8 +197,9 @@ def test_a_renamed_dead_right_is_dead(root: Actor) -> None:
 
 RENAME_FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"task": 1, "old_name": NULL_NAME, "new_name": NULL_NAME}, "KERN_INVALID_TASK"),
-    ({"old_name": NULL_NAME, "new_name": DEAD_NAME}, "KERN_INVALID_NAME"),
-    ({"old_name": DEAD_NAME, "new_name": 1}, "KERN_INVALID_NAME"),
+    ({"old_name": NULL_NAME, "new_name": DEAD_NAME}, "KERN_INVALID_VALUE"),
+    ({"old_name": DEAD_NAME, "new_name": 1}, "KERN_NAME_EXISTS"),
+    ({"old_name": DEAD_NAME, "new_name": NOTHING}, "KERN_INVALID_NAME"),
     ({"old_name": NOTHING, "new_name": NULL_NAME}, "KERN_INVALID_VALUE"),
     ({"old_name": 1, "new_name": DEAD_NAME}, "KERN_INVALID_VALUE"),
     ({"old_name": NOTHING, "new_name": 1}, "KERN_NAME_EXISTS"),
