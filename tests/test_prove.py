@@ -63,7 +63,7 @@ def test_the_headline_call_keeps_every_invariant_and_theorem() -> None:
 
 def test_one_invariant_of_one_call() -> None:
     result = prove(MANUAL, calls=["mach_port_mod_refs"], invariants=[7], jobs=0)
-    assert {obligation.property for obligation in result.obligations} == {"invariant 7"}
+    assert {obligation.property for obligation in result.obligations} == {"invariant 7", "step invariant 7"}
     assert result.verdict is Verdict.PROVED
 
 

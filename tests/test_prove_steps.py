@@ -120,11 +120,11 @@ def _stops(k: Context, after: After) -> None:
 
 
 MUTANTS = [
-    (MANUAL, SETTING_RESUMED, GIVEN_UP, forgets_to_release, (120,), "invariant 120"),
-    (MANUAL, SETTING_RESUMED, GIVEN_UP, does_not_go_on, (122,), "step invariant 122"),
+    (MANUAL, SETTING_RESUMED, GIVEN_UP, forgets_to_release, (122,), "invariant 122"),
+    (MANUAL, SETTING_RESUMED, GIVEN_UP, does_not_go_on, (124,), "step invariant 124"),
     (MANUAL, SETTING_RESUMED, GIVEN_UP, releases_uncounted, (8,), "invariant 8"),
     (MANUAL, SET, KEPT, leaves_the_old_right_there, (109,), "step invariant 109"),
-    (MANUAL, SET, KEPT, lets_another_task_wait, (122,), "step invariant 122"),
+    (MANUAL, SET, KEPT, lets_another_task_wait, (124,), "step invariant 124"),
     (XNU_792, CREATION_RESUMED, GETS_TOKENS, gives_the_callers_tokens, (29,), "step invariant 29"),
     (XNU_792, CREATION_RESUMED, GETS_TOKENS, gives_them_to_the_caller, (29,), "step invariant 29"),
     (XNU_792, CREATION_RESUMED, GETS_TOKENS, gives_any_host_port, (22,), "step invariant 22"),
