@@ -54,7 +54,7 @@ from sendright.model.invariants import Invariant, Variables, state_invariants
 from sendright.model.rules import RESUMED, RULES, Case, Context
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.transition import Transition
 
 

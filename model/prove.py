@@ -31,7 +31,7 @@ from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.theorems import (
     all_authority,
     as_if_created_by_task_create,

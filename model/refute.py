@@ -19,7 +19,7 @@ from sendright.model.invariants import Variables, broken_invariants, is_ledger, 
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
 from sendright.model.state import After, State
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.term_walk import Body, assert_all, has_quantifiers
 from sendright.model.theorems import isolation, security_stays, token_integrity
 from sendright.model.transition import Transition

@@ -23,7 +23,8 @@ from sendright.model.invariants import Variables
 from sendright.model.rules import RULES, Context, effective_guards
 from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.state import FIELDS, After, State, sort_named
-from sendright.model.step_properties import STEP_PROPERTIES, forall
+from sendright.model.step_property import forall
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.transition import Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)

@@ -15,7 +15,7 @@ from sendright.model.prove import AUTHORITY, CONSERVATION, LOCALITY, RELATIONAL,
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import Term
 from sendright.model.state import FIELDS, After
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.theorems import is_targeted_only, isolation, security_stays, token_integrity
 from sendright.model.transition import CREATORS, Transition
 

@@ -14,7 +14,7 @@ from sendright.impl.synthesis.logs import FORMS, Recorder
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.audit_results import Severity
 from sendright.model.invariants import INVARIANTS
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.properties.audit.audit import RULES
 
 RECORDERS = st.builds(

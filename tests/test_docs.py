@@ -14,7 +14,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.model.clauses import has_rules
 from sendright.model.invariants import INVARIANTS
 from sendright.model.rules import RULES
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.touched import cases_of
 from sendright.reports.vocabulary import SWITCHES
 

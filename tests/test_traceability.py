@@ -18,7 +18,7 @@ from sendright.model.clauses import has_rules, shared_rules
 from sendright.model.invariants import state_invariants
 from sendright.model.manual_page import CALL, PAGE
 from sendright.model.rules import RULES, Case, Context
-from sendright.model.step_properties import STEP_PROPERTIES
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.touched import cases_of, property_titles, touched_cases
 from sendright.properties.tests_found import FoundTests, find_tests
 from sendright.properties.traceability import trace_specification

@@ -23,8 +23,9 @@ from sendright.model.prove import RELATIONAL
 from sendright.model.rules import PENDING_RULES, RULES, Context
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import FIELDS, After, State
-from sendright.model.step_properties import STEP_PROPERTIES, Transition
+from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.touched import cases_of, property_titles
+from sendright.model.transition import Transition
 from sendright.reports.traceability import shortened
 from sendright.reports.vocabulary import SWITCHES, differences, words
 
