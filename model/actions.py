@@ -14,7 +14,7 @@ import z3
 from sendright.mach.descriptors import PORT, natural_size
 from sendright.mach.rights import Notification, Place, PortObject
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
-from sendright.model.state import After, Field, State
+from sendright.model.state import After, Field, State, remembered
 
 _serial = counter()
 
@@ -255,6 +255,8 @@ class Release:
         b = State(sorts, dict(after.fields))
         self.base = b
         self.starts_at = released
+        self.given_up = remembered(self._given_up)
+        self.becomes_notification = remembered(self._becomes_notification)
         self.roots = dies or (lambda port: z3.BoolVal(False))
         self.dying = z3.Function("dying" + tag, sorts.Port, z3.BoolSort())
         self.notification = z3.Function("notification" + tag, sorts.Slot, sorts.Message)
@@ -275,7 +277,7 @@ class Release:
 
     # ---- what is given up, and what dies
 
-    def given_up(self, slot: Term) -> Term:
+    def _given_up(self, slot: Term) -> Term:
         sorts = self.base.sorts
         message = sorts.message_of(slot)
         destroyed = z3.And(sorts.in_message(slot), self._destroyed(message))
@@ -304,7 +306,7 @@ class Release:
         """The slot gives up a send right."""
         return z3.And(self.given_up(slot), self.base.sends(slot))
 
-    def becomes_notification(self, slot: Term) -> Term:
+    def _becomes_notification(self, slot: Term) -> Term:
         return z3.And(self.given_up(slot), self.base.kind(slot) == KIND.SEND_ONCE, z3.Not(self.dying(self.base.port(slot))))
 
     def created(self, message: Term) -> Term:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import z3
 
 from sendright.model.sorts import PLACE, Sorts, Term
-from sendright.model.term_walk import Body, assert_all, has_quantifiers, new_applications, term_at
+from sendright.model.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at
 
 ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
 
@@ -77,9 +77,10 @@ class Terms:
         """Note all ground terms of ``formula`` (quantified parts are skipped)."""
         self.keep.append(formula)
         for address, declaration, arguments in new_applications(formula, self.seen):
-            matters = self.matters.get(declaration)
+            alike = declaration if arguments else sort_of(address)  # of constants nothing but the sort matters
+            matters = self.matters.get(alike)
             if matters is None:
-                matters = self.matters[declaration] = self._matters(address)
+                matters = self.matters[alike] = self._matters(address)
             if matters.nothing:
                 continue
             if matters.sort is not None:
@@ -106,6 +107,15 @@ class Terms:
             pair=free and arity == 2 and (domain[1].get_id() == self.int_id or domain[1] == self.sorts.Name),
             integers=tuple(index for index in range(arity) if free and sort != self.slot_id and domain[index].get_id() == self.int_id),
         )
+
+    def no_deeper_than(self, depth: int) -> Terms:
+        """Of these terms those that are nested no deeper, to be instantiated at."""
+        other = Terms(self.sorts)
+        for sort, found in self.by_sort.items():
+            other.by_sort[sort] = {number: term for number, term in found.items() if depth_of(term) <= depth}
+        for sorts, pairs in self.pairs.items():
+            other.pairs[sorts] = {numbers: pair for numbers, pair in pairs.items() if max(map(depth_of, pair)) <= depth}
+        return other
 
     def _note(self, sort: int, term: Term) -> None:
         self.by_sort.setdefault(sort, {})[term.get_id()] = term
@@ -213,15 +223,14 @@ def ground(formula: Term, terms: Terms) -> Term:
     return formula
 
 
-_serial = iter(range(10**9))
-
-
 def skolemize(clause: Term) -> tuple[Term, Point]:
-    """The body of a universally quantified ``clause`` at fresh constants, and those."""
+    """The body of a universally quantified ``clause`` at constants of which nothing else speaks, and those.
+
+    They are the same for all clauses: a clause is the only one that is asked about while it is.
+    """
     if not z3.is_quantifier(clause):
         return clause, {}
-    tag = next(_serial)
-    constants = [z3.Const(f"{clause.var_name(index)}!{tag}", clause.var_sort(index)) for index in range(clause.num_vars())]
+    constants = [z3.Const(f"{clause.var_name(index)}!any", clause.var_sort(index)) for index in range(clause.num_vars())]
     point = {(clause.var_name(index), constant.sort().get_id()): constant for index, constant in enumerate(constants)}
     return z3.substitute_vars(clause.body(), *reversed(constants)), point
 
@@ -229,6 +238,9 @@ def skolemize(clause: Term) -> tuple[Term, Point]:
 RLIMIT = 20_000_000
 """How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is busy. Of what is proved,
 nothing was seen to take more than a tenth of that."""
+
+DEPTHS = (3, 5)
+"""How deep the goal's terms are at which assumptions are instantiated first: what is far from the goal is seldom needed, and there is much of it."""
 
 ROUNDS = 2
 """How often assumptions are instantiated at the case's terms and the goal's, each time at those that came up the last time."""
@@ -265,6 +277,7 @@ class Proof:
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
         self.solver.set("rlimit", RLIMIT)
+        self.solver.set("relevancy", 0)  # with that z3 would find out which terms quantifiers should look at: here there are none
         self.terms = Terms(sorts)
         self.universals = [Assumption(formula) for formula in universals]
         self.nested: list[Term] = []
@@ -311,8 +324,8 @@ class Proof:
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not shown.
 
-        The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its terms, at the case's
-        and its terms together.
+        The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its terms (those that are
+        nested least first), at the case's and its terms together.
         """
         self._begin()
         body, point = skolemize(goal)
@@ -333,8 +346,9 @@ class Proof:
         yield [instance for assumption in self.universals if (instance := assumption.at(point)) is not None]
         alone = Terms(self.sorts)
         alone.collect(negated)
-        yield [instance for assumption in self.universals for instance in assumption.fork().instances(alone)]
         universals = [assumption.fork() for assumption in self.universals]
+        for terms in (*map(alone.no_deeper_than, DEPTHS), alone):
+            yield [instance for assumption in universals for instance in assumption.instances(terms)]
         news = [negated]
         for round_ in range(ROUNDS):
             terms = (self.brought_up if round_ else self.terms).copy()

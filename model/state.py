@@ -179,6 +179,23 @@ class Tally(msgspec.Struct, frozen=True):
 Update = Store | Add | Sweep | Tally
 
 
+def remembered(told: Callable[..., Term]) -> Callable[..., Term]:
+    """``told``, which makes a term of some terms, each time the same one of the same: it is asked once.
+
+    A term takes far longer to make than to find, and invariants ask for the same ones again and again.
+    """
+    known: dict[tuple[int, ...], tuple[tuple[Term, ...], Term]] = {}
+
+    def asked(*point: Term) -> Term:
+        key = tuple(term.get_id() for term in point)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = point, told(*point)  # the point is kept, for a number is given again when its term is gone
+        return found[1]
+
+    return asked
+
+
 class Field:
     """A field in some state: read it with ``field(point)``."""
 
@@ -278,7 +295,7 @@ class After(State):
 
     def _update(self, name: str, read: Callable[..., Term], update: Update | None) -> None:
         old = self.fields[name]
-        self.fields[name] = Field(name, read, old.updates if update is None else (*old.updates, update))
+        self.fields[name] = Field(name, remembered(read), old.updates if update is None else (*old.updates, update))
 
     def store(self, name: str, point: tuple[Term, ...], value: Term) -> None:
         """The field has ``value`` at ``point``."""

@@ -34,6 +34,8 @@ _id = _function(z3core.Z3_get_ast_id, _NUMBER, _ADDRESS)
 _declaration = _function(z3core.Z3_get_app_decl, _ADDRESS, _ADDRESS)
 _count = _function(z3core.Z3_get_app_num_args, _NUMBER, _ADDRESS)
 _argument = _function(z3core.Z3_get_app_arg, _ADDRESS, _ADDRESS, _NUMBER)
+_depth = _function(z3core.Z3_get_depth, _NUMBER, _ADDRESS)
+_sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
 _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
 
@@ -52,6 +54,16 @@ def _handle(address: int) -> Ast:
     handle = Ast.__new__(Ast)  # its own constructor doesn't keep the address where the C interface looks for it
     handle.value = address
     return handle
+
+
+def depth_of(term: Term) -> int:
+    """How deep ``term`` is nested; a constant's depth is 1."""
+    return _depth(_context, address_of(term))
+
+
+def sort_of(term: int) -> int:
+    """Where z3 has the sort of the term at an address."""
+    return _sort(_context, term)  # type: ignore[no-any-return]
 
 
 def has_quantifiers(formula: Term) -> bool:
