@@ -158,6 +158,14 @@ def test_without_a_record_of_any_credential_call_a_change_is_a_note() -> None:
     assert judged(SUDDENLY) == {"effective-ids": [Severity.NOTE]}
 
 
+def test_calls_for_user_ids_say_nothing_of_group_ids() -> None:
+    groups = [TaskSeen(at(1), task(ANNA)), TaskSeen(at(3), task(ANNA, egid=80))]
+    assert judged([SOME_CALL, *groups]) == {"effective-ids": [Severity.NOTE]}
+    of_groups = CredentialsSet(at(0), task(ROOT, pid=9, pidversion=9), "setgid", (0,))
+    assert judged([of_groups, *groups]) == {"effective-ids": [Severity.ERROR]}
+    assert judged([of_groups, *SUDDENLY]) == {"effective-ids": [Severity.NOTE]}
+
+
 def test_where_records_are_missing_a_change_is_a_note() -> None:
     gap = SequenceGap(at(2, numbered=True), "", 1, 7)
     lost = [SOME_CALL, SUDDENLY[0], gap, TaskSeen(at(2), task(ROOT)), SUDDENLY[1]]
