@@ -194,6 +194,15 @@ def test_a_child_with_its_parents_identity_is_a_note_where_tokens_are_cut() -> N
     assert judged([TaskBegan(at(1), task(ANNA), task(ANNA), "fork")]) == {"reuse": [Severity.ERROR]}
 
 
+def test_an_identity_that_comes_twice_by_the_wall_clock_alone_is_a_note() -> None:
+    def born(second: float, ordered: bool) -> TaskBegan:
+        record = at(second) if ordered else msgspec.structs.replace(at(second), order=None)
+        return TaskBegan(record, task(ANNA, pid=401, pidversion=4_100), task(ANNA), "fork")
+
+    assert judged([born(5, True), born(900, True)]) == {"reuse": [Severity.ERROR]}
+    assert judged([born(5, False), born(900, False)]) == {"reuse": [Severity.NOTE]}
+
+
 def test_what_an_ambiguous_task_does_is_a_note() -> None:
     unsure = msgspec.structs.replace(task(ANNA), ambiguous=True)
     assert judged([RightToTask(at(1), unsure, task(ROOT), TaskRight.CONTROL, "task_for_pid")]) == {"control": [Severity.NOTE]}

@@ -174,6 +174,7 @@ MESSAGE = exit_of(SPELLINGS[0]).decode().strip()
         json.dumps({"result": {"_raw": MESSAGE, "host": "mac-1"}}),
         json.dumps({"_source": {"host": {"name": "mac-1", "cpus": 8}, "message": MESSAGE}}),
         json.dumps({"_source": {"agent": {"hostname": "mac-1"}, "event": {"original": MESSAGE}}}),
+        json.dumps({"process": {"pid": 16}, "event": {"kind": "event", "original": MESSAGE}, "host": {"hostname": "mac-1"}}),
         json.dumps({"attributes": {"host": "mac-1", "attributes": json.loads(MESSAGE)}}),
         json.dumps(json.loads(MESSAGE) | {"host": {"name": "mac-1", "ips": ["192.0.2.1"], "port": 1}}),
         json.dumps({"host": "collector", "records": [{"hostname": "mac-1", "message": MESSAGE}]}),

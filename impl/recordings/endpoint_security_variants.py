@@ -23,6 +23,7 @@ _HOST_KEYS = ("host", "hostname", "Computer", "agent")
 """Where collectors tell which machine a message is of, the surest first; ``Computer`` is Azure's, ``agent`` Elastic's."""
 _SYSLOG = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) ([\w.:-]{1,255}) ")
 """What syslog writes before a message, up to the host (RFC 3164, RFC 5424)."""
+_OWN_TOKEN = frozenset(["audit_token", "audit_token_string", "privileges"])
 _WORDS = frozenset(Token.__struct_fields__)
 _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
 
@@ -74,9 +75,10 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
     """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; in an array, that of each element.
 
     Each comes with what names its host, which is in it or nearest around it, and around all is ``host``. Only one of an object that isn't an array:
-    tools keep a message beside a copy of it.
+    tools keep a message beside a copy of it. One whose process has no token only if no other is inside: Elastic's own fields have these names, too.
     """
     waiting = deque([(outside, host)])
+    without_token: list[tuple[dict[str, Any], Any]] = []
     while waiting and budget.left > 0:
         budget.left -= 1
         value, host = waiting.popleft()
@@ -87,8 +89,10 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
                 continue
         if isinstance(value, dict):
             host = next((value[key] for key in _HOST_KEYS if value.get(key) and isinstance(value[key], (dict, str))), host)
-            if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
-                return [(value, host)]
+            if isinstance(process := value.get("process"), dict) and isinstance(value.get("event"), dict):
+                if not process.keys().isdisjoint(_OWN_TOKEN):
+                    return [(value, host)]
+                without_token = without_token or [(value, host)]
             if "audit_token" in value and "es_event_type" in value:
                 return [(_unflattened(value), value.get("sensor_id") or host)]
             waiting.extend((part, host) for part in value.values())
@@ -96,7 +100,7 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
             found = [message for part in value for message in _messages(part, budget, arrays - 1, host)]
             if found:
                 return found
-    return []
+    return without_token
 
 
 def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:

@@ -246,11 +246,13 @@ def reuse(store: Store) -> Iterator[Suspect]:
         if row.w_file is None or (row.w_event, row.w_how) == (row.event, row.how):
             continue  # the first, or the same event told by two recorders
         who = row.who()
+        one_boot = store.worlds[row.world].clock != "time"
+        more = "" if one_boot else "; the machine may have been started anew in between, which its wall clock doesn't tell"
         yield Suspect(
-            severity=sure(not row.whole, Severity.ERROR),
+            severity=sure(not row.whole or not one_boot, Severity.ERROR),
             world=row.world,
             time=row.time,
-            words=f"{who} came to be twice: first by {row.w_how}, then again by {row.how}",
+            words=f"{who} came to be twice: first by {row.w_how}, then again by {row.how}{more}",
             evidence=(
                 evidence(store, row.w_file, row.w_place, f"{row.w_how}: {who}"),
                 evidence(store, row.file, row.place, f"{row.how}: {who} again"),
