@@ -204,6 +204,15 @@ def test_messages_deep_inside_a_search_result() -> None:
     assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
 
 
+def test_a_message_without_its_process_shows_who_asked() -> None:
+    instigator = {"audit_token": json.loads(SPELLINGS[0])}
+    asked = {"event_type": 124, "glob_seq_num": 4, "event": {"btm_launch_item_add": {"item": {"uid": 501}, "instigator": instigator}}}
+    closed = {"event_type": 12, "glob_seq_num": 5, "event": {"close": {"modified": True}}}
+    facts = facts_in("".join(json.dumps(message) + "\n" for message in (asked, closed)).encode(), "endpoint-security")
+    assert (end(facts).records, end(facts).unreadable) == (2, 0)
+    assert [(fact.record.kind, fact.task.token) for fact in only(TaskSeen, facts)] == [("btm_launch_item_add", EIGHT)]
+
+
 def test_a_time_that_is_none_is_told_and_the_message_read() -> None:
     facts = facts_in(exit_of(SPELLINGS[0], rest='"time":"yesterday",'))
     assert [fact.record.time for fact in only(TaskEnded, facts)] == [None]

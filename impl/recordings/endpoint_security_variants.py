@@ -23,6 +23,8 @@ _HOST_KEYS = ("host", "hostname", "Computer", "agent")
 """Where collectors tell which machine a message is of, the surest first; ``Computer`` is Azure's, ``agent`` Elastic's."""
 _SYSLOG = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) ([\w.:-]{1,255}) ")
 """What syslog writes before a message, up to the host (RFC 3164, RFC 5424)."""
+_NUMBERED = frozenset(["mach_time", "seq_num", "global_seq_num", "glob_seq_num"])
+"""What tells a message by whose process a recorder left out."""
 _OWN_TOKEN = frozenset(["audit_token", "audit_token_string", "privileges"])
 _WORDS = frozenset(Token.__struct_fields__)
 _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
@@ -36,7 +38,7 @@ def messages_in(text: bytes) -> tuple[list[Message], str]:
     sender = _SYSLOG.match(text, 0, begins)
     found = _messages(outside, looked_at, _NESTED_ARRAYS, sender[1].decode("utf-8", "replace") if sender is not None else None)
     if not found:
-        raise ValueError("no Endpoint Security message: no object with a process and an event")
+        raise ValueError("no Endpoint Security message: no object with an event and its process or number")
     if looked_at.left <= 0:
         note = note or f"more than {_LOOKED_AT} values; the last were not looked at"
     messages = []
@@ -93,6 +95,8 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
                 if not process.keys().isdisjoint(_OWN_TOKEN):
                     return [(value, host)]
                 without_token = without_token or [(value, host)]
+            elif isinstance(value.get("event"), dict) and not value.keys().isdisjoint(_NUMBERED):
+                return [(value, host)]
             if "audit_token" in value and "es_event_type" in value:
                 return [(_unflattened(value), value.get("sensor_id") or host)]
             waiting.extend((part, host) for part in value.values())
