@@ -28,7 +28,7 @@ def path_picture(path: Sequence[Link]) -> str:
             _text(group, 54, y - GAP // 2 + 4, _cut(f"{'✗ ' if link.wrong else ''}{link.how}{seen}", 110), "how")
         group = ET.SubElement(svg, "g", {"class": "task wrong" if link.wrong else "task"})
         ET.SubElement(group, "rect", {"x": str(MARGIN), "y": str(y), "width": str(WIDTH - 2 * MARGIN), "height": str(BOX), "rx": "6"})
-        _text(group, MARGIN + 12, y + 19, _cut(f"{link.task}  {link.program}", 100), "head")
+        _text(group, MARGIN + 12, y + 19, _cut(f"{link.task}  {link.program}", 92), "head")
         _text(group, MARGIN + 12, y + 37, token_words(link.token), "quiet")
         y += BOX + GAP
     return ET.tostring(svg, encoding="unicode")

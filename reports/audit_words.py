@@ -64,10 +64,11 @@ def not_seen(result: AuditResult) -> list[str]:
     for group in result.groups:
         for world in group.worlds:
             if world.missing:
-                lines.append(f"{world.host}: {world.missing:,} events are missing: what needs them to be judged is a note")
+                events = "event is" if world.missing == 1 else "events are"
+                lines.append(f"{world.host}: {world.missing:,} {events} missing: what can't be judged without is a note")
             elif not world.numbered and world.first is not None:
                 lines.append(f"{world.host}: the log doesn't tell whether records are missing")
         if group.unreadable:
-            lines.append(f"{', '.join(group.files)}: {group.unreadable:,} records couldn't be read")
+            lines.append(f"{', '.join(group.files)}: {group.unreadable:,} record{'s' if group.unreadable != 1 else ''} couldn't be read")
         lines += group.refused
     return lines

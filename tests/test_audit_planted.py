@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synthesized import audited, faults, write_log
 
 from sendright.impl.synthesis import listing
-from sendright.impl.synthesis.logs import FORMS, Recorder
+from sendright.impl.synthesis.logs import FORMS, BadRequest, Recorder, log_of
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.audit_results import Severity
 from sendright.model.invariants import INVARIANTS
@@ -38,9 +38,8 @@ ALSO = {
 """What else a planted violation may bring about."""
 
 
-def test_every_rule_that_says_more_than_notes_can_be_planted() -> None:
-    planted = {rule for rules in FORMS.values() for rule in rules}
-    assert planted == RULES.keys() - {"listed-control"}
+def test_every_rule_can_be_planted() -> None:
+    assert {rule for rules in FORMS.values() for rule in rules} == RULES.keys()
 
 
 @settings(QUICK, max_examples=12)
@@ -81,7 +80,7 @@ def test_a_finding_points_at_the_records_that_tell_of_it(plant: str, tmp_path: P
         assert pids & {task.pid for task in finding.tasks}
 
 
-@pytest.mark.parametrize("plant", sorted(listing.PLANTS))
+@pytest.mark.parametrize("plant", sorted(listing.PLANTS.keys() - {"listed-control"}))
 @pytest.mark.parametrize("seed", range(6))
 def test_plants_in_a_listing_of_rights(plant: str, seed: int, tmp_path: Path) -> None:
     clean = audited(write_log(tmp_path / "clean.txt", 1_000, seed, form="lsmp"))
@@ -89,6 +88,23 @@ def test_plants_in_a_listing_of_rights(plant: str, seed: int, tmp_path: Path) ->
     assert not faults(clean)
     planted = audited(write_log(tmp_path / "planted.txt", 1_000, seed, [plant], form="lsmp"))
     assert plant in faults(planted) <= {plant, "counts"}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_control_port_planted_in_a_listing_is_pointed_at(seed: int, tmp_path: Path) -> None:
+    clean = audited(write_log(tmp_path / "clean.txt", 1_000, seed, form="lsmp"))
+    planted = audited(write_log(tmp_path / "planted.txt", 1_000, seed, ["listed-control"], form="lsmp"))
+    assert not faults(planted)
+    before = {finding.words for finding in clean.findings}
+    more = [finding for finding in planted.findings if finding.words not in before]
+    assert [finding.rule for finding in more] == ["listed-control"]
+    assert "name 0x310000" in more[0].evidence[0].words
+
+
+@pytest.mark.parametrize("recorder", [Recorder(drop=0.1), Recorder(shuffle=True), Recorder(form="array"), Recorder(wrapper="shipper")])
+def test_a_listing_has_no_events_that_a_recorder_could_spoil(recorder: Recorder) -> None:
+    with pytest.raises(BadRequest, match="lsmp lists rights"):
+        log_of("lsmp", 100, 1, (), recorder)
 
 
 def test_the_same_seed_gives_the_same_log(tmp_path: Path) -> None:

@@ -158,6 +158,14 @@ def test_without_a_record_of_any_credential_call_a_change_is_a_note() -> None:
     assert judged(SUDDENLY) == {"effective-ids": [Severity.NOTE]}
 
 
+def test_calls_for_user_ids_say_nothing_of_group_ids() -> None:
+    groups = [TaskSeen(at(1), task(ANNA)), TaskSeen(at(3), task(ANNA, egid=80))]
+    assert judged([SOME_CALL, *groups]) == {"effective-ids": [Severity.NOTE]}
+    of_groups = CredentialsSet(at(0), task(ROOT, pid=9, pidversion=9), "setgid", (0,))
+    assert judged([of_groups, *groups]) == {"effective-ids": [Severity.ERROR]}
+    assert judged([of_groups, *SUDDENLY]) == {"effective-ids": [Severity.NOTE]}
+
+
 def test_where_records_are_missing_a_change_is_a_note() -> None:
     gap = SequenceGap(at(2, numbered=True), "", 1, 7)
     lost = [SOME_CALL, SUDDENLY[0], gap, TaskSeen(at(2), task(ROOT)), SUDDENLY[1]]
@@ -184,6 +192,15 @@ def test_a_child_with_its_parents_identity_is_a_note_where_tokens_are_cut() -> N
     cut = Token(euid=501, egid=20, ruid=501, rgid=20, pid=12, pidversion=34)
     assert judged([TaskBegan(at(1), task(cut), task(cut), "fork")]) == {"reuse": [Severity.NOTE]}
     assert judged([TaskBegan(at(1), task(ANNA), task(ANNA), "fork")]) == {"reuse": [Severity.ERROR]}
+
+
+def test_an_identity_that_comes_twice_by_the_wall_clock_alone_is_a_note() -> None:
+    def born(second: float, ordered: bool) -> TaskBegan:
+        record = at(second) if ordered else msgspec.structs.replace(at(second), order=None)
+        return TaskBegan(record, task(ANNA, pid=401, pidversion=4_100), task(ANNA), "fork")
+
+    assert judged([born(5, True), born(900, True)]) == {"reuse": [Severity.ERROR]}
+    assert judged([born(5, False), born(900, False)]) == {"reuse": [Severity.NOTE]}
 
 
 def test_what_an_ambiguous_task_does_is_a_note() -> None:

@@ -95,6 +95,19 @@ def test_questions(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no task 99998 is in this log" in capsys.readouterr().out
 
 
+def test_questions_about_root_where_nobody_got_a_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shell = '{"event_type":10,"process":{"audit_token":[501,501,20,501,20,16,7,8]},"event":{"open":{}}}\n'
+    log = tmp_path / "log.json"
+    log.write_text(shell + shell.replace("501,501,20,501,20,16", "501,0,0,0,0,17"))
+    assert audit(log, "--who-can-reach", "root", "--path", "16", "root", "--cut") == 0
+    out = capsys.readouterr().out
+    assert "who can reach root: nobody can, by rights that were recorded" in out
+    assert "how 16 reaches root: no way, by rights that were recorded" in out
+    listing = Path(__file__).parent / "recordings" / "lsmp.txt"
+    audit(listing, "--who-can-reach", "root")
+    assert "this log doesn't tell which tasks are root's" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

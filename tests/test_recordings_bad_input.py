@@ -71,6 +71,19 @@ def test_what_is_no_recording_is_refused_in_one_line(tmp_path: Path, content: by
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("form", [form.name for form in FORMS if form.name != "endpoint-security"])
+def test_a_wrong_form_that_is_named_is_told_with_the_likely_one(form: str) -> None:
+    unreadable = only(Unreadable, facts_in("eslogger.jsonl", form))
+    assert unreadable[0].why.endswith("; the file looks like endpoint-security")
+    assert not any("looks like" in one.why for one in unreadable[1:])
+
+
+def test_the_form_that_is_named_is_read_though_the_file_looks_like_another() -> None:
+    facts = facts_in(EXIT + (RECORDINGS / "santa.log").read_bytes(), "santa")
+    assert only(RecordingBegan, facts)[0].format == "santa"
+    assert end(facts).records == end(facts_in("santa.log")).records
+
+
 def test_a_directory_a_missing_file_and_a_form_of_no_name(tmp_path: Path) -> None:
     for path, form, why in (
         (tmp_path, None, "a directory"),

@@ -130,6 +130,18 @@ def test_praudit_xml() -> None:
     assert image.executable == "/a&b"
 
 
+def test_praudit_xml_behind_a_shells_words_and_with_arguments_as_they_were() -> None:
+    args = "<arg>sh</arg><arg>-c</arg><arg>a & b < c; \x1b[0m &amp; 1<2</arg>"
+    subject_of = '<subject audit-uid="-1" uid="root" gid="wheel" ruid="root" rgid="wheel" pid="1400" sid="100100" tid="0 0.0.0.0" />'
+    record = f'<record version="11" event="execve(2)" modifier="0" time="Sun Mar 18 22:56:54 2018" msec=" + 523 msec" ><exec_args>{args}</exec_args>'
+    text = f'$ sudo praudit -x /var/audit/current\n[..]\n{record}<path>/bin/sh</path>{subject_of}<return errval="success" retval="0" /></record>\n'
+    facts = facts_in(text.encode())
+    assert end(facts).unreadable == 0
+    (image,) = only(ImageReplaced, facts)
+    assert image.before is not None
+    assert (image.before.pid, image.before.token.auid, image.executable) == (1400, UNSET, "/bin/sh")
+
+
 def test_xml_declares_nothing() -> None:
     bomb = '<audit><record version="11" event="fork(2)" time="1" msec="1"><!DOCTYPE a [<!ENTITY a "aaaa">]><path>&a;</path></record></audit>'
     entity = '<audit><record version="11" event="fork(2)" time="1" msec="1"><path>&a;</path></record></audit>'

@@ -162,6 +162,39 @@ def test_messages_behind_a_syslogs_words() -> None:
     assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
 
 
+MESSAGE = exit_of(SPELLINGS[0]).decode().strip()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps({"host": "mac-1", "source_type": "exec", "message": MESSAGE}),
+        json.dumps({"hostname": "mac-1", "log": MESSAGE}),
+        json.dumps({"Computer": "mac-1", "RawData": MESSAGE}),
+        json.dumps({"result": {"_raw": MESSAGE, "host": "mac-1"}}),
+        json.dumps({"_source": {"host": {"name": "mac-1", "cpus": 8}, "message": MESSAGE}}),
+        json.dumps({"_source": {"agent": {"hostname": "mac-1"}, "event": {"original": MESSAGE}}}),
+        json.dumps({"process": {"pid": 16}, "event": {"kind": "event", "original": MESSAGE}, "host": {"hostname": "mac-1"}}),
+        json.dumps({"attributes": {"host": "mac-1", "attributes": json.loads(MESSAGE)}}),
+        json.dumps(json.loads(MESSAGE) | {"host": {"name": "mac-1", "ips": ["192.0.2.1"], "port": 1}}),
+        json.dumps({"host": "collector", "records": [{"hostname": "mac-1", "message": MESSAGE}]}),
+        f"Mar  4 05:06:07 mac-1 eslogger[99]: {MESSAGE}",
+        f"<13>Mar 14 05:06:07 mac-1 eslogger: {MESSAGE}",
+        f"<13>1 2026-03-04T05:06:07.123Z mac-1 eslogger 99 - - {MESSAGE}",
+        f"2026-03-04T05:06:07.123456+00:00 mac-1 eslogger[99]: {MESSAGE}",
+    ],
+)
+def test_what_is_around_a_message_tells_its_host(line: str) -> None:
+    facts = facts_in(f"{line}\n".encode())
+    assert end(facts).unreadable == 0
+    assert [(fact.record.host, fact.task.token) for fact in only(TaskEnded, facts)] == [("mac-1", EIGHT)]
+
+
+def test_a_thread_in_the_unified_logs_words_is_no_host() -> None:
+    facts = facts_in(f"2026-03-04 05:06:07.123456+0000 0x1a2 Default 0x0 99 0 eslogger: {MESSAGE}\n".encode())
+    assert [fact.record.host for fact in only(TaskEnded, facts)] == [""]
+
+
 def test_messages_deep_inside_a_search_result() -> None:
     messages = [json.loads(exit_of(spelled)) for spelled in SPELLINGS]
     hits = [{"_id": str(number), "_source": {"message": json.dumps(message), "copy": message}} for number, message in enumerate(messages)]
@@ -169,6 +202,15 @@ def test_messages_deep_inside_a_search_result() -> None:
     facts = facts_in(text.encode())
     assert end(facts).unreadable == 0
     assert [fact.task.token for fact in only(TaskEnded, facts)] == [EIGHT] * len(SPELLINGS)
+
+
+def test_a_message_without_its_process_shows_who_asked() -> None:
+    instigator = {"audit_token": json.loads(SPELLINGS[0])}
+    asked = {"event_type": 124, "glob_seq_num": 4, "event": {"btm_launch_item_add": {"item": {"uid": 501}, "instigator": instigator}}}
+    closed = {"event_type": 12, "glob_seq_num": 5, "event": {"close": {"modified": True}}}
+    facts = facts_in("".join(json.dumps(message) + "\n" for message in (asked, closed)).encode(), "endpoint-security")
+    assert (end(facts).records, end(facts).unreadable) == (2, 0)
+    assert [(fact.record.kind, fact.task.token) for fact in only(TaskSeen, facts)] == [("btm_launch_item_add", EIGHT)]
 
 
 def test_a_time_that_is_none_is_told_and_the_message_read() -> None:

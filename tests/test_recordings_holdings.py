@@ -48,6 +48,12 @@ def test_santa_log() -> None:
     assert end(facts).records == 6
 
 
+def test_santa_logs_of_several_machines() -> None:
+    lines = [f"[2026-01-02T03:04:05.678Z] I santad: action=EXIT|pid=70|ppid=1|uid=0|user=root|gid=0|group=wheel|machineid={mac}\n" for mac in "ab"]
+    ended = only(TaskEnded, facts_in("".join(lines).encode()))
+    assert [(fact.record.host, fact.task.ambiguous) for fact in ended] == [("a", False), ("b", False)]
+
+
 def test_santa_json() -> None:
     facts = facts_in("santa.jsonl")
     assert (end(facts).records, end(facts).unreadable) == (4, 0)

@@ -9,9 +9,9 @@ from datetime import UTC
 import msgspec
 
 from sendright.impl.recordings.decoding import UNDECODABLE, why_undecodable
-from sendright.impl.recordings.endpoint_security_facts import FACTS_OF, task
+from sendright.impl.recordings.endpoint_security_facts import FACTS_OF, requesters, task
 from sendright.impl.recordings.endpoint_security_kinds import KINDS
-from sendright.impl.recordings.endpoint_security_message import Host, Message, Process
+from sendright.impl.recordings.endpoint_security_message import Host, Message
 from sendright.impl.recordings.endpoint_security_variants import messages_in
 from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.sequences import Sequences
@@ -100,7 +100,11 @@ def _facts(message: Message, line: int, source: Source, sequences: Sequences) ->
     if message.seq_num is not None and (gap := sequences.gap(record, kind, message.seq_num)) is not None:
         said.append(gap)
     try:
-        actor = task(message.process or Process())
+        if message.process is None:
+            said += [TaskSeen(record, task(process)) for process in requesters(message)]
+            source.read(kind)
+            return said
+        actor = task(message.process)
         facts_of = FACTS_OF.get(kind)
         if facts_of is None or (kind in ("exec", "fork") and message.denied):
             said.append(TaskSeen(record, actor))

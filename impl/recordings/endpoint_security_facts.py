@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from sendright.impl.recordings.endpoint_security_message import Authentication, Credential, Message, Process, Requested, Targeted
@@ -132,6 +132,17 @@ _REQUESTED = """
     od_group_add od_group_remove od_group_set od_modify_password od_disable_user od_enable_user od_attribute_value_add
     od_attribute_value_remove od_attribute_set od_create_user od_create_group od_delete_user od_delete_group
 """
+_REQUESTS = _REQUESTED.split()
+
+
+def requesters(message: Message) -> Iterator[Process]:
+    """Those whom a message shows to have asked a daemon for something, where it doesn't show the daemon."""
+    for kind in _REQUESTS:
+        content: Requested | None = getattr(message.event, kind, None)
+        if content is not None:
+            yield from (process for process in (content.instigator, content.petitioner) if process is not None)
+
+
 FACTS_OF: dict[str, FactsOf] = {
     "exec": _exec,
     "fork": _fork,
@@ -152,6 +163,6 @@ FACTS_OF: dict[str, FactsOf] = {
     "setreuid": _credentials("setreuid", ("ruid", "euid")),
     "setregid": _credentials("setregid", ("rgid", "egid")),
     "authentication": _authentication,
-    **{kind: _requested(kind) for kind in _REQUESTED.split()},
+    **{kind: _requested(kind) for kind in _REQUESTS},
 }
 """By kind; events of other kinds only show their actor."""

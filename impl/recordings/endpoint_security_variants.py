@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from datetime import datetime
 from typing import Any
@@ -18,23 +19,32 @@ _LOOKED_AT = 1 << 18
 """How many values of a record are looked at to find the messages in it."""
 _NESTED_ARRAYS = 8
 _PREFIXES = ("es_event_type_notify_", "es_event_type_", "notify_")
+_HOST_KEYS = ("host", "hostname", "Computer", "agent")
+"""Where collectors tell which machine a message is of, the surest first; ``Computer`` is Azure's, ``agent`` Elastic's."""
+_SYSLOG = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) ([\w.:-]{1,255}) ")
+"""What syslog writes before a message, up to the host (RFC 3164, RFC 5424)."""
+_NUMBERED = frozenset(["mach_time", "seq_num", "global_seq_num", "glob_seq_num"])
+"""What tells a message by whose process a recorder left out."""
+_OWN_TOKEN = frozenset(["audit_token", "audit_token_string", "privileges"])
 _WORDS = frozenset(Token.__struct_fields__)
 _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
 
 
 def messages_in(text: bytes) -> tuple[list[Message], str]:
     """The messages in ``text``, also behind other words, and a note if not all could be read. Raises what UNDECODABLE tells if there is none."""
-    outside, note = decoded(text[max(0, text.find(b"{")) :])
+    begins = max(0, text.find(b"{"))
+    outside, note = decoded(text[begins:])
     looked_at = _Budget(_LOOKED_AT)
-    found = _messages(outside, looked_at, _NESTED_ARRAYS)
+    sender = _SYSLOG.match(text, 0, begins)
+    found = _messages(outside, looked_at, _NESTED_ARRAYS, sender[1].decode("utf-8", "replace") if sender is not None else None)
     if not found:
-        raise ValueError("no Endpoint Security message: no object with a process and an event")
+        raise ValueError("no Endpoint Security message: no object with an event and its process or number")
     if looked_at.left <= 0:
         note = note or f"more than {_LOOKED_AT} values; the last were not looked at"
     messages = []
-    for each in found:
+    for each, host in found:
         try:
-            message = _message(each, outside)
+            message = _message(each, host)
             if message.time is None and each.get("time") is not None:
                 note = note or "its time can't be read"
             messages.append(message)
@@ -52,12 +62,9 @@ class _Budget:
         self.left = left
 
 
-def _message(found: dict[str, Any], outside: Any) -> Message:
+def _message(found: dict[str, Any], host: dict[str, Any] | str | None) -> Message:
     message = dict(found)
-    if "host" not in message and isinstance(outside, dict):
-        message["host"] = outside.get("host", outside.get("hostname"))
-    if not isinstance(message.get("host"), (dict, str)):
-        message["host"] = None
+    message["host"] = {key: name for key, name in host.items() if isinstance(name, str)} if isinstance(host, dict) else host
     message["event_type"] = _kind(message)
     try:
         message["time"] = msgspec.convert(message.get("time"), datetime, strict=False)
@@ -66,31 +73,38 @@ def _message(found: dict[str, Any], outside: Any) -> Message:
     return msgspec.convert(_mended(message), Message, strict=False)
 
 
-def _messages(outside: Any, budget: _Budget, arrays: int) -> list[dict[str, Any]]:
+def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tuple[dict[str, Any], Any]]:
     """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; in an array, that of each element.
 
-    Only one of an object that isn't an array: tools keep a message beside a copy of it.
+    Each comes with what names its host, which is in it or nearest around it, and around all is ``host``. Only one of an object that isn't an array:
+    tools keep a message beside a copy of it. One whose process has no token only if no other is inside: Elastic's own fields have these names, too.
     """
-    waiting = deque([outside])
+    waiting = deque([(outside, host)])
+    without_token: list[tuple[dict[str, Any], Any]] = []
     while waiting and budget.left > 0:
         budget.left -= 1
-        value = waiting.popleft()
+        value, host = waiting.popleft()
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
                 value = msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError):
                 continue
         if isinstance(value, dict):
-            if isinstance(value.get("process"), dict) and isinstance(value.get("event"), dict):
-                return [value]
+            host = next((value[key] for key in _HOST_KEYS if value.get(key) and isinstance(value[key], (dict, str))), host)
+            if isinstance(process := value.get("process"), dict) and isinstance(value.get("event"), dict):
+                if not process.keys().isdisjoint(_OWN_TOKEN):
+                    return [(value, host)]
+                without_token = without_token or [(value, host)]
+            elif isinstance(value.get("event"), dict) and not value.keys().isdisjoint(_NUMBERED):
+                return [(value, host)]
             if "audit_token" in value and "es_event_type" in value:
-                return [_unflattened(value)]
-            waiting.extend(value.values())
+                return [(_unflattened(value), value.get("sensor_id") or host)]
+            waiting.extend((part, host) for part in value.values())
         elif isinstance(value, list) and arrays:
-            found = [message for part in value for message in _messages(part, budget, arrays - 1)]
+            found = [message for part in value for message in _messages(part, budget, arrays - 1, host)]
             if found:
                 return found
-    return []
+    return without_token
 
 
 def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +123,7 @@ def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
     time = flat.get("activity_at_ts")
     actor = process(flat, "initiating_process_path")
     kept = {name: flat.get(name) for name in ("es_event_type", "mach_time")}
-    return {**kept, "process": actor, "event": event, "time": time, "host": flat.get("sensor_id")}
+    return {**kept, "process": actor, "event": event, "time": time}
 
 
 def _kind(message: dict[str, Any]) -> int | str:

@@ -17,6 +17,11 @@ from sendright.mach.facts import Fact
 
 _BEGIN = re.compile(rb"<record[\s>]")
 _END = b"</record>"
+_BEGINS_LINE = re.compile(rb"(?m)^[ \t]*<(?:[^\n]*<)?(?:audit>|record[\s>])")
+"""Perhaps behind a declaration, or what was cut; before that line there may be a shell's words."""
+_UNESCAPED = re.compile(rb"&(?!#?\w{1,8};)|<(?!/?[a-z_]+[\s/>])|[\0-\x08\x0b\x0c\x0e-\x1f]")
+"""What older versions of praudit print as it is in the record: an argument of exec's may be anything."""
+_ESCAPES = {b"&": b"&amp;", b"<": b"&lt;"}
 _RECORD_BYTES = 1 << 20
 
 
@@ -28,7 +33,7 @@ class PrauditXml:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        return head.lstrip()[:1] == b"<" and (b"<audit>" in head or bool(_BEGIN.search(head)))
+        return bool(_BEGINS_LINE.search(head))
 
     def read(self, source: Source) -> Iterator[Fact]:
         facts = AuditFacts(source)
@@ -36,15 +41,25 @@ class PrauditXml:
             if wrong:
                 yield source.cannot_read(line, wrong)
                 continue
-            audited = AuditRecord(line)
             try:
-                _Parser(audited).parse(text)
+                try:
+                    audited = _audited(line, text)
+                except expat.ExpatError:
+                    audited = _audited(line, _UNESCAPED.sub(lambda found: _ESCAPES.get(found[0], b"?"), text))
             except expat.ExpatError as error:
                 yield source.cannot_read(line, f"not XML: {error}")
                 continue
-            except ValueError as error:
-                audited.wrong = str(error)
             yield from facts.of(audited)
+
+
+def _audited(line: int, text: bytes) -> AuditRecord:
+    """The record that ``text`` is. Raises ExpatError if it isn't well-formed; a token that can't be read is told in it."""
+    audited = AuditRecord(line)
+    try:
+        _Parser(audited).parse(text)
+    except ValueError as error:
+        audited.wrong = str(error)
+    return audited
 
 
 def _records(source: Source) -> Iterator[tuple[int, bytes, str]]:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from sendright.impl.recordings.form import Form, RecordingError
 from sendright.impl.recordings.forms import FORMS
 from sendright.impl.recordings.source import HEAD_BYTES, Source
-from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded
+from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
 
 _GZIP = b"\x1f\x8b"
 
@@ -70,14 +70,27 @@ def _facts(raw: BinaryIO, form_name: str | None, name: str) -> Iterator[Fact]:
     if not head:
         raise RecordingError(f"{name}: empty")
     form = _chosen(form_name, head, name)
+    seems = form_of(head) if form_name is not None else form
     yield RecordingBegan(Record(name, 0), form.name, form.versions)
+    yield from _read(form, source) if seems in (None, form) else _with_hint(_read(form, source), f"; the file looks like {seems.name}")
+    yield RecordingEnded(source.record(source.place), source.records, source.unreadable, source.kinds)
+
+
+def _read(form: Form, source: Source) -> Iterator[Fact]:
     try:
         yield from form.read(source)
     except (OSError, EOFError, zlib.error) as error:
         yield source.cannot_read(source.place, f"the file can't be read on: {error}")
     if not source.records and not source.unreadable:
         yield source.cannot_read(source.place, f"nothing in it is of the form {form.name}")
-    yield RecordingEnded(source.record(source.place), source.records, source.unreadable, source.kinds)
+
+
+def _with_hint(facts: Iterator[Fact], hint: str) -> Iterator[Fact]:
+    """``facts``; if the first is that something can't be read, with ``hint`` why."""
+    for first in facts:
+        yield Unreadable(first.record, first.why + hint) if isinstance(first, Unreadable) else first
+        break
+    yield from facts
 
 
 def _looked_at(stream: _Bytes) -> io.BufferedReader:

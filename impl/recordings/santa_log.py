@@ -36,9 +36,10 @@ class SantaLog:
             elif _DISCARDED in line:
                 yield SequenceGap(source.record(number, time=_time(line)), "", 0, 1)
             elif found is not None:
-                record = source.record(number, found[1].decode(), _time(line))
+                fields = _fields(line[found.start() :])
+                record = source.record(number, found[1].decode(), _time(line), host=fields.get("machineid", ""))
                 try:
-                    yield from _facts(record, _fields(line[found.start() :]), lifetimes)
+                    yield from _facts(record, fields, lifetimes)
                 except ValueError as error:
                     yield source.cannot_read(record, str(error))
                 else:

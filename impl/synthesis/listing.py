@@ -22,6 +22,9 @@ _RIGHTS = {
 }
 _OBJECTS = {PortObject.TASK: "TASK-CONTROL", PortObject.HOST: "HOST", PortObject.HOST_PRIV: "HOST-PRIV", PortObject.HOST_SECURITY: "HOST-SECURITY"}
 _HEADER = "  name      ipc-object    rights     flags   boost  reqs  recv  send sonce oref  qlimit  msgcount  context            identifier  type\n"
+_NO_NAME = "0x00000000"
+_CONTROL = f"{_NO_NAME}  TASK-CONTROL ("
+"""How a row shows another task's control port, up to that task's pid."""
 _TOTALS = (("SEND", "send"), ("RECEIVE", "recv"), ("SEND_ONCE", "send-once"), ("PORT_SET", "port-set"), ("DEAD_NAME", "dead-name"))
 
 
@@ -105,14 +108,14 @@ def _listed(machine: Machine, snapshot: Snapshot) -> list[Listed]:
             elif port is not None and port.object is PortObject.TASK and port.task in by_task:
                 target = by_task[port.task]
                 mine = " SELF" if target is process else ""
-                row.to = f"0x00000000  TASK-CONTROL{mine} ({target.pid}) {target.program.rpartition('/')[2]}"
+                row.to = f"{_NO_NAME}  TASK-CONTROL{mine} ({target.pid}) {_short(target)}"
             elif port is not None and entry.port in receivers:
                 owner, at = receivers[entry.port]
                 row.to = (
                     f"->  {port.queue_limit:6} {len(port.queue):6}  0x0000000000000000 0x{at:08x}  ({by_task[owner].pid}) {_short(by_task[owner])}"
                 )
             elif port is not None:
-                row.to = f"0x00000000  {_OBJECTS.get(port.object, 'UNKNOWN')}"
+                row.to = f"{_NO_NAME}  {_OBJECTS.get(port.object, 'UNKNOWN')}"
             rows.append(row)
         found.append(Listed(process.pid, _short(process), rows))
     return found
@@ -159,9 +162,21 @@ def too_few_counted(listed: list[Listed], random: Random) -> None:
     random.choice([row for process in listed for row in process.rows if "recv" in row.rights and row.object in sent]).senders = False
 
 
+def others_control_port(listed: list[Listed], random: Random) -> None:
+    """A process that had no other task's control port has one."""
+    controls = [row for process in listed for row in process.rows if row.to.startswith(_CONTROL)]
+    holder = random.choice([process for process in listed if not any(row.to.startswith(_CONTROL) for row in process.rows)])
+    right = random.choice([row for row in controls if not row.to.startswith(f"{_CONTROL}{holder.pid})")])
+    holder.rows.append(msgspec.structs.replace(right, name=0x31_0000))
+
+
 def _receive_row(listed: Sequence[Listed], random: Random) -> tuple[Listed, Row]:
     return random.choice([(process, row) for process in listed for row in process.rows if "recv" in row.rights])
 
 
-PLANTS: Mapping[str, Callable[[list[Listed], Random], None]] = {"receive-right": second_receiver, "counts": too_few_counted}
+PLANTS: Mapping[str, Callable[[list[Listed], Random], None]] = {
+    "receive-right": second_receiver,
+    "counts": too_few_counted,
+    "listed-control": others_control_port,
+}
 """By the name of the rule."""

@@ -35,5 +35,7 @@ def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), record
     if recorder.wrapper not in WRAPPERS:
         raise BadRequest(f"--wrapper: nothing wraps like {recorder.wrapper!r} (choose one of {', '.join(WRAPPERS)})")
     if form == "lsmp":
+        if recorder != Recorder():
+            raise BadRequest("--format: lsmp lists rights, so there are no events to drop, to shuffle, to wrap or to spell tokens in (use eslogger)")
         return listing.listing(events, seed, chosen)
     return event_log(events, seed, chosen, recorder)

@@ -14,6 +14,9 @@ SLACK = 1_000_000
 SECURITY_CALLS = "('host_security_set_task_token')"
 AUDIT_CALLS = "('setaudit', 'setaudit_addr', 'setauid', 'host_security_set_task_token')"
 
+USER_CALLS = "('setuid', 'seteuid', 'setreuid', 'setresuid', 'host_security_set_task_token')"
+GROUP_CALLS = "('setgid', 'setegid', 'setregid', 'setresgid', 'host_security_set_task_token')"
+
 _EFFECTIVE = ("euid", "egid", "ruid", "rgid")
 
 
@@ -143,7 +146,10 @@ def _between_records(store: Store) -> Iterator[Suspect]:
                 OR (low.tm >= 0 AND made.tm BETWEEN low.w_tm - {SLACK} AND low.tm + {SLACK}))
         )
         SELECT low.*, unseen_between(low.world, low.w_ord, low.ord) AS unseen,
-            low.world IN (SELECT DISTINCT world FROM call) AS recorded
+            NOT (differs(w_euid, euid) OR differs(w_ruid, ruid))
+                OR low.world IN (SELECT world FROM call WHERE call IN {USER_CALLS}) AS users_recorded,
+            NOT (differs(w_egid, egid) OR differs(w_rgid, rgid))
+                OR low.world IN (SELECT world FROM call WHERE call IN {GROUP_CALLS}) AS groups_recorded
         FROM low JOIN had USING (n, pid, ver) ANTI JOIN called USING (n, pid, ver)
         WHERE NOT had.all_ids ORDER BY low.n
     """
@@ -155,8 +161,8 @@ def _between_records(store: Store) -> Iterator[Suspect]:
             severity, more = Severity.NOTE, "records are missing in between, so nobody knows how"
         elif not store.worlds[row.world].tells_gaps:
             severity, more = Severity.NOTE, "this log doesn't tell whether records are missing, so how that came may have got lost"
-        elif not row.recorded:
-            severity, more = Severity.NOTE, "no credential calls at all are recorded in this log"
+        elif not (row.users_recorded and row.groups_recorded):
+            severity, more = Severity.NOTE, f"no calls that set {'group' if row.users_recorded else 'user'} ids are recorded in this log"
         yield Suspect(
             severity=severity,
             world=row.world,
@@ -240,11 +246,13 @@ def reuse(store: Store) -> Iterator[Suspect]:
         if row.w_file is None or (row.w_event, row.w_how) == (row.event, row.how):
             continue  # the first, or the same event told by two recorders
         who = row.who()
+        one_boot = store.worlds[row.world].clock != "time"
+        more = "" if one_boot else "; the machine may have been started anew in between, which its wall clock doesn't tell"
         yield Suspect(
-            severity=sure(not row.whole, Severity.ERROR),
+            severity=sure(not row.whole or not one_boot, Severity.ERROR),
             world=row.world,
             time=row.time,
-            words=f"{who} came to be twice: first by {row.w_how}, then again by {row.how}",
+            words=f"{who} came to be twice: first by {row.w_how}, then again by {row.how}{more}",
             evidence=(
                 evidence(store, row.w_file, row.w_place, f"{row.w_how}: {who}"),
                 evidence(store, row.file, row.place, f"{row.how}: {who} again"),

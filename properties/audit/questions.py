@@ -22,6 +22,12 @@ PATHS = 50
 """Ways that are shown; further ones are counted."""
 
 
+_NOBODY = "nobody can, by rights that were recorded"
+_NO_WAY = "no way, by rights that were recorded"
+_WHERE_TASKS_ARE = (("sight", ""), ("holding", ""), ("birth", "c_"), ("image", "a_"), ("rights", "t_"), ("rights", "h_"))
+"""Tables, and what the columns of the task begin with."""
+
+
 class Question(msgspec.Struct, frozen=True):
     """One question."""
 
@@ -55,11 +61,18 @@ def answer(store: Store, question: Question, host: str) -> Answer:
     words = f"who can reach {question.target}" if question.kind == "who-can-reach" else f"how {question.source} reaches {question.target}"
     for name, found in ((question.target, targets), *(((question.source, sources),) if question.source else ())):
         if not found:
-            return Answer(question=words, host=host, words=f"no task {name} is in this log")
+            return Answer(question=words, host=host, words=_none(store, name, _NOBODY if question.kind == "who-can-reach" else _NO_WAY))
     graph = _graph(store, targets | sources)
     if question.kind == "path":
         return _path(graph, words, host, sources, targets, question.cut)
     return _reach(graph, words, host, targets, question.cut)
+
+
+def _none(store: Store, name: str, nothing: str) -> str:
+    """Why there is no such task; ``nothing``: there may be tasks of root's, but no right to one."""
+    if name != ROOT:
+        return f"no task {name} is in this log"
+    return nothing if store.ask("SELECT 1 FROM sight WHERE euid >= 0 LIMIT 1") else "this log doesn't tell which tasks are root's"
 
 
 def _graph(store: Store, tasks: set[Identity]) -> nx.DiGraph[Identity]:
@@ -82,12 +95,12 @@ def _tasks(store: Store, text: str) -> set[Identity]:
     if wanted is None:
         question = "SELECT DISTINCT world, t_pid AS pid, t_ver AS ver FROM rights WHERE t_euid = 0 AND right_ = 'control' AND succeeded <> 0"
     else:
-        version = f" AND ver = {wanted[1]}" if wanted[1] is not None else ""
-        parts = [
-            f"SELECT world, pid, ver FROM {table} WHERE pid = {wanted[0]}{version}" for table in ("sight", "holding")
-        ] + [f"SELECT world, {side}_pid AS pid, {side}_ver AS ver FROM {table} WHERE {side}_pid = {wanted[0]}" + version.replace("ver", f"{side}_ver")
-             for table, side in (("birth", "c"), ("image", "a"), ("rights", "t"), ("rights", "h"))]  # fmt: skip
-        question = " UNION ".join(parts)
+        pid, version = wanted
+        question = " UNION ".join(
+            f"SELECT world, {side}pid AS pid, {side}ver AS ver FROM {table} WHERE {side}pid = {pid}"
+            + (f" AND {side}ver = {version}" if version is not None else "")
+            for table, side in _WHERE_TASKS_ARE
+        )
     return {row.who() for row in rows(store, question)}
 
 
@@ -98,7 +111,7 @@ def _reach(graph: nx.DiGraph[Identity], words: str, host: str, targets: set[Iden
     sources.sort(key=lambda task: (reached[task][0], task))
     paths = tuple(links(graph, reached[task][1][::-1]) for task in sources[:PATHS])
     count = len(sources)
-    said = f"{count:,} task{'s' if count != 1 else ''} can, by rights that were recorded" if sources else "nobody can, by rights that were recorded"
+    said = f"{count:,} task{'s' if count != 1 else ''} can, by rights that were recorded" if sources else _NOBODY
     wanted = _cut(graph, [task for task in sources if not _is_root(graph, task)] or sources, targets) if cut and sources else None
     return Answer(question=words, host=host, words=said, paths=paths, cut=wanted)
 
@@ -109,7 +122,7 @@ def _path(graph: nx.DiGraph[Identity], words: str, host: str, sources: set[Ident
     for source in sorted(sources - targets):
         if source in reached:
             found.append(links(graph, reached[source][1][::-1]))
-    said = f"{len(found)} way{'s' if len(found) != 1 else ''}" if found else "no way, by rights that were recorded"
+    said = f"{len(found)} way{'s' if len(found) != 1 else ''}" if found else _NO_WAY
     wanted = _cut(graph, sorted(sources - targets), targets) if cut and found else None
     return Answer(question=words, host=host, words=said, paths=tuple(found), cut=wanted)
 
