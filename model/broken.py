@@ -15,7 +15,7 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import Place
 from sendright.model.sorts import Scope
 
-SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
+SMALL = Scope(tasks=1, ports=4, names=2, messages=1, descriptors=1, objects=1, pages=1)
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ BROKEN = (
         "a name that loses RECEIVE to a port-destroyed request becomes a dead name, and its send right stays counted",
         lambda profile: not profile.send_survives_rescue,
         _cases("mach_port_mod_refs", "the receive right goes where it was asked for"),
-        Scope(tasks=1, ports=4, names=2, messages=1, descriptors=1, objects=1, pages=1),
+        Scope(tasks=1, ports=5, names=2, messages=1, descriptors=1, objects=1, pages=1),
     ),
     *[
         Broken(name, "H-3", "every message carries the kernel's tokens, whoever sent it", _stamps_the_kernels, _SENT)
