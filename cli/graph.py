@@ -16,7 +16,7 @@ from sendright.cli.streams import show, show_json
 from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import PortObject
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.trace import TRACE_FORMAT, Trace
+from sendright.mach.trace import TRACE_FORMAT, Trace, contradiction
 from sendright.mach.verdicts import ExitStatus
 from sendright.reports.visible import one_line
 
@@ -120,6 +120,9 @@ def _read_trace(file: Path) -> Trace:
             raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is no call (sendright calls lists them)")
         if step.index != index:
             raise BadInput(f"{file}: $.steps[{index}].index: {step.index} is out of order (steps are numbered from 0)")
+    where = contradiction(trace)
+    if where is not None:
+        raise BadInput(f"{file}: {where}: not what is there after the steps before it (the trace was changed: make the run again)")
     return trace
 
 

@@ -78,6 +78,10 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse("interrupted before anything was found", INTERRUPTED)
     except BrokenPipeError:
         return ExitStatus.HOLDS
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends so when a reader has left, with a status that would be a verdict here
+            return ExitStatus.HOLDS
+        raise
     except NoOutput as error:
         return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:

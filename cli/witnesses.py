@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -49,13 +50,18 @@ def witnesses(
         found = {name: list(recorded_in(output, name)) for name in PROFILES} if profile else {}
     except (OSError, msgspec.DecodeError) as error:
         raise BadInput(f"{output}: not a file of recorded runs, so what it has of other profiles can't stay: {error}") from None
+    if not os.access(output.parent, os.W_OK):  # told before the search, which takes minutes
+        raise _cannot_write(output, "no directory that can be written to")
     missed = {}
     for number, each in enumerate(chosen):
         with Shown(f"looking for witnesses of {each.name} ({number + 1} of {len(chosen)})", quiet) as shown:
             found[each.name], missing = find_witnesses(factory, each, seed, runs, on_progress=shown.update)
         missed[each.name] = list(missing)
     every = list(chain.from_iterable(found.values()))
-    output.write_bytes(b"[\n" + b",\n".join(msgspec.json.encode(witness) for witness in every) + b"\n]\n")
+    try:
+        output.write_bytes(b"[\n" + b",\n".join(msgspec.json.encode(witness) for witness in every) + b"\n]\n")
+    except OSError as error:
+        raise _cannot_write(output, error.strerror) from error
     if json:
         show_json({"witnesses": len(every), "calls": sum(len(witness.steps) for witness in every), "missed": missed})
     else:
@@ -64,3 +70,7 @@ def witnesses(
             for case in cases:
                 show(f"not reached in {name}: {case}")
     return ExitStatus.UNDETERMINED if any(missed.values()) else ExitStatus.HOLDS
+
+
+def _cannot_write(output: Path, why: str | None) -> BadInput:
+    return BadInput(f"{output}: can't be written: {why} (choose another file with --output)")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from sendright.mach.calls import Call
-from sendright.mach.snapshot import Change, Difference, Snapshot
+from sendright.mach.snapshot import EMPTY, Change, Difference, Snapshot, slots
 
 TRACE_FORMAT = "sendright-trace/3"
 
@@ -70,3 +70,15 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     final: Snapshot
     violations: tuple[Violation, ...] = ()
+
+
+def contradiction(trace: Trace) -> str | None:
+    """Where, as a path in it, a trace says of a slot what doesn't follow from what it says before; None: nowhere. No run leaves such a trace."""
+    now = slots(trace.initial)
+    for step in trace.steps:
+        for number, change in enumerate(step.changes):
+            if now.get(change.slot, EMPTY) != change.before:
+                return f"$.steps[{step.index}].changes[{number}].before"
+        now |= {change.slot: change.after for change in step.changes}
+    now = {slot: entry for slot, entry in now.items() if entry != EMPTY}
+    return None if now == slots(trace.final) else "$.final"

@@ -11,6 +11,7 @@ import networkx as nx
 
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.rights import SlotKind
+from sendright.mach.signatures import TASK_MAKERS
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.trace import Step, Trace, Violation
 from sendright.properties.derivation_nodes import BOOT_STEP, Boot, MessageNode, Node, PortNode, RightNode, TaskNode
@@ -65,7 +66,7 @@ class Derivation:
         if step.created_task is not None:
             child = TaskNode(step.created_task)
             self._edge(maker, child, "made", step)
-            made = step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
+            made = step.call in TASK_MAKERS and step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
             parent = Moment(rights, step).task("parent_task") if made else -1
             if parent >= 0 and parent != step.task:
                 self._edge(TaskNode(parent), child, "inherited", step)

@@ -287,7 +287,8 @@ def _request_notification(m: Moment) -> Iterator[Flow]:
             yield Flow(name, "counted", name)
     else:
         port = m.rights.at(name).port
-        where = {Notification.NO_SENDERS: "no-senders", Notification.PORT_DESTROYED: "port-destroyed"}.get(variant)
+        requests: dict[int, str] = {Notification.NO_SENDERS: "no-senders", Notification.PORT_DESTROYED: "port-destroyed"}
+        where = requests.get(variant) if isinstance(variant, int) else None
         place = NOWHERE if port is None or where is None else Slot(where, port, 0)
     for target in (place, *(Slot("message", message, DESTINATION) for message in m.new_messages())):
         yield from m.carried(target, m.argument("notify"), m.argument("notify_disposition"))

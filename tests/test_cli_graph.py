@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +12,9 @@ from sendright.cli.main import main
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.rights import SlotKind
-from sendright.mach.snapshot import Change, Entry, Slot, changes
+from sendright.mach.snapshot import EMPTY, Change, Entry, Slot, changes
 from sendright.mach.trace import Trace
+from sendright.mach.verdicts import ExitStatus
 from sendright.reports.write import trace_text, write_text
 
 
@@ -45,13 +47,49 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
         assert words in captured.err
 
 
+def forged(trace: Trace) -> Trace:
+    """The trace of a kernel whose last call brings one right more, from nowhere."""
+    last, slot, right = trace.steps[-1], Slot("name", 0, 77), Entry(SlotKind.SEND, 2, 1)
+    step = msgspec.structs.replace(last, changes=(*last.changes, Change(slot, EMPTY, right)))
+    task = trace.final.tasks[0]
+    tasks = {**trace.final.tasks, 0: msgspec.structs.replace(task, names={**task.names, 77: right})}
+    return msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step), final=msgspec.structs.replace(trace.final, tasks=tasks))
+
+
 def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
-    forged = Change(Slot("name", 0, 77), Entry(SlotKind.NONE), Entry(SlotKind.SEND, 2, 1))
-    step = msgspec.structs.replace(trace.steps[2], changes=(*trace.steps[2].changes, forged))
-    file = saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:2], step)))
+    file = saved(tmp_path, forged(run(ReferenceKernel(), MOVE_TO_CHILD[:3])))
     assert main(["graph", file]) == 1
     assert "nothing explains it" in capsys.readouterr().out
+
+
+def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    number = next(step.index for step in trace.steps if step.changes)
+    emptied = [msgspec.structs.replace(step, changes=()) if step.index == number else step for step in trace.steps]
+    wrong = Change(Slot("name", 0, 77), Entry(SlotKind.RECEIVE, 9), EMPTY)
+    added = msgspec.structs.replace(trace.steps[number], changes=(wrong,))
+    for changed, place in (
+        (msgspec.structs.replace(trace, steps=(*trace.steps[:number], added)), f"$.steps[{number}].changes[0].before"),
+        (msgspec.structs.replace(trace, steps=tuple(emptied)), "$."),
+        (msgspec.structs.replace(trace, steps=trace.steps[:number]), "$.final"),
+    ):
+        assert main(["graph", saved(tmp_path, changed)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f": {place}" in line
+
+
+@pytest.mark.parametrize(
+    ("call", "changed", "status"),
+    [
+        ("mach_port_request_notification", {"arguments": {"name": 1, "variant": {}}}, ExitStatus.VIOLATION),
+        ("mach_port_allocate", {"created_task": 7}, ExitStatus.HOLDS),
+    ],
+)
+def test_what_no_run_says_of_a_call(capsys: pytest.CaptureFixture[str], tmp_path: Path, call: str, changed: dict[str, Any], status: int) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
+    step = msgspec.structs.replace(trace.steps[-1], call=call, **changed)
+    assert main(["graph", saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step)))]) == status
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

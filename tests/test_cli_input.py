@@ -154,11 +154,12 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     assert profiles["gnumach"]["null_parent_code"] == "KERN_INVALID_TASK"
 
 
-def test_a_reader_who_leaves_is_no_error() -> None:
+@pytest.mark.parametrize("command", [["calls"], ["check", "--help"], ["synthesize", "-q", "--events", "2000"]])
+def test_a_reader_who_leaves_is_no_error(command: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
-        done = subprocess.run([*RUN, "calls"], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([*RUN, *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -56,3 +56,11 @@ def test_what_cannot_be_done_leaves_the_file(tmp_path: Path, capsys: pytest.Capt
     assert main(["witnesses", "-q", "-p", profile, "-o", str(path)]) == 2
     assert words in capsys.readouterr().err
     assert path.read_text() == "no runs"
+
+
+@pytest.mark.parametrize("place", ["nowhere/runs.json", "."])
+def test_a_place_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["witnesses", "-q", "-o", place]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sendright: {place}: can't be written: ")

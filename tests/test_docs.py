@@ -1,16 +1,20 @@
 """The documentation: pages made from the tables, and guides whose code is what they say it is."""
 
+import ast
+import builtins
+import importlib
 import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from sendright.mach.profiles import MANUAL, PROFILES
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model.clauses import has_rules
 from sendright.model.invariants import INVARIANTS
 from sendright.model.rules import RULES
@@ -84,12 +88,43 @@ def test_links_lead_to_pages(pages: dict[str, str]) -> None:
 def test_what_the_guides_speak_of_exists(guide: str) -> None:
     text = (DOCS / guide).read_text()
     for path in re.findall(r"`((?:mach|model|impl|properties|docs|tests)/[\w/.]*\w)`", text):
-        assert (ROOT / path).exists() or path.endswith("…"), path
+        assert (ROOT / path).exists() or path.endswith(("…", "/example.py")), path
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         compile(_dedented(block), guide, "exec")
     for symbol in set(re.findall(r"`(_?[A-Z][A-Z_]{4,})`", text)) - {"PATH", "MIG_BAD_ID"}:
         found = [path for folder in ("mach", "model", "properties") for path in (ROOT / folder).rglob("*.py") if symbol in path.read_text()]
         assert found or symbol.startswith(("KERN", "UNDETERMINED")), symbol
+
+
+def test_the_guides_signature_is_one() -> None:
+    block = next(re.finditer(r"```python\n(.*?)```", (DOCS / "add-a-call.md").read_text(), re.DOTALL))[1]
+    table: dict[str, Any] = {}
+    exec(block, table)
+    (signature,) = table["EXAMPLE"]
+    assert isinstance(signature, Signature)
+    assert (signature.name, signature.target) == ("mach_port_is_dead", "task")
+
+
+@pytest.mark.parametrize(
+    ("guide", "blocks"),
+    [
+        ("add-a-call.md", (None, "sendright.model.calls.names", "sendright.impl.reference.name_calls", "test_reference_kernel_names")),
+        ("state-an-invariant.md", ("sendright.model.invariants",)),
+    ],
+)
+def test_what_the_guides_write_has_what_it_needs_where_it_goes(guide: str, blocks: tuple[str | None, ...]) -> None:
+    written = re.findall(r"```python\n(.*?)```", (DOCS / guide).read_text(), re.DOTALL)
+    for block, module in zip(written, blocks, strict=True):
+        code = ast.parse(_dedented(block))
+        own = {node.arg for node in ast.walk(code) if isinstance(node, ast.arg)} | {name.asname or name.name for name in _imported(code)}
+        names = [node for node in ast.walk(code) if isinstance(node, ast.Name)]
+        own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        there = vars(builtins).keys() | (vars(importlib.import_module(module)).keys() if module else set())
+        assert {node.id for node in names} - own - there == set(), block
+
+
+def _imported(code: ast.AST) -> list[ast.alias]:
+    return [alias for node in ast.walk(code) if isinstance(node, ast.ImportFrom) for alias in node.names]
 
 
 def _dedented(block: str) -> str:

@@ -1,0 +1,66 @@
+"""Sending and receiving."""
+
+from __future__ import annotations
+
+from sendright.mach.codes import ReturnCode
+from sendright.mach.signatures.form import Argument, Output, Signature
+from sendright.mach.signatures.form import ArgumentType as T
+from sendright.mach.signatures.form import OutputType as O
+
+MESSAGES = (
+    Signature(
+        name="mach_msg_send",
+        about="Send a message, with a zero timeout or waiting.",
+        arguments=(
+            Argument("dest", T.RIGHT_NAME, "where to"),
+            Argument("dest_disposition", T.DISPOSITION, "how the destination right is carried", default=19),
+            Argument("reply", T.RIGHT_NAME, "where an answer should go, or none", default=0),
+            Argument("reply_disposition", T.DISPOSITION, "how the reply right is carried", default=0),
+            Argument("id", T.MESSAGE_ID, "msgh_id", default=0),
+            Argument("descriptors", T.DESCRIPTORS, "the rights and memory in the body", default=()),
+            Argument("data", T.WORD, "the first word of the body's inline data", default=0),
+            Argument("size", T.SIZE, "what the sender says is its size; -1: just what it has", default=-1),
+            Argument("wait", T.BOOLEAN, "whether to wait while the queue is full", default=False),
+        ),
+        outputs=(
+            Output("dest", O.PORT, "after a timeout: the destination right, handed back"),
+            Output("reply", O.PORT, "after a timeout: the reply right, handed back"),
+            Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights and memory of the body, handed back"),
+        ),
+        partial={ReturnCode.KERN_SUCCESS: (), ReturnCode.MACH_SEND_TIMED_OUT: None, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE: None},
+        section="semantics 6.1-6.4",
+    ),
+    Signature(
+        name="mach_msg_receive",
+        about="Receive the oldest message of a port, with a zero timeout or waiting.",
+        arguments=(
+            Argument("port", T.NAME, "the receive right or port set to take from"),
+            Argument("limit", T.SIZE, "bytes of room for message and trailer; -1: enough", default=-1),
+            Argument("large", T.BOOLEAN, "MACH_RCV_LARGE: whether a message that is too large stays in the queue", default=False),
+            Argument("trailer", T.TRAILER, "which elements of the trailer are wanted", default=3),
+            Argument("wait", T.BOOLEAN, "whether to wait while there is no message", default=False),
+        ),
+        outputs=(
+            Output("id", O.MESSAGE_ID, "msgh_id"),
+            Output("local", O.NAME, "the receive right of the port that it came to"),
+            Output("reply", O.PORT, "the reply right"),
+            Output("reply_disposition", O.DISPOSITION, "the form in which it came"),
+            Output("descriptors", O.DESCRIPTORS, "the rights and memory of the body"),
+            Output("data", O.WORD, "the first word of the body's inline data"),
+            Output("size", O.SIZE, "msgh_size"),
+            Output("trailer_size", O.SIZE, "bytes of the trailer"),
+            Output("sequence_number", O.SEQUENCE_NUMBER, "the message's place in what the port received; -1: not asked for"),
+            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not asked for"),
+            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not asked for"),
+        ),
+        partial={ReturnCode.MACH_RCV_TOO_LARGE: ("size",), ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE: None},
+        section="semantics 6.5",
+    ),
+    Signature(
+        name="mach_reply_port",
+        about="Make a receive right for replies.",
+        arguments=(),
+        outputs=(Output("port", O.NAME, "the new name, or NULL if there is no memory"),),
+        section="semantics 3.7",
+    ),
+)

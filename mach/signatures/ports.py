@@ -1,0 +1,106 @@
+"""Names chosen by the caller, port sets, what a port tells its receiver, and requests for notifications."""
+
+from __future__ import annotations
+
+from sendright.mach.signatures.form import NAME, RIGHT, Argument, Output, on_task
+from sendright.mach.signatures.form import ArgumentType as T
+from sendright.mach.signatures.form import OutputType as O
+
+PORTS = (
+    on_task(
+        "mach_port_allocate_name",
+        "Make a receive right, a port set or a dead name under a chosen name.",
+        "semantics 5.1",
+        RIGHT,
+        NAME,
+        outputs=(Output("name", O.NAME, "the name that it is under"),),
+    ),
+    on_task(
+        "mach_port_allocate_full",
+        "Make a receive right, a port set or a dead name, with choices.",
+        "semantics 5.1",
+        RIGHT,
+        Argument("proto", T.PORT, "a subsystem, or none: no kernel takes one any more", default=0),
+        Argument("named", T.BOOLEAN, "whether it goes under a chosen name", default=False),
+        Argument("prealloc", T.BOOLEAN, "whether memory for a message is set aside, for a receive right", default=False),
+        Argument("name", T.NAME, "the chosen name", default=0),
+        outputs=(Output("name", O.NAME, "the name that it is under"),),
+    ),
+    on_task(
+        "mach_port_rename",
+        "Change the name under which a task has a right.",
+        "semantics 5.7",
+        Argument("old_name", T.NAME, "the name that there is"),
+        Argument("new_name", T.NAME, "the name that it shall be"),
+    ),
+    on_task(
+        "mach_port_set_mscount",
+        "Set the make-send count of a port.",
+        "semantics 5.11",
+        NAME,
+        Argument("mscount", T.COUNTER, "the count"),
+    ),
+    on_task(
+        "mach_port_set_seqno",
+        "Set the sequence number of the next message that a port receives.",
+        "semantics 5.11",
+        NAME,
+        Argument("seqno", T.COUNTER, "the number"),
+    ),
+    on_task(
+        "mach_port_get_attributes",
+        "Read a port's limits or its receive status.",
+        "semantics 5.12",
+        NAME,
+        Argument("flavor", T.ATTRIBUTES, "MACH_PORT_LIMITS_INFO or MACH_PORT_RECEIVE_STATUS"),
+        Argument("count", T.COUNT, "words that the caller has room for", default=10),
+        outputs=(Output("info", O.WORDS, "the attributes"),),
+    ),
+    on_task(
+        "mach_port_set_attributes",
+        "Set a port's limits.",
+        "semantics 5.12",
+        NAME,
+        Argument("flavor", T.ATTRIBUTES, "MACH_PORT_LIMITS_INFO"),
+        Argument("info", T.LIMITS, "the attributes: the queue limit"),
+    ),
+    on_task(
+        "mach_port_move_member",
+        "Move a receive right into a port set, or out of all.",
+        "semantics 5.10",
+        Argument("member", T.NAME, "the receive right"),
+        Argument("after", T.NAME, "the port set, or none", default=0),
+    ),
+    on_task(
+        "mach_port_insert_member",
+        "Put a receive right into a port set, and leave it in others.",
+        "semantics 5.10",
+        NAME,
+        Argument("pset", T.NAME, "the port set"),
+    ),
+    on_task(
+        "mach_port_extract_member",
+        "Take a receive right out of one port set.",
+        "semantics 5.10",
+        NAME,
+        Argument("pset", T.NAME, "the port set"),
+    ),
+    on_task(
+        "mach_port_get_set_status",
+        "List the members of a port set.",
+        "semantics 5.10",
+        NAME,
+        outputs=(Output("members", O.NAMES, "their names"),),
+    ),
+    on_task(
+        "mach_port_request_notification",
+        "Ask to be told of a port's end, of its last send right's end, or of its death.",
+        "semantics 5.13",
+        NAME,
+        Argument("variant", T.NOTIFICATION, "MACH_NOTIFY_PORT_DESTROYED, _NO_SENDERS or _DEAD_NAME"),
+        Argument("sync", T.COUNTER, "no senders: the make-send count from which on; dead name: 1 to be told of a dead one at once", default=0),
+        Argument("notify", T.RIGHT_NAME, "where to send it, or none to cancel", default=0),
+        Argument("notify_disposition", T.DISPOSITION, "how that right is carried", default=21),
+        outputs=(Output("previous", O.PORT, "the send-once right that was registered"),),
+    ),
+)
