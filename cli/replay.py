@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sendright.cli.implementations import REFERENCE, implementation_factory
+from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
 from sendright.cli.options import (
     DEFAULT_REPORTS,
     FaultName,
@@ -25,7 +25,6 @@ from sendright.cli.options import (
 )
 from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
-from sendright.mach.profiles import profile_named
 from sendright.mach.results import ReplayResult
 from sendright.mach.script import load_script
 from sendright.mach.trace import Trace
@@ -58,8 +57,8 @@ def replay(
 
       sendright replay cases/*.json --json | jq '.cases[] | select(.verdict == "failed")'
     """
-    override = profile_named(profile) if profile is not None else None
     factory = implementation_factory(sut, fault)
+    override = profile_for(profile, factory) if profile is not None else None
     scripts = [load_script(path, override) for path in files]
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
     outputs.prepare(files)

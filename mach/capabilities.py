@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
-from sendright.mach.profiles import Profile
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.profiles import PROFILES, Profile
+from sendright.mach.trace import LIMITS
 from sendright.mach.view import IN_WORDS, Shown
 
 
@@ -44,10 +44,20 @@ def capabilities_of(implementation: object) -> Capabilities:
     return declared if isinstance(declared, Capabilities) else ALL
 
 
-def not_compared(capabilities: Capabilities, profile: Profile) -> Iterator[str]:
-    """What a check of such an implementation doesn't compare, in words."""
+def cannot_boot(capabilities: Capabilities, profile: Profile) -> str | None:
+    """Why such an implementation can't be booted by ``profile``, in words; None: it can."""
+    if capabilities.profiles and profile.name not in capabilities.profiles:
+        return f"it can't be booted as {profile.name}, but as {', '.join(capabilities.profiles)}"
+    usual = PROFILES.get(profile.name)
+    if not capabilities.limits and usual is not None and any(getattr(profile, limit) != getattr(usual, limit) for limit in LIMITS):
+        return "it can't be booted with other limits than its own"
+    return None
+
+
+def not_compared(capabilities: Capabilities, calls: Collection[str]) -> Iterator[str]:
+    """What isn't compared of such an implementation, in words; ``calls`` are those that would be made if it had them."""
     if capabilities.calls is not None:
-        lacking = [name for name in SIGNATURES if profile.serves(name) and name not in capabilities.calls]
+        lacking = [name for name in calls if name not in capabilities.calls]
         if lacking:
             yield f"calls that it doesn't have: {', '.join(lacking)}"
     if capabilities.shows is not None:

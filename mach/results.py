@@ -82,6 +82,8 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     crashed: int = 0
     cases: tuple[CaseResult, ...]
     files: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
+    """As in ``CheckResult``."""
     interrupted: bool = False
 
 

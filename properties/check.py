@@ -263,7 +263,7 @@ class _Checker:
             others=tuple(
                 OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found)) for failing, found in minimized[1:]
             ),
-            not_compared=tuple(not_compared(self.capabilities, self.profile)),
+            not_compared=tuple(not_compared(self.capabilities, [name for name in SIGNATURES if self.profile.serves(name)])),
             not_made=dict(self.not_made.most_common()),
             interrupted=interrupted,
             message="" if first is None else _message(*first),

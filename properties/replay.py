@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.calls import Result
-from sendright.mach.capabilities import NotMade
+from sendright.mach.capabilities import NotMade, cannot_boot, capabilities_of, not_compared
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import CaseResult, ReplayResult
@@ -66,6 +66,7 @@ def replay(
         crashed=counts["crashed"],
         cases=tuple(cases),
         files=tuple(script.path for script in scripts),
+        not_compared=tuple(not_compared(capabilities_of(implementation), _calls_of(scripts))),
         interrupted=interrupted,
     )
 
@@ -76,6 +77,10 @@ def _verdict(counts: dict[str, int], interrupted: bool) -> Verdict:
     if counts["crashed"]:
         return Verdict.CRASHED
     return Verdict.PASSED if counts["passed"] and not interrupted else Verdict.UNDETERMINED
+
+
+def _calls_of(scripts: Iterable[Script]) -> list[str]:
+    return sorted({step.call for script in scripts for case in script.cases for step in case.steps if isinstance(step, PlannedStep)})
 
 
 def _profile_of(case: ScriptCase, override: Profile | None) -> Profile:
@@ -101,6 +106,9 @@ class _CaseRun:
             return self._end("not_modelled", reason="the case has no steps")
         if isinstance(self.case.steps[0], UnmodelledStep):
             return self._unmodelled(0, self.case.steps[0].reason)
+        unable = cannot_boot(self.run.capabilities, self.run.profile)
+        if unable is not None:
+            return self._unmodelled(0, f"{self.run.implementation.name}: {unable}")
         try:
             return self._run()
         except NotModelled as unmodelled:

@@ -166,9 +166,12 @@ def _of_obligation(one: Obligation) -> Finding:
 
 
 def not_compared(result: AnyResult) -> tuple[str, ...]:
-    """What a check says nothing of, because the implementation doesn't have or show it, one sentence each."""
-    if not isinstance(result, CheckResult):
+    """What ``result`` says nothing of, because the implementation doesn't have, show or make it, one sentence each. Cases of scripts that have
+    such calls are not modelled, and say so themselves."""
+    if isinstance(result, ProofResult):
         return ()
+    if isinstance(result, ReplayResult):
+        return result.not_compared
     made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
     return (*result.not_compared, *made)
 

@@ -18,7 +18,7 @@ from sendright.mach.snapshot import Change, Difference, entry_in_words
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
 from sendright.reports.document import document
-from sendright.reports.findings import AnyResult, Finding, case_words, findings, summary
+from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, summary
 from sendright.reports.graph_picture import picture
 from sendright.reports.history import Moment, moments, port_words
 from sendright.reports.proof_table import proof_table
@@ -114,6 +114,7 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         headline=_headline(result, found),
         summary=summary(result).removeprefix(f"{result.verdict.value}: "),
         found=[(finding, _run(finding, f"f{index}")) for index, finding in enumerate(found[:FINDINGS])],
+        not_compared=not_compared(result),
         not_shown=max(0, len(found) - FINDINGS),
         profile_title=PROFILES[profile].title if profile in PROFILES else "",
         table=proof_table(result) if isinstance(result, ProofResult) else None,

@@ -1,4 +1,5 @@
-"""JUnit XML: what CI systems show. A failure is ``<failure>``; a crash and what is undetermined are ``<error>``; not modelled is ``<skipped>``."""
+"""JUnit XML: what CI systems show. A failure is ``<failure>``; a crash and what is undetermined are ``<error>``; not modelled is ``<skipped>``.
+What was not compared at all are properties of the suite."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from sendright.mach.results import CaseResult, CheckResult, ProofResult, ReplayResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
-from sendright.reports.findings import AnyResult, Finding, call_at, findings
+from sendright.reports.findings import AnyResult, Finding, call_at, findings, not_compared
 from sendright.reports.symbolic import call_line
 from sendright.reports.visible import one_line, visible
 
@@ -17,6 +18,8 @@ from sendright.reports.visible import one_line, visible
 def junit(result: AnyResult) -> str:
     """``result`` as a JUnit XML document."""
     suite = TestSuite(visible(_suite_name(result)))
+    for words in not_compared(result):
+        suite.add_property("not compared", one_line(words))
     if isinstance(result, ReplayResult):
         suite.add_testcases(list(_replayed(result)))
     elif isinstance(result, CheckResult):

@@ -10,7 +10,7 @@ import msgspec
 
 from sendright.mach.results import CheckResult, ReplayResult
 from sendright.mach.verdicts import Verdict
-from sendright.reports.findings import AnyResult, Finding, findings, summary
+from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.symbolic import call_line
 from sendright.reports.visible import one_line, visible
 
@@ -38,10 +38,16 @@ def sarif(result: AnyResult, version: str) -> str:
 
 def _invocation(result: AnyResult) -> dict[str, Any]:
     entry: dict[str, Any] = {"executionSuccessful": result.verdict is not Verdict.CRASHED and not result.interrupted}
+    notifications = [_notification("note", f"Not compared: {words}.") for words in not_compared(result)]
     if result.interrupted:
-        words = "Interrupted: not everything was looked at."
-        entry["toolExecutionNotifications"] = [{"level": "error", "message": {"text": words}}]
+        notifications.append(_notification("error", "Interrupted: not everything was looked at."))
+    if notifications:
+        entry["toolExecutionNotifications"] = notifications
     return entry
+
+
+def _notification(level: str, words: str) -> dict[str, Any]:
+    return {"level": level, "message": {"text": one_line(words)}}
 
 
 def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 import json
 import os
+from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import msgspec
 import pytest
 from report_runs import crashed_check, failing_check, hostile_check, proof_result, replay_result
 from rich.console import Console
+from sarif_schema import SARIF_SCHEMA
 
+from sendright.mach.results import CheckResult, ReplayResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
 from sendright.reports.findings import AnyResult
+from sendright.reports.html import page
 from sendright.reports.junit import junit
 from sendright.reports.rerun import Rerun
 from sendright.reports.sarif import sarif
@@ -62,9 +67,33 @@ def test_junit_is_xml_whatever_the_words_are() -> None:
     assert r"\x1b[31m\u202e" in junit(hostile_check())
 
 
+GAPS = ("it doesn't show: <queues> & \x1b memory", "limits other than the kernel's own")
+
+
+@pytest.mark.parametrize("result", [failing_check(), replay_result()])
+def test_what_was_not_compared_is_in_every_report(result: CheckResult | ReplayResult) -> None:
+    gaps = [*GAPS]
+    result = msgspec.structs.replace(result, not_compared=GAPS)
+    if isinstance(result, CheckResult):
+        result = msgspec.structs.replace(result, not_made={"no such port": 1200})
+        gaps.append("1,200 calls that it can't make: no such port")
+    gaps = [visible(words) for words in gaps]
+    properties = ET.fromstring(junit(result))[0].findall("properties/property")
+    assert [(each.get("name"), each.get("value")) for each in properties] == [("not compared", words) for words in gaps]
+    notifications = run_of(result)["invocations"][0]["toolExecutionNotifications"]
+    assert notifications == [{"level": "note", "message": {"text": f"Not compared: {words}."}} for words in gaps]
+    section = page(result, Rerun()).partition("What was not compared")[2].partition("</section>")[0]
+    assert [unescape(item.partition("</li>")[0]) for item in section.split("<li>")[1:]] == gaps
+
+
+@pytest.mark.parametrize("result", [failing_check(), replay_result(), proof_result()])
+def test_where_all_is_compared_no_report_speaks_of_it(result: AnyResult) -> None:
+    assert not any("not compared" in text.lower() for text in (junit(result), sarif(result, "1.2"), page(result, Rerun())))
+
+
 def run_of(result: AnyResult) -> dict[str, Any]:
     log = json.loads(sarif(result, "1.2"))
-    assert log["version"] == "2.1.0"
+    jsonschema.validate(log, SARIF_SCHEMA)
     (run,) = log["runs"]
     assert run["tool"]["driver"]["name"] == "sendright"
     assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {one["ruleId"] for one in run["results"]}

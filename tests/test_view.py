@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -122,6 +124,7 @@ class Picky(Viewed):
     def __init__(self) -> None:
         super().__init__(shows=frozenset({Shown.UREFS}))
         self.capabilities = Capabilities(
+            profiles=("gnumach",),
             calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}),
             shows=frozenset({Shown.UREFS}),
             shortages=False,
@@ -143,6 +146,40 @@ def test_what_was_not_compared_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "that it can't make: nothing is destroyed here" in told
     assert "what a call does when the kernel's memory is short" in told
     assert "limits other than the kernel's own" in told
+
+
+def test_a_replay_says_what_was_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [{"as": "A", "call": "mach_task_self"}, {"as": "A", "call": "task_create", "args": {"parent": "A"}}]
+    script = {"format": "mach-cases/1", "profile": "gnumach", "cases": [{"id": "one", "title": "two calls", "steps": steps}]}
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert "calls that it doesn't have: task_create" in told["not_compared"]
+    assert "what a call does when the kernel's memory is short" in told["not_compared"]
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ({"queue_limit": 2}, "it can't be booted with other limits than its own"),
+        ({"profile": "manual"}, "it can't be booted as manual, but as gnumach"),
+        ({"queue_limit": GNUMACH.queue_limit}, None),
+    ],
+)
+def test_a_case_for_another_kernel_is_not_run(tmp_path: Path, case: dict[str, Any], reason: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [{"as": "A", "call": "mach_task_self"}]
+    script = {"format": "mach-cases/1", "profile": "gnumach", "cases": [{"id": "one", "title": "a call", "steps": steps} | case]}
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--json", "--report-dir", str(tmp_path)])
+    [told] = json.loads(capsys.readouterr().out)["cases"]
+    assert told["verdict"] == ("passed" if reason is None else "not_modelled")
+    assert reason is None or reason in told["reason"]
+
+
+def test_a_replay_by_another_profile_than_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "script.json").write_text('{"format": "mach-cases/1", "profile": "gnumach", "cases": []}')
+    assert main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--profile", "osf"]) == 2
+    assert "can't be booted as osf (choose one of gnumach, or leave it out)" in capsys.readouterr().err
 
 
 def test_a_run_whose_view_is_wrong_fails_at_that_call() -> None:
