@@ -58,7 +58,7 @@ def _handle(address: int) -> Ast:
 
 def depth_of(term: Term) -> int:
     """How deep ``term`` is nested; a constant's depth is 1."""
-    return _depth(_context, address_of(term))
+    return int(_depth(_context, address_of(term)))
 
 
 def sort_of(term: int) -> int:
