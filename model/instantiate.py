@@ -277,7 +277,8 @@ class Proof:
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
         self.solver.set("rlimit", RLIMIT)
-        self.solver.set("relevancy", 0)  # with that z3 would find out which terms quantifiers should look at: here there are none
+        # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
+        self.solver.set("relevancy", 0)
         self.terms = Terms(sorts)
         self.universals = [Assumption(formula) for formula in universals]
         self.nested: list[Term] = []
