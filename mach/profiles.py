@@ -12,6 +12,7 @@ import msgspec
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import EXCEPTION_PLACES, MACH_EXCEPTION_CODES, REGISTERED_PLACES, Behaviour, Place
+from sendright.mach.signatures import SIGNATURES
 
 
 class LedgerRule(Enum):
@@ -158,8 +159,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOKEN_CALLS = frozenset({"host_security_create_task_token", "host_security_set_task_token"})
-LEDGER_CALLS = frozenset({"ledger_create", "ledger_transfer", "ledger_terminate", "ledger_read"})
-EXCEPTION_CALLS = frozenset({"task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports"})
+LEDGER_CALLS = frozenset(name for name, signature in SIGNATURES.items() if signature.targets_ledger)
+EXCEPTION_CALLS = frozenset(name for name, signature in SIGNATURES.items() if signature.selects_exceptions)
 HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
 MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
 GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})

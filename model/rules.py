@@ -19,6 +19,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, PortObject
+from sendright.mach.signatures import SIGNATURES
 from sendright.model.actions import begin_reply
 from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
 from sendright.model.state import After, State, sort_named
@@ -311,20 +312,8 @@ SHARED_RULES = {
 }
 """The rules that a call runs through, in order, where they are more than its own."""
 
-_WITH_RIGHTS_IN_REPLY = (
-    "task_create",
-    "task_get_special_port",
-    "mach_ports_lookup",
-    "mach_task_self",
-    "mach_host_self",
-    "task_get_exception_ports",
-    "task_swap_exception_ports",
-    "host_get_special_port",
-    "ledger_create",
-)
-
 
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
     """The names of the rules that the call runs through in ``profile`` (None: in some profile)."""
-    rules = SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in _WITH_RIGHTS_IN_REPLY else (call,))
+    rules = SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in SIGNATURES and SIGNATURES[call].replies_with_rights else (call,))
     return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

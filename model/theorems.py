@@ -18,6 +18,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Place, PortObject
+from sendright.mach.signatures import SIGNATURES
 from sendright.model.actions import place_slot
 from sendright.model.invariants import Variables
 from sendright.model.rules import RULES, Context, effective_guards
@@ -148,53 +149,14 @@ def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
     return z3.BoolVal(False)
 
 
-_TARGETED_ONLY = (
-    "mach_port_allocate",
-    "mach_port_allocate_name",
-    "mach_port_deallocate",
-    "mach_port_destroy",
-    "mach_port_mod_refs",
-    "mach_port_get_refs",
-    "mach_port_type",
-    "mach_port_names",
-    "mach_port_rename",
-    "mach_port_set_mscount",
-    "mach_port_set_seqno",
-    "mach_port_get_attributes",
-    "mach_port_set_attributes",
-    "mach_port_move_member",
-    "mach_port_insert_member",
-    "mach_port_extract_member",
-    "mach_port_get_set_status",
-    "mach_port_extract_right",
-    "mach_port_construct",
-    "mach_port_destruct",
-    "mach_port_guard",
-    "mach_port_unguard",
-    "mach_port_peek",
-    "task_get_special_port",
-    "mach_ports_lookup",
-    "task_info",
-    "task_terminate",
-    "task_suspend",
-    "task_resume",
-    "task_get_exception_ports",
-    "vm_allocate",
-    "vm_deallocate",
-    "vm_inherit",
-    "vm_read",
-    "vm_write",
-    "vm_copy",
-)
-"""The calls whose only right of the caller's is the one to the target task's port."""
-
-
 def is_targeted_only(rule: str, profile: Profile) -> bool:
     """Whether all that counts for the rule's call is the right to the target task's port, whoever has it.
 
     Where rights to tasks' ports stay who extracts one is looked at: a task may copy its own, and nobody else may.
     """
-    return rule in _TARGETED_ONLY and not (rule == "mach_port_extract_right" and profile.task_ports_stay)
+    signature = SIGNATURES.get(rule)
+    extracts = rule == "mach_port_extract_right" and profile.task_ports_stay
+    return signature is not None and signature.targets_task_only and not extracts
 
 
 def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:

@@ -8,6 +8,7 @@ import msgspec
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
+from sendright.mach.signatures import TASK_MAKERS
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.any_state import ANY_STATE, ANYTHING, fields_of, of_any_state
 from sendright.model.invariants import INVARIANTS, Variables, broken_invariants, state_invariants
@@ -17,7 +18,7 @@ from sendright.model.sorts import Term
 from sendright.model.state import FIELDS, After
 from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.theorems import is_targeted_only, isolation, security_stays, token_integrity
-from sendright.model.transition import CREATORS, Transition
+from sendright.model.transition import Transition
 
 DECIDED = "decided"
 """Exactly one case of a rule applies: proved of every rule."""
@@ -66,7 +67,7 @@ def _touched(k: Context, case: Case, v: Variables, profile: Profile) -> TouchedC
     if changes:
         properties += _of_effect(k, case, after, v, profile)
         properties += ["theorem 5"] if _conserves(properties) else []
-    if k.rule.name in CREATORS and case.code is ReturnCode.KERN_SUCCESS:
+    if k.rule.name in TASK_MAKERS and case.code is ReturnCode.KERN_SUCCESS:
         properties.append("theorem 1")
     code = None if case.code is None else case.code.name
     return TouchedCase(case.id, code, case.title, tuple(case.outputs), case.replies, tuple(properties), changes)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.rights import Place, PortObject
+from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.actions import in_space
 from sendright.model.rules import COPY_IN, CREATION_RESUMED, Case, Context
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import State
 
-CREATORS = ("host_security_create_task_token", "task_create")
-MAKERS = (*CREATORS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
+MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
 """The rules in which send rights to ports that there are are made. (``ledger_create`` makes one to a new port.)"""
 STOPPED = {"host_security_create_task_token": WAIT.CREATING, "task_set_special_port": WAIT.SETTING}
 """The calls that can be stopped between their steps, and how their callers wait then."""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
-LEDGER_CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
-"""The calls that change ledgers."""
-
-EXCEPTION_CALLS = ("task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports")
 NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
 """The calls that allocate under a name of the caller's choice."""
-VM_CALLS = ("vm_allocate", "vm_deallocate", "vm_inherit", "vm_read", "vm_write", "vm_copy")
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
 """The rules that make a message of the caller's; other rules make the kernel's."""
 
@@ -37,9 +34,15 @@ class Transition:
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
+        self.call: Signature | None = SIGNATURES.get(self.rule)
+        """The call that the rule is, or begins; None for a rule that calls share or that goes on with one."""
         self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
         """The call stops between its steps."""
-        self.creates = self.rule in CREATORS and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
+        self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
+
+    def is_call(self, fact: Callable[[Signature], bool]) -> bool:
+        """Whether the rule is a call, and this ``fact`` of the signature table is so of it."""
+        return self.call is not None and fact(self.call)
 
     def right(self, state: State, slot: Term) -> Term:
         """The slot holds a right to a port."""

@@ -117,6 +117,47 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def __hash__(self) -> int:
         return hash(self.name)
 
+    @property
+    def carries_rights(self) -> bool:
+        """Whether the request carries rights of the caller's beside the one to its target."""
+        carried = (ArgumentType.PORT, ArgumentType.PORTS, ArgumentType.RIGHT_NAME, ArgumentType.DESCRIPTORS)
+        return any(argument.type in carried and argument.name != self.target for argument in self.arguments)
+
+    @property
+    def targets_task_only(self) -> bool:
+        """Whether the right to the target task's port is all that the call takes from its caller's space."""
+        return self.target == "task" and not self.carries_rights
+
+    @property
+    def replies_with_rights(self) -> bool:
+        """Whether a successful answer gives the caller rights."""
+        given = (OutputType.PORT, OutputType.PORTS, OutputType.DESCRIPTORS)
+        return any(output.type in given for output in self.outputs)
+
+    @property
+    def targets_ledger(self) -> bool:
+        """Whether the call is sent to a ledger."""
+        return self.target is not None and self.argument(self.target).object is PortObject.LEDGER
+
+    @property
+    def changes_ledgers(self) -> bool:
+        """Whether the call is sent to a ledger and does more than to read it: reading gives values back, and no right."""
+        return self.targets_ledger and (self.replies_with_rights or not self.outputs)
+
+    @property
+    def addresses_memory(self) -> bool:
+        """Whether the call is sent to a task about a page of its memory."""
+        return self.target == "task" and self.takes(ArgumentType.PAGE)
+
+    @property
+    def selects_exceptions(self) -> bool:
+        """Whether the call is about the ports to which a task's exceptions go."""
+        return self.takes(ArgumentType.EXCEPTION_MASK)
+
+    def takes(self, type_: ArgumentType) -> bool:
+        """Whether the call has an argument of this type."""
+        return any(argument.type is type_ for argument in self.arguments)
+
     def results(self, code: int) -> tuple[Output, ...]:
         """The results that an answer with this code has."""
         for with_code, names in self.partial.items():

@@ -11,7 +11,6 @@ from sendright.model.invariants import Variables, is_ledger
 from sendright.model.sorts import Term
 from sendright.model.step_property import forall, step_property
 from sendright.model.transition import (
-    LEDGER_CALLS,
     Transition,
 )
 
@@ -44,6 +43,6 @@ def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         ended = z3.And(v.p == b.port(x.k.slot(x.k.ledger)), b.ledger_balance(v.p) == 0, b.ledger_parent(v.p) != none)
     yield "what ends", forall([v.p], z3.Implies(ends, ended))
     same = z3.And(a.ledger_parent(v.p) == b.ledger_parent(v.p), a.ledger_payer(v.p) == b.ledger_payer(v.p))
-    if x.rule not in LEDGER_CALLS:
+    if not x.is_call(lambda call: call.changes_ledgers):
         same = z3.And(same, a.ledger_limit(v.p) == b.ledger_limit(v.p), a.ledger_balance(v.p) == b.ledger_balance(v.p))
     yield "what stays", forall([v.p], z3.Implies(kept, same))

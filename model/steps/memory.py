@@ -17,7 +17,6 @@ from sendright.model.rules import (
 from sendright.model.sorts import INHERITANCE, Term
 from sendright.model.step_property import forall, step_property
 from sendright.model.transition import (
-    VM_CALLS,
     Transition,
 )
 
@@ -61,7 +60,7 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a, none = x.before, x.after, v.sorts.no_object
     success = x.case.code is ReturnCode.KERN_SUCCESS
     lives = z3.And(b.alive(v.t), a.alive(v.t))
-    target = x.k.task_behind(x.k.task) if x.rule in VM_CALLS else None
+    target = x.k.task_behind(x.k.task) if x.is_call(lambda call: call.addresses_memory) else None
     mapped, written = z3.BoolVal(False), z3.BoolVal(False)
     kept = a.inheritance(v.t, v.i) == b.inheritance(v.t, v.i)
     if x.rule == "vm_allocate" and success:

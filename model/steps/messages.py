@@ -19,7 +19,6 @@ from sendright.model.rules import (
 from sendright.model.sorts import KIND, STAGE, Term
 from sendright.model.step_property import forall, step_property
 from sendright.model.transition import (
-    EXCEPTION_CALLS,
     TASKS_MESSAGES,
     Transition,
 )
@@ -52,7 +51,7 @@ def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     noted = z3.And(b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
     then = z3.And(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.Not(b.empty(slot)))
     yield "what is noted", forall([v.p], z3.Implies(noted, then))
-    if x.rule not in EXCEPTION_CALLS:  # several rights go and come there: that the last one is among them is a matter of counting
+    if not x.is_call(lambda call: call.selects_exceptions):  # there several rights come and go: which is the last is a matter of counting
         yield "when it is noted", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
 
 

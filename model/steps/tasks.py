@@ -20,7 +20,6 @@ from sendright.model.rules import (
 from sendright.model.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.transition import (
-    EXCEPTION_CALLS,
     STOPPED,
     SUSPENSION,
     Transition,
@@ -149,7 +148,7 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
         yield "the host's port", copied(S.host_slot(k.which), x.reply(0))
     elif x.rule == "host_set_special_port":
         yield "the host's port", kept(S.host_slot(k.which), k.port)
-    elif x.rule in EXCEPTION_CALLS:
+    elif x.is_call(lambda call: call.selects_exceptions):
         task, told = k.task_behind(k.task), x.case.outputs
         for number, which in enumerate(EXCEPTION_PLACES, 1):
             held, selected = place(task, which), (k.exception_mask / z3.IntVal(1 << number)) % 2 == 1
