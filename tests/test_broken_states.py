@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from itertools import islice
 
 import msgspec
 import pytest
 from broken_states import FORM, Damage, Moment, damages, fields, moments, telling
-from rich.console import Console
+from report_runs import every_report
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
@@ -21,17 +20,12 @@ from sendright.mach.snapshot import Difference, Entry, Port, Snapshot, Task, all
 from sendright.mach.trace import LIMITS, Trace, Violation, ViolationKind, contradiction
 from sendright.mach.verdicts import Verdict
 from sendright.mach.view import view_of
-from sendright.model.oracle import Oracle, broken_invariants, broken_by_step
+from sendright.model.oracle import Oracle, broken_by_step, broken_invariants
 from sendright.properties.authority import authority, tokens_from
 from sendright.properties.check import check
 from sendright.properties.derivation import derive, unexplained
 from sendright.properties.export import script_of
-from sendright.reports.html import page
-from sendright.reports.junit import junit
-from sendright.reports.rerun import Rerun, script_text
-from sendright.reports.sarif import sarif
-from sendright.reports.terminal import terminal
-from sendright.reports.write import scripts, trace_text
+from sendright.reports.write import trace_text
 
 THINNED = 9
 """Of the profiles but the manual's, one damage of so many is tried."""
@@ -63,7 +57,7 @@ def test_every_field_of_a_state_is_damaged() -> None:
     assert {short(where) for where in fields(FORM)} - damaged == set()
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=str)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
     """Invariants, step properties, derivation, token history, authority, differences, views and exports."""
     fails: list[str] = []
@@ -113,7 +107,7 @@ def test_reports_of_broken_states() -> None:
         wrong += [("invariant", (), each.words) for each in broken_invariants(damage.state, MANUAL)]
         violations = [Violation(step=last, kind=kind, clause="a clause", words=words, differences=where) for kind, where, words in wrong]
         trace = msgspec.structs.replace(trace, violations=tuple(violations))
-        _reported(_result(trace))
+        every_report(_result(trace))
     assert len(reported) > 90
 
 
@@ -134,16 +128,6 @@ def _result(trace: Trace) -> CheckResult:
         script=script_of(trace, id="found"),
         message="found by a test",
     )
-
-
-def _reported(result: CheckResult) -> str:
-    """Every report of ``result``; the words of the terminal's."""
-    found = scripts(result)
-    rerun = Rerun(commands=("sendright check",), scripts={name: script_text(script) for name, script in found.items()})
-    assert all([page(result, rerun), junit(result), sarif(result, "1"), trace_text(result.failure) if result.failure else "none"])
-    console = Console(file=io.StringIO(), width=100)
-    console.print(terminal(result, 100))
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
 class Damaging(ReferenceKernel):
@@ -280,7 +264,7 @@ def test_a_kernel_with_a_broken_state_fails(broken: str) -> None:
     found = [violation.clause for violation in result.failure.violations if violation.kind == "invariant"]
     assert any(clause.startswith(invariant) for clause in found), found
     assert contradiction(result.failure) is None
-    assert invariant in " ".join(_reported(result).split())
+    assert invariant in every_report(result)
 
 
 OWN = 6  # the name that mach_task_self gives, after the bootstrap task's five
