@@ -217,7 +217,7 @@ def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
     found |= {Slot("host", 0, special): entry for special, entry in snapshot.host_ports.items()}
     for number, port in snapshot.ports.items():
         found.update(_slots_of_port(number, port))
-    return found
+    return {slot: entry for slot, entry in found.items() if entry.kind}
 
 
 def _slots_of_waiting(number: int, waiting: Waiting | None) -> Iterator[tuple[Slot, Entry]]:
@@ -262,7 +262,8 @@ def messages(snapshot: Snapshot) -> Iterator[tuple[int, Message]]:
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """The slots that differ between two snapshots of one implementation, in slot order.
 
-    What both have as the very same object isn't looked into: an implementation that shows again what hasn't changed is quicker.
+    What both have as the very same object isn't looked into: an implementation that shows again what hasn't changed is quicker. (So where two
+    messages have one serial, which no sound kernel shows, ``all_changes`` tells what this may miss.)
     """
     old: dict[Slot, Entry] = {}
     new: dict[Slot, Entry] = {}
@@ -283,6 +284,15 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
         for found, ports in ((old, before.ports), (new, after.ports)):
             if number in ports:
                 found.update(_slots_of_port(number, ports[number]))
+    return _between(old, new)
+
+
+def all_changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """As ``changes``, by a look at everything: what ``slots`` says of ``before``, with these changes, is what it says of ``after``."""
+    return _between(slots(before), slots(after))
+
+
+def _between(old: Mapping[Slot, Entry], new: Mapping[Slot, Entry]) -> tuple[Change, ...]:
     differ = [slot for slot in old.keys() | new.keys() if old.get(slot, EMPTY) != new.get(slot, EMPTY)]
     return tuple(Change(slot, old.get(slot, EMPTY), new.get(slot, EMPTY)) for slot in sorted(differ))
 

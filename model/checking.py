@@ -117,7 +117,8 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
         for set_name, members in task.sets.items():
             for member in members:
-                f["member"][task.names[member].port, set_name] = True
+                right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have
+                f["member"][NO_PORT if right is None or right.port is None else right.port, set_name] = True
         f["suspend_count"][number] = task.suspend_count
         if task.waiting is not None:
             _wait(f, number, task.waiting)
@@ -192,11 +193,11 @@ def _put(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry) -> None:
     if entry.kind == SlotKind.NONE:
         return
     f["kind"][slot], f["urefs"][slot] = int(entry.kind), entry.urefs
-    f["port"][slot] = NO_PORT if entry.port is None else entry.port
+    port = f["port"][slot] = NO_PORT if entry.port is None else entry.port
     if entry.kind in _RECEIVES:
-        f["receiver"][entry.port] = slot
+        f["receiver"][port] = slot
     if slot[0] == NAME_SLOT and entry.kind in (*_SENDS, SlotKind.RECEIVE):
-        f["known_as"].setdefault((slot[1], entry.port), slot[2])
+        f["known_as"].setdefault((slot[1], port), slot[2])
 
 
 class CompiledClause(msgspec.Struct, frozen=True):

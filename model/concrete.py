@@ -33,6 +33,8 @@ IN_HAND = len(Place)
 """The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
 NO_PORT = -1
 NO_OBJECT = -1
+NO_SLOT: SlotTuple = (-1, -1, -1)
+"""Where the receive right is of a port that has none: made by no constructor, it belongs to nobody. Conditions can be evaluated of it."""
 
 NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
 REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
@@ -67,7 +69,7 @@ _DEFAULTS = {
     "Message": -1,
     "Layout": (),
     "Task": -1,
-    "Slot": None,
+    "Slot": NO_SLOT,
     "SecurityToken": None,
     "AuditToken": None,
 }

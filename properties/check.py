@@ -96,7 +96,7 @@ def check(
             minimized.append((failing, minimizer.minimize()))
         except KeyboardInterrupt:
             interrupted = True
-            minimized.append((failing, Minimized(minimizer.best, minimal=False, reproduced=True, runs=minimizer.runs)))
+            minimized.append((failing, minimizer.stopped()))
     return checker.result(seed, interrupted, minimized)
 
 
@@ -286,6 +286,8 @@ def _message(failing: _Failing, minimized: Minimized) -> str:
     found = f"found in run {failing.run}, after {failing.calls:,} calls"
     if not after:
         return f"{found}; no call is needed"
+    if not minimized.minimal and not minimized.runs:
+        return f"{found}; not minimized, because there was no time for it: perhaps calls can be left out"
     if not minimized.reproduced:
         return f"{found}; it didn't fail again with the same calls, so it could not be minimized: the implementation isn't deterministic"
     reduced = f"{found}; reduced from {before} calls to {after} in {minimized.runs:,} runs"

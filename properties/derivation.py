@@ -81,27 +81,28 @@ class Derivation:
         """What the step brought, and what it took away."""
         gained: list[tuple[Gain, RightNode]] = []
         for gain, origins in explained:
-            node = RightNode(gain.slot, gain.kind, gain.port, step.index)
-            gained.append((gain, node))
-            self.graph.add_node(node)
+            new = RightNode(gain.slot, gain.kind, gain.port, step.index)
+            gained.append((gain, new))
+            self.graph.add_node(new)
             for origin in origins:
                 if origin.slot is not None and origin.part is not None:
                     source: Node = self.current[origin.slot, origin.part]
                 else:
                     source = TaskNode(step.task) if gain.port is None else PortNode(gain.port)
-                self._edge(source, node, origin.how, step)
+                self._edge(source, new, origin.how, step)
             before = self.current.get((gain.slot, gain.part))
             if origins and before is not None:
-                self._edge(before, node, "kept", step)
+                self._edge(before, new, "kept", step)
             if not origins:
                 self.violations.append(no_explanation(step, gain))
         for change in step.changes:
             remaining = {part for part, _ in parts(change.after)}
             for part, _ in parts(change.before):
-                if part not in remaining:
-                    self.graph.nodes[self.current.pop((change.slot, part))]["until"] = step.index
-        for gain, node in gained:
-            self.current[gain.slot, gain.part] = node
+                node = self.current.pop((change.slot, part), None) if part not in remaining else None
+                if node is not None:  # of a right that was shown at two places as one, only the first end is known
+                    self.graph.nodes[node]["until"] = step.index
+        for gain, new in gained:
+            self.current[gain.slot, gain.part] = new
 
     def _edge(self, source: Node, target: Node, how: str, step: Step | None = None) -> None:
         self.graph.add_edge(source, target, how=how, call="" if step is None else step.call, step=BOOT_STEP if step is None else step.index)

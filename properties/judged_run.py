@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
+import msgspec
+
 from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import NotMade, capabilities_of
@@ -16,10 +18,10 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation, MalformedState, raised
 from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
-from sendright.mach.snapshot import Difference, Snapshot, changes
+from sendright.mach.snapshot import Difference, Snapshot, all_changes, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
 from sendright.mach.view import View, view_differences
-from sendright.properties.outputs import is_number, malformed
+from sendright.properties.outputs import is_number, malformed, no_result
 from sendright.properties.shown_state import wrong_form
 
 _T = TypeVar("_T")
@@ -159,7 +161,7 @@ class JudgedRun:
         result: Result | None = None
         try:
             result = self._guarded(call.name, lambda: self.implementation.call(task, call))
-            wrong = _no_result(result)
+            wrong = no_result(result)
             if wrong is not None:
                 result = None
                 self.fail("crash", call.name, f"{call.name} answered {wrong}")
@@ -176,6 +178,7 @@ class JudgedRun:
         except Exception:
             wrong = self._wrong_form(after)
             if wrong is None:
+                self._look_at_all_changes(index, before)
                 raise
             self.snapshot = before
             del self.steps[index:], self.violations[:]
@@ -190,9 +193,11 @@ class JudgedRun:
 
     def _goes_on(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
         """Judge the end of a call that ``task`` waited in, as if it had been resumed now."""
-        waiting = self.snapshot.tasks[task].waiting if task in self.snapshot.tasks else None
+        specified = self.oracle.snapshot().tasks.get(task)
+        waiting = None if specified is None else specified.waiting
         if waiting is None:
-            self.fail("result", "a call that goes on", f"task {task} was told to have ended a call, but waits in none")
+            words = f"the answer says that a call of task {task} has ended, but task {task} waits in none"
+            self.fail("result", "a call that goes on", words, index=len(self.steps) - 1)
         cases = self._judge(task, Call(waiting.call, {}, resume=True), ended, after)
         self.ended[task] = self.steps[-1]
         return cases
@@ -252,6 +257,11 @@ class JudgedRun:
         )
         self.snapshot = after
 
+    def _look_at_all_changes(self, index: int, before: Snapshot) -> None:
+        """Tell of the last step all that it changed: the state after it may be one in which one serial names two messages."""
+        if len(self.steps) == index + 1:
+            self.steps[index] = msgspec.structs.replace(self.steps[index], changes=all_changes(before, self.snapshot))
+
     def _compare(self, index: int, clause: str, shown: Snapshot | View) -> None:
         shows = self.capabilities.shows
         if isinstance(shown, View) and shows is not None:
@@ -276,17 +286,6 @@ class JudgedRun:
 
     def _malformed(self, what: str, how: str, index: int | None = None) -> NoReturn:
         self.fail("crash", what, f"{what}: {self.implementation.name} showed a malformed state: {how}", (), index)
-
-
-def _no_result(answer: object) -> str | None:
-    """What an implementation answered that can't be looked at; None: it can. What is in its outputs may still be anything."""
-    if not isinstance(answer, Result):
-        return f"{type(answer).__name__} instead of a Result with a code and outputs"
-    if not isinstance(answer.code, int):
-        return f"a Result whose code is {answer.code!r}, not a number"
-    if not isinstance(answer.outputs, dict):
-        return f"a Result whose outputs are {answer.outputs!r}, not a dictionary"
-    return None
 
 
 def _writable(call: Call, result: Result) -> Result:

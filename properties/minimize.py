@@ -34,9 +34,9 @@ class Minimized(msgspec.Struct, frozen=True):
     minimal: bool
     """No call can be left out. False: time ran out, or the run didn't fail again."""
     reproduced: bool
-    """The run fails every time it is made."""
+    """The run failed again with the same calls. Without calls, or without time for a second run, nothing says that it doesn't."""
     runs: int
-    """How many runs were tried."""
+    """How many runs were tried. 0: there was no time for any."""
 
 
 class Minimizer:
@@ -64,22 +64,29 @@ class Minimizer:
         self._tried: set[bytes] = set()
         self._wanted = _kind(trace.violations[0], trace)
         self.runs = 0
+        self.reproduced = False
         self.best = trace
         self._calls = symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
 
     def minimize(self) -> Minimized:
-        """Go on until no call can go and no argument can be plainer, or time is up."""
-        if not self._calls or not self._fails(self._calls):
-            return Minimized(self.best, minimal=not self._calls, reproduced=not self._calls, runs=self.runs)
+        """Go on until no call can go and no argument can be plainer, or time is up. Any number of seconds will do, also 0."""
+        if not self._calls:
+            return Minimized(self.best, minimal=True, reproduced=True, runs=0)
         try:
+            if not self._fails(self._calls):
+                return self.stopped()
             self._leave_one()
             self._drop_chunks()
             while self._drop_single_calls() or self._merge_tasks() or self._lower():
                 # A number that became plainer may happen to be what another call gives, and then means that.
                 self._calls = symbolic(self.best.steps, self.best.initial)
         except _TimeIsUp:
-            return Minimized(self.best, minimal=False, reproduced=True, runs=self.runs)
+            return self.stopped()
         return Minimized(self.best, minimal=True, reproduced=True, runs=self.runs)
+
+    def stopped(self) -> Minimized:
+        """The outcome so far, when it can't go on: perhaps there is a smaller run."""
+        return Minimized(self.best, minimal=False, reproduced=self.reproduced, runs=self.runs)
 
     # ---- ways to be smaller; each says whether it found one
 
@@ -170,6 +177,7 @@ class Minimizer:
             self._implementation = None  # whatever state it is in
         if _kind(violation, trace) != self._wanted:
             return False
+        self.reproduced = True
         if violation.step + 1 < len(trace.steps):  # seen at the end of the run: what came after isn't needed
             return self._fails(made[: violation.step + 1])
         self._calls = made

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sendright.mach.calls import Call, Result
+from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.descriptors import is_array, is_memory
-from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.mach.signatures import SIGNATURES, OutputType, Signature
 
 
 def malformed(call: Call, result: Result) -> str | None:
@@ -16,9 +17,38 @@ def malformed(call: Call, result: Result) -> str | None:
         return f"the return code is {result.code!r}, which is no number of a machine's"
     if not isinstance(result.outputs, dict):
         return "the answer has no dictionary of results"
-    if result.created_task is not None and not is_number(result.created_task):
+    signature = SIGNATURES[call.name]
+    return _wrong_task(signature, call, result) or _wrong_outputs(signature, result) or _wrong_ended(result)
+
+
+def _wrong_task(signature: Signature, call: Call, result: Result) -> str | None:
+    if result.created_task is None:
+        return None
+    if not is_number(result.created_task):
         return f"created_task is {result.created_task!r}, not a number"
-    outputs = SIGNATURES[call.name].results(result.code)
+    if not signature.creates_task:
+        return f"created_task is {result.created_task}, but {call.name} creates no task"
+    if call.resume or result.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+        how = "that goes on has created its task before" if call.resume else f"that answers {code_name(result.code)} creates no task"
+        return f"created_task is {result.created_task}, but a call {how}"
+    return None
+
+
+def _wrong_ended(result: Result) -> str | None:
+    """What each answer in ``ended`` must be beside a Result is looked at when it is judged."""
+    if not isinstance(result.ended, dict):
+        return f"ended is {result.ended!r}, not a dictionary of answers by tasks"
+    for task, answer in result.ended.items():
+        if not is_number(task):
+            return f"ended has an answer of {task!r}, which is no number of a task"
+        wrong = no_result(answer)
+        if wrong is not None:
+            return f"what ended for task {task} is {wrong}"
+    return None
+
+
+def _wrong_outputs(signature: Signature, result: Result) -> str | None:
+    outputs = signature.results(result.code)
     if result.outputs.keys() != {output.name for output in outputs}:
         return f"the results are {', '.join(map(str, result.outputs)) or 'none'} instead of {', '.join(output.name for output in outputs) or 'none'}"
     for output in outputs:
@@ -28,9 +58,20 @@ def malformed(call: Call, result: Result) -> str | None:
     return None
 
 
+def no_result(answer: object) -> str | None:
+    """What an implementation answered that can't be looked at; None: it can. What is in its outputs may still be anything."""
+    if not isinstance(answer, Result):
+        return f"{type(answer).__name__} instead of a Result with a code and outputs"
+    if not isinstance(answer.code, int):
+        return f"a Result whose code is {answer.code!r}, not a number"
+    if not isinstance(answer.outputs, dict):
+        return f"a Result whose outputs are {answer.outputs!r}, not a dictionary"
+    return None
+
+
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a number that a register can hold, signed or not."""
-    return isinstance(value, int) and -(2**63) <= value < 2**64
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64
 
 
 def _are_numbers(value: Any) -> bool:

@@ -61,6 +61,13 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
         told = finding.trace
     if len(found) > _FINDINGS_SHOWN:
         yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
+    if isinstance(result, CheckResult) and result.failure is not None:
+        runs = [result.message, *(other.message for other in result.others)]
+        yield from (
+            Text(visible(f"This run was {words}." if len(runs) == 1 else f"Run {number} was {words}."))
+            for number, words in enumerate(runs, 1)
+            if words
+        )
     left_out = not_compared(result)
     if left_out:
         yield Text("Not compared:", "yellow")

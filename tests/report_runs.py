@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from rich.console import Console
 
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
@@ -17,6 +21,12 @@ from sendright.mach.rights import Disposition, Right
 from sendright.mach.snapshot import Difference, changes, differences
 from sendright.mach.trace import Step, Trace, Violation, ViolationKind
 from sendright.mach.verdicts import Verdict
+from sendright.reports.html import page
+from sendright.reports.junit import junit
+from sendright.reports.rerun import Rerun, script_text
+from sendright.reports.sarif import sarif
+from sendright.reports.terminal import terminal
+from sendright.reports.write import scripts, trace_text
 
 Calls = Sequence[tuple[int, str, dict[str, Any], int]]
 
@@ -187,3 +197,16 @@ def proof_result() -> ProofResult:
         ),
     )
     return ProofResult(verdict=Verdict.REFUTED, profile="manual", obligations=obligations, seconds=1.0, solver="z3 5.4.1")
+
+
+def every_report(result: CheckResult) -> str:
+    """The words of a check's page and of what a terminal shows, on one line, once all reports of it are made."""
+    written = {name: script_text(script) for name, script in scripts(result).items()}
+    shown = page(result, Rerun(commands=("sendright check",), scripts=written))
+    assert junit(result)
+    assert sarif(result, "1")
+    assert result.failure is None or trace_text(result.failure)
+    console = Console(file=io.StringIO(), width=10_000)
+    console.print(terminal(result, 100))
+    words = html.unescape(re.sub("<[^>]*>", " ", shown)) + console.file.getvalue()  # type: ignore[attr-defined]
+    return " ".join(words.split())
