@@ -7,7 +7,7 @@ size: they say the same on any machine.
 
     python benchmarks/growth.py [--rounds N] [--sizes N,N,...] [--json] [--plot FILE.svg]
 
-``--plot`` needs matplotlib: ``pip install --group benchmark``.
+``--plot`` needs matplotlib: ``pip install -r requirements/benchmark.txt``.
 """
 
 from __future__ import annotations

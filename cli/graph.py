@@ -13,6 +13,7 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json
+from sendright.mach.json_text import read_json
 from sendright.mach.profiles import PROFILES
 from sendright.mach.rights import PortObject
 from sendright.mach.signatures import SIGNATURES
@@ -106,14 +107,14 @@ def _read_trace(file: Path) -> Trace:
     except OSError as error:
         raise BadInput(f"{file}: can't be read: {error.strerror} (name a trace.json)") from error
     try:
-        written = msgspec.json.decode(content, type=_Written).format
+        written = read_json(content, _Written).format
         if written is not None and written != TRACE_FORMAT:
             raise BadInput(f"{file}: $.format: {written!r} is of another version of sendright (this one reads {TRACE_FORMAT}: make the run again)")
-        trace = msgspec.json.decode(content, type=Trace)
+        trace = read_json(content, Trace)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
         raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a trace of sendright's: name a trace.json)") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise BadInput(f"{file}: not JSON: {error} (name a trace.json)") from error
     for index, step in enumerate(trace.steps):
         if step.call not in SIGNATURES:

@@ -15,6 +15,7 @@ from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import NO_PAGE
+from sendright.mach.json_text import read_json
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.snapshot import Entry, Message, Page, Snapshot, Waiting
@@ -358,7 +359,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
 @cache
 def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
     """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller, arguments and variables."""
-    profile = msgspec.json.decode(encoded_profile, type=Profile)
+    profile = read_json(encoded_profile, Profile)
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))
     x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))

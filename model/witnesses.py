@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sendright.mach.calls import Call, Result
+from sendright.mach.json_text import read_json
 from sendright.mach.profiles import Profile
 from sendright.mach.results import Obligation
 from sendright.mach.trace import LIMITS
@@ -48,13 +49,13 @@ class Witness(msgspec.Struct, frozen=True):
 def all_witnesses() -> tuple[Witness, ...]:
     """The recorded runs that come with the specification."""
     text = files("sendright.model").joinpath("witnesses.json").read_bytes()
-    return msgspec.json.decode(text, type=tuple[Witness, ...])
+    return read_json(text, tuple[Witness, ...])
 
 
 def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
     """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
     if path.exists():
-        yield from (witness for witness in msgspec.json.decode(path.read_bytes(), type=tuple[Witness, ...]) if witness.profile == profile)
+        yield from (witness for witness in read_json(path.read_bytes(), tuple[Witness, ...]) if witness.profile == profile)
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:

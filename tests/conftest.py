@@ -1,6 +1,41 @@
 """What all tests share."""
 
+from fnmatch import fnmatch
+
 import pytest
+
+FAST = (
+    "test_audit_reports",
+    "test_audit_rules",
+    "test_calls_in_progress",
+    "test_cli_graph",
+    "test_cli_profiles",
+    "test_cli_witnesses",
+    "test_instantiate",
+    "test_locked_versions",
+    "test_not_utf_8",
+    "test_recordings_bsm",
+    "test_recordings_endpoint_security",
+    "test_recordings_fuzz",
+    "test_recordings_holdings",
+    "test_reference_kernel_[!n]*",
+    "test_reference_kernel_names",
+    "test_reference_kernel_notifications",
+    "test_replay",
+    "test_report_ci",
+    "test_report_history",
+    "test_report_page",
+    "test_script",
+    "test_script_export",
+)
+"""Modules whose tests take a minute in all (``pytest -m fast``)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging"))
+        if not slow and any(fnmatch(item.path.stem, module) for module in FAST):
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture(autouse=True)

@@ -70,6 +70,7 @@ def test_a_fault_in_the_example_is_found(tmp_path: Path, example: str, mend: tup
 HELLO = f'{{"name": "odd", "protocol": "{PROTOCOL}", "capabilities": {{"shows": []}}}}'
 PROGRAM = """
 import json, sys, time
+sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 def hear():
     line = sys.stdin.readline()
     if not line: sys.exit()
@@ -115,6 +116,8 @@ def test_questions_and_answers(tmp_path: Path) -> None:
         ('{"code": "0"}', "which is no Answer: Expected `int | null`, got `str`"),
         ('{"error": "no memory left"}', "said: no memory left"),
         ("[]", "which is no Answer"),
+        ('{"error": "\udcff"}', "which is no Answer: not UTF-8 (byte 0xff at line 1, column 12)"),
+        ('{"x":' * 10_000, "which is no Answer: nested too deeply"),
     ],
 )
 def test_answers_without_form(tmp_path: Path, answer: str, words: str) -> None:
@@ -139,9 +142,12 @@ def test_programs_that_end_or_hang(tmp_path: Path, text: str, words: str) -> Non
         made.boot(GNUMACH)  # started anew
 
 
-def test_states_without_form(tmp_path: Path) -> None:
-    with pytest.raises(MalformedState, match="tasks"):
-        answering(tmp_path, "{}", '{"tasks": {"0": 7}}').snapshot()
+@pytest.mark.parametrize(
+    ("shown", "words"), [('{"tasks": {"0": 7}}', "tasks"), ('{"\udcff": 0}', "not UTF-8"), ('{"x":' * 10_000, "nested too deeply")]
+)
+def test_states_without_form(tmp_path: Path, shown: str, words: str) -> None:
+    with pytest.raises(MalformedState, match=words):
+        answering(tmp_path, "{}", shown).snapshot()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade
 from sendright.mach.implementation import ImplementationCrash, MalformedState
+from sendright.mach.json_text import read_json
 from sendright.mach.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Snapshot
@@ -121,8 +122,8 @@ class StdioProgram:
         except Silent as error:
             raise ImplementationCrash(f"did not answer within {seconds or self._seconds:g} s") from error
         try:
-            return msgspec.json.decode(answer, type=form)
-        except (msgspec.DecodeError, ValueError) as error:
+            return read_json(answer, form)
+        except msgspec.DecodeError as error:
             if form in (Snapshot, View):
                 raise MalformedState(str(error)) from error
             self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which is no {form.__name__}: {error}")

@@ -21,6 +21,9 @@ def why_undecodable(error: BaseException) -> str:
 def decoded(text: bytes) -> tuple[Any, str]:
     """What ``text`` is in JSON, and a note if it had to be mended for that. Raises what UNDECODABLE tells."""
     try:
-        return msgspec.json.decode(text), ""
-    except UnicodeDecodeError:
-        return msgspec.json.decode(text.decode("utf-8", "replace")), REPLACED
+        return msgspec.json.decode(text), ""  # noqa: TID251 – see below
+    except (msgspec.DecodeError, UnicodeDecodeError):  # it depends on the version of msgspec which of them says that bytes are not UTF-8
+        mended = text.decode("utf-8", "replace")
+        if mended.encode() == text:
+            raise
+        return msgspec.json.decode(mended), REPLACED  # noqa: TID251 – this is UTF-8

@@ -18,7 +18,7 @@ from sendright.impl.recordings.sequences import Sequences
 from sendright.impl.recordings.source import HOST_LENGTH, KIND_LENGTH, LINE_BYTES, Source
 from sendright.mach.facts import Fact, Record, TaskSeen
 
-_decode = msgspec.json.Decoder(Message).decode
+_decode = msgspec.json.Decoder(Message).decode  # noqa: TID251 – messages_in tries again, and says why it cannot
 _MARKS = re.compile(rb'(?:audit_token(?:_string)?|(?:global|glob)_seq_num|codesigning_flags|mach_time|es_event_type)\\*"\s*:')
 """Keys, also in a message that is a text inside another."""
 _WHOLE_LINE = re.compile(rb'(?m)^(?:[^\s{"\[][^\n{"]{0,200})?\{.*\}\r?$')

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sendright.impl.recordings.decoding import decoded, why_undecodable
+from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
 from sendright.impl.recordings.endpoint_security_kinds import KINDS
 from sendright.impl.recordings.endpoint_security_message import Message
 from sendright.impl.recordings.token_spellings import word
@@ -86,8 +86,8 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
         value, host = waiting.popleft()
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
-                value = msgspec.json.decode(value)
-            except (msgspec.DecodeError, RecursionError):
+                value, _ = decoded(value.encode())
+            except UNDECODABLE:
                 continue
         if isinstance(value, dict):
             host = next((value[key] for key in _HOST_KEYS if value.get(key) and isinstance(value[key], (dict, str))), host)
