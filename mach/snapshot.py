@@ -295,6 +295,10 @@ class Difference(msgspec.Struct, frozen=True):
     expected: str
     seen: str
 
+    def of(self, slot: Slot) -> bool:
+        """Whether it is about what is in ``slot``."""
+        return f"{self.where}, ".startswith(f"{slot}, ")
+
     def __str__(self) -> str:
         return f"{self.where}: expected {self.expected}, seen {self.seen}"
 
@@ -383,18 +387,21 @@ def _words(value: object, path: tuple[str, ...]) -> str:
     return str(value)
 
 
+KIND_WORDS = {
+    SlotKind.NONE: "nothing",
+    SlotKind.SEND: "send right",
+    SlotKind.RECEIVE: "receive right",
+    SlotKind.SEND_RECEIVE: "send and receive right",
+    SlotKind.SEND_ONCE: "send-once right",
+    SlotKind.DEAD_NAME: "dead name",
+    SlotKind.PORT_SET: "port set",
+}
+"""What readers call a right of each kind."""
+
+
 def entry_in_words(entry: Entry) -> str:
     """``entry`` as a reviewer reads it: "send right to port 7, 2 user references"."""
-    names = {
-        SlotKind.NONE: "nothing",
-        SlotKind.SEND: "send right",
-        SlotKind.RECEIVE: "receive right",
-        SlotKind.SEND_RECEIVE: "send and receive right",
-        SlotKind.SEND_ONCE: "send-once right",
-        SlotKind.DEAD_NAME: "dead name",
-        SlotKind.PORT_SET: "port set",
-    }
-    words = names[entry.kind]
+    words = KIND_WORDS[entry.kind]
     if entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
     if entry.urefs:
