@@ -12,7 +12,7 @@ from itertools import count
 import msgspec
 
 from sendright.mach.rights import SlotKind
-from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Message, Port, Snapshot, Task, messages
+from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Message, Port, Snapshot, Task
 from sendright.mach.view import OF_A_RECEIVE_RIGHT, Named, Receiver, Shown, Space, View
 
 NO_PORT = -1
@@ -42,8 +42,7 @@ class _Seen:
         self.taken: dict[int, int] = {}
         """The other way about."""
         self.ports = dict(expected.ports)
-        known = (message.serial for snapshot in (expected, before) for _, message in messages(snapshot))
-        self.serials = count(1 + max(known, default=0))
+        self.serials = count(-1, -1)
         """For messages of which nothing is known."""
 
     def state(self) -> Snapshot:

@@ -36,7 +36,8 @@ class Descriptor(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A queued message. ``serial`` names it within one implementation and is not compared between two."""
+    """A queued message. ``serial`` names it within one implementation and is not compared between two; it is negative where no more is known of
+    the message than that it is there."""
 
     serial: int
     id: int
@@ -192,7 +193,12 @@ class Slot(msgspec.Struct, frozen=True, order=True):
         if self.where == "held":
             return f"task {self.owner}, right that its call still holds"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
-        return f"message {self.owner}, {part}"
+        return f"{message_in_words(self.owner)}, {part}"
+
+
+def message_in_words(serial: int) -> str:
+    """What readers call a message: those with negative serials are known to be there, and nothing else is known of them."""
+    return f"message {serial}" if serial >= 0 else f"unknown message {-serial}"
 
 
 class Change(msgspec.Struct, frozen=True):

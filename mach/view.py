@@ -207,6 +207,8 @@ def unshown(slot: Slot, before: Entry, after: Entry, shows: Collection[Shown] | 
     """
     if shows is None:
         return ""
+    if slot.where == "message" and slot.owner < 0:
+        return "only that it is there is shown"
     if slot.where != "name":
         part = {"request": Shown.REQUEST, "no-senders": Shown.NO_SENDERS, "port-destroyed": Shown.PORT_DESTROYED}.get(slot.where)
         return NOT_SHOWN if part not in shows else "" if not after.kind else f"which right it is: {NOT_SHOWN}"

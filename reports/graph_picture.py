@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from sendright.mach.rights import SlotKind
-from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words
+from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words, message_in_words
 from sendright.mach.view import Shown, unshown
 from sendright.reports.history import Moment, kind_words, slot_words
 from sendright.reports.visible import one_line
@@ -75,7 +75,9 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows:
     }
     left = [(f"task t{task}{_waits(moment, task)}", rows, f"task {task}" in places) for task, rows in contents["task"]]
     left += [("the host", rows, False) for _, rows in contents["host"]]
-    right = [(f"message {serial}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]]
+    right = [
+        (f"{message_in_words(serial)}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]
+    ]
     right += [(f"port {port} waits to notify", rows, False) for port, rows in contents["port"]]
     tasks, messages = _boxes(left, MARGIN, TASK_WIDTH), _boxes(right, MESSAGE_X, MESSAGE_WIDTH)
     ports = _place_ports([*tasks, *messages])
