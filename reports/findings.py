@@ -73,8 +73,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def what(self) -> str:
-        """What is wrong, on one line: not the rule, which says what would be right."""
-        return " ".join((self.words or self.clause).split())
+        """What is wrong, on one line: of a run, not the rule that it is judged by, which says what would be right."""
+        return " ".join((self.words if self.words and self.violation is not None else self.clause).split())
 
     @property
     def frames(self) -> tuple[str, ...]:

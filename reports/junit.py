@@ -61,9 +61,11 @@ def _body(finding: Finding) -> str:
 def lines_of(finding: Finding, indent: str = "") -> list[str]:
     """What ``finding`` says, line by line: what is wrong, by which rule, where it differs, where the code is, and the calls."""
     lines = [*finding.words.splitlines(), *(f"{indent}{difference}" for difference in finding.differences)]
-    if finding.clause != finding.words:
-        rules = finding.clause.splitlines()
-        lines += [f"{finding.rule_is}:", *(f"  {rule}" for rule in rules)] if finding.rule_is and len(rules) > 1 else [finding.told_clause]
+    rules = finding.clause.splitlines()
+    if finding.violation is None:  # the rule is what was asked
+        lines = [*rules, *(line for line in lines if line not in rules)]
+    elif finding.clause != finding.words:
+        lines += [f"{finding.rule_is}:", *(f"  {rule}" for rule in rules)] if len(rules) > 1 else [finding.told_clause]
     if finding.frames:
         lines += ["Where in its code, the innermost frame last:", *(f"  {frame}" for frame in finding.frames)]
     return lines + calls(finding.trace, finding.step)

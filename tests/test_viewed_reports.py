@@ -19,6 +19,7 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.profiles import MANUAL, PROFILES
 from sendright.mach.results import CheckResult
 from sendright.mach.rights import Right, SlotKind
+from sendright.mach.script import load_script
 from sendright.mach.seen_state import NO_PORT, seen_state
 from sendright.mach.snapshot import Entry, Slot, Snapshot, slots
 from sendright.mach.tokens import TASK_SECURITY_TOKEN
@@ -31,6 +32,7 @@ from sendright.properties.conformance import Run
 from sendright.properties.derivation import derive
 from sendright.properties.export import script_of
 from sendright.properties.judged_run import Broken, can_make
+from sendright.properties.replay import replay
 from sendright.reports.html import page
 from sendright.reports.junit import junit
 from sendright.reports.rerun import Rerun
@@ -338,6 +340,28 @@ def test_the_graph_tells_of_no_death_that_was_none(tmp_path: Path, capsys: pytes
     assert "dead name" not in out
 
 
+def replayed(tmp_path: Path, kernel: Viewed) -> Any:
+    """One case that expects three references where Mach has two."""
+    steps = [
+        {"as": "A", "call": "mach_port_allocate", "args": {"right": "RECEIVE"}, "bind": {"name": "p"}},
+        {"as": "A", "call": "mach_port_insert_right", "args": {"name": "p", "poly": "p", "disposition": "MAKE_SEND"}},
+        {"as": "A", "call": "mach_port_mod_refs", "args": {"name": "p", "right": "SEND", "delta": 1}, "expect": {"refs": 3}},
+    ]
+    script = {"format": "mach-cases/1", "profile": "manual", "cases": [{"id": "one", "title": "refs", "steps": steps}]}
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    return replay([load_script(tmp_path / "script.json")], lambda: kernel, Oracle).cases[0]
+
+
+def test_a_script_is_told_what_the_kernel_shows(tmp_path: Path) -> None:
+    hidden = replayed(tmp_path, Viewed(shows=ALL - {Shown.UREFS}))
+    assert (hidden.verdict, hidden.seen) == ("failed", "2 references (expected, not shown)")
+    assert "reference kernel doesn't show what it has" in hidden.violation.words
+    shown = replayed(tmp_path, Viewed())
+    assert (shown.verdict, shown.seen) == ("failed", "2 references")
+    wrong = replayed(tmp_path, Changed(named(becomes(urefs=7), name=2, task=1), 6))  # the harness makes three calls first
+    assert (wrong.verdict, wrong.seen) == ("failed", "7 references")
+
+
 def test_a_kernel_that_shows_everything_has_nothing_marked() -> None:
     from report_runs import failing_check
 
@@ -394,7 +418,7 @@ _named = st.sampled_from([kind for kind in SlotKind if kind]).flatmap(
 _spaces = st.builds(Space, st.dictionaries(st.integers(1, 12), _named, max_size=5), _small)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     pair=st.sampled_from(PAIRS),
     old=st.booleans(),
