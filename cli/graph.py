@@ -19,6 +19,7 @@ from sendright.mach.rights import PortObject
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import TRACE_FORMAT, Trace, contradiction
 from sendright.mach.verdicts import ExitStatus
+from sendright.mach.view import NOT_SHOWN
 from sendright.reports.visible import one_line
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def graph(
     _choose("--port", port, trace.final.ports)
     from sendright.properties.authority import tokens_from, where_from
     from sendright.properties.derivation import derive
+    from sendright.properties.derivation_nodes import not_shown
     from sendright.properties.revocation import revoked_by_end
 
     asked = _authorities(trace, task, port, who or [], trust or [])
@@ -74,24 +76,28 @@ def graph(
     rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}
     end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
     parts: list[Node] = [*chosen, *tokens]
+    hidden = {node: words for node in parts if (words := not_shown(node, trace.shows))}
     _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
     if json:
         show_json(
             {
                 "implementation": trace.implementation,
-                "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} for node, way in rights.items()],
-                "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} for node, way in tokens.items()],
+                "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in rights.items()],
+                "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in tokens.items()],
+                "not_shown": _what_is_not_shown(trace),
                 "authority": msgspec.to_builtins(asked),
                 "end": None if end is None else msgspec.to_builtins(end.in_words()),
                 "violations": msgspec.to_builtins(derivation.violations),
             }
         )
     else:
-        lines = [line for node, way in (*rights.items(), *tokens.items()) for line in _origin_lines(node, way)] or [Text("no such right")]
+        told = _what_is_not_shown(trace)
+        ways = (*rights.items(), *tokens.items())
+        lines = [line for node, way in ways for line in _origin_lines(node, way, hidden.get(node))] or [Text("no such right")]
         lines += [line for one in asked for line in _authority_lines(one)]
         lines += _end_lines(end) if end is not None else []
         lines += [Text(one_line(f"call {violation.step + 1}: {violation.words}"), "bold red") for violation in derivation.violations]
-        show(*lines)
+        show(*([Text(one_line(told), "yellow")] if told else []), *lines)
     return ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS
 
 
@@ -163,13 +169,27 @@ def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | N
     for path, form in ((dot, graph_files.dot), (graphml, graph_files.graphml)):
         if path is not None:
             try:
-                write_text(path, form(graph))
+                write_text(path, form(graph, derivation.trace.shows))
             except OSError as error:
                 raise BadInput(f"{path}: can't be written: {error.strerror} (name a file in a directory that there is)") from error
 
 
-def _origin_lines(node: Node, way: tuple[Hop, ...]) -> list[Text]:
-    lines = [Text(one_line(str(node)), "bold")]
+def _what_is_not_shown(trace: Trace) -> str | None:
+    """A sentence on what the states of ``trace`` say that isn't the implementation's own word; None: all is."""
+    if trace.shows is None:
+        return None
+    return (
+        f"{trace.implementation} shows no more of its state than what tasks' names denote: what is marked as {NOT_SHOWN}, "
+        "and who can come to hold what by it, is what the specification expects."
+    )
+
+
+def _marked(words: str | None) -> dict[str, str]:
+    return {} if words is None else {"not_shown": words}
+
+
+def _origin_lines(node: Node, way: tuple[Hop, ...], hidden: str | None) -> list[Text]:
+    lines = [Text.assemble((one_line(str(node)), "bold"), f" ({hidden})" if hidden else "")]
     for hop in way:
         when = f"call {hop.step + 1}, {hop.call}" if hop.call else "at boot"
         lines.append(_indented(f"{when}: {hop.how}: {hop.gives}"))

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, raised
+from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, frames_of, raised
 from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
@@ -109,7 +109,7 @@ class _Child:
             return unpacked(content, self.capabilities.shows)
         value = pickle.loads(content)
         if kind == _RAISED:
-            raise ImplementationCrash(value)
+            raise ImplementationCrash(*value)
         if kind == _NO_STATE:
             raise MalformedState(value)
         if kind == _NOT_BUILT:
@@ -150,7 +150,7 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
         connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
         return
     except BaseException as error:
-        connection.send_bytes(_RAISED + pickle.dumps(raised(error)))
+        connection.send_bytes(_RAISED + pickle.dumps((raised(error), frames_of(error))))
         return
     while True:
         try:
@@ -166,13 +166,13 @@ def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> by
     except NotMade as error:
         return _NOT_MADE + pickle.dumps(str(error))
     except BaseException as error:
-        return _RAISED + pickle.dumps(raised(error))
+        return _RAISED + pickle.dumps((raised(error), frames_of(error)))
     try:
         return _STATE + packed(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
     except MalformedState as malformed:
         return _NO_STATE + pickle.dumps(str(malformed))
     except BaseException as error:
-        return _RAISED + pickle.dumps(f"answered what can't be looked at: it {raised(error)}")
+        return _RAISED + pickle.dumps((f"answered what can't be looked at: it {raised(error)}", frames_of(error)))
 
 
 def _plain(value: Any) -> Any:
