@@ -115,3 +115,7 @@ def test_a_wrong_table_is_found(of: str, to: str) -> None:
     wrong, changes = re.subn(of, to, right, count=1, flags=re.MULTILINE)
     assert changes == 1
     assert any(_errors_of(wrong, profile) != _in_the_specification("mach_port_deallocate", profile) for profile in PROFILES.values())
+
+
+def test_its_lines_are_short_in_tables_too() -> None:
+    assert [line for line in PAGE.splitlines() if len(line) > 120] == []
