@@ -31,7 +31,13 @@ def history_of(derivation: Derivation, nodes: Collection[Node]) -> nx.MultiDiGra
 
 def dot(graph: nx.MultiDiGraph[Node]) -> str:
     """The derivation graph, or a part of it, in Graphviz's language. Rights that are gone are grey, what nothing explains is red."""
-    lines = ["digraph derivation {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];', '  edge [fontname="sans-serif", fontsize=9];']
+    lines = [
+        "// written by sendright",
+        "digraph derivation {",
+        "  rankdir=LR;",
+        '  node [fontname="sans-serif", fontsize=10];',
+        '  edge [fontname="sans-serif", fontsize=9];',
+    ]
     names = _names(graph)
     for node, name in names.items():
         lines.append(f"  {name} [label={_quoted(str(node))}, shape={_SHAPES[type(node)]}{_colour(graph, node)}];")
@@ -56,7 +62,8 @@ def graphml(graph: nx.MultiDiGraph[Node]) -> str:
         plain.add_edge(names[source], names[target], how=edge["how"], call=_printable(edge["call"]), step=edge["step"])
     file = io.BytesIO()
     nx.write_graphml(plain, file)
-    return file.getvalue().decode() + "\n"
+    declaration, newline, rest = file.getvalue().decode().partition("\n")
+    return f"{declaration}{newline}<!-- written by sendright -->{newline}{rest}\n"
 
 
 def edge_in_words(edge: Mapping[str, object]) -> str:
