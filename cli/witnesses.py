@@ -40,7 +40,6 @@ def witnesses(
 
       sendright witnesses --profile xnu
     """
-    check_files({"--output": output})
     import msgspec
 
     from sendright.model.witnesses import recorded_in
@@ -53,6 +52,7 @@ def witnesses(
         found = {name: list(recorded_in(output, name)) for name in PROFILES} if profile else {}
     except (OSError, msgspec.DecodeError) as error:
         raise BadInput(f"{output}: not a file of recorded runs, so what it has of other profiles can't stay: {error}") from None
+    check_files({"--output": output})
     if not os.access(output.parent, os.W_OK):  # told before the search, which takes minutes
         raise _cannot_write(output, "no directory that can be written to")
     missed = {}

@@ -50,13 +50,13 @@ _HEAD = 4096
 _SIGNS = (
     rb'<!doctype html>.*<meta name="generator" content="sendright">',
     rb"<\?xml[^>]*\?>\s*<!-- written by sendright -->",  # GraphML
-    rb'<\?xml[^>]*\?>\s*<testsuites\b[^<>]*\sname="sendright"',
+    rb'(<\?xml[^>]*\?>\s*)?<testsuites\b[^<>]*\sname="sendright"',
     rb'\{[^{}]*"runs":\s*\[\s*\{\s*"tool":\s*\{\s*"driver":\s*\{\s*"name":\s*"sendright"',  # SARIF
     rb'\{\s*"format":\s*"sendright-trace/',
     rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',
     rb'\{"generator":"sendright",',  # a synthesized log
     rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
-    rb'\[\n\{"profile":"[^"]*","urefs_max":',  # witnesses
+    rb'\[\s*\{"profile":"[^"]*","urefs_max":',  # witnesses
 )
 _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)
 """How each file that sendright writes begins, and no other."""
