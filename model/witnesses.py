@@ -53,7 +53,7 @@ def all_witnesses() -> tuple[Witness, ...]:
 
 def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
     """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
-    if path.exists():
+    if path.is_file():
         yield from (witness for witness in msgspec.json.decode(path.read_bytes(), type=tuple[Witness, ...]) if witness.profile == profile)
 
 

@@ -58,7 +58,7 @@ def test_every_command_with_an_output_is_tried() -> None:
         (name, parameter.opts[0])
         for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
         for parameter in command.params
-        if parameter.param_type_name == "option" and type(parameter.type).__name__ == "Path" or "path" in str(parameter.type.name)
+        if (parameter.param_type_name == "option" and type(parameter.type).__name__ == "Path") or "path" in str(parameter.type.name)
     }
     folders = {"--report-dir", "--cache", "--tests"}
     assert {(name, option) for name, option in paths if option.startswith("--") and option not in folders} == set(OPTIONS)
