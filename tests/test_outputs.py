@@ -55,7 +55,7 @@ EACH = pytest.mark.parametrize(("command", "option"), OPTIONS)
 def test_every_command_with_an_output_is_tried() -> None:
     assert {command for command, _ in OPTIONS} == set(COMMANDS)
     paths = {
-        (name, parameter.opts[0])
+        (name, max(parameter.opts, key=len))
         for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
         for parameter in command.params
         if (parameter.param_type_name == "option" and type(parameter.type).__name__ == "Path") or "path" in str(parameter.type.name)
