@@ -1,11 +1,13 @@
 """What an output option of any command may replace, and what it must leave as it is. The options are those that the commands have."""
 
 import errno
+import inspect
 import io
 import os
 import stat
 import sys
 import threading
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -55,13 +57,13 @@ EACH = pytest.mark.parametrize(("command", "option"), OPTIONS)
 def test_every_command_with_an_output_is_tried() -> None:
     assert {command for command, _ in OPTIONS} == set(COMMANDS)
     paths = {
-        (name, max(parameter.opts, key=len))
+        (name, "--" + parameter.replace("_", "-"))
         for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
-        for parameter in command.params
-        if (parameter.param_type_name == "option" and type(parameter.type).__name__ == "Path") or "path" in str(parameter.type.name)
+        for parameter, kind in typing.get_type_hints(inspect.unwrap(command.callback)).items()
+        if kind in (Path, Path | None)
     }
-    folders = {"--report-dir", "--cache", "--tests"}
-    assert {(name, option) for name, option in paths if option.startswith("--") and option not in folders} == set(OPTIONS)
+    others = {"--report-dir", "--cache", "--tests", "--file"}  # folders, and an argument that is read
+    assert {(name, option) for name, option in paths if option not in others} == set(OPTIONS)
 
 
 @pytest.fixture(autouse=True)
