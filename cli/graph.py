@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
+from sendright.cli.outcome import check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
 from sendright.mach.json_text import read_json
 from sendright.mach.profiles import PROFILES
@@ -57,6 +58,7 @@ def graph(
 
       sendright graph trace.json --who-can-get task:0 --trust 0 --dot rights.dot
     """
+    check_files({"--dot": dot, "--graphml": graphml}, [file])
     trace = _read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
@@ -77,20 +79,22 @@ def graph(
     end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
     parts: list[Node] = [*chosen, *tokens]
     hidden = {node: words for node in parts if (words := not_shown(node, trace.shows))}
-    _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
-    if json:
-        show_json(
-            {
-                "implementation": trace.implementation,
-                "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in rights.items()],
-                "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in tokens.items()],
-                "not_shown": _what_is_not_shown(trace),
-                "authority": msgspec.to_builtins(asked),
-                "end": None if end is None else msgspec.to_builtins(end.in_words()),
-                "violations": msgspec.to_builtins(derivation.violations),
-            }
-        )
-    else:
+    failed = _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
+
+    def say() -> None:
+        if json:
+            show_json(
+                {
+                    "implementation": trace.implementation,
+                    "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in rights.items()],
+                    "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in tokens.items()],
+                    "not_shown": _what_is_not_shown(trace),
+                    "authority": msgspec.to_builtins(asked),
+                    "end": None if end is None else msgspec.to_builtins(end.in_words()),
+                    "violations": msgspec.to_builtins(derivation.violations),
+                }
+            )
+            return
         told = _what_is_not_shown(trace)
         ways = (*rights.items(), *tokens.items())
         lines = [line for node, way in ways for line in _origin_lines(node, way, hidden.get(node))] or [Text("no such right")]
@@ -98,7 +102,8 @@ def graph(
         lines += _end_lines(end) if end is not None else []
         lines += [Text(one_line(f"call {violation.step + 1}: {violation.words}"), "bold red") for violation in derivation.violations]
         show(*([Text(one_line(told), "yellow")] if told else []), *lines)
-    return ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS
+
+    return conclude(ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS, say, failed)
 
 
 class _Written(msgspec.Struct):
@@ -160,18 +165,16 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
     return [authority(final, number, PROFILES.get(trace.profile), trust) for number in dict.fromkeys(ports)]
 
 
-def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> None:
-    """The whole graph, or what ``parts`` came from."""
+def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> list[str]:
+    """The whole graph, or what ``parts`` came from. Gives words for what can't be written."""
     from sendright.properties import graph_files
-    from sendright.reports.write import write_text
 
     graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
-    for path, form in ((dot, graph_files.dot), (graphml, graph_files.graphml)):
-        if path is not None:
-            try:
-                write_text(path, form(graph, derivation.trace.shows))
-            except OSError as error:
-                raise BadInput(f"{path}: can't be written: {error.strerror} (name a file in a directory that there is)") from error
+    shows = derivation.trace.shows
+    failed: list[str] = []
+    forms = {"--dot": (dot, lambda: graph_files.dot(graph, shows)), "--graphml": (graphml, lambda: graph_files.graphml(graph, shows))}
+    write_files(forms, failed)
+    return failed
 
 
 def _what_is_not_shown(trace: Trace) -> str | None:

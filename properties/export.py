@@ -67,7 +67,7 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
     ]
     return {
         "format": SCRIPT_FORMAT,
-        "source": {"kind": "a run", "implementation": trace.implementation},
+        "source": {"generator": "sendright", "kind": "a run", "implementation": trace.implementation},
         "profile": profile.name,
         "cases": [case],
     }

@@ -35,7 +35,13 @@ def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) ->
 
     ``shows`` is what the implementation shows of its state (``Trace.shows``): what it doesn't is marked.
     """
-    lines = ["digraph derivation {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];', '  edge [fontname="sans-serif", fontsize=9];']
+    lines = [
+        "// written by sendright",
+        "digraph derivation {",
+        "  rankdir=LR;",
+        '  node [fontname="sans-serif", fontsize=10];',
+        '  edge [fontname="sans-serif", fontsize=9];',
+    ]
     names = _names(graph)
     for node, name in names.items():
         lines.append(f"  {name} [label={_quoted(_label(node, shows))}, shape={_SHAPES[type(node)]}{_colour(graph, node)}];")
@@ -61,7 +67,8 @@ def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None
         plain.add_edge(names[source], names[target], how=edge["how"], call=_printable(edge["call"]), step=edge["step"])
     file = io.BytesIO()
     nx.write_graphml(plain, file)
-    return file.getvalue().decode() + "\n"
+    declaration, newline, rest = file.getvalue().decode().partition("\n")
+    return f"{declaration}{newline}<!-- written by sendright -->{newline}{rest}\n"
 
 
 def _label(node: Node, shows: Collection[Shown] | None) -> str:

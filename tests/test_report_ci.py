@@ -132,7 +132,8 @@ def test_a_failing_run_leaves_its_files(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_text(path, "old")
+    old = "// written by sendright\n"
+    write_text(path, old)
 
     def fail(*_: object) -> None:
         raise OSError("disk")
@@ -140,7 +141,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk"):
         write_text(path, "new")
-    assert path.read_text() == "old"
+    assert path.read_text() == old
     assert list(tmp_path.iterdir()) == [path]
 
 
