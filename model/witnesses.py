@@ -51,10 +51,9 @@ def all_witnesses() -> tuple[Witness, ...]:
     return msgspec.json.decode(text, type=tuple[Witness, ...])
 
 
-def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
-    """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
-    if path.exists():
-        yield from (witness for witness in msgspec.json.decode(path.read_bytes(), type=tuple[Witness, ...]) if witness.profile == profile)
+def recorded_in(path: Path) -> tuple[Witness, ...]:
+    """The recorded runs of all profiles in a file; none if there is no such file. Raises OSError and msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=tuple[Witness, ...]) if path.exists() else ()
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:
@@ -64,7 +63,12 @@ def witnesses(profile: Profile) -> Iterator[Witness]:
 
 def witnessed_calls(profile: Profile) -> list[list[tuple[int, Call]]]:
     """What the recorded runs of a profile do: in each, the task number and the call of every step."""
-    return [[(step.task, tupled(step.call)) for step in witness.steps] for witness in witnesses(profile)]
+    return [calls_of(witness) for witness in witnesses(profile)]
+
+
+def calls_of(witness: Witness) -> list[tuple[int, Call]]:
+    """What a recorded run does: the task number and the call of every step."""
+    return [(step.task, tupled(step.call)) for step in witness.steps]
 
 
 def tupled(call: Call) -> Call:
@@ -174,4 +178,4 @@ class InvariantWatch:
         return words
 
 
-__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]
+__all__ = ["RecordedCall", "Witness", "all_witnesses", "calls_of", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]

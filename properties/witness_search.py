@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from random import Random
 from typing import Any
+
+import msgspec
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.model.oracle import Oracle
 from sendright.model.twins import TwinWatch
-from sendright.model.witnesses import RecordedCall, Witness
+from sendright.model.witnesses import RecordedCall, Witness, calls_of, replay
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.judged_run import JudgedRun, can_make
 from sendright.properties.rare_runs import RARE_RUNS, RareRun, make
@@ -21,43 +22,94 @@ from sendright.properties.rare_runs import RARE_RUNS, RareRun, make
 Made = list[tuple[int, Call]]
 
 CALL_SECONDS = 30.0
-"""A call that takes longer hangs. (Nobody waits for the search: on a machine that is busy calls may take long.)"""
+"""A call that takes longer hangs. Generous, because the search is offline and the machine may be loaded."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The witnesses of one profile, and the cases that have none."""
+
+    kept: tuple[Witness, ...]
+    """Recorded before, and needed still."""
+    new: tuple[Witness, ...]
+    missing: tuple[str, ...]
+    interrupted: bool = False
+    """Ctrl-C ended the search."""
 
 
 def find_witnesses(
     implementation: Callable[[], Implementation],
     profile: Profile,
+    recorded: Sequence[Witness] = (),
     seed: int = 0,
     runs: int = 2000,
     calls: int = 100,
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Witness], tuple[str, ...]]:
-    """Runs that reach the cases of ``profile``'s rules, each as short as dropping calls makes it, and the cases that none reached.
+) -> Found:
+    """Runs that reach the cases of ``profile``'s rules and break its twins.
 
-    ``on_progress`` hears how many of how many cases are reached. Raises Broken if the implementation disagrees with the specification.
+    Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or twin that none
+    before them shows. Only for the others a run is looked for: first among the calls of the rest of ``recorded`` (of any
+    profile), then among rare runs and random ones. Each new run is as short as dropping calls makes it. ``on_progress`` gets
+    how many of how many cases are reached. Raises Broken if the implementation disagrees with the specification; Ctrl-C ends
+    the search with what is missing by then.
     """
     limits = near_limits(profile)
-    missing = {*Oracle(limits).all_cases, *(twin.name for twin in TwinWatch(limits).twins)}
-    every = len(missing)
-    random = Random(seed)
-    found: list[Witness] = []
     twins = {twin.name for twin in TwinWatch(limits).twins}
+    missing = {*Oracle(limits).all_cases, *twins}
+    every = len(missing)
+    kept: list[Witness] = []
+    found: list[Witness] = []
+    others: list[Witness] = []
+
+    def progress() -> None:
+        if on_progress:
+            on_progress(every - len(missing), every)
 
     def reached(made: Made, wanted: set[str]) -> set[str]:
         watch = TwinWatch(limits, wanted & twins)
         return wanted & _reached(implementation(), limits, made, watch)
 
-    rare = (_rare_run(implementation(), limits, run) for run in RARE_RUNS)
-    for made in chain(rare, (_random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls) for _ in range(runs))):
-        if not missing:
-            break
-        new = reached(made, missing)
-        if new:
-            missing -= new
-            found.append(_record(implementation(), limits, _shortest(made, partial(_equal, reached, new))))
-            if on_progress:
-                on_progress(every - len(missing), every)
-    return found, tuple(sorted(missing))
+    for witness in recorded:
+        shown = _shown_by(witness, profile, missing) if witness.profile == profile.name else set()
+        (kept if shown else others).append(witness)
+        missing -= shown
+    progress()
+    others.sort(key=lambda witness: witness.profile != profile.name)  # a run of the profile's own that a change spoilt may do with new answers
+    interrupted = False
+    try:
+        for made in _candidates(implementation, limits, others, Random(seed), runs, calls) if missing else ():
+            new = reached(made, missing)
+            if new:
+                run = _record(implementation(), limits, _shortest(made, partial(_equal, reached, new)))
+                found.append(run)
+                missing -= new
+                progress()
+            if not missing:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+    return Found(tuple(kept), tuple(found), tuple(sorted(missing)), interrupted)
+
+
+def _candidates(
+    implementation: Callable[[], Implementation], limits: Profile, recorded: Iterable[Witness], random: Random, runs: int, calls: int
+) -> Iterator[Made]:
+    for witness in recorded:
+        yield [(task, call) for task, call in calls_of(witness) if limits.serves(call.name)]
+    for rare in RARE_RUNS:
+        yield _rare_run(implementation(), limits, rare)
+    for _ in range(runs):
+        yield _random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls)
+
+
+def _shown_by(witness: Witness, profile: Profile, wanted: set[str]) -> set[str]:
+    """Which of the ``wanted`` cases and twins a recorded run shows: none, if the specification no longer allows all of its answers."""
+    watch = TwinWatch(profile, wanted)
+    broken: set[str] = set()
+    cases = replay(witness, profile, lambda oracle, _: broken.update(watch.look(oracle)))
+    if len(cases) < len(witness.steps):
+        return set()
+    return wanted & broken.union(*cases)
 
 
 def _rare_run(implementation: Implementation, profile: Profile, rare: RareRun) -> Made:
