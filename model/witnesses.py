@@ -80,7 +80,7 @@ def _tuple(value: object) -> object:
     return tuple(_tuple(part) for part in value) if isinstance(value, (list, tuple)) else value
 
 
-Visitor = Callable[[Oracle, int], None]
+Visitor = Callable[[Oracle, int], object]
 
 
 def replay(

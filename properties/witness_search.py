@@ -65,23 +65,20 @@ def find_witnesses(
         if on_progress:
             on_progress(every - len(missing), every)
 
-    def reached(made: Made, wanted: set[str]) -> set[str]:
-        watch = TwinWatch(limits, wanted & twins)
-        return wanted & _reached(implementation(), limits, made, watch)
-
     for witness in recorded:
         shown = _shown_by(witness, profile, missing) if witness.profile == profile.name else set()
         (kept if shown else others).append(witness)
         missing -= shown
     progress()
-    others.sort(key=lambda witness: witness.profile != profile.name)  # a run of the profile's own that a change spoilt may do with new answers
+    others.sort(key=lambda witness: witness.profile != profile.name)  # the profile's own first: they may only need new answers
     interrupted = False
     try:
-        for made in _candidates(implementation, limits, others, Random(seed), runs, calls) if missing else ():
-            new = reached(made, missing)
-            if new:
-                run = _record(implementation(), limits, _shortest(made, partial(_equal, reached, new)))
-                found.append(run)
+        for start in _candidates(implementation, limits, others, Random(seed), runs, calls) if missing else ():
+            watch = TwinWatch(limits, missing & twins)
+            run = start(watch.look)
+            new = missing & {*watch.found}.union(*(step.cases for step in run.steps))
+            if new and (made := _shortest(_made(run), partial(_enough, implementation, limits, new))):
+                found.append(_record(_replayed(implementation(), limits, made), limits))
                 missing -= new
                 progress()
             if not missing:
@@ -91,60 +88,58 @@ def find_witnesses(
     return Found(tuple(kept), tuple(found), tuple(sorted(missing)), interrupted)
 
 
+Visit = Callable[[Oracle], object]
+"""Sees the specification's state after each call."""
+Start = Callable[[Visit], JudgedRun]
+"""Makes a run."""
+
+
 def _candidates(
     implementation: Callable[[], Implementation], limits: Profile, recorded: Iterable[Witness], random: Random, runs: int, calls: int
-) -> Iterator[Made]:
+) -> Iterator[Start]:
     for witness in recorded:
-        yield [(task, call) for task, call in calls_of(witness) if limits.serves(call.name)]
+        made = [(task, call) for task, call in calls_of(witness) if limits.serves(call.name)]
+        yield partial(_replayed, implementation(), limits, made)
     for rare in RARE_RUNS:
-        yield _rare_run(implementation(), limits, rare)
+        yield partial(_rare_run, implementation(), limits, rare)
     for _ in range(runs):
-        yield _random_run(implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls)
+        yield partial(_random_run, implementation(), limits, random.randbytes(BYTES_PER_CALL * calls), calls)
 
 
 def _shown_by(witness: Witness, profile: Profile, wanted: set[str]) -> set[str]:
     """Which of the ``wanted`` cases and twins a recorded run shows: none, if the specification no longer allows all of its answers."""
     watch = TwinWatch(profile, wanted)
-    broken: set[str] = set()
-    cases = replay(witness, profile, lambda oracle, _: broken.update(watch.look(oracle)))
+    cases = replay(witness, profile, lambda oracle, _: watch.look(oracle))
     if len(cases) < len(witness.steps):
         return set()
-    return wanted & broken.union(*cases)
+    return wanted & {*watch.found}.union(*cases)
 
 
-def _rare_run(implementation: Implementation, profile: Profile, rare: RareRun) -> Made:
-    run = JudgedRun(implementation, Oracle(profile), profile, CALL_SECONDS)
-    run.boot()
-    made: Made = []
+def _rare_run(implementation: Implementation, profile: Profile, rare: RareRun, visit: Visit) -> JudgedRun:
+    oracle, run = _booted(implementation, profile)
 
     def call(task: int, call: Call) -> dict[str, Any]:
-        made.append((task, call))
-        return run.call(task, call).outputs
+        step = run.call(task, call)
+        visit(oracle)
+        return step.outputs
 
     make(rare, profile, call)
-    return made
+    return run
 
 
-def _random_run(implementation: Implementation, profile: Profile, block: bytes, calls: int) -> Made:
-    run = JudgedRun(implementation, Oracle(profile), profile, CALL_SECONDS)
-    run.boot()
+def _random_run(implementation: Implementation, profile: Profile, block: bytes, calls: int, visit: Visit) -> JudgedRun:
+    oracle, run = _booted(implementation, profile)
     source = Calls(profile, block)
-    made: Made = []
-    while len(made) < calls and not source.over(run.snapshot):
-        task, call = source.next(run.snapshot)
-        made.append((task, call))
-        run.call(task, call)
+    while len(run.steps) < calls and not source.over(run.snapshot):
+        run.call(*source.next(run.snapshot))
         source.made(run.steps[-1])
-    return made
+        visit(oracle)
+    return run
 
 
-def _replayed(
-    implementation: Implementation, profile: Profile, made: Iterable[tuple[int, Call]], visit: Callable[[Oracle], object] = lambda oracle: None
-) -> JudgedRun:
-    """The calls made again; those that can't be made any more are left out. ``visit`` sees the oracle after each."""
-    oracle = Oracle(profile)
-    run = JudgedRun(implementation, oracle, profile, CALL_SECONDS)
-    run.boot()
+def _replayed(implementation: Implementation, profile: Profile, made: Iterable[tuple[int, Call]], visit: Visit = lambda oracle: None) -> JudgedRun:
+    """The calls made again; those that can't be made any more are left out."""
+    oracle, run = _booted(implementation, profile)
     for task, call in made:
         if can_make(run.snapshot, task, call):
             run.call(task, call)
@@ -152,33 +147,49 @@ def _replayed(
     return run
 
 
-def _reached(implementation: Implementation, profile: Profile, made: Made, watch: TwinWatch) -> set[str]:
-    """The cases that the calls go through, and the twins that they break."""
-    broken: set[str] = set()
-    run = _replayed(implementation, profile, made, lambda oracle: broken.update(watch.look(oracle)))
-    return broken | {case for step in run.steps for case in step.cases}
+def _booted(implementation: Implementation, profile: Profile) -> tuple[Oracle, JudgedRun]:
+    oracle = Oracle(profile)
+    run = JudgedRun(implementation, oracle, profile, CALL_SECONDS)
+    run.boot()
+    return oracle, run
 
 
-def _equal(reached: Callable[[Made, set[str]], set[str]], wanted: set[str], made: Made) -> bool:
-    return reached(made, wanted) == wanted
+def _made(run: JudgedRun) -> Made:
+    return [(step.task, step.made) for step in run.steps]
 
 
-def _shortest(made: Made, enough: Callable[[Made], bool]) -> Made:
-    """``made`` without the calls that aren't needed: halves first, then single calls."""
+def _enough(implementation: Callable[[], Implementation], profile: Profile, wanted: set[str], made: Made) -> int:
+    """How many of the calls are enough to go through all ``wanted`` cases and break all ``wanted`` twins; 0: not even all are."""
+    oracle, run = _booted(implementation(), profile)
+    watch = TwinWatch(profile, wanted)
+    left = set(wanted)
+    for count, (task, call) in enumerate(made, 1):
+        if can_make(run.snapshot, task, call):
+            left -= {*run.call(task, call).cases, *watch.look(oracle)}
+            if not left:
+                return count
+    return 0
+
+
+def _shortest(made: Made, enough: Callable[[Made], int]) -> Made:
+    """``made`` without the calls that aren't needed: what follows the last one that is, halves, then single calls.
+
+    Empty, if all of it isn't enough when it is made again.
+    """
+    made = made[: enough(made)]
     size = len(made) // 2
     while size:
         at = 0
         while at < len(made):
             fewer = made[:at] + made[at + size :]
-            if enough(fewer):
-                made = fewer
+            if count := enough(fewer):
+                made = fewer[:count]
             else:
                 at += size
         size //= 2
     return made
 
 
-def _record(implementation: Implementation, profile: Profile, made: Made) -> Witness:
-    run = _replayed(implementation, profile, made)
+def _record(run: JudgedRun, profile: Profile) -> Witness:
     steps = tuple(RecordedCall(step.task, step.made, Result(step.code, step.outputs, step.created_task)) for step in run.steps)
     return Witness(profile.name, profile.urefs_max, profile.queue_limit, profile.pages, steps, profile.queue_limit_max)
