@@ -135,7 +135,8 @@ def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], fo
         if whole:
             lines.append(f"{len(every)} witnesses with {calls} calls are in {output}: {kept} kept, {new} new, {dropped} dropped.")
         else:
-            lines.append(f"{output} is as before (look with another --seed or more --runs, or write a run in properties/rare_runs.py).")
+            advice = "run it again" if unfinished else "look with another --seed or more --runs, or write a run in properties/rare_runs.py"
+            lines.append(f"{output} is as before ({advice}).")
         show(*map(Text, lines))
     if unfinished:
         return INTERRUPTED
