@@ -112,9 +112,9 @@ def test_a_search_that_ends_before_anything_is_known(path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "not a file of recorded runs"),
-        (["--all"], "not a file of recorded runs"),
-        (["-p", "xnu"], "not a file of recorded runs"),
+        ([], "there is a file that sendright didn't write"),
+        (["--all"], "there is a file that sendright didn't write"),
+        (["-p", "xnu"], "there is a file that sendright didn't write"),
         (["-p", "vms"], "unknown profile 'vms'"),
     ],
 )
@@ -127,12 +127,21 @@ def test_what_cannot_be_done_leaves_the_file(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("search")
+def test_recorded_runs_that_are_damaged_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "runs.json"
+    path.write_text('[{"profile":"xnu","urefs_max":')
+    assert main([*COMMAND, "-o", str(path)]) == 2
+    assert "not a file of recorded runs" in capsys.readouterr().err
+    assert path.read_text() == '[{"profile":"xnu","urefs_max":'
+
+
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("place", ["nowhere/runs.json", "."])
 def test_a_place_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([*COMMAND, "-o", place]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"sendright: {place}: can't be written: ")
+    assert f"{place}: can't be written: " in line
 
 
 def test_a_kernel_that_is_wrong_is_no_internal_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
