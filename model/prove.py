@@ -28,7 +28,8 @@ from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Invariant, broken_invariants, state_invariants
 from sendright.model.proof_cache import Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
-from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After
 from sendright.model.steps import STEP_PROPERTIES

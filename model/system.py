@@ -45,7 +45,8 @@ from sendright.model.concrete import (
     environment,
 )
 from sendright.model.late_choices import LateChoices
-from sendright.model.rules import PENDING_RULES, RULES, Context, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Context
+from sendright.model.sequences import rules_of
 from sendright.model.showing import Showing
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import FIELDS, State
