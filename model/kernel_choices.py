@@ -30,7 +30,7 @@ class Choosing(msgspec.Struct):
     call: str
     code: int
     """What the call answered."""
-    results: Mapping[str, Any]
+    results: dict[str, Any]
     copied_out: Any
     """The name or page that the answer gives to what the rule copies out; None: the rule copies nothing out, or the answer names nothing."""
 
@@ -79,7 +79,7 @@ def _source(c: Choosing) -> dict[str, Any]:
     return {"source": source}
 
 
-def _received_from(system: System, entry: tuple[int, int, int], results: Mapping[str, Any]) -> int:
+def _received_from(system: System, entry: tuple[int, int, int], results: dict[str, Any]) -> int:
     state = system.state
     if state["kind"].get(entry) != SlotKind.PORT_SET:
         return int(state["port"].get(entry, NO_PORT))

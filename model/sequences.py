@@ -301,6 +301,10 @@ class _Anything(Mapping[str, Value]):
         return True
 
 
+ANYTHING = Outcome(_Anything(), _Anything())
+"""What comes of a step of which nothing is known: whatever is asked of it is there, and counts as true."""
+
+
 class _Names:
     """Drives a sequence to learn which rules are in it: nothing is run, every step is taken."""
 
