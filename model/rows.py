@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -364,7 +364,7 @@ class _Segments:
 
 def _resolved(terms: _Terms, run: Run) -> Run:
     arguments = {name: terms.resolved(value) for name, value in run.arguments.items()}
-    return replace(run, arguments=arguments, when=tuple(map(terms.resolved, run.when)), within=tuple(map(terms.resolved, run.within)))
+    return msgspec.structs.replace(run, arguments=arguments, when=tuple(map(terms.resolved, run.when)), within=tuple(map(terms.resolved, run.within)))
 
 
 def _is(condition: Value, truth: bool) -> bool:

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeAlias
+
+import msgspec
 
 from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import Profile
@@ -69,8 +70,7 @@ class Failed(Exception):
         self.outcome = outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, eq=False):
     """One step of a sequence: a rule to be run."""
 
     rule: str
@@ -106,32 +106,28 @@ def run(
     return Run(rule, arguments, tuple(when) if isinstance(when, (tuple, list)) else (when,), cannot_fail, since, within, to)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, eq=False):
     """One part of a message's body: the right or page with this number. For the prover one that stands for any other."""
 
     index: Value
     within: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RightPart(Part):
+class RightPart(Part, frozen=True, eq=False):
     """A right that is to be carried."""
 
     name: Value = None
     disposition: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class PagePart(Part):
+class PagePart(Part, frozen=True, eq=False):
     """A page that is to be carried."""
 
     address: Value = None
     deallocate: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayPart(Part):
+class ArrayPart(Part, frozen=True, eq=False):
     """Out-of-line ports, before the first of them is carried."""
 
     disposition: Value = None
@@ -214,8 +210,7 @@ def copy_out_body(d: Driver, message: Value, to: str, since: Outcome) -> Generat
     return d.any_of(lost)
 
 
-@dataclass(frozen=True)
-class CallSequence:
+class CallSequence(msgspec.Struct, frozen=True):
     """The declared sequence of a call."""
 
     steps: Callable[..., Steps]
@@ -264,12 +259,13 @@ def begin(d: Driver, call: str, resumed: bool = False, arguments: Mapping[str, V
     declared = _DECLARED.get((call, resumed))
     if declared is not None:
         return declared.begin(d, arguments or dict.fromkeys(declared.arguments))
-    return _one_rule(d, resumption(call) if resumed else call, SIGNATURES[call].outputs[0].name if gives_rights(call) else "")
+    return _one_rule(d, resumption(call) if resumed else call, _named_rights(call))
 
 
-def gives_rights(call: str) -> bool:
-    """Whether the results of ``call`` name rights that are copied out to its caller."""
-    return any(output.type in RIGHTS for output in SIGNATURES[call].outputs)
+@cache
+def _named_rights(call: str) -> str:
+    """The result of ``call`` that names rights which are copied out to its caller; "" if none does."""
+    return next((output.name for output in SIGNATURES[call].outputs if output.type in RIGHTS), "")
 
 
 def _one_rule(d: Driver, rule: str, to: str) -> Steps:
@@ -311,7 +307,7 @@ class _Names:
     caller = None
 
     def __init__(self, call: str) -> None:
-        self.outcome = Outcome(_Anything(), _Anything(), int(gives_rights(call)))
+        self.outcome = Outcome(_Anything(), _Anything(), 1 if _named_rights(call) else 0)
 
     def destination(self, message: Value) -> Value:
         return None

@@ -6,33 +6,34 @@ names say how the result is made of them. No call is known by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from sendright.mach.rights import NULL_NAME, SlotKind
 from sendright.model.system import System
 
 
-def told_results(system: System, results: frozenset[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
+def told_results(system: System, results: Container[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
     """What ``outputs`` say of the results with these names."""
-    told = {name: value for name, value in outputs.items() if name in results}
+    told: dict[str, Any] = {}
     for name, value in outputs.items():
+        if name in results:
+            told.setdefault(name, SlotKind(value).type_bits if name == "type" else value)
+            continue
         whole, dot, part = name.partition(".")
-        if name == "names_of":
+        if dot and whole in results:  # one word of several, which may be left out
+            word = (_sets(system, value) if part == "sets_of" else value,)
+            told[whole] = told.get(whole, ()) + (word if outputs.get(f"told.{part}", True) else ())
+        elif name.startswith("tells_"):
+            if not value:
+                told[name.removeprefix("tells_")] = ()
+        elif name == "names_of":
             names = system.names(value)
             told |= {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
         elif name == "members_of":
             told["members"] = tuple(system.members(value))
-        elif name == "type":
-            told["type"] = SlotKind(value).type_bits
-        elif name.startswith("tells_"):
-            if not value:
-                told[name.removeprefix("tells_")] = ()
         elif name.endswith("_length"):
             told[name.removesuffix("_length")] = ()
-        elif dot and whole in results:
-            word = (_sets(system, value) if part == "sets_of" else value,)
-            told[whole] = told.get(whole, ()) + (word if outputs.get(f"told.{part}", True) else ())
     return told
 
 

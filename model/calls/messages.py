@@ -345,6 +345,12 @@ def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_di
         yield run(HANDED_BACK, message=message, lost=lost, since=delivered)
 
 
+@sequence("mach_msg_send", resumed=True)
+def go_on_sending(d: Driver) -> Steps:
+    """Everything that the message carries is in it already."""
+    yield run(RESUMED_SEND)
+
+
 def _carried(d: Driver, message: Value, part: Part, header: Outcome) -> Run:
     """One part of the body is copied in: where it goes is free since the header was good."""
     match part:
