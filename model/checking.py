@@ -328,7 +328,7 @@ OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made of its state.
 
-    Only properties that make sense of a whole call: it may be a row of rules, each with properties of its own.
+    Only properties that make sense of a whole call: it may be a sequence of rules, each with properties of its own.
     """
     rule = resumption(call.name) if call.resume else call.name
     if call.name not in RULES or rule not in RULES:

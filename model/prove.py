@@ -272,7 +272,7 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
 
 
 def decide_row(profile: Profile, part: Part) -> list[Obligation]:
-    """Of one rule in a row: it supplies what the next rule requires."""
+    """Of one rule in a sequence: it supplies what the next rule requires."""
     found: list[Obligation] = []
     for link in links(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
