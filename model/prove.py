@@ -27,7 +27,8 @@ from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Invariant, broken_invariants, state_invariants
 from sendright.model.proof_cache import Cache, Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
-from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After
 from sendright.model.steps import STEP_PROPERTIES
@@ -270,7 +271,7 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
 
 
 def decide_row(profile: Profile, part: Part) -> list[Obligation]:
-    """Of one rule in a row: it supplies what the next rule requires."""
+    """Of one rule in a sequence: it supplies what the next rule requires."""
     found: list[Obligation] = []
     for link in links(part.rule, profile):
         start, mark = time.perf_counter(), Mark()

@@ -4,8 +4,8 @@ A rule is a list of cases in the order in which the kernel tests them: the first
 part of the specification. Every rule has the same parts in the same order, marked by comments: NAMES (what the arguments denote),
 CASES (return code and condition), RIGHTS and TOKENS (the effect), REPLY (what comes back).
 
-A call is one rule, or several in a row (``CALLS``): a message's rights are copied in one by one, each step a rule of its own, so that proofs
-cover messages with any number of rights.
+A call is one rule, or a sequence of several (``sequences.py``): a message's rights are copied in one by one, each step a rule of its own, so
+that proofs cover messages with any number of rights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, PortObject
-from sendright.mach.signatures import SIGNATURES
 from sendright.model.actions import begin_reply
 from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
 from sendright.model.state import After, State, sort_named
@@ -57,7 +56,7 @@ class Rule:
     choices: dict[str, str]
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
-    """What the rules before it have seen to: proved of the rows (``rows.py``), and checked by the oracle at every step."""
+    """What the rules before it supply: proved of the sequences (``rows.py``), and checked by the oracle at every step."""
     pending: bool = False
     """It does something that a rule before it left to do; all other rules begin when nothing is left."""
     resumes: str = "NOTHING"
@@ -272,48 +271,5 @@ BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "m
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
-RESUMED = {
-    "mach_msg_send": RESUMED_SEND,
-    "mach_msg_receive": RESUMED_RECEIVE,
-    "host_security_create_task_token": CREATION_RESUMED,
-    "task_set_special_port": SETTING_RESUMED,
-}
-"""The rule by which a call goes on that waits."""
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
 """What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
-SHARED_RULES = {
-    "host_security_create_task_token": ("host_security_create_task_token", CREATION_RESUMED, COPY_OUT, FINISH),
-    "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right", DESTROY),
-    "mach_port_request_notification": (
-        "mach_port_request_notification: request",
-        COPY_IN,
-        "mach_port_request_notification",
-        COPY_OUT,
-        FINISH,
-        DESTROY,
-    ),
-    "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
-    "mach_msg_send": (
-        "mach_msg_send",
-        COPY_IN,
-        BODY,
-        ARRAY,
-        PAGE_IN,
-        DELIVER,
-        ANSWER,
-        COPY_OUT,
-        PAGE_OUT,
-        HANDED_BACK,
-        DESTROY,
-        RESUMED_SEND,
-    ),
-    "task_set_special_port": ("task_set_special_port", SETTING_RESUMED),
-    "mach_msg_receive": ("mach_msg_receive", RESUMED_RECEIVE, TAKE, COPY_OUT, PAGE_OUT, DONE, DESTROY),
-}
-"""The rules that a call runs through, in order, where they are more than its own."""
-
-
-def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
-    """The names of the rules that the call runs through in ``profile`` (None: in some profile)."""
-    rules = SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in SIGNATURES and SIGNATURES[call].replies_with_rights else (call,))
-    return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

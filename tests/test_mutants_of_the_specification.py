@@ -14,16 +14,15 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.results import Obligation
-from sendright.mach.rights import Place
+from sendright.mach.rights import EXCEPTION_PLACES, Place
 from sendright.mach.verdicts import Verdict
 from sendright.model import instantiate
 from sendright.model import refute as refuter
 from sendright.model.actions import Release, clear, clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
-from sendright.model.rows import EXTRACT, REQUEST
 from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, PAGE_IN, PAGE_OUT, RESUMED_RECEIVE, RESUMED_SEND, RULES, TAKE, Case, Context, Rule
-from sendright.model.sorts import KIND, LIFE, UNBOUNDED, Term
+from sendright.model.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.state import After, State
 
 Change = Callable[[Context, Case], Iterator[Case]]
@@ -451,11 +450,13 @@ def test_a_right_beyond_the_end_of_a_body() -> None:
     assert seen(rule, title, (103,), change) == {"invariant 103"}
 
 
-# ---- rows of rules
+# ---- sequences of rules
+
+EXTRACT, REQUEST, REGISTER = "mach_port_extract_right", "mach_port_insert_right: request", "mach_port_request_notification"
 
 
 def rows_not_proved(rule: str, *changes: Change, of: str | None = None) -> set[str]:
-    """The titles of what isn't proved of ``rule`` in its rows, when ``of`` (or it) is changed; unchanged all is."""
+    """The titles of what isn't proved of ``rule`` in its sequences, when ``of`` (or it) is changed; unchanged all is."""
     part = Part("row", rule)
     assert not_proved(decide("manual", part)) == set()
     with pytest.MonkeyPatch.context() as patch:
@@ -464,12 +465,12 @@ def rows_not_proved(rule: str, *changes: Change, of: str | None = None) -> set[s
 
 
 def test_a_right_is_extracted_that_was_not_looked_at() -> None:
-    assert rows_not_proved(EXTRACT, without(ReturnCode.KERN_INVALID_RIGHT)) == {"the right can be copied in"}
+    assert rows_not_proved(EXTRACT, without(ReturnCode.KERN_INVALID_RIGHT)) == {"copy in a right: what it requires, so that it cannot fail"}
 
 
 def test_an_answer_to_a_message_that_still_carries_rights() -> None:
     title = "a kernel port: the rights are given up"
-    assert rows_not_proved(DELIVER, instead(title, lambda k, after: None)) == {"only the reply right is left"}
+    assert rows_not_proved(DELIVER, instead(title, lambda k, after: None)) == {"mach_msg_send: kernel's answer: what it requires"}
 
 
 def test_a_copied_right_that_overwrites_another() -> None:
@@ -483,14 +484,58 @@ def test_a_right_that_stays_in_the_message() -> None:
     assert rows_not_proved(COPY_OUT, instead(title, lambda k, after: None)) == {"its place is empty, the other rights stay"}
 
 
+def test_a_failure_that_lets_the_message_go() -> None:
+    """What cleans up after it finds no message in the kernel."""
+    title = "the name has no right that can be carried so"
+    change = then(title, lambda k, after: after.store("stage", (k.message,), STAGE.FREE))
+    assert rows_not_proved(COPY_IN, change) == {"the message is destroyed: what it requires"}
+
+
+def test_a_message_that_is_lost_is_still_in_the_queue() -> None:
+    title = "the message is too large, and is lost"
+    assert rows_not_proved(TAKE, instead(title, lambda k, after: None)) == {"the message is destroyed: what it requires"}
+
+
 def test_a_reply_for_somebody_else() -> None:
     title = "a clone of the self port"
     change = then(title, lambda k, after: after.store("owner", (k.reply_message,), z3.Const("somebody", k.sorts.Task)))
-    assert rows_not_proved("mach_task_self", change) == {"the reply can be copied out"}
+    assert rows_not_proved("mach_task_self", change) == {"copy out a right: what it requires"}
+
+
+def test_a_reply_with_a_right_that_nobody_copies_out() -> None:
+    title = "a clone of the self port"
+    change = then(title, lambda k, after: clone(after, k.sorts.Slot.place_slot(k.caller, PLACE.of(Place.KERNEL)), beside(k)))
+    assert rows_not_proved("mach_task_self", change) == {"all that the message carries is copied out"}
+
+
+def beside(k: Context) -> Term:
+    return k.sorts.Slot.reply_slot(k.reply_message)
+
+
+def test_an_exception_port_in_the_place_of_a_group_that_is_not_told() -> None:
+    """Only the rights of groups that are told are copied out of the reply."""
+    change = then("clones of the groups' rights", lambda k, after: clone(after, k.sorts.Slot.place_slot(k.caller, PLACE.of(Place.KERNEL)), last(k)))
+    assert "all that the message carries is copied out" in rows_not_proved("task_get_exception_ports", change)
+
+
+def last(k: Context) -> Term:
+    return k.sorts.Slot.body_slot(k.reply_message, z3.IntVal(len(EXCEPTION_PLACES) - 1))
+
+
+def test_a_registration_that_forgets_the_right_that_was_there() -> None:
+    title = "no-senders is registered"
+    change = then(title, lambda k, after: after.store("owner", (k.message,), z3.Const("somebody", k.sorts.Task)))
+    assert rows_not_proved(REGISTER, change) == {"copy out a right: what it requires"}
+
+
+def test_a_resumed_receive_that_still_waits() -> None:
+    """The rules that follow are for callers that don't wait."""
+    change = then("from the port", lambda k, after: after.store("wait", (k.caller,), WAIT.SENDING))
+    assert rows_not_proved(RESUMED_RECEIVE, change) == {"mach_msg_receive: take: what it requires"}
 
 
 def test_a_request_without_its_target() -> None:
     change = then("the right is to be carried", lambda k, after: clear(after, k.sorts.Slot.destination_slot(k.request_message)))
     found = rows_not_proved(REQUEST, change)
     assert found
-    assert all(title.startswith("the request is whole") for title in found)
+    assert all(title.startswith("mach_port_insert_right: what it requires") for title in found)

@@ -17,7 +17,8 @@ from sendright.model import refute as refuter
 from sendright.model.actions import clear, drop_held_send, make_send, place_slot
 from sendright.model.calls.special_ports import in_hand
 from sendright.model.prove import Part, decide_case
-from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context, rules_of
+from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.state import After
 

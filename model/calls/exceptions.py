@@ -14,7 +14,8 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
 from sendright.model.actions import drop_held_send_if, hold_copy_if, place_slot
 from sendright.model.calls.special_ports import may_be_kept
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import FINISH, Case, Context, rule
+from sendright.model.sequences import Driver, Steps, copy_out, run, sequence
 from sendright.model.sorts import PLACE, Term
 from sendright.model.state import After
 
@@ -166,3 +167,23 @@ def task_swap_exception_ports(k: Context) -> Iterator[Case]:
             _set(k, after, task, number, groups.has_room(number))
 
     yield k.succeeds("each type that is told has a copy of the right", True, swap, **groups.outputs())
+
+
+@sequence("task_get_exception_ports")
+def get_exception_ports(d: Driver) -> Steps:
+    """The groups' rights are copied out of the reply."""
+    return _copy_out_groups(d, "task_get_exception_ports")
+
+
+@sequence("task_swap_exception_ports")
+def swap_exception_ports(d: Driver) -> Steps:
+    """The groups' rights are copied out of the reply."""
+    return _copy_out_groups(d, "task_swap_exception_ports")
+
+
+def _copy_out_groups(d: Driver, rule: str) -> Steps:
+    answered = yield run(rule)
+    reply = answered["reply_message"]
+    for number in EXCEPTION_TYPES:
+        yield copy_out(reply, d.body(reply, number - 1), "ports", when=answered[f"told.{number}"], since=answered)
+    yield run(FINISH, message=reply, since=answered)

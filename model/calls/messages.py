@@ -16,7 +16,24 @@ from sendright.mach.descriptors import CopyOption, natural_size, size_without_da
 from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
 from sendright.model.calls.request_reply import fits, is_done_with
-from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, HANDED_BACK, RESUMED_SEND, Case, Context, rule
+from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
+from sendright.model.sequences import (
+    ArrayPart,
+    Driver,
+    Failed,
+    Outcome,
+    PagePart,
+    Part,
+    RightPart,
+    Run,
+    Steps,
+    Value,
+    copy_in,
+    copy_out,
+    copy_out_body,
+    run,
+    sequence,
+)
 from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Term
 from sendright.model.state import After, State
 
@@ -294,3 +311,55 @@ def kernel_answer(k: Context) -> Iterator[Case]:
     # CASES
     yield k.succeeds("the answer is queued on the reply port", z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE)), answer)
     yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)
+
+
+@sequence("mach_msg_send")
+def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value) -> Steps:
+    """The header is tested; its two rights, then what is in the body, are copied in one by one; the message is delivered.
+
+    If something in the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers. A message that finds
+    the queue full is copied out to its sender, and the results name what it carried.
+    """
+    header = yield run("mach_msg_send")
+    message, reply_first = header["message"], header["reply_first"]
+
+    def carry_reply(*when: Value) -> Run:
+        return copy_in(d, message, d.reply(message), reply, reply_disposition, when=when, cannot_fail=True)
+
+    try:
+        yield carry_reply(reply_first)
+        destination = yield copy_in(d, message, d.destination(message), dest, dest_disposition, cannot_fail=True)
+        yield carry_reply(not reply_first, reply_disposition != int(Disposition.NONE))
+        yield run(BODY, message=message, since=header)
+        for part in d.parts(descriptors):
+            yield _carried(d, message, part, header)
+    except Failed:
+        yield run(DESTROY, message=message)
+        raise
+    delivered = yield run(DELIVER, message=message, since=destination)
+    yield run(ANSWER, message=message, when=delivered.says("by_kernel"))
+    if delivered.says("handed_back"):
+        yield copy_out(message, d.destination(message), "dest", since=delivered)
+        yield copy_out(message, d.reply(message), "reply", since=delivered)
+        lost = yield from copy_out_body(d, message, "descriptors", delivered)
+        yield run(HANDED_BACK, message=message, lost=lost, since=delivered)
+
+
+@sequence("mach_msg_send", resumed=True)
+def go_on_sending(d: Driver) -> Steps:
+    """Everything that the message carries is in it already."""
+    yield run(RESUMED_SEND)
+
+
+def _carried(d: Driver, message: Value, part: Part, header: Outcome) -> Run:
+    """One part of the body is copied in: where it goes is free since the header was good."""
+    match part:
+        case PagePart():
+            page = {"index": part.index, "address": part.address, "deallocate": part.deallocate}
+            return run(PAGE_IN, since=header, within=part.within, message=message, **page)
+        case ArrayPart():
+            return run(ARRAY, since=header, message=message, disposition=part.disposition)
+        case RightPart():
+            place = d.body(message, part.index)
+            return copy_in(d, message, place, part.name, part.disposition, since=header, within=part.within)
+    raise TypeError(part)

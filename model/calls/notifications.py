@@ -16,7 +16,8 @@ from sendright.mach.rights import Disposition, Notification, PortObject
 from sendright.model.actions import Release, Transit, clear, drop_held_send, notify, put
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.transfer import begin_request
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
+from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.sorts import KIND, OBJECT, Term
 from sendright.model.state import After
 
@@ -136,8 +137,9 @@ def request_notification_request(k: Context) -> Iterator[Case]:
     yield from k.request("task")
     # RIGHTS
     carries = k.is_disposition(k.notify_disposition)
-    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), lambda after: begin_request(k, after))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after))
+    none = "no right is carried: the disposition says none"
+    yield k.continues(none, z3.Not(carries), lambda after: begin_request(k, after), carries=z3.BoolVal(False))
+    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after), carries=z3.BoolVal(True))
 
 
 def _requested(k: Context) -> list[Term]:
@@ -247,3 +249,22 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
     yield k.continues("dead-name is registered", dead_name, lambda after: register(after, S.request_slot(task, k.name)))
     yield k.continues("no-senders is registered", no_senders, lambda after: register(after, S.no_senders_slot(port)))
     yield k.continues("port-destroyed is registered", True, lambda after: register(after, S.port_destroyed_slot(port)))
+
+
+@sequence("mach_port_request_notification")
+def request_notification(d: Driver, notify: Value, notify_disposition: Value) -> Steps:
+    """A request is begun; the caller's right ``notify`` is copied in to it, and registered; what was registered is copied out: ``previous`` names it.
+
+    If that fails, the request is destroyed with the right that it carries.
+    """
+    begun = yield run("mach_port_request_notification: request")
+    request = begun["request_message"]
+    place = d.body(request, 0)
+    try:
+        yield copy_in(d, request, place, notify, notify_disposition, when=begun["carries"])
+        registered = yield run("mach_port_request_notification", message=request)
+    except Failed:
+        yield run(DESTROY, message=request)
+        raise
+    yield copy_out(request, place, "previous", since=registered)
+    yield run(FINISH, message=request, since=registered)

@@ -16,7 +16,8 @@ from sendright.mach.profiles import Profile
 from sendright.model.actions import drop_held_send, in_space
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.calls.request_reply import is_done_with
-from sendright.model.rules import DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
+from sendright.model.rules import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
+from sendright.model.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.sorts import KIND, STAGE, WAIT, Term
 from sendright.model.state import After
 
@@ -178,6 +179,7 @@ def take(k: Context) -> Iterator[Case]:
         "sequence_number": z3.If(trailer >= SEQUENCE_NUMBER, b.seqno(port), -1) if k.profile.trailer_elements else b.seqno(port),
         "security_token": b.sender_security(message),
         "audit_token": b.sender_audit(message),
+        "reply_disposition": b.form(S.reply_slot(message)),
         "tells_security_token": z3.And(trailer >= SECURITY_TOKEN, k.profile.tokens_in_trailer),
         "tells_audit_token": z3.And(trailer >= AUDIT_TOKEN, k.profile.tokens_in_trailer, k.profile.audit_tokens),
         "layout": b.layout(message),
@@ -196,3 +198,33 @@ def done(k: Context) -> Iterator[Case]:
     # CASES
     yield Case(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, "there was no room for memory", k.lost, free)
     yield k.succeeds("the message is received", True, free)
+
+
+@sequence("mach_msg_receive")
+def receive(d: Driver) -> Steps:
+    """A port is chosen; its oldest message is taken, and copied out."""
+    chosen = yield run("mach_msg_receive")
+    yield from _take_from(d, chosen)
+
+
+@sequence("mach_msg_receive", resumed=True)
+def go_on_receiving(d: Driver) -> Steps:
+    """As at once, when a message has come."""
+    chosen = yield run(RESUMED_RECEIVE)
+    yield from _take_from(d, chosen)
+
+
+def _take_from(d: Driver, chosen: Outcome) -> Steps:
+    """The oldest message of the chosen port is taken; its reply right, then what is in its body, is copied out.
+
+    A message that is too large, and isn't to stay, is destroyed.
+    """
+    try:
+        taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})
+    except Failed as failed:
+        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"])
+        raise
+    message = taken["message"]
+    yield copy_out(message, d.reply(message), "reply", since=taken)
+    lost = yield from copy_out_body(d, message, "descriptors", taken)
+    yield run(DONE, message=message, lost=lost, since=taken)

@@ -11,7 +11,8 @@ from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.request_reply import fits, is_immovable, received_form
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
+from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
 
@@ -39,8 +40,8 @@ def insert_right_request(k: Context) -> Iterator[Case]:
 
     # RIGHTS
     none = z3.Not(k.is_disposition(k.disposition))
-    yield k.continues("no right is carried: the disposition says none", none, lambda after: begin_request(k, after))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after))
+    yield k.continues("no right is carried: the disposition says none", none, lambda after: begin_request(k, after), carries=z3.BoolVal(False))
+    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after), carries=z3.BoolVal(True))
 
 
 def _insert_requires(k: Context) -> list[Term]:
@@ -126,6 +127,22 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
     yield k.succeeds("a receive right under the name", kind == KIND.RECEIVE, lambda after: receive_into(after, KIND.RECEIVE, 0))
 
 
+@sequence("mach_port_insert_right")
+def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
+    """A request is begun; the caller's right ``poly`` is copied in to it; from there it is put under ``name`` into the target's space.
+
+    If that fails, the request is destroyed with the right that it carries.
+    """
+    begun = yield run("mach_port_insert_right: request")
+    request = begun["request_message"]
+    try:
+        yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun["carries"])
+        yield run("mach_port_insert_right", message=request)
+    except Failed:
+        yield run(DESTROY, message=request)
+        raise
+
+
 @rule("mach_port_extract_right", choices={"reply_message": "Message"}, task="Name", name="Name", disposition="Int")
 def mach_port_extract_right(k: Context) -> Iterator[Case]:
     """Take a right out of a task's space, as if that task sent it.
@@ -156,3 +173,14 @@ def mach_port_extract_right(k: Context) -> Iterator[Case]:
         k.begin_reply(after, 1)
 
     yield k.continues("the right is to be taken", True, begin, space=task, acquired=received_form(k.disposition))
+
+
+@sequence("mach_port_extract_right")
+def extract_right(d: Driver, task: Value, name: Value, disposition: Value) -> Steps:
+    """The right is copied in to a reply from the target's space, where it was tested; the reply is copied out: ``poly`` names the right."""
+    tested = yield run("mach_port_extract_right")
+    reply = tested["reply_message"]
+    place = d.body(reply, 0)
+    yield copy_in(d, reply, place, name, disposition, space=tested["space"], control=task, cannot_fail=True)
+    yield copy_out(reply, place, "poly", since=tested)
+    yield run(FINISH, message=reply, since=tested)

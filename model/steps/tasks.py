@@ -13,7 +13,6 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables
 from sendright.model.rules import (
     CREATION_RESUMED,
-    RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
 )
@@ -186,5 +185,5 @@ def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
     if x.stops:
         yield "it stops", a.wait(x.k.caller) == STOPPED[x.rule]
-    elif x.rule in RESUMED.values() and x.case.code not in IN_PROGRESS:
+    elif x.k.rule.resumes != "NOTHING" and x.case.code not in IN_PROGRESS:
         yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING
