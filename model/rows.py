@@ -109,7 +109,7 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
     elif rule == COPY_IN:
         yield from _copy(k, "the other rights of the message stay", [])
     elif rule == COPY_OUT:
-        yield from _copy(k, "its place is empty, the other rights stay", [k.place])
+        yield from _copy(k, "its place is empty, the other rights stay", [k["place"]])
     elif rule in (PAGE_IN, PAGE_OUT):
         yield from _copy_page(k)
     elif rule in (BODY, ARRAY):
@@ -131,9 +131,9 @@ def links(rule: str, profile: Profile) -> Iterator[Link]:
 def _replies(k: Context) -> Iterator[Link]:
     """A reply carries what it says, and nothing else."""
     for done in runs(k):
-        slots = [S.body_slot(k.reply_message, z3.IntVal(index)) for index in range(done.case.replies)]
-        out = done.next(COPY_OUT, message=k.reply_message, place=slots[0])
-        claims = [*out.rule.requires(out), out.carries_nothing_but(k.reply_message, *slots), out.carries_no_memory(k.reply_message)]
+        slots = [S.body_slot(k["reply_message"], z3.IntVal(index)) for index in range(done.case.replies)]
+        out = done.next(COPY_OUT, message=k["reply_message"], place=slots[0])
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k["reply_message"], *slots), out.carries_no_memory(k["reply_message"])]
         yield Link(done.case.id, "the reply can be copied out", done.known, claims)
 
 
@@ -146,23 +146,23 @@ def _place(done: Done, place: Term, name: Term, disposition: Term, **more: Term)
 def _send(k: Context) -> Iterator[Link]:
     """A good header's rights can both be copied in, in their order; then the body's; the destination is then a live right."""
     i = z3.Int("i")
-    destination, reply = S.destination_slot(k.message), S.reply_slot(k.message)
+    destination, reply = S.destination_slot(k["message"]), S.reply_slot(k["message"])
     for done in runs(k):
-        order = [(destination, k.dest, k.dest_disposition), (reply, k.reply, k.reply_disposition)]
+        order = [(destination, k["dest"], k["dest_disposition"]), (reply, k["reply"], k["reply_disposition"])]
         reply_first = z3.is_true(done.case.outputs["reply_first"])
         if reply_first:
             order.reverse()
         one = _place(done, *order[0])
         yield Link(done.case.id, "the first right of the header can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
-        body = _place(done, S.body_slot(k.message, i), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
-        rights, pages = k.sorts.rights_of(k.layout), k.sorts.pages_of(k.layout)
+        body = _place(done, S.body_slot(k["message"], i), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
+        rights, pages = k.sorts.rights_of(k["layout"]), k.sorts.pages_of(k["layout"])
         yield Link(done.case.id, "there is room for the body's", [*done.known, i >= 0, i < rights], body.rule.requires(body))
-        page = done.next(PAGE_IN, message=k.message, index=i)
+        page = done.next(PAGE_IN, message=k["message"], index=i)
         yield Link(done.case.id, "and for its pages", [*done.known, i >= 0, i < pages], page.rule.requires(page))
-        yield Link(done.case.id, "it is laid out as it says", done.known, [done.after.body_count(k.message) == rights])
+        yield Link(done.case.id, "it is laid out as it says", done.known, [done.after.body_count(k["message"]) == rights])
         for copied in runs(one, done.known):
             title = f"after the first, the second can be ({copied.case.title})"
-            two = _place(copied, *order[1], message=k.message)
+            two = _place(copied, *order[1], message=k["message"])
             wanted = [*two.rule.requires(two), z3.Not(unfit(two))]
             there = order[1][2] != int(Disposition.NONE)  # no reply, nothing to copy
             claims = [_if(there, claim) for claim in wanted]
@@ -191,7 +191,7 @@ def _live(state: State, slot: Term) -> Term:
 
 def _request(k: Context, then: str, disposition: str) -> Iterator[Link]:
     """The request carries the right, or none, to the task's port; the rule ``then`` takes it from there."""
-    message, body = k.request_message, S.body_slot(k.request_message, z3.IntVal(0))
+    message, body = k["request_message"], S.body_slot(k["request_message"], z3.IntVal(0))
     carried_so = k.constants[disposition]
     for done in runs(k):
         taking = done.next(then, message=message, **{disposition: carried_so})
@@ -207,20 +207,20 @@ def _request(k: Context, then: str, disposition: str) -> Iterator[Link]:
 
 def _previous(k: Context) -> Iterator[Link]:
     """The right that was registered is where the given one was, and can be copied out from there."""
-    body = S.body_slot(k.message, z3.IntVal(0))
+    body = S.body_slot(k["message"], z3.IntVal(0))
     for done in runs(k):
-        out = done.next(COPY_OUT, message=k.message, place=body)
-        claims = [*out.rule.requires(out), out.carries_nothing_but(k.message, body), out.carries_no_memory(k.message)]
+        out = done.next(COPY_OUT, message=k["message"], place=body)
+        claims = [*out.rule.requires(out), out.carries_nothing_but(k["message"], body), out.carries_no_memory(k["message"])]
         yield Link(done.case.id, "what was registered can be copied out", done.known, claims)
 
 
 def _extract(k: Context) -> Iterator[Link]:
     """What was found fit is copied in, from the other task's space."""
     for done in runs(k):
-        body = S.body_slot(k.reply_message, z3.IntVal(0))
-        one = _place(done, body, k.name, k.disposition, space=done.case.outputs["space"], control=k.task)
+        body = S.body_slot(k["reply_message"], z3.IntVal(0))
+        one = _place(done, body, k["name"], k["disposition"], space=done.case.outputs["space"], control=k["task"])
         yield Link(done.case.id, "the right can be copied in", done.known, [*one.rule.requires(one), z3.Not(unfit(one))])
-        rest = [one.carries_nothing_but(k.reply_message, body), one.carries_no_memory(k.reply_message)]
+        rest = [one.carries_nothing_but(k["reply_message"], body), one.carries_no_memory(k["reply_message"])]
         yield Link(done.case.id, "the reply carries nothing else", done.known, rest)
 
 
@@ -229,16 +229,16 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
     b = k.before
     for done in runs(k):
         a = done.after
-        other = z3.And(k.sorts.slots_of_message(v.s, k.message), v.s != k.place)
+        other = z3.And(k.sorts.slots_of_message(v.s, k["message"]), v.s != k["place"])
         same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
-        same += [forall([v.i], a.memory(k.message, v.i) == b.memory(k.message, v.i)), *_still_there(k, a)]
+        same += [forall([v.i], a.memory(k["message"], v.i) == b.memory(k["message"], v.i)), *_still_there(k, a)]
         yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
     """The message is in the kernel as it was, and whoever lived lives."""
     v, b = Variables(UNBOUNDED), k.before
-    same = [a.fields[name](k.message) == b.fields[name](k.message) for name in ("stage", "owner", "body_count", "layout", "size")]
+    same = [a.fields[name](k["message"]) == b.fields[name](k["message"]) for name in ("stage", "owner", "body_count", "layout", "size")]
     return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
 
 
@@ -247,10 +247,10 @@ def _copy_page(k: Context) -> Iterator[Link]:
     v, b = Variables(UNBOUNDED), k.before
     for done in runs(k):
         a = done.after
-        mine = k.sorts.slots_of_message(v.s, k.message)
+        mine = k.sorts.slots_of_message(v.s, k["message"])
         rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
-        pages = forall([v.i], z3.Implies(v.i != k.index, a.memory(k.message, v.i) == b.memory(k.message, v.i)))
-        emptied = (a.memory(k.message, k.index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
+        pages = forall([v.i], z3.Implies(v.i != k["index"], a.memory(k["message"], v.i) == b.memory(k["message"], v.i)))
+        emptied = (a.memory(k["message"], k["index"]) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
         yield Link(done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)])
 
 
@@ -273,8 +273,8 @@ def _take(k: Context) -> Iterator[Link]:
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if "message" in case.outputs:
             done = Done(k, case, guard, [])
-            out = done.next(COPY_OUT, message=k.oldest, place=S.reply_slot(k.oldest))
-            emptied = done.after.empty(S.destination_slot(k.oldest))
+            out = done.next(COPY_OUT, message=k["oldest"], place=S.reply_slot(k["oldest"]))
+            emptied = done.after.empty(S.destination_slot(k["oldest"]))
             title = "the destination right is used up, the others can be copied out or given up"
             yield Link(case.id, title, done.known, [*out.rule.requires(out), emptied])
 
@@ -282,10 +282,10 @@ def _take(k: Context) -> Iterator[Link]:
 def _deliver(k: Context) -> Iterator[Link]:
     for done in runs(k):
         if "by_kernel" in done.case.outputs:
-            answer = done.next(ANSWER, message=k.message)
+            answer = done.next(ANSWER, message=k["message"])
             yield Link(done.case.id, "only the reply right is left", done.known, answer.rule.requires(answer))
         else:
-            out = done.next(COPY_OUT, message=k.message, place=S.destination_slot(k.message))
+            out = done.next(COPY_OUT, message=k["message"], place=S.destination_slot(k["message"]))
             yield Link(done.case.id, "all that it carries can be copied out", done.known, out.rule.requires(out))
 
 
@@ -293,12 +293,12 @@ def _finish(rule: str, profile: Profile) -> Iterator[Link]:
     """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
     k = first(rule, profile)
     v, b = Variables(UNBOUNDED), k.before
-    gone = [b.empty(S.destination_slot(k.message)), b.empty(S.reply_slot(k.message))]
-    within = z3.And(v.i >= 0, v.i < b.body_count(k.message))
-    gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(k.message, v.i)))))
-    paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(k.message)))
-    gone.append(forall([v.i], z3.Implies(paged, b.memory(k.message, v.i) == k.sorts.no_object)))
-    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(k.message), *gone], k.rule.requires(k))
+    gone = [b.empty(S.destination_slot(k["message"])), b.empty(S.reply_slot(k["message"]))]
+    within = z3.And(v.i >= 0, v.i < b.body_count(k["message"]))
+    gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(k["message"], v.i)))))
+    paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(k["message"])))
+    gone.append(forall([v.i], z3.Implies(paged, b.memory(k["message"], v.i) == k.sorts.no_object)))
+    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(k["message"]), *gone], k.rule.requires(k))
 
 
 def holds(link: Link, profile: Profile) -> bool:

@@ -84,7 +84,7 @@ def test_a_changed_rule_is_proved_anew(tmp_path: Path, monkeypatch: pytest.Monke
     def wrong(k: Context, case: Case) -> Case:
         def effect(after: After) -> None:
             case.effect(after)
-            put(after, k.slot(k.name, k.task_behind(k.task)), KIND.DEAD_NAME, k.sorts.no_port, 0)
+            put(after, k.slot(k["name"], k.task_behind(k["task"])), KIND.DEAD_NAME, k.sorts.no_port, 0)
 
         return replace(case, effect=effect) if case.code == 0 else case
 
