@@ -1,8 +1,15 @@
 """How a rule is written down: parameters, ordered cases, effects.
 
 A rule is a list of cases in the order in which the kernel tests them: the first whose condition holds applies, so error precedence is
-part of the specification. Every rule has the same parts in the same order, marked by comments: NAMES (what the arguments denote),
-CASES (return code and condition), RIGHTS and TOKENS (the effect), REPLY (what comes back).
+part of the specification. Every rule has the same sections in the same order, marked by comments; one that would be empty is left out:
+
+- NAMES: what the arguments denote;
+- CASES: the tests, before anything changes;
+- RIGHTS: what changes, but for tokens: the effects, and the cases that have them;
+- TOKENS: what changes of tokens;
+- REPLY: what comes back: results, and rights in the reply.
+
+Two that one statement makes share a heading (``# RIGHTS, REPLY``). ``tests/test_rule_form.py`` keeps that.
 
 A call is one rule, or several in a row (``CALLS``): a message's rights are copied in one by one, each step a rule of its own, so that proofs
 cover messages with any number of rights.
@@ -36,6 +43,14 @@ def nothing(after: After) -> None:
 
 
 @dataclass(frozen=True)
+class Otherwise:
+    """The guard of a case that takes what the cases before it leave: what is tested there, and what that comes to (``Context.otherwise``)."""
+
+    tested: Term
+    meaning: Term | None
+
+
+@dataclass(frozen=True)
 class Case:
     """One case of a rule. ``code`` None: the call goes on with the next rule."""
 
@@ -46,6 +61,13 @@ class Case:
     outputs: dict[str, Term] = field(default_factory=dict)
     replies: int = 0
     """Rights in the reply message, to be copied out to the caller."""
+    meaning: Term | None = None
+    """When it applies if no case before it refuses the call, for a reader; None: when ``when`` holds. Nothing but ``when`` is tested and proved."""
+
+    @property
+    def refuses(self) -> bool:
+        """It answers an error."""
+        return self.code not in (None, ReturnCode.KERN_SUCCESS)
 
     @property
     def id(self) -> str:
@@ -164,16 +186,21 @@ class Context:
         """There is no memory for what is to be made: memory may be short, and the kernel finds that it is."""
         return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
 
-    def fails(self, code: ReturnCode, title: str, when: Term, effect: Effect = nothing) -> Case:
-        return Case(code, title, when, effect)
+    def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(code, title, when, effect, outputs)
 
-    def succeeds(self, title: str, when: Term | bool, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
-        condition = z3.BoolVal(when) if isinstance(when, bool) else when
-        return Case(ReturnCode.KERN_SUCCESS, title, condition, effect, outputs, replies)
+    def succeeds(self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
+        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, replies)
 
-    def continues(self, title: str, when: Term | bool, effect: Effect = nothing, **outputs: Term) -> Case:
-        condition = z3.BoolVal(when) if isinstance(when, bool) else when
-        return Case(None, title, condition, effect, outputs)
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(None, title, when, effect, outputs)
+
+    def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
+        """In all cases that are left; or if ``tested``, in those of them. ``meaning`` writes out which these are, if not all that aren't refused.
+
+        The meaning is for a reader, and ``tests/test_rule_form.py`` proves it; what is tested, and proved of the rule, is ``tested`` alone.
+        """
+        return Otherwise(z3.BoolVal(True) if tested is None else tested, meaning)
 
     def begin_reply(self, after: After, message: Message, rights: int) -> list[Term]:
         """A reply to the caller is begun, in ``message``; the slots for its rights."""
@@ -227,6 +254,12 @@ class Context:
     def in_kernel(self, message: Term) -> Term:
         """``message`` is being sent or received by the caller."""
         return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
+
+
+def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: dict[str, Term], replies: int = 0) -> Case:
+    if isinstance(when, Otherwise):
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
+    return Case(code, title, when, effect, outputs, replies)
 
 
 RULES: dict[str, Rule] = {}

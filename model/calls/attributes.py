@@ -47,10 +47,11 @@ def mach_port_set_mscount(k: Context, task: Name, name: Name, mscount: Int) -> I
     yield from on_space(k, task)
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
         after.at("mscount")[e.port] = mscount
 
-    yield k.succeeds("the count is stored", True, store)
+    yield k.succeeds("the count is stored", k.otherwise(), store)
 
 
 @rule()
@@ -62,10 +63,11 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
     yield from on_space(k, task)
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
         after.at("seqno")[e.port] = seqno
 
-    yield k.succeeds("the number is stored", True, store)
+    yield k.succeeds("the number is stored", k.otherwise(), store)
 
 
 @rule()
@@ -100,7 +102,7 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
         "nsrequest": one_if(z3.Not(b.empty(S.no_senders_slot(e.port)))),
         "flags": _flags(k, e.port),
     }
-    yield k.succeeds("the receive status", True, **{f"info.{word}": value for word, value in words.items()})
+    yield k.succeeds("the receive status", k.otherwise(status), **{f"info.{word}": value for word, value in words.items()})
 
 
 @rule()
@@ -116,7 +118,8 @@ def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, in
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.Or(limit < 0, limit > k.queue_limit_max))
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
         after.at("qlimit")[e.port] = limit
 
-    yield k.succeeds("the queue limit is set", True, store)
+    yield k.succeeds("the queue limit is set", k.otherwise(), store)

@@ -29,8 +29,10 @@ def copy_in_page(k: Context, message: Message, index: Int, address: Int, dealloc
     # NAMES
     b = k.before
     there = b.mapped(k.caller, address)
+    # CASES
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_MEMORY, "the page is not allocated", there == k.sorts.no_object)
 
-    # EFFECT
+    # RIGHTS
     def copy(after: After) -> None:
         after.assumptions += [z3.Not(b.object_made(new_object)), new_object != k.sorts.no_object]
         after.at("content")[new_object] = b.content(there)
@@ -43,10 +45,8 @@ def copy_in_page(k: Context, message: Message, index: Int, address: Int, dealloc
         copy(after)
         after.at("mapped")[(k.caller, address)] = k.sorts.no_object
 
-    # CASES
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_MEMORY, "the page is not allocated", there == k.sorts.no_object)
     yield k.continues("the page is copied, and given up", deallocate, move)
-    yield k.continues("the page is copied", True, copy)
+    yield k.continues("the page is copied", k.otherwise(z3.Not(deallocate)), copy)
 
 
 def _copy_out_requires(k: Context, message: Message, index: Int) -> list[Term]:
@@ -63,7 +63,9 @@ def copy_out_page(k: Context, message: Message, index: Int, *, new_page: Int) ->
     def free(page: Term) -> Term:
         return z3.And(page >= 0, page < k.pages, b.mapped(k.caller, page) == k.sorts.no_object)
 
-    # EFFECT
+    some_free = z3.Exists([page], free(page))
+
+    # RIGHTS
     def lose(after: After) -> None:
         after.at("memory")[(message, index)] = k.sorts.no_object
 
@@ -74,6 +76,6 @@ def copy_out_page(k: Context, message: Message, index: Int, *, new_page: Int) ->
         after.at("inheritance")[(k.caller, new_page)] = INHERITANCE.INHERIT_COPY
         after.at("carrier_index")[object_] = z3.IntVal(NO_PAGE)
 
-    # CASES
-    yield k.continues("there is no room: the page is lost", z3.Not(z3.Exists([page], free(page))), lose, page=z3.IntVal(NO_PAGE))
-    yield k.continues("the page is mapped", True, map_, page=new_page)
+    # REPLY
+    yield k.continues("there is no room: the page is lost", z3.Not(some_free), lose, page=z3.IntVal(NO_PAGE))
+    yield k.continues("the page is mapped", k.otherwise(some_free), map_, page=new_page)

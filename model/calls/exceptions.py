@@ -131,7 +131,7 @@ def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_po
         for number in EXCEPTION_TYPES:
             handler.set(after, target, number, _selected(exception_mask, number))
 
-    yield k.succeeds("each type in the mask has a copy of the right", True, set_all)
+    yield k.succeeds("each type in the mask has a copy of the right", k.otherwise(), set_all)
 
 
 @rule()
@@ -141,8 +141,8 @@ def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count:
     groups = _Groups(k, k.task_behind(task), exception_mask, count)
     # CASES
     yield from _request(k, task, exception_mask)
-    # RIGHTS, REPLY
-    yield k.succeeds("clones of the groups' rights", True, lambda after: groups.begin_reply(after, reply_message), **groups.outputs())
+    # REPLY
+    yield k.succeeds("clones of the groups' rights", k.otherwise(), lambda after: groups.begin_reply(after, reply_message), **groups.outputs())
 
 
 @rule()
@@ -167,4 +167,4 @@ def task_swap_exception_ports(
         for number in EXCEPTION_TYPES:
             handler.set(after, target, number, groups.has_room(number))
 
-    yield k.succeeds("each type that is told has a copy of the right", True, swap, **groups.outputs())
+    yield k.succeeds("each type that is told has a copy of the right", k.otherwise(), swap, **groups.outputs())

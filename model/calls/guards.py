@@ -55,7 +55,7 @@ def mach_port_construct(
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", unfit)
     yield k.lacks_memory(shortage, out_of_memory)
 
-    # RIGHTS, REPLY
+    # RIGHTS
     def make(after: After) -> None:
         fresh_name(k, after, target, new_name)
         make_port(k, after, target, new_name, new_port)
@@ -69,8 +69,9 @@ def mach_port_construct(
         after.add("mscount", new_port, 1)
         put(after, k.slot(new_name, target), KIND.SEND_RECEIVE, new_port, 1)
 
+    # REPLY
     yield k.succeeds("a receive right with a new port, and a send right", insert_send, make_with_send, name=new_name)
-    yield k.succeeds("a receive right with a new port", True, make, name=new_name)
+    yield k.succeeds("a receive right with a new port", k.otherwise(z3.Not(insert_send)), make, name=new_name)
 
 
 @rule()
@@ -84,6 +85,14 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
     left = e.urefs + srdelta
     if k.profile.pegged_urefs:
         left = z3.If(z3.And(e.is_pegged, srdelta != -k.urefs_max), e.urefs, left)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(srdelta != 0, z3.Not(e.sends)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references are not added", srdelta > 0)
+    other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != guard)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", other)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has fewer references", e.urefs + srdelta < 0)
 
     # RIGHTS
     def first(effect: Effect) -> Effect:
@@ -95,17 +104,12 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
 
         return both
 
-    # CASES
-    yield from on_space(k, task)
-    yield from _receives(k, e)
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(srdelta != 0, z3.Not(e.sends)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references are not added", srdelta > 0)
-    other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != guard)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", other)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has fewer references", e.urefs + srdelta < 0)
-    yield k.succeeds("all send references go, then the receive right", z3.And(e.sends, left == 0), e.release_all)
-    yield k.succeeds("the receive right goes where it was asked for", e.is_asked_for, first(e.give_up_receive))
-    yield k.succeeds("the receive right goes, and its port dies", True, first(e.kill_port))
+    all_go = z3.And(e.sends, left == 0)
+    rescued = k.otherwise(z3.And(z3.Not(all_go), e.is_asked_for), tested=e.is_asked_for)
+    yield k.succeeds("all send references go, then the receive right", all_go, e.release_all)
+    yield k.succeeds("the receive right goes where it was asked for", rescued, first(e.give_up_receive))
+    dies = k.otherwise(z3.And(z3.Not(all_go), z3.Not(e.is_asked_for)))
+    yield k.succeeds("the receive right goes, and its port dies", dies, first(e.kill_port))
 
 
 @rule()
@@ -116,17 +120,18 @@ def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool
     """
     # NAMES
     e = Entry(k, task, name)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has a context", k.before.context(e.port) != 0)
 
+    # RIGHTS
     def put_on(after: After) -> None:
         after.at("context")[e.port] = guard
         after.at("is_guarded")[e.port] = z3.BoolVal(True)
         after.at("is_strict")[e.port] = strict
 
-    # CASES
-    yield from on_space(k, task)
-    yield from _receives(k, e)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has a context", k.before.context(e.port) != 0)
-    yield k.succeeds("the port is guarded", True, put_on)
+    yield k.succeeds("the port is guarded", k.otherwise(), put_on)
 
 
 @rule()
@@ -138,14 +143,15 @@ def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterato
     # NAMES
     e = Entry(k, task, name)
     matches: Term = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) == guard)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard, or another", z3.Not(matches))
 
+    # RIGHTS
     def unguard(after: After) -> None:
         after.at("context")[e.port] = z3.IntVal(0)
         after.at("is_guarded")[e.port] = z3.BoolVal(False)
         after.at("is_strict")[e.port] = z3.BoolVal(False)
 
-    # CASES
-    yield from on_space(k, task)
-    yield from _receives(k, e)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard, or another", z3.Not(matches))
-    yield k.succeeds("the guard is gone", True, unguard)
+    yield k.succeeds("the guard is gone", k.otherwise(), unguard)

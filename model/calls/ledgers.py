@@ -12,7 +12,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
-from sendright.model.actions import Release, make_kernel_port, make_send
+from sendright.model.actions import make_kernel_port, make_send, release
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import OBJECT, Term
 from sendright.model.state import After, State
@@ -68,6 +68,7 @@ def ledger_create(
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", short(b, parent, transfer, pays_too))
     yield k.lacks_memory(shortage, out_of_memory)
 
+    # RIGHTS
     def create(after: After) -> None:
         make_kernel_port(after, new, PortObject.LEDGER, k.queue_limit)
         after.at("ledger_limit")[new] = transfer
@@ -82,11 +83,11 @@ def ledger_create(
         after.at("ledger_depth")[new] = b.ledger_depth(parent) + 1
         after.at("payee_number")[new] = b.ledger_balance(payer)
         after.at("payee")[(payer, b.ledger_balance(payer))] = new
-        # RIGHTS, REPLY: a send right to the new ledger
+        # REPLY: a send right to the new ledger
         [result] = k.begin_reply(after, reply_message, 1)
         make_send(after, result, new)
 
-    yield k.succeeds("a ledger with a part of its parent's limit", True, create, replies=1)
+    yield k.succeeds("a ledger with a part of its parent's limit", k.otherwise(), create, replies=1)
 
 
 @rule()
@@ -106,13 +107,14 @@ def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfe
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", z3.And(amount > 0, short(b, parent, amount)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "child_ledger has less to give back", z3.And(amount < 0, short(b, child, -amount)))
 
+    # RIGHTS
     def move(after: After) -> None:
         _give(after, parent, -amount)
         _give(after, child, amount)
         after.add("given_limits", parent, z3.If(finite(b, child), amount, 0))
 
     yield k.succeeds("the child has more", amount > 0, move)
-    yield k.succeeds("the child has less", True, move)
+    yield k.succeeds("the child has less", k.otherwise(amount < 0), move)
 
 
 @rule()
@@ -137,6 +139,7 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
     draws = z3.And(b.alive(task), z3.Or(b.wired(task) == this, b.paged(task) == this))
     yield k.fails(ReturnCode.KERN_FAILURE, "a task draws on the ledger", z3.Exists([task], draws))
 
+    # RIGHTS
     def end(after: After) -> None:
         _give(after, parent, limit)
         after.add("ledger_balance", payer, -SIZE)
@@ -145,10 +148,10 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
         last = b.payee(payer, b.ledger_balance(payer) - SIZE)
         after.at("payee_number")[last] = b.payee_number(this)
         after.at("payee")[(payer, b.payee_number(this))] = last
-        # RIGHTS: its port dies
-        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == this)
+        # its port dies
+        release(after, lambda slot: z3.BoolVal(False), lambda port: port == this)
 
-    yield k.succeeds("the ledger ends", True, end)
+    yield k.succeeds("the ledger ends", k.otherwise(), end)
 
 
 @rule()
@@ -160,4 +163,4 @@ def ledger_read(k: Context, ledger: Name) -> Iterator[Case]:
     yield from k.request(ledger, called="ledger")
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(ledger, PortObject.LEDGER)))
     # REPLY
-    yield k.succeeds("balance and limit", True, balance=k.before.ledger_balance(this), limit=k.before.ledger_limit(this))
+    yield k.succeeds("balance and limit", k.otherwise(), balance=k.before.ledger_balance(this), limit=k.before.ledger_limit(this))

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.rights import Inheritance, PortObject
-from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import INHERITANCE, Term
 from sendright.model.state import After
 from sendright.model.terms import Bool, Int, Name, Object
@@ -42,6 +42,7 @@ def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_pag
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the address is outside the map", z3.And(z3.Not(anywhere), z3.Not(within(address))))
     yield k.fails(ReturnCode.KERN_NO_SPACE, "the page is in use", z3.And(z3.Not(anywhere), z3.Not(unmapped(address))))
 
+    # RIGHTS
     def allocate(after: After, page: Term) -> None:
         after.assumptions += [z3.Not(b.object_made(new_object)), new_object != k.sorts.no_object]
         after.at("mapped")[(target, page)] = new_object
@@ -56,7 +57,7 @@ def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_pag
 
     # REPLY
     yield k.succeeds("a page of the kernel's choice", anywhere, allocate_anywhere, address=new_page)
-    yield k.succeeds("the page that was asked for", True, lambda after: allocate(after, address), address=address)
+    yield k.succeeds("the page that was asked for", k.otherwise(z3.Not(anywhere)), lambda after: allocate(after, address), address=address)
 
 
 @rule()
@@ -69,8 +70,9 @@ def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterat
     unknown = z3.Or(inheritance < 0, inheritance > int(Inheritance.NONE))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such inheritance", unknown)
     hole = k.before.mapped(target, address) == k.sorts.no_object
-    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
+    yield k.fails(k.profile.hole_code, "the page is not allocated", hole)
 
+    # RIGHTS
     def inherit(value: Inheritance) -> Case:
         def effect(after: After) -> None:
             after.at("inheritance")[(target, address)] = INHERITANCE.of(value)
@@ -90,7 +92,7 @@ def vm_read(k: Context, task: Name, address: Int) -> Iterator[Case]:
     yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
     # REPLY
-    yield k.succeeds("what the page contains", True, value=b.content(there))
+    yield k.succeeds("what the page contains", k.otherwise(), value=b.content(there))
 
 
 @rule()
@@ -102,10 +104,11 @@ def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]
     yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
 
+    # RIGHTS
     def write(after: After) -> None:
         after.at("content")[there] = value
 
-    yield k.succeeds("the page is written", True, write)
+    yield k.succeeds("the page is written", k.otherwise(), write)
 
 
 @rule()
@@ -116,12 +119,13 @@ def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
     # CASES
     yield from _map(k, task)
     hole = k.before.mapped(target, address) == k.sorts.no_object
-    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
+    yield k.fails(k.profile.hole_code, "the page is not allocated", hole)
 
+    # RIGHTS
     def deallocate(after: After) -> None:
         after.at("mapped")[(target, address)] = k.sorts.no_object
 
-    yield k.succeeds("the page is gone", True, deallocate)
+    yield k.succeeds("the page is gone", k.otherwise(), deallocate)
 
 
 @rule()
@@ -135,7 +139,8 @@ def vm_copy(k: Context, task: Name, source_address: Int, dest_address: Int) -> I
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the source is not allocated", source == k.sorts.no_object)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the destination is not allocated", destination == k.sorts.no_object)
 
+    # RIGHTS
     def copy(after: After) -> None:
         after.at("content")[destination] = b.content(source)
 
-    yield k.succeeds("the contents are the same", True, copy)
+    yield k.succeeds("the contents are the same", k.otherwise(), copy)

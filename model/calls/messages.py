@@ -92,7 +92,7 @@ def mach_msg_send(
     one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest_slot) < 2)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
 
-    # TOKENS
+    # RIGHTS
     def begin(after: After) -> None:
         needed = least_size(k.sorts.parts_of(layout)) + DATA_SIZE
         after.assumptions.append(after.stage(message) == STAGE.FREE)
@@ -103,18 +103,19 @@ def mach_msg_send(
         after.at("size")[message] = z3.If(size == -1, needed, size)
         after.at("layout")[message] = layout
         after.at("body_count")[message] = k.sorts.rights_of(layout)
+        after.at("from_kernel")[message] = z3.BoolVal(False)
+        # TOKENS
         if k.profile.trailer_is_senders:
             after.at("sender_security")[message] = b.security(k.caller)
             after.at("sender_audit")[message] = b.audit(k.caller)
         else:
             after.at("sender_security")[message] = k.sorts.kernel_security_token
             after.at("sender_audit")[message] = k.sorts.kernel_audit_token
-        after.at("from_kernel")[message] = z3.BoolVal(False)
 
     # REPLY: which of the two rights is copied in first matters only when one reference is moved and copied
     reply_first = z3.And(same, dest_by == takes, reply_by == Disposition.COPY_SEND)
     yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True))
-    yield k.continues("the header is good", True, begin, reply_first=z3.BoolVal(False))
+    yield k.continues("the header is good", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
 
 
 def _in_kernel(k: Context, message: Message) -> list[Term]:
@@ -141,7 +142,7 @@ def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_op
     # CASES
     if not k.profile.body_checked_first:
         yield from _body_as_a_whole(k, b.layout(message), b.size(message), copy_options, copy_options_length)
-    yield k.continues("the body is good", True)
+    yield k.continues("the body is good", k.otherwise())
 
 
 @rule(ARRAY, requires=_in_kernel)
@@ -150,7 +151,7 @@ def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Ca
     # CASES
     none = z3.Not(k.is_disposition(disposition))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
-    yield k.continues("its rights can be copied in", True)
+    yield k.continues("its rights can be copied in", k.otherwise())
 
 
 def _live_destination(k: Context, message: Message) -> Term:
@@ -185,6 +186,8 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
     lower = z3.ForAll([i], z3.Implies(moves, b.transit_rank(b.port(carried)) < transit.top))
+    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(b, message)
+    no_wait = z3.And(full, z3.Not(wait))
 
     # RIGHTS
     def destroy(after: After) -> None:
@@ -207,26 +210,36 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
         transit.lead(after, lower)
         queue_message(after, message, port)
 
-    # CASES
-    yield k.continues("a kernel port: the rights are given up", b.object(port) != OBJECT.OBJECT_NONE, take_in, by_kernel=z3.BoolVal(True))
-    full = is_full(b, message)
-    hands_back = k.continues("the queue is full: the message is handed back", z3.And(full, z3.Not(wait)), handed_back=z3.BoolVal(True))
-    destroyed = k.succeeds("circular: the message is destroyed", circular, destroy)
-    yield from (hands_back, destroyed) if k.profile.full_before_circular else (destroyed, hands_back)
-    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", full, wait_for_room)
-    yield k.succeeds("the message is queued", True, enqueue)
+    def hands_back(unless: Term) -> Case:
+        left = k.otherwise(z3.And(no_wait, z3.Not(unless)), tested=no_wait)
+        return k.continues("the queue is full: the message is handed back", left, handed_back=z3.BoolVal(True))
+
+    def is_destroyed(unless: Term) -> Case:
+        left = k.otherwise(z3.And(circular, z3.Not(unless)), tested=circular)
+        return k.succeeds("circular: the message is destroyed", left, destroy)
+
+    yield k.continues("a kernel port: the rights are given up", by_kernel, take_in, by_kernel=z3.BoolVal(True))
+    if k.profile.full_before_circular:
+        yield hands_back(unless=by_kernel)
+        yield is_destroyed(unless=z3.Or(by_kernel, no_wait))
+    else:
+        yield is_destroyed(unless=by_kernel)
+        yield hands_back(unless=z3.Or(by_kernel, circular))
+    waits = k.otherwise(z3.And(z3.Not(by_kernel), z3.Not(circular), full, wait), tested=full)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", waits, wait_for_room)
+    yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(by_kernel, circular, full))), enqueue)
 
 
 @rule(HANDED_BACK, requires=is_done_with)
 def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     """All that the message carried is the sender's again, but (``lost``) pages for which there was no room. Source: semantics 6.4."""
 
+    # RIGHTS
     def free(after: After) -> None:
         after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield Case(ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, "the queue is full, and there was no room for memory", lost, free)
-    yield Case(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", z3.BoolVal(True), free)
+    yield k.fails(ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, "the queue is full, and there was no room for memory", lost, free)
+    yield k.fails(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", k.otherwise(z3.Not(lost)), free)
 
 
 @rule(RESUMED_SEND, resumes="SENDING")
@@ -250,10 +263,10 @@ def resume_send(k: Context) -> Iterator[Case]:
         go_on(after)
         queue_message(after, message, b.port(destination))
 
-    # CASES
-    yield k.succeeds("the destination is dead: the message is destroyed", b.kind(destination) == KIND.DEAD_NAME, destroy)
-    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
-    yield k.succeeds("the message that waited is queued", True, enqueue)
+    dead = b.kind(destination) == KIND.DEAD_NAME
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
+    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 
 def _answer_requires(k: Context, message: Message) -> list[Term]:
@@ -288,6 +301,5 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
         drop_held_send(after, reply)
         after.at("stage")[message] = STAGE.FREE
 
-    # CASES
     yield k.succeeds("the answer is queued on the reply port", z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE)), answer)
     yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
-from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
+from sendright.model.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, release, set_guard
 from sendright.model.rules import Case, Context, Effect, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
@@ -70,11 +70,11 @@ class Entry:
 
     def release_all(self, after: After) -> None:
         """The name is freed and all that it denoted is given up: a receive right takes its port with it."""
-        Release(after, lambda slot: slot == self.slot)
+        release(after, lambda slot: slot == self.slot)
 
     def kill_port(self, after: After) -> None:
         """The receive right goes: the port dies; a send right beside it becomes a dead name."""
-        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
+        release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
 
     def give_up_receive(self, after: After) -> None:
         """The receive right goes into limbo, since somebody has asked for it; a send right beside it stays, or dies, as the kernel has it."""
@@ -229,7 +229,7 @@ def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterat
     one = z3.Or(z3.And(asked(Right.RECEIVE), e.receives), z3.And(asked(Right.SEND_ONCE), e.is_send_once), z3.And(asked(Right.PORT_SET), e.is_set))
     yield k.succeeds("the user references", counted, refs=e.urefs)
     yield k.succeeds("one", one, refs=z3.IntVal(1))
-    yield k.succeeds("none of this kind", True, refs=z3.IntVal(0))
+    yield k.succeeds("none of this kind", k.otherwise(z3.Not(z3.Or(counted, one))), refs=z3.IntVal(0))
 
 
 @rule()
@@ -242,7 +242,7 @@ def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
     yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=name == k.sorts.dead, title="DEAD is a dead name", type=KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
-    yield k.succeeds("the kind of the entry", True, type=e.kind)
+    yield k.succeeds("the kind of the entry", k.otherwise(), type=e.kind)
 
 
 @rule()
@@ -251,4 +251,4 @@ def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from on_space(k, task)
     # REPLY: all names of the space (the oracle lists them: a list has no term)
-    yield k.succeeds("all names and their types", True, names_of=k.task_behind(task))
+    yield k.succeeds("all names and their types", k.otherwise(), names_of=k.task_behind(task))

@@ -8,12 +8,13 @@ that is freed or dead beside its request, a port whose last send right went, a r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Notification, PortObject
-from sendright.model.actions import Release, Transit, clear, drop_held_send, notify, put
+from sendright.model.actions import Transit, clear, drop_held_send, notify, put, release
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.transfer import begin_request
 from sendright.model.rules import Case, Context, rule
@@ -58,11 +59,10 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
         notify(after, request, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
         add_reference(after)
 
-    # CASES
     yield k.continues("the name is dead, and so is who asked", z3.And(dead, z3.Not(live)), forget_dead)
     yield k.continues("the name is gone, and who asked is dead", z3.Not(live), forget)
     yield k.continues("dead-name", dead, tell_dead)
-    yield k.continues("port-deleted", True, tell_gone)
+    yield k.continues("port-deleted", k.otherwise(z3.And(z3.Not(dead), live)), tell_gone)
 
 
 def _due(k: Context, of: Port) -> list[Term]:
@@ -85,9 +85,8 @@ def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[
         after.at("no_senders_due")[of] = z3.IntVal(0)
         notify(after, request, notification, Notification.NO_SENDERS, b.no_senders_due(of) - 1)
 
-    # CASES
     yield k.continues("who asked is dead", b.kind(request) != KIND.SEND_ONCE, forget)
-    yield k.continues("no-senders", True, tell)
+    yield k.continues("no-senders", k.otherwise(b.kind(request) == KIND.SEND_ONCE), tell)
 
 
 def _in_limbo(k: Context, of: Port) -> list[Term]:
@@ -109,7 +108,7 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
     # RIGHTS
     def die(after: After) -> None:
-        Release(after, lambda slot: slot == limbo, lambda port: port == of)
+        release(after, lambda slot: slot == limbo, lambda port: port == of)
 
     def send(after: After) -> None:
         transit.assume(after)
@@ -121,10 +120,9 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
         after.at("form")[place] = z3.IntVal(int(Disposition.MOVE_RECEIVE))
         after.at("receiver")[of] = place
 
-    # CASES
     yield k.continues("who asked is dead: the port dies", b.kind(request) != KIND.SEND_ONCE, die)
     yield k.continues("who asked would get it from itself: the port dies", reaches(of), die)
-    yield k.continues("port-destroyed", True, send)
+    yield k.continues("port-destroyed", k.otherwise(z3.And(b.kind(request) == KIND.SEND_ONCE, z3.Not(reaches(of)))), send)
 
 
 @rule("mach_port_request_notification: request")
@@ -132,10 +130,14 @@ def request_notification_request(k: Context, task: Name, notify_disposition: Int
     """The request of ``mach_port_request_notification`` is begun: it will carry the right, if the disposition says how."""
     # CASES
     yield from k.request(task)
+
     # RIGHTS
+    def begin(after: After) -> None:
+        begin_request(k, after, request_message, task)
+
     carries = k.is_disposition(notify_disposition)
-    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), lambda after: begin_request(k, after, request_message, task))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after, request_message, task))
+    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin)
+    yield k.continues("the right is to be carried", k.otherwise(carries), begin)
 
 
 def _requested(k: Context, message: Message, notify_disposition: Int) -> list[Term]:
@@ -186,6 +188,34 @@ def mach_port_request_notification(
 
     destroyed, no_senders, dead_name = (asked(each) for each in (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME))
 
+    # CASES
+    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, sync != 0))
+    yield from on_reserved(k, name, when=z3.Not(dead_name))
+    yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
+    if k.profile.cancels_nothing:
+        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
+        yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
+    unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
+    at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
+    if k.profile.sync_fires_dead_name:
+        nobody = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
+        full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
+    else:
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
+    if k.profile.port_destroyed_stays:
+        there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
+        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
+    first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, name)))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, shortage > 0, out_of_memory))
+
     # RIGHTS
     def register(after: After, slot: Term) -> None:
         old_kind, old_port, kind, port = after.kind(slot), after.port(slot), after.kind(carried), after.port(carried)
@@ -208,36 +238,6 @@ def mach_port_request_notification(
         after.at("urefs")[entry] = b.urefs(entry) + 1
         notify(after, carried, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
 
-    def cancel_nothing(after: After) -> None:
-        drop_held_send(after, destination)
-
-    # CASES
-    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)))
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, sync != 0))
-    yield from on_reserved(k, name, when=z3.Not(dead_name))
-    yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
-    if k.profile.cancels_nothing:
-        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
-        yield k.continues("there is nothing to cancel", nothing_to_cancel, cancel_nothing)
-    unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
-    at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
-    if k.profile.sync_fires_dead_name:
-        nobody = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
-        full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
-        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
-    else:
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
-    if k.profile.port_destroyed_stays:
-        there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
-        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
-    first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, name)))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, shortage > 0, out_of_memory))
     # REPLY: the right that was registered is where the given one was
     if k.profile.sync_fires_dead_name:
         yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
@@ -245,4 +245,4 @@ def mach_port_request_notification(
     yield k.continues("there are no senders: it is told at once", told, fire_no_senders)
     yield k.continues("dead-name is registered", dead_name, lambda after: register(after, S.request_slot(task, name)))
     yield k.continues("no-senders is registered", no_senders, lambda after: register(after, S.no_senders_slot(port)))
-    yield k.continues("port-destroyed is registered", True, lambda after: register(after, S.port_destroyed_slot(port)))
+    yield k.continues("port-destroyed is registered", k.otherwise(destroyed), lambda after: register(after, S.port_destroyed_slot(port)))

@@ -34,15 +34,6 @@ def mach_port_peek(
     bytes_ = z3.IntVal(TRAILER_SIZES[AUDIT_TOKEN])
     for elements in range(AUDIT_TOKEN):
         bytes_ = z3.If(trailer == elements, z3.IntVal(TRAILER_SIZES[elements]), bytes_)
-
-    def look(after: After) -> None:
-        numbered = z3.And(place_of(one) >= 0, place_of(one) < b.msgcount(e.port), message_at(place_of(one)) == one)
-        in_order = z3.If(place_of(one) <= place, b.arrival(one) <= b.arrival(peeked), b.arrival(peeked) <= b.arrival(one))
-        after.assumptions += [
-            z3.And(b.queued_on(peeked, e.port), place_of(peeked) == place),
-            z3.ForAll([one], z3.Implies(b.queued_on(one, e.port), z3.And(numbered, in_order))),
-        ]
-
     # CASES
     yield from on_space(k, task)
     yield from on_reserved(k, name)
@@ -51,10 +42,19 @@ def mach_port_peek(
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
     yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port)))
+
     # REPLY
+    def look(after: After) -> None:
+        numbered = z3.And(place_of(one) >= 0, place_of(one) < b.msgcount(e.port), message_at(place_of(one)) == one)
+        in_order = z3.If(place_of(one) <= place, b.arrival(one) <= b.arrival(peeked), b.arrival(peeked) <= b.arrival(one))
+        after.assumptions += [
+            z3.And(b.queued_on(peeked, e.port), place_of(peeked) == place),
+            z3.ForAll([one], z3.Implies(b.queued_on(one, e.port), z3.And(numbered, in_order))),
+        ]
+
     yield k.succeeds(
         "what the message is",
-        True,
+        k.otherwise(),
         look,
         sequence_number=b.seqno(e.port) + place,
         size=b.size(peeked),

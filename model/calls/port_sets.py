@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.model.actions import leave_sets
 from sendright.model.calls.names import Entry, on_reserved, on_space
-from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import Term
 from sendright.model.state import After, State
 from sendright.model.terms import Name
@@ -43,7 +43,8 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
     yield from on_reserved(k, pset.name, when=z3.Not(out), title="the set is DEAD")
     yield from _receive_right(k, entry)
     yield from _port_set(k, pset, z3.Not(out))
-    yield Case(k.profile.null_move_code, "the member is in no set", z3.And(out, z3.Not(in_a_set(k.before, entry.port))), nothing)
+    in_none = z3.And(out, z3.Not(in_a_set(k.before, entry.port)))
+    yield k.fails(k.profile.null_move_code, "the member is in no set", in_none)
 
     # RIGHTS
     def move(after: After) -> None:
@@ -51,7 +52,7 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
         after.at("member")[(entry.port, pset.name)] = z3.BoolVal(True)
 
     yield k.succeeds("the member leaves all sets", out, lambda after: leave_sets(after, entry.port))
-    yield k.succeeds("the member is in this set and no other", True, move)
+    yield k.succeeds("the member is in this set and no other", k.otherwise(z3.Not(out)), move)
 
 
 @rule()
@@ -70,7 +71,7 @@ def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> I
     def insert(after: After) -> None:
         after.at("member")[(member.port, set_.name)] = z3.BoolVal(True)
 
-    yield k.succeeds("the member is in this set too", True, insert)
+    yield k.succeeds("the member is in this set too", k.otherwise(), insert)
 
 
 @rule()
@@ -89,7 +90,7 @@ def mach_port_extract_member(k: Context, task: Name, name: Name, pset: Name) -> 
     def extract(after: After) -> None:
         after.at("member")[(member.port, set_.name)] = z3.BoolVal(False)
 
-    yield k.succeeds("the member leaves the set", True, extract)
+    yield k.succeeds("the member leaves the set", k.otherwise(), extract)
 
 
 @rule()
@@ -102,4 +103,4 @@ def mach_port_get_set_status(k: Context, task: Name, name: Name) -> Iterator[Cas
     yield from on_reserved(k, pset.name)
     yield from _port_set(k, pset)
     # REPLY: the names of all members (the oracle lists them: a list has no term)
-    yield k.succeeds("the members' names", True, members_of=pset.slot)
+    yield k.succeeds("the members' names", k.otherwise(), members_of=pset.slot)

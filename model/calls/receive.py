@@ -53,7 +53,7 @@ class _Source:
 
         how = {"limit": limit, "large": large, "trailer": trailer}
         yield k.continues("from a member of the port set", self.is_set, choose, source=source, **how)
-        yield k.continues("from the port", True, effect, source=self.port, **how)
+        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, source=self.port, **how)
 
 
 @rule()
@@ -64,7 +64,15 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
     """
     # NAMES
     named = _Source(k, port)
+    # CASES
+    yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(z3.Or(named.receives, named.is_set)))
+    if not k.profile.many_sets:
+        yield k.fails(ReturnCode.MACH_RCV_IN_SET, "the port is in a set", named.shut)
+    none, none_in_set = z3.And(z3.Not(named.is_set), named.no_message), z3.And(named.is_set, named.none_in_set)
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(wait), none))
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(z3.Not(wait), none_in_set))
 
+    # RIGHTS
     def begin_to_wait(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.RECEIVING
         after.at("waits_at")[k.caller] = port
@@ -73,14 +81,7 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
         after.at("waits_large")[k.caller] = large
         after.at("waits_trailer")[k.caller] = trailer
 
-    # CASES
-    yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(z3.Or(named.receives, named.is_set)))
-    if not k.profile.many_sets:
-        yield k.fails(ReturnCode.MACH_RCV_IN_SET, "the port is in a set", named.shut)
-    none, none_in_set = z3.And(z3.Not(named.is_set), named.no_message), z3.And(named.is_set, named.none_in_set)
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(wait), none))
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(z3.Not(wait), none_in_set))
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "the receiver waits", z3.Or(none, none_in_set), begin_to_wait)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the receiver waits", z3.Or(none, none_in_set), begin_to_wait)
     # REPLY
     yield from named.chosen(nothing, source, limit, large, trailer)
 
@@ -93,18 +94,18 @@ def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
     named, port = _Source(k, b.waits_at(task)), b.waits_for(task)
     at_set = port == k.sorts.no_port
 
+    # RIGHTS
     def go_on(after: After) -> None:
         after.at("wait")[task] = WAIT.NOTHING
 
-    # CASES
-    yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
+    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
-    yield Case(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
+    yield k.fails(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
     if not k.profile.many_sets:
-        yield Case(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
-    yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)
+        yield k.fails(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
+    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)
     none = z3.If(at_set, named.none_in_set, named.no_message)
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
     # REPLY
     yield from named.chosen(go_on, source, b.waits_limit(task), b.waits_large(task), b.waits_trailer(task))
 
@@ -138,13 +139,13 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     destination, other = S.destination_slot(message), z3.Const("other", k.sorts.Message)
     elements, bytes_ = _elements(k.profile, trailer), _trailer_size(k.profile, trailer)
 
+    # RIGHTS
     def look(after: After) -> None:
         after.assumptions += [
             b.queued_on(message, port),
             z3.ForAll([other], z3.Implies(b.queued_on(other, port), b.arrival(message) <= b.arrival(other))),
         ]
 
-    # RIGHTS
     def take(after: After) -> None:
         look(after)
         after.at("stage")[message] = STAGE.IN_KERNEL
@@ -156,11 +157,9 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         after.add("sorights", port, z3.If(once, -1, 0))
         drop_held_send(after, destination)
 
-    # CASES
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
-    size = {"size": b.size(message)}
-    yield Case(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays", z3.And(too_large, large), look, size)
-    yield Case(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is lost", too_large, take, {**size, "message": message})
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays", z3.And(too_large, large), look, size=b.size(message))
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is lost", too_large, take, size=b.size(message), message=message)
     # REPLY
     told = {
         "id": b.id(message),
@@ -176,16 +175,16 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         "layout": b.layout(message),
         "message": message,
     }
-    yield k.continues("the oldest message", True, take, **told)
+    yield k.continues("the oldest message", k.otherwise(), take, **told)
 
 
 @rule(DONE, requires=is_done_with)
 def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     """All that the message carried is the receiver's, but (``lost``) pages for which there was no room. Source: semantics 6.5."""
 
+    # RIGHTS
     def free(after: After) -> None:
         after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield Case(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, "there was no room for memory", lost, free)
-    yield k.succeeds("the message is received", True, free)
+    yield k.fails(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, "there was no room for memory", lost, free)
+    yield k.succeeds("the message is received", k.otherwise(), free)

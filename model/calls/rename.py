@@ -24,6 +24,13 @@ def mach_port_rename(k: Context, task: Name, old_name: Name, new_name: Name) -> 
     # NAMES
     b, S = k.before, k.sorts.Slot
     old, new = Entry(k, task, old_name), Entry(k, task, new_name)
+    # CASES
+    yield from on_space(k, task)
+    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
+        yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(old_name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(new_name))
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)
 
     # RIGHTS
     def move(after: After, source: Term, target: Term) -> None:
@@ -53,14 +60,7 @@ def mach_port_rename(k: Context, task: Name, old_name: Name, new_name: Name) -> 
 
         after.sweep("member", "renamed members", lambda p, n: (either(p, n), z3.And(n == new.name, b.member(p, old.name))))
 
-    # CASES
-    yield from on_space(k, task)
-    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
-        yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(old_name))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(new_name))
-    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)
     yield k.succeeds("a receive right goes under the new name", old.receives, move_receive)
     yield k.succeeds("a send right goes under the new name", old.kind == KIND.SEND, move_send)
     yield k.succeeds("a port set goes under the new name, with its members", old.is_set, move_set)
-    yield k.succeeds("a send-once right or dead name goes under the new name", True, move_entry)
+    yield k.succeeds("a send-once right or dead name goes under the new name", k.otherwise(z3.Or(old.is_send_once, old.is_dead)), move_entry)

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition
 from sendright.model.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message, set_guard
-from sendright.model.rules import DESTROY, Case, Context, rule
+from sendright.model.rules import DESTROY, Case, Context, Effect, Otherwise, nothing, rule
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After, State
 from sendright.model.terms import Int, Message, Name, Slot, Task
@@ -102,6 +102,12 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
     def carried(way: Disposition) -> Term:
         return disposition == int(way)
 
+    # CASES
+    invalid = z3.Or(z3.Not(k.is_disposition(disposition)), z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
+    if k.profile.task_ports_stay:
+        invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _stays(k, entry, message, place)))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)
+
     # RIGHTS
     def carry(after: After, kind: Term, port: Term) -> None:
         put(after, place, kind, port)
@@ -155,11 +161,6 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
         carry_dead(after)
         put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
 
-    # CASES
-    invalid = z3.Or(z3.Not(k.is_disposition(disposition)), z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
-    if k.profile.task_ports_stay:
-        invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _stays(k, entry, message, place)))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)
     yield k.continues("a null right is carried", name == k.sorts.null, carry_nothing)
     yield k.continues("the dead right is carried", name == k.sorts.dead, carry_dead)
     yield k.continues("MAKE_SEND makes a send right", carried(Disposition.MAKE_SEND), make)
@@ -195,6 +196,8 @@ def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> It
     known = b.known_as(k.caller, port)
     is_known = known != k.sorts.null
     entry = k.slot(known)
+    sends, once, receives = kind == KIND.SEND, kind == KIND.SEND_ONCE, kind == KIND.RECEIVE
+    joins, full = z3.And(sends, is_known, z3.Not(b.sends(entry))), b.urefs(entry) >= k.send_urefs_max
 
     # RIGHTS
     def fresh(after: After) -> None:
@@ -237,15 +240,13 @@ def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> It
         fresh(after)
         receive_into(after, new_name, KIND.RECEIVE, 0)
 
-    # CASES
-    def into(title: str, when: Term, effect: object, name: Term) -> Case:
-        return k.continues(title, when, effect, name=name)  # type: ignore[arg-type]
+    # REPLY
+    def into(title: str, when: Term | Otherwise, effect: Effect, name: Term) -> Case:
+        return k.continues(title, when, effect, name=name)
 
-    sends, once, receives = kind == KIND.SEND, kind == KIND.SEND_ONCE, kind == KIND.RECEIVE
-    full = b.urefs(entry) >= k.send_urefs_max
-    yield into("a null right is the name NULL", kind == KIND.NONE, lambda after: None, k.sorts.null)
+    yield into("a null right is the name NULL", kind == KIND.NONE, nothing, k.sorts.null)
     yield into("a dead right is the name DEAD", kind == KIND.DEAD_NAME, take_dead, k.sorts.dead)
-    yield into("a send right joins the receive right", z3.And(sends, is_known, z3.Not(b.sends(entry))), join_receive, known)
+    yield into("a send right joins the receive right", joins, join_receive, known)
     yield into("a send right is dropped: its name has all references it can have", z3.And(sends, is_known, full), drop, known)
     yield into("a send right adds a user reference", z3.And(sends, is_known), add_reference, known)
     yield into("a send right takes a new name", sends, new_send, new_name)
@@ -263,11 +264,11 @@ def is_done_with(k: Context, message: Message) -> list[Term]:
 def finish(k: Context, message: Message) -> Iterator[Case]:
     """All rights of a message have been copied out: the message is free again."""
 
+    # RIGHTS
     def free(after: After) -> None:
         after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield k.continues("all rights are copied out", True, free)
+    yield k.continues("all rights are copied out", k.otherwise(), free)
 
 
 def _is_in_kernel(k: Context, message: Message) -> list[Term]:
@@ -278,9 +279,9 @@ def _is_in_kernel(k: Context, message: Message) -> list[Term]:
 def destroy(k: Context, message: Message) -> Iterator[Case]:
     """A request failed after its rights were copied in, or while they were: all that it carries is given up. Source: semantics 1, 6.7."""
 
+    # RIGHTS
     def give_up(after: After) -> None:
         release_message(after, message)
         after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield k.continues("all rights that the message carries are given up", True, give_up)
+    yield k.continues("all rights that the message carries are given up", k.otherwise(), give_up)

@@ -36,12 +36,12 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
         clone(after, held, result)
 
-    yield k.succeeds("a clone of the special port", True, give, replies=1)
+    yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
 
 @rule()
@@ -81,8 +81,8 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
         hold_copy(k, after, port, held)
         after.at("wait")[k.caller] = WAIT.SETTING
 
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", stop, keep_and_stop)
-    yield k.succeeds("the right is kept", True, keep)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", stop, keep_and_stop)
+    yield k.succeeds("the right is kept", k.otherwise(z3.Not(stop)), keep)
 
 
 def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
@@ -101,7 +101,7 @@ def resume_setting(k: Context) -> Iterator[Case]:
         drop_held_send(after, in_hand(k))
         after.at("wait")[k.caller] = WAIT.NOTHING
 
-    yield k.succeeds("what was there is given up", True, give_up)
+    yield k.succeeds("what was there is given up", k.otherwise(), give_up)
 
 
 def in_hand(k: Context) -> Term:
@@ -138,7 +138,7 @@ def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length
             name = z3.If(index < ports_length, ports(index), k.sorts.null)
             hold_copy(k, after, name, place_slot(after, target, place))
 
-    yield k.succeeds("the registered ports are replaced", True, register)
+    yield k.succeeds("the registered ports are replaced", k.otherwise(), register)
 
 
 @rule()
@@ -151,10 +151,10 @@ def mach_ports_lookup(k: Context, task: Name, shortage: Int, *, reply_message: M
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
     yield k.lacks_memory(shortage, out_of_memory)
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
         results = k.begin_reply(after, reply_message, len(places))
         for place, result in zip(places, results, strict=True):
             clone(after, place_slot(after, target, place), result)
 
-    yield k.succeeds("clones of the registered ports", True, give, replies=len(places))
+    yield k.succeeds("clones of the registered ports", k.otherwise(), give, replies=len(places))

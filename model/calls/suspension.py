@@ -22,10 +22,11 @@ def task_suspend(k: Context, task: Name) -> Iterator[Case]:
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
 
+    # RIGHTS
     def suspend(after: After) -> None:
         after.add("suspend_count", target, 1)
 
-    yield k.succeeds("the task is suspended once more", True, suspend)
+    yield k.succeeds("the task is suspended once more", k.otherwise(), suspend)
 
 
 @rule()
@@ -36,9 +37,10 @@ def task_resume(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
-    yield Case(k.profile.resume_at_zero_code, "the task is not suspended", k.before.suspend_count(target) == 0)
+    yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", k.before.suspend_count(target) == 0)
 
+    # RIGHTS
     def resume(after: After) -> None:
         after.add("suspend_count", target, -1)
 
-    yield k.succeeds("one suspension is taken back", True, resume)
+    yield k.succeeds("one suspension is taken back", k.otherwise(), resume)

@@ -13,8 +13,8 @@ from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.profiles import HostSelf, LedgerRule
 from sendright.mach.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.actions import Release, clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot, put
-from sendright.model.rules import CREATION_RESUMED, Case, Context, rule
+from sendright.model.actions import clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot, put, release
+from sendright.model.rules import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.state import After
 from sendright.model.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
@@ -133,14 +133,13 @@ def set_host(after: After, task: Term, host_port: Term) -> None:
     make_send(after, held, host_port)
 
 
-def host_granted(k: Context, host: Name) -> Iterator[tuple[str, Term | bool, Term]]:
+def host_granted(k: Context, host: Name) -> Iterator[tuple[str, Term | Otherwise, Term]]:
     """The host port that the argument ``host`` of a token call gives a task: (which, when, the port), in the order of the tests."""
-    privileged = k.object(host, PortObject.HOST_PRIV)
-    if k.profile.host_is_checked:
-        yield "privileged", privileged, k.before.port(k.slot(host))
-    else:  # hazard H-4
-        yield "privileged", z3.Or(privileged, k.object(host, PortObject.HOST)), k.sorts.host_priv_port
-    yield "ordinary", True, k.sorts.host_port
+    privileged, port = k.object(host, PortObject.HOST_PRIV), k.before.port(k.slot(host))
+    if not k.profile.host_is_checked:  # hazard H-4
+        privileged, port = z3.Or(privileged, k.object(host, PortObject.HOST)), k.sorts.host_priv_port
+    yield "privileged", privileged, port
+    yield "ordinary", k.otherwise(z3.Not(privileged)), k.sorts.host_port
 
 
 def _token_request(
@@ -194,11 +193,6 @@ def host_security_create_task_token(
     yield k.lacks_memory(shortage, out_of_memory)
 
     # RIGHTS
-    def create(after: After, host_port: Term | None = None) -> None:
-        new.create(after, reply_message, host_port)
-        # TOKENS
-        set_tokens(k, after, child, security_token, audit_token)
-
     def make_and_stop(after: After) -> None:
         new.make(after)
         after.at("wait")[k.caller] = WAIT.CREATING
@@ -207,18 +201,24 @@ def host_security_create_task_token(
         after.at("waits_audit")[k.caller] = audit_token
         host_port = k.sorts.host_port
         for _, when, port in reversed(list(host_granted(k, host)) if takes_host else []):
-            host_port = z3.If(when, port, host_port)
+            host_port = z3.If(when.tested if isinstance(when, Otherwise) else when, port, host_port)
         after.at("waits_host")[k.caller] = host_port
 
     if k.profile.tokens_in_two_steps:
-        yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "a child with its parent's tokens; the call stops", stop, make_and_stop)
+        yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "a child with its parent's tokens; the call stops", stop, make_and_stop)
+
+    def create(after: After, host_port: Term | None = None) -> None:
+        new.create(after, reply_message, host_port)
+        # TOKENS
+        set_tokens(k, after, child, security_token, audit_token)
+
     # REPLY
     if takes_host:
         for which, when, port in host_granted(k, host):
             title = f"a child with the given tokens and the {which} host port"
             yield k.succeeds(title, when, partial(create, host_port=port), replies=1)
     else:
-        yield k.succeeds("a child with the given tokens", True, create, replies=1)
+        yield k.succeeds("a child with the given tokens", k.otherwise(), create, replies=1)
 
 
 @rule(CREATION_RESUMED, resumes="CREATING", applies=lambda profile: profile.tokens_in_two_steps)
@@ -228,14 +228,17 @@ def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
     b = k.before
     child = b.waits_child(k.caller)
 
-    def give(after: After) -> None:
+    # RIGHTS
+    def go_on(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.NOTHING
-        # TOKENS
-        set_tokens(k, after, child, b.waits_security(k.caller), b.waits_audit(k.caller))
-        # RIGHTS
         if k.profile.takes("host_security_create_task_token", "host"):
             set_host(after, child, b.waits_host(k.caller))
-        # REPLY
+        # TOKENS
+        set_tokens(k, after, child, b.waits_security(k.caller), b.waits_audit(k.caller))
+
+    # REPLY
+    def give(after: After) -> None:
+        go_on(after)
         [result] = k.begin_reply(after, reply_message, 1)
         make_send(after, result, b.task_port(child))
 
@@ -244,9 +247,8 @@ def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
         [result] = k.begin_reply(after, reply_message, 1)
         put(after, result, KIND.DEAD_NAME, k.sorts.no_port)
 
-    # CASES
     yield k.succeeds("the child gets its tokens", b.alive(child), give, replies=1)
-    yield k.succeeds("the child has ended: the result is dead", True, tell_of_the_end, replies=1)
+    yield k.succeeds("the child has ended: the result is dead", k.otherwise(z3.Not(b.alive(child))), tell_of_the_end, replies=1)
 
 
 @rule()
@@ -275,7 +277,7 @@ def task_create(
     yield k.fails(k.profile.null_parent_code, "parent_task is no task", z3.Not(k.object(parent_task, PortObject.TASK)))
     yield k.lacks_memory(shortage, out_of_memory)
     # REPLY
-    yield k.succeeds("a child like its parent", True, lambda after: new.create(after, reply_message), replies=1)
+    yield k.succeeds("a child like its parent", k.otherwise(), lambda after: new.create(after, reply_message), replies=1)
 
 
 @rule()
@@ -293,18 +295,18 @@ def host_security_set_task_token(
     others = [host] if k.profile.takes("host_security_set_task_token", "host") else []
     yield from _token_request(k, host_security, target_task, *others, called="target_task")
 
+    # RIGHTS
     def set_both(after: After, host_port: Term | None) -> None:
-        # TOKENS
-        set_tokens(k, after, task, security_token, audit_token)
-        # RIGHTS
         if host_port is not None:
             set_host(after, task, host_port)
+        # TOKENS
+        set_tokens(k, after, task, security_token, audit_token)
 
     if k.profile.host_place:
         for which, when, port in host_granted(k, host):
             yield k.succeeds(f"tokens and the {which} host port are set", when, partial(set_both, host_port=port))
     else:
-        yield k.succeeds("the token is set", True, lambda after: set_both(after, None))
+        yield k.succeeds("the token is set", k.otherwise(), lambda after: set_both(after, None))
 
 
 @rule()
@@ -325,14 +327,14 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         def its(slot: Term) -> Term:
             return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
-        Release(after, its, lambda port: port == b.task_port(target))
+        release(after, its, lambda port: port == b.task_port(target))
         lose_memory(after, message, sending)
         after.sweep("stage", "messages", lambda m: (z3.And(sending, m == message), STAGE.FREE))
         after.at("wait")[target] = WAIT.NOTHING
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
 
-    yield k.succeeds("the task ends", True, terminate)
+    yield k.succeeds("the task ends", k.otherwise(), terminate)
 
 
 @rule()
@@ -360,19 +362,19 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
 def mach_task_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to what stands in the caller's self place: not necessarily its real port. Source: semantics 3.7."""
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
         clone(after, place_slot(after, k.caller, Place.KERNEL), result)
 
-    yield k.succeeds("a clone of the self port", True, give, replies=1)
+    yield k.succeeds("a clone of the self port", k.otherwise(), give, replies=1)
 
 
 @rule()
 def mach_host_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to the caller's host port (or, in kernels without such a place, to the host port). Source: semantics 3.7."""
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
         if k.profile.host_self is HostSelf.SLOT:
@@ -380,4 +382,4 @@ def mach_host_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
         else:
             make_send(after, result, k.sorts.host_port)
 
-    yield k.succeeds("a right to the host port", True, give, replies=1)
+    yield k.succeeds("a right to the host port", k.otherwise(), give, replies=1)

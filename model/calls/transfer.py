@@ -38,9 +38,12 @@ def insert_right_request(k: Context, task: Name, disposition: Int, *, request_me
     yield from k.request(task)
 
     # RIGHTS
-    none = z3.Not(k.is_disposition(disposition))
-    yield k.continues("no right is carried: the disposition says none", none, lambda after: begin_request(k, after, request_message, task))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after, request_message, task))
+    def begin(after: After) -> None:
+        begin_request(k, after, request_message, task)
+
+    carries = k.is_disposition(disposition)
+    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin)
+    yield k.continues("the right is to be carried", k.otherwise(carries), begin)
 
 
 def _insert_requires(k: Context, message: Message) -> list[Term]:
@@ -67,6 +70,14 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
     one_name = z3.Or(kind == KIND.SEND, kind == KIND.RECEIVE)
     known = b.known_as(task, port)
     same = z3.And(one_name, known == name)
+    # CASES
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
+    null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
+    elsewhere = z3.And(one_name, known != k.sorts.null, known != name)
+    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
 
     # RIGHTS
     def end(after: After) -> None:
@@ -104,14 +115,6 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
         put(after, entry, KIND.SEND_ONCE, port, 1)
         end(after)
 
-    # CASES
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
-    null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
-    elsewhere = z3.And(one_name, known != k.sorts.null, known != name)
-    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
     full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.send_urefs_max)
     if k.profile.pegged_urefs:
         yield k.succeeds("the name is pegged: the right is dropped", full, drop)
@@ -155,4 +158,4 @@ def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int
     def begin(after: After) -> None:
         k.begin_reply(after, reply_message, 1)
 
-    yield k.continues("the right is to be taken", True, begin, space=target, acquired=received_form(disposition))
+    yield k.continues("the right is to be taken", k.otherwise(), begin, space=target, acquired=received_form(disposition))
