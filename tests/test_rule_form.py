@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ FAULTS = {
     "        set_tokens(k, after, e.task, e.task, e.task)\n": ("", "what changes tokens is under TOKENS, and nothing else is"),
     "    # REPLY\n": ("", "a case that succeeds with results is under REPLY"),
     "k.otherwise()": ("True", "a case that applies when it is True"),
-    "it goes\", k.otherwise()": ('it goes", z3.BoolVal(True)', "a case that applies when it is True"),
+    'it goes", k.otherwise()': ('it goes", z3.BoolVal(True)', "a case that applies when it is True"),
     '    """Do it."""\n': ("", "it has no docstring"),
     '    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)\n\n    # RIGHTS: what goes\n': (
         '    # RIGHTS\n    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)\n\n',
@@ -103,3 +104,26 @@ def _follows(k: Context, claim: Term) -> bool:
         if Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions()], known).decide(claim) == z3.unsat:
             return True
     return False
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_guard_says_when_its_case_applies(profile: Profile) -> None:
+    """So nobody has to read the cases before it to know what is left for it, but the errors."""
+    served = [name for name, rule in RULES.items() if rule.applies(profile)]
+    assert [f"{rule}: {words}" for rule in served for words in unclear(rule, profile)] == []
+
+
+def test_a_guard_that_says_too_much_or_too_little_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(title: str, meaning: Term | None) -> None:
+        def cases(k: Context) -> Iterator[Case]:
+            return (replace(case, meaning=meaning if case.title == title else case.meaning) for case in original.cases(k))
+
+        monkeypatch.setitem(RULES, "vm_allocate", replace(original, cases=cases))
+
+    original = RULES["vm_allocate"]
+    last, anywhere = "the page that was asked for", z3.Bool("anywhere")
+    for meaning in (None, anywhere, z3.And(z3.Not(anywhere), z3.Int("address") > 0), z3.BoolVal(True)):
+        changed(last, meaning)
+        assert next(unclear("vm_allocate", MANUAL), None), meaning
+    changed(last, z3.Not(anywhere))
+    assert list(unclear("vm_allocate", MANUAL)) == []

@@ -77,7 +77,8 @@ def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterat
         def effect(after: After) -> None:
             after.at("inheritance")[(target, address)] = INHERITANCE.of(value)
 
-        return k.succeeds(f"children get {value.name}", inheritance == int(value), effect)
+        chosen = inheritance == int(value)
+        return k.succeeds(f"children get {value.name}", k.otherwise(z3.And(z3.Not(hole), chosen), tested=chosen), effect)
 
     yield from (inherit(value) for value in Inheritance)
 
@@ -125,7 +126,7 @@ def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
     def deallocate(after: After) -> None:
         after.at("mapped")[(target, address)] = k.sorts.no_object
 
-    yield k.succeeds("the page is gone", k.otherwise(), deallocate)
+    yield k.succeeds("the page is gone", k.otherwise(z3.Not(hole)), deallocate)
 
 
 @rule()

@@ -301,5 +301,7 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
         drop_held_send(after, reply)
         after.at("stage")[message] = STAGE.FREE
 
-    yield k.succeeds("the answer is queued on the reply port", z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE)), answer)
-    yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)
+    to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
+    nobody = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
+    yield k.succeeds("the answer is queued on the reply port", to_user, answer)
+    yield k.succeeds("nobody to answer", nobody, end)

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
 from sendright.model.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, release, set_guard
-from sendright.model.rules import Case, Context, Effect, rule
+from sendright.model.rules import Case, Context, Effect, Otherwise, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
 from sendright.model.terms import Int, Message, Name
@@ -29,6 +29,7 @@ class Entry:
         self.is_dead = self.kind == KIND.DEAD_NAME
         self.is_set = self.kind == KIND.PORT_SET
         self.is_send_once = self.kind == KIND.SEND_ONCE
+        self.is_send, self.is_both = self.kind == KIND.SEND, self.kind == KIND.SEND_RECEIVE
         self.sends, self.receives = b.sends(self.slot), b.receives(self.slot)
         self.is_pegged = k.is_pegged(self.slot)
         self.is_asked_for = b.kind(k.sorts.Slot.port_destroyed_slot(self.port)) == KIND.SEND_ONCE
@@ -132,10 +133,13 @@ def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Me
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(notification))
     if k.profile.pegged_urefs:
         yield k.succeeds("the name is pegged: it keeps its references", e.is_pegged)
-    yield k.succeeds("one of several references goes", e.urefs > 1, e.add_references(-1))
-    yield k.succeeds("the dead name is freed", e.is_dead, e.free)
-    yield k.succeeds("the last send reference goes", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("the last send reference goes, the receive right stays", e.sends, e.release_send_beside_receive)
+    last = e.urefs <= 1
+    several = k.otherwise(z3.And(e.urefs > 1, z3.Not(z3.And(k.profile.pegged_urefs, e.is_pegged))), tested=e.urefs > 1)
+    yield k.succeeds("one of several references goes", several, e.add_references(-1))
+    yield k.succeeds("the dead name is freed", k.otherwise(z3.And(e.is_dead, last), tested=e.is_dead), e.free)
+    yield k.succeeds("the last send reference goes", k.otherwise(z3.And(e.is_send, last), tested=e.is_send), e.release_send)
+    beside = k.otherwise(z3.And(e.is_both, last), tested=e.sends)
+    yield k.succeeds("the last send reference goes, the receive right stays", beside, e.release_send_beside_receive)
 
 
 @rule()
@@ -184,6 +188,7 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     )
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right of this kind", z3.Not(has))
     counted = z3.Or(asked(Right.SEND), asked(Right.DEAD_NAME))
+    stays = z3.BoolVal(False)
     if k.profile.pegged_urefs:
         beyond = z3.And(counted, z3.Or(delta > k.urefs_max, delta < -k.urefs_max))
         yield k.fails(ReturnCode.KERN_INVALID_VALUE, "more references than any name can have", beyond)
@@ -192,21 +197,33 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     unfit = z3.If(counted, sum_ < 0, z3.And(delta != 0, delta != -1))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such reference count", unfit)
     if k.profile.pegged_urefs:
-        yield k.succeeds("the name has all references it can have, and is pegged", z3.And(counted, sum_ > k.urefs_max), e.peg)
+        full = z3.And(counted, sum_ > k.urefs_max)
+        yield k.succeeds("the name has all references it can have, and is pegged", k.otherwise(z3.And(full, z3.Not(stays)), tested=full), e.peg)
     else:
         most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, delta > 0, sum_ > most))
     yield from e.guarded_against(z3.And(asked(Right.RECEIVE), delta == -1))
+
     # RIGHTS
-    yield k.succeeds("nothing is added", delta == 0)
-    yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(delta))
-    yield k.succeeds("the port set is destroyed", asked(Right.PORT_SET), e.free)
-    yield k.succeeds("the receive right goes where it was asked for", z3.And(asked(Right.RECEIVE), e.is_asked_for), e.give_up_receive)
-    yield k.succeeds("the receive right goes, and its port dies", asked(Right.RECEIVE), e.kill_port)
-    yield k.succeeds("the send-once right becomes a notification", asked(Right.SEND_ONCE), e.release_send_once(notification))
-    yield k.succeeds("the dead name is freed", asked(Right.DEAD_NAME), e.free)
-    yield k.succeeds("all send references go", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("all send references go, the receive right stays", e.sends, e.release_send_beside_receive)
+    def left(meaning: Term, tested: Term) -> Otherwise:
+        """Something is added or taken, and not of a name that keeps its references."""
+        return k.otherwise(z3.And(delta != 0, z3.Not(stays), meaning), tested=tested)
+
+    sends, receives, once, dead = (asked(each) for each in (Right.SEND, Right.RECEIVE, Right.SEND_ONCE, Right.DEAD_NAME))
+    yield k.succeeds("nothing is added", k.otherwise(z3.And(delta == 0, z3.Not(stays)), tested=delta == 0))
+    some = z3.And(counted, sum_ > 0)
+    most = z3.Or(z3.Not(k.profile.pegged_urefs), sum_ <= k.urefs_max)
+    yield k.succeeds("references are added or taken", left(z3.And(some, most), tested=some), e.add_references(delta))
+    yield k.succeeds("the port set is destroyed", left(asked(Right.PORT_SET), tested=asked(Right.PORT_SET)), e.free)
+    rescued = z3.And(receives, e.is_asked_for)
+    yield k.succeeds("the receive right goes where it was asked for", left(rescued, tested=rescued), e.give_up_receive)
+    dies = left(z3.And(receives, z3.Not(e.is_asked_for)), tested=receives)
+    yield k.succeeds("the receive right goes, and its port dies", dies, e.kill_port)
+    yield k.succeeds("the send-once right becomes a notification", left(once, tested=once), e.release_send_once(notification))
+    yield k.succeeds("the dead name is freed", left(z3.And(dead, sum_ == 0), tested=dead), e.free)
+    yield k.succeeds("all send references go", left(z3.And(sends, e.is_send, sum_ == 0), tested=e.is_send), e.release_send)
+    beside = left(z3.And(sends, e.is_both, sum_ == 0), tested=e.sends)
+    yield k.succeeds("all send references go, the receive right stays", beside, e.release_send_beside_receive)
 
 
 @rule()

@@ -60,8 +60,8 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
         add_reference(after)
 
     yield k.continues("the name is dead, and so is who asked", z3.And(dead, z3.Not(live)), forget_dead)
-    yield k.continues("the name is gone, and who asked is dead", z3.Not(live), forget)
-    yield k.continues("dead-name", dead, tell_dead)
+    yield k.continues("the name is gone, and who asked is dead", k.otherwise(z3.Not(z3.Or(dead, live)), tested=z3.Not(live)), forget)
+    yield k.continues("dead-name", k.otherwise(z3.And(dead, live), tested=dead), tell_dead)
     yield k.continues("port-deleted", k.otherwise(z3.And(z3.Not(dead), live)), tell_gone)
 
 
@@ -120,9 +120,11 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
         after.at("form")[place] = z3.IntVal(int(Disposition.MOVE_RECEIVE))
         after.at("receiver")[of] = place
 
+    live = b.kind(request) == KIND.SEND_ONCE
+    itself = k.otherwise(z3.And(live, reaches(of)), tested=reaches(of))
     yield k.continues("who asked is dead: the port dies", b.kind(request) != KIND.SEND_ONCE, die)
-    yield k.continues("who asked would get it from itself: the port dies", reaches(of), die)
-    yield k.continues("port-destroyed", k.otherwise(z3.And(b.kind(request) == KIND.SEND_ONCE, z3.Not(reaches(of)))), send)
+    yield k.continues("who asked would get it from itself: the port dies", itself, die)
+    yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 
 @rule("mach_port_request_notification: request")
@@ -197,6 +199,7 @@ def mach_port_request_notification(
     yield from on_reserved(k, name, when=z3.Not(dead_name))
     yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
+    nothing_to_cancel = z3.BoolVal(False)
     if k.profile.cancels_nothing:
         nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
         yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
@@ -243,6 +246,11 @@ def mach_port_request_notification(
         yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
     told = z3.And(no_senders, given, b.srights(port) == 0, sync <= b.mscount(port))
     yield k.continues("there are no senders: it is told at once", told, fire_no_senders)
-    yield k.continues("dead-name is registered", dead_name, lambda after: register(after, S.request_slot(task, name)))
-    yield k.continues("no-senders is registered", no_senders, lambda after: register(after, S.no_senders_slot(port)))
+    later = k.otherwise(z3.And(dead_name, z3.Not(z3.Or(at_once, nothing_to_cancel))), tested=dead_name)
+    yield k.continues("dead-name is registered", later, lambda after: register(after, S.request_slot(task, name)))
+    yield k.continues(
+        "no-senders is registered",
+        k.otherwise(z3.And(no_senders, z3.Not(told)), tested=no_senders),
+        lambda after: register(after, S.no_senders_slot(port)),
+    )
     yield k.continues("port-destroyed is registered", k.otherwise(destroyed), lambda after: register(after, S.port_destroyed_slot(port)))

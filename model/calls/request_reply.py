@@ -163,20 +163,38 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
 
     yield k.continues("a null right is carried", name == k.sorts.null, carry_nothing)
     yield k.continues("the dead right is carried", name == k.sorts.dead, carry_dead)
-    yield k.continues("MAKE_SEND makes a send right", carried(Disposition.MAKE_SEND), make)
-    yield k.continues("MAKE_SEND_ONCE makes a send-once right", carried(Disposition.MAKE_SEND_ONCE), make_once)
-    yield k.continues("MOVE_RECEIVE takes the receive right", carried(Disposition.MOVE_RECEIVE), move_receive)
-    yield k.continues("COPY_SEND of a dead name carries a dead right", z3.And(carried(Disposition.COPY_SEND), dead), carry_dead)
-    yield k.continues("COPY_SEND copies the send right", carried(Disposition.COPY_SEND), copy)
+    live, pegged = z3.Not(k.reserved(name)), z3.And(k.profile.pegged_urefs, k.is_pegged(entry))
+    moves, takes_send = z3.And(live, z3.Or(carried(Disposition.MOVE_SEND), carried(Disposition.MOVE_SEND_ONCE))), carried(Disposition.MOVE_SEND)
+
+    def unless_reserved(way: Disposition) -> Otherwise:
+        return k.otherwise(z3.And(live, carried(way)), tested=carried(way))
+
+    def left(meaning: Term, tested: Term) -> Otherwise:
+        return k.otherwise(z3.And(moves, meaning), tested=tested)
+
+    yield k.continues("MAKE_SEND makes a send right", unless_reserved(Disposition.MAKE_SEND), make)
+    yield k.continues("MAKE_SEND_ONCE makes a send-once right", unless_reserved(Disposition.MAKE_SEND_ONCE), make_once)
+    yield k.continues("MOVE_RECEIVE takes the receive right", unless_reserved(Disposition.MOVE_RECEIVE), move_receive)
+    copies = carried(Disposition.COPY_SEND)
+    copied_dead = k.otherwise(z3.And(live, copies, dead), tested=z3.And(copies, dead))
+    yield k.continues("COPY_SEND of a dead name carries a dead right", copied_dead, carry_dead)
+    yield k.continues("COPY_SEND copies the send right", k.otherwise(z3.And(live, copies, z3.Not(dead)), tested=copies), copy)
     if k.profile.pegged_urefs:
-        yield k.continues("a move takes no reference of a dead name that is pegged", z3.And(dead, k.is_pegged(entry)), carry_dead)
-    yield k.continues("a move takes one reference of a dead name", dead, move_dead)
+        dead_pegged = z3.And(dead, k.is_pegged(entry))
+        yield k.continues("a move takes no reference of a dead name that is pegged", left(dead_pegged, tested=dead_pegged), carry_dead)
+    yield k.continues("a move takes one reference of a dead name", left(z3.And(dead, z3.Not(pegged)), tested=dead), move_dead)
     if k.profile.pegged_urefs:
-        yield k.continues("MOVE_SEND copies, if the name is pegged", z3.And(carried(Disposition.MOVE_SEND), k.is_pegged(entry)), copy)
-    yield k.continues("MOVE_SEND takes one of several references", z3.And(carried(Disposition.MOVE_SEND), urefs > 1), move_one)
-    yield k.continues("MOVE_SEND takes the last reference", z3.And(carried(Disposition.MOVE_SEND), kind == KIND.SEND), move_last)
-    yield k.continues("MOVE_SEND takes the last reference beside the receive right", carried(Disposition.MOVE_SEND), move_last_keeping_receive)
-    yield k.continues("MOVE_SEND_ONCE takes the send-once right", carried(Disposition.MOVE_SEND_ONCE), move_once)
+        send_pegged = z3.And(takes_send, k.is_pegged(entry))
+        yield k.continues("MOVE_SEND copies, if the name is pegged", left(z3.And(send_pegged, z3.Not(dead)), tested=send_pegged), copy)
+    one_of_several, last = z3.And(takes_send, urefs > 1), z3.And(takes_send, z3.Not(dead), urefs <= 1)
+    several = left(z3.And(one_of_several, z3.Not(z3.Or(dead, pegged))), tested=one_of_several)
+    yield k.continues("MOVE_SEND takes one of several references", several, move_one)
+    alone = left(z3.And(last, kind == KIND.SEND), tested=z3.And(takes_send, kind == KIND.SEND))
+    yield k.continues("MOVE_SEND takes the last reference", alone, move_last)
+    beside = left(z3.And(last, kind == KIND.SEND_RECEIVE), tested=takes_send)
+    yield k.continues("MOVE_SEND takes the last reference beside the receive right", beside, move_last_keeping_receive)
+    once = carried(Disposition.MOVE_SEND_ONCE)
+    yield k.continues("MOVE_SEND_ONCE takes the send-once right", left(z3.And(once, kind == KIND.SEND_ONCE), tested=once), move_once)
 
 
 def _copy_out_requires(k: Context, message: Message, place: Slot) -> list[Term]:
@@ -244,15 +262,16 @@ def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> It
     def into(title: str, when: Term | Otherwise, effect: Effect, name: Term) -> Case:
         return k.continues(title, when, effect, name=name)
 
+    adds = k.otherwise(z3.And(sends, is_known, b.sends(entry), z3.Not(full)), tested=z3.And(sends, is_known))
     yield into("a null right is the name NULL", kind == KIND.NONE, nothing, k.sorts.null)
     yield into("a dead right is the name DEAD", kind == KIND.DEAD_NAME, take_dead, k.sorts.dead)
     yield into("a send right joins the receive right", joins, join_receive, known)
     yield into("a send right is dropped: its name has all references it can have", z3.And(sends, is_known, full), drop, known)
-    yield into("a send right adds a user reference", z3.And(sends, is_known), add_reference, known)
-    yield into("a send right takes a new name", sends, new_send, new_name)
+    yield into("a send right adds a user reference", adds, add_reference, known)
+    yield into("a send right takes a new name", k.otherwise(z3.And(sends, z3.Not(is_known)), tested=sends), new_send, new_name)
     yield into("a send-once right takes a new name", once, new_send_once, new_name)
     yield into("a receive right joins the send right", z3.And(receives, is_known), join_send, known)
-    yield into("a receive right takes a new name", receives, new_receive, new_name)
+    yield into("a receive right takes a new name", k.otherwise(z3.And(receives, z3.Not(is_known)), tested=receives), new_receive, new_name)
 
 
 def is_done_with(k: Context, message: Message) -> list[Term]:

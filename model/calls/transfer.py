@@ -105,6 +105,12 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
         after.at("mscount")[port] = z3.IntVal(0)
         end(after)
 
+    def join_send(after: After) -> None:
+        receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry))
+
+    def new_receive(after: After) -> None:
+        receive_into(after, KIND.RECEIVE, 0)
+
     def new_send(after: After) -> None:
         clear(after, carried)
         put_name(after, task, name, KIND.SEND, port, 1)
@@ -121,12 +127,14 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
     else:
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full)
     yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)))
-    yield k.succeeds("a user reference is added", z3.And(same, kind == KIND.SEND, b.sends(entry)), add_reference)
-    yield k.succeeds("the send right joins the receive right", z3.And(same, kind == KIND.SEND), join_receive)
-    yield k.succeeds("the receive right joins the send right", same, lambda after: receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry)))
-    yield k.succeeds("a send right under the name", kind == KIND.SEND, new_send)
+    send, receive, new = kind == KIND.SEND, kind == KIND.RECEIVE, z3.Not(same)
+    adds, joins = z3.And(same, kind == KIND.SEND, b.sends(entry)), z3.And(same, kind == KIND.SEND)
+    yield k.succeeds("a user reference is added", k.otherwise(z3.And(adds, z3.Not(full)), tested=adds), add_reference)
+    yield k.succeeds("the send right joins the receive right", k.otherwise(z3.And(joins, z3.Not(adds)), tested=joins), join_receive)
+    yield k.succeeds("the receive right joins the send right", k.otherwise(z3.And(same, receive), tested=same), join_send)
+    yield k.succeeds("a send right under the name", k.otherwise(z3.And(new, send), tested=send), new_send)
     yield k.succeeds("a send-once right under the name", kind == KIND.SEND_ONCE, new_send_once)
-    yield k.succeeds("a receive right under the name", kind == KIND.RECEIVE, lambda after: receive_into(after, KIND.RECEIVE, 0))
+    yield k.succeeds("a receive right under the name", k.otherwise(z3.And(new, receive), tested=receive), new_receive)
 
 
 @rule()
