@@ -12,6 +12,7 @@ SECTIONS = ("NAMES", "CASES", "RIGHTS", "TOKENS", "REPLY")
 HEADING = re.compile(r"#\s*([A-Z]{3,}(?:\s*,\s*[A-Z]{3,})*)\s*(?::.*)?$")
 TOKENS_OF = re.compile(r"\b(?:sender_|waits_)?(?:security|audit)\b|^set_tokens$|^stamp_by_kernel$")
 """What speaks of tokens: the fields of the state that have them, and the functions that change these."""
+CASES = ("fails", "succeeds", "continues")
 REFUSALS = ("fails", "lacks_memory", "request", "on_space", "on_reserved")
 
 
@@ -77,7 +78,7 @@ def _faults_of(function: ast.FunctionDef, headings: list[tuple[int, list[str]]])
             yield f"line {node.lineno}: an effect under {section(node)[0]}"
     for word in SECTIONS[2:]:
         here = [node for node in yields if word in section(node)]
-        if here and _refuses(here[0]) and not any(_changes(node, effects) for node in yields if node.lineno < here[0].lineno):
+        if here and _refuses(here[0]) and not any(_changes(node) for node in yields if node.lineno < here[0].lineno):
             yield f"line {here[0].lineno}: a refusal before anything changes belongs under CASES"
     of_tokens = [effect.lineno for effect in effects for node in ast.walk(effect) if _speaks_of_tokens(node)]
     if bool(of_tokens) != ("TOKENS" in words):
@@ -101,9 +102,10 @@ def _refuses(node: ast.Yield | ast.YieldFrom) -> bool:
     return isinstance(node.value, ast.Call) and _called(node.value) in REFUSALS and len(node.value.args) <= 3
 
 
-def _changes(node: ast.Yield | ast.YieldFrom, effects: list[ast.AST]) -> bool:
-    """Its case has an effect."""
-    return isinstance(node.value, ast.Call) and (len(node.value.args) > 2 or isinstance(node, ast.YieldFrom))
+def _changes(node: ast.Yield | ast.YieldFrom) -> bool:
+    """Its case has an effect: the argument after the code, the title and the condition, or after the last two."""
+    value = node.value
+    return isinstance(value, ast.Call) and len(value.args) > (3 if _called(value) == "fails" else 2) and _called(value) in CASES
 
 
 def _speaks_of_tokens(node: ast.AST) -> bool:

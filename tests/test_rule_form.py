@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,12 @@ def test_rules_have_their_form(path: Path) -> None:
 def test_no_rule_escapes() -> None:
     """A rule is a function of a module in ``model/calls``, with the decorator ``@rule(…)``."""
     assert sum(path.read_text().count("\n@rule(") for path in FILES) == len(RULES) > 70
+
+
+def test_the_guides_rule_has_it() -> None:
+    guide = Path(__file__).parent.parent / "docs" / "add-a-call.md"
+    [rule] = [block for block in re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL) if "@rule(" in block]
+    assert list(faults(rule)) == []
 
 
 GOOD = '''

@@ -51,7 +51,8 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
         leave_sets(after, entry.port)
         after.at("member")[(entry.port, pset.name)] = z3.BoolVal(True)
 
-    yield k.succeeds("the member leaves all sets", out, lambda after: leave_sets(after, entry.port))
+    leaves = k.otherwise(z3.And(out, z3.Not(in_none)), tested=out)
+    yield k.succeeds("the member leaves all sets", leaves, lambda after: leave_sets(after, entry.port))
     yield k.succeeds("the member is in this set and no other", k.otherwise(z3.Not(out)), move)
 
 
