@@ -37,10 +37,11 @@ def task_resume(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
-    yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", k.before.suspend_count(target) == 0)
+    runs = k.before.suspend_count(target) == 0
+    yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", runs)
 
     # RIGHTS
     def resume(after: After) -> None:
         after.add("suspend_count", target, -1)
 
-    yield k.succeeds("one suspension is taken back", k.otherwise(), resume)
+    yield k.succeeds("one suspension is taken back", k.otherwise(z3.Not(runs)), resume)
