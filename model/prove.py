@@ -21,7 +21,7 @@ from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.any_state import ANY_STATE, ANYTHING, held_by_any_state
+from sendright.model.any_state import ANY_STATE, held_by_any_state
 from sendright.model.broken import Broken, known_break
 from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, broken_invariants, state_invariants
@@ -81,7 +81,6 @@ class CaseProof:
         self.guard = effective_guards(cases)[index]
         self.after = After(self.before, profile)
         self.case.effect(self.after)
-        self.variables = ANYTHING
         self.profile = profile
 
     def proof(self, more: Sequence[Term] = ()) -> Proof:
