@@ -10,11 +10,36 @@ from sendright.mach.calls import Call
 from sendright.mach.descriptors import layout_of, pages_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import NULL_NAME
-from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
+from sendright.model.terms import Sort
 
 _ARRAYS = (ArgumentType.PORTS, ArgumentType.LIMITS)
 _TOKENS = (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN)
 _IN_PARTS = (*_ARRAYS, *_TOKENS, ArgumentType.DESCRIPTORS)
+_SORTS = {
+    ArgumentType.PORT: Sort("Name"),
+    ArgumentType.PORTS: Sort("Name", "Int"),
+    ArgumentType.RIGHT_NAME: Sort("Name"),
+    ArgumentType.NAME: Sort("Name"),
+    ArgumentType.SECURITY_TOKEN: Sort("SecurityToken"),
+    ArgumentType.AUDIT_TOKEN: Sort("AuditToken"),
+    ArgumentType.BOOLEAN: Sort("Bool"),
+    ArgumentType.LIMITS: Sort("Int", "Int"),
+    ArgumentType.DESCRIPTORS: Sort("Descriptors"),
+}
+"""The sorts of the types of arguments that are no numbers. (There are no terms for descriptors: a rule takes what is computed of them.)"""
+CIRCUMSTANCES = {"shortage": Sort("Int"), "stop": Sort("Bool")}
+"""What a rule may take after the call's arguments: how much memory is missing, and whether to stop between steps."""
+
+
+def parameters_of(signature: Signature) -> dict[str, Sort]:
+    """The parameters by which a rule takes the arguments of a call, in their order."""
+    found: dict[str, Sort] = {}
+    for argument in signature.arguments:
+        found[argument.name] = _SORTS.get(argument.type, Sort("Int"))
+        if argument.type in _ARRAYS:
+            found[f"{argument.name}_length"] = Sort("Int")
+    return found
 
 
 def rule_arguments(call: Call, profile: Profile) -> dict[str, Any]:
