@@ -489,7 +489,7 @@ def test_a_right_that_stays_in_the_message() -> None:
 def test_a_failure_that_lets_the_message_go() -> None:
     """What cleans up after it finds no message in the kernel."""
     title = "the name has no right that can be carried so"
-    change = then(title, lambda k, after: after.store("stage", (k.message,), STAGE.FREE))
+    change = then(title, lambda k, after: after.store("stage", (k["message"],), STAGE.FREE))
     assert rows_not_proved(COPY_IN, change) == {"the message is destroyed: what it requires"}
 
 

@@ -19,6 +19,7 @@ from sendright.model.oracle import Oracle
 from sendright.model.prove import Part, decide
 from sendright.model.rules import COPY_IN, COPY_OUT, DESTROY, FINISH, PENDING_RULES, RULES, Case, Context, rule
 from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, rules_of, run, sequence
+from sendright.model.terms import Name
 from sendright.properties.carried import DESTINATION, REPLY, Carried, Named, carried_by, named_by
 
 INSERT = "mach_port_insert_right"
@@ -154,14 +155,14 @@ def test_a_new_call_of_several_rules_needs_no_list(monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(RULES, name, RULES["mach_port_type"])  # so that they are taken away again
         RULES.pop(name)
 
-    @rule("example: second", name="Name")
-    def second(k: Context) -> Iterator[Case]:
+    @rule("example: second")
+    def second(k: Context, name: Name) -> Iterator[Case]:
         """Goes on, unless the name is NULL."""
-        yield k.fails(ReturnCode.KERN_INVALID_NAME, "NULL", k.name == k.sorts.null)
+        yield k.fails(ReturnCode.KERN_INVALID_NAME, "NULL", name == k.sorts.null)
         yield k.continues("a name", True, last=z3.BoolVal(True))
 
-    @rule("example: third", task="Name")
-    def third(k: Context) -> Iterator[Case]:
+    @rule("example: third")
+    def third(k: Context, task: Name) -> Iterator[Case]:
         """Answers."""
         yield k.succeeds("the end", True)
 
