@@ -159,12 +159,12 @@ def test_a_new_call_of_several_rules_needs_no_list(monkeypatch: pytest.MonkeyPat
     def second(k: Context, name: Name) -> Iterator[Case]:
         """Goes on, unless the name is NULL."""
         yield k.fails(ReturnCode.KERN_INVALID_NAME, "NULL", name == k.sorts.null)
-        yield k.continues("a name", True, last=z3.BoolVal(True))
+        yield k.continues("a name", k.otherwise(), last=z3.BoolVal(True))
 
     @rule("example: third")
     def third(k: Context, task: Name) -> Iterator[Case]:
         """Answers."""
-        yield k.succeeds("the end", True)
+        yield k.succeeds("the end", k.otherwise())
 
     @sequence("mach_port_deallocate")
     def example(d: Driver) -> Steps:
