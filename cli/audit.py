@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +16,10 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
-from sendright.cli.outcome import distinct_files, version
+from sendright.cli.outcome import check_files, conclude, version, write_files
 from sendright.cli.progress import Shown
 from sendright.cli.streams import complain, show, show_json
 from sendright.mach.audit_results import AuditResult, Severity
-from sendright.mach.interruption import INTERRUPTED
 from sendright.mach.verdicts import ExitStatus, exit_status
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def audit(
     paths = list(dict.fromkeys(logs or []))
     if not paths:
         raise BadInput("no log is named (name one or more, or - for standard input)")
-    distinct_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
+    check_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
     if form is not None:
         _known_form(form)
     questions = _questions(reach or [], path, cut)
@@ -128,35 +127,22 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
     if len(refused) > COMPLAINTS:
         complain(f"{len(refused) - COMPLAINTS} more logs can't be read")
     status = exit_status(result.verdict)
-    written, failed = _write(result, html, sarif, command)
-    if json:
-        show_json(_data(result) | {"reports": [str(file) for file in written]})
-    else:
-        from sendright.reports.audit_terminal import audit_terminal
-
-        show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
-    for words in failed:
-        complain(words)
-    if result.interrupted and status != ExitStatus.VIOLATION:
-        return INTERRUPTED
-    return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
-
-
-def _write(result: AuditResult, html: Path | None, sarif: Path | None, command: str) -> tuple[list[Path], list[str]]:
     from sendright.reports.audit_html import audit_page
     from sendright.reports.audit_sarif import audit_sarif
-    from sendright.reports.write import write_text
 
-    written: list[Path] = []
     failed: list[str] = []
-    texts: dict[str, Callable[[], str]] = {"--html": lambda: audit_page(result, [command]), "--sarif": lambda: audit_sarif(result, version())}
-    for option, file in (("--html", html), ("--sarif", sarif)):
-        if file is not None:
-            try:
-                written.append(write_text(file, texts[option]()))
-            except OSError as error:
-                failed.append(f"{file}: the report can't be written: {error.strerror} (choose another place with {option})")
-    return written, failed
+    files = {"--html": (html, lambda: audit_page(result, [command])), "--sarif": (sarif, lambda: audit_sarif(result, version()))}
+    written = write_files(files, failed)
+
+    def say() -> None:
+        if json:
+            show_json(_data(result) | {"reports": [str(file) for file in written]})
+        else:
+            from sendright.reports.audit_terminal import audit_terminal
+
+            show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
+
+    return conclude(status, say, failed, result.interrupted)
 
 
 def _data(result: AuditResult) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
+from sendright.cli.outcome import check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
 from sendright.mach.json_text import read_json
 from sendright.mach.profiles import PROFILES
@@ -19,6 +20,7 @@ from sendright.mach.rights import PortObject
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import TRACE_FORMAT, Trace, contradiction
 from sendright.mach.verdicts import ExitStatus
+from sendright.mach.view import NOT_SHOWN
 from sendright.reports.visible import one_line
 
 if TYPE_CHECKING:
@@ -56,11 +58,13 @@ def graph(
 
       sendright graph trace.json --who-can-get task:0 --trust 0 --dot rights.dot
     """
+    check_files({"--dot": dot, "--graphml": graphml}, [file])
     trace = _read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
     from sendright.properties.authority import tokens_from, where_from
     from sendright.properties.derivation import derive
+    from sendright.properties.derivation_nodes import not_shown
     from sendright.properties.revocation import revoked_by_end
 
     asked = _authorities(trace, task, port, who or [], trust or [])
@@ -74,25 +78,32 @@ def graph(
     rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}
     end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
     parts: list[Node] = [*chosen, *tokens]
-    _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
-    if json:
-        show_json(
-            {
-                "implementation": trace.implementation,
-                "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} for node, way in rights.items()],
-                "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} for node, way in tokens.items()],
-                "authority": msgspec.to_builtins(asked),
-                "end": None if end is None else msgspec.to_builtins(end.in_words()),
-                "violations": msgspec.to_builtins(derivation.violations),
-            }
-        )
-    else:
-        lines = [line for node, way in (*rights.items(), *tokens.items()) for line in _origin_lines(node, way)] or [Text("no such right")]
+    hidden = {node: words for node in parts if (words := not_shown(node, trace.shows))}
+    failed = _write_files(derivation, None if task is None and port is None else parts, dot, graphml)
+
+    def say() -> None:
+        if json:
+            show_json(
+                {
+                    "implementation": trace.implementation,
+                    "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in rights.items()],
+                    "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in tokens.items()],
+                    "not_shown": _what_is_not_shown(trace),
+                    "authority": msgspec.to_builtins(asked),
+                    "end": None if end is None else msgspec.to_builtins(end.in_words()),
+                    "violations": msgspec.to_builtins(derivation.violations),
+                }
+            )
+            return
+        told = _what_is_not_shown(trace)
+        ways = (*rights.items(), *tokens.items())
+        lines = [line for node, way in ways for line in _origin_lines(node, way, hidden.get(node))] or [Text("no such right")]
         lines += [line for one in asked for line in _authority_lines(one)]
         lines += _end_lines(end) if end is not None else []
         lines += [Text(one_line(f"call {violation.step + 1}: {violation.words}"), "bold red") for violation in derivation.violations]
-        show(*lines)
-    return ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS
+        show(*([Text(one_line(told), "yellow")] if told else []), *lines)
+
+    return conclude(ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS, say, failed)
 
 
 class _Written(msgspec.Struct):
@@ -154,22 +165,34 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
     return [authority(final, number, PROFILES.get(trace.profile), trust) for number in dict.fromkeys(ports)]
 
 
-def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> None:
-    """The whole graph, or what ``parts`` came from."""
+def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> list[str]:
+    """The whole graph, or what ``parts`` came from. Gives words for what can't be written."""
     from sendright.properties import graph_files
-    from sendright.reports.write import write_text
 
     graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
-    for path, form in ((dot, graph_files.dot), (graphml, graph_files.graphml)):
-        if path is not None:
-            try:
-                write_text(path, form(graph))
-            except OSError as error:
-                raise BadInput(f"{path}: can't be written: {error.strerror} (name a file in a directory that there is)") from error
+    shows = derivation.trace.shows
+    failed: list[str] = []
+    forms = {"--dot": (dot, lambda: graph_files.dot(graph, shows)), "--graphml": (graphml, lambda: graph_files.graphml(graph, shows))}
+    write_files(forms, failed)
+    return failed
 
 
-def _origin_lines(node: Node, way: tuple[Hop, ...]) -> list[Text]:
-    lines = [Text(one_line(str(node)), "bold")]
+def _what_is_not_shown(trace: Trace) -> str | None:
+    """A sentence on what the states of ``trace`` say that isn't the implementation's own word; None: all is."""
+    if trace.shows is None:
+        return None
+    return (
+        f"{trace.implementation} shows no more of its state than what tasks' names denote: what is marked as {NOT_SHOWN}, "
+        "and who can come to hold what by it, is what the specification expects."
+    )
+
+
+def _marked(words: str | None) -> dict[str, str]:
+    return {} if words is None else {"not_shown": words}
+
+
+def _origin_lines(node: Node, way: tuple[Hop, ...], hidden: str | None) -> list[Text]:
+    lines = [Text.assemble((one_line(str(node)), "bold"), f" ({hidden})" if hidden else "")]
     for hop in way:
         when = f"call {hop.step + 1}, {hop.call}" if hop.call else "at boot"
         lines.append(_indented(f"{when}: {hop.how}: {hop.gives}"))

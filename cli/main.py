@@ -25,7 +25,7 @@ from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.synthesize import synthesize
 from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
-from sendright.mach.interruption import INTERRUPTED, interruptible
+from sendright.mach.interruption import ending_in_order, interrupted_status, interruptible
 from sendright.mach.profiles import UnknownProfile
 from sendright.mach.script import BadScript
 from sendright.mach.verdicts import ExitStatus
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
-    "3 what was checked crashed or hung · 4 undetermined · 130 interrupted.",
+    "3 what was checked crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM).",
 )
 for command in (check, prove, replay, audit, synthesize):
     app.command()(interruptible(command))
@@ -68,14 +68,15 @@ def sendright(
 def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status. No traceback gets out, unless SENDRIGHT_DEBUG is set."""
     try:
-        status = app(list(arguments), prog_name="sendright", standalone_mode=False)
+        with ending_in_order():
+            status = app(list(arguments), prog_name="sendright", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except (BadInput, BadScript, UnknownProfile) as error:
         return _refuse(str(error), ExitStatus.BAD_INPUT)
     except typer.TyperException as error:
         return _refuse(_usage(error), ExitStatus.BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        return _refuse("interrupted before anything was found", INTERRUPTED)
+        return _refuse("interrupted before anything was found", interrupted_status())
     except BrokenPipeError:
         return ExitStatus.HOLDS
     except SystemExit as ended:

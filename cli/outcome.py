@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
-from sendright.mach.interruption import INTERRUPTED
+from sendright.mach.interruption import interrupted_status
 from sendright.mach.results import ReplayResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import ExitStatus, exit_status
@@ -35,25 +36,67 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
         """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
-        distinct_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
+        check_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
         try:
             clear_reports(self.directory, inputs)
         except OSError as error:
             raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
 
 
-def distinct_files(files: Mapping[str, Path | None], inputs: Collection[Path]) -> None:
-    """No two options name one file, and none names one of the ``inputs``. Raises BadInput."""
-    seen: dict[Path, str] = {}
-    read = {file.resolve() for file in inputs}
+def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ()) -> None:
+    """No two options name one file, none names one of the ``inputs``, and none a file that isn't sendright's to write over. Raises BadInput."""
+    from sendright.reports.write import check_target
+
+    seen: dict[str, str] = {}
+    read = {os.path.realpath(file) for file in inputs}
     for option, path in files.items():
         if path is None:
             continue
-        first = seen.setdefault(path.resolve(), option)
+        place = os.path.realpath(path)
+        first = seen.setdefault(place, option)
         if first != option:
             raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
-        if path.resolve() in read:
+        if place in read:
             raise BadInput(f"{option}: {path} is read by this command (name another one)")
+        try:
+            check_target(path)
+        except OSError as error:
+            raise BadInput(f"{option}: {path}: can't be written: {error.strerror} (or choose another place)") from error
+
+
+def write_files(outputs: Mapping[str, tuple[Path | None, Callable[[], str]]], failed: list[str]) -> list[Path]:
+    """Write the text of each option to its file, if it names one; gives the files written. Words for what can't be written go to ``failed``."""
+    from sendright.reports.write import write_text
+
+    written: list[Path] = []
+    for option, (path, text) in outputs.items():
+        if path is not None:
+            try:
+                written.append(write_text(path, text()))
+            except OSError as error:
+                failed.append(_cannot_write(option, path, error))
+    return written
+
+
+def _cannot_write(option: str, path: Path, error: OSError) -> str:
+    return f"{path}: the report can't be written: {error.strerror} (choose another place with {option})"
+
+
+def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (), interrupted: bool = False) -> int:
+    """Let ``say`` print the result, complain of outputs that ``failed``, and give the exit status.
+
+    What was found comes before what couldn't be written.
+    """
+    failed = list(failed)
+    try:
+        say()
+    except NoOutput as error:
+        failed.append(f"the result can't be written to standard output: {error}")
+    if failed:
+        complain("; ".join(failed))
+    if interrupted and status in (ExitStatus.HOLDS, ExitStatus.UNDETERMINED):
+        return interrupted_status()
+    return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
 
 
 def version() -> str:
@@ -67,48 +110,45 @@ def version() -> str:
 def finish(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None) -> int:
     """Write, print, and give the exit status. ``trace`` is what ``--trace`` asks for, if there was a run."""
     status = exit_status(result.verdict)
-    written, refused = _write(result, outputs, rerun, trace, bad=status != ExitStatus.HOLDS)
-    try:
+    failed: list[str] = []
+    written = _write(result, outputs, rerun, trace, status != ExitStatus.HOLDS, failed)
+
+    def say() -> None:
         if outputs.json:
             show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
         else:
             from sendright.reports.terminal import terminal
 
             show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
-    except NoOutput as error:  # which must not hide the verdict
-        refused = "; ".join(filter(None, [refused, f"the result can't be written to standard output: {error}"]))
-    if refused:
-        complain(refused)
-    if status == ExitStatus.HOLDS:
-        return INTERRUPTED if result.interrupted else ExitStatus.BAD_INPUT if refused else status
-    return INTERRUPTED if result.interrupted and status == ExitStatus.UNDETERMINED else status
+
+    return conclude(status, say, failed, result.interrupted)
 
 
-def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool) -> tuple[list[Path], str]:
-    """The files written, and what went wrong. What can't be written must not hide the result."""
+def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool, failed: list[str]) -> list[Path]:
+    """The files written; ``failed`` gets what went wrong. What can't be written must not hide the result."""
     from sendright.reports.html import page
     from sendright.reports.junit import junit
     from sendright.reports.sarif import sarif
-    from sendright.reports.write import trace_text, write_reports, write_text
+    from sendright.reports.write import trace_text, write_reports
 
     written: list[Path] = []
-    refused: list[str] = []
-
-    def write(option: str, path: Path | None, into: Callable[[Path], Iterable[Path]]) -> None:
-        if path is not None:
-            try:
-                written.extend(into(path))
-            except OSError as error:
-                refused.append(f"{path}: the report can't be written: {error.strerror} (choose another place with {option})")
-
     if bad:
-        write("--report-dir", outputs.directory, lambda directory: write_reports(result, directory, rerun, version()))
-    write("--html", outputs.html, lambda path: [write_text(path, page(result, rerun))])
-    write("--junit", outputs.junit, lambda path: [write_text(path, junit(result))])
-    write("--sarif", outputs.sarif, lambda path: [write_text(path, sarif(result, version()))])
+
+        def refused(path: Path, error: OSError) -> None:
+            failed.append(_cannot_write("--report-dir", path, error))
+
+        try:
+            written += write_reports(result, outputs.directory, rerun, version(), refused)
+        except OSError as error:
+            refused(outputs.directory, error)
+    files: dict[str, tuple[Path | None, Callable[[], str]]] = {
+        "--html": (outputs.html, lambda: page(result, rerun)),
+        "--junit": (outputs.junit, lambda: junit(result)),
+        "--sarif": (outputs.sarif, lambda: sarif(result, version())),
+    }
     if trace is not None:
-        write("--trace", outputs.trace, lambda path: [write_text(path, trace_text(trace))])
-    return written, "; ".join(refused)
+        files["--trace"] = (outputs.trace, lambda: trace_text(trace))
+    return written + write_files(files, failed)
 
 
 def _data(result: AnyResult, traces: bool) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Quiet
+from sendright.cli.outcome import check_files
 from sendright.cli.progress import Shown
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.interruption import heeding_at_once, stop_if_asked
 
 AT_ONCE = 256
 """Lines that are written at once."""
@@ -42,7 +43,9 @@ def synthesize(
 
       sendright synthesize --events 1000000 | sendright audit -
     """
+    check_files({"--output": output})
     from sendright.impl.synthesis.logs import BadRequest, Recorder, log_of
+    from sendright.reports.write import replacing
 
     try:
         lines = log_of(form, events, seed, plant or [], Recorder(form=tokens, wrapper=wrapper, drop=drop, shuffle=shuffle))
@@ -54,7 +57,7 @@ def synthesize(
             if output is None:
                 _write(lines, standard, events, shown)
             else:
-                with output.open("wb") as file:
+                with replacing(output) as file:
                     _write(lines, file, events, shown)
         except BrokenPipeError:
             raise
@@ -67,7 +70,8 @@ def _write(lines: Iterator[bytes], to: BinaryIO, events: int, shown: Shown) -> N
     done = 0
     while part := list(islice(lines, AT_ONCE)):
         stop_if_asked()
-        to.write(b"".join(part))
+        with heeding_at_once():
+            to.write(b"".join(part))
         done += len(part)
         shown.update(min(done, events), events, "events")
     to.flush()

@@ -11,6 +11,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import known_call
 from sendright.cli.options import Json, ProfileName
+from sendright.cli.outcome import conclude
 from sendright.cli.streams import show, show_json
 from sendright.mach.profiles import profile_named
 from sendright.mach.verdicts import exit_status
@@ -44,8 +45,4 @@ def trace_spec(
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
     result = trace_specification(kernel_profile, found, call)
-    if json:
-        show_json(msgspec.to_builtins(result))
-    else:
-        show(*trace_lines(result))
-    return exit_status(result.verdict)
+    return conclude(exit_status(result.verdict), lambda: show_json(msgspec.to_builtins(result)) if json else show(*trace_lines(result)))

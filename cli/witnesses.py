@@ -12,6 +12,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
+from sendright.cli.outcome import check_files, conclude
 from sendright.cli.progress import Shown
 from sendright.cli.streams import show, show_json
 from sendright.mach.profiles import PROFILES, profile_named
@@ -43,6 +44,7 @@ def witnesses(
 
     from sendright.model.witnesses import recorded_in
     from sendright.properties.witness_search import find_witnesses
+    from sendright.reports.write import replacing
 
     factory = implementation_factory(sut, None)
     chosen = [profile_named(name) for name in dict.fromkeys(profile or PROFILES)]
@@ -50,6 +52,7 @@ def witnesses(
         found = {name: list(recorded_in(output, name)) for name in PROFILES} if profile else {}
     except (OSError, msgspec.DecodeError) as error:
         raise BadInput(f"{output}: not a file of recorded runs, so what it has of other profiles can't stay: {error}") from None
+    check_files({"--output": output})
     if not os.access(output.parent, os.W_OK):  # told before the search, which takes minutes
         raise _cannot_write(output, "no directory that can be written to")
     missed = {}
@@ -59,17 +62,21 @@ def witnesses(
         missed[each.name] = list(missing)
     every = list(chain.from_iterable(found.values()))
     try:
-        output.write_bytes(b"[\n" + b",\n".join(msgspec.json.encode(witness) for witness in every) + b"\n]\n")
+        with replacing(output) as file:
+            file.write(b"[\n" + b",\n".join(msgspec.json.encode(witness) for witness in every) + b"\n]\n")
     except OSError as error:
         raise _cannot_write(output, error.strerror) from error
-    if json:
-        show_json({"witnesses": len(every), "calls": sum(len(witness.steps) for witness in every), "missed": missed})
-    else:
-        show(f"{len(every)} witnesses with {sum(len(witness.steps) for witness in every)} calls are in {output}.")
-        for name, cases in missed.items():
-            for case in cases:
-                show(f"not reached in {name}: {case}")
-    return ExitStatus.UNDETERMINED if any(missed.values()) else ExitStatus.HOLDS
+
+    def say() -> None:
+        if json:
+            show_json({"witnesses": len(every), "calls": sum(len(witness.steps) for witness in every), "missed": missed})
+        else:
+            show(f"{len(every)} witnesses with {sum(len(witness.steps) for witness in every)} calls are in {output}.")
+            for name, cases in missed.items():
+                for case in cases:
+                    show(f"not reached in {name}: {case}")
+
+    return conclude(ExitStatus.UNDETERMINED if any(missed.values()) else ExitStatus.HOLDS, say)
 
 
 def _cannot_write(output: Path, why: str | None) -> BadInput:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
+import os
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
 from typing import Protocol
 
 from sendright.mach.calls import Call, Result
@@ -33,7 +38,14 @@ class Implementation(Protocol):
 
 
 class ImplementationCrash(Exception):
-    """The implementation did not answer. The words go on from what was asked of it: "raised OSError: …", "panicked"."""
+    """The implementation did not answer. The words go on from what was asked of it: "raised OSError: …", "panicked".
+
+    ``frames`` are those of its own code, as ``frames_of`` tells them, where it ran in another process and they are known.
+    """
+
+    def __init__(self, words: str = "", frames: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.frames = frames
 
 
 class MalformedState(Exception):
@@ -49,3 +61,37 @@ def raised(error: BaseException) -> str:
     if isinstance(error, ImplementationCrash) and text:
         return text
     return f"raised {type(error).__name__}" + (f": {text}" if text else "")
+
+
+FRAMES = 10
+"""So many frames are told of an exception, at most: the innermost ones."""
+_FRAME_LENGTH = 200
+"""So many characters of one frame."""
+
+
+def frames_of(error: BaseException) -> tuple[str, ...]:
+    """Where ``error`` was raised in an implementation's own code: file, line, function and source, one frame each, the innermost last.
+
+    Frames of sendright aren't told, unless it is its own reference kernel that is checked. An ImplementationCrash has its frames already.
+    """
+    if isinstance(error, ImplementationCrash):
+        return error.frames
+    try:
+        frames = list(_frames(error.__traceback__))
+    except Exception:  # a kernel's code may be anything: what can't be told isn't
+        return ()
+    own = [words for module, words in frames if module.partition(".")[0] != "sendright"]
+    own = own or [words for module, words in frames if module.startswith("sendright.impl.")]
+    left_out = [f"… {len(own) - FRAMES} more, further out"] if len(own) > FRAMES else []
+    return (*left_out, *own[-FRAMES:])
+
+
+def _frames(innermost: TracebackType | None) -> Iterator[tuple[str, str]]:
+    """Each frame: its module, and what is told of it."""
+    for frame, line in traceback.walk_tb(innermost):
+        file = frame.f_code.co_filename
+        source = linecache.getline(file, line, frame.f_globals).strip()
+        inside = os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file
+        words = " ".join(f"{inside}, line {line}, in {frame.f_code.co_name}{f': {source}' if source else ''}".split())
+        words = words.encode("utf-8", "backslashreplace").decode()
+        yield str(frame.f_globals.get("__name__", "")), words if len(words) <= _FRAME_LENGTH else words[: _FRAME_LENGTH - 1] + "…"

@@ -36,7 +36,8 @@ class Descriptor(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A queued message. ``serial`` names it within one implementation and is not compared between two."""
+    """A queued message. ``serial`` names it within one implementation and is not compared between two; it is negative where no more is known of
+    the message than that it is there."""
 
     serial: int
     id: int
@@ -192,7 +193,12 @@ class Slot(msgspec.Struct, frozen=True, order=True):
         if self.where == "held":
             return f"task {self.owner}, right that its call still holds"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
-        return f"message {self.owner}, {part}"
+        return f"{message_in_words(self.owner)}, {part}"
+
+
+def message_in_words(serial: int) -> str:
+    """What readers call a message: those with negative serials are known to be there, and nothing else is known of them."""
+    return f"message {serial}" if serial >= 0 else f"unknown message {-serial}"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -305,6 +311,10 @@ class Difference(msgspec.Struct, frozen=True):
     expected: str
     seen: str
 
+    def of(self, slot: Slot) -> bool:
+        """Whether it is about what is in ``slot``."""
+        return f"{self.where}, ".startswith(f"{slot}, ")
+
     def __str__(self) -> str:
         return f"{self.where}: expected {self.expected}, seen {self.seen}"
 
@@ -393,18 +403,21 @@ def _words(value: object, path: tuple[str, ...]) -> str:
     return str(value)
 
 
+KIND_WORDS = {
+    SlotKind.NONE: "nothing",
+    SlotKind.SEND: "send right",
+    SlotKind.RECEIVE: "receive right",
+    SlotKind.SEND_RECEIVE: "send and receive right",
+    SlotKind.SEND_ONCE: "send-once right",
+    SlotKind.DEAD_NAME: "dead name",
+    SlotKind.PORT_SET: "port set",
+}
+"""What readers call a right of each kind."""
+
+
 def entry_in_words(entry: Entry) -> str:
     """``entry`` as a reviewer reads it: "send right to port 7, 2 user references"."""
-    names = {
-        SlotKind.NONE: "nothing",
-        SlotKind.SEND: "send right",
-        SlotKind.RECEIVE: "receive right",
-        SlotKind.SEND_RECEIVE: "send and receive right",
-        SlotKind.SEND_ONCE: "send-once right",
-        SlotKind.DEAD_NAME: "dead name",
-        SlotKind.PORT_SET: "port set",
-    }
-    words = names[entry.kind]
+    words = KIND_WORDS[entry.kind]
     if entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
     if entry.urefs:

@@ -8,6 +8,7 @@ import msgspec
 
 from sendright.mach.calls import Call
 from sendright.mach.snapshot import EMPTY, Change, Difference, Snapshot, slots
+from sendright.mach.view import Shown
 
 TRACE_FORMAT = "sendright-trace/3"
 
@@ -24,11 +25,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     stop: bool = False
     resume: bool = False
     code: int
+    """What it answered; MIG_SERVER_DIED where the answer is ``missing``."""
     outputs: dict[str, Any] = {}
     created_task: int | None = None
     cases: tuple[str, ...] = ()
     """The cases of the specification that the step went through, as ``call/CODE/title``; empty when it wasn't judged."""
     changes: tuple[Change, ...] = ()
+    missing: Literal["answer", "state"] | None = None
+    """What the implementation didn't give, as it crashed or hung: an answer, and so no state either, or only the state after the call."""
 
     @property
     def made(self) -> Call:
@@ -54,6 +58,8 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     """What that means, for a reader who has nothing else: what should be and what is."""
     differences: tuple[Difference, ...] = ()
+    frames: tuple[str, ...] = ()
+    """Where in its own code an implementation in Python crashed or hung, one frame after the other, the innermost last."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     final: Snapshot
     violations: tuple[Violation, ...] = ()
+    shows: tuple[Shown, ...] | None = None
+    """What the implementation shows of its state; None: all of it. The rest of what the states here say is what the specification expects."""
 
 
 def contradiction(trace: Trace) -> str | None:

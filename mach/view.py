@@ -6,13 +6,13 @@ implementation that can tell which names denote one port gives these names one n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 
 import msgspec
 
 from sendright.mach.rights import NULL_NAME, SlotKind
-from sendright.mach.snapshot import EMPTY, Difference, Entry, Port, Snapshot, Task
+from sendright.mach.snapshot import EMPTY, KIND_WORDS, Difference, Entry, Port, Slot, Snapshot, Task
 
 
 class Shown(Enum):
@@ -185,8 +185,48 @@ def _parts(where: str, expected: object, seen: object, parts: tuple[Shown, ...],
     for part in parts:
         one, other = getattr(expected, part.value), getattr(seen, part.value)
         if one != other and part in shows:
-            yield Difference(f"{where}, {IN_WORDS[part]}", str(one), str(other))
+            yield Difference(f"{where}, {IN_WORDS[part]}", _value(one), _value(other))
+
+
+def _value(value: object) -> str:
+    return ("registered" if value else "none") if isinstance(value, bool) else str(value)
 
 
 def _kind(named: Named | None) -> str:
-    return "nothing" if named is None else named.kind.name.lower().replace("_", " ")
+    return KIND_WORDS[SlotKind.NONE if named is None else named.kind]
+
+
+NOT_SHOWN = "expected, not shown"
+"""What reports say beside a part of a state that an implementation doesn't show: what stands there is what the specification expects."""
+
+
+def unshown(slot: Slot, before: Entry, after: Entry, shows: Collection[Shown] | None) -> str:
+    """What of the change of a slot from ``before`` to ``after`` (which may be the same) the implementation doesn't show, in words.
+
+    Empty: it shows all of it. ``shows`` is what it shows of its state; None: everything.
+    """
+    if shows is None:
+        return ""
+    if slot.where == "message" and slot.owner < 0:
+        return "only that it is there is shown"
+    if slot.where != "name":
+        part = {"request": Shown.REQUEST, "no-senders": Shown.NO_SENDERS, "port-destroyed": Shown.PORT_DESTROYED}.get(slot.where)
+        return NOT_SHOWN if part not in shows else "" if not after.kind else f"which right it is: {NOT_SHOWN}"
+    same_kind = before.kind is after.kind
+    if before != after and same_kind and not (before.urefs != after.urefs and Shown.UREFS in shows):
+        return NOT_SHOWN if before.port == after.port or Shown.PORT not in shows else ""
+    hidden = [part for part, told in ((Shown.PORT, after.port), (Shown.UREFS, after.urefs)) if part not in shows and told]
+    return f"{' and '.join(IN_WORDS[part] for part in hidden)}: {NOT_SHOWN}" if hidden else ""
+
+
+def is_shown(slot: Slot, shows: Collection[Shown] | None) -> bool:
+    """Whether the implementation shows itself that there is a right in ``slot``, and of which kind it is."""
+    return shows is None or slot.where == "name"
+
+
+def shown_of_ports(snapshot: Snapshot) -> frozenset[int]:
+    """The ports of which a view tells the state: those whose receive rights are in name spaces."""
+    receives = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+    return frozenset(
+        entry.port for task in snapshot.tasks.values() for entry in task.names.values() if entry.kind in receives and entry.port is not None
+    )

@@ -54,7 +54,7 @@ def all_witnesses() -> tuple[Witness, ...]:
 
 def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
     """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
-    if path.exists():
+    if path.is_file():
         yield from (witness for witness in read_json(path.read_bytes(), tuple[Witness, ...]) if witness.profile == profile)
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.keeper import keep_process, let_go
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -39,6 +40,9 @@ class _Worker(Generic[Item]):
         resource_tracker.ensure_running()  # or else it is started next, and takes the block off SIGINT
         with deaf_children():
             self.process.start()
+        assert self.process.pid is not None
+        self._pid = self.process.pid
+        keep_process(self._pid)
         theirs.close()
         self.item: Item
 
@@ -51,13 +55,18 @@ class _Worker(Generic[Item]):
         """Kill it, if it hasn't died; how it died, in words."""
         self.process.kill()
         self.process.join()
+        let_go(self._pid)
         self.connection.close()
         status = self.process.exitcode or 0
         return signal.Signals(-status).name if -status in set(signal.Signals) else f"exit status {status}"
 
 
-def in_workers(function: Callable[[Item], Answer], items: Sequence[Item], jobs: int) -> Iterator[tuple[Item, Answer | Lost]]:
+def in_workers(
+    function: Callable[[Item], Answer], items: Sequence[Item], jobs: int, on_wait: Callable[[], object] = lambda: None
+) -> Iterator[tuple[Item, Answer | Lost]]:
     """Every item with what ``function`` makes of it, in the order in which that is known, worked out by ``jobs`` processes.
+
+    ``on_wait`` is called now and then while they work.
 
     ``function`` and the items must be picklable. What ``function`` raises is raised here, and KeyboardInterrupt after Ctrl-C; then,
     and when nobody asks for more, the processes are killed.
@@ -79,6 +88,7 @@ def in_workers(function: Callable[[Item], Answer], items: Sequence[Item], jobs: 
             start(None)
         while busy:
             stop_if_asked()
+            on_wait()
             for ready in wait(list(busy), POLL):
                 assert isinstance(ready, Connection)
                 worker = busy.pop(ready)
@@ -115,4 +125,7 @@ def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
             answer: tuple[bool, object] = True, function(item)
         except Exception as error:
             answer = False, error
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except OSError:  # nobody waits for it
+            return

@@ -232,7 +232,7 @@ class _Checker:
         self.runs += 1
         self.calls += len(run.steps)
         for step in run.steps:
-            self.codes.setdefault(step.call, Counter())[code_name(step.code)] += 1
+            self.codes.setdefault(step.call, Counter())["no answer" if step.missing == "answer" else code_name(step.code)] += 1
             self.cases.update(step.cases)
         if self.on_run is not None:
             self.on_run(run.trace())

@@ -80,14 +80,16 @@ class Run(JudgedRun):
         from sendright.model.oracle import broken_by_step
 
         step = self.steps[-1]
-        if step.task != task or self.capabilities.shows is not None:  # another task's call went on; or the state is the specification's own
+        if step.task != task or self.capabilities.shows is not None:  # another task's call went on; or the state is partly the specification's
             return []
         broken = broken_by_step(before, self.snapshot, task, call, step.code, self.profile)
         return [Violation(step=step.index, kind="invariant", clause=each.name, words=each.words) for each in broken]
 
     def _wrong_as_a_whole(self) -> list[Violation]:
         last = len(self.steps) - 1
-        broken = self._invariants(self.snapshot, self.profile) if self.steps else ()
+        # A state that is partly the specification's tells of no invariant whether the implementation keeps it.
+        whole = self.steps and self.capabilities.shows is None
+        broken = self._invariants(self.snapshot, self.profile) if whole else ()
         invariants = [Violation(step=last, kind="invariant", clause=each.name, words=each.words) for each in broken]
         return [*invariants, *unexplained(self.trace())]
 

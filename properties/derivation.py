@@ -7,6 +7,8 @@ explanation has no edge into it, and is a violation.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import networkx as nx
 
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
@@ -14,6 +16,7 @@ from sendright.mach.rights import SlotKind
 from sendright.mach.signatures import TASK_MAKERS
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.trace import Step, Trace, Violation
+from sendright.mach.view import Shown, is_shown
 from sendright.properties.derivation_nodes import BOOT_STEP, Boot, MessageNode, Node, PortNode, RightNode, TaskNode
 from sendright.properties.flows import Moment, flows
 from sendright.properties.origins import Gain, Origin, Origins, Part, Rights, parts
@@ -93,8 +96,10 @@ class Derivation:
             before = self.current.get((gain.slot, gain.part))
             if origins and before is not None:
                 self._edge(before, new, "kept", step)
-            if not origins:
+            if not origins and in_sight(gain, self.trace.shows):
                 self.violations.append(no_explanation(step, gain))
+            elif not origins:
+                self._edge(TaskNode(step.task), new, "not shown", step)
         for change in step.changes:
             remaining = {part for part, _ in parts(change.after)}
             for part, _ in parts(change.before):
@@ -119,11 +124,24 @@ def unexplained(trace: Trace) -> tuple[Violation, ...]:
     rights = Rights(trace.initial, trace.profile)
     tokens = TokenHistory(trace.initial, rights.profile)
     for step in trace.steps:
-        found += [no_explanation(step, gain) for gain, origins in Origins(rights, step, flows(rights, step)).of_gains() if not origins]
+        explained = Origins(rights, step, flows(rights, step)).of_gains()
+        found += [no_explanation(step, gain) for gain, origins in explained if not origins and in_sight(gain, trace.shows)]
         for _ in tokens.advance(rights, step):
             pass  # it keeps count itself
         rights.advance(step)
     return (*found, *tokens.violations(trace))
+
+
+def in_sight(gain: Gain, shows: Collection[Shown] | None) -> bool:
+    """Whether an implementation that ``shows`` so much shows the right itself, and what port it is to, so that it must have an explanation.
+
+    Why there is a dead name depends on all rights to its port, wherever they are: that is in sight only where everything is shown.
+    """
+    if shows is None:
+        return True
+    if gain.kind in (SlotKind.DEAD_NAME, SlotKind.PORT_SET):
+        return gain.kind is SlotKind.PORT_SET and is_shown(gain.slot, shows)
+    return is_shown(gain.slot, shows) and gain.port is not None and Shown.PORT in shows
 
 
 def no_explanation(step: Step, gain: Gain) -> Violation:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, entry_in_words
+from sendright.mach.view import NOT_SHOWN, Shown, unshown
 
 BOOT_STEP = -1
 """The step at which everything of the boot state came about."""
@@ -73,6 +75,16 @@ class MessageNode(msgspec.Struct, frozen=True):
 
 
 Node: TypeAlias = Boot | RightNode | PortNode | TaskNode | TokenNode | MessageNode
+
+
+def not_shown(node: Node, shows: Collection[Shown] | None) -> str:
+    """What of ``node`` an implementation that ``shows`` so much of its state doesn't show, in words; empty: nothing. (None: it shows all.)"""
+    if shows is None:
+        return ""
+    if isinstance(node, RightNode):
+        right = Entry(node.kind, node.port)
+        return unshown(node.slot, right, right, shows)
+    return NOT_SHOWN if isinstance(node, TokenNode | MessageNode) else ""
 
 
 def _words(token: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from sendright.mach.calls import Call, Result
@@ -16,6 +16,7 @@ from sendright.mach.script_readers import NotModelled
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.snapshot import Entry, Snapshot
 from sendright.mach.tokens import TASK_SECURITY_TOKEN
+from sendright.mach.view import Shown
 from sendright.properties.symbols import Symbols
 
 
@@ -49,6 +50,8 @@ class Seen(NamedTuple):
     after: Snapshot
     first: FirstSeen
     symbols: Symbols
+    shows: Collection[Shown] | None = None
+    """What the implementation shows of its state; None: all of it. The rest of ``after`` is what the specification expects."""
 
 
 class Mismatch(NamedTuple):
@@ -57,6 +60,8 @@ class Mismatch(NamedTuple):
     key: str
     expected: str
     seen: str
+    told: bool
+    """Whether what is seen is the implementation's own word, and not what the specification expects of what it doesn't show."""
 
 
 class _Finding(NamedTuple):
@@ -78,8 +83,19 @@ def first_mismatch(expectations: tuple[Expectation, ...], seen: Seen) -> Mismatc
     for expectation in expectations:
         finding = _JUDGES[expectation.key](expectation.value, seen)
         if not finding.met:
-            return Mismatch(expectation.key, finding.expected, finding.seen)
+            return Mismatch(expectation.key, finding.expected, finding.seen, _is_told(expectation.key, seen))
     return None
+
+
+def _is_told(key: str, seen: Seen) -> bool:
+    """Whether the implementation itself tells what the expectation ``key`` is about, by its answer or in what it shows."""
+    if seen.shows is None:
+        return True
+    if key == "refs":
+        return seen.call.name == "mach_port_get_refs" or Shown.UREFS in seen.shows
+    if key == "mscount":
+        return _answer(seen, "id") == Notification.NO_SENDERS or Shown.MAKE_SEND_COUNT in seen.shows
+    return key != "memory"
 
 
 def _code(met: Callable[[int, Any], bool], words: str) -> Callable[[Any, Seen], _Finding]:

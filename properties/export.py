@@ -55,7 +55,7 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
         used = _used(binds, export.used)
         if used:
             entry["bind"] = used
-    case: dict[str, Any] = {"id": id, "kind": "run", "title": title or (violation.clause if violation is not None else f"{len(trace.steps)} calls")}
+    case: dict[str, Any] = {"id": id, "kind": "run", "title": title or _title(trace, violation)}
     if violation is not None:
         case["notes"] = violation.words
     standard = PROFILES[profile.name]
@@ -67,10 +67,18 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
     ]
     return {
         "format": SCRIPT_FORMAT,
-        "source": {"kind": "a run", "implementation": trace.implementation},
+        "source": {"generator": "sendright", "kind": "a run", "implementation": trace.implementation},
         "profile": profile.name,
         "cases": [case],
     }
+
+
+def _title(trace: Trace, violation: Violation | None) -> str:
+    """What the run is: not the case of the specification that applied in the end, which reads like what is wrong."""
+    if violation is None:
+        return f"{len(trace.steps)} calls"
+    broken = next((step.call for step in trace.steps if step.index == violation.step), "booting")
+    return f"a run in which {broken} goes wrong"
 
 
 def _used(binds: dict[str, Any], used: set[str]) -> dict[str, Any]:

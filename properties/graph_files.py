@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 
 import networkx as nx
 
+from sendright.mach.view import Shown
 from sendright.properties.derivation import Derivation
-from sendright.properties.derivation_nodes import Boot, MessageNode, Node, PortNode, RightNode, TaskNode, TokenNode
+from sendright.properties.derivation_nodes import Boot, MessageNode, Node, PortNode, RightNode, TaskNode, TokenNode, not_shown
 
 _SHAPES: Mapping[type, str] = {
     Boot: "doublecircle",
@@ -29,34 +30,50 @@ def history_of(derivation: Derivation, nodes: Collection[Node]) -> nx.MultiDiGra
     return part
 
 
-def dot(graph: nx.MultiDiGraph[Node]) -> str:
-    """The derivation graph, or a part of it, in Graphviz's language. Rights that are gone are grey, what nothing explains is red."""
-    lines = ["digraph derivation {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];', '  edge [fontname="sans-serif", fontsize=9];']
+def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
+    """The derivation graph, or a part of it, in Graphviz's language. Rights that are gone are grey, what nothing explains is red.
+
+    ``shows`` is what the implementation shows of its state (``Trace.shows``): what it doesn't is marked.
+    """
+    lines = [
+        "// written by sendright",
+        "digraph derivation {",
+        "  rankdir=LR;",
+        '  node [fontname="sans-serif", fontsize=10];',
+        '  edge [fontname="sans-serif", fontsize=9];',
+    ]
     names = _names(graph)
     for node, name in names.items():
-        lines.append(f"  {name} [label={_quoted(str(node))}, shape={_SHAPES[type(node)]}{_colour(graph, node)}];")
+        lines.append(f"  {name} [label={_quoted(_label(node, shows))}, shape={_SHAPES[type(node)]}{_colour(graph, node)}];")
     for source, target, edge in graph.edges(data=True):
         lines.append(f"  {names[source]} -> {names[target]} [label={_quoted(edge_in_words(edge))}];")
     return "\n".join([*lines, "}", ""])
 
 
-def graphml(graph: nx.MultiDiGraph[Node]) -> str:
+def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
     """The derivation graph, or a part of it, in GraphML.
 
     Nodes have ``kind``, ``label``, ``explained`` and, when they are gone, ``until`` (a step); edges ``how``, ``call`` and ``step`` (-1: the boot).
+    ``shows`` as for ``dot``.
     """
     names = _names(graph)
     plain: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for node, name in names.items():
         kind = type(node).__name__.removesuffix("Node").lower()
-        plain.add_node(name, kind=kind, label=_printable(str(node)), explained=not _is_unexplained(graph, node))
+        plain.add_node(name, kind=kind, label=_printable(_label(node, shows)), explained=not _is_unexplained(graph, node))
         if "until" in graph.nodes[node]:
             plain.nodes[name]["until"] = graph.nodes[node]["until"]
     for source, target, edge in graph.edges(data=True):
         plain.add_edge(names[source], names[target], how=edge["how"], call=_printable(edge["call"]), step=edge["step"])
     file = io.BytesIO()
     nx.write_graphml(plain, file)
-    return file.getvalue().decode() + "\n"
+    declaration, newline, rest = file.getvalue().decode().partition("\n")
+    return f"{declaration}{newline}<!-- written by sendright -->{newline}{rest}\n"
+
+
+def _label(node: Node, shows: Collection[Shown] | None) -> str:
+    hidden = not_shown(node, shows)
+    return f"{node} ({hidden})" if hidden else str(node)
 
 
 def edge_in_words(edge: Mapping[str, object]) -> str:

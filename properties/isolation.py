@@ -19,8 +19,9 @@ from typing import Any, NoReturn
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, raised
+from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, frames_of, raised
 from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.keeper import end_tree, keep_process, lead, let_go
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.view import View
@@ -80,6 +81,8 @@ class _Child:
         self._process = context.Process(target=_serve, args=(theirs, self._connection, build))
         with deaf_children():
             self._process.start()
+        assert self._process.pid is not None
+        keep_process(self._process.pid)
         theirs.close()
         self.alive = True
         self.end = weakref.finalize(self, _end, self._process, self._connection, os.getpid())
@@ -109,7 +112,7 @@ class _Child:
             return unpacked(content, self.capabilities.shows)
         value = pickle.loads(content)
         if kind == _RAISED:
-            raise ImplementationCrash(value)
+            raise ImplementationCrash(*value)
         if kind == _NO_STATE:
             raise MalformedState(value)
         if kind == _NOT_BUILT:
@@ -130,7 +133,9 @@ class _Child:
 
 def _end(process: BaseProcess, connection: Connection, owner: int) -> None:
     if os.getpid() == owner:  # and not a process that was forked from it
-        process.kill()
+        assert process.pid is not None
+        end_tree(process.pid)
+        let_go(process.pid)
         process.join()
         connection.close()
 
@@ -138,6 +143,7 @@ def _end(process: BaseProcess, connection: Connection, owner: int) -> None:
 def _serve(connection: Connection, parents: Connection, build: Callable[[], Implementation]) -> None:
     """What the process does. All that it prints is for standard error."""
     parents.close()
+    lead()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(OSError):  # there may be no standard error
@@ -150,14 +156,17 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
         connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
         return
     except BaseException as error:
-        connection.send_bytes(_RAISED + pickle.dumps(raised(error)))
+        connection.send_bytes(_RAISED + pickle.dumps((raised(error), frames_of(error))))
         return
     while True:
         try:
             what, arguments = pickle.loads(connection.recv_bytes())
-        except EOFError:
+        except (EOFError, OSError):
             return
-        connection.send_bytes(_answer(kernel, what, arguments))
+        try:
+            connection.send_bytes(_answer(kernel, what, arguments))
+        except OSError:  # nobody waits for the answer
+            return
 
 
 def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> bytes:
@@ -166,13 +175,13 @@ def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> by
     except NotMade as error:
         return _NOT_MADE + pickle.dumps(str(error))
     except BaseException as error:
-        return _RAISED + pickle.dumps(raised(error))
+        return _RAISED + pickle.dumps((raised(error), frames_of(error)))
     try:
         return _STATE + packed(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
     except MalformedState as malformed:
         return _NO_STATE + pickle.dumps(str(malformed))
     except BaseException as error:
-        return _RAISED + pickle.dumps(f"answered what can't be looked at: it {raised(error)}")
+        return _RAISED + pickle.dumps((f"answered what can't be looked at: it {raised(error)}", frames_of(error)))
 
 
 def _plain(value: Any) -> Any:

@@ -15,12 +15,14 @@ from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import NotMade, capabilities_of
 from sendright.mach.codes import ReturnCode
-from sendright.mach.implementation import Implementation, MalformedState, raised
+from sendright.mach.implementation import Implementation, MalformedState, frames_of, raised
 from sendright.mach.interruption import stop_if_asked
 from sendright.mach.profiles import Profile
+from sendright.mach.seen_state import seen_state
+from sendright.mach.signatures import with_defaults
 from sendright.mach.snapshot import Difference, Snapshot, all_changes, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
-from sendright.mach.view import View, view_differences
+from sendright.mach.view import Shown, View, view_differences
 from sendright.properties.outputs import is_number, malformed, no_result
 from sendright.properties.shown_state import wrong_form
 
@@ -111,7 +113,7 @@ class JudgedRun:
     """An implementation and the specification, driven side by side from the boot state.
 
     ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains. Of an implementation that doesn't
-    show a whole state, but a view of it, the state is the specification's, as long as the view doesn't contradict it.
+    show a whole state, but a view of it, the state is the specification's, corrected by the view where they differ (``seen_state``).
     """
 
     def __init__(self, implementation: Implementation, oracle: Oracle, profile: Profile, call_seconds: float) -> None:
@@ -122,6 +124,8 @@ class JudgedRun:
         self.call_seconds = self.capabilities.seconds or call_seconds
         self.initial = Snapshot({}, {})
         self.snapshot = self.initial
+        self._before = self.initial
+        """The state before the last step."""
         self.steps: list[Step] = []
         self.violations: list[Violation] = []
         self.ended: dict[int, Step] = {}
@@ -138,6 +142,8 @@ class JudgedRun:
         except Exception:
             wrong = self._wrong_form(shown)
             if wrong is None:
+                self._correct(shown)
+                self.initial = self.snapshot
                 raise
             self.initial = self.snapshot = Snapshot({}, {})
             self.violations.clear()
@@ -150,9 +156,10 @@ class JudgedRun:
     def call(self, task: int, call: Call) -> Step:
         """Make ``call`` as ``task``, judge the result and the state after it; the step that it was. Here is where Ctrl-C is heeded.
 
-        Raises NotMade if the implementation can't make it.
+        The implementation is given all arguments: those that ``call`` leaves out have their default values. Raises NotMade if it can't make it.
         """
         stop_if_asked()
+        call = with_defaults(call)
         told = self._told(task, call)
         self.ended.pop(task, None)
         if told is not None:
@@ -167,7 +174,7 @@ class JudgedRun:
                 self.fail("crash", call.name, f"{call.name} answered {wrong}")
             after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
         except Broken:
-            self._keep(task, call, result or Result(ReturnCode.MIG_SERVER_DIED), (), self.snapshot)
+            self._keep_broken(task, call, result, self.snapshot)
             raise
         before = self.snapshot
         try:
@@ -178,11 +185,12 @@ class JudgedRun:
         except Exception:
             wrong = self._wrong_form(after)
             if wrong is None:
+                self._correct(after)
                 self._look_at_all_changes(index, before)
                 raise
             self.snapshot = before
             del self.steps[index:], self.violations[:]
-            self._keep(task, call, _writable(call, result), (), before)
+            self._keep_broken(task, call, result, before)
             self._malformed(f"showing the state after {call.name}", wrong, index)
         return self.steps[index]
 
@@ -216,13 +224,30 @@ class JudgedRun:
         """The state: what is shown, or where it is only a view, what the specification says."""
         return shown if isinstance(shown, Snapshot) else self.oracle.snapshot()
 
+    def _correct(self, shown: Snapshot | View) -> None:
+        """Let the last state say what is ``shown``, which isn't what the specification says."""
+        if not isinstance(shown, View):
+            return
+        self.snapshot = seen_state(self.snapshot, self._before, shown, self.capabilities.shows or frozenset())
+        if self.steps:
+            self.steps[-1] = msgspec.structs.replace(self.steps[-1], changes=changes(self._before, self.snapshot))
+
     def _wrong_form(self, shown: object) -> str | None:
         return wrong_form(shown, self.capabilities.shows)
 
-    def fail(self, kind: ViolationKind, clause: str, words: str, where: tuple[Difference, ...] = (), index: int | None = None) -> NoReturn:
+    def fail(
+        self,
+        kind: ViolationKind,
+        clause: str,
+        words: str,
+        where: tuple[Difference, ...] = (),
+        index: int | None = None,
+        frames: tuple[str, ...] = (),
+    ) -> NoReturn:
         """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
         words = words.encode("utf-8", "backslashreplace").decode()  # an implementation's own may have half characters
-        violation = Violation(step=len(self.steps) if index is None else index, kind=kind, clause=clause, words=words, differences=where)
+        at = len(self.steps) if index is None else index
+        violation = Violation(step=at, kind=kind, clause=clause, words=words, differences=where, frames=frames)
         self.violations.append(violation)
         raise Broken(violation)
 
@@ -236,7 +261,13 @@ class JudgedRun:
             steps=tuple(self.steps),
             final=self.snapshot,
             violations=tuple(self.violations),
+            shows=None if self.capabilities.shows is None else tuple(part for part in Shown if part in self.capabilities.shows),
         )
+
+    def _keep_broken(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
+        """Keep a call that had no ``result``, or after which there was no state to see: nothing is known to have changed."""
+        self._keep(task, call, Result(ReturnCode.MIG_SERVER_DIED) if result is None else _writable(call, result), (), before)
+        self.steps[-1] = msgspec.structs.replace(self.steps[-1], missing="answer" if result is None else "state")
 
     def _keep(self, task: int, call: Call, result: Result, cases: tuple[str, ...], after: Snapshot) -> None:
         self.steps.append(
@@ -255,7 +286,7 @@ class JudgedRun:
                 changes=changes(self.snapshot, after),
             )
         )
-        self.snapshot = after
+        self._before, self.snapshot = self.snapshot, after
 
     def _look_at_all_changes(self, index: int, before: Snapshot) -> None:
         """Tell of the last step all that it changed: the state after it may be one in which one serial names two messages."""
@@ -277,12 +308,12 @@ class JudgedRun:
                 return action()
         except NotMade:
             raise
-        except Hang:
-            self.fail("hang", what, f"{what} did not end within {self.call_seconds:g} s")
+        except Hang as hang:
+            self.fail("hang", what, f"{what} did not end within {self.call_seconds:g} s", frames=frames_of(hang))
         except MalformedState as error:
             self._malformed(what, str(error))
         except (Exception, SystemExit) as error:
-            self.fail("crash", what, f"{what} {raised(error)}")
+            self.fail("crash", what, f"{what} {raised(error)}", frames=frames_of(error))
 
     def _malformed(self, what: str, how: str, index: int | None = None) -> NoReturn:
         self.fail("crash", what, f"{what}: {self.implementation.name} showed a malformed state: {how}", (), index)

@@ -19,7 +19,19 @@ from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.trace import Step
 
 How = Literal[
-    "granted at boot", "made", "copied", "moved", "inherited", "extracted", "received", "handed back", "counted", "kept", "notified", "died"
+    "granted at boot",
+    "made",
+    "copied",
+    "moved",
+    "inherited",
+    "extracted",
+    "received",
+    "handed back",
+    "counted",
+    "kept",
+    "notified",
+    "died",
+    "not shown",
 ]
 """How a right came to be in a slot: the kinds of edges of the derivation graph."""
 

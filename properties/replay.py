@@ -18,6 +18,7 @@ from sendright.mach.script_steps import PlannedStep, UnmodelledStep
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.trace import LIMITS, Violation
 from sendright.mach.verdicts import Verdict
+from sendright.mach.view import NOT_SHOWN
 from sendright.properties.conformance import WellFormed
 from sendright.properties.expectations import FirstSeen, Mismatch, Seen, first_mismatch, subject_of
 from sendright.properties.judged_run import RETURN_CODE, Broken, JudgedRun, Oracle
@@ -149,7 +150,7 @@ class _CaseRun:
         result = Result(made.code, made.outputs, made.created_task)
         self.first.look(self.run.snapshot)
         begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
-        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols)
+        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
         mismatch = self._mismatch(step, seen, violation)
         if violation is not None:
             return self._broken(violation, mismatch)
@@ -163,21 +164,28 @@ class _CaseRun:
         if malformed(seen.call, seen.result) is not None:
             return None
         try:
-            return first_mismatch(step.expectations, seen)
+            mismatch = first_mismatch(step.expectations, seen)
         except NotModelled:
             if violation is None:
                 raise
             return None
+        # Of a step that went wrong only what the implementation told says how.
+        return mismatch if mismatch is None or mismatch.told or violation is None else None
 
     def _unexpected(self, mismatch: Mismatch) -> CaseResult:
         """The specification agrees with the implementation, the script with neither."""
         if self.case.preconditions:
             reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step brings about"
             return self._unmodelled(self.at or 0, reason)
-        words = f"the script expects {mismatch.expected}; {self.run.implementation.name} answered {mismatch.seen}, as the specification says"
+        name = self.run.implementation.name
+        says = f"{name} answered {mismatch.seen}, as the specification says"
+        if not mismatch.told:
+            says = f"the specification says {mismatch.seen}, and {name} doesn't show what it has"
+        words = f"the script expects {mismatch.expected}; {says}"
         violation = Violation(step=len(self.run.steps) - 1, kind="expectation", clause=f"expect.{mismatch.key}", words=words)
         self.run.violations.append(violation)
-        return self._end("failed", expected=mismatch.expected, seen=mismatch.seen, violation=violation)
+        seen = mismatch.seen if mismatch.told else f"{mismatch.seen} ({NOT_SHOWN})"
+        return self._end("failed", expected=mismatch.expected, seen=seen, violation=violation)
 
     def _broken(self, violation: Violation, mismatch: Mismatch | None, reason: str | None = None) -> CaseResult:
         """The specification doesn't agree with the implementation, or there was no answer."""

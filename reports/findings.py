@@ -27,6 +27,17 @@ HEADLINES = {
 }
 """What each kind of violation means, as a headline."""
 
+RULES = {
+    "result": "The case of the specification that applies",
+    "state": "The case of the specification that applies",
+    "invariant": "The invariant that does not hold",
+    "derivation": "The rule that is broken",
+    "expectation": "What the script says of it",
+    "crash": "What was asked of the implementation",
+    "hang": "What was asked of the implementation",
+}
+"""What the clause of each kind of violation is."""
+
 _CASE = re.compile(r"(?P<rule>[^/]+)/(?P<code>[A-Z][A-Z0-9_]*)/(?P<title>.+)")
 
 
@@ -40,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     about: str = ""
     """Which case of a script, or which case of a call's rule."""
     clause: str
-    """The broken rule; where the call went through several cases of the specification, one a line."""
+    """The rule that it is judged by; where the call went through several cases of the specification, one a line."""
     words: str
     """What that means."""
     differences: tuple[Difference, ...] = ()
@@ -48,6 +59,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     violation: Violation | None = None
     step: int | None = None
     """From 0."""
+
+    @property
+    def rule_is(self) -> str:
+        """What ``clause`` is, in words; empty where that needs no saying."""
+        return RULES[self.violation.kind] if self.violation is not None else ""
+
+    @property
+    def told_clause(self) -> str:
+        """The clause on one line, after what it is."""
+        clause = "; ".join(self.clause.splitlines())
+        return f"{self.rule_is}: {clause}" if self.rule_is else clause
+
+    @property
+    def what(self) -> str:
+        """What is wrong, on one line: of a run, not the rule that it is judged by, which says what would be right."""
+        return " ".join((self.words if self.words and self.violation is not None else self.clause).split())
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Where in its own code the implementation crashed or hung, the innermost frame last."""
+        return self.violation.frames if self.violation is not None else ()
 
 
 def findings(result: AnyResult) -> tuple[Finding, ...]:
@@ -106,7 +138,8 @@ def _state_words(trace: Trace | None, index: int, differences: tuple[Difference,
     step = next((step for step in trace.steps if step.index == index), None) if trace is not None else None
     first = differences[0]
     answered = f"The call answers {code_name(step.code)}, and so says the specification. " if step is not None else ""
-    more = f" ({len(differences) - 1} more differences are below)" if len(differences) > 1 else ""
+    count = len(differences) - 1
+    more = f" ({count} more {'difference is' if count == 1 else 'differences are'} below)" if count else ""
     return f"{answered}But then {first.where} is {first.seen}, where the specification has {first.expected}{more}."
 
 

@@ -7,13 +7,14 @@ right to its port, from a port to its receiver. What the call changed is marked 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from xml.etree import ElementTree as ET
 
 import msgspec
 
 from sendright.mach.rights import SlotKind
-from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words
+from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words, message_in_words
+from sendright.mach.view import Shown, unshown
 from sendright.reports.history import Moment, kind_words, slot_words
 from sendright.reports.visible import one_line
 
@@ -37,6 +38,8 @@ class Row(msgspec.Struct, frozen=True):
     entry: Entry
     was: Entry
     wrong: bool
+    unshown: str = ""
+    """What of it the implementation doesn't show."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -57,11 +60,12 @@ class Box(msgspec.Struct, frozen=True):
         return self.y + HEAD + ROW * index + ROW // 2
 
 
-def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str:
-    """``moment`` as one ``<svg>`` element; what ``wrong`` names is marked as not right."""
+def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows: Collection[Shown] | None = None) -> str:
+    """``moment`` as one ``<svg>`` element; what ``wrong`` names is marked as not right, and so is what an implementation that ``shows`` so much
+    of its state (None: all) doesn't show."""
     owned: dict[tuple[str, int], list[Row]] = {("task", task): [] for task in moment.tasks}
     for slot in sorted(moment.before.keys() | moment.after.keys()):
-        owned.setdefault(_owner(slot), []).append(_row(slot, moment, wrong))
+        owned.setdefault(_owner(slot), []).append(_row(slot, moment, wrong, shows))
     for (kind, owner), rows in owned.items():
         if kind == "task":
             rows += _other_wrongs(f"task {owner}, ", rows, wrong)
@@ -71,7 +75,9 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str
     }
     left = [(f"task t{task}{_waits(moment, task)}", rows, f"task {task}" in places) for task, rows in contents["task"]]
     left += [("the host", rows, False) for _, rows in contents["host"]]
-    right = [(f"message {serial}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]]
+    right = [
+        (f"{message_in_words(serial)}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]
+    ]
     right += [(f"port {port} waits to notify", rows, False) for port, rows in contents["port"]]
     tasks, messages = _boxes(left, MARGIN, TASK_WIDTH), _boxes(right, MESSAGE_X, MESSAGE_WIDTH)
     ports = _place_ports([*tasks, *messages])
@@ -80,7 +86,7 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = ()) -> str
     shape = {"viewBox": f"0 0 {width} {bottom + MARGIN}", "width": str(width)}
     svg = ET.Element("svg", {**shape, "class": "rights", "role": "img", "xmlns": "http://www.w3.org/2000/svg"})
     ET.SubElement(svg, "title").text = one_line(title)
-    ET.SubElement(svg, "desc").text = description(moment)
+    ET.SubElement(svg, "desc").text = description(moment, shows)
     edges, nodes = ET.SubElement(svg, "g"), ET.SubElement(svg, "g")
     for box in (*tasks, *messages):
         _draw_box(nodes, box)
@@ -96,10 +102,16 @@ def _waits(moment: Moment, task: int) -> str:
     return f" waits in {moment.waiting[task]}" if task in moment.waiting else ""
 
 
-def description(moment: Moment) -> str:
+def description(moment: Moment, shows: Collection[Shown] | None = None) -> str:
     """The picture in words, for those who do not see it."""
-    lines = [f"{slot}: {entry_in_words(entry)}" for slot, entry in sorted(moment.after.items())]
-    lines += [f"{slot}: {entry_in_words(change.before)}, gone with this call" for slot, change in moment.changes.items() if change.after == EMPTY]
+
+    def mark(slot: Slot, before: Entry, after: Entry) -> str:
+        hidden = unshown(slot, before, after, shows)
+        return f" ({hidden})" if hidden else ""
+
+    lines = [f"{slot}: {entry_in_words(entry)}{mark(slot, moment.before.get(slot, EMPTY), entry)}" for slot, entry in sorted(moment.after.items())]
+    gone = (change for change in moment.changes.values() if change.after == EMPTY)
+    lines += [f"{one.slot}: {entry_in_words(one.before)}, gone with this call{mark(one.slot, one.before, EMPTY)}" for one in gone]
     lines += [f"task {task} waits in {call}" for task, call in sorted(moment.waiting.items())]
     return "; ".join(lines) or "no rights"
 
@@ -111,11 +123,12 @@ def _owner(slot: Slot) -> tuple[str, int]:
     return slot.where if slot.where in ("host", "message") else "port", slot.owner
 
 
-def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference]) -> Row:
+def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference], shows: Collection[Shown] | None) -> Row:
     was, entry = moment.before.get(slot, EMPTY), moment.after.get(slot, EMPTY)
     state = "same" if was == entry else "made" if was == EMPTY else "gone" if entry == EMPTY else "changed"
     text = f"{kind_words(was)} → {kind_words(entry)}" if state == "changed" else kind_words(was if state == "gone" else entry)
-    return Row(str(slot), slot_words(slot), text, state, entry, was, any(difference.where == str(slot) for difference in wrong))
+    bad = any(difference.of(slot) for difference in wrong)
+    return Row(str(slot), slot_words(slot), text, state, entry, was, bad, unshown(slot, was, entry, shows))
 
 
 def _other_wrongs(prefix: str, rows: list[Row], wrong: Sequence[Difference]) -> list[Row]:
@@ -161,11 +174,13 @@ def _draw_box(parent: ET.Element, box: Box) -> None:
 
 
 def _draw_row(parent: ET.Element, box: Box, row: Row, y: int) -> None:
-    group = ET.SubElement(parent, "g", {"class": f"row {row.state}" + (" wrong" if row.wrong else "")})
+    group = ET.SubElement(parent, "g", {"class": f"row {row.state}" + (" wrong" if row.wrong else "") + (" unshown" if row.unshown else "")})
+    if row.unshown:
+        ET.SubElement(group, "title").text = row.unshown
     if row.state != "same" or row.wrong:
         ET.SubElement(group, "rect", {"x": str(box.x + 4), "y": str(y - 11), "width": str(box.width - 8), "height": "22", "rx": "4"})
     _text(group, box.x + 11, y + 4, _SIGNS[row.state], "sign")
-    _text(group, box.x + 26, y + 4, row.label + ("  ✗" if row.wrong else ""), "label")
+    _text(group, box.x + 26, y + 4, row.label + ("  ✗" if row.wrong else "") + ("  ?" if row.unshown else ""), "label")
     _text(group, box.x + box.width - 12, y + 4, row.text, "kind", anchor="end")
 
 

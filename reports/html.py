@@ -14,9 +14,10 @@ from markupsafe import Markup
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.profiles import PROFILES
 from sendright.mach.results import CheckResult, ProofResult, ReplayResult
-from sendright.mach.snapshot import Change, Difference, entry_in_words
+from sendright.mach.snapshot import Difference, Port, Snapshot, entry_in_words
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
+from sendright.mach.view import NOT_SHOWN, Shown, shown_of_ports, unshown
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, summary
 from sendright.reports.graph_picture import picture
@@ -40,6 +41,8 @@ class ChangeView(msgspec.Struct, frozen=True):
     before: str
     after: str
     wrong: bool
+    unshown: str
+    """What of it the implementation doesn't show."""
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[ChangeView, ...]
     missing: tuple[Difference, ...]
     """Where the call should have made a change and made none."""
+    seen: bool
+    """Whether there was a state to see after the call."""
     cases: tuple[str, ...]
     failing: bool
     picture: str | None
@@ -89,6 +94,8 @@ class RunView(msgspec.Struct, frozen=True):
     ports: tuple[tuple[str, ...], ...]
     differences: tuple[tuple[Difference, str], ...]
     """With what each one's port stands for."""
+    shows_all: bool
+    """Whether the implementation shows all of its state."""
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -152,12 +159,12 @@ def _run(finding: Finding, anchor: str) -> RunView | None:
     first = max(0, last - PICTURES + 1)
     drawn = {place: f"{anchor}-{place}" for place in range(first, last + 1)}
     steps = tuple(
-        _step(moment, trace.profile, finding if place == last and failing is not None else None, drawn.get(place))
+        _step(moment, trace, finding if place == last and failing is not None else None, drawn.get(place))
         for place, moment in enumerate(history)
         if moment.step
     )
-    pictures = tuple(_picture(history[place], drawn[place], place, place == last, finding) for place in drawn)
-    return RunView(steps, pictures, first, tuple(_ports(trace)), _glossed(finding, history[0]))
+    pictures = tuple(_picture(history[place], drawn[place], trace, place == last, finding) for place in drawn)
+    return RunView(steps, pictures, first, tuple(_ports(trace)), _glossed(finding, history[0]), trace.shows is None)
 
 
 def _glossed(finding: Finding, moment: Moment) -> tuple[tuple[Difference, str], ...]:
@@ -165,17 +172,18 @@ def _glossed(finding: Finding, moment: Moment) -> tuple[tuple[Difference, str], 
     return tuple((one, moment.ports.get(int(port[1]), "") if port else "") for one, port in ports)
 
 
-def _step(moment: Moment, profile: str, finding: Finding | None, picture_id: str | None) -> StepView:
+def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str | None) -> StepView:
     """One step; ``finding`` is what is wrong with it, None for a step that is right."""
     step = moment.step
     assert step is not None
     wrong = finding.differences if finding else ()
-    changed = {str(change.slot) for change in step.changes}
+    changed = [change.slot for change in step.changes]
     return StepView(
         number=step.index + 1,
         caller=step.task,
         call=step.call,
-        answered=finding is None or finding.violation is None or finding.violation.kind not in ("crash", "hang"),
+        answered=step.missing != "answer",
+        seen=step.missing is None,
         succeeded=step.code == ReturnCode.KERN_SUCCESS,
         code=code_name(step.code),
         shortage=step.shortage,
@@ -183,30 +191,33 @@ def _step(moment: Moment, profile: str, finding: Finding | None, picture_id: str
         goes_on=step.resume,
         waits=step.code in IN_PROGRESS,
         created_task=step.created_task,
-        arguments=arguments_in_words(moment, profile),
+        arguments=arguments_in_words(moment, trace.profile),
         outputs=outputs_in_words(moment),
         changes=tuple(
-            ChangeView(str(change.slot), entry_in_words(change.before), entry_in_words(change.after), _is_wrong(change, wrong))
+            ChangeView(
+                str(change.slot),
+                entry_in_words(change.before),
+                entry_in_words(change.after),
+                any(difference.of(change.slot) for difference in wrong),
+                unshown(change.slot, change.before, change.after, trace.shows),
+            )
             for change in step.changes
         ),
-        missing=tuple(difference for difference in wrong if difference.where not in changed),
+        missing=tuple(difference for difference in wrong if not any(map(difference.of, changed))),
         cases=tuple(case_words(case) for case in step.cases),
         failing=finding is not None,
         picture=picture_id,
     )
 
 
-def _is_wrong(change: Change, wrong: tuple[Difference, ...]) -> bool:
-    return any(difference.where == str(change.slot) for difference in wrong)
-
-
-def _picture(moment: Moment, anchor: str, place: int, failing: bool, finding: Finding) -> PictureView:
+def _picture(moment: Moment, anchor: str, trace: Trace, failing: bool, finding: Finding) -> PictureView:
     if moment.step is None:
         caption = "At the start, before any call"
     else:
         did = "went on with" if moment.step.resume else "called"
         caption = f"After call {moment.step.index + 1}: t{moment.step.task} {did} {moment.step.call}"
-    svg = picture(moment, caption, finding.differences if failing else ())
+        caption += " (nothing was shown after it: this is how it was before)" if moment.step.missing else ""
+    svg = picture(moment, caption, finding.differences if failing else (), trace.shows)
     return PictureView(anchor, caption, Markup(svg), failing)
 
 
@@ -217,12 +228,18 @@ def _ports(trace: Trace) -> list[tuple[str, ...]]:
         before, after = trace.initial.ports.get(number), trace.final.ports.get(number)
         known = after or before
         assert known is not None
-        counts = [
-            tuple(str(value) for value in (port.send_rights, port.make_send_count, port.send_once_rights, len(port.queue)))
-            if port
-            else ("no such port",) * 4
-            for port in (before, after)
-        ]
+        counts = [_counts(number, port, snapshot, trace) for port, snapshot in ((before, trace.initial), (after, trace.final))]
         cells = [old if old == new else f"{old} → {new}" for old, new in zip(*counts, strict=True)]
         rows.append((str(number), port_words(known.object, known.task), *cells))
     return rows
+
+
+_COUNTS = (Shown.SEND_RIGHTS, Shown.MAKE_SEND_COUNT, Shown.SEND_ONCE_RIGHTS, Shown.MESSAGES)
+
+
+def _counts(number: int, port: Port | None, snapshot: Snapshot, trace: Trace) -> tuple[str, ...]:
+    if port is None:
+        return ("no such port",) * len(_COUNTS)
+    values = (port.send_rights, port.make_send_count, port.send_once_rights, len(port.queue))
+    seen = frozenset(_COUNTS) if trace.shows is None else frozenset(trace.shows) if number in shown_of_ports(snapshot) else frozenset()
+    return tuple(str(value) if count in seen else f"{value} ({NOT_SHOWN})" for count, value in zip(_COUNTS, values, strict=True))

@@ -55,8 +55,20 @@ def _case(name: str, classname: str, seconds: float = 0.0) -> TestCase:
 
 
 def _body(finding: Finding) -> str:
-    lines = [finding.about, finding.clause, finding.words, *map(str, finding.differences), *calls(finding.trace, finding.step)]
-    return visible("\n".join(line for line in lines if line))
+    return visible("\n".join(line for line in (finding.about, *lines_of(finding)) if line))
+
+
+def lines_of(finding: Finding, indent: str = "") -> list[str]:
+    """What ``finding`` says, line by line: what is wrong, by which rule, where it differs, where the code is, and the calls."""
+    lines = [*finding.words.splitlines(), *(f"{indent}{difference}" for difference in finding.differences)]
+    rules = finding.clause.splitlines()
+    if finding.violation is None:  # the rule is what was asked
+        lines = [*rules, *(line for line in lines if line not in rules)]
+    elif finding.clause != finding.words:
+        lines += [f"{finding.rule_is}:", *(f"  {rule}" for rule in rules)] if len(rules) > 1 else [finding.told_clause]
+    if finding.frames:
+        lines += ["Where in its code, the innermost frame last:", *(f"  {frame}" for frame in finding.frames)]
+    return lines + calls(finding.trace, finding.step)
 
 
 def calls(trace: Trace | None, failing: int | None) -> list[str]:
@@ -68,7 +80,7 @@ def calls(trace: Trace | None, failing: int | None) -> list[str]:
 
 def _bad(finding: Finding) -> Failure | Error:
     undecided = finding.level == "warning" or finding.rule.endswith(("/crash", "/hang", "/crashed"))
-    element = (Error if undecided else Failure)(one_line(f"{finding.title}: {finding.clause}"), finding.rule)
+    element = (Error if undecided else Failure)(one_line(f"{finding.title}: {finding.what}"), finding.rule)
     element.text = _body(finding)
     return element
 

@@ -51,7 +51,9 @@ def _notification(level: str, words: str) -> dict[str, Any]:
 
 
 def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:
-    words = [finding.about, finding.clause, finding.words, *map(str, finding.differences)]
+    rule = finding.told_clause if finding.clause != finding.words else ""
+    said = [rule, finding.words] if finding.violation is None else [finding.words, rule]
+    words = [finding.about, *said, *map(str, finding.differences)]
     entry: dict[str, Any] = {
         "ruleId": visible(finding.rule),
         "level": finding.level,

@@ -59,7 +59,12 @@ def call_line(step: Step, profile: str) -> str:
     shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
     stopped = " stopped between its steps" if step.stop else ""
     call = f"goes on with {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
-    return f"t{step.task}: {call} → {code_name(step.code)}{', and waits' if step.code in IN_PROGRESS else ''}"
+    return f"t{step.task}: {call} → {answer_in_words(step)}{', and waits' if step.code in IN_PROGRESS else ''}"
+
+
+def answer_in_words(step: Step) -> str:
+    """The code that the call answered, by its name, or that there was no answer."""
+    return "no answer" if step.missing == "answer" else code_name(step.code)
 
 
 def _step(moment: Moment) -> Step:

@@ -14,7 +14,7 @@ from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
-from sendright.reports.junit import calls
+from sendright.reports.junit import lines_of
 from sendright.reports.proof_table import MARKS, Cell, proof_table
 from sendright.reports.visible import one_line, visible
 
@@ -43,6 +43,16 @@ def terminal(result: AnyResult, width: int) -> RenderableType:
 
 
 def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
+    """The verdict first, then what is wrong, then all else."""
+    word, rest = summary(result).split(":", 1)
+    yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
+    found = findings(result)
+    told: Trace | None = None
+    for finding in found[:_FINDINGS_SHOWN]:
+        yield _finding(finding) if finding.trace is None or finding.trace is not told else _also(finding)
+        told = finding.trace
+    if len(found) > _FINDINGS_SHOWN:
+        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
     if isinstance(result, CheckResult):
         yield _codes(result)
         if result.cases_missed and result.failure is None:
@@ -54,13 +64,6 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
         yield _cases(result) if width >= _NARROW else Group(*_case_lines(result))
     else:
         yield from _matrix(result, width)
-    found = findings(result)
-    told: Trace | None = None
-    for finding in found[:_FINDINGS_SHOWN]:
-        yield _finding(finding) if finding.trace is None or finding.trace is not told else _also(finding)
-        told = finding.trace
-    if len(found) > _FINDINGS_SHOWN:
-        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
     if isinstance(result, CheckResult) and result.failure is not None:
         runs = [result.message, *(other.message for other in result.others)]
         yield from (
@@ -72,8 +75,6 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
     if left_out:
         yield Text("Not compared:", "yellow")
         yield from (Text(f"  {visible(words)}") for words in left_out)
-    word, rest = summary(result).split(":", 1)
-    yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
 
 
 def _codes(result: CheckResult) -> Table:
@@ -152,7 +153,7 @@ def _cell(cell: Cell | None) -> Text:
 
 def _also(finding: Finding) -> RenderableType:
     """What else is wrong with a run that was just told."""
-    return Padding(Text.assemble(("also: ", "bold red"), visible(f"{'; '.join(finding.clause.splitlines())}: {finding.words}")), (0, 0, 0, 2))
+    return Padding(Text.assemble(("also: ", "bold red"), visible(f"{finding.words} ({finding.told_clause})")), (0, 0, 0, 2))
 
 
 def _finding(finding: Finding) -> RenderableType:
@@ -160,8 +161,6 @@ def _finding(finding: Finding) -> RenderableType:
     lines: list[RenderableType] = [Text(visible(finding.title), style)]
     if finding.level == "note":  # known: its counterexample is in the reports
         return Group(*lines, Padding(Text(visible(f"{finding.about}; {finding.clause}")), (0, 0, 0, 2)))
-    body = [finding.about, *finding.clause.splitlines(), finding.words if finding.words != finding.clause else ""]
-    body += [f"  {difference}" for difference in finding.differences]
-    body += calls(finding.trace, finding.step)
+    body = [finding.about, *lines_of(finding, "  ")]
     lines += [Padding(Text(visible(line)), (0, 0, 0, 2)) for line in body if line]
     return Group(Text(), *lines, Text())

@@ -1,13 +1,18 @@
-"""Writing reports to disk: what CI keeps of a run that failed."""
+"""Every file that sendright writes for a user is written here: whole or not at all, and never in place of anything that isn't sendright's."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
+import stat
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -20,22 +25,41 @@ from sendright.reports.rerun import Rerun, script_text
 from sendright.reports.sarif import sarif
 
 
-def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str) -> tuple[Path, ...]:
+def write_reports(
+    result: AnyResult, directory: Path, rerun: Rerun, version: str, refused: Callable[[Path, OSError], object] | None = None
+) -> tuple[Path, ...]:
     """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json``, ``trace.json``, ``trace-2.json`` …
 
-    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. Raises OSError.
+    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. With ``refused``, which gets each file
+    that can't be written and why, the others are written all the same. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in _files(result, rerun, version):
-        written.append(directory / name)
-        write_text(written[-1], text())
+        try:
+            written.append(write_text(directory / name, text()))
+        except OSError as error:
+            if refused is None:
+                raise
+            refused(directory / name, error)
     return tuple(written)
 
 
 _NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script(-\d+)?\.json|trace(-\d+)?\.json")
-_SIGNS = (b"sendright", b"mach-cases/1")
-"""One of these stands at the beginning of each file that is written here."""
+_HEAD = 4096
+_SIGNS = (
+    rb'<!doctype html>.*<meta name="generator" content="sendright">',
+    rb"<\?xml[^>]*\?>\s*<!-- written by sendright -->",  # GraphML
+    rb'(<\?xml[^>]*\?>\s*)?<testsuites\b[^<>]*\sname="sendright"',
+    rb'\{[^{}]*"runs":\s*\[\s*\{\s*"tool":\s*\{\s*"driver":\s*\{\s*"name":\s*"sendright"',  # SARIF
+    rb'\{\s*"format":\s*"sendright-trace/',
+    rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',
+    rb'\{"generator":"sendright",',  # a synthesized log
+    rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
+    rb'\[\s*\{"profile":"[^"]*","urefs_max":',  # witnesses
+)
+_SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)
+"""How each file that sendright writes begins, and no other."""
 
 
 def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
@@ -43,13 +67,10 @@ def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
     ``but`` some. Raises OSError."""
     if not directory.is_dir():
         return
-    kept = {path.resolve() for path in but}
+    kept = {os.path.realpath(path) for path in but}
     for path in directory.iterdir():
-        if _NAMES.fullmatch(path.name) and path.is_file() and path.resolve() not in kept:
-            with path.open("rb") as file:
-                beginning = file.read(2000)
-            if any(sign in beginning for sign in _SIGNS):
-                path.unlink()
+        if _NAMES.fullmatch(path.name) and not path.is_symlink() and os.path.realpath(path) not in kept and _beginning_of_ours(path):
+            path.unlink()
 
 
 def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -79,17 +100,105 @@ def trace_text(trace: Trace) -> str:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Put ``text`` into the file at ``path``, replacing it in one step; gives ``path``. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Put ``text`` into the file at ``path``, as ``replacing`` does; gives ``path``. Raises OSError."""
+    with replacing(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """What is written in the block is at ``path`` after it, in one step, or nothing has changed.
+
+    A file is replaced only if ``check_target`` allows it. Pipes, terminals and other character devices, and what this process has open
+    (``/dev/stdout``) stay what they are: they get what is written. Links are followed. Raises OSError.
+    """
+    place, there = _target(path)
+    if isinstance(place, int) or (there is not None and not stat.S_ISREG(there.st_mode)):
+        with os.fdopen(_opened(place), "wb") as file:
+            yield file
+        return
+    handle, temporary = tempfile.mkstemp(prefix=".sendright-", dir=os.path.dirname(place))
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_umask() if there is None else stat.S_IMODE(there.st_mode))
+        os.replace(temporary, place)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return path
+
+
+def check_target(path: Path) -> None:
+    """Raise OSError if there is something at ``path`` that ``replacing`` neither replaces nor writes to.
+
+    It replaces files that sendright has written, which their beginnings say, and empty ones.
+    """
+    _target(path)
+
+
+def _target(path: Path) -> tuple[str | int, os.stat_result | None]:
+    """Where ``path`` leads, or the descriptor of this process that it stands for; and what is there. Raises OSError as ``check_target``."""
+    descriptor = _descriptor(path)
+    if descriptor is not None:
+        return descriptor, os.fstat(descriptor)
+    place = os.path.realpath(path)
+    try:
+        there = os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return place, None
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(there, os.fstat(number)):
+                return number, there
+    if stat.S_ISDIR(there.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if stat.S_ISBLK(there.st_mode):
+        raise OSError(errno.EINVAL, "a disk is no place for it", str(path))
+    if stat.S_ISREG(there.st_mode):
+        if there.st_size and not _beginning_of_ours(Path(place)):
+            raise OSError(errno.EEXIST, "there is a file that sendright didn't write; remove it first", str(path))
+        if not os.access(place, os.W_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return place, there
+
+
+def _beginning_of_ours(path: Path) -> bool:
+    """Whether ``path`` is a regular file that sendright has written. Raises OSError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        return False
+    with open(os.open(path, os.O_RDONLY | _DONT_WAIT), "rb") as file:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _SIGN.match(file.read(_HEAD)) is not None
+
+
+_DONT_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number in ``/dev/fd/1``, and in what links to such a path, as ``/dev/stdout`` does."""
+    for _ in range(40):
+        folder = os.path.realpath(path.parent)
+        if re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd", folder) and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = Path(folder, os.readlink(path))
+    return None
+
+
+def _opened(place: str | int) -> int:
+    """A descriptor of what isn't replaced. Raises OSError."""
+    if isinstance(place, int):
+        sys.stdout.flush()
+        return os.dup(place)
+    try:
+        handle = os.open(place, os.O_WRONLY | _DONT_WAIT | getattr(os, "O_NOCTTY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads from this pipe", place) from error
+        raise
+    os.set_blocking(handle, True)
+    return handle
 
 
 def _umask() -> int:

@@ -14,6 +14,7 @@ from rich.console import Console
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL
 from sendright.mach.results import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
@@ -146,6 +147,8 @@ def hostile_check() -> CheckResult:
 def crashed_check(kind: ViolationKind = "crash") -> CheckResult:
     """A kernel that died in its third call."""
     trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
+    last = msgspec.structs.replace(trace.steps[-1], code=ReturnCode.MIG_SERVER_DIED, outputs={}, changes=(), missing="answer")
+    trace = msgspec.structs.replace(trace, steps=(*trace.steps[:-1], last))
     violation = Violation(step=2, kind=kind, clause="mach_port_allocate", words="mach_port_allocate raised ZeroDivisionError: division by zero")
     return result_of(msgspec.structs.replace(trace, violations=(violation,)), Verdict.CRASHED)
 

@@ -3,6 +3,7 @@
 import json
 import os
 from html import unescape
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,9 +16,10 @@ from rich.console import Console
 from sarif_schema import SARIF_SCHEMA
 
 from sendright.mach.results import CheckResult, ReplayResult
-from sendright.mach.trace import Trace
+from sendright.mach.snapshot import Difference
+from sendright.mach.trace import Trace, Violation
 from sendright.mach.verdicts import Verdict
-from sendright.reports.findings import AnyResult
+from sendright.reports.findings import AnyResult, findings
 from sendright.reports.html import page
 from sendright.reports.junit import junit
 from sendright.reports.rerun import Rerun
@@ -130,7 +132,8 @@ def test_a_failing_run_leaves_its_files(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_text(path, "old")
+    old = "// written by sendright\n"
+    write_text(path, old)
 
     def fail(*_: object) -> None:
         raise OSError("disk")
@@ -138,7 +141,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk"):
         write_text(path, "new")
-    assert path.read_text() == "old"
+    assert path.read_text() == old
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -167,3 +170,41 @@ def test_visible() -> None:
     assert visible("plain ünï → ✗\n\t") == "plain ünï → ✗\n\t"
     assert visible("\x1b[2J\x00\x85\u200b\ud800\U000e0041") == r"\x1b[2J\x00\x85\u200b\ud800\U000e0041"
     assert one_line(" a\n b\t") == "a b"
+
+
+def test_what_is_wrong_comes_before_the_rule_that_it_is_judged_by() -> None:
+    """The case of the specification says what would be right: it must not stand where a reader looks for the fault."""
+    result = failing_check()
+    assert result.failure is not None
+    [violation] = result.failure.violations
+    html, text = unescape(page(result, Rerun())), told(result, 200)
+    box = html.partition('<blockquote class="broken">')[2].partition("</blockquote>")[0]
+    assert violation.words in box
+    assert violation.clause not in box
+    assert f"The case of the specification that applies: <span>{violation.clause}" in html
+    for written in (text, junit(result), sarif(result, "0")):
+        assert written.index("the caller gives its user reference up") < written.index(violation.clause)
+    assert f"The case of the specification that applies: {violation.clause}" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("result", [failing_check(), crashed_check(), replay_result(), proof_result()])
+@pytest.mark.parametrize("width", [40, 160])
+def test_the_terminal_begins_with_the_verdict(result: AnyResult, width: int) -> None:
+    assert told(result, width).lstrip().startswith(f"{result.verdict.value}: ")
+
+
+@pytest.mark.parametrize(("more", "said"), [(0, None), (1, "1 more difference is below"), (2, "2 more differences are below")])
+def test_how_many_more_differences_there_are(more: int, said: str | None) -> None:
+    differences = tuple(Difference(f"task 0, name {number}", "nothing", "dead name") for number in range(more + 1))
+    result = failing_check()
+    assert result.failure is not None
+    violation = Violation(step=5, kind="state", clause="a case", words="; ".join(map(str, differences)), differences=differences)
+    failing = msgspec.structs.replace(result, failure=msgspec.structs.replace(result.failure, violations=(violation,)))
+    [finding] = findings(failing)
+    assert (said in finding.words) if said else ("below" not in finding.words)
+
+
+def told(result: AnyResult, width: int) -> str:
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(terminal(result, width))
+    return console.export_text()

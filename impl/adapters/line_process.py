@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
 import weakref
 from collections.abc import Callable, Sequence
 
-from sendright.mach.interruption import POLL, deaf_children
+from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.keeper import end_tree, keep_process, lead, let_go
 
-_PR_SET_PDEATHSIG = 1
 LONGEST = 1 << 24
 """Bytes of a line, at most: one that never ends must not fill the memory."""
 
@@ -40,8 +38,9 @@ class LineProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL if quiet else None,
                 start_new_session=True,
-                preexec_fn=_ending_with(os.getpid()),
+                preexec_fn=lead,
             )
+        keep_process(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -86,8 +85,12 @@ class LineProcess:
 
     def _write(self, content: bytes, deadline: float) -> None:
         while content:
-            if not select.select([], [self._in], [], max(0.0, deadline - time.monotonic()))[1]:
+            stop_if_asked()
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise Silent
+            if not select.select([], [self._in], [], min(left, POLL))[1]:
+                continue
             try:
                 content = content[os.write(self._in, content) :]
             except OSError:
@@ -95,6 +98,7 @@ class LineProcess:
 
     def _read_line(self, deadline: float, give_up: Callable[[], bool]) -> bytes:
         while b"\n" not in self._received:
+            stop_if_asked()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Silent
@@ -117,26 +121,10 @@ class LineProcess:
         raise Ended(f"ended with exit status {status}" if status >= 0 else f"ended with {signal.Signals(-status).name}")
 
 
-def _ending_with(parent: int) -> Callable[[], None] | None:
-    """A killed parent ends nobody, and not every program ends with its input: have the operating system do it, where it can (Linux)."""
-    if sys.platform != "linux":
-        return None
-    library = ctypes.CDLL(None)
-
-    def in_child() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return in_child
-
-
 def _end(process: subprocess.Popen[bytes], owner: int) -> None:
     if os.getpid() == owner:  # and not a process that was forked from it
-        if process.returncode is None:  # else its number may be another's by now
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # what it started, too
-        process.kill()
+        end_tree(process.pid)
+        let_go(process.pid)
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:

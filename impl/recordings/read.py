@@ -14,6 +14,7 @@ from sendright.impl.recordings.form import Form, RecordingError
 from sendright.impl.recordings.forms import FORMS
 from sendright.impl.recordings.source import HEAD_BYTES, Source
 from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
+from sendright.mach.interruption import heeding_at_once
 
 _GZIP = b"\x1f\x8b"
 
@@ -49,7 +50,8 @@ def _opened(path: str | Path, name: str) -> BinaryIO:
     try:
         if Path(path).is_dir():
             raise RecordingError(f"{name}: a directory; name the files in it")
-        return open(path, "rb")
+        with heeding_at_once():
+            return open(path, "rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in a path
         if isinstance(error, RecordingError):
             raise
@@ -113,7 +115,11 @@ class _Unclosed(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         filled = 0
-        while filled < len(buffer) and (piece := self._stream.read(len(buffer) - filled)):
+        while filled < len(buffer):
+            with heeding_at_once():  # nothing may ever come
+                piece = self._stream.read(len(buffer) - filled)
+            if not piece:
+                break
             buffer[filled : filled + len(piece)] = piece
             filled += len(piece)
         return filled

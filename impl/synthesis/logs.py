@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from sendright.impl.synthesis import listing
 from sendright.impl.synthesis.eslogger import TOKEN_FORMS, WRAPPERS
@@ -37,5 +38,13 @@ def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), record
     if form == "lsmp":
         if recorder != Recorder():
             raise BadRequest("--format: lsmp lists rights, so there are no events to drop, to shuffle, to wrap or to spell tokens in (use eslogger)")
-        return listing.listing(events, seed, chosen)
-    return event_log(events, seed, chosen, recorder)
+        return chain([b"# written by sendright\n"], listing.listing(events, seed, chosen))
+    return _signed(event_log(events, seed, chosen, recorder))
+
+
+def _signed(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The first message says in a field more who has made it: nobody shall take it for a recording, and it may be written over."""
+    for first in lines:
+        yield b'{"generator":"sendright",' + first[1:]
+        break
+    yield from lines

@@ -5,6 +5,9 @@ From this table come the Hypothesis arguments, the script and trace schema and `
 
 from __future__ import annotations
 
+import msgspec
+
+from sendright.mach.calls import Call
 from sendright.mach.signatures.form import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.guards import GUARDS
 from sendright.mach.signatures.handlers import HANDLERS
@@ -15,7 +18,7 @@ from sendright.mach.signatures.names import NAMES
 from sendright.mach.signatures.ports import PORTS
 from sendright.mach.signatures.tasks import TASKS
 
-__all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature"]
+__all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's place is its number in a live kernel's recorded transcripts, and decides what a seed draws: what is new comes last.
 _TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY)
@@ -25,3 +28,16 @@ SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _
 
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
 """The calls that make a task."""
+
+
+def with_defaults(call: Call) -> Call:
+    """``call`` with all its arguments, in the signature's order: those that are left out have their defaults.
+
+    What goes on with a call has none (``Call.resume``), and what must be given and isn't stays missing.
+    """
+    signature = SIGNATURES.get(call.name)
+    if signature is None or call.resume or len(call.arguments) == len(signature.arguments):
+        return call
+    all_of_them = {argument.name: call.arguments.get(argument.name, argument.default) for argument in signature.arguments}
+    given = {name: value for name, value in all_of_them.items() if value is not msgspec.UNSET}
+    return msgspec.structs.replace(call, arguments={**given, **call.arguments})

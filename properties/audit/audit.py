@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,8 @@ from sendright.mach.audit_results import (
     World,
 )
 from sendright.mach.facts import NO_TOKEN, Fact
+from sendright.mach.interruption import heeding_at_once
+from sendright.mach.keeper import temporary_directory
 from sendright.properties.audit import authority_rules, holding_rules, identity_rules, message_rules
 from sendright.properties.audit.lineage import controls, origins, path_of
 from sendright.properties.audit.questions import Question, answer
@@ -63,7 +64,8 @@ def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
-        stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
+        with heeding_at_once():  # a pipe that nobody writes to
+            stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
     except (OSError, ValueError):
         return None, read_recording(log.at or log.path, log.form, log.path)
     return stream, read_recording(stream, log.form, log.path)
@@ -80,7 +82,7 @@ def audit_group(
     The store is in a temporary directory under ``directory``, which is removed. A log of which nothing can be read is among ``refused``.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sendright-audit-", dir=directory) as place:
+    with temporary_directory("sendright-audit-", directory) as place:
         store = Store(Path(place))
         try:
             refused: list[str] = []

@@ -22,7 +22,7 @@ _LOW = "h_euid > 0 AND NOT is_of_system(h_platform, h_program, h_euid)"
 def control(store: Store) -> Iterator[Suspect]:
     """A task that isn't root gets no control of a task with other user ids, real or effective, and can't read it.
 
-    Root may, and so may programs of the system that are entitled to: those are told of as notes, once for each holder.
+    Root may, and so may entitled programs of the system: these are reported as notes, once for each holder.
     """
     for row in controls(store, f"right_ IN ('control', 'read') AND h_pid >= 0 AND {_CROSSES} AND {_LOW}"):
         holder, target = row.who("h_"), row.who("t_")
@@ -71,7 +71,7 @@ def _entitled(store: Store) -> Iterator[Suspect]:
 
 @rule("listed-control", (22, 23), "a control right in a snapshot", needs=("holding",))
 def listed_control(store: Store) -> Iterator[Suspect]:
-    """A snapshot shows a task with another's control port. Who they are a listing doesn't tell, so each is only pointed at."""
+    """A listing shows a task with another task's control port. It has no identities, so each such right is only reported."""
     question = """
         SELECT world, pid, ver, arg_min(file, n) AS file, arg_min(place, n) AS place, max(tm) AS tm, min(n) AS n, count(DISTINCT t_pid) AS targets,
             arg_min(t_pid, n) AS t_pid, arg_min(t_ver, n) AS t_ver, arg_min(program, n) AS program, arg_min(name, n) AS name
@@ -93,9 +93,9 @@ def listed_control(store: Store) -> Iterator[Suspect]:
 
 @rule("chain", (22, 23), "a chain of control from a low task to root's", needs=("rights",))
 def chain(store: Store) -> Iterator[Suspect]:
-    """Who controls a task has all that it controls. So nobody who isn't root may control one that controls … one that controls a task of root's.
+    """A task that controls another also controls all that the other controls. So no non-root task may control a task that controls … a root task.
 
-    What a task makes, or becomes, is its own doing, unless the image is set-id.
+    A task is responsible for the tasks that it makes and the images that it executes, unless an image is set-id.
     """
     edges = [row for row in controls(store, "right_ = 'control' AND h_euid > 0 AND h_ruid <> 0") if not row.h_amb and not row.t_amb]
     last = [row for row in edges if row.t_euid == 0]

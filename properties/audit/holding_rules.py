@@ -18,7 +18,7 @@ _SAME = "world, file, snapshot"
 
 @rule("receive-right", (1, 3), "one receive right for each port", needs=("holding",))
 def receive_right(store: Store) -> Iterator[Suspect]:
-    """A port has one receive right, in one place; and whoever a send right says receives from its port does."""
+    """Each port has exactly one receive right, and every send right agrees on who holds it."""
     question = f"""
         WITH receivers AS (SELECT DISTINCT ON ({_SAME}, port, pid, ver, name) * FROM holding WHERE receives = 1 AND port <> ''),
         several AS (SELECT {_SAME}, port, count(*) AS how_many FROM receivers GROUP BY ALL HAVING count(*) > 1)
@@ -68,7 +68,7 @@ def _elsewhere(store: Store) -> Iterator[Suspect]:
 
 @rule("counts", (8, 9), "rights are counted", needs=("holding", "totals"))
 def counts(store: Store) -> Iterator[Suspect]:
-    """A port has no more send-once rights than are counted, no send rights where none is counted, and a task as many rights as its totals say."""
+    """A port has at most as many send-once rights as it counts, and no send rights if it counts none. A task's rights are as many as its totals."""
     yield from _more_than_counted(store)
     yield from _totals(store)
 

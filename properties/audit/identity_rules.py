@@ -48,7 +48,7 @@ def inheritance(store: Store) -> Iterator[Suspect]:
 
 @rule("effective-ids", (29,), "effective ids change at a set-id image or in a credential call", needs=("sight", "image"))
 def effective_ids(store: Store) -> Iterator[Suspect]:
-    """A task who isn't root gets other user or group ids only from an image that is set-id, to its owner's, or in a credential call that was seen."""
+    """A non-root task changes its user or group ids only by executing a set-id image (to the owner's ids) or in a recorded credential call."""
     yield from _by_image(store)
     yield from _between_records(store)
 

@@ -7,29 +7,28 @@ group is given to another.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import struct
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
 from sendright.mach.audit_results import Answer, AuditFinding, AuditResult, GroupAudit, Severity
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.interruption import POLL, stop_if_asked
+from sendright.mach.keeper import temporary_directory
 from sendright.mach.verdicts import Verdict
+from sendright.model.workers import Lost, in_workers
 from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
 
 ATTEMPTS = 3
-"""How often a group is tried, if the process that works on it dies."""
+"""How often a group is tried on a cluster, if the process that works on it dies."""
 
 Group: TypeAlias = tuple[Log, ...]
 Audited: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
@@ -62,7 +61,7 @@ def audit_logs(
     began = time.monotonic()
     audited: dict[int, Audited] = {}
     interrupted = False
-    with tempfile.TemporaryDirectory(prefix="sendright-progress-") as directory:
+    with temporary_directory("sendright-audit-") as directory:
         progress = _Progress(groups, Path(directory), on_progress)
         here = executor is None and (jobs <= 1 or len(groups) <= 1 or any(log.path == STANDARD_INPUT for group in groups for log in group))
         each = (
@@ -108,13 +107,17 @@ def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], pro
 
 
 def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
-    """What a worker does. ``report`` is a file in which it writes how many bytes it has done, if that is on its machine."""
+    """What a worker does.
+
+    ``report`` is a file in which it writes how many bytes it has done, if that is on its machine. Its tables are beside that file then, so that
+    they are removed even if the worker is killed.
+    """
     try:
         file = os.open(report, os.O_WRONLY)
     except OSError:
         return audit_group(group, questions)
     try:
-        return audit_group(group, questions, lambda at: os.pwrite(file, struct.pack("<q", at), 0))
+        return audit_group(group, questions, lambda at: os.pwrite(file, struct.pack("<q", at), 0), os.path.dirname(report))
     finally:
         os.close(file)
 
@@ -140,28 +143,16 @@ def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> I
 
 
 def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, Audited]]:
-    """When one process dies the pool can't go on: another pool gets what isn't done."""
-    left = dict(enumerate(groups))
-    attempts: Counter[int] = Counter()
-    while left:
-        before = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-        try:
-            with deaf_children():
-                waiting = {pool.submit(_work, group, questions, progress.file(number)): number for number, group in left.items()}
-            for number, found in _as_completed(waiting, progress):
-                del left[number]
-                yield number, found
-        except BrokenProcessPool:
-            for number in list(left):
-                attempts[number] += 1
-                if attempts[number] >= ATTEMPTS:
-                    names = ", ".join(log.path for log in left[number])
-                    raise WorkersDied(f"{names}: every process that worked on it died (is there enough memory?)") from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - before:
-                process.kill()
+    items = [(number, group, questions, progress.file(number)) for number, group in enumerate(groups)]
+    for (number, group, *_), found in in_workers(partial(_unpacked, _work), items, jobs, lambda: progress.show({})):
+        if isinstance(found, Lost):
+            names = ", ".join(log.path for log in group)
+            raise WorkersDied(f"{names}: every process that worked on it died (is there enough memory?)")
+        yield number, found
+
+
+def _unpacked(work: Callable[[Group, Sequence[Question], str], Audited], item: tuple[int, Group, Sequence[Question], str]) -> Audited:
+    return work(*item[1:])
 
 
 class _Progress:

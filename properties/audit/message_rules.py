@@ -11,7 +11,7 @@ from sendright.properties.audit.store import Store
 
 @rule("message-token", (31,), "a message carries its sender's token", needs=("message",))
 def message_token(store: Store) -> Iterator[Suspect]:
-    """The token that a receiver is told, or that who handles a request takes for its sender's, is that of the task who sent that very message."""
+    """The sender token that a receiver or request handler sees is the token of the task that sent the message."""
     yield from _of_another(store)
     yield from _on_the_way(store)
 

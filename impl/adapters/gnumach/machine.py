@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import struct
-import tempfile
 import weakref
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +16,7 @@ from typing import NoReturn
 from sendright.impl.adapters.gnumach.files import Files
 from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
 from sendright.mach.implementation import ImplementationCrash
+from sendright.mach.keeper import temporary_directory
 
 MEGABYTES = 32
 BOOT_SECONDS = 30.0
@@ -36,12 +35,9 @@ class Machine:
 
     def __init__(self, files: Files, boot_seconds: float = BOOT_SECONDS) -> None:
         beside = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
-        directory = Path(tempfile.mkdtemp(prefix="sendright-gnumach-", dir=beside))
-        try:
-            self._start(files, directory, boot_seconds)
-        finally:
-            # Whoever needs the files has them open: nothing is left of them, however the machine and we end.
-            shutil.rmtree(directory, ignore_errors=True)
+        with temporary_directory("sendright-gnumach-", beside) as directory:
+            self._start(files, Path(directory), boot_seconds)
+        # Whoever needs the files has them open.
 
     def _start(self, files: Files, directory: Path, boot_seconds: float) -> None:
         # QEMU splits this value at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.

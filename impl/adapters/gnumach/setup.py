@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch, run
 from sendright.impl.adapters.gnumach.words import NUMBERS
 from sendright.mach.implementation import ImplementationCrash
+from sendright.mach.keeper import temporary_directory
 from sendright.mach.signatures import SIGNATURES
 
 SOURCE = Path(__file__).parent / "driver"
@@ -84,7 +84,7 @@ def _make(place: Path, tell: Callable[[str], None]) -> bool:
     stamp.unlink(missing_ok=True)
     root = fetch(place, tell)
     tell("building the driver")
-    with tempfile.TemporaryDirectory(dir=place) as build:
+    with temporary_directory("build-", place) as build:
         _build(Path(build), root / "usr")
         Path(build, "driver").replace(driver_in(place))
     stamp.write_text(wanted)

@@ -1,0 +1,192 @@
+"""The state that an implementation is in, as far as its view tells, where that isn't what the specification expects.
+
+A view (``view.py``) doesn't show everything. So the state is the one that is expected, and everything that the view shows otherwise is put in
+its place: what is said of an implementation is what it showed, and never the opposite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import msgspec
+
+from sendright.mach.rights import SlotKind
+from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Message, Port, Snapshot, Task
+from sendright.mach.view import OF_A_RECEIVE_RIGHT, Named, Receiver, Shown, Space, View
+
+NO_PORT = -1
+"""The port of a task of which nothing else is known than that it lives."""
+_RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+_PORTLESS = (SlotKind.NONE, SlotKind.DEAD_NAME, SlotKind.PORT_SET)
+_COUNTED = (SlotKind.SEND, SlotKind.SEND_RECEIVE, SlotKind.SEND_ONCE, SlotKind.DEAD_NAME)
+_COUNTS = (Shown.SEQUENCE_NUMBER, Shown.MAKE_SEND_COUNT, Shown.QUEUE_LIMIT, Shown.SEND_RIGHTS, Shown.SEND_ONCE_RIGHTS)
+
+
+def seen_state(expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[Shown]) -> Snapshot:
+    """``expected``, with all in it that ``seen`` shows as ``seen`` shows it, as far as the implementation declares that it ``shows`` it.
+
+    What a view can't tell of a right that isn't expected is as it was ``before``, if it was there then: a right that should have gone, and
+    has not, is to the port that it was to. If it wasn't there, ``Entry.port`` is None: that isn't known.
+    """
+    return _Seen(expected, before, seen, shows).state()
+
+
+class _Seen:
+    """One state on its way."""
+
+    def __init__(self, expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[Shown]) -> None:
+        self.expected, self.before, self.seen, self.shows = expected, before, seen, shows
+        self.numbers: dict[int, int] = {}
+        """A port's number in the view -> its number in snapshots."""
+        self.taken: dict[int, int] = {}
+        """The other way about."""
+        self.ports = dict(expected.ports)
+        self.serials = count(-1, -1)
+        """For messages of which nothing is known."""
+
+    def state(self) -> Snapshot:
+        for task, name, named in self._names():
+            entry = self._entry(self.expected, task, name)
+            if entry.kind is named.kind:
+                self._same(named.port, entry.port)
+        tasks = {number: self._task(number, space) for number, space in sorted(self.seen.tasks.items())}
+        for task, name, named in self._names():
+            port = tasks[task].names[name].port
+            if named.receiver is not None and port in self.ports and named.kind in _RECEIVES:
+                self.ports[port] = self._port(port, named.receiver)
+        return Snapshot(tasks, self.ports, self.expected.host_ports)
+
+    def _names(self) -> Iterator[tuple[int, int, Named]]:
+        for task, space in sorted(self.seen.tasks.items()):
+            yield from ((task, name, named) for name, named in sorted(space.names.items()) if named.kind)
+
+    @staticmethod
+    def _entry(snapshot: Snapshot, task: int, name: int) -> Entry:
+        return snapshot.tasks[task].names.get(name, EMPTY) if task in snapshot.tasks else EMPTY
+
+    # ---- ports
+
+    def _same(self, number: int | None, port: int | None) -> bool:
+        """Take ``number`` in the view for ``port``, unless one of them is known to be another; whether it is taken for it."""
+        if port is None or number is None or Shown.PORT not in self.shows:
+            return port is not None
+        if self.numbers.get(number, port) != port or self.taken.get(port, number) != number:
+            return False
+        self.numbers[number], self.taken[port] = port, number
+        return True
+
+    def _port_of(self, task: int, name: int, named: Named) -> int | None:
+        """The port that the name denotes; None: that isn't known, or it denotes none."""
+        if named.kind in _PORTLESS:
+            return None
+        if Shown.PORT in self.shows and named.port in self.numbers:
+            return self.numbers[named.port]
+        for snapshot in (self.expected, self.before):
+            port = self._entry(snapshot, task, name).port
+            if (named.port is None or port not in self.taken) and self._same(named.port, port):
+                return port
+        return None
+
+    def _port(self, number: int, receiver: Receiver) -> Port:
+        port = self.ports[number]
+        told = {part: getattr(receiver, part.value) for part in OF_A_RECEIVE_RIGHT if part in self.shows}
+        told = {part: value for part, value in told.items() if value is not None}
+        was = self.before.ports.get(number, port)
+        changed = {part.value: told[part] for part in _COUNTS if part in told}
+        for part in (Shown.PORT_DESTROYED, Shown.NO_SENDERS):
+            if part in told:
+                changed[part.value] = _request(told[part], getattr(port, part.value), getattr(was, part.value))
+        if Shown.MESSAGES in told:
+            changed["queue"] = self._queue(number, told[Shown.MESSAGES], port.queue, was.queue)
+        return msgspec.structs.replace(port, **changed)
+
+    def _queue(self, port: int, number: int, expected: tuple[Message, ...], before: tuple[Message, ...]) -> tuple[Message, ...]:
+        """So many messages: of those that are expected, or that were there before. Nothing but its destination is known of any other."""
+        found = expected if len(expected) == number else before if len(before) == number else expected[:number]
+        more = min(number, len(found) + MOST_MESSAGES) - len(found)
+        return (*found, *(_unknown_message(next(self.serials), port) for _ in range(more)))
+
+    # ---- tasks
+
+    def _task(self, number: int, space: Space) -> Task:
+        task = self.expected.tasks.get(number) or self.before.tasks.get(number) or _UNKNOWN
+        self._keep(task.port)
+        names = {name: self._right(number, name, named) for name, named in sorted(space.names.items()) if named.kind}
+        return msgspec.structs.replace(
+            task,
+            names=names,
+            sets=self._sets(task, space, names),
+            requests=dict(self._requests(number, task, space)),
+            suspend_count=space.suspend_count if Shown.SUSPEND_COUNT in self.shows and space.suspend_count is not None else task.suspend_count,
+        )
+
+    def _right(self, task: int, name: int, named: Named) -> Entry:
+        expected, before = self._entry(self.expected, task, name), self._entry(self.before, task, name)
+        port = self._port_of(task, name, named)
+        self._keep(port)
+        urefs = named.urefs if Shown.UREFS in self.shows else None
+        if urefs is None:
+            known = [entry.urefs for entry in (expected, before) if entry.kind is named.kind]
+            urefs = known[0] if known else int(named.kind in _COUNTED)
+        return Entry(named.kind, port, urefs)
+
+    def _keep(self, port: int | None) -> None:
+        """A port that there is a right to is there, even if it should have died."""
+        if port is not None and port not in self.ports and port in self.before.ports:
+            self.ports[port] = self.before.ports[port]
+
+    def _requests(self, number: int, task: Task, space: Space) -> Iterator[tuple[int, Entry]]:
+        was = self.before.tasks[number].requests if number in self.before.tasks else {}
+        for name, named in sorted(space.names.items()):
+            expected = task.requests.get(name, EMPTY)
+            told = named.request if Shown.REQUEST in self.shows else None
+            entry = expected if told is None else _request(told, expected, was.get(name, EMPTY))
+            if entry.kind:
+                yield name, entry
+
+    def _sets(self, task: Task, space: Space, names: dict[int, Entry]) -> dict[int, tuple[int, ...]]:
+        """Which names are in which sets: a view tells the lowest set of each member."""
+        sets = {pset: set(members) for pset, members in task.sets.items()}
+        for name, named in space.names.items():
+            told = named.receiver.pset if named.receiver is not None and Shown.PSET in self.shows else None
+            among = sorted(pset for pset, members in sets.items() if name in members)
+            if told is None or told == (among[0] if among else 0):
+                continue
+            for pset in among:
+                sets[pset].discard(name)
+            if told:
+                sets.setdefault(told, set()).add(name)
+        of_receivers = {name for name, entry in names.items() if entry.kind in _RECEIVES}
+        kept = {pset: tuple(sorted(members & of_receivers)) for pset, members in sorted(sets.items()) if pset in names}
+        return {pset: members for pset, members in kept.items() if members}
+
+
+MOST_MESSAGES = 64
+"""So many messages of which nothing is known are put into a queue, at most: a view may show any number."""
+
+_SECURITY, _AUDIT = (-1, -1), (-1, -1, -1, -1, -1, -1, -1, -1)
+"""Tokens that nobody has: they aren't known."""
+_UNKNOWN = Task(port=NO_PORT, security_token=_SECURITY, audit_token=_AUDIT, names={}, places={}, ledgers=None, memory={})
+"""A task that was never made, by all that is known."""
+
+
+def _unknown_message(serial: int, port: int) -> Message:
+    """A message of which only its destination is known."""
+    destination = Entry(SlotKind.SEND, port)
+    return Message(
+        serial=serial,
+        id=0,
+        destination=destination,
+        reply=Descriptor(EMPTY, 0),
+        body=(),
+        security_token=_SECURITY,
+        audit_token=_AUDIT,
+    )
+
+
+def _request(there: bool, *known: Entry) -> Entry:
+    """The right of a request that is ``there``, or not: the first one that is ``known``, or one of an unknown port."""
+    if not there:
+        return EMPTY
+    return next((entry for entry in known if entry.kind), Entry(SlotKind.SEND_ONCE))
