@@ -33,7 +33,7 @@ FAST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging"))
+        slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging", "heavy"))
         if not slow and any(fnmatch(item.path.stem, module) for module in FAST):
             item.add_marker(pytest.mark.fast)
 

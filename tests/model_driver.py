@@ -33,13 +33,19 @@ def assumptions_are_possible(rule: str, profile: Profile = MANUAL) -> bool:
 Change = Callable[[Context, Case], Case | None]
 
 
+def little_effort(patch: pytest.MonkeyPatch) -> None:
+    """The prover gives up soon, and looks for no counterexample: either takes it many seconds."""
+    patch.setattr(instantiate, "RLIMIT", 3_000_000)
+    patch.setattr(instantiate, "ROUNDS", 1)
+    patch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
+
+
 def broken_when(patch: pytest.MonkeyPatch, rule: str, title: str, change: Change, *only: int) -> set[str]:
     """Which properties of the case called ``title`` aren't proved of the rule with each case changed (None: left out).
 
     With little effort, for giving up takes seconds; with as little the rule itself must be proved.
     """
-    patch.setattr(instantiate, "ROUNDS", 1)
-    patch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
+    little_effort(patch)
     assert _not_proved(rule, title, only) == set()
     original = RULES[rule]
 

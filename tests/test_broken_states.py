@@ -93,6 +93,7 @@ def test_damage_is_a_difference() -> None:
         assert differences(moment.after, damage.state), (damage.where, damage.what)
 
 
+@pytest.mark.heavy
 def test_reports_of_broken_states() -> None:
     """One kind of damage of each field is reported in every form."""
     reported: set[str] = set()
