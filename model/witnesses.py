@@ -52,10 +52,9 @@ def all_witnesses() -> tuple[Witness, ...]:
     return read_json(text, tuple[Witness, ...])
 
 
-def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
-    """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
-    if path.is_file():
-        yield from (witness for witness in read_json(path.read_bytes(), tuple[Witness, ...]) if witness.profile == profile)
+def recorded_in(path: Path) -> tuple[Witness, ...]:
+    """The recorded runs of all profiles in a file; none if there is no such file. Raises OSError and msgspec.DecodeError."""
+    return read_json(path.read_bytes(), tuple[Witness, ...]) if path.is_file() else ()
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:
@@ -65,7 +64,12 @@ def witnesses(profile: Profile) -> Iterator[Witness]:
 
 def witnessed_calls(profile: Profile) -> list[list[tuple[int, Call]]]:
     """What the recorded runs of a profile do: in each, the task number and the call of every step."""
-    return [[(step.task, tupled(step.call)) for step in witness.steps] for witness in witnesses(profile)]
+    return [calls_of(witness) for witness in witnesses(profile)]
+
+
+def calls_of(witness: Witness) -> list[tuple[int, Call]]:
+    """What a recorded run does: the task number and the call of every step."""
+    return [(step.task, tupled(step.call)) for step in witness.steps]
 
 
 def tupled(call: Call) -> Call:
@@ -77,7 +81,7 @@ def _tuple(value: object) -> object:
     return tuple(_tuple(part) for part in value) if isinstance(value, (list, tuple)) else value
 
 
-Visitor = Callable[[Oracle, int], None]
+Visitor = Callable[[Oracle, int], object]
 
 
 def replay(
@@ -175,4 +179,4 @@ class InvariantWatch:
         return words
 
 
-__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]
+__all__ = ["RecordedCall", "Witness", "all_witnesses", "calls_of", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]
