@@ -1,6 +1,7 @@
 """What all tests share."""
 
 from fnmatch import fnmatch
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -37,6 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging", "heavy"))
         if not slow and any(fnmatch(item.path.stem, module) for module in FAST):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n`` a module's tests are all run by one process: what they share is made once. (``--dist`` may say otherwise.)"""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
