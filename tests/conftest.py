@@ -15,6 +15,9 @@ FAST = (
     "test_cli_witnesses",
     "test_instantiate",
     "test_locked_versions",
+    "test_model_messages",
+    "test_model_peek",
+    "test_mutants_of_port_calls",
     "test_not_utf_8",
     "test_recordings_bsm",
     "test_recordings_endpoint_security",
@@ -29,8 +32,9 @@ FAST = (
     "test_report_page",
     "test_script",
     "test_script_export",
+    "test_view",
 )
-"""Modules whose tests take a minute in all (``pytest -m fast``)."""
+"""Modules whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
