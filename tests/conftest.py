@@ -12,7 +12,6 @@ FAST = (
     "test_calls_in_progress",
     "test_cli_graph",
     "test_cli_profiles",
-    "test_cli_witnesses",
     "test_instantiate",
     "test_locked_versions",
     "test_model_messages",
@@ -32,7 +31,6 @@ FAST = (
     "test_report_page",
     "test_script",
     "test_script_export",
-    "test_view",
 )
 """Modules whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
 
