@@ -52,7 +52,8 @@ from sendright.model.concrete import (
     identifier,
 )
 from sendright.model.invariants import Invariant, Variables, state_invariants
-from sendright.model.rules import RESUMED, RULES, Case, Context
+from sendright.model.rules import RULES, Case, Context
+from sendright.model.sequences import resumption
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
 from sendright.model.steps import STEP_PROPERTIES
@@ -329,9 +330,10 @@ OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made of its state.
 
-    Only properties that make sense of a whole call: it may be a row of rules, each with properties of its own.
+    Only properties that make sense of a whole call: it may be a sequence of rules, each with properties of its own.
     """
-    if call.name not in RULES or (call.resume and call.name not in RESUMED):
+    rule = resumption(call.name) if call.resume else call.name
+    if call.name not in RULES or rule not in RULES:
         return ()
     old, new = state_of(before), state_of(after)
     for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
@@ -341,9 +343,8 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     fields = {**old.fields, **{name + AFTER: values for name, values in new.fields.items()}}
     both = ConcreteState()
     both.fields = {name: {**old.fields[name], **new.fields[name]} for name in old.fields}
-    rule = RESUMED[call.name] if call.resume else call.name
     env = environment(profile)
-    told = rule_arguments(call)
+    told = rule_arguments(call, profile)
     given = [task, *(told.get(name) for name in RULES[rule].parameters)]
     broken: dict[str, BrokenInvariant] = {}
     for clause in _step_clauses(rule, code, msgspec.json.encode(profile)):

@@ -16,9 +16,9 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.snapshot import Slot, Snapshot, entry_in_words, slots
 from sendright.properties.authority_graph import Back, Container, FlowGraph, FlowNode, Into, OutOf, Toward
+from sendright.properties.carried import DESTINATION
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, Node, TokenNode
-from sendright.properties.origins import DESTINATION
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ import networkx as nx
 from sendright.mach.profiles import HostSelf, Profile
 from sendright.mach.rights import PortObject, SlotKind
 from sendright.mach.snapshot import Entry, Slot, Snapshot, messages, slots
-from sendright.properties.origins import DESTINATION
+from sendright.properties.carried import DESTINATION
 
 RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 CALLS_FOR_AN_ANSWER = 4

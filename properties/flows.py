@@ -26,7 +26,8 @@ from sendright.mach.rights import (
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Slot
 from sendright.mach.trace import Step
-from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Part, Rights, child_port, gives, new_ledger, new_messages, parts, rights_of
+from sendright.properties.carried import DESTINATION, REPLY, Carried, carried_by, named_by
+from sendright.properties.origins import Flow, How, Part, Rights, child_port, gives, new_ledger, new_messages, parts
 
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
@@ -66,7 +67,11 @@ class Moment:
 
     def task(self, argument: str) -> int:
         """The task whose port the caller's name in ``argument`` denotes; -1: none."""
-        port = self.rights.at(self.own(self.argument(argument))).port
+        return self.task_behind(self.argument(argument))
+
+    def task_behind(self, name: Any) -> int:
+        """The task whose port the caller's ``name`` denotes; -1: none."""
+        port = self.rights.at(self.own(name)).port
         return -1 if port is None else self.rights.task_of.get(port, -1)
 
     def name(self, task: int, name: Any) -> Slot:
@@ -84,9 +89,11 @@ class Moment:
 
     def outputs(self, name: str) -> list[Slot]:
         given = self.step.outputs.get(name)
-        if name == "descriptors":
-            return [self.own(each) for each, _ in rights_of(given)]
         return [self.own(each) for each in given] if isinstance(given, (list, tuple)) else []
+
+    def named(self) -> dict[int, Slot]:
+        """The slots of the names that the caller was given for what was copied out of a message, by its places there."""
+        return {named.place: self.own(named.name) for named in named_by(self.step)}
 
     def new_ports(self) -> frozenset[int]:
         """The ports that first turn up in this step."""
@@ -111,10 +118,8 @@ class Moment:
         began = self.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and not self.step.resume
         if self.step.call != "mach_msg_send" or not began or self.sent_to_kernel():
             return []
-        sent = [(DESTINATION, self.argument("dest"), self.argument("dest_disposition"))]
-        sent.append((REPLY, self.argument("reply"), self.argument("reply_disposition")))
-        sent += [(index, name, form) for index, (name, form) in enumerate(rights_of(self.argument("descriptors")))]
-        carried = {place: part for place, name, form in sent if (part := self._as_carried(name, form)) is not None}
+        sent = carried_by(self.step)
+        carried = {each.place: part for each in sent if (part := self._as_carried(each.name, each.disposition)) is not None}
         # A circular message carries a receive right, and is not queued; a notification may carry that right then.
         needed = {place: part for place, part in carried.items() if place == DESTINATION or part.kind is SlotKind.RECEIVE}
         seen = {message: self._queued_in(message) for message in self.new_messages()}
@@ -134,17 +139,19 @@ class Moment:
         given = (gives(part, disposition) for part, _ in parts(self.rights.at(self.own(name))))
         return next((part for part in given if part is not None), None)
 
-    def carried(self, target: Slot, name: Any, disposition: Any, how: How | None = None) -> Iterator[Flow]:
-        """A right of the caller's is carried to ``target``."""
-        form = disposition if isinstance(disposition, int) else -1
-        if name == DEAD_NAME:
+    def carried(self, target: Slot, carried: Carried, how: How | None = None) -> Iterator[Flow]:
+        """A right that the call carries goes to ``target``."""
+        form = carried.disposition if isinstance(carried.disposition, int) else -1
+        if carried.control is not None:
+            yield Flow(target, "extracted", self.name(self.task_behind(carried.control), carried.name), form)
+        elif carried.name == DEAD_NAME:
             yield Flow(target, "made", kind=SlotKind.DEAD_NAME)
         else:
-            yield Flow(target, how or _HOW.get(form, "made"), self.own(name), form)
+            yield Flow(target, how or _HOW.get(form, "made"), self.own(carried.name), form)
 
     def copied(self, target: Slot, name: Any) -> Iterator[Flow]:
         """A port argument is kept."""
-        return self.carried(target, name, Disposition.COPY_SEND)
+        return self.carried(target, Carried(0, name, Disposition.COPY_SEND, None))
 
 
 def _create(m: Moment) -> Iterator[Flow]:
@@ -291,8 +298,10 @@ def _request_notification(m: Moment) -> Iterator[Flow]:
         where = requests.get(variant) if isinstance(variant, int) else None
         place = NOWHERE if port is None or where is None else Slot(where, port, 0)
     for target in (place, *(Slot("message", message, DESTINATION) for message in m.new_messages())):
-        yield from m.carried(target, m.argument("notify"), m.argument("notify_disposition"))
-    yield Flow(m.output("previous"), "handed back", place)
+        for carried in carried_by(m.step):
+            yield from m.carried(target, carried)
+    for named in m.named().values():
+        yield Flow(named, "handed back", place)
 
 
 def _exception_places(m: Moment) -> list[Slot]:
@@ -335,35 +344,31 @@ def _create_ledger(m: Moment) -> Iterator[Flow]:
 
 
 def _insert_right(m: Moment) -> Iterator[Flow]:
-    yield from m.carried(m.name(m.task("task"), m.argument("name")), m.argument("poly"), m.argument("disposition"))
-
-
-def _extract_right(m: Moment) -> Iterator[Flow]:
-    source = m.name(m.task("task"), m.argument("name"))
-    disposition = m.argument("disposition")
-    yield Flow(m.output("poly"), "extracted", source, disposition if isinstance(disposition, int) else -1)
+    for carried in carried_by(m.step):
+        yield from m.carried(m.name(m.task("task"), m.argument("name")), carried)
 
 
 def _send(m: Moment) -> Iterator[Flow]:
     if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
         yield from _handed_back(m)
         return
+    carried = carried_by(m.step)
     if m.sent_to_kernel():  # the answer goes where the reply right leads
         for message in m.new_messages():
-            yield from m.carried(Slot("message", message, DESTINATION), m.argument("reply"), m.argument("reply_disposition"))
+            for each in carried:
+                if each.place == REPLY:
+                    yield from m.carried(Slot("message", message, DESTINATION), each)
     for sent in m.sent_messages():
-        yield from m.carried(Slot("message", sent, DESTINATION), m.argument("dest"), m.argument("dest_disposition"))
-        yield from m.carried(Slot("message", sent, REPLY), m.argument("reply"), m.argument("reply_disposition"))
-        for index, (name, disposition) in enumerate(rights_of(m.argument("descriptors"))):
-            yield from m.carried(Slot("message", sent, index), name, disposition)
+        for each in carried:
+            yield from m.carried(Slot("message", sent, each.place), each)
 
 
 def _handed_back(m: Moment) -> Iterator[Flow]:
-    for part in ("dest", "reply"):
-        yield from m.carried(m.output(part), m.argument(part), m.argument(f"{part}_disposition"), "handed back")
-    given = m.outputs("descriptors")
-    for target, (name, disposition) in zip(given, rights_of(m.argument("descriptors")), strict=False):
-        yield from m.carried(target, name, disposition, "handed back")
+    """What was copied in is copied out again: of a message, or of the kernel's reply."""
+    named = m.named()
+    for carried in carried_by(m.step):
+        if carried.place in named:
+            yield from m.carried(named[carried.place], carried, "handed back")
 
 
 def _sent(m: Moment) -> Iterator[Flow]:
@@ -379,9 +384,8 @@ def _receive(m: Moment) -> Iterator[Flow]:
     for change in m.step.changes:
         slot = change.slot
         if slot.where == "message" and slot.index == DESTINATION and not change.after.kind:
-            yield Flow(m.output("reply"), "received", Slot("message", slot.owner, REPLY))
-            for index, target in enumerate(m.outputs("descriptors")):
-                yield Flow(target, "received", Slot("message", slot.owner, index))
+            for place, target in m.named().items():
+                yield Flow(target, "received", Slot("message", slot.owner, place))
 
 
 _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
@@ -409,7 +413,7 @@ _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
     "host_set_special_port": _set_host_port,
     "ledger_create": _create_ledger,
     "mach_port_insert_right": _insert_right,
-    "mach_port_extract_right": _extract_right,
+    "mach_port_extract_right": _handed_back,
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
 }

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from sendright.mach.codes import IN_PROGRESS
-from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
-from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.trace import Step
+from sendright.properties.carried import DESTINATION, carried_by
 
 How = Literal[
     "granted at boot",
@@ -284,9 +283,6 @@ class Origins:
         return next((change.after for change in self.step.changes if change.slot == slot), self.rights.at(slot))
 
 
-DESTINATION, REPLY = -2, -1
-"""The places of a message that aren't in its body (``Slot.index``)."""
-
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 
 
@@ -307,26 +303,6 @@ def gives(part: Part, disposition: int | None) -> Part | None:
 
 
 def carried_as(step: Step, disposition: int) -> list[int]:
-    """The names that the call ``step`` carries rights from in this form."""
-    signature = SIGNATURES.get(step.call)
-    defaults = {argument.name: argument.default for argument in signature.arguments} if signature else {}
-    given = {**defaults, **step.arguments}
-    pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
-    pairs += [(given.get(part), given.get(f"{part}_disposition")) for part in ("reply", "notify")]
-    pairs += rights_of(given.get("descriptors"))
-    return [name for name, how in pairs if how == disposition and isinstance(name, int)]
-
-
-def rights_of(value: object) -> list[tuple[int, int]]:
-    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands there as (-1, -1), which
-    denotes nothing; memory isn't a right."""
-    if not isinstance(value, (list, tuple)):
-        return []
-    found: list[tuple[int, int]] = []
-    for each in value:
-        if not isinstance(each, (list, tuple)):
-            found.append((-1, -1))
-        elif not is_memory(each):
-            names = each[0] if is_array(each) else [each[0]]
-            found += [(name, each[1]) if isinstance(name, int) and isinstance(each[1], int) else (-1, -1) for name in names]
-    return found
+    """The caller's names that the call ``step`` carries rights from in this form."""
+    own = (carried for carried in carried_by(step) if carried.control is None)
+    return [carried.name for carried in own if carried.disposition == disposition and isinstance(carried.name, int)]

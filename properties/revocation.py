@@ -9,7 +9,7 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, messages, slots
-from sendright.properties.origins import DESTINATION
+from sendright.properties.carried import DESTINATION
 
 _RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 _SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)

@@ -27,6 +27,7 @@ from sendright.model.rules import RULES, Context
 from sendright.model.sorts import NUMBERED_ENUMERATIONS, Scope, Sorts
 from sendright.model.state import FIELDS, After, Field, State, sort_named
 from sendright.model.system import System
+from sendright.model.terms import Array, Name, Sort, sort_of
 from sendright.model.witnesses import replay, witnesses
 
 SLOTS = {
@@ -66,13 +67,13 @@ class Written:
         self._terms: dict[tuple[str, Any], Any] = {}
         used: dict[str, set[Any]] = {name: set() for name in ("Task", "Port", "Name", "Message", "Object", "Layout", "SecurityToken", "AuditToken")}
         declared = RULES[moment.rule]
-        sorts = ["Task", *declared.parameters.values(), *declared.choices.values()]
+        sorts = [Sort("Task"), *declared.parameters.values(), *declared.choices.values()]
         for sort, value in zip(sorts, moment.values, strict=True):
-            if sort in used and value is not None:
-                used[sort].add(value)
-            elif sort == "Slot":
+            if not sort.is_function and sort.name in used and value is not None:
+                used[sort.name].add(value)
+            elif sort == Sort("Slot"):
                 self._note_slot(used, value)
-            elif sort.startswith("array of Name"):
+            elif sort == sort_of(Array[Name]):
                 with contextlib.suppress(IndexError):
                     used["Name"].update(value(index) for index in range(8))
         for field in (moment.before, moment.after):
@@ -166,36 +167,36 @@ def values_of(
     pairs = [(context.caller, written.term("Task", moment.values[0]))]
     s = written.sorts
     counts_of = [(s.parts_of, len), (s.rights_of, right_count), (s.pages_of, page_count)]
-    functions = [(function, _tabulated(written, "from Layout to Int", number)) for function, number in counts_of]
-    functions.append((s.number_of, _tabulated(written, "from Name to Int", int)))
+    functions = [(function, _tabulated(written, Sort("Int", "Layout"), number)) for function, number in counts_of]
+    functions.append((s.number_of, _tabulated(written, Sort("Int", "Name"), int)))
     for (name, sort), value in zip({**declared.parameters, **declared.choices}.items(), moment.values[1:], strict=True):
         term = context.constants[name]
-        if sort.startswith("array of "):
-            body = written.term(sort.removeprefix("array of "), 0)
+        if sort.is_function and name in declared.parameters:  # an array
+            body = written.term(sort.name, 0)
             for index in range(8):
                 with contextlib.suppress(IndexError):  # what is behind the end of an array is nobody's business
-                    body = z3.If(z3.Var(0, z3.IntSort()) == index, written.term(sort.removeprefix("array of "), value(index)), body)
+                    body = z3.If(z3.Var(0, z3.IntSort()) == index, written.term(sort.name, value(index)), body)
             functions.append((term, body))
-        elif sort.startswith("from "):
+        elif sort.is_function:
             functions.append((term, _tabulated(written, sort, value)))
         elif value is not None:
-            pairs.append((term, written.term(sort, value)))
+            pairs.append((term, written.term(sort.name, value)))
     for name, limit in moment.limits.items():
         pairs.append((z3.Int(name), z3.IntVal(limit)))
     formula = z3.substitute(formula, *pairs)
     for release, (dying, notification, notified, arrival, next_clock, _, sends_first) in zip(releases, solved, strict=True):
         functions += [
-            (release.dying, _tabulated(written, "from Port to Bool", dying)),
-            (release.notification, _tabulated(written, "from Slot to Message", notification)),
-            (release.notified, _tabulated(written, "from Message to Slot", notified)),
-            (release.arrival, _tabulated(written, "from Message to Int", arrival)),
-            (release.sends_first, _tabulated(written, "from Port to Bool", sends_first)),
+            (release.dying, _tabulated(written, Sort("Bool", "Port"), dying)),
+            (release.notification, _tabulated(written, Sort("Message", "Slot"), notification)),
+            (release.notified, _tabulated(written, Sort("Slot", "Message"), notified)),
+            (release.arrival, _tabulated(written, Sort("Int", "Message"), arrival)),
+            (release.sends_first, _tabulated(written, Sort("Bool", "Port"), sends_first)),
         ]
         formula = z3.substitute(formula, (release.next_clock, z3.IntVal(next_clock)))
         if counts is not None:
             functions += [
-                (release.sends_released, _tabulated(written, "from Port to Int", counts[0].__getitem__)),
-                (release.notifications, _tabulated(written, "from Port to Int", counts[1].__getitem__)),
+                (release.sends_released, _tabulated(written, Sort("Int", "Port"), counts[0].__getitem__)),
+                (release.notifications, _tabulated(written, Sort("Int", "Port"), counts[1].__getitem__)),
             ]
     if functions:
         formula = z3.substitute_funs(formula, *functions)
@@ -203,8 +204,8 @@ def values_of(
     return values
 
 
-def _tabulated(written: Written, sort: str, function: Callable[[Any], Any]) -> Any:
-    domain, range_ = sort.removeprefix("from ").split(" to ")
+def _tabulated(written: Written, sort: Sort, function: Callable[[Any], Any]) -> Any:
+    domain, range_ = sort.domain or "", sort.name
     default = {"Bool": False, "Int": 0, "Slot": (0, -9, 0)}.get(range_, -9)
     body = written.term(range_, default)
     if domain == "Int":

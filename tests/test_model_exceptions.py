@@ -107,7 +107,7 @@ def test_a_right_that_is_not_given_up_is_found(monkeypatch: pytest.MonkeyPatch) 
     """The old right of one type is overwritten, and stays counted."""
 
     def leak(k: Context, after: After) -> None:
-        held = place_slot(k.before, k.task_behind(k.task), Place.EXC_SOFTWARE)
+        held = place_slot(k.before, k.task_behind(k["task"]), Place.EXC_SOFTWARE)
         after.add("srights", k.before.port(held), 1)
 
     broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask has a copy of the right", then(leak), 8, 9)
@@ -116,7 +116,7 @@ def test_a_right_that_is_not_given_up_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_receive_right_in_a_place_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def receive(k: Context, after: After) -> None:
-        after.at("kind")[place_slot(k.before, k.task_behind(k.task), Place.EXC_SOFTWARE)] = KIND.RECEIVE
+        after.at("kind")[place_slot(k.before, k.task_behind(k["task"]), Place.EXC_SOFTWARE)] = KIND.RECEIVE
 
     broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask has a copy of the right", then(receive), 6, 42)
     assert broken == {"invariant 6", "invariant 42"}

@@ -365,7 +365,7 @@ def test_what_a_mistake_breaks(rule: str, title: str, number: int, change: Chang
 
 
 def _named(k: Context) -> tuple[z3.ExprRef]:
-    return (k.before.port(k.slot(k.name, k.task_behind(k.task))),)
+    return (k.before.port(k.slot(k["name"], k.task_behind(k["task"]))),)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)

@@ -174,7 +174,7 @@ def test_a_limit_out_of_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     """The parent keeps what it gave."""
 
     def keep(k: Context, after: After) -> None:
-        parent = k.before.port(k.slot(k.parent_ledger))
+        parent = k.before.port(k.slot(k["parent_ledger"]))
         after.at("ledger_limit")[parent] = k.before.ledger_limit(parent)
 
     assert "step invariant 37" in broken_when(monkeypatch, "ledger_create", "a ledger with a part of its parent's limit", then(keep), 37)

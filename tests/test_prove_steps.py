@@ -16,7 +16,8 @@ from sendright.model import refute as refuter
 from sendright.model.actions import clear, drop_held_send, make_send, place_slot
 from sendright.model.calls.special_ports import in_hand
 from sendright.model.prove import Part, decide_case
-from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context, rules_of
+from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.state import After
 
@@ -78,7 +79,7 @@ def leaves_the_old_right_there(k: Context, after: After) -> None:
 
 
 def lets_another_task_wait(k: Context, after: After) -> None:
-    after.at("wait")[k.task_behind(k.task)] = WAIT.RECEIVING
+    after.at("wait")[k.task_behind(k["task"])] = WAIT.RECEIVING
 
 
 def gives_the_callers_tokens(k: Context, after: After) -> None:
@@ -109,12 +110,12 @@ def asks_for_its_own_tokens(k: Context, after: After) -> None:
 
 def will_give_them_to_the_parent(k: Context, after: After) -> None:
     _stops(k, after)
-    after.at("waits_child")[k.caller] = k.task_behind(k.parent_task)
+    after.at("waits_child")[k.caller] = k.task_behind(k["parent_task"])
 
 
 def _stops(k: Context, after: After) -> None:
     after.at("wait")[k.caller] = WAIT.CREATING
-    after.at("waits_security")[k.caller], after.at("waits_audit")[k.caller] = k.security_token, k.audit_token
+    after.at("waits_security")[k.caller], after.at("waits_audit")[k.caller] = k["security_token"], k["audit_token"]
     after.at("waits_host")[k.caller] = k.sorts.host_port
 
 
