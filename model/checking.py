@@ -358,6 +358,14 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
 
 
 @cache
+def _function_of(body: Term, parameters: tuple[str, ...]) -> Callable[..., bool]:
+    """``body`` as a Python function. Most answers of a call, and most profiles, share it."""
+    builder = FunctionBuilder("holds", parameters, [body])
+    builder.lines.append(f"    return {builder.value(body)}")
+    return compile_function(builder.finish(), "holds")
+
+
+@cache
 def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
     """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller, arguments and variables."""
     profile = read_json(encoded_profile, Profile)
@@ -372,10 +380,8 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
             body, names, sorts = _opened(clause)
-            builder = FunctionBuilder("holds", ["v_caller", *arguments, *names], [body])
-            builder.lines.append(f"    return {builder.value(body)}")
             words = f"{step.about} The clause '{title}'"
-            holds = compile_function(builder.finish(), "holds")
+            holds = _function_of(body, ("v_caller", *arguments, *names))
             compiled.append(CompiledClause(f"invariant {step.number}: {step.title}", words, holds, sorts))
     return tuple(compiled)
 

@@ -8,10 +8,10 @@ from itertools import islice
 import msgspec
 import pytest
 from broken_states import FORM, Damage, Moment, damages, fields, moments, telling
+from check_doubles import Faulty
 from report_runs import every_report
 
-from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call, Result
+from sendright.mach.calls import Call
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.results import CheckResult
@@ -93,6 +93,7 @@ def test_damage_is_a_difference() -> None:
         assert differences(moment.after, damage.state), (damage.where, damage.what)
 
 
+@pytest.mark.heavy
 def test_reports_of_broken_states() -> None:
     """One kind of damage of each field is reported in every form."""
     reported: set[str] = set()
@@ -128,27 +129,6 @@ def _result(trace: Trace) -> CheckResult:
         script=script_of(trace, id="found"),
         message="found by a test",
     )
-
-
-class Damaging(ReferenceKernel):
-    """Shows a state with damage as soon as there is what can be damaged."""
-
-    def __init__(self, damage: Callable[[Snapshot], Snapshot | None]) -> None:
-        super().__init__()
-        self._damage = damage
-        self._calls = 0
-
-    def boot(self, profile: Profile) -> None:
-        super().boot(profile)
-        self._calls = 0
-
-    def call(self, task: int, call: Call) -> Result:
-        self._calls += 1
-        return super().call(task, call)
-
-    def snapshot(self) -> Snapshot:
-        shown = super().snapshot()
-        return (self._damage(shown) if self._calls else None) or shown
 
 
 Damages = Callable[[Snapshot], Snapshot | None]
@@ -255,7 +235,7 @@ def test_a_kernel_with_a_broken_state_fails(broken: str) -> None:
     damage, invariant = BROKEN[broken]
 
     def kernel() -> Implementation:
-        return Damaging(damage)
+        return Faulty(1, show=lambda shown: damage(shown) or shown)
 
     result = check(kernel, Oracle, MANUAL, 1, 1, first=[CALLS], minimize_seconds=1)
     assert result.verdict is Verdict.FAILED

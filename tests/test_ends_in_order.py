@@ -153,8 +153,16 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Run], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
-@pytest.mark.parametrize("what", COMMANDS)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+ENDED = [
+    pytest.param(what, number, id=f"{what}-{number.name}", marks=[pytest.mark.heavy] if place != index % len(SIGNALS) else [])
+    for index, what in enumerate(COMMANDS)
+    for place, number in enumerate(SIGNALS)
+]
+"""Every command with every signal. All but one of each command's are heavy: each takes seconds, for a new process builds the specification."""
+
+
+@pytest.mark.parametrize(("what", "number"), ENDED)
 def test_nothing_is_left_of_a_command_that_is_ended(place: Path, log: Path, what: str, number: signal.Signals) -> None:
     arguments, begun = COMMANDS[what]
     os.link(log, place / "second.json")

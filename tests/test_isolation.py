@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from check_doubles import Faulty
 
 from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
@@ -32,21 +33,7 @@ Wrong = Callable[[], Any]
 
 def kernel(wrong: Wrong, state: Callable[[Snapshot], Any] | None = None) -> Callable[[], ReferenceKernel]:
     """A kernel that does ``wrong`` instead of listing names, and then shows ``state`` of its state."""
-
-    class Hostile(ReferenceKernel):
-        listed = False
-
-        def call(self, task: int, call: Call) -> Any:
-            if call.name == AT:
-                self.listed = True
-                return wrong()
-            return super().call(task, call)
-
-        def snapshot(self) -> Any:
-            shown = super().snapshot()
-            return state(shown) if state and self.listed else shown
-
-    return Hostile
+    return lambda: Faulty(AT, lambda call, right: wrong(), state)
 
 
 def booted(wrong: Wrong, state: Callable[[Snapshot], Any] | None = None) -> IsolatedKernel:

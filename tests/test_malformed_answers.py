@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from check_doubles import Faulty
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_runs import every_report
 
-from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
@@ -31,25 +31,6 @@ OTHERS: st.SearchStrategy[Any] = st.just({}) | st.dictionaries(
     st.integers(-1, 4) | SCALARS, VALUES | st.builds(Result, st.sampled_from([0, 4]), st.just({})), max_size=2
 )
 ANYTHING = st.one_of(VALUES, st.just({}))
-
-
-class Answers(ReferenceKernel):
-    """Does what it should, but its answer to one call is another one."""
-
-    def __init__(self, change: Callable[[Call, Result], Any], at: int) -> None:
-        super().__init__()
-        self._change = change
-        self._at = at
-        self._calls = 0
-
-    def boot(self, profile: Profile) -> None:
-        super().boot(profile)
-        self._calls = 0
-
-    def call(self, task: int, call: Call) -> Result:
-        self._calls += 1
-        answer = super().call(task, call)
-        return self._change(call, answer) if self._calls == self._at else answer
 
 
 @st.composite
@@ -96,7 +77,7 @@ def test_any_answer_is_judged(profile: Profile, change: Callable[[Call, Result],
     """Whatever it is: it is right, or a finding with reports."""
     run = data.draw(st.sampled_from(RUNS[profile.name]), label="run")
     at = data.draw(st.integers(1, len(run)), label="at")
-    result = check(lambda: Answers(change, at), Oracle, profile, 1, 1, first=[run], minimize_seconds=0)
+    result = check(lambda: Faulty(at, change), Oracle, profile, 1, 1, first=[run], minimize_seconds=0)
     assert result.verdict in (Verdict.PASSED, Verdict.FAILED, Verdict.CRASHED)
     assert every_report(result)
     assert result.failure is None or contradiction(result.failure) is None
@@ -133,7 +114,7 @@ CREATED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("answer", "words"), CREATED, ids=[words for _, words in CREATED])
 def test_what_is_said_of_an_answer_without_form(answer: Any, words: str) -> None:
-    result = check(lambda: Answers(lambda call, right: answer, 1), Oracle, MANUAL, 1, 1, first=[[(0, Call("mach_task_self", {}))]])
+    result = check(lambda: Faulty(1, lambda call, right: answer), Oracle, MANUAL, 1, 1, first=[[(0, Call("mach_task_self", {}))]])
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     [violation] = [violation for violation in result.failure.violations if violation.kind == "result"]
@@ -149,7 +130,7 @@ def test_a_created_task_that_is_none_or_another_one(created: int | None, seen: s
         return msgspec.structs.replace(answer, created_task=created)
 
     calls = [(0, Call("mach_task_self", {})), (0, Call("task_create", {"parent_task": 6}))]
-    result = check(lambda: Answers(change, 2), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=0)
+    result = check(lambda: Faulty(2, change), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=0)
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     assert f"number of the new task: expected 1, seen {seen}" in result.failure.violations[0].words
@@ -161,7 +142,7 @@ def test_any_time_for_minimizing_will_do(seconds: float) -> None:
     """Without any, the run is reported as it was found, and the report says so."""
     calls = [(0, Call("mach_task_self", {})), (0, Call("mach_task_self", {})), (0, Call("mach_reply_port", {}))]
     wrong = Result(ReturnCode.KERN_SUCCESS, {"port": "6"})
-    result = check(lambda: Answers(lambda call, right: wrong, 3), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=seconds)
+    result = check(lambda: Faulty(3, lambda call, right: wrong), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=seconds)
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     if seconds <= 1e-9:

@@ -10,14 +10,13 @@ from dataclasses import replace
 
 import pytest
 import z3
+from model_driver import little_effort
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.results import Obligation
 from sendright.mach.rights import EXCEPTION_PLACES, Place
 from sendright.mach.verdicts import Verdict
-from sendright.model import instantiate
-from sendright.model import refute as refuter
 from sendright.model.actions import Release, clear, clone, drop_held_send, place_slot, put, stamp_by_kernel
 from sendright.model.invariants import INVARIANTS, Clauses, Invariant, Variables, forall
 from sendright.model.prove import Part, decide
@@ -30,10 +29,8 @@ Change = Callable[[Context, Case], Iterator[Case]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Giving up takes seconds, and so does a counterexample: here it is enough that the rule is proved with little effort and its mutant isn't."""
-    monkeypatch.setattr(instantiate, "RLIMIT", 10_000_000)
-    monkeypatch.setattr(instantiate, "ROUNDS", 1)
-    monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
+    """Here it is enough that a rule is proved with little effort and its mutant isn't."""
+    little_effort(monkeypatch)
 
 
 def not_proved(obligations: list[Obligation]) -> set[str]:

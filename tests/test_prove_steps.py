@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 import z3
-from model_driver import titles
+from model_driver import little_effort, titles
 
 from sendright.mach.profiles import MANUAL, XNU_792, Profile
 from sendright.mach.rights import Place
 from sendright.mach.verdicts import Verdict
-from sendright.model import instantiate
 from sendright.model import refute as refuter
 from sendright.model.actions import clear, drop_held_send, make_send, place_slot
 from sendright.model.calls.special_ports import in_hand
@@ -138,7 +137,7 @@ MUTANTS = [
 def test_a_mistake_is_seen(
     monkeypatch: pytest.MonkeyPatch, profile: Profile, rule: str, title: str, wrong: Wrong, only: tuple[int, ...], broken: str
 ) -> None:
-    monkeypatch.setattr(instantiate, "ROUNDS", 1)
+    little_effort(monkeypatch)
     assert not_proved(profile, rule, title, *only) == set()
     original = RULES[rule]
 

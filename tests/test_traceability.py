@@ -70,6 +70,7 @@ def test_every_case_of_every_rule_is_a_clause(whole: TraceabilityResult) -> None
                 assert (rule, case.id) in named or f"{rule}: {case.id}" in of_calls, (rule, case.id)
 
 
+@pytest.mark.heavy
 def test_every_property_has_something_to_say_of_some_case(whole: TraceabilityResult) -> None:
     if not all(map(has_rules, SIGNATURES)):
         pytest.skip("some calls have no rule yet, and a property may speak of them alone")
