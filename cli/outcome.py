@@ -1,4 +1,4 @@
-"""The end of a command: reports are written, the result is printed, the verdict becomes the exit status."""
+"""The end of a command: writes reports, prints the result, and turns the verdict into the exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sendright.reports.rerun import Rerun
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options say of the outputs."""
+    """The outputs that the options ask for."""
 
     directory: Path
     html: Path | None = None
@@ -32,7 +32,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool = False
 
     def prepare(self, inputs: Collection[Path] = ()) -> None:
-        """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
+        """Before a run: check that the files are distinct, and remove an earlier run's reports. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
         distinct_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
@@ -43,7 +43,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def distinct_files(files: Mapping[str, Path | None], inputs: Collection[Path]) -> None:
-    """No two options name one file, and none names one of the ``inputs``. Raises BadInput."""
+    """Check that no two options name one file, and that none names one of the ``inputs``. Raises BadInput."""
     seen: dict[Path, str] = {}
     read = {file.resolve() for file in inputs}
     for option, path in files.items():
@@ -51,7 +51,7 @@ def distinct_files(files: Mapping[str, Path | None], inputs: Collection[Path]) -
             continue
         first = seen.setdefault(path.resolve(), option)
         if first != option:
-            raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
+            raise BadInput(f"{option}: {path} is also the file of {first} (name another one)")
         if path.resolve() in read:
             raise BadInput(f"{option}: {path} is read by this command (name another one)")
 

@@ -1,4 +1,4 @@
-"""``sendright prove``: invariants and theorems of the specification."""
+"""``sendright prove``: proves the invariants and theorems of the specification."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.outcome import Outputs, finish
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.mach.profiles import profile_named
 from sendright.reports.rerun import Rerun
 
@@ -21,19 +21,20 @@ DEFAULT_CACHE = Path(".sendright", "proofs")
 
 def prove(
     call: Annotated[
-        list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call, or rule that calls share; may be given again.")
+        list[str] | None,
+        typer.Option("--call", "-c", metavar="CALL", help="Prove only this call, or a rule that calls share. Can be repeated."),
     ] = None,
     invariant: Annotated[
         list[str] | None,
-        typer.Option("--invariant", "-i", metavar="N", help="Only this invariant, by its number (8, I8, S22), or theorem (T1); may be given again."),
+        typer.Option("--invariant", "-i", metavar="N", help="Prove only this invariant (8, I8 or S22) or theorem (T1). Can be repeated."),
     ] = None,
     profile: ProfileName = "manual",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to prove in.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     cache: Annotated[
         Path,
-        typer.Option("--cache", metavar="DIR", help="Keep what was proved here, and don't ask it again while its formulas are the same."),
+        typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR; a proof runs again only if its formulas change."),
     ] = DEFAULT_CACHE,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything anew, and keep nothing.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -43,17 +44,24 @@ def prove(
 ) -> int:
     """Prove that every call keeps every invariant, for any number of tasks, ports, names and messages.
 
-    What can't be proved is refuted by a concrete state and call, or is UNDETERMINED and never counts as proved (exit status 4).
+    An obligation is one case of a call and one invariant. If sendright can't prove it, it looks for a concrete state
+    and call that break the invariant: then the obligation is REFUTED. If it finds none, the obligation is UNDETERMINED,
+    and never counts as proved.
 
     [bold]Examples[/bold]
 
       sendright prove
-
       sendright prove --call mach_port_insert_right --invariant 8
-
       sendright prove --call "copy in a right" --invariant T2
-
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
+
+    [bold]Exit status[/bold]
+
+      0    every obligation is proved, except those that this kernel is known to break
+      1    an obligation is refuted, or a known break is gone
+      2    the input or the command line is wrong
+      4    undetermined: neither a proof nor a counterexample of an obligation was found
+      130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
@@ -62,10 +70,10 @@ def prove(
     from sendright.model.prove import prove as run_prove
 
     try:
-        with Shown("proving", quiet) as shown:
+        with ProgressBar("proving", quiet) as progress:
             chosen_properties = [_property(words) for words in invariant or []]
             kept = None if no_cache else cache
-            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=shown.update, cache=kept)
+            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=progress.update, cache=kept)
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
@@ -74,7 +82,7 @@ def prove(
 
 
 def _property(words: str) -> int | str:
-    """What ``words`` name: the number of an invariant, with or without the letter or words that tables put before it, or a theorem."""
+    """The invariant's number, or the theorem (``T1``), that ``words`` name; both may be written as in tables. Raises BadInput."""
     parts = re.fullmatch(r"(?i)(i|s|t|invariant|step invariant|theorem)?\s*(\d{1,4})", words.strip())
     if parts is None:
         raise BadInput(f"--invariant: {words!r} is neither an invariant nor a theorem (write it as 8, I8, S22 or T1)")

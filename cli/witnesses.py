@@ -1,4 +1,4 @@
-"""``sendright witnesses``: record the runs that show that no case of the specification is vacuous."""
+"""``sendright witnesses``: records runs which show that every case of the specification can happen."""
 
 from __future__ import annotations
 
@@ -12,32 +12,40 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.cli.streams import show, show_json
 from sendright.mach.profiles import PROFILES, profile_named
 from sendright.mach.verdicts import ExitStatus
 
 
 def witnesses(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the runs.")] = Path("model/witnesses.json"),
-    seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same runs.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File for the recorded runs.")] = Path("model/witnesses.json"),
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the search: the same seed finds the same runs.")] = 0,
     profile: Annotated[
-        list[str] | None, typer.Option("--profile", "-p", metavar="NAME", help="Only in this profile; what the file has of others stays.")
+        list[str] | None,
+        typer.Option("--profile", "-p", metavar="NAME", help="Search only in this profile; keep the file's other runs. Can be repeated."),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Random runs to look through, for each profile, at most.")] = 2000,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Maximum number of random runs to search, for each profile.")] = 2000,
     sut: Sut = REFERENCE,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Record short runs that reach every case of every rule, and break every twin, in all profiles.
+    """Record short runs that reach every case of every rule, in every profile.
 
-    For those who change a rule: [bold]sendright prove[/bold] then finds its cases reachable again.
+    The runs also break each invariant that is wrong on purpose. Run this after changing a rule:
+    [bold]sendright prove[/bold] then finds the new cases reachable, and [bold]sendright check[/bold] tests them first.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       sendright witnesses --output model/witnesses.json
-
       sendright witnesses --profile xnu
+
+    [bold]Exit status[/bold]
+
+      0    the runs reach every case
+      2    the command line is wrong, or the file can't be read or written
+      4    undetermined: some cases were not reached
+      130  interrupted
     """
     import msgspec
 
@@ -49,13 +57,13 @@ def witnesses(
     try:
         found = {name: list(recorded_in(output, name)) for name in PROFILES} if profile else {}
     except (OSError, msgspec.DecodeError) as error:
-        raise BadInput(f"{output}: not a file of recorded runs, so what it has of other profiles can't stay: {error}") from None
-    if not os.access(output.parent, os.W_OK):  # told before the search, which takes minutes
-        raise _cannot_write(output, "no directory that can be written to")
+        raise BadInput(f"{output}: not a file of recorded runs, so the runs of other profiles can't be kept: {error}") from None
+    if not os.access(output.parent, os.W_OK):  # reported before the search, which takes minutes
+        raise _cannot_write(output, "its directory is missing or not writable")
     missed = {}
     for number, each in enumerate(chosen):
-        with Shown(f"looking for witnesses of {each.name} ({number + 1} of {len(chosen)})", quiet) as shown:
-            found[each.name], missing = find_witnesses(factory, each, seed, runs, on_progress=shown.update)
+        with ProgressBar(f"searching witnesses for {each.name} ({number + 1} of {len(chosen)})", quiet) as progress:
+            found[each.name], missing = find_witnesses(factory, each, seed, runs, on_progress=progress.update)
         missed[each.name] = list(missing)
     every = list(chain.from_iterable(found.values()))
     try:
@@ -65,7 +73,7 @@ def witnesses(
     if json:
         show_json({"witnesses": len(every), "calls": sum(len(witness.steps) for witness in every), "missed": missed})
     else:
-        show(f"{len(every)} witnesses with {sum(len(witness.steps) for witness in every)} calls are in {output}.")
+        show(f"{len(every)} witnesses with {sum(len(witness.steps) for witness in every)} calls written to {output}.")
         for name, cases in missed.items():
             for case in cases:
                 show(f"not reached in {name}: {case}")

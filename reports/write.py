@@ -1,4 +1,4 @@
-"""Writing reports to disk: what CI keeps of a run that failed."""
+"""Writes reports to disk."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from sendright.reports.sarif import sarif
 
 
 def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str) -> tuple[Path, ...]:
-    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json``, ``trace.json``, ``trace-2.json`` …
+    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and any scripts and traces (``trace.json``, ``trace-2.json`` …).
 
-    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. Raises OSError.
+    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all.
+    Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written = []
@@ -35,12 +36,14 @@ def write_reports(result: AnyResult, directory: Path, rerun: Rerun, version: str
 
 _NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script(-\d+)?\.json|trace(-\d+)?\.json")
 _SIGNS = (b"sendright", b"mach-cases/1")
-"""One of these stands at the beginning of each file that is written here."""
+"""Each report has one of these at its beginning."""
 
 
 def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
-    """Remove the reports of an earlier run from ``directory``, which may not be there: files of their names that begin as they do,
-    ``but`` some. Raises OSError."""
+    """Remove the reports of an earlier run from ``directory``, which may be missing.
+
+    Reports are files that have a report's name and begin as a report does. Files in ``but`` stay. Raises OSError.
+    """
     if not directory.is_dir():
         return
     kept = {path.resolve() for path in but}

@@ -59,7 +59,7 @@ def forged(trace: Trace) -> Trace:
 def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = saved(tmp_path, forged(run(ReferenceKernel(), MOVE_TO_CHILD[:3])))
     assert main(["graph", file]) == 1
-    assert "nothing explains it" in capsys.readouterr().out
+    assert "no call and no boot state explains it" in capsys.readouterr().out
 
 
 def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

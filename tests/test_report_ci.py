@@ -78,7 +78,7 @@ def test_what_was_not_compared_is_in_every_report(result: CheckResult | ReplayRe
     result = msgspec.structs.replace(result, not_compared=GAPS)
     if isinstance(result, CheckResult):
         result = msgspec.structs.replace(result, not_made={"no such port": 1200})
-        gaps.append("1,200 calls that it can't make: no such port")
+        gaps.append("1,200 calls that the implementation can't make: no such port")
     gaps = [visible(words) for words in gaps]
     properties = ET.fromstring(junit(result))[0].findall("properties/property")
     assert [(each.get("name"), each.get("value")) for each in properties] == [("not compared", words) for words in gaps]
@@ -180,10 +180,10 @@ def test_what_is_wrong_comes_before_the_rule_that_it_is_judged_by() -> None:
     box = html.partition('<blockquote class="broken">')[2].partition("</blockquote>")[0]
     assert violation.words in box
     assert violation.clause not in box
-    assert f"The case of the specification that applies: <span>{violation.clause}" in html
+    assert f"By the specification: <span>{violation.clause}" in html
     for written in (text, junit(result), sarif(result, "0")):
         assert written.index("the caller gives its user reference up") < written.index(violation.clause)
-    assert f"The case of the specification that applies: {violation.clause}" in " ".join(text.split())
+    assert f"By the specification: {violation.clause}" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("result", [failing_check(), crashed_check(), replay_result(), proof_result()])
@@ -192,7 +192,7 @@ def test_the_terminal_begins_with_the_verdict(result: AnyResult, width: int) -> 
     assert told(result, width).lstrip().startswith(f"{result.verdict.value}: ")
 
 
-@pytest.mark.parametrize(("more", "said"), [(0, None), (1, "1 more difference is below"), (2, "2 more differences are below")])
+@pytest.mark.parametrize(("more", "said"), [(0, None), (1, "1 more difference below"), (2, "2 more differences below")])
 def test_how_many_more_differences_there_are(more: int, said: str | None) -> None:
     differences = tuple(Difference(f"task 0, name {number}", "nothing", "dead name") for number in range(more + 1))
     result = failing_check()
