@@ -222,17 +222,17 @@ def _authority_lines(authority: Authority) -> list[Text]:
             for leg in reach.way:
                 lines.append(_indented(leg.words + (f", by {' and '.join(leg.by)}" if leg.by else "")))
         if reach.calls is not None and reach.takes_part:
-            lines += _prevention_lines("this", reach.prevented_by)
+            lines.append(_indented(_prevention("this", reach.prevented_by)))
     if sum(1 for reach in authority.tasks if reach.calls) > 1:
-        lines += _prevention_lines("every other task from getting one", authority.confined_by)
+        lines.append(Text(one_line(_prevention("every other task from getting one", authority.confined_by))))
     lines += [Text(one_line(f"in no task's name space: {right}")) for right in authority.kept]
     return lines
 
 
-def _prevention_lines(what: str, rights: tuple[str, ...] | None) -> list[Text]:
+def _prevention(what: str, rights: tuple[str, ...] | None) -> str:
     if rights is None:
-        return [_indented(f"removing rights can't prevent {what}")]
-    return [_indented(f"to prevent {what}, remove {len(rights)} right{'s' if len(rights) != 1 else ''}: {'; '.join(rights)}")]
+        return f"removing rights can't prevent {what}"
+    return f"to prevent {what}, remove {len(rights)} right{'s' if len(rights) != 1 else ''}: {'; '.join(rights)}"
 
 
 def _end_lines(end: Revocation) -> list[Text]:

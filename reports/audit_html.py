@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from markupsafe import Markup
 
-from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ShownTask
+from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, Severity, ShownTask
 from sendright.mach.verdicts import Verdict
 from sendright.reports.audit_pictures import path_picture, rights_picture, timeline_picture
 from sendright.reports.audit_words import counted, invariants_words, missing_words, moment, summary, token_words
@@ -86,11 +86,9 @@ def _headline(result: AuditResult) -> str:
         return f"No finding of severity {result.fail_on.word} or worse"
     if result.verdict is Verdict.UNDETERMINED:
         return f"No finding of severity {result.fail_on.word} or worse so far; the audit is incomplete"
-    rules = {finding.rule for finding in result.findings if finding.severity >= result.fail_on}
-    if not result.findings:
-        return "Rules are broken"
-    more = f", and {len(rules) - 1} more rule{'s' if len(rules) > 2 else ''}" if len(rules) > 1 else ""
-    return f"Broken: {result.findings[0].title}{more}"
+    counts = [(rule, counts) for group in result.groups for rule, counts in group.counts.items()]
+    broken = dict.fromkeys(rule for rule, found in counts if any(n and Severity[word.upper()] >= result.fail_on for word, n in found.items()))
+    return f"Broken rule{'s' if len(broken) != 1 else ''}: {', '.join(broken)}"
 
 
 def _finding(finding: AuditFinding) -> FindingView:

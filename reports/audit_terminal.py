@@ -82,5 +82,5 @@ def _answer(answer: Answer) -> RenderableType:
     if answer.cut is not None:
         count = len(answer.cut)
         lines.append(Text(f"to prevent it, remove {count} right{'s' if count != 1 else ''}:"))
-        lines += [Padding(Text(one_line(f"{link.how} {link_words(link)}  [{link.evidence}]")), (0, 0, 0, 4)) for link in answer.cut]
+        lines += [Padding(Text(one_line(f"{link.how}: {link_words(link)}  [{link.evidence}]")), (0, 0, 0, 4)) for link in answer.cut]
     return Group(*lines)

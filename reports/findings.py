@@ -190,7 +190,7 @@ def _of_obligation(one: Obligation) -> Finding:
     if as_known:
         outcome = f"breaks, as known: hazard {one.hazard}"
     elif one.verdict is Verdict.FAILED:
-        outcome = "no longer breaks"
+        outcome = "is no longer broken"
     else:
         outcome = f"is {'refuted' if refuted else one.verdict.value.lower()}"
     return Finding(
