@@ -51,7 +51,7 @@ def distinct_files(files: Mapping[str, Path | None], inputs: Collection[Path]) -
             continue
         first = seen.setdefault(path.resolve(), option)
         if first != option:
-            raise BadInput(f"{option}: {path} is also the file of {first} (name another one)")
+            raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
         if path.resolve() in read:
             raise BadInput(f"{option}: {path} is read by this command (name another one)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from model_driver import Pair, titles
 
@@ -114,6 +115,10 @@ def test_what_breaks_as_known_is_told_and_passes_in_ci() -> None:
     assert "except 1 that this kernel is known to break" in shown
     assert "BREAKS AS KNOWN</span>" in shown
     assert "UNDETERMINED</span>" not in shown, "a known break has a counterexample"
+    gone = msgspec.structs.replace(result, verdict=Verdict.FAILED, obligations=(obligation(Verdict.FAILED),))
+    shown = page(gone, Rerun())
+    assert "step invariant 117 is no longer broken</span>" in shown
+    assert "REFUTED</span>" not in shown, "nothing is refuted where a known break is gone"
 
 
 # ---- the hazards as they are seen

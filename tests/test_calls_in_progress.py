@@ -382,7 +382,7 @@ def test_what_was_received_in_words() -> None:
     trace = traced(MANUAL, booted(), (step("mach_msg_receive", arguments={"port": 7, "limit": -1, "trailer": 0}, outputs=outputs), booted()))
     moment = moments(trace)[1]
     told = {each.name: each.value for each in outputs_in_words(moment)}
-    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory for which there was no room]"
+    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory that the receiver had no room for]"
     assert (told["size"], told["sequence_number"], told["security_token"]) == ("68 bytes", "not requested", "absent")
     asked = {each.name: each.value for each in arguments_in_words(moment, "manual")}
     assert (asked["limit"], asked["trailer"]) == ("no limit", "0 (up to its size)")
