@@ -212,7 +212,7 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
         return ()
     if isinstance(result, ReplayResult):
         return result.not_compared
-    made = (f"{count:,} call{'s' if count != 1 else ''} that the implementation can't make: {reason}" for reason, count in result.not_made.items())
+    made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
     return (*result.not_compared, *made)
 
 

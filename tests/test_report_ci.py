@@ -78,7 +78,7 @@ def test_what_was_not_compared_is_in_every_report(result: CheckResult | ReplayRe
     result = msgspec.structs.replace(result, not_compared=GAPS)
     if isinstance(result, CheckResult):
         result = msgspec.structs.replace(result, not_made={"no such port": 1200})
-        gaps.append("1,200 calls that the implementation can't make: no such port")
+        gaps.append("1,200 calls that it can't make: no such port")
     gaps = [visible(words) for words in gaps]
     properties = ET.fromstring(junit(result))[0].findall("properties/property")
     assert [(each.get("name"), each.get("value")) for each in properties] == [("not compared", words) for words in gaps]
