@@ -227,12 +227,12 @@ def _list(rules: bool, json: bool) -> int:
 
     if rules:
         rows = [(rule.name, ", ".join(map(str, rule.invariants)), f"{rule.title}. {rule.about}") for rule in RULES.values()]
-        heads = ("rule", "invariants", "what holds")
+        keys, heads = ("rule", "invariants", "what holds"), ("rule", "invariants", "what the rule checks")
     else:
         rows = [(each.name, "yes" if each.versions else "no", each.about) for each in FORMS]
-        heads = ("form", "pid versions", "what it is")
+        keys, heads = ("form", "pid versions", "what it is"), ("format", "pid versions", "description")
     if json:
-        show_json([dict(zip(heads, row, strict=True)) for row in rows])
+        show_json([dict(zip(keys, row, strict=True)) for row in rows])
         return 0
     table = Table(*heads)
     for row in rows:

@@ -204,8 +204,8 @@ def _marked(words: str | None) -> dict[str, str]:
 def _origin_lines(node: Node, way: tuple[Hop, ...], hidden: str | None) -> list[Text]:
     lines = [Text.assemble((one_line(str(node)), "bold"), f" ({hidden})" if hidden else "")]
     for hop in way:
-        when = f"call {hop.step + 1}, {hop.call}" if hop.call else "at boot"
-        lines.append(_indented(f"{when}: {hop.how}: {hop.gives}"))
+        call = f"call {hop.step + 1}, {hop.call}: " if hop.call else ""
+        lines.append(_indented(f"{call}{hop.how}: {hop.gives}"))
     return lines if way else [*lines, Text("    no call and no boot state explains it", "bold red")]
 
 

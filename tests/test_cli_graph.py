@@ -35,6 +35,7 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert "send right to port 8 at task 1, name 3\n" in text
     assert "    call 6, mach_port_insert_right: moved: send right to port 8 at task 1, name 3\n" in text
+    assert "\n    granted at boot: " in text
     for option, number, words in (
         ("--task", "99", "no task 99 lives at the end of the run (choose one of 0, 1)"),
         ("--task", "-1", "no task -1"),
