@@ -379,13 +379,13 @@ def prove(
 
 
 def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None) -> str:
-    """What the selection leaves out."""
+    """What the selection leaves out, in words; empty if it leaves out nothing."""
     left = []
     if invariants:
-        left.append("that calls keep the other invariants, which were assumed of every state before a call")
+        left.append("the other invariants (assumed to hold before each call)")
     if calls:
-        left.append("that the other calls keep them, and the boot state has them")
-    return f"not decided: {'; '.join(left)}" if left else ""
+        left.append("the other calls and the boot state")
+    return f"not checked: {'; '.join(left)}" if left else ""
 
 
 def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:

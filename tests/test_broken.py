@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from by_hand import ME, ByHand
 from judged import Judged
@@ -28,7 +29,9 @@ from sendright.model.prove import Part, decide_case
 from sendright.model.touched import property_titles
 from sendright.properties.replay import replay
 from sendright.reports.findings import findings, summary
+from sendright.reports.html import page
 from sendright.reports.junit import junit
+from sendright.reports.rerun import Rerun
 
 ALLOCATE, UNDER_ANOTHER = "mach_port_allocate_name", "a dead name, under another name than was asked for"
 SCRIPTS = Path(__file__).parent / "scripts" / "hazards"
@@ -110,6 +113,14 @@ def test_what_breaks_as_known_is_told_and_passes_in_ci() -> None:
     document = junit(result)
     assert "<skipped" in document
     assert "<failure" not in document
+    shown = page(result, Rerun())
+    assert "except 1 that this kernel is known to break" in shown
+    assert "BREAKS AS KNOWN</span>" in shown
+    assert "UNDETERMINED</span>" not in shown, "a known break has a counterexample"
+    gone = msgspec.structs.replace(result, verdict=Verdict.FAILED, obligations=(obligation(Verdict.FAILED),))
+    shown = page(gone, Rerun())
+    assert "step invariant 117 is no longer broken</span>" in shown
+    assert "REFUTED</span>" not in shown, "nothing is refuted where a known break is gone"
 
 
 # ---- the hazards as they are seen

@@ -363,7 +363,7 @@ def test_calls_in_progress_in_words() -> None:
     first, again, _ = (moment.step for moment in history[1:])
     assert first is not None
     assert again is not None
-    assert call_line(again, "manual") == "t0: goes on with mach_msg_send → MACH_SEND_IN_PROGRESS, and waits"
+    assert call_line(again, "manual") == "t0: resumes mach_msg_send → MACH_SEND_IN_PROGRESS, and waits"
     told = {each.name: each.value for each in arguments_in_words(history[1], "manual")}
     assert told["descriptors"] == "[array [name 7, name 1] as COPY_SEND, memory at page 0 (VIRTUAL copy, then deallocated), name 8 as MAKE_SEND]"
     assert [dict(moment.waiting) for moment in history] == [{}, {0: "mach_msg_send"}, {0: "mach_msg_send"}, {}]
@@ -382,8 +382,8 @@ def test_what_was_received_in_words() -> None:
     trace = traced(MANUAL, booted(), (step("mach_msg_receive", arguments={"port": 7, "limit": -1, "trailer": 0}, outputs=outputs), booted()))
     moment = moments(trace)[1]
     told = {each.name: each.value for each in outputs_in_words(moment)}
-    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory for which there was no room]"
-    assert (told["size"], told["sequence_number"], told["security_token"]) == ("68 bytes", "not asked for", "not told")
+    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory that the receiver had no room for]"
+    assert (told["size"], told["sequence_number"], told["security_token"]) == ("68 bytes", "not requested", "absent")
     asked = {each.name: each.value for each in arguments_in_words(moment, "manual")}
     assert (asked["limit"], asked["trailer"]) == ("no limit", "0 (up to its size)")
 

@@ -111,9 +111,9 @@ def test_questions_about_root_where_nobody_got_a_right(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no log is named"),
-        (["LOG", "--format", "nonsense"], "no form is called 'nonsense'"),
-        (["LOG", "--cut"], "--cut: nothing is asked"),
+        ([], "no log given"),
+        (["LOG", "--format", "nonsense"], "unknown format 'nonsense'"),
+        (["LOG", "--cut"], "--cut: no question to answer"),
         (["LOG", "--who-can-reach", "everything"], "'everything' is no task"),
         (["LOG", "--path", "1", "x"], "'x' is no task"),
         (["LOG", "--fail-on", "nothing"], "nothing"),

@@ -239,7 +239,7 @@ def test_what_is_not_covered_is_exit_status_1(tmp_path: Path, capsys: pytest.Cap
 
 def test_no_tests_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace-spec", "--call", "mach_port_type", "--tests", str(tmp_path / "none")]) == 0
-    assert "Tests were not looked at" in capsys.readouterr().out
+    assert "Tests were not checked" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def test_more_messages_than_there_should_be_and_fewer() -> None:
     trace = broken(Changed(named(receives(messages=2)), 4))
     assert len(trace.final.ports[7].queue) == 2
     words = told(trace)
-    assert "<td>no such port → 2</td>" in words
+    assert "<td>no port → 2</td>" in words
     assert "unknown message 1, destination: nothing → send right to port 7 (only that it is there is shown)" in words
     assert derive(trace).violations == [], "where they came from isn't shown"
     send = (*CALLS[:3], Call("mach_msg_send", {"dest": NAME}))
@@ -315,7 +315,7 @@ def test_what_is_not_shown_is_marked(tmp_path: Path, capsys: pytest.CaptureFixtu
     words = told(trace)
     assert "task 1, kernel port: nothing → send right to port 7 (expected, not shown)" in words
     assert "(which port it is and user references: expected, not shown)" in words
-    assert "doesn’t show all of its state" in words
+    assert "doesn’t report all of its state" in words
     assert trace.final.tasks[0].names[7] == Entry(SlotKind.SEND, 7, 1), "what it doesn't declare to show is not looked at"
     (tmp_path / "trace.json").write_text(trace_text(trace))
     assert main(["graph", str(tmp_path / "trace.json")]) == 0
