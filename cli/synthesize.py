@@ -13,7 +13,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Quiet
 from sendright.cli.progress import Shown
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.interruption import stop_if_interrupted
 
 AT_ONCE = 256
 """Lines that are written at once."""
@@ -66,7 +66,7 @@ def synthesize(
 def _write(lines: Iterator[bytes], to: BinaryIO, events: int, shown: Shown) -> None:
     done = 0
     while part := list(islice(lines, AT_ONCE)):
-        stop_if_asked()
+        stop_if_interrupted()
         to.write(b"".join(part))
         done += len(part)
         shown.update(min(done, events), events, "events")

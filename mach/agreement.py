@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sendright.mach.implementation import Implementation
-from sendright.mach.parts import unlike
+from sendright.mach.parts import changed_keys
 from sendright.mach.snapshot import Difference, Message, Port, Snapshot, Task, differences
 
 
@@ -39,8 +39,8 @@ class Agreement:
     def _agree(self, expected: Snapshot, seen: Snapshot) -> bool:
         """False: there may be a difference."""
         one, other = self._expected, self._seen
-        tasks = {*unlike(one.tasks, expected.tasks), *unlike(other.tasks, seen.tasks)}
-        ports = {*unlike(one.ports, expected.ports), *unlike(other.ports, seen.ports)}
+        tasks = {*changed_keys(one.tasks, expected.tasks), *changed_keys(other.tasks, seen.tasks)}
+        ports = {*changed_keys(one.ports, expected.ports), *changed_keys(other.ports, seen.ports)}
         return (
             all(_alike_tasks(expected.tasks.get(number), seen.tasks.get(number)) for number in tasks)
             and all(_alike(expected.ports, seen.ports, number) for number in ports)

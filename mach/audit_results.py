@@ -88,7 +88,7 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Which group of logs, as ``AuditResult.groups`` has them."""
 
 
-class ShownTask(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task in the report's tree."""
 
     task: Identity
@@ -100,7 +100,7 @@ class ShownTask(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | None
 
 
-class ShownRight(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedRight(msgspec.Struct, frozen=True, kw_only=True):
     """A right to a task's port that somebody got, or was seen with."""
 
     holder: Identity
@@ -155,9 +155,9 @@ class GroupAudit(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[AuditFinding, ...]
     counts: dict[str, dict[str, int]]
     """Rule -> severity -> how many, those too that are not among ``findings``."""
-    tasks: tuple[ShownTask, ...]
+    tasks: tuple[ReportedTask, ...]
     tasks_left_out: int
-    rights: tuple[ShownRight, ...]
+    rights: tuple[ReportedRight, ...]
     rights_left_out: int
     complaints: tuple[str, ...]
     """What couldn't be read, a line each."""

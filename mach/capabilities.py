@@ -8,7 +8,7 @@ import msgspec
 
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.trace import LIMITS
-from sendright.mach.view import IN_WORDS, Shown
+from sendright.mach.view import IN_WORDS, ViewPart
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The profiles that it can be booted by, the usual one first; empty: any."""
     calls: frozenset[str] | None = None
     """The calls that it has; None: those of the profile."""
-    shows: frozenset[Shown] | None = None
+    shows: frozenset[ViewPart] | None = None
     """What it shows of a ``View``; None: it shows a whole ``Snapshot``."""
     shortages: bool = True
     """Allocations can be made to fail (``Call.shortage``)."""
@@ -61,7 +61,7 @@ def not_compared(capabilities: Capabilities, calls: Collection[str]) -> Iterator
         if lacking:
             yield f"calls that it doesn't have: {', '.join(lacking)}"
     if capabilities.shows is not None:
-        hidden = [IN_WORDS[part] for part in Shown if part not in capabilities.shows]
+        hidden = [IN_WORDS[part] for part in ViewPart if part not in capabilities.shows]
         if hidden:
             yield f"of what names denote, it doesn't show: {', '.join(hidden)}"
         yield "messages in queues, a task's special ports, memory and tokens are compared only when a call's answer tells of them"

@@ -60,7 +60,7 @@ def pages_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, b
             yield each[0], each[1], each[2]
 
 
-def pages_given(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+def received_pages(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
     """The pages of a body that came as a result, in order; ``NO_PAGE`` where there was no room."""
     return tuple([each[0] for each in descriptors if is_memory(each)])
 
@@ -75,7 +75,7 @@ def page_count(layout: Layout) -> int:
     return layout.count(MEMORY)
 
 
-def laid_out(layout: Layout, rights: Sequence[tuple[int, int]], pages: Sequence[int]) -> tuple[tuple[Any, ...], ...]:
+def build_descriptors(layout: Layout, rights: Sequence[tuple[int, int]], pages: Sequence[int]) -> tuple[tuple[Any, ...], ...]:
     """The descriptors (results) of a body of this layout with these rights, (name, form) each, and pages. An empty array's form is 0."""
     left, memory = iter(rights), iter(pages)
     found: list[tuple[Any, ...]] = []

@@ -52,7 +52,7 @@ class MalformedState(Exception):
     """What the implementation shows has not the form of a ``Snapshot`` or ``View``; the words say where."""
 
 
-def raised(error: BaseException) -> str:
+def error_in_words(error: BaseException) -> str:
     """The words for an exception, on one line, whatever it is; an ImplementationCrash has them already."""
     try:
         text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())

@@ -24,14 +24,14 @@ POLL = 0.2
 _asked = threading.Event()
 
 
-def stop_if_asked() -> None:
+def stop_if_interrupted() -> None:
     """Raise KeyboardInterrupt if Ctrl-C was pressed in an ``interruptible`` command. Called between calls, and while others work."""
     if _asked.is_set():
         raise KeyboardInterrupt
 
 
 def interruptible(command: Callable[P, R]) -> Callable[P, R]:
-    """Let ``command`` end at its next ``stop_if_asked`` after Ctrl-C, and at once after a second one.
+    """Let ``command`` end at its next ``stop_if_interrupted`` after Ctrl-C, and at once after a second one.
 
     In other threads than the main one, where no signals are heard, it changes nothing.
     """
@@ -60,7 +60,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def children_ignore_interrupts() -> Iterator[None]:
     """Processes that are started in the block don't hear Ctrl-C: it is for the one that waits for them to decide."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

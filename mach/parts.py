@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 
 class Parts(dict[int, V], Generic[V]):
-    """Parts by number. Those that ``renewed`` made know what they were made from, and which of them are other objects than there."""
+    """Parts by number. Those that ``updated_parts`` made know what they were made from, and which of them are other objects than there."""
 
     __slots__ = ("__weakref__", "changed", "earlier")
 
@@ -24,7 +24,7 @@ class Parts(dict[int, V], Generic[V]):
     earlier: weakref.ref[Parts[V]]
 
 
-def renewed(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V | None]) -> Parts[V]:
+def updated_parts(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V | None]) -> Parts[V]:
     """``earlier``, with the parts that have changed shown anew, in new parts: those of before stay as they are. None: the part is gone."""
     if not changed:
         return earlier
@@ -39,7 +39,7 @@ def renewed(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V
     return later
 
 
-def unlike(before: Mapping[K, object], after: Mapping[K, object]) -> Collection[K]:
+def changed_keys(before: Mapping[K, object], after: Mapping[K, object]) -> Collection[K]:
     """The keys under which the two may not have the very same object: what is there may yet be equal."""
     if before is after:
         return ()

@@ -108,19 +108,19 @@ def _parse_json(content: bytes, path: Path) -> Any:
     except RecursionError:
         raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script is", "", 1) from None
     except ValueError as error:
-        what = str(error) if isinstance(error, _NoJson) else "a number is too long"
+        what = str(error) if isinstance(error, _NotJson) else "a number is too long"
         raise BadScript(path, f"not JSON: {what}: mend the file", "", 1) from None
 
 
-class _NoJson(ValueError):
+class _NotJson(ValueError):
     """Something that Python's parser would let pass."""
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise _NoJson(f"{constant} is no JSON number")
+    raise _NotJson(f"{constant} is no JSON number")
 
 
-class _Twice(dict[str, Any]):
+class _DuplicateKey(dict[str, Any]):
     """An object that has a key twice."""
 
     key = ""
@@ -131,7 +131,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) == len(pairs):
         return made
     seen: set[str] = set()
-    twice = _Twice(made)
+    twice = _DuplicateKey(made)
     twice.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
     return twice
 
@@ -143,7 +143,7 @@ def _check_tree(data: Any, path: Path) -> None:
         value, place, depth = pending.pop()
         if depth > DEEPEST_NESTING:
             raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script is", place[:60])
-        if isinstance(value, _Twice):
+        if isinstance(value, _DuplicateKey):
             raise BadScript(path, f"key {quoted(_writable(value.key))} is given twice: keep one of them", place or "$")
         if isinstance(value, str) and value != _writable(value):
             raise BadScript(path, "the string has half a surrogate pair: mend it", place or "$")

@@ -18,7 +18,7 @@ class Symbol(msgspec.Struct, frozen=True):
     name: str
 
 
-class Known(msgspec.Struct, frozen=True):
+class WellKnown(msgspec.Struct, frozen=True):
     """Something that every kernel has, or that the caller can make: see ``KNOWN_WORDS``."""
 
     word: str
@@ -51,20 +51,20 @@ class SpecialPort(msgspec.Struct, frozen=True):
     spelling: str
 
 
-Value: TypeAlias = "int | bool | Symbol | Known | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
+Value: TypeAlias = "int | bool | Symbol | WellKnown | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
 
-NULL = Known("NULL")
-VALID = Known("valid")
-USER_PORT = Known("a user port")
-DEAD_PORT = Known("dead port")
-HOST_SELF = Known("mach_host_self")
+NULL = WellKnown("NULL")
+VALID = WellKnown("valid")
+USER_PORT = WellKnown("a user port")
+DEAD_PORT = WellKnown("dead port")
+HOST_SELF = WellKnown("mach_host_self")
 
-KNOWN_WORDS: dict[str, int | Known | TaskPort] = {
-    **{word: Known(word) for word in WELL_KNOWN_PORTS},
-    "host port": Known("host"),
-    "host priv port": Known("host_priv"),
-    "host security port": Known("host_security"),
-    "device master": Known("device_priv"),
+KNOWN_WORDS: dict[str, int | WellKnown | TaskPort] = {
+    **{word: WellKnown(word) for word in WELL_KNOWN_PORTS},
+    "host port": WellKnown("host"),
+    "host priv port": WellKnown("host_priv"),
+    "host security port": WellKnown("host_security"),
+    "device master": WellKnown("device_priv"),
     "valid": VALID,
     "a user port": USER_PORT,
     "user port": USER_PORT,

@@ -13,29 +13,29 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import EMPTY, Descriptor, Entry, Message, Port, Snapshot, Task
-from sendright.mach.view import OF_A_RECEIVE_RIGHT, Named, Receiver, Shown, Space, View
+from sendright.mach.view import OF_A_RECEIVE_RIGHT, NamedRight, Receiver, Space, View, ViewPart
 
 NO_PORT = -1
 """The port of a task of which nothing else is known than that it lives."""
 _RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 _PORTLESS = (SlotKind.NONE, SlotKind.DEAD_NAME, SlotKind.PORT_SET)
 _COUNTED = (SlotKind.SEND, SlotKind.SEND_RECEIVE, SlotKind.SEND_ONCE, SlotKind.DEAD_NAME)
-_COUNTS = (Shown.SEQUENCE_NUMBER, Shown.MAKE_SEND_COUNT, Shown.QUEUE_LIMIT, Shown.SEND_RIGHTS, Shown.SEND_ONCE_RIGHTS)
+_COUNTS = (ViewPart.SEQUENCE_NUMBER, ViewPart.MAKE_SEND_COUNT, ViewPart.QUEUE_LIMIT, ViewPart.SEND_RIGHTS, ViewPart.SEND_ONCE_RIGHTS)
 
 
-def seen_state(expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[Shown]) -> Snapshot:
+def seen_state(expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[ViewPart]) -> Snapshot:
     """``expected``, with all in it that ``seen`` shows as ``seen`` shows it, as far as the implementation declares that it ``shows`` it.
 
     What a view can't tell of a right that isn't expected is as it was ``before``, if it was there then: a right that should have gone, and
     has not, is to the port that it was to. If it wasn't there, ``Entry.port`` is None: that isn't known.
     """
-    return _Seen(expected, before, seen, shows).state()
+    return _StateFromView(expected, before, seen, shows).state()
 
 
-class _Seen:
+class _StateFromView:
     """One state on its way."""
 
-    def __init__(self, expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[Shown]) -> None:
+    def __init__(self, expected: Snapshot, before: Snapshot, seen: View, shows: frozenset[ViewPart]) -> None:
         self.expected, self.before, self.seen, self.shows = expected, before, seen, shows
         self.numbers: dict[int, int] = {}
         """A port's number in the view -> its number in snapshots."""
@@ -57,7 +57,7 @@ class _Seen:
                 self.ports[port] = self._port(port, named.receiver)
         return Snapshot(tasks, self.ports, self.expected.host_ports)
 
-    def _names(self) -> Iterator[tuple[int, int, Named]]:
+    def _names(self) -> Iterator[tuple[int, int, NamedRight]]:
         for task, space in sorted(self.seen.tasks.items()):
             yield from ((task, name, named) for name, named in sorted(space.names.items()) if named.kind)
 
@@ -69,18 +69,18 @@ class _Seen:
 
     def _same(self, number: int | None, port: int | None) -> bool:
         """Take ``number`` in the view for ``port``, unless one of them is known to be another; whether it is taken for it."""
-        if port is None or number is None or Shown.PORT not in self.shows:
+        if port is None or number is None or ViewPart.PORT not in self.shows:
             return port is not None
         if self.numbers.get(number, port) != port or self.taken.get(port, number) != number:
             return False
         self.numbers[number], self.taken[port] = port, number
         return True
 
-    def _port_of(self, task: int, name: int, named: Named) -> int | None:
+    def _port_of(self, task: int, name: int, named: NamedRight) -> int | None:
         """The port that the name denotes; None: that isn't known, or it denotes none."""
         if named.kind in _PORTLESS:
             return None
-        if Shown.PORT in self.shows and named.port in self.numbers:
+        if ViewPart.PORT in self.shows and named.port in self.numbers:
             return self.numbers[named.port]
         for snapshot in (self.expected, self.before):
             port = self._entry(snapshot, task, name).port
@@ -94,11 +94,11 @@ class _Seen:
         told = {part: value for part, value in told.items() if value is not None}
         was = self.before.ports.get(number, port)
         changed = {part.value: told[part] for part in _COUNTS if part in told}
-        for part in (Shown.PORT_DESTROYED, Shown.NO_SENDERS):
+        for part in (ViewPart.PORT_DESTROYED, ViewPart.NO_SENDERS):
             if part in told:
                 changed[part.value] = _request(told[part], getattr(port, part.value), getattr(was, part.value))
-        if Shown.MESSAGES in told:
-            changed["queue"] = self._queue(number, told[Shown.MESSAGES], port.queue, was.queue)
+        if ViewPart.MESSAGES in told:
+            changed["queue"] = self._queue(number, told[ViewPart.MESSAGES], port.queue, was.queue)
         return msgspec.structs.replace(port, **changed)
 
     def _queue(self, port: int, number: int, expected: tuple[Message, ...], before: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -118,14 +118,14 @@ class _Seen:
             names=names,
             sets=self._sets(task, space, names),
             requests=dict(self._requests(number, task, space)),
-            suspend_count=space.suspend_count if Shown.SUSPEND_COUNT in self.shows and space.suspend_count is not None else task.suspend_count,
+            suspend_count=space.suspend_count if ViewPart.SUSPEND_COUNT in self.shows and space.suspend_count is not None else task.suspend_count,
         )
 
-    def _right(self, task: int, name: int, named: Named) -> Entry:
+    def _right(self, task: int, name: int, named: NamedRight) -> Entry:
         expected, before = self._entry(self.expected, task, name), self._entry(self.before, task, name)
         port = self._port_of(task, name, named)
         self._keep(port)
-        urefs = named.urefs if Shown.UREFS in self.shows else None
+        urefs = named.urefs if ViewPart.UREFS in self.shows else None
         if urefs is None:
             known = [entry.urefs for entry in (expected, before) if entry.kind is named.kind]
             urefs = known[0] if known else int(named.kind in _COUNTED)
@@ -140,7 +140,7 @@ class _Seen:
         was = self.before.tasks[number].requests if number in self.before.tasks else {}
         for name, named in sorted(space.names.items()):
             expected = task.requests.get(name, EMPTY)
-            told = named.request if Shown.REQUEST in self.shows else None
+            told = named.request if ViewPart.REQUEST in self.shows else None
             entry = expected if told is None else _request(told, expected, was.get(name, EMPTY))
             if entry.kind:
                 yield name, entry
@@ -149,7 +149,7 @@ class _Seen:
         """Which names are in which sets: a view tells the lowest set of each member."""
         sets = {pset: set(members) for pset, members in task.sets.items()}
         for name, named in space.names.items():
-            told = named.receiver.pset if named.receiver is not None and Shown.PSET in self.shows else None
+            told = named.receiver.pset if named.receiver is not None and ViewPart.PSET in self.shows else None
             among = sorted(pset for pset, members in sets.items() if name in members)
             if told is None or told == (among[0] if among else 0):
                 continue

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sendright.mach.descriptors import Layout
-from sendright.mach.parts import unlike
+from sendright.mach.parts import changed_keys
 from sendright.mach.rights import NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.tokens import AuditToken, SecurityToken
 
@@ -97,7 +97,7 @@ class Port(msgspec.Struct, frozen=True):
     """The receive right can't leave its space in a message, guarded or not."""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call that hasn't ended. Its task makes no other before that."""
 
     call: str
@@ -151,7 +151,7 @@ class Task(msgspec.Struct, frozen=True):
     """Exception place -> behaviour and flavour; no (0, 0)."""
     requests: dict[int, Entry] = {}
     """Name -> the send-once right that waits for the death of what the name denotes; no EMPTY entries."""
-    waiting: Waiting | None = None
+    waiting: PendingCall | None = None
     """The call that the task waits in."""
 
 
@@ -226,7 +226,7 @@ def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
     return {slot: entry for slot, entry in found.items() if entry.kind}
 
 
-def _slots_of_waiting(number: int, waiting: Waiting | None) -> Iterator[tuple[Slot, Entry]]:
+def _slots_of_waiting(number: int, waiting: PendingCall | None) -> Iterator[tuple[Slot, Entry]]:
     if waiting is not None:
         if waiting.held.kind:
             yield Slot("held", number, 0), waiting.held
@@ -275,18 +275,18 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     new: dict[Slot, Entry] = {}
 
     def note(where: str, owner: int, entries: Mapping[int, Entry], others: Mapping[int, Entry]) -> None:
-        for index in unlike(entries, others):
+        for index in changed_keys(entries, others):
             slot = Slot(where, owner, int(index))
             old[slot], new[slot] = entries.get(index, EMPTY), others.get(index, EMPTY)
 
-    for number in unlike(before.tasks, after.tasks):
+    for number in changed_keys(before.tasks, after.tasks):
         task, other = before.tasks.get(number), after.tasks.get(number)
         for where, part in SLOTS_OF_TASKS.items():
             note(where, number, getattr(task, part, {}), getattr(other, part, {}))
         for found, one in ((old, task), (new, other)):
             found.update(_slots_of_waiting(number, None if one is None else one.waiting))
     note("host", 0, before.host_ports, after.host_ports)
-    for number in unlike(before.ports, after.ports):
+    for number in changed_keys(before.ports, after.ports):
         for found, ports in ((old, before.ports), (new, after.ports)):
             if number in ports:
                 found.update(_slots_of_port(number, ports[number]))

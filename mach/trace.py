@@ -8,7 +8,7 @@ import msgspec
 
 from sendright.mach.calls import Call
 from sendright.mach.snapshot import EMPTY, Change, Difference, Snapshot, slots
-from sendright.mach.view import Shown
+from sendright.mach.view import ViewPart
 
 TRACE_FORMAT = "sendright-trace/3"
 
@@ -76,7 +76,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     final: Snapshot
     violations: tuple[Violation, ...] = ()
-    shows: tuple[Shown, ...] | None = None
+    shows: tuple[ViewPart, ...] | None = None
     """What the implementation shows of its state; None: all of it. The rest of what the states here say is what the specification expects."""
 
 

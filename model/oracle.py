@@ -10,7 +10,7 @@ import msgspec
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.descriptors import NO_PAGE, is_array, is_memory, laid_out, layout_of, pages_in, right_count, rights_in
+from sendright.mach.descriptors import NO_PAGE, build_descriptors, is_array, is_memory, layout_of, pages_in, right_count, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import NULL_NAME, Disposition, SlotKind
 from sendright.mach.signatures import SIGNATURES
@@ -409,7 +409,7 @@ class Oracle:
         self._expect(applied, "layout of the body", layout, layout_of(seen))
         forms = [state["form"].get((BODY_SLOT, message, index), 0) for index in range(right_count(layout))]
         rights = list(rights_in(seen))
-        told = laid_out(layout, list(zip([name for name, _ in rights], forms, strict=True)), [page for page, *_ in filter(is_memory, seen)])
+        told = build_descriptors(layout, list(zip([name for name, _ in rights], forms, strict=True)), [page for page, *_ in filter(is_memory, seen)])
         self._expect(applied, "forms of the descriptors", told, _deeply_tupled(seen))
         for index, (name, _) in enumerate(rights):
             self._copy_out(caller, message, (BODY_SLOT, message, index), name, f"right {index} of the body")

@@ -15,7 +15,7 @@ import networkx as nx
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.snapshot import Slot, Snapshot, entry_in_words, slots
-from sendright.properties.authority_graph import Back, Container, FlowGraph, FlowNode, Into, OutOf, Toward
+from sendright.properties.authority_graph import Container, FlowGraph, FlowNode, FromReceiver, SlotEntry, SlotExit, ToReceiver
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, Node, TokenNode
 from sendright.properties.origins import DESTINATION
@@ -71,7 +71,7 @@ class NoSuchPort(ValueError):
     """What is asked for isn't there."""
 
 
-def where_from(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
+def derivation_path(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
     """The shortest way from the boot state to ``node``, an edge each; empty: nothing explains it."""
     try:
         way = nx.shortest_path(derivation.graph, Boot(), node)
@@ -81,13 +81,13 @@ def where_from(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
     return tuple(Hop(**edge, gives=str(target)) for edge, target in zip(edges, way[1:], strict=True))
 
 
-def tokens_from(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
+def token_paths(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
     """The tokens that each task has which lives at the end, and how they came to it."""
     current = derivation.tokens.current
-    return {current[task]: where_from(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
+    return {current[task]: derivation_path(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
 
 
-def port_called(snapshot: Snapshot, wanted: str) -> int:
+def find_port(snapshot: Snapshot, wanted: str) -> int:
     """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which says what there is."""
     if wanted == "host_security":
         for port, shown in snapshot.ports.items():
@@ -155,7 +155,7 @@ def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None
         _, (near, _) = nx.minimum_cut(network, flows.target, end)
     except nx.NetworkXUnbounded:
         return None
-    cut = sorted(node.slot for node in near if isinstance(node, Into) and OutOf(node.slot) not in near)
+    cut = sorted(node.slot for node in near if isinstance(node, SlotEntry) and SlotExit(node.slot) not in near)
     return tuple(f"{entry_in_words(flows.entries[slot])} at {slot}" for slot in cut)
 
 
@@ -164,13 +164,13 @@ def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
     legs: list[Leg] = []
     source: Container | None = None
     by: list[str] = []
-    along: Toward | Back | None = None
+    along: ToReceiver | FromReceiver | None = None
     calls = 0
     for one, other in pairwise(way):
         calls += flows.graph[one][other]["weight"]
-        if isinstance(other, Into):
+        if isinstance(other, SlotEntry):
             by.append(f"{entry_in_words(flows.entries[other.slot])} at {other.slot}")
-        elif isinstance(other, (Toward, Back)):
+        elif isinstance(other, (ToReceiver, FromReceiver)):
             along = other
         elif isinstance(other, Container):
             legs.append(Leg(words=_leg_in_words(flows, source, other, along, calls), by=tuple(by), calls=calls))
@@ -178,12 +178,12 @@ def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: Toward | Back | None, calls: int) -> str:
+def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: ToReceiver | FromReceiver | None, calls: int) -> str:
     if source is None:
         return f"{target} asks for it" if calls else f"{target} has it"
     if along is not None:
         by_task_port = flows.snapshot.ports[along.port].task is not None
-        if isinstance(along, Toward):
+        if isinstance(along, ToReceiver):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
         return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
     if target.kind == "host":

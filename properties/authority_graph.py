@@ -69,31 +69,31 @@ class Target(msgspec.Struct, frozen=True):
     port: int
 
 
-class Toward(msgspec.Struct, frozen=True):
+class ToReceiver(msgspec.Struct, frozen=True):
     """On the way to who receives from, or is controlled by, a port."""
 
     port: int
 
 
-class Back(msgspec.Struct, frozen=True):
+class FromReceiver(msgspec.Struct, frozen=True):
     """On the way from who receives from, or is controlled by, a port, to the holders of send rights."""
 
     port: int
 
 
-class Into(msgspec.Struct, frozen=True):
+class SlotEntry(msgspec.Struct, frozen=True):
     """The one end of a right in a slot."""
 
     slot: Slot
 
 
-class OutOf(msgspec.Struct, frozen=True):
+class SlotExit(msgspec.Struct, frozen=True):
     """The other end."""
 
     slot: Slot
 
 
-FlowNode = Container | Target | Toward | Back | Into | OutOf
+FlowNode = Container | Target | ToReceiver | FromReceiver | SlotEntry | SlotExit
 
 
 class FlowGraph:
@@ -141,10 +141,10 @@ class FlowGraph:
         if privileged and child not in self.aside and self.target.port == self._privileged_host():
             self._edge(self.target, other, 2)  # and mach_host_self
         if not {creator, child} & self.aside:
-            self._edge(one, Toward(port), 1)
-            self._edge(Toward(port), other, 1)
-            self._edge(other, Back(port), 0)
-            self._edge(Back(port), one, 2)
+            self._edge(one, ToReceiver(port), 1)
+            self._edge(ToReceiver(port), other, 1)
+            self._edge(other, FromReceiver(port), 0)
+            self._edge(FromReceiver(port), one, 2)
 
     def _privileged_host(self) -> int | None:
         return next((number for number, port in self.snapshot.ports.items() if port.object is PortObject.HOST_PRIV), None)
@@ -157,13 +157,13 @@ class FlowGraph:
                     self._edge(self.target, Container("task", number), 1)
             if profile is None or (profile.host_place and profile.serves("host_security_set_task_token")):
                 for slot in self.entries:  # host_security_set_task_token on oneself, and mach_host_self
-                    if Into(slot) in self.graph and self._object_at(slot) is PortObject.HOST_SECURITY:
-                        self._edge(self.target, Into(slot), 2)
-                        self._edge(OutOf(slot), container_of(slot), 0)
+                    if SlotEntry(slot) in self.graph and self._object_at(slot) is PortObject.HOST_SECURITY:
+                        self._edge(self.target, SlotEntry(slot), 2)
+                        self._edge(SlotExit(slot), container_of(slot), 0)
         elif object_ is PortObject.LEDGER:
             for task in self.snapshot.tasks.values():  # task_create, and task_get_special_port of the child
                 if self.target.port in (task.ledgers or ()):
-                    self._edge(self.target, Back(task.port), 1)
+                    self._edge(self.target, FromReceiver(task.port), 1)
 
     def _object_at(self, slot: Slot) -> PortObject:
         port = self.entries[slot].port
@@ -202,48 +202,48 @@ class FlowGraph:
     def _add(self, slot: Slot, entry: Entry, number: int, container: Container) -> None:
         port = self.snapshot.ports[number]
         fetch = 1 if slot.where in ("place", "request") else 0
-        self.graph.add_edge(Into(slot), OutOf(slot), weight=0, capacity=1)
+        self.graph.add_edge(SlotEntry(slot), SlotExit(slot), weight=0, capacity=1)
         # What is in a message can't be used before it is received.
         user = container.opened
         if number == self.target.port:
-            self._edge(self.target, Into(slot), fetch)
-            self._edge(OutOf(slot), container, 0)
+            self._edge(self.target, SlotEntry(slot), fetch)
+            self._edge(SlotExit(slot), container, 0)
         if port.task is not None:
             task = Container("task", port.task)
-            self._edge(user, Into(slot), fetch)
-            self._edge(OutOf(slot), Toward(number), 0)
-            self._edge(Back(number), Into(slot), fetch)
-            self._edge(OutOf(slot), container, 1)
+            self._edge(user, SlotEntry(slot), fetch)
+            self._edge(SlotExit(slot), ToReceiver(number), 0)
+            self._edge(FromReceiver(number), SlotEntry(slot), fetch)
+            self._edge(SlotExit(slot), container, 1)
             if port.task not in self.aside:
-                self._edge(Toward(number), task, 1)
+                self._edge(ToReceiver(number), task, 1)
                 if not self._stays:  # extract_right
-                    self._edge(task, Back(number), 0)
+                    self._edge(task, FromReceiver(number), 0)
         elif port.object is PortObject.HOST_PRIV and self._joins_host:
-            self._edge(user, Into(slot), fetch)
-            self._edge(OutOf(slot), HOST, 1)  # host_set_special_port
-            self._edge(HOST, Into(slot), 1 + fetch)  # host_get_special_port
-            self._edge(OutOf(slot), container, 0)
-            self._edge(OutOf(slot), HOST.opened, 1)
+            self._edge(user, SlotEntry(slot), fetch)
+            self._edge(SlotExit(slot), HOST, 1)  # host_set_special_port
+            self._edge(HOST, SlotEntry(slot), 1 + fetch)  # host_get_special_port
+            self._edge(SlotExit(slot), container, 0)
+            self._edge(SlotExit(slot), HOST.opened, 1)
         elif port.object is not PortObject.NONE or self._stays:
             return
         elif entry.kind in RECEIVING:
-            self._edge(Toward(number), Into(slot), len(port.queue) + 1)
-            self._edge(OutOf(slot), container, 0)
-            self._edge(user, Into(slot), 0)
-            self._edge(OutOf(slot), Back(number), len(port.queue))
+            self._edge(ToReceiver(number), SlotEntry(slot), len(port.queue) + 1)
+            self._edge(SlotExit(slot), container, 0)
+            self._edge(user, SlotEntry(slot), 0)
+            self._edge(SlotExit(slot), FromReceiver(number), len(port.queue))
             held = [(Container("message", message.serial), place + 1) for place, message in enumerate(port.queue)]
             # One that waits for room comes after those: its sender goes on, then it is received.
             held += [(Container("message", serial), len(port.queue) + 2) for serial in sorted(self._unsent) if self._queue_of.get(serial) == number]
             if port.no_senders.kind or port.port_destroyed.kind:
                 held.append((Container("port", number), 1))  # mach_port_request_notification
             for other, calls in held:
-                self._edge(other, Into(slot), calls)
-                self._edge(OutOf(slot), other.opened, calls)
+                self._edge(other, SlotEntry(slot), calls)
+                self._edge(SlotExit(slot), other.opened, calls)
         else:
-            self._edge(user, Into(slot), 1 + fetch)
-            self._edge(OutOf(slot), Toward(number), 0)
-            self._edge(Back(number), Into(slot), CALLS_FOR_AN_ANSWER + fetch)
-            self._edge(OutOf(slot), container, 1)
+            self._edge(user, SlotEntry(slot), 1 + fetch)
+            self._edge(SlotExit(slot), ToReceiver(number), 0)
+            self._edge(FromReceiver(number), SlotEntry(slot), CALLS_FOR_AN_ANSWER + fetch)
+            self._edge(SlotExit(slot), container, 1)
 
     def _edge(self, one: FlowNode, other: FlowNode, weight: int) -> None:
         """The cheapest way counts, where a right plays two parts."""

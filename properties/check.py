@@ -23,8 +23,8 @@ from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.export import script_of
 from sendright.properties.generation import Calls, blocks, near_limits
-from sendright.properties.judged_run import Broken, Oracle, can_make
-from sendright.properties.minimize import SECONDS, Minimized, Minimizer
+from sendright.properties.judged_run import Oracle, Violated, can_make
+from sendright.properties.minimize import SECONDS, MinimizedRun, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 KnownRun = Sequence[tuple[int, Call]]
@@ -81,7 +81,7 @@ def check(
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
-    minimized: list[tuple[_Failing, Minimized]] = []
+    minimized: list[tuple[_FailingRun, MinimizedRun]] = []
     for failing in checker.failing.values():
         minimizer = Minimizer(
             failing.trace,
@@ -100,7 +100,7 @@ def check(
     return checker.result(seed, interrupted, minimized)
 
 
-class _Failing(NamedTuple):
+class _FailingRun(NamedTuple):
     """A run that failed."""
 
     trace: Trace
@@ -110,7 +110,7 @@ class _Failing(NamedTuple):
     """How many calls were made up to its end."""
 
 
-class _Failed(Exception):
+class _RunFailed(Exception):
     """What Hypothesis sees of a failing run."""
 
 
@@ -150,7 +150,7 @@ class _Checker:
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
         self.not_made: Counter[str] = Counter()
-        self.failing: dict[tuple[str, ...], _Failing] = {}
+        self.failing: dict[tuple[str, ...], _FailingRun] = {}
         """The first run that failed in each way."""
         self.goes_on_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which there are more runs."""
@@ -180,12 +180,12 @@ class _Checker:
             if not self.over:
                 self._run(partial(self._draw, block))
             if self.over:  # Hypothesis asks twice, to be sure
-                raise _Failed
+                raise _RunFailed
 
         try:
             runs()
         except Exception:
-            # _Failed, or what Hypothesis makes of it; anything else is a mistake of ours.
+            # _RunFailed, or what Hypothesis makes of it; anything else is a mistake of ours.
             if not self.over:
                 raise
 
@@ -195,7 +195,7 @@ class _Checker:
             run.boot()
             calls(run)
             run.finish()
-        except Broken as broken:
+        except Violated as broken:
             self._failed(run.trace(), broken.violation)
         finally:
             self._count(run)
@@ -225,7 +225,7 @@ class _Checker:
 
     def _failed(self, trace: Trace, violation: Violation) -> None:
         way = (violation.kind, violation.clause)
-        self.failing.setdefault(way, _Failing(trace, self.runs + 1, self.calls + len(trace.steps)))
+        self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
         self.over = violation.kind not in self.goes_on_after or len(self.failing) >= MOST_WAYS
 
     def _count(self, run: Run) -> None:
@@ -242,7 +242,7 @@ class _Checker:
         if self.on_progress is not None:
             self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
 
-    def result(self, seed: int, interrupted: bool, minimized: list[tuple[_Failing, Minimized]]) -> CheckResult:
+    def result(self, seed: int, interrupted: bool, minimized: list[tuple[_FailingRun, MinimizedRun]]) -> CheckResult:
         """What came of it."""
         traces = [found.trace for _, found in minimized]
         first = minimized[0] if minimized else None
@@ -281,7 +281,7 @@ def _call_of(case: str) -> str:
     return case.partition("/")[0].partition(":")[0]
 
 
-def _message(failing: _Failing, minimized: Minimized) -> str:
+def _message(failing: _FailingRun, minimized: MinimizedRun) -> str:
     before, after = len(failing.trace.steps), len(minimized.trace.steps)
     found = f"found in run {failing.run}, after {failing.calls:,} calls"
     if not after:

@@ -13,8 +13,8 @@ from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.mach.trace import Step, Violation
 from sendright.properties.derivation import unexplained
-from sendright.properties.judged_run import Broken, JudgedRun, Judgement, Oracle
-from sendright.properties.outputs import malformed
+from sendright.properties.judged_run import JudgedRun, Judgement, Oracle, Violated
+from sendright.properties.outputs import answer_error
 
 CALL_SECONDS = 2.0
 """A call that takes longer hangs."""
@@ -43,7 +43,7 @@ def specified_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenIn
 class Run(JudgedRun):
     """An implementation and an oracle, driven side by side from the boot state, and looked at as a whole in the end.
 
-    ``boot``, ``step`` and ``finish`` raise Broken at the first violation; ``violations`` then has all that are known, the first one first,
+    ``boot``, ``step`` and ``finish`` raise Violated at the first violation; ``violations`` then has all that are known, the first one first,
     and ``trace()`` the run up to there.
     """
 
@@ -55,7 +55,7 @@ class Run(JudgedRun):
         invariants: Invariants = specified_invariants,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        super().__init__(implementation, WellFormed(oracle), profile, call_seconds)
+        super().__init__(implementation, FormCheckedOracle(oracle), profile, call_seconds)
         self._invariants = invariants
 
     def step(self, task: int, call: Call) -> Step:
@@ -63,7 +63,7 @@ class Run(JudgedRun):
         before = self.snapshot
         try:
             return self.call(task, call)
-        except Broken as broken:
+        except Violated as broken:
             # What is wrong with the step and the state in general terms says more than a difference.
             if broken.violation.kind in ("result", "state"):
                 self.violations += [*self._wrong_step(before, task, call), *self._wrong_as_a_whole()]
@@ -74,7 +74,7 @@ class Run(JudgedRun):
         found = self._wrong_as_a_whole()
         if found:
             self.violations += found
-            raise Broken(found[0])
+            raise Violated(found[0])
 
     def _wrong_step(self, before: Snapshot, task: int, call: Call) -> list[Violation]:
         from sendright.model.oracle import broken_by_step
@@ -94,7 +94,7 @@ class Run(JudgedRun):
         return [*invariants, *unexplained(self.trace())]
 
 
-class WellFormed:
+class FormCheckedOracle:
     """An oracle that doesn't let another one see answers which haven't the form that the signature promises."""
 
     def __init__(self, oracle: Oracle) -> None:
@@ -102,18 +102,18 @@ class WellFormed:
 
     def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
         """As ``Oracle.judge``."""
-        wrong = malformed(call, result)
+        wrong = answer_error(call, result)
         if wrong is None:
             return self.oracle.judge(task, call, result, shown)
         clause = f"{call.name}: the results are those of its signature"
-        return Malformed(agreed=False, clause=clause, words=wrong)
+        return MalformedAnswer(agreed=False, clause=clause, words=wrong)
 
     def snapshot(self) -> Snapshot:
         """As ``Oracle.snapshot``."""
         return self.oracle.snapshot()
 
 
-class Malformed(msgspec.Struct, frozen=True, kw_only=True):
+class MalformedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement on an answer without form."""
 
     agreed: bool

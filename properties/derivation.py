@@ -16,10 +16,10 @@ from sendright.mach.rights import SlotKind
 from sendright.mach.signatures import TASK_MAKERS
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.trace import Step, Trace, Violation
-from sendright.mach.view import Shown, is_shown
+from sendright.mach.view import ViewPart, is_shown
 from sendright.properties.derivation_nodes import BOOT_STEP, Boot, MessageNode, Node, PortNode, RightNode, TaskNode
-from sendright.properties.flows import Moment, flows
-from sendright.properties.origins import Gain, Origin, Origins, Part, Rights, parts
+from sendright.properties.flows import StepView, flows
+from sendright.properties.origins import Gain, HeldRight, Origin, Origins, Rights, parts
 from sendright.properties.token_history import KERNEL_TOKENS, TokenHistory
 
 
@@ -33,7 +33,7 @@ class Derivation:
         self.trace = trace
         self.graph: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
         self.violations: list[Violation] = []
-        self.current: dict[tuple[Slot, Part], RightNode] = {}
+        self.current: dict[tuple[Slot, HeldRight], RightNode] = {}
         """The rights that there are after the last step, by where they are and what they are."""
         self._ports: set[int] = set()
         self._begin(trace.initial)
@@ -70,7 +70,7 @@ class Derivation:
             child = TaskNode(step.created_task)
             self._edge(maker, child, "made", step)
             made = step.call in TASK_MAKERS and step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
-            parent = Moment(rights, step).task("parent_task") if made else -1
+            parent = StepView(rights, step).task("parent_task") if made else -1
             if parent >= 0 and parent != step.task:
                 self._edge(TaskNode(parent), child, "inherited", step)
             maker = child
@@ -96,7 +96,7 @@ class Derivation:
             before = self.current.get((gain.slot, gain.part))
             if origins and before is not None:
                 self._edge(before, new, "kept", step)
-            if not origins and in_sight(gain, self.trace.shows):
+            if not origins and is_visible(gain, self.trace.shows):
                 self.violations.append(no_explanation(step, gain))
             elif not origins:
                 self._edge(TaskNode(step.task), new, "not shown", step)
@@ -125,14 +125,14 @@ def unexplained(trace: Trace) -> tuple[Violation, ...]:
     tokens = TokenHistory(trace.initial, rights.profile)
     for step in trace.steps:
         explained = Origins(rights, step, flows(rights, step)).of_gains()
-        found += [no_explanation(step, gain) for gain, origins in explained if not origins and in_sight(gain, trace.shows)]
+        found += [no_explanation(step, gain) for gain, origins in explained if not origins and is_visible(gain, trace.shows)]
         for _ in tokens.advance(rights, step):
             pass  # it keeps count itself
         rights.advance(step)
     return (*found, *tokens.violations(trace))
 
 
-def in_sight(gain: Gain, shows: Collection[Shown] | None) -> bool:
+def is_visible(gain: Gain, shows: Collection[ViewPart] | None) -> bool:
     """Whether an implementation that ``shows`` so much shows the right itself, and what port it is to, so that it must have an explanation.
 
     Why there is a dead name depends on all rights to its port, wherever they are: that is in sight only where everything is shown.
@@ -141,7 +141,7 @@ def in_sight(gain: Gain, shows: Collection[Shown] | None) -> bool:
         return True
     if gain.kind in (SlotKind.DEAD_NAME, SlotKind.PORT_SET):
         return gain.kind is SlotKind.PORT_SET and is_shown(gain.slot, shows)
-    return is_shown(gain.slot, shows) and gain.port is not None and Shown.PORT in shows
+    return is_shown(gain.slot, shows) and gain.port is not None and ViewPart.PORT in shows
 
 
 def no_explanation(step: Step, gain: Gain) -> Violation:

@@ -9,7 +9,7 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, entry_in_words
-from sendright.mach.view import NOT_SHOWN, Shown, unshown
+from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words
 
 BOOT_STEP = -1
 """The step at which everything of the boot state came about."""
@@ -77,13 +77,13 @@ class MessageNode(msgspec.Struct, frozen=True):
 Node: TypeAlias = Boot | RightNode | PortNode | TaskNode | TokenNode | MessageNode
 
 
-def not_shown(node: Node, shows: Collection[Shown] | None) -> str:
+def not_shown(node: Node, shows: Collection[ViewPart] | None) -> str:
     """What of ``node`` an implementation that ``shows`` so much of its state doesn't show, in words; empty: nothing. (None: it shows all.)"""
     if shows is None:
         return ""
     if isinstance(node, RightNode):
         right = Entry(node.kind, node.port)
-        return unshown(node.slot, right, right, shows)
+        return hidden_in_words(node.slot, right, right, shows)
     return NOT_SHOWN if isinstance(node, TokenNode | MessageNode) else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, pages_given, rights_in
+from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, received_pages, rights_in
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import PROFILES, Profile, profile_named
@@ -227,8 +227,8 @@ class _Export:
                 yield output.name, self._new_page(space, given)
             elif output.type in (OutputType.PORTS, OutputType.DESCRIPTORS):
                 in_body = output.type is OutputType.DESCRIPTORS
-                if in_body and pages_given(given):
-                    yield PAGES, [self._new_page(step.task, page) for page in pages_given(given)]
+                if in_body and received_pages(given):
+                    yield PAGES, [self._new_page(step.task, page) for page in received_pages(given)]
                 names = [name for name, _ in rights_in(given)] if in_body else given
                 symbols = [next(self._bound(output.name, step.task, name, fresh), ("", None))[1] for name in names]
                 if any(symbols):

@@ -26,7 +26,20 @@ from sendright.mach.rights import (
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Slot
 from sendright.mach.trace import Step
-from sendright.properties.origins import DESTINATION, REPLY, Flow, How, Part, Rights, child_port, gives, new_ledger, new_messages, parts, rights_of
+from sendright.properties.origins import (
+    DESTINATION,
+    REPLY,
+    Flow,
+    HeldRight,
+    How,
+    Rights,
+    child_port,
+    gives,
+    new_ledger,
+    new_messages,
+    parts,
+    rights_of,
+)
 
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
@@ -46,10 +59,10 @@ def flows(rights: Rights, step: Step) -> list[Flow]:
     found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
     if found is None or not (step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) or SIGNATURES[step.call].results(step.code)):
         return []
-    return list(found(Moment(rights, step)))
+    return list(found(StepView(rights, step)))
 
 
-class Moment:
+class StepView:
     """One step, and the state it was made in. Whatever a trace may say in place of a number is taken for a name that denotes nothing."""
 
     def __init__(self, rights: Rights, step: Step) -> None:
@@ -121,15 +134,15 @@ class Moment:
         fitting = [message for message, queued in seen.items() if needed.items() <= queued.items()]
         return [message for message in fitting if seen[message] == carried] or fitting
 
-    def _queued_in(self, message: int) -> dict[int, Part]:
+    def _queued_in(self, message: int) -> dict[int, HeldRight]:
         """The rights in a new message, by their places."""
         ours = (change for change in self.step.changes if change.slot.where == "message" and change.slot.owner == message)
-        return {change.slot.index: Part(change.after.kind, change.after.port) for change in ours if change.after.kind}
+        return {change.slot.index: HeldRight(change.after.kind, change.after.port) for change in ours if change.after.kind}
 
-    def _as_carried(self, name: Any, form: Any) -> Part | None:
+    def _as_carried(self, name: Any, form: Any) -> HeldRight | None:
         """What comes of carrying a right of the caller's so; None: nothing."""
         if name == DEAD_NAME:
-            return Part(SlotKind.DEAD_NAME, None)
+            return HeldRight(SlotKind.DEAD_NAME, None)
         disposition = form if isinstance(form, int) else -1
         given = (gives(part, disposition) for part, _ in parts(self.rights.at(self.own(name))))
         return next((part for part in given if part is not None), None)
@@ -147,7 +160,7 @@ class Moment:
         return self.carried(target, name, Disposition.COPY_SEND)
 
 
-def _create(m: Moment) -> Iterator[Flow]:
+def _create(m: StepView) -> Iterator[Flow]:
     child, parent = m.step.created_task, m.task("parent_task")
     port = child_port(m.step)
     if child is None or port is None or port in m.rights.known_ports:
@@ -165,17 +178,17 @@ def _create(m: Moment) -> Iterator[Flow]:
         yield _host_given(m, child, m.rights.at(m.own(m.argument("host"))).port)
 
 
-def _child_given(m: Moment, port: int) -> Iterator[Flow]:
+def _child_given(m: StepView, port: int) -> Iterator[Flow]:
     yield Flow(m.output("child_task"), "made", made_from=frozenset({port}))
 
 
-def _takes_host(m: Moment) -> bool:
+def _takes_host(m: StepView) -> bool:
     """Whether the call that creates a task sets its host port."""
     taken = m.rights.profile is None or m.rights.profile.takes(m.step.call, "host")
     return taken and m.step.call == "host_security_create_task_token"
 
 
-def _created(m: Moment) -> Iterator[Flow]:
+def _created(m: StepView) -> Iterator[Flow]:
     """The creation goes on: the child gets its host port, the caller its right to the child."""
     begun = m.rights.unfinished.get(m.step.task)
     child = None if begun is None else begun.step.created_task
@@ -187,7 +200,7 @@ def _created(m: Moment) -> Iterator[Flow]:
         yield _host_given(m, child, begun.named.get("host"))
 
 
-def _host_given(m: Moment, task: int, presented: int | None) -> Flow:
+def _host_given(m: StepView, task: int, presented: int | None) -> Flow:
     """The host port that a task gets with its tokens: the privileged one for who presents it, or where that isn't looked at, any."""
     privileged, ordinary = m.rights.ports_of(PortObject.HOST_PRIV), m.rights.ports_of(PortObject.HOST)
     checked = m.rights.profile is None or m.rights.profile.host_is_checked
@@ -195,11 +208,11 @@ def _host_given(m: Moment, task: int, presented: int | None) -> Flow:
     return Flow(Slot("place", task, Place.HOST), "made", made_from=privileged if presented in grants else ordinary)
 
 
-def _set_task_token(m: Moment) -> Iterator[Flow]:
+def _set_task_token(m: StepView) -> Iterator[Flow]:
     yield _host_given(m, m.task("target_task"), m.rights.at(m.own(m.argument("host"))).port)
 
 
-def _special_places(m: Moment) -> list[Slot]:
+def _special_places(m: StepView) -> list[Slot]:
     """The place that ``which`` selects; all that there are, if the profile isn't known."""
     profile, task, which = m.rights.profile, m.task("task"), m.argument("which")
     if profile is None:
@@ -208,32 +221,32 @@ def _special_places(m: Moment) -> list[Slot]:
     return [] if place is None else [Slot("place", task, place)]
 
 
-def _get_special_port(m: Moment) -> Iterator[Flow]:
+def _get_special_port(m: StepView) -> Iterator[Flow]:
     yield from (Flow(m.output("port"), "copied", place) for place in _special_places(m))
 
 
-def _set_special_port(m: Moment) -> Iterator[Flow]:
+def _set_special_port(m: StepView) -> Iterator[Flow]:
     for place in _special_places(m):
         yield from m.copied(place, m.argument("port"))
         if m.step.code != ReturnCode.KERN_SUCCESS:  # the old right is still to be released
             yield Flow(Slot("held", m.step.task, 0), "moved", place)
 
 
-def _register(m: Moment) -> Iterator[Flow]:
+def _register(m: StepView) -> Iterator[Flow]:
     for place, name in zip(REGISTERED_PLACES, m.names("ports"), strict=False):
         yield from m.copied(Slot("place", m.task("task"), place), name)
 
 
-def _lookup(m: Moment) -> Iterator[Flow]:
+def _lookup(m: StepView) -> Iterator[Flow]:
     for place, given in zip(REGISTERED_PLACES, m.outputs("ports"), strict=False):
         yield Flow(given, "copied", Slot("place", m.task("task"), place))
 
 
-def _task_self(m: Moment) -> Iterator[Flow]:
+def _task_self(m: StepView) -> Iterator[Flow]:
     yield Flow(m.output("port"), "copied", Slot("place", m.step.task, Place.KERNEL))
 
 
-def _host_self(m: Moment) -> Iterator[Flow]:
+def _host_self(m: StepView) -> Iterator[Flow]:
     profile = m.rights.profile
     if profile is None or profile.host_self is HostSelf.SLOT:
         yield Flow(m.output("port"), "copied", Slot("place", m.step.task, Place.HOST))
@@ -241,31 +254,31 @@ def _host_self(m: Moment) -> Iterator[Flow]:
         yield Flow(m.output("port"), "made", made_from=m.rights.ports_of(PortObject.HOST))
 
 
-def _allocate(m: Moment) -> Iterator[Flow]:
+def _allocate(m: StepView) -> Iterator[Flow]:
     target = m.name(m.task("task"), m.step.outputs.get("name"))
     yield Flow(target, "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
     yield Flow(target, "made", kind=SlotKind.PORT_SET)
     yield Flow(target, "made", kind=SlotKind.DEAD_NAME)
 
 
-def _construct(m: Moment) -> Iterator[Flow]:
+def _construct(m: StepView) -> Iterator[Flow]:
     target = m.name(m.task("task"), m.step.outputs.get("name"))
     yield Flow(target, "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
     if m.argument("insert_send"):
         yield Flow(target, "made", made_from=m.new_ports())
 
 
-def _reply_port(m: Moment) -> Iterator[Flow]:
+def _reply_port(m: StepView) -> Iterator[Flow]:
     yield Flow(m.output("port"), "made", made_from=m.new_ports(), kind=SlotKind.RECEIVE)
 
 
-def _rename(m: Moment) -> Iterator[Flow]:
+def _rename(m: StepView) -> Iterator[Flow]:
     old, new = (m.name(m.task("task"), m.argument(f"{which}_name")) for which in ("old", "new"))
     yield Flow(new, "moved", old)
     yield Flow(_request_of(new), "moved", _request_of(old))
 
 
-def _mod_refs(m: Moment) -> Iterator[Flow]:
+def _mod_refs(m: StepView) -> Iterator[Flow]:
     delta, slot = m.argument("delta"), m.name(m.task("task"), m.argument("name"))
     if isinstance(delta, int) and delta > 0:
         yield Flow(slot, "counted", slot)
@@ -278,7 +291,7 @@ def _request_of(name: Slot) -> Slot:
     return name if name == NOWHERE else Slot("request", name.owner, name.index)
 
 
-def _request_notification(m: Moment) -> Iterator[Flow]:
+def _request_notification(m: StepView) -> Iterator[Flow]:
     """The right is registered, or sends a notification at once; the one that was registered comes back."""
     name, variant = m.name(m.task("task"), m.argument("name")), m.argument("variant")
     if variant == Notification.DEAD_NAME:
@@ -295,56 +308,56 @@ def _request_notification(m: Moment) -> Iterator[Flow]:
     yield Flow(m.output("previous"), "handed back", place)
 
 
-def _exception_places(m: Moment) -> list[Slot]:
+def _exception_places(m: StepView) -> list[Slot]:
     mask = m.argument("exception_mask")
     return [Slot("place", m.task("task"), place) for place in exception_places(mask)] if isinstance(mask, int) else []
 
 
-def _get_exception_ports(m: Moment) -> Iterator[Flow]:
+def _get_exception_ports(m: StepView) -> Iterator[Flow]:
     for given in m.outputs("ports"):
         yield from (Flow(given, "copied", place) for place in _exception_places(m))
 
 
-def _set_exception_ports(m: Moment) -> Iterator[Flow]:
+def _set_exception_ports(m: StepView) -> Iterator[Flow]:
     for place in _exception_places(m):
         yield from m.copied(place, m.argument("new_port"))
 
 
-def _swap_exception_ports(m: Moment) -> Iterator[Flow]:
+def _swap_exception_ports(m: StepView) -> Iterator[Flow]:
     yield from _get_exception_ports(m)
     yield from _set_exception_ports(m)
 
 
-def _host_place(m: Moment) -> Slot:
+def _host_place(m: StepView) -> Slot:
     which = m.argument("which")
     return Slot("host", 0, which) if isinstance(which, int) else NOWHERE
 
 
-def _get_host_port(m: Moment) -> Iterator[Flow]:
+def _get_host_port(m: StepView) -> Iterator[Flow]:
     yield Flow(m.output("port"), "copied", _host_place(m))
 
 
-def _set_host_port(m: Moment) -> Iterator[Flow]:
+def _set_host_port(m: StepView) -> Iterator[Flow]:
     yield from m.copied(_host_place(m), m.argument("port"))
 
 
-def _create_ledger(m: Moment) -> Iterator[Flow]:
+def _create_ledger(m: StepView) -> Iterator[Flow]:
     port = new_ledger(m.step)
     if port is not None and port not in m.rights.known_ports:
         yield Flow(m.output("new_ledger"), "made", made_from=frozenset({port}))
 
 
-def _insert_right(m: Moment) -> Iterator[Flow]:
+def _insert_right(m: StepView) -> Iterator[Flow]:
     yield from m.carried(m.name(m.task("task"), m.argument("name")), m.argument("poly"), m.argument("disposition"))
 
 
-def _extract_right(m: Moment) -> Iterator[Flow]:
+def _extract_right(m: StepView) -> Iterator[Flow]:
     source = m.name(m.task("task"), m.argument("name"))
     disposition = m.argument("disposition")
     yield Flow(m.output("poly"), "extracted", source, disposition if isinstance(disposition, int) else -1)
 
 
-def _send(m: Moment) -> Iterator[Flow]:
+def _send(m: StepView) -> Iterator[Flow]:
     if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
         yield from _handed_back(m)
         return
@@ -358,7 +371,7 @@ def _send(m: Moment) -> Iterator[Flow]:
             yield from m.carried(Slot("message", sent, index), name, disposition)
 
 
-def _handed_back(m: Moment) -> Iterator[Flow]:
+def _handed_back(m: StepView) -> Iterator[Flow]:
     for part in ("dest", "reply"):
         yield from m.carried(m.output(part), m.argument(part), m.argument(f"{part}_disposition"), "handed back")
     given = m.outputs("descriptors")
@@ -366,7 +379,7 @@ def _handed_back(m: Moment) -> Iterator[Flow]:
         yield from m.carried(target, name, disposition, "handed back")
 
 
-def _sent(m: Moment) -> Iterator[Flow]:
+def _sent(m: StepView) -> Iterator[Flow]:
     """The message that waited is queued: as it is, or, where an implementation gives it a new serial then, moved."""
     begun = m.rights.unfinished.get(m.step.task)
     for message in begun.messages if begun is not None else ():
@@ -375,7 +388,7 @@ def _sent(m: Moment) -> Iterator[Flow]:
                 yield Flow(Slot("message", queued, slot.index), "moved", slot)
 
 
-def _receive(m: Moment) -> Iterator[Flow]:
+def _receive(m: StepView) -> Iterator[Flow]:
     for change in m.step.changes:
         slot = change.slot
         if slot.where == "message" and slot.index == DESTINATION and not change.after.kind:
@@ -384,7 +397,7 @@ def _receive(m: Moment) -> Iterator[Flow]:
                 yield Flow(target, "received", Slot("message", slot.owner, index))
 
 
-_FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
+_FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _create,
     "task_create": _create,
     "host_security_set_task_token": _set_task_token,
@@ -415,7 +428,7 @@ _FLOWS: dict[str, Callable[[Moment], Iterator[Flow]]] = {
 }
 """Calls that are not here bring no rights."""
 
-_GOING_ON: dict[str, Callable[[Moment], Iterator[Flow]]] = {
+_GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _created,
     "mach_msg_send": _sent,
     "mach_msg_receive": _receive,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import networkx as nx
 
-from sendright.mach.view import Shown
+from sendright.mach.view import ViewPart
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, MessageNode, Node, PortNode, RightNode, TaskNode, TokenNode, not_shown
 
@@ -30,7 +30,7 @@ def history_of(derivation: Derivation, nodes: Collection[Node]) -> nx.MultiDiGra
     return part
 
 
-def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
+def dot(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
     """The derivation graph, or a part of it, in Graphviz's language. Rights that are gone are grey, what nothing explains is red.
 
     ``shows`` is what the implementation shows of its state (``Trace.shows``): what it doesn't is marked.
@@ -44,7 +44,7 @@ def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) ->
     return "\n".join([*lines, "}", ""])
 
 
-def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
+def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
     """The derivation graph, or a part of it, in GraphML.
 
     Nodes have ``kind``, ``label``, ``explained`` and, when they are gone, ``until`` (a step); edges ``how``, ``call`` and ``step`` (-1: the boot).
@@ -64,7 +64,7 @@ def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None
     return file.getvalue().decode() + "\n"
 
 
-def _label(node: Node, shows: Collection[Shown] | None) -> str:
+def _label(node: Node, shows: Collection[ViewPart] | None) -> str:
     hidden = not_shown(node, shows)
     return f"{node} ({hidden})" if hidden else str(node)
 

@@ -19,12 +19,12 @@ from typing import Any, NoReturn
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, frames_of, raised
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, error_in_words, frames_of
+from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.view import View
-from sendright.properties.shown_state import packed, unpacked
+from sendright.properties.shown_state import pack_state, unpack_state
 
 _ANSWER, _STATE, _RAISED, _NO_STATE, _NOT_BUILT, _NOT_MADE = b"a", b"s", b"r", b"n", b"b", b"m"
 
@@ -78,7 +78,7 @@ class _Child:
         context = get_context("fork")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._connection, build))
-        with deaf_children():
+        with children_ignore_interrupts():
             self._process.start()
         theirs.close()
         self.alive = True
@@ -96,7 +96,7 @@ class _Child:
             if question is not None:
                 self._connection.send_bytes(question)
             while not self._connection.poll(POLL):
-                stop_if_asked()
+                stop_if_interrupted()
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._ended()
@@ -106,7 +106,7 @@ class _Child:
             raise
         kind, content = answer[:1], answer[1:]
         if kind == _STATE:
-            return unpacked(content, self.capabilities.shows)
+            return unpack_state(content, self.capabilities.shows)
         value = pickle.loads(content)
         if kind == _RAISED:
             raise ImplementationCrash(*value)
@@ -150,7 +150,7 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
         connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
         return
     except BaseException as error:
-        connection.send_bytes(_RAISED + pickle.dumps((raised(error), frames_of(error))))
+        connection.send_bytes(_RAISED + pickle.dumps((error_in_words(error), frames_of(error))))
         return
     while True:
         try:
@@ -166,13 +166,13 @@ def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> by
     except NotMade as error:
         return _NOT_MADE + pickle.dumps(str(error))
     except BaseException as error:
-        return _RAISED + pickle.dumps((raised(error), frames_of(error)))
+        return _RAISED + pickle.dumps((error_in_words(error), frames_of(error)))
     try:
-        return _STATE + packed(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
+        return _STATE + pack_state(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
     except MalformedState as malformed:
         return _NO_STATE + pickle.dumps(str(malformed))
     except BaseException as error:
-        return _RAISED + pickle.dumps((f"answered what can't be looked at: it {raised(error)}", frames_of(error)))
+        return _RAISED + pickle.dumps((f"answered what can't be looked at: it {error_in_words(error)}", frames_of(error)))
 
 
 def _plain(value: Any) -> Any:

@@ -15,16 +15,16 @@ from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import NotMade, capabilities_of
 from sendright.mach.codes import ReturnCode
-from sendright.mach.implementation import Implementation, MalformedState, frames_of, raised
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.implementation import Implementation, MalformedState, error_in_words, frames_of
+from sendright.mach.interruption import stop_if_interrupted
 from sendright.mach.profiles import Profile
 from sendright.mach.seen_state import seen_state
 from sendright.mach.signatures import with_defaults
 from sendright.mach.snapshot import Difference, Snapshot, all_changes, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
-from sendright.mach.view import Shown, View, view_differences
-from sendright.properties.outputs import is_number, malformed, no_result
-from sendright.properties.shown_state import wrong_form
+from sendright.mach.view import View, ViewPart, view_differences
+from sendright.properties.outputs import answer_error, is_number, result_error
+from sendright.properties.shown_state import state_error
 
 _T = TypeVar("_T")
 
@@ -75,7 +75,7 @@ def can_make(snapshot: Snapshot, task: int, call: Call) -> bool:
     return not call.resume if shown.waiting is None else call.resume and shown.waiting.call == call.name
 
 
-class Broken(Exception):
+class Violated(Exception):
     """The implementation did what it mustn't: the run is over."""
 
     def __init__(self, violation: Violation) -> None:
@@ -112,7 +112,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 class JudgedRun:
     """An implementation and the specification, driven side by side from the boot state.
 
-    ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains. Of an implementation that doesn't
+    ``boot`` and ``call`` raise Violated at the first disagreement, crash or hang; the trace up to there remains. Of an implementation that doesn't
     show a whole state, but a view of it, the state is the specification's, corrected by the view where they differ (``seen_state``).
     """
 
@@ -158,7 +158,7 @@ class JudgedRun:
 
         The implementation is given all arguments: those that ``call`` leaves out have their default values. Raises NotMade if it can't make it.
         """
-        stop_if_asked()
+        stop_if_interrupted()
         call = with_defaults(call)
         told = self._told(task, call)
         self.ended.pop(task, None)
@@ -168,12 +168,12 @@ class JudgedRun:
         result: Result | None = None
         try:
             result = self._guarded(call.name, lambda: self.implementation.call(task, call))
-            wrong = no_result(result)
+            wrong = result_error(result)
             if wrong is not None:
                 result = None
                 self.fail("crash", call.name, f"{call.name} answered {wrong}")
             after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
-        except Broken:
+        except Violated:
             self._keep_broken(task, call, result, self.snapshot)
             raise
         before = self.snapshot
@@ -233,7 +233,7 @@ class JudgedRun:
             self.steps[-1] = msgspec.structs.replace(self.steps[-1], changes=changes(self._before, self.snapshot))
 
     def _wrong_form(self, shown: object) -> str | None:
-        return wrong_form(shown, self.capabilities.shows)
+        return state_error(shown, self.capabilities.shows)
 
     def fail(
         self,
@@ -244,12 +244,12 @@ class JudgedRun:
         index: int | None = None,
         frames: tuple[str, ...] = (),
     ) -> NoReturn:
-        """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
+        """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Violated."""
         words = words.encode("utf-8", "backslashreplace").decode()  # an implementation's own may have half characters
         at = len(self.steps) if index is None else index
         violation = Violation(step=at, kind=kind, clause=clause, words=words, differences=where, frames=frames)
         self.violations.append(violation)
-        raise Broken(violation)
+        raise Violated(violation)
 
     def trace(self) -> Trace:
         """What happened so far."""
@@ -261,7 +261,7 @@ class JudgedRun:
             steps=tuple(self.steps),
             final=self.snapshot,
             violations=tuple(self.violations),
-            shows=None if self.capabilities.shows is None else tuple(part for part in Shown if part in self.capabilities.shows),
+            shows=None if self.capabilities.shows is None else tuple(part for part in ViewPart if part in self.capabilities.shows),
         )
 
     def _keep_broken(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
@@ -313,7 +313,7 @@ class JudgedRun:
         except MalformedState as error:
             self._malformed(what, str(error))
         except (Exception, SystemExit) as error:
-            self.fail("crash", what, f"{what} {raised(error)}", frames=frames_of(error))
+            self.fail("crash", what, f"{what} {error_in_words(error)}", frames=frames_of(error))
 
     def _malformed(self, what: str, how: str, index: int | None = None) -> NoReturn:
         self.fail("crash", what, f"{what}: {self.implementation.name} showed a malformed state: {how}", (), index)
@@ -321,6 +321,6 @@ class JudgedRun:
 
 def _writable(call: Call, result: Result) -> Result:
     """``result`` as a trace can hold it: without what hasn't the form that the signature promises. The violation tells of that."""
-    if malformed(call, result) is None:
+    if answer_error(call, result) is None:
         return result
     return Result(result.code if is_number(result.code) else ReturnCode.MIG_SERVER_DIED)

@@ -10,14 +10,14 @@ import msgspec
 from sendright.mach.descriptors import CopyOption, is_array, is_memory
 from sendright.mach.rights import Disposition
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
-from sendright.properties.symbolic_calls import NAMES, Given, Name, SymbolicCall, names_in, with_names
+from sendright.properties.symbolic_calls import NAMES, Name, ResultRef, SymbolicCall, names_in, with_names
 
 PLAIN_DISPOSITIONS = (Disposition.COPY_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE)
 """The plainest first; all others are less plain."""
 PLAIN_TOKENS: dict[ArgumentType, tuple[int, ...]] = {ArgumentType.SECURITY_TOKEN: (0, 0), ArgumentType.AUDIT_TOKEN: (0,) * 8}
 
 
-def simpler(call: SymbolicCall, names: Sequence[Given]) -> Iterator[SymbolicCall]:
+def simpler(call: SymbolicCall, names: Sequence[ResultRef]) -> Iterator[SymbolicCall]:
     """Forms of ``call`` with one thing plainer, the plainest first. ``names``: what earlier calls gave, the earliest first."""
     for shortage in _lower_numbers(call.shortage):
         yield msgspec.structs.replace(call, shortage=shortage)
@@ -29,7 +29,7 @@ def simpler(call: SymbolicCall, names: Sequence[Given]) -> Iterator[SymbolicCall
             yield msgspec.structs.replace(call, arguments={**call.arguments, name: plainer})
 
 
-def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator[Any]:
+def _plainer(argument: Argument, value: Any, names: Sequence[ResultRef]) -> Iterator[Any]:
     kind = argument.type
     if kind in (ArgumentType.PORTS, ArgumentType.DESCRIPTORS):
         yield from _plainer_array(kind, value, names)
@@ -57,7 +57,7 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
         yield from _lower_numbers(value)
 
 
-def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
+def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[ResultRef]) -> Iterator[tuple[Any, ...]]:
     for index in range(len(value)):
         yield (*value[:index], *value[index + 1 :])
     for index, element in enumerate(value):
@@ -65,7 +65,7 @@ def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[G
         yield from ((*value[:index], plain, *value[index + 1 :]) for plain in plainer)
 
 
-def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
+def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[ResultRef]) -> Iterator[tuple[Any, ...]]:
     """A port is plainer than an array, and a plain page is plainest: address 0, copied, and kept."""
     if is_memory(descriptor):
         page, copied, gone = descriptor
@@ -85,9 +85,9 @@ def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[Given]) ->
     yield from ((name, how) for how in _plainer_dispositions(disposition))
 
 
-def _plainer_names(name: Name, names: Sequence[Given]) -> Iterator[Name]:
+def _plainer_names(name: Name, names: Sequence[ResultRef]) -> Iterator[Name]:
     """Numbers are plainer than what a call gave, and what an earlier call gave is plainer than what a later one did."""
-    if isinstance(name, Given):
+    if isinstance(name, ResultRef):
         yield from (0, 1, 2, 3, 4, 5)
         yield from (other for other in names if (other.call, other.output, other.index) < (name.call, name.output, name.index))
     else:
@@ -110,7 +110,7 @@ def _lower_numbers(number: int) -> Iterator[int]:
             yield lower
 
 
-def with_renamed_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
+def with_lower_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
     """``calls`` with a number that is used as a name lowered wherever it occurs."""
     literals = sorted({name for call in calls for name in names_in(call) if isinstance(name, int)}, reverse=True)
     for literal in literals:

@@ -27,7 +27,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import Step
 from sendright.properties.conformance import Run
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import Broken, Oracle, callers, waiters
+from sendright.properties.judged_run import Oracle, Violated, callers, waiters
 
 _BLOCKS = st.binary(min_size=BYTES_PER_CALL, max_size=BYTES_PER_CALL)
 
@@ -89,7 +89,7 @@ class _Machine(RuleBasedStateMachine):
     def _judged(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
-        except Broken as broken:
+        except Violated as broken:
             violation = broken.violation
             raise NotConforming(f"{violation.kind}: {violation.clause}: {violation.words}") from None
 

@@ -18,15 +18,15 @@ from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.trace import Trace, Violation
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
-from sendright.properties.judged_run import Broken, Oracle
-from sendright.properties.lowering import simpler, with_renamed_literals
-from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
+from sendright.properties.judged_run import Oracle, Violated
+from sendright.properties.lowering import simpler, with_lower_literals
+from sendright.properties.symbolic_calls import ResultRef, Results, SymbolicCall, names_in, to_symbolic
 
 SECONDS = 20.0
 """How long it may take, unless told otherwise."""
 
 
-class Minimized(msgspec.Struct, frozen=True):
+class MinimizedRun(msgspec.Struct, frozen=True):
     """The outcome."""
 
     trace: Trace
@@ -66,12 +66,12 @@ class Minimizer:
         self.runs = 0
         self.reproduced = False
         self.best = trace
-        self._calls = symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
+        self._calls = to_symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
 
-    def minimize(self) -> Minimized:
+    def minimize(self) -> MinimizedRun:
         """Go on until no call can go and no argument can be plainer, or time is up. Any number of seconds will do, also 0."""
         if not self._calls:
-            return Minimized(self.best, minimal=True, reproduced=True, runs=0)
+            return MinimizedRun(self.best, minimal=True, reproduced=True, runs=0)
         try:
             if not self._fails(self._calls):
                 return self.stopped()
@@ -79,14 +79,14 @@ class Minimizer:
             self._drop_chunks()
             while self._drop_single_calls() or self._merge_tasks() or self._lower():
                 # A number that became plainer may happen to be what another call gives, and then means that.
-                self._calls = symbolic(self.best.steps, self.best.initial)
-        except _TimeIsUp:
+                self._calls = to_symbolic(self.best.steps, self.best.initial)
+        except _OutOfTime:
             return self.stopped()
-        return Minimized(self.best, minimal=True, reproduced=True, runs=self.runs)
+        return MinimizedRun(self.best, minimal=True, reproduced=True, runs=self.runs)
 
-    def stopped(self) -> Minimized:
+    def stopped(self) -> MinimizedRun:
         """The outcome so far, when it can't go on: perhaps there is a smaller run."""
-        return Minimized(self.best, minimal=False, reproduced=self.reproduced, runs=self.runs)
+        return MinimizedRun(self.best, minimal=False, reproduced=self.reproduced, runs=self.runs)
 
     # ---- ways to be smaller; each says whether it found one
 
@@ -122,7 +122,7 @@ class Minimizer:
         gone = {self._calls[at].number}
         tasks = {self._calls[at].creates}
         for call in self._calls[at + 1 : -1]:
-            if call.caller in tasks or any(isinstance(name, Given) and name.call in gone for name in names_in(call)):
+            if call.caller in tasks or any(isinstance(name, ResultRef) and name.call in gone for name in names_in(call)):
                 gone.add(call.number)
                 tasks.add(call.creates)
         return [call for call in self._calls if call.number not in gone]
@@ -143,7 +143,7 @@ class Minimizer:
         for number in [call.number for call in self._calls]:
             while self._lower_call(number):
                 lowered = True
-        return any(self._fails(calls) for calls in with_renamed_literals(self._calls)) or lowered
+        return any(self._fails(calls) for calls in with_lower_literals(self._calls)) or lowered
 
     def _lower_call(self, number: int) -> bool:
         at = next((index for index, call in enumerate(self._calls) if call.number == number), None)
@@ -151,9 +151,9 @@ class Minimizer:
             return False
         return any(self._fails([*self._calls[:at], call, *self._calls[at + 1 :]]) for call in simpler(self._calls[at], self._earlier_names(at)))
 
-    def _earlier_names(self, at: int) -> list[Given]:
+    def _earlier_names(self, at: int) -> list[ResultRef]:
         """What calls before number ``at`` gave and somebody uses, the earliest first."""
-        used = {name for call in self._calls for name in names_in(call) if isinstance(name, Given)}
+        used = {name for call in self._calls for name in names_in(call) if isinstance(name, ResultRef)}
         before = {call.number for call in self._calls[:at]}
         return sorted((name for name in used if name.call in before), key=lambda name: (name.call, name.output, name.index))
 
@@ -165,7 +165,7 @@ class Minimizer:
         if key in self._tried:
             return False
         if time.monotonic() > self._deadline:
-            raise _TimeIsUp
+            raise _OutOfTime
         self._tried.add(key)
         self.runs += 1
         run, made = self._run(calls)
@@ -203,12 +203,12 @@ class Minimizer:
                     except NotMade:
                         made.pop()
             run.finish()
-        except Broken:
+        except Violated:
             pass
         return run, made
 
 
-class _TimeIsUp(Exception):
+class _OutOfTime(Exception):
     """It is."""
 
 
@@ -223,6 +223,6 @@ def minimize(
     oracle_factory: Callable[[Profile], Oracle],
     profile: Profile,
     seconds: float = SECONDS,
-) -> Minimized:
+) -> MinimizedRun:
     """Make the failing run in ``trace`` smaller, until no call can go."""
     return Minimizer(trace, implementation_factory, oracle_factory, profile, seconds=seconds).minimize()

@@ -36,7 +36,7 @@ How = Literal[
 """How a right came to be in a slot: the kinds of edges of the derivation graph."""
 
 
-class Part(NamedTuple):
+class HeldRight(NamedTuple):
     """One right of a slot; a SEND_RECEIVE entry has two. ``port`` is None for dead names and port sets."""
 
     kind: SlotKind
@@ -51,8 +51,8 @@ class Gain(NamedTuple):
     port: int | None
 
     @property
-    def part(self) -> Part:
-        return Part(self.kind, self.port)
+    def part(self) -> HeldRight:
+        return HeldRight(self.kind, self.port)
 
 
 class Origin(NamedTuple):
@@ -60,7 +60,7 @@ class Origin(NamedTuple):
 
     how: How
     slot: Slot | None = None
-    part: Part | None = None
+    part: HeldRight | None = None
 
 
 class Flow(NamedTuple):
@@ -78,14 +78,14 @@ class Flow(NamedTuple):
     """What is made, where there is no source."""
 
 
-def parts(entry: Entry) -> tuple[tuple[Part, int], ...]:
+def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
     """The rights in ``entry``, each with its user references."""
     if entry.kind is SlotKind.SEND_RECEIVE:
-        return (Part(SlotKind.SEND, entry.port), entry.urefs), (Part(SlotKind.RECEIVE, entry.port), 0)
-    return ((Part(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+        return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
+    return ((HeldRight(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
 
 
-class Unfinished(NamedTuple):
+class UnfinishedCall(NamedTuple):
     """A call that a task waits in."""
 
     step: Step
@@ -106,7 +106,7 @@ class Rights:
         """What the kernel's own ports stand for."""
         self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
         self.known_ports = set(initial.ports)
-        self.unfinished: dict[int, Unfinished] = {}
+        self.unfinished: dict[int, UnfinishedCall] = {}
         """Task -> the call that it waits in."""
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
@@ -149,7 +149,7 @@ class Rights:
         elif not step.resume:
             ports = {name: self.at(Slot("name", step.task, value)).port for name, value in step.arguments.items() if isinstance(value, int)}
             named = {name: port for name, port in ports.items() if port is not None}
-            self.unfinished[step.task] = Unfinished(step, named, tuple(new_messages(step)))
+            self.unfinished[step.task] = UnfinishedCall(step, named, tuple(new_messages(step)))
 
 
 def new_messages(step: Step) -> list[int]:
@@ -263,7 +263,7 @@ class Origins:
         # Made for a message or an insertion that then came to nothing.
         for name in carried_as(self.step, Disposition.MAKE_SEND_ONCE):
             slot = Slot("name", self.step.task, name)
-            receive = Part(SlotKind.RECEIVE, gain.port)
+            receive = HeldRight(SlotKind.RECEIVE, gain.port)
             if any(part == receive for part, _ in parts(self.rights.at(slot))):
                 yield Origin("made", slot, receive)
                 return
@@ -290,7 +290,7 @@ DESTINATION, REPLY = -2, -1
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 
 
-def gives(part: Part, disposition: int | None) -> Part | None:
+def gives(part: HeldRight, disposition: int | None) -> HeldRight | None:
     """The right that comes of carrying ``part`` so; None: it can't be."""
     if disposition is None:
         return part
@@ -303,7 +303,7 @@ def gives(part: Part, disposition: int | None) -> Part | None:
         return None
     made = {Disposition.MAKE_SEND: SlotKind.SEND, Disposition.MAKE_SEND_ONCE: SlotKind.SEND_ONCE, Disposition.MOVE_RECEIVE: SlotKind.RECEIVE}
     kind = made.get(Disposition(disposition)) if disposition in Disposition.__members__.values() else None
-    return None if kind is None else Part(kind, part.port)
+    return None if kind is None else HeldRight(kind, part.port)
 
 
 def carried_as(step: Step, disposition: int) -> list[int]:

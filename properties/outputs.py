@@ -11,7 +11,7 @@ from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.signatures import SIGNATURES, OutputType, Signature
 
 
-def malformed(call: Call, result: Result) -> str | None:
+def answer_error(call: Call, result: Result) -> str | None:
     """What is wrong with the form of ``result``, in words; None: nothing."""
     if not is_number(result.code):
         return f"the return code is {result.code!r}, which is no number of a machine's"
@@ -41,7 +41,7 @@ def _wrong_ended(result: Result) -> str | None:
     for task, answer in result.ended.items():
         if not is_number(task):
             return f"ended has an answer of {task!r}, which is no number of a task"
-        wrong = no_result(answer)
+        wrong = result_error(answer)
         if wrong is not None:
             return f"what ended for task {task} is {wrong}"
     return None
@@ -58,7 +58,7 @@ def _wrong_outputs(signature: Signature, result: Result) -> str | None:
     return None
 
 
-def no_result(answer: object) -> str | None:
+def result_error(answer: object) -> str | None:
     """What an implementation answered that can't be looked at; None: it can. What is in its outputs may still be anything."""
     if not isinstance(answer, Result):
         return f"{type(answer).__name__} instead of a Result with a code and outputs"

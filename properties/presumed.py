@@ -14,7 +14,7 @@ from sendright.mach.capabilities import NotMade
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.rights import Disposition, Right, SlotKind
 from sendright.mach.script_readers import NotModelled
-from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
+from sendright.mach.script_values import DEAD_PORT, HOST_SELF, WellKnown
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
@@ -24,8 +24,8 @@ _FIRST_INSERTED_NAME = 101
 """Names for presumed rights are looked for from here on: out of the way of those that kernels choose first."""
 
 
-class Presumed:
-    """Makes what one case presumes. All its functions raise NotModelled where that can't be done, and Broken as the run does."""
+class Setup:
+    """Makes what one case presumes. All its functions raise NotModelled where that can't be done, and Violated as the run does."""
 
     def __init__(self, run: JudgedRun, literal_names: frozenset[int]) -> None:
         self.run = run
@@ -137,7 +137,7 @@ class Presumed:
             name += 1
         return name
 
-    def made(self, word: Known, space: int) -> int:
+    def made(self, word: WellKnown, space: int) -> int:
         """The name of a right that the task ``space`` can make or get for itself, once for each word."""
         if (space, word.word) not in self.held:
             if word == HOST_SELF:

@@ -19,10 +19,10 @@ from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.trace import LIMITS, Violation
 from sendright.mach.verdicts import Verdict
 from sendright.mach.view import NOT_SHOWN
-from sendright.properties.conformance import WellFormed
-from sendright.properties.expectations import FirstSeen, Mismatch, Seen, first_mismatch, subject_of
-from sendright.properties.judged_run import RETURN_CODE, Broken, JudgedRun, Oracle
-from sendright.properties.outputs import malformed
+from sendright.properties.conformance import FormCheckedOracle
+from sendright.properties.expectations import FirstValues, Mismatch, StepOutcome, first_mismatch, subject_of
+from sendright.properties.judged_run import RETURN_CODE, JudgedRun, Oracle, Violated
+from sendright.properties.outputs import answer_error
 from sendright.properties.symbols import Symbols
 
 CALL_SECONDS = 5.0
@@ -50,7 +50,7 @@ def replay(
         for script in scripts:
             for case in script.cases:
                 profile = _profile_of(case, profile_override)
-                cases.append(_CaseRun(case, JudgedRun(implementation, WellFormed(oracle_factory(profile)), profile, call_seconds)).result())
+                cases.append(_CaseRun(case, JudgedRun(implementation, FormCheckedOracle(oracle_factory(profile)), profile, call_seconds)).result())
                 if on_case is not None:
                     on_case(cases[-1])
                 if cases[-1].verdict == "crashed":
@@ -97,7 +97,7 @@ class _CaseRun:
         self.case = case
         self.run = run
         self.symbols = Symbols(run, literal_names_of(case))
-        self.first = FirstSeen()
+        self.first = FirstValues()
         self.at: int | None = None
         """The step of the script that is being made; None: what it presumes is being set up."""
 
@@ -114,7 +114,7 @@ class _CaseRun:
             return self._run()
         except NotModelled as unmodelled:
             return self._unmodelled(self.at or 0, str(unmodelled))
-        except Broken as broken:
+        except Violated as broken:
             return self._broken(broken.violation, None, f"{self._last_call()}, while what the script presumes was set up")
 
     def _run(self) -> CaseResult:
@@ -142,7 +142,7 @@ class _CaseRun:
             made = self.run.call(caller, call)
         except NotMade as error:
             raise NotModelled(f"{self.run.implementation.name} can't make this call: {error}") from error
-        except Broken as broken:
+        except Violated as broken:
             violation = broken.violation
             if violation.kind in ("crash", "hang"):
                 return self._broken(violation, None)
@@ -150,7 +150,7 @@ class _CaseRun:
         result = Result(made.code, made.outputs, made.created_task)
         self.first.look(self.run.snapshot)
         begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
-        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
+        seen = StepOutcome(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
         mismatch = self._mismatch(step, seen, violation)
         if violation is not None:
             return self._broken(violation, mismatch)
@@ -160,8 +160,8 @@ class _CaseRun:
         self.symbols.bind(step, caller, result, created)
         return None
 
-    def _mismatch(self, step: PlannedStep, seen: Seen, violation: Violation | None) -> Mismatch | None:
-        if malformed(seen.call, seen.result) is not None:
+    def _mismatch(self, step: PlannedStep, seen: StepOutcome, violation: Violation | None) -> Mismatch | None:
+        if answer_error(seen.call, seen.result) is not None:
             return None
         try:
             mismatch = first_mismatch(step.expectations, seen)

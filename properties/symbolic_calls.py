@@ -15,7 +15,7 @@ from sendright.mach.trace import Step
 from sendright.properties.origins import child_port
 
 
-class Given(msgspec.Struct, frozen=True):
+class ResultRef(msgspec.Struct, frozen=True):
     """The name that call number ``call`` gave in its result ``output``. ``seen`` is what it was; it stands in if that call gives none."""
 
     call: int
@@ -24,13 +24,13 @@ class Given(msgspec.Struct, frozen=True):
     seen: int
 
 
-Name: TypeAlias = int | Given
+Name: TypeAlias = int | ResultRef
 
 NAMES = (ArgumentType.PORT, ArgumentType.RIGHT_NAME, ArgumentType.NAME)
 
 
 class SymbolicCall(msgspec.Struct, frozen=True):
-    """A call whose names are numbers or ``Given``. ``number`` identifies it in its run, whatever is left out."""
+    """A call whose names are numbers or ``ResultRef``. ``number`` identifies it in its run, whatever is left out."""
 
     number: int
     caller: int
@@ -44,9 +44,9 @@ class SymbolicCall(msgspec.Struct, frozen=True):
     """The task that it created in the original run."""
 
 
-def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
+def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     """The calls of a run that began in the state ``initial``."""
-    symbols: dict[tuple[int, int], Given] = {}
+    symbols: dict[tuple[int, int], ResultRef] = {}
     """(task, name) -> the call that gave it."""
     task_of = {port: shown.task for port, shown in initial.ports.items() if shown.task is not None}
     ports: dict[tuple[int, int], int | None] = {
@@ -74,7 +74,7 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
                     symbols.pop(where, None)
         for output, index, name in _names_given(step):
             task = space if signature.outputs and _type_of(step.call, output) is OutputType.NAME else step.task
-            symbols.setdefault((task, name), Given(step.index, output, index, name))
+            symbols.setdefault((task, name), ResultRef(step.index, output, index, name))
         if step.created_task is not None:
             port = child_port(step)
             if port is not None:
@@ -82,7 +82,7 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     return calls
 
 
-def _symbol(symbols: dict[tuple[int, int], Given], task: int) -> Callable[[int], Name]:
+def _symbol(symbols: dict[tuple[int, int], ResultRef], task: int) -> Callable[[int], Name]:
     """What a name in the space of ``task`` is to be called."""
     return lambda name: symbols.get((task, name), name)
 
@@ -133,7 +133,7 @@ class Results:
         return Call(made.name, made.arguments, made.shortage, made.stop, made.resume)
 
     def _resolved(self, name: Name) -> int:
-        return self._names.get((name.call, name.output, name.index), name.seen) if isinstance(name, Given) else name
+        return self._names.get((name.call, name.output, name.index), name.seen) if isinstance(name, ResultRef) else name
 
     def note(self, call: SymbolicCall, step: Step) -> None:
         """``call`` was made as ``step``."""

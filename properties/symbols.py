@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import IN_PROGRESS
-from sendright.mach.descriptors import is_memory, pages_given, rights_in
+from sendright.mach.descriptors import is_memory, received_pages, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.script_readers import NotModelled
@@ -19,19 +19,19 @@ from sendright.mach.script_values import (
     NULL,
     USER_PORT,
     VALID,
-    Known,
     Limit,
     SpecialPort,
     Symbol,
     TaskPort,
     TokenOf,
     Value,
+    WellKnown,
     symbols_in,
 )
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 from sendright.mach.snapshot import Snapshot, Task
 from sendright.properties.judged_run import JudgedRun
-from sendright.properties.presumed import Presumed
+from sendright.properties.presumed import Setup
 
 _NAMED_BY_OBJECT = {
     PortObject.HOST: "host",
@@ -44,7 +44,7 @@ _SIGNED = (ArgumentType.DELTA, ArgumentType.AMOUNT)
 _IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
 
 
-class Waiting(NamedTuple):
+class PendingStep(NamedTuple):
     """A call of a step that hasn't ended."""
 
     call: Call
@@ -55,7 +55,7 @@ class Waiting(NamedTuple):
     """The task that it created."""
 
 
-class Bound(NamedTuple):
+class BoundValue(NamedTuple):
     """What a step gave."""
 
     value: Any
@@ -71,9 +71,9 @@ class Symbols:
     def __init__(self, run: JudgedRun, literal_names: frozenset[int] = frozenset()) -> None:
         self.run = run
         self.profile = run.profile
-        self.presumed = Presumed(run, literal_names)
-        self.bound: dict[str, Bound] = {}
-        self.waiting: dict[int, Waiting] = {}
+        self.presumed = Setup(run, literal_names)
+        self.bound: dict[str, BoundValue] = {}
+        self.waiting: dict[int, PendingStep] = {}
         """Task -> the call that it waits in."""
         self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
         """What symbols of tasks that no step creates stand for."""
@@ -169,7 +169,7 @@ class Symbols:
         if result.code not in IN_PROGRESS:
             self.waiting.pop(caller, None)
         elif not call.resume:
-            self.waiting[caller] = Waiting(call, target, result.created_task)
+            self.waiting[caller] = PendingStep(call, target, result.created_task)
 
     def task_behind(self, caller: int, name: int) -> int | None:
         """The live task whose port a name of the caller's denotes."""
@@ -245,14 +245,14 @@ class Symbols:
             return self.presumed.port_of_task(self.task_of(value.name), space)
         if isinstance(value, TaskPort):
             return self.presumed.port_of_task(space if value.task is None else self.task_of(value.task), space)
-        if isinstance(value, Known):
+        if isinstance(value, WellKnown):
             if value == NULL:
                 return 0
             return self.presumed.made(value, space) if value in (USER_PORT, DEAD_PORT, HOST_SELF) else self.presumed.well_known(value.word, space)
         assert isinstance(value, int)
         return value
 
-    def _number(self, symbol: str, bound: Bound) -> int:
+    def _number(self, symbol: str, bound: BoundValue) -> int:
         if not isinstance(bound.value, int):
             raise NotModelled(f"{symbol} is no name: the step that binds it gave {'none' if bound.value is None else 'something else'}")
         return bound.value
@@ -283,13 +283,13 @@ class Symbols:
     def bind(self, step: PlannedStep, caller: int, result: Result, made: int | None) -> None:
         """Let the step's symbols stand for what its call gave; ``made`` is the task that it created, be it before it went on."""
         body = result.outputs.get("descriptors", ())
-        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: pages_given(body)}
+        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: received_pages(body)}
         for binding in step.bindings:
             given = lists.get(binding.output, result.outputs.get(binding.output))
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
             created = made if binding.output == "child_task" else None
-            self.bound[binding.symbol] = Bound(given, caller, created)
+            self.bound[binding.symbol] = BoundValue(given, caller, created)
 
 
 def bootstrap_symbol(profile: Profile) -> str:

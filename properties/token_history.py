@@ -12,7 +12,7 @@ from sendright.mach.snapshot import Snapshot, messages
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.trace import Step, Trace, Violation
 from sendright.properties.derivation_nodes import BOOT_STEP, MessageNode, TokenNode
-from sendright.properties.flows import Moment
+from sendright.properties.flows import StepView
 from sendright.properties.origins import Rights
 
 KERNEL_TOKENS = TokenNode(None, KERNEL_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN, BOOT_STEP)
@@ -38,7 +38,7 @@ class TokenHistory:
 
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
         """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
-        moment = Moment(rights, step)
+        moment = StepView(rights, step)
         if step.resume:
             yield from self._given_late(moment)
             yield from self._moved_on(moment)
@@ -56,7 +56,7 @@ class TokenHistory:
             for stamp in stamps:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
 
-    def _given(self, m: Moment) -> Iterator[TokenEdge]:
+    def _given(self, m: StepView) -> Iterator[TokenEdge]:
         step = m.step
         if step.call == "task_create" and step.created_task is not None:
             yield from self._inherited(m, step.created_task)
@@ -67,20 +67,20 @@ class TokenHistory:
             if task in self.current:
                 yield self._set(self._by_argument(m, task, self.current[task]))
 
-    def _inherited(self, m: Moment, child: int) -> Iterator[TokenEdge]:
+    def _inherited(self, m: StepView, child: int) -> Iterator[TokenEdge]:
         parent = self.current.get(m.task("parent_task"))
         if parent is not None:
             yield self._set(TokenEdge(parent, self._node(child, parent.security, parent.audit, m.step), "inherited"))
 
-    def _given_late(self, m: Moment) -> Iterator[TokenEdge]:
+    def _given_late(self, m: StepView) -> Iterator[TokenEdge]:
         """A creation that stopped goes on: its child gets the tokens that the call was made with, if it still lives."""
         begun = m.rights.unfinished.get(m.step.task)
         child = None if begun is None else begun.step.created_task
         ended = m.step.outputs.get("child_task") == DEAD_NAME
         if m.step.code == ReturnCode.KERN_SUCCESS and begun is not None and child in self.current and not ended:
-            yield self._set(self._by_argument(Moment(m.rights, begun.step), child, self.current[child], m.step))
+            yield self._set(self._by_argument(StepView(m.rights, begun.step), child, self.current[child], m.step))
 
-    def _moved_on(self, m: Moment) -> Iterator[TokenEdge]:
+    def _moved_on(self, m: StepView) -> Iterator[TokenEdge]:
         """Messages that turn up when a call goes on: the one that waited, with its stamp, if it has a new serial; all others are the kernel's."""
         begun = m.rights.unfinished.get(m.step.task)
         gone = begun.messages if begun is not None and m.step.code == ReturnCode.KERN_SUCCESS else ()
@@ -90,7 +90,7 @@ class TokenHistory:
             for stamp in self.stamps[message]:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
 
-    def _by_argument(self, m: Moment, task: int, otherwise: TokenNode | None, now: Step | None = None) -> TokenEdge:
+    def _by_argument(self, m: StepView, task: int, otherwise: TokenNode | None, now: Step | None = None) -> TokenEdge:
         security, audit = _token(m.argument("security_token")), _token(m.argument("audit_token"))
         if otherwise is not None and self.profile is not None and not self.profile.audit_tokens:
             audit = otherwise.audit

@@ -34,7 +34,7 @@ def find_witnesses(
 ) -> tuple[list[Witness], tuple[str, ...]]:
     """Runs that reach the cases of ``profile``'s rules, each as short as dropping calls makes it, and the cases that none reached.
 
-    ``on_progress`` hears how many of how many cases are reached. Raises Broken if the implementation disagrees with the specification.
+    ``on_progress`` hears how many of how many cases are reached. Raises Violated if the implementation disagrees with the specification.
     """
     limits = near_limits(profile)
     missing = {*Oracle(limits).all_cases, *(twin.name for twin in TwinWatch(limits).twins)}

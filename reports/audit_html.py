@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from markupsafe import Markup
 
-from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ShownTask
+from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ReportedTask
 from sendright.mach.verdicts import Verdict
 from sendright.reports.audit_pictures import path_picture, rights_picture, timeline_picture
 from sendright.reports.audit_words import counted, invariants_words, moment, not_seen, summary, token_words
@@ -35,7 +35,7 @@ class FindingView(msgspec.Struct, frozen=True):
 class TaskView(msgspec.Struct, frozen=True):
     """A row of the tree."""
 
-    shown: ShownTask
+    shown: ReportedTask
     depth: int
     token: str
     when: str
@@ -115,9 +115,9 @@ def _group(number: int, group: GroupAudit, result: AuditResult) -> GroupView:
     )
 
 
-def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> dict[Identity, ShownTask]:
+def _involved(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> dict[Identity, ReportedTask]:
     """The tasks that findings are about, and those that they came from."""
-    kept: dict[Identity, ShownTask] = {}
+    kept: dict[Identity, ReportedTask] = {}
     for task in about:
         while task in tasks and task not in kept:
             kept[task] = tasks[task]
@@ -125,7 +125,7 @@ def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> d
     return dict(sorted(kept.items()))
 
 
-def _tree(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> Iterator[TaskView]:
+def _tree(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> Iterator[TaskView]:
     """The tasks, each below the one that it came from."""
     children: dict[Identity | None, list[Identity]] = {}
     for task, shown in tasks.items():

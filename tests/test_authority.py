@@ -14,7 +14,7 @@ from sendright.mach.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, changes, entry_in_words, slots
 from sendright.mach.trace import Step
-from sendright.properties.authority import Authority, NoSuchPort, Reach, authority, port_called, prevention
+from sendright.properties.authority import Authority, NoSuchPort, Reach, authority, find_port, prevention
 from sendright.properties.authority_graph import Container, FlowGraph
 from sendright.properties.generation import Calls, near_limits
 from sendright.properties.judged_run import callers
@@ -159,14 +159,14 @@ def test_rights_that_the_kernel_makes() -> None:
 )
 def test_what_is_not_there_is_said(wanted: str, words: str) -> None:
     with pytest.raises(NoSuchPort, match=words):
-        port_called(Machine().snapshot(), wanted)
+        find_port(Machine().snapshot(), wanted)
 
 
 def test_ports_by_what_they_are_called() -> None:
     state = Machine().snapshot()
-    assert port_called(state, "host_security") == HOST_SECURITY_PORT
-    assert port_called(state, "task:0") == BOOTSTRAP_TASK_PORT
-    assert port_called(state, "port:5") == 5
+    assert find_port(state, "host_security") == HOST_SECURITY_PORT
+    assert find_port(state, "task:0") == BOOTSTRAP_TASK_PORT
+    assert find_port(state, "port:5") == 5
     with pytest.raises(NoSuchPort, match="no port 99"):
         authority(state, 99)
 

@@ -21,7 +21,7 @@ from sendright.mach.verdicts import Verdict
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.check import check
-from sendright.properties.outputs import malformed
+from sendright.properties.outputs import answer_error
 
 OUTPUTS = sorted({output.name for signature in SIGNATURES.values() for output in signature.outputs})
 NUMBERS = st.sampled_from([-(2**70), -(2**31), -1, 0, 1, 2, 3, 6, 999, 2**32, 2**64, 2**70])
@@ -107,11 +107,11 @@ def test_a_task_that_no_call_created() -> None:
     for signature in SIGNATURES.values():
         outputs: dict[str, Any] = {}
         failed = Result(ReturnCode.KERN_INVALID_TASK, outputs, created_task=1)
-        assert malformed(Call(signature.name, {}), failed) is not None
-        wrong = malformed(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
+        assert answer_error(Call(signature.name, {}), failed) is not None
+        wrong = answer_error(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
         assert (wrong is None) == signature.creates_task, signature.name
         if signature.creates_task:
-            assert "before" in str(malformed(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
+            assert "before" in str(answer_error(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
 
 
 CREATED: list[tuple[Any, str]] = [

@@ -17,13 +17,13 @@ from sendright.mach.capabilities import Capabilities, NotMade
 from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES
 from sendright.mach.rights import Right, SlotKind
 from sendright.mach.verdicts import Verdict
-from sendright.mach.view import Named, Receiver, Shown, Space, View, lacking, view_differences, view_of
+from sendright.mach.view import NamedRight, Receiver, Space, View, ViewPart, missing_part, view_differences, view_of
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.check import check
-from sendright.properties.judged_run import Broken, JudgedRun
+from sendright.properties.judged_run import JudgedRun, Violated
 
-ALL = frozenset(Shown)
+ALL = frozenset(ViewPart)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -50,7 +50,7 @@ def test_a_fault_that_a_view_shows_is_found() -> None:
     assert "user references" in result.failure.violations[0].words or "nothing" in result.failure.violations[0].words
 
 
-def changed_view(change: dict[str, Any], shows: frozenset[Shown] = ALL) -> tuple[str, ...]:
+def changed_view(change: dict[str, Any], shows: frozenset[ViewPart] = ALL) -> tuple[str, ...]:
     """What differs when the first task's name 3, a receive right with two send references, shows a ``change``."""
     kernel = ReferenceKernel()
     kernel.boot(GNUMACH)
@@ -61,7 +61,7 @@ def changed_view(change: dict[str, Any], shows: frozenset[Shown] = ALL) -> tuple
     snapshot = kernel.snapshot()
     space = view_of(snapshot).tasks[0]
     named = space.names[name]
-    own_parts = {part: value for part, value in change.items() if part in Named.__struct_fields__}
+    own_parts = {part: value for part, value in change.items() if part in NamedRight.__struct_fields__}
     assert named.receiver is not None
     receiver = msgspec.structs.replace(named.receiver, **{part: value for part, value in change.items() if part not in own_parts})
     changed = msgspec.structs.replace(named, receiver=receiver, **own_parts)
@@ -91,7 +91,7 @@ def test_each_part_of_a_view_is_compared_if_it_is_shown(part: str, value: Any) -
     [difference] = changed_view({part: value})
     assert difference.startswith("task 0, name 4")
     if part != "kind":
-        assert changed_view({part: value}, ALL - {Shown(part)}) == ()
+        assert changed_view({part: value}, ALL - {ViewPart(part)}) == ()
 
 
 def test_ports_are_compared_by_which_names_denote_the_same_one() -> None:
@@ -112,21 +112,21 @@ def test_what_was_declared_must_be_shown() -> None:
     receiver = Receiver(
         pset=0, sequence_number=0, make_send_count=0, queue_limit=5, messages=0, send_rights=0, send_once_rights=0, port_destroyed=False
     )
-    view = View({3: Space({7: Named(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
-    assert lacking(view, ALL) == "task 3, name 7: the no-senders request is missing, which it declared to show"
-    assert lacking(view, ALL - {Shown.NO_SENDERS}) is None
-    assert lacking(View({3: Space({})}), ALL) == "task 3: the suspend count is missing, which it declared to show"
+    view = View({3: Space({7: NamedRight(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
+    assert missing_part(view, ALL) == "task 3, name 7: the no-senders request is missing, which it declared to show"
+    assert missing_part(view, ALL - {ViewPart.NO_SENDERS}) is None
+    assert missing_part(View({3: Space({})}), ALL) == "task 3: the suspend count is missing, which it declared to show"
 
 
 class Picky(Viewed):
     """Has three calls, and doesn't make all of them."""
 
     def __init__(self) -> None:
-        super().__init__(shows=frozenset({Shown.UREFS}))
+        super().__init__(shows=frozenset({ViewPart.UREFS}))
         self.capabilities = Capabilities(
             profiles=("gnumach",),
             calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}),
-            shows=frozenset({Shown.UREFS}),
+            shows=frozenset({ViewPart.UREFS}),
             shortages=False,
             limits=False,
         )
@@ -192,7 +192,7 @@ def test_a_run_whose_view_is_wrong_fails_at_that_call() -> None:
     run = JudgedRun(Wrong(), Oracle(GNUMACH), GNUMACH, 2.0)
     run.boot()
     run.call(0, Call("mach_task_self", {}))
-    with pytest.raises(Broken, match="name 3, user references: expected 2, seen 1"):
+    with pytest.raises(Violated, match="name 3, user references: expected 2, seen 1"):
         run.call(0, Call("mach_task_self", {}))
 
 

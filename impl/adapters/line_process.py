@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
-from sendright.mach.interruption import POLL, deaf_children
+from sendright.mach.interruption import POLL, children_ignore_interrupts
 
 _PR_SET_PDEATHSIG = 1
 LONGEST = 1 << 24
@@ -33,7 +33,7 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
         """``quiet``: what it writes to standard error is thrown away; else it goes to ours."""
-        with deaf_children():
+        with children_ignore_interrupts():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

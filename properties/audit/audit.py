@@ -20,9 +20,9 @@ from sendright.mach.audit_results import (
     Bucket,
     GroupAudit,
     Identity,
+    ReportedRight,
+    ReportedTask,
     Severity,
-    ShownRight,
-    ShownTask,
     World,
 )
 from sendright.mach.facts import NO_TOKEN, Fact
@@ -30,7 +30,7 @@ from sendright.properties.audit import authority_rules, holding_rules, identity_
 from sendright.properties.audit.lineage import controls, origins, path_of
 from sendright.properties.audit.questions import Question, answer
 from sendright.properties.audit.rules import RULES, Suspect, evidence, rows
-from sendright.properties.audit.store import MINUTE, Store, WorldSeen
+from sendright.properties.audit.store import MINUTE, Store, WorldState
 
 __all__ = ["RULES", "Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
 
@@ -96,7 +96,7 @@ def audit_group(
                     if stream is not None and log.path != STANDARD_INPUT:
                         stream.close()
             store.finish()
-            suspects, counts = suspects_of(store)
+            suspects, counts = run_rules(store)
             drawn = origins(store, {task for suspect in suspects.values() for one in suspect for task in one.tasks if task.pid >= 0})
             findings = [_finding(store, rule, suspect, path_of(drawn, suspect), logs) for rule, found in suspects.items() for suspect in found]
             findings.sort(key=lambda finding: (-finding.severity, finding.time or 0))
@@ -140,7 +140,7 @@ def _at(stream: BinaryIO | None) -> int:
         return 0
 
 
-def suspects_of(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
+def run_rules(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
     """What each rule found: some to be told, all counted."""
     suspects: dict[str, list[Suspect]] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -179,7 +179,7 @@ def _host(store: Store, logs: Sequence[Log]) -> str:
     return named or Path(logs[0].path).name
 
 
-def _world(store: Store, number: int, seen: WorldSeen, logs: Sequence[Log]) -> World:
+def _world(store: Store, number: int, seen: WorldState, logs: Sequence[Log]) -> World:
     missing = store.ask("SELECT coalesce(sum(missing), 0) FROM gap WHERE world = ?", number)[0][0]
     recorded = store.ask("SELECT count(*) FROM (SELECT 1 FROM call WHERE world = ? LIMIT 1)", number)[0][0]
     unseen = """
@@ -201,7 +201,7 @@ def _world(store: Store, number: int, seen: WorldSeen, logs: Sequence[Log]) -> W
     )
 
 
-def _timeline(store: Store, number: int, seen: WorldSeen) -> tuple[Bucket, ...]:
+def _timeline(store: Store, number: int, seen: WorldState) -> tuple[Bucket, ...]:
     """How much happened when, in at most BUCKETS parts."""
     if seen.first is None or seen.last is None:
         return ()
@@ -221,21 +221,21 @@ def _timeline(store: Store, number: int, seen: WorldSeen) -> tuple[Bucket, ...]:
     return tuple(Bucket((first + part * width) * MINUTE, facts[part], rights.get(part, 0), gaps[part]) for part in parts)
 
 
-def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
+def _rights(store: Store) -> tuple[tuple[ReportedRight, ...], int]:
     """The rights to tasks that are shown: those that cross identities first."""
     if not store.counts["rights"]:
         shown = tuple(_listed(store, RIGHTS)) if store.counts["holding"] else ()
         return shown, 0
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, h_pid, h_ver, t_pid, t_ver, right_ FROM rights WHERE succeeded <> 0)")[0][0]
     crossing = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
-    found: list[ShownRight] = []
+    found: list[ReportedRight] = []
     for crosses, condition in ((True, crossing), (False, f"NOT {crossing}")):
         for row in controls(store, condition):
             if len(found) >= RIGHTS:
                 break
             words = f"{row.how or row.right_}"
             found.append(
-                ShownRight(
+                ReportedRight(
                     holder=row.who("h_"),
                     target=row.who("t_"),
                     right=row.right_,
@@ -249,10 +249,10 @@ def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
     return tuple(found), max(0, int(total) - len(found))
 
 
-def _listed(store: Store, most: int) -> Iterator[ShownRight]:
+def _listed(store: Store, most: int) -> Iterator[ReportedRight]:
     question = f"SELECT * FROM holding WHERE right_ <> '' AND t_pid >= 0 AND own = 0 AND t_pid <> pid ORDER BY n LIMIT {max(0, most)}"
     for row in rows(store, question):
-        yield ShownRight(
+        yield ReportedRight(
             holder=row.who(),
             target=row.who("t_"),
             right=row.right_,
@@ -262,7 +262,7 @@ def _listed(store: Store, most: int) -> Iterator[ShownRight]:
         )
 
 
-def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ShownTask, ...], int]:
+def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ReportedTask, ...], int]:
     """The tasks that are shown, with whom they came from: those that findings and rights are about, then the first others."""
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, pid, ver FROM sight)")[0][0]
     if len(chosen) < TASKS:
@@ -277,7 +277,7 @@ def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ShownTask, ...], 
         source = next(iter(graph.predecessors(task)), None)
         edge = {} if source is None else graph[source][task]
         shown.append(
-            ShownTask(
+            ReportedTask(
                 task=task,
                 parent=source,
                 token=node.get("token", NO_TOKEN),

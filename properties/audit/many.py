@@ -23,7 +23,7 @@ from typing import TypeAlias
 import msgspec
 
 from sendright.mach.audit_results import Answer, AuditFinding, AuditResult, GroupAudit, Severity
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.verdicts import Verdict
 from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
@@ -101,7 +101,7 @@ def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], pro
     for number, group in enumerate(groups):
 
         def told(at: int, number: int = number) -> None:
-            stop_if_asked()
+            stop_if_interrupted()
             progress.show({number: at})
 
         yield number, audit_group(group, questions, told)
@@ -131,7 +131,7 @@ def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress:
 def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> Iterator[tuple[int, Audited]]:
     """Each group as it is done. Raises what a worker raised; what is left stays in ``waiting``."""
     while waiting:
-        stop_if_asked()
+        stop_if_interrupted()
         done, _ = wait(waiting, POLL, FIRST_COMPLETED)
         for future in done:
             found = future.result()
@@ -147,7 +147,7 @@ def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progre
         before = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
         try:
-            with deaf_children():
+            with children_ignore_interrupts():
                 waiting = {pool.submit(_work, group, questions, progress.file(number)): number for number, group in left.items()}
             for number, found in _as_completed(waiting, progress):
                 del left[number]

@@ -59,7 +59,7 @@ _TAKES_CONTROL = ("ptrace", "remote_thread_create")
 """What somebody does to a task who has control of it."""
 
 
-class WorldSeen(msgspec.Struct):
+class WorldState(msgspec.Struct):
     """What is known of a world while its records come in."""
 
     host: str
@@ -102,7 +102,7 @@ class Store:
         )
         for statement in definitions():
             self.connection.execute(statement)
-        self.worlds: list[WorldSeen] = []
+        self.worlds: list[WorldState] = []
         self.files: list[str] = []
         self.binary: list[bool] = []
         self.formats: dict[str, None] = {}
@@ -119,7 +119,7 @@ class Store:
         """The token that each task was last seen with; and if that is not written, the sight and its record."""
         self._by_host: dict[tuple[str, str], int] = {}
         self._world = -1
-        self._current: WorldSeen | None = None
+        self._current: WorldState | None = None
         self._record: Record | None = None
         self._row: tuple[int, ...] = ()
         self._before: tuple[int, ...] = ()
@@ -220,7 +220,7 @@ class Store:
             world.numbered = True
         self._row = (self._number, self._world, len(self.files) - 1, record.place, ordered if ordered >= 0 else self._number, micros)
 
-    def _find_world(self, record: Record) -> WorldSeen:
+    def _find_world(self, record: Record) -> WorldState:
         """The world of a record that is not simply the next of its world. One that doesn't say whose it is is of the same host as the one before."""
         host = record.host or (self.worlds[self._world].host if self._world >= 0 else "")
         clock = "order" if record.order is not None else "time" if record.time is not None else "place"
@@ -234,7 +234,7 @@ class Store:
                     number = None
         if number is None:
             number = len(self.worlds)
-            self.worlds.append(WorldSeen(host, clock, versions=self._versions, selective=self._selective))
+            self.worlds.append(WorldState(host, clock, versions=self._versions, selective=self._selective))
             self._by_host[host, clock] = number
         self._world, self._current = number, self.worlds[number]
         self._current.files[self.files[-1]] = None
