@@ -1,4 +1,7 @@
-"""Ctrl-C, heard at once and heeded where it is safe: a KeyboardInterrupt in the middle of a solver's call would be lost, or be an error."""
+"""Deferred Ctrl-C: record SIGINT at once, raise KeyboardInterrupt at safe points only.
+
+Inside a z3 call a KeyboardInterrupt would be lost or surface as a solver error.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +19,25 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, when nothing wrong had been found by then: 128 + SIGINT, as shells have it."""
+"""Exit status after Ctrl-C if no violation was found before: 128 + SIGINT, as in shells."""
 
 POLL = 0.2
-"""Seconds after which whoever waits for another process looks whether to stop."""
+"""Seconds between two checks for Ctrl-C while waiting for another process."""
 
 _asked = threading.Event()
 
 
 def stop_if_interrupted() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed in an ``interruptible`` command. Called between calls, and while others work."""
+    """Raise KeyboardInterrupt if Ctrl-C was pressed in an ``interruptible`` command. Called between calls, and while
+    workers run."""
     if _asked.is_set():
         raise KeyboardInterrupt
 
 
 def interruptible(command: Callable[P, R]) -> Callable[P, R]:
-    """Let ``command`` end at its next ``stop_if_interrupted`` after Ctrl-C, and at once after a second one.
+    """Let ``command`` end at its next ``stop_if_interrupted`` after Ctrl-C, and at once after a second Ctrl-C.
 
-    In other threads than the main one, where no signals are heard, it changes nothing.
+    It has no effect outside the main thread, where Python handles no signals.
     """
 
     @functools.wraps(command)
@@ -61,7 +65,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def children_ignore_interrupts() -> Iterator[None]:
-    """Processes that are started in the block don't hear Ctrl-C: it is for the one that waits for them to decide."""
+    """Processes started in the block ignore Ctrl-C: their parent decides when they stop."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -6,7 +6,8 @@ from enum import IntEnum
 
 
 class Notification(IntEnum):
-    """``MACH_NOTIFY_*``: the ``msgh_id`` of each kind. Anybody can send a message with such an id; its tokens tell who did."""
+    """``MACH_NOTIFY_*``: the ``msgh_id`` of each kind. Anybody can send a message with such an id; its tokens tell
+    who did."""
 
     PORT_DELETED = 65
     SEND_POSSIBLE = 66

@@ -1,6 +1,6 @@
 """The form of scripts on disk, ``mach-cases/1``, and its JSON Schema.
 
-These structs say what a file may contain; what the words in it mean is read by ``script_steps.py``.
+These structs define what a file may contain; ``script_steps.py`` reads what the words in it mean.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STEP_KEYS = frozenset(StepForm.__struct_encode_fields__)
-"""The keys of a step; another one could change its meaning, so that a step that has one isn't modelled."""
+"""The keys of a step. An unknown key could change a step's meaning, so a step with one isn't modelled."""
 
 
 def script_schema() -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""What an implementation shows that can't show all of a ``Snapshot``: spaces, name by name, as a task can ask about its own.
+"""The state shown by an implementation that can't show a whole ``Snapshot``: spaces, name by name, as a task can read
+its own.
 
-A part that it never shows (it declares which, ``Capabilities.shows``) is None, and isn't compared. Ports have no numbers of their own here: an
-implementation that can tell which names denote one port gives these names one number, whichever.
+The implementation declares which parts it shows (``Capabilities.shows``). The other parts are None, and aren't
+compared. Ports have no fixed numbers here: an implementation that knows which names denote the same port gives these
+names the same number.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from sendright.mach.snapshot import EMPTY, KIND_WORDS, Difference, Entry, Port, 
 
 
 class ViewPart(Enum):
-    """A part of a view. What kinds of rights there are under which names is always shown."""
+    """A part of a view. (The names and their kinds of rights are always shown.)"""
 
     SUSPEND_COUNT = "suspend_count"
     UREFS = "urefs"
@@ -55,10 +57,10 @@ IN_WORDS = {
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True):
-    """The port of a receive right: what ``mach_port_get_receive_status`` tells, and how many send rights there are."""
+    """The port of a receive right: its ``mach_port_get_receive_status``, and its number of send rights."""
 
     pset: int | None = None
-    """The name of a set that it is in (where it can be in several, of the lowest), or 0."""
+    """The name of its port set (the lowest, if it can be in several), or 0."""
     sequence_number: int | None = None
     make_send_count: int | None = None
     queue_limit: int | None = None
@@ -66,7 +68,7 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     send_rights: int | None = None
     send_once_rights: int | None = None
     port_destroyed: bool | None = None
-    """Whether such a request is registered."""
+    """Whether a port-destroyed request is registered."""
     no_senders: bool | None = None
 
 
@@ -75,13 +77,13 @@ class NamedRight(msgspec.Struct, frozen=True):
 
     kind: SlotKind
     urefs: int | None = None
-    """0 for what has no user references."""
+    """0 if it has no user references."""
     port: int | None = None
-    """Names with one number denote one port, and names with another number another one; None: that isn't known of this name."""
+    """Names with the same number denote the same port, names with different numbers different ports; None: unknown."""
     request: bool | None = None
     """Whether a dead-name request is registered."""
     receiver: Receiver | None = None
-    """Of a receive right."""
+    """For a receive right: its port."""
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -98,7 +100,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 def view_of(snapshot: Snapshot) -> View:
-    """What an implementation that can show every part of a view shows of ``snapshot``."""
+    """``snapshot`` as a view with all its parts."""
     return View({number: _space(snapshot, task) for number, task in snapshot.tasks.items()})
 
 
@@ -132,23 +134,24 @@ def _receiver(port: Port, pset: int) -> Receiver:
 
 
 def missing_part(view: View, shows: frozenset[ViewPart]) -> str | None:
-    """What ``view`` lacks that its implementation has declared to show, in words; None: nothing. (Which port a name denotes may be unknown.)"""
+    """The first declared part that is missing in ``view``, in words; None: none. (Which port a name denotes may be
+    unknown.)"""
     for number, space in view.tasks.items():
         where = f"task {number}"
         for part in OF_A_TASK:
             if part in shows and getattr(space, part.value) is None:
-                return f"{where}: the {IN_WORDS[part]} is missing, which it declared to show"
+                return f"{where}: the {IN_WORDS[part]} is missing, although it is declared in shows"
         for name, named in space.names.items():
             receives = named.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
             for part in (ViewPart.UREFS, ViewPart.REQUEST, *(OF_A_RECEIVE_RIGHT if receives else ())):
                 holder = named.receiver if part in OF_A_RECEIVE_RIGHT else named
                 if part in shows and getattr(holder, part.value, None) is None:
-                    return f"{where}, name {name}: the {IN_WORDS[part]} is missing, which it declared to show"
+                    return f"{where}, name {name}: the {IN_WORDS[part]} is missing, although it is declared in shows"
     return None
 
 
 def view_differences(expected: Snapshot, seen: View, shows: frozenset[ViewPart]) -> tuple[Difference, ...]:
-    """Where ``seen`` isn't what the specification's state ``expected`` looks like, as far as it is shown."""
+    """The differences between ``seen`` and the specification's state ``expected`` in the parts that ``shows`` names."""
     return tuple(_differences(view_of(expected), seen, shows))
 
 
@@ -197,18 +200,19 @@ def _kind(named: NamedRight | None) -> str:
 
 
 NOT_SHOWN = "expected, not shown"
-"""What reports say beside a part of a state that an implementation doesn't show: what stands there is what the specification expects."""
+"""The note in reports on a part of a state that the implementation doesn't show: the value is the specification's."""
 
 
 def hidden_in_words(slot: Slot, before: Entry, after: Entry, shows: Collection[ViewPart] | None) -> str:
-    """What of the change of a slot from ``before`` to ``after`` (which may be the same) the implementation doesn't show, in words.
+    """The parts that the implementation doesn't show of a slot's change from ``before`` to ``after``, in words; empty:
+    none.
 
-    Empty: it shows all of it. ``shows`` is what it shows of its state; None: everything.
+    ``before`` and ``after`` may be equal. ``shows``: the parts of its state that it shows; None: everything.
     """
     if shows is None:
         return ""
     if slot.where == "message" and slot.owner < 0:
-        return "only that it is there is shown"
+        return "only its existence is shown"
     if slot.where != "name":
         part = {"request": ViewPart.REQUEST, "no-senders": ViewPart.NO_SENDERS, "port-destroyed": ViewPart.PORT_DESTROYED}.get(slot.where)
         return NOT_SHOWN if part not in shows else "" if not after.kind else f"which right it is: {NOT_SHOWN}"
@@ -220,12 +224,12 @@ def hidden_in_words(slot: Slot, before: Entry, after: Entry, shows: Collection[V
 
 
 def is_shown(slot: Slot, shows: Collection[ViewPart] | None) -> bool:
-    """Whether the implementation shows itself that there is a right in ``slot``, and of which kind it is."""
+    """Whether the implementation itself shows the existence and the kind of a right in ``slot``."""
     return shows is None or slot.where == "name"
 
 
 def ports_in_view(snapshot: Snapshot) -> frozenset[int]:
-    """The ports of which a view tells the state: those whose receive rights are in name spaces."""
+    """The ports whose state a view shows: those whose receive rights are in name spaces."""
     receives = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
     return frozenset(
         entry.port for task in snapshot.tasks.values() for entry in task.names.values() if entry.kind in receives and entry.port is not None

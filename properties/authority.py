@@ -1,7 +1,7 @@
-"""Questions about authority: where a right or token came from, who can come to hold one, and what prevents it.
+"""Questions about authority: where a right or token came from, which tasks can obtain one, and what prevents it.
 
-"Can come to hold" is by any calls of the tasks that there are, along the flow graph of ``authority_graph``. A prevention is a smallest set of
-rights that, taken away, leave no way: a minimum cut of that graph.
+A task "can obtain" a right if calls of the existing tasks can bring it there, along the flow graph of
+``authority_graph``. A prevention is a smallest set of rights whose removal leaves no path: a minimum cut of that graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sendright.properties.origins import DESTINATION
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One edge of the way by which a right or token came: ``call`` at ``step`` (-1: the boot) gave ``gives``."""
+    """One edge of the path by which a right or token came: ``call`` at ``step`` (-1: the boot) gave ``gives``."""
 
     how: str
     call: str
@@ -31,48 +31,50 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a way by which a right can come to a task."""
+    """One part of a path by which a right can come to a task."""
 
     words: str
-    """Who passes it to whom."""
+    """The task that passes it, and the task that gets it."""
     by: tuple[str, ...]
-    """The rights that make it possible; the first leg has the right that is there."""
+    """The rights that make it possible; the first leg has the existing right."""
     calls: int
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether one task holds, or can come to hold, a right to the port."""
+    """Whether one task holds, or can obtain, a right to the port."""
 
     task: int
     takes_part: bool
-    """False: it is trusted not to."""
+    """False: the task is trusted not to pass rights on."""
     holds: tuple[str, ...]
     """Rights to the port that are in the task's name space now."""
     calls: int | None
-    """How many calls the shortest way found takes: 0 if it holds one; None: there is no way."""
+    """The number of calls on the shortest path found: 0 if it holds one; None: there is no path."""
     way: tuple[Leg, ...] = ()
     prevented_by: tuple[str, ...] | None = ()
-    """A smallest set of rights without which it could not; None: whatever rights are taken away, it can."""
+    """A smallest set of rights whose removal prevents it; None: no removal does."""
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
-    """Who can get at one port."""
+    """The tasks that hold or can obtain rights to one port."""
 
     port: int
     stands_for: str
     kept: tuple[str, ...]
-    """Rights to it that are in no name space: in places of tasks and of the host, in messages, waiting for events, and held by calls that wait."""
+    """Rights to it outside name spaces: in places of tasks and of the host, in messages, in requests, and held by
+    pending calls."""
     tasks: tuple[Reach, ...]
     confined_by: tuple[str, ...] | None
-    """A smallest set of rights without which none of the tasks that don't hold one yet could; None: there is no such set."""
+    """A smallest set of rights whose removal prevents all tasks that don't hold a right yet; None: there is no such
+    set."""
 
 
 class NoSuchPort(ValueError):
-    """What is asked for isn't there."""
+    """The requested port doesn't exist."""
 
 
 def derivation_path(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
-    """The shortest way from the boot state to ``node``, an edge each; empty: nothing explains it."""
+    """The shortest path from the boot state to ``node``, one hop for each edge; empty: nothing explains it."""
     try:
         way = nx.shortest_path(derivation.graph, Boot(), node)
     except (nx.NetworkXNoPath, nx.NodeNotFound):
@@ -82,13 +84,14 @@ def derivation_path(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
 
 
 def token_paths(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
-    """The tokens that each task has which lives at the end, and how they came to it."""
+    """The tokens of each task that lives at the end, with the path by which it got them."""
     current = derivation.tokens.current
     return {current[task]: derivation_path(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
 
 
 def find_port(snapshot: Snapshot, wanted: str) -> int:
-    """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which says what there is."""
+    """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which lists
+    the choices."""
     if wanted == "host_security":
         for port, shown in snapshot.ports.items():
             if shown.object is PortObject.HOST_SECURITY:
@@ -100,17 +103,18 @@ def find_port(snapshot: Snapshot, wanted: str) -> int:
     number = int(digits)
     known = snapshot.tasks if kind == "task" else snapshot.ports
     if number not in known or (kind == "task" and snapshot.tasks[number].port not in snapshot.ports):
-        raise NoSuchPort(f"no {kind} {number} lives (choose one of {', '.join(map(str, sorted(known))) or 'none'})")
+        raise NoSuchPort(f"there is no live {kind} {number} (choose one of {', '.join(map(str, sorted(known))) or 'none'})")
     return snapshot.tasks[number].port if kind == "task" else number
 
 
 def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, trusted: Collection[int] = ()) -> Authority:
-    """Who in the state ``snapshot`` holds, or can come to hold, a right to the live ``port``.
+    """The tasks that hold, or can obtain, a right to the live ``port`` in the state ``snapshot``.
 
-    ``profile`` says how the kernel makes host rights (None: in all ways that are known); ``trusted`` tasks take no part. Raises NoSuchPort.
+    ``profile`` says how the kernel makes host rights (None: in all known ways); ``trusted`` tasks don't pass rights on.
+    Raises NoSuchPort.
     """
     if port not in snapshot.ports:
-        raise NoSuchPort(f"no port {port} lives (choose one of {', '.join(map(str, sorted(snapshot.ports))) or 'none'})")
+        raise NoSuchPort(f"there is no live port {port} (choose one of {', '.join(map(str, sorted(snapshot.ports))) or 'none'})")
     flows = FlowGraph(snapshot, port, trusted, profile)
     rights = {slot: flows.entries[slot] for slot in sorted(flows.entries) if flows.entries[slot].port == port}
     distances, ways = nx.single_source_dijkstra(flows.graph, flows.target)
@@ -145,7 +149,8 @@ def _is_kept(slot: Slot) -> bool:
 
 
 def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None:
-    """A smallest set of rights, in words, without which none of ``tasks`` could come to hold a right to the target; None: there is none."""
+    """A smallest set of rights, in words, whose removal keeps ``tasks`` from obtaining a right to the target; None:
+    there is none."""
     network = flows.graph.copy()
     end = "end"
     network.add_node(end)
@@ -160,7 +165,7 @@ def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None
 
 
 def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
-    """The way, from one container of rights to the next."""
+    """The path, from one container of rights to the next."""
     legs: list[Leg] = []
     source: Container | None = None
     by: list[str] = []
@@ -180,12 +185,12 @@ def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
 
 def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: ToReceiver | FromReceiver | None, calls: int) -> str:
     if source is None:
-        return f"{target} asks for it" if calls else f"{target} has it"
+        return f"{target} requests it" if calls else f"{target} has it"
     if along is not None:
         by_task_port = flows.snapshot.ports[along.port].task is not None
         if isinstance(along, ToReceiver):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
-        return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
+        return f"{target} extracts it from {source}" if by_task_port else f"{source} replies to {target} with it"
     if target.kind == "host":
         return f"{source} makes it a special port of the host"
     if source.kind in ("host", "port"):
@@ -193,5 +198,5 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
     if source.kind == "message":
         return f"{target} receives {source}"
     if target.kind in ("opened host", "opened port"):
-        return f"{source} gets at {target}, to use what is there"
-    return f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"
+        return f"{source} gets access to {target}, to use the rights there"
+    return f"{source} receives {str(target).removeprefix('opened ')}, to use the rights in it"

@@ -1,4 +1,4 @@
-"""The nodes of the derivation graph. Each says in words what it is."""
+"""The nodes of the derivation graph. ``str(node)`` describes a node."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sendright.mach.snapshot import Entry, Slot, entry_in_words
 from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words
 
 BOOT_STEP = -1
-"""The step at which everything of the boot state came about."""
+"""The step of everything in the boot state."""
 
 
 class Boot(msgspec.Struct, frozen=True):
-    """The state that the run began in: the graph's root."""
+    """The initial state of the run: the graph's root."""
 
     def __str__(self) -> str:
         return "the boot state"
@@ -78,7 +78,8 @@ Node: TypeAlias = Boot | RightNode | PortNode | TaskNode | TokenNode | MessageNo
 
 
 def not_shown(node: Node, shows: Collection[ViewPart] | None) -> str:
-    """What of ``node`` an implementation that ``shows`` so much of its state doesn't show, in words; empty: nothing. (None: it shows all.)"""
+    """The parts of ``node`` that an implementation with these ``shows`` doesn't show, in words; empty: none. (None:
+    it shows all.)"""
     if shows is None:
         return ""
     if isinstance(node, RightNode):

@@ -1,4 +1,4 @@
-"""How an argument of each type is made up, from choices and the situation."""
+"""Draws an argument of each type, from choices and the situation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sendright.properties.situation import RECEIVING, Situation
 SECURITY_TOKENS = ((0, 0), (501, 20), (502, 20), KERNEL_SECURITY_TOKEN)
 AUDIT_TOKENS = (KERNEL_AUDIT_TOKEN, (501, 501, 20, 501, 20, 7, 1, 1), (502, 502, 20, 502, 20, 7, 1, 2))
 MESSAGE_IDS = (0, 1, 42, *Notification, 171)
-"""Some look like notifications; one is what a kernel port answers to another."""
+"""Some are the ids of notifications; one is the id of a kernel port's reply to another."""
 HUGE = 0x7FFFFFFF
 COPY_OPTIONS = ((int(CopyOption.PHYSICAL), 6), (int(CopyOption.VIRTUAL), 6), (2, 1), (-1, 1))
 OUTSIDE_DISPOSITIONS = (0, 15, *Disposition, 22)
@@ -50,9 +50,9 @@ _FITS: dict[SlotKind, tuple[Disposition, ...]] = {
     SlotKind.SEND_ONCE: (Disposition.MOVE_SEND_ONCE,),
     SlotKind.DEAD_NAME: (Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE),
 }
-"""How what a name denotes can be carried."""
+"""Kind of right -> the dispositions that can carry it."""
 _ANY = (Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
-"""How one may try to carry what isn't there."""
+"""The dispositions tried for a name without a right."""
 
 _RIGHTS: dict[SlotKind, tuple[Right, ...]] = {
     SlotKind.SEND: (Right.SEND,),
@@ -79,7 +79,7 @@ def _disposition(c: Choices, s: Situation, signature: Signature, argument: Argum
 
 
 def _to_notify(c: Choices, entry: Entry) -> int:
-    """A request takes send-once rights only."""
+    """A disposition for a request, which takes only send-once rights."""
     if c.one_in(10):
         return int(c.pick(OUTSIDE_DISPOSITIONS))
     moved = entry.kind in (SlotKind.SEND_ONCE, SlotKind.DEAD_NAME) or (entry.kind is SlotKind.NONE and c.one_in(2))
@@ -97,7 +97,7 @@ def _descriptors(c: Choices, s: Situation, signature: Signature, argument: Argum
 
 
 def _descriptor(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[Any, ...]:
-    """Mostly a port, or else memory or an array of ports."""
+    """Usually a port, sometimes memory or an array of ports."""
     kind = c.below(16)
     if kind == 14:
         return _page(c, s, signature, argument, drawn), c.weighted(COPY_OPTIONS), c.one_in(3)
@@ -107,7 +107,7 @@ def _descriptor(c: Choices, s: Situation, signature: Signature, argument: Argume
 
 
 def _ool_ports(c: Choices, s: Situation, dest: int) -> tuple[tuple[int, ...], int]:
-    """Names of one kind each, mostly: one disposition is for all."""
+    """Usually names of the same kind, as one disposition holds for all."""
     count = c.weighted(((0, 1), (1, 3), (2, 4), (3, 2)))
     first, disposition = _port_descriptor(c, s, dest)
     alike = [name for name in s.names if s.entries[name].kind is s.entry(first).kind] or [first]
@@ -129,7 +129,7 @@ def _port_descriptor(c: Choices, s: Situation, dest: int) -> tuple[int, int]:
 
 
 def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    """Mostly none is said; else one that just suffices, or just doesn't."""
+    """Usually -1 (none); otherwise a size that is just sufficient, or just too small."""
     if not c.one_in(5):
         return -1
     if argument.name == "room":
@@ -154,7 +154,8 @@ def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument,
 
 
 def _one_waits_in(s: Situation, drawn: DrawnArguments) -> int:
-    """One send or receive in so many waits: more where one can't have an end at once, and another task can see to it."""
+    """One send or receive in this many waits: more of those that can't complete at once and that another task can
+    complete."""
     if "dest" in drawn:
         full = s.is_full(drawn["dest"])
         return 8 if not full else 20 if s.entry(drawn["dest"]).kind in RECEIVING else 2
@@ -200,7 +201,7 @@ def _count(c: Choices, s: Situation, signature: Signature, argument: Argument, d
 
 
 def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    if drawn.get("variant") == Notification.PORT_DESTROYED and not c.one_in(8):  # takes no other
+    if drawn.get("variant") == Notification.PORT_DESTROYED and not c.one_in(8):  # the only valid value
         return 0
     if signature.name == "mach_port_peek":
         port = s.port_behind(drawn["name"], space(s, signature, drawn))
@@ -210,7 +211,7 @@ def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument,
 
 
 def _guard(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    """A word; of a port that is guarded mostly the one that it is guarded with."""
+    """A word; for a guarded port usually its guard."""
     port = s.port_behind(drawn["name"], space(s, signature, drawn)) if "name" in drawn else None
     if port is not None and port.context and not c.one_in(4):
         return port.context
@@ -223,7 +224,7 @@ def _queue_limit(c: Choices, s: Situation, signature: Signature, argument: Argum
 
 
 def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    """With the bit for codes too, where there is that."""
+    """A behaviour, also with the bit for codes in profiles that have it."""
     codes = any(behaviour & MACH_EXCEPTION_CODES for behaviour in s.profile.behaviours) and c.one_in(3)
     behaviour = c.weighted((*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)))
     return behaviour | MACH_EXCEPTION_CODES if codes else behaviour
@@ -310,4 +311,4 @@ DRAWS: dict[T, Draw] = {
     T.GUARD: _guard,
     T.QUEUE_LIMIT: _queue_limit,
 }
-"""Argument type -> how one is made up."""
+"""Argument type -> the function that draws one."""

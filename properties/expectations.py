@@ -1,4 +1,4 @@
-"""Whether a step came to what its script expects."""
+"""Judges whether a step met its script's expectations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sendright.properties.symbols import Symbols
 
 
 class FirstValues:
-    """What tokens and pages contained when they first were there: what ``unchanged`` compares with."""
+    """The first values of tokens and pages: ``unchanged`` compares with them."""
 
     def __init__(self) -> None:
         self.security: dict[int, Any] = {}
@@ -29,7 +29,7 @@ class FirstValues:
         self.pages: dict[tuple[int, int], int] = {}
 
     def look(self, snapshot: Snapshot) -> None:
-        """Take note of what is new in ``snapshot``."""
+        """Remember the new tokens and pages in ``snapshot``."""
         for number, task in snapshot.tasks.items():
             self.security.setdefault(number, task.security_token)
             self.audit.setdefault(number, task.audit_token)
@@ -38,30 +38,31 @@ class FirstValues:
 
 
 class StepOutcome(NamedTuple):
-    """A step that was made."""
+    """A step after it ran."""
 
     caller: int
     target: int | None
-    """The task that the call was about: the one behind its first task argument, before the call."""
+    """The task behind the call's first task argument, before the call."""
     call: Call
-    """With the arguments that it was made with, also when it goes on."""
+    """The call with its original arguments, also when it is resumed."""
     result: Result
     before: Snapshot
     after: Snapshot
     first: FirstValues
     symbols: Symbols
     shows: Collection[ViewPart] | None = None
-    """What the implementation shows of its state; None: all of it. The rest of ``after`` is what the specification expects."""
+    """The parts of its state that the implementation shows; None: all. The rest of ``after`` is the specification's."""
 
 
 class Mismatch(NamedTuple):
-    """An expectation that isn't met, in few words."""
+    """An unmet expectation, in a few words."""
 
     key: str
     expected: str
     seen: str
-    told: bool
-    """Whether what is seen is the implementation's own word, and not what the specification expects of what it doesn't show."""
+    own_report: bool
+    """Whether ``seen`` comes from the implementation itself, and not from the specification for a part that it
+    doesn't show."""
 
 
 class _Finding(NamedTuple):
@@ -71,7 +72,7 @@ class _Finding(NamedTuple):
 
 
 def subject_of(symbols: Symbols, caller: int, call: Call) -> int | None:
-    """The task that ``call`` is about, before it is made; for calls without a task argument the caller."""
+    """The task that ``call`` acts on, before the call; for calls without a task argument the caller."""
     for argument in SIGNATURES[call.name].arguments:
         if argument.object is PortObject.TASK:
             return symbols.task_behind(caller, call.arguments[argument.name])
@@ -79,16 +80,16 @@ def subject_of(symbols: Symbols, caller: int, call: Call) -> int | None:
 
 
 def first_mismatch(expectations: tuple[Expectation, ...], seen: StepOutcome) -> Mismatch | None:
-    """The first expectation that isn't met. Raises NotModelled for one that can't be judged."""
+    """The first unmet expectation. Raises NotModelled for an expectation that can't be judged."""
     for expectation in expectations:
         finding = _JUDGES[expectation.key](expectation.value, seen)
         if not finding.met:
-            return Mismatch(expectation.key, finding.expected, finding.seen, _is_told(expectation.key, seen))
+            return Mismatch(expectation.key, finding.expected, finding.seen, _is_own_report(expectation.key, seen))
     return None
 
 
-def _is_told(key: str, seen: StepOutcome) -> bool:
-    """Whether the implementation itself tells what the expectation ``key`` is about, by its answer or in what it shows."""
+def _is_own_report(key: str, seen: StepOutcome) -> bool:
+    """Whether the implementation itself reports the subject of the expectation ``key``, in its answer or its state."""
     if seen.shows is None:
         return True
     if key == "refs":
@@ -107,7 +108,7 @@ def _code(met: Callable[[int, Any], bool], words: str) -> Callable[[Any, StepOut
 
 
 def _answer(seen: StepOutcome, output: str) -> Any:
-    """An output; None if the call gave none."""
+    """An output; None if the call returned none."""
     return seen.result.outputs.get(output)
 
 
@@ -116,7 +117,7 @@ def _shown(value: Any, seen: StepOutcome) -> str:
 
 
 def _output(output: str, words: str) -> Callable[[Any, StepOutcome], _Finding]:
-    """An output that must be a certain number."""
+    """A judge of an output that must be a certain number."""
 
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
         number = seen.symbols.value(wanted)
@@ -127,22 +128,22 @@ def _output(output: str, words: str) -> Callable[[Any, StepOutcome], _Finding]:
 
 
 def _given_name(seen: StepOutcome) -> tuple[int, int] | None:
-    """The task and the name that the call gave; of a notification, the name that it tells."""
+    """The caller's task and the name that the call returned; for a notification, the name in it."""
     output = output_name(SIGNATURES[seen.call.name])
     if output is None:
         return None
     given = _answer(seen, output)
     if output == "descriptors":
-        told = given == () and _answer(seen, "id") in TELL_A_NAME
+        in_notification = given == () and _answer(seen, "id") in TELL_A_NAME
         rights = list(rights_in(given or ()))
-        return (seen.caller, _answer(seen, "data")) if told else (seen.caller, rights[0][0]) if rights else None
+        return (seen.caller, _answer(seen, "data")) if in_notification else (seen.caller, rights[0][0]) if rights else None
     kind = next(each.type for each in SIGNATURES[seen.call.name].outputs if each.name == output)
     space = seen.target if kind is OutputType.NAME else seen.caller
     return None if given is None or space is None else (space, given)
 
 
 def _name_concerned(seen: StepOutcome) -> tuple[int, int] | None:
-    """The task and the name that the step is about: the one that it gave, or else its argument."""
+    """The task and the name that the step is about: the returned name, or else the argument."""
     if output_name(SIGNATURES[seen.call.name]) is not None:
         return _given_name(seen)
     argument = name_argument(SIGNATURES[seen.call.name])
@@ -182,8 +183,8 @@ def _judge_refs(wanted: Any, seen: StepOutcome) -> _Finding:
 def _judge_make_send_count(wanted: Any, seen: StepOutcome) -> _Finding:
     number = seen.symbols.value(wanted)
     if _answer(seen, "id") == Notification.NO_SENDERS:
-        told = _answer(seen, "data")
-        return _Finding(told == number, f"make-send count {number}", f"make-send count {told}")
+        count = _answer(seen, "data")
+        return _Finding(count == number, f"make-send count {number}", f"make-send count {count}")
     entry = _entry(seen)
     port = None if entry is None or entry.port is None else seen.after.ports.get(entry.port)
     count = None if port is None else port.make_send_count
@@ -203,7 +204,7 @@ def _judge_name(equal: bool) -> Callable[[Any, StepOutcome], _Finding]:
 
 
 def _judge_output_name(output: str) -> Callable[[Any, StepOutcome], _Finding]:
-    """An output that must be one of some names in the caller's space."""
+    """A judge of an output that must be one of some names in the caller's space."""
 
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
         names = [seen.symbols.name(each, seen.caller) for each in wanted]
@@ -230,7 +231,7 @@ def _judge_list(output: str) -> Callable[[Any, StepOutcome], _Finding]:
 
 
 def _judge_fields(wanted: tuple[tuple[str, Any], ...], seen: StepOutcome) -> _Finding:
-    """Words of a port's attributes, or amounts of a ledger, by their names."""
+    """Judges words of a port's attributes, or amounts of a ledger, by their names."""
     info = _answer(seen, "info")
     names = FIELDS.get(seen.call.arguments.get("flavor", 0), ())
     given = seen.result.outputs if info is None else dict(zip(names, info, strict=False))
@@ -242,14 +243,14 @@ def _judge_fields(wanted: tuple[tuple[str, Any], ...], seen: StepOutcome) -> _Fi
 
 
 def _judge_forms(wanted: Any, seen: StepOutcome) -> _Finding:
-    """As many descriptors of ports, or of arrays of them, as are named have these forms."""
+    """Judges the forms of the descriptors of ports and arrays of ports, as far as the script names them."""
     given = _answer(seen, "descriptors")
     forms = None if given is None else tuple([each[1] for each in given if not is_memory(each)][: len(wanted)])
     return _Finding(forms == wanted, f"descriptors {list(wanted)}", "no message" if forms is None else f"descriptors {list(forms)}")
 
 
 def _judge_memory(wanted: Any, seen: StepOutcome) -> _Finding:
-    """The pages that came contain these words."""
+    """Judges the contents of the received pages."""
     words = seen.symbols.value(wanted)
     given = _answer(seen, "descriptors")
     memory = seen.after.tasks[seen.caller].memory if seen.caller in seen.after.tasks else {}
@@ -287,13 +288,13 @@ def _judge_value(equal: bool) -> Callable[[Any, StepOutcome], _Finding]:
 
 def _first_value(seen: StepOutcome) -> Any:
     if seen.target is None:
-        raise NotModelled("nothing was seen before that could be unchanged")
+        raise NotModelled("there is no earlier value to compare with")
     if seen.call.name == "task_info":
         tokens = seen.first.security if seen.call.arguments["flavor"] == TASK_SECURITY_TOKEN else seen.first.audit
         return tokens[seen.target]
     page = (seen.target, seen.call.arguments["address"])
     if page not in seen.first.pages:
-        raise NotModelled("nothing was seen before that could be unchanged")
+        raise NotModelled("there is no earlier value to compare with")
     return seen.first.pages[page]
 
 

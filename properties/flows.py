@@ -1,7 +1,7 @@
-"""Which slots each call reads and fills, by its arguments and results: the knowledge that derivation needs of the calls.
+"""Which slots each call reads and fills, by its arguments and results: the knowledge about calls that derivation needs.
 
-``flows(rights, step)`` is the only thing to call. A call that failed moves nothing, except where its signature says that it gives results even
-so; one that hasn't ended has moved what it has done by then, and when it goes on it moves the rest.
+``flows(rights, step)`` is the only public function. A failed call moves no rights, unless its signature has results for
+the code. A pending call has moved the rights of its first part, and moves the rest when it is resumed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
 
 INHERITED = (Place.HOST, Place.BOOTSTRAP, Place.EXCEPTION, *REGISTERED_PLACES, *EXCEPTION_PLACES)
-"""The places of which a child gets clones of its parent's rights."""
+"""The places in which a child inherits its parent's rights, as clones."""
 _HOW: dict[int, How] = {
     Disposition.COPY_SEND: "copied",
     Disposition.MOVE_SEND: "moved",
@@ -55,7 +55,7 @@ _HOW: dict[int, How] = {
 
 
 def flows(rights: Rights, step: Step) -> list[Flow]:
-    """Every way in which the call ``step``, made when the rights were ``rights``, may bring a right into a slot."""
+    """All ways in which the call of ``step``, made in the state ``rights``, may bring a right into a slot."""
     found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
     if found is None or not (step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) or SIGNATURES[step.call].results(step.code)):
         return []
@@ -63,7 +63,8 @@ def flows(rights: Rights, step: Step) -> list[Flow]:
 
 
 class StepView:
-    """One step, and the state it was made in. Whatever a trace may say in place of a number is taken for a name that denotes nothing."""
+    """One step, and the state before it. If a trace has something else instead of a number, it counts as a name
+    without a right."""
 
     def __init__(self, rights: Rights, step: Step) -> None:
         self.rights = rights
@@ -74,7 +75,7 @@ class StepView:
         return self.step.arguments.get(name, default)
 
     def own(self, name: Any) -> Slot:
-        """The slot of a name of the caller's."""
+        """The slot of a name in the caller's space."""
         return Slot("name", self.step.task, name) if isinstance(name, int) else NOWHERE
 
     def task(self, argument: str) -> int:
@@ -92,7 +93,7 @@ class StepView:
         return list(given) if isinstance(given, (list, tuple)) else []
 
     def output(self, name: str) -> Slot:
-        """The slot of the name that the caller was given."""
+        """The slot of the name that the call returned."""
         return self.own(self.step.outputs.get(name))
 
     def outputs(self, name: str) -> list[Slot]:
@@ -102,25 +103,25 @@ class StepView:
         return [self.own(each) for each in given] if isinstance(given, (list, tuple)) else []
 
     def new_ports(self) -> frozenset[int]:
-        """The ports that first turn up in this step."""
+        """The ports that this step created."""
         return frozenset(change.after.port for change in self.step.changes if change.after.port is not None) - self.rights.known_ports
 
     def new_messages(self) -> list[int]:
-        """The messages that the step queued, or let wait for room."""
+        """The messages that the step queued, or that wait for room since then."""
         return new_messages(self.step)
 
     def still_there(self, message: int) -> bool:
-        """Whether a message that there was before the step is still on its way after it."""
+        """Whether a message from before the step is still in transit after it."""
         gone = (change for change in self.step.changes if change.slot == Slot("message", message, DESTINATION))
         return all(change.after.kind for change in gone)
 
     def sent_to_kernel(self) -> bool:
-        """The step sends to a kernel port, which answers at once."""
+        """Whether the step sends to a kernel port, which replies at once."""
         return self.rights.at(self.own(self.argument("dest"))).port in self.rights.objects
 
     def sent_messages(self) -> list[int]:
-        """The message that the caller's send queued, or waits with; several, when one of them must be it and the others are notifications
-        that look the same; none: it queued none."""
+        """The messages that may be the one that the caller's send queued or is blocked with; several, if notifications
+        look the same; empty: it queued none."""
         began = self.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and not self.step.resume
         if self.step.call != "mach_msg_send" or not began or self.sent_to_kernel():
             return []
@@ -128,7 +129,7 @@ class StepView:
         sent.append((REPLY, self.argument("reply"), self.argument("reply_disposition")))
         sent += [(index, name, form) for index, (name, form) in enumerate(rights_of(self.argument("descriptors")))]
         carried = {place: part for place, name, form in sent if (part := self._as_carried(name, form)) is not None}
-        # A circular message carries a receive right, and is not queued; a notification may carry that right then.
+        # A circular message carries a receive right, and is not queued; then a notification may carry that right.
         needed = {place: part for place, part in carried.items() if place == DESTINATION or part.kind is SlotKind.RECEIVE}
         seen = {message: self._queued_in(message) for message in self.new_messages()}
         fitting = [message for message, queued in seen.items() if needed.items() <= queued.items()]
@@ -140,7 +141,7 @@ class StepView:
         return {change.slot.index: HeldRight(change.after.kind, change.after.port) for change in ours if change.after.kind}
 
     def _as_carried(self, name: Any, form: Any) -> HeldRight | None:
-        """What comes of carrying a right of the caller's so; None: nothing."""
+        """The right that results from carrying the caller's ``name`` in this form; None: none."""
         if name == DEAD_NAME:
             return HeldRight(SlotKind.DEAD_NAME, None)
         disposition = form if isinstance(form, int) else -1
@@ -148,7 +149,7 @@ class StepView:
         return next((part for part in given if part is not None), None)
 
     def carried(self, target: Slot, name: Any, disposition: Any, how: How | None = None) -> Iterator[Flow]:
-        """A right of the caller's is carried to ``target``."""
+        """The flows of carrying a right of the caller's to ``target``."""
         form = disposition if isinstance(disposition, int) else -1
         if name == DEAD_NAME:
             yield Flow(target, "made", kind=SlotKind.DEAD_NAME)
@@ -156,7 +157,7 @@ class StepView:
             yield Flow(target, how or _HOW.get(form, "made"), self.own(name), form)
 
     def copied(self, target: Slot, name: Any) -> Iterator[Flow]:
-        """A port argument is kept."""
+        """The flows of storing a port argument in ``target``."""
         return self.carried(target, name, Disposition.COPY_SEND)
 
 
@@ -189,7 +190,7 @@ def _takes_host(m: StepView) -> bool:
 
 
 def _created(m: StepView) -> Iterator[Flow]:
-    """The creation goes on: the child gets its host port, the caller its right to the child."""
+    """The creation is resumed: the child gets its host port, the caller its right to the child."""
     begun = m.rights.unfinished.get(m.step.task)
     child = None if begun is None else begun.step.created_task
     port = next((port for port, task in m.rights.task_of.items() if task == child), None)
@@ -201,7 +202,8 @@ def _created(m: StepView) -> Iterator[Flow]:
 
 
 def _host_given(m: StepView, task: int, presented: int | None) -> Flow:
-    """The host port that a task gets with its tokens: the privileged one for who presents it, or where that isn't looked at, any."""
+    """The host port that a task gets with its tokens: the privileged one if the caller presents it, or presents any
+    host port in a profile that doesn't check it."""
     privileged, ordinary = m.rights.ports_of(PortObject.HOST_PRIV), m.rights.ports_of(PortObject.HOST)
     checked = m.rights.profile is None or m.rights.profile.host_is_checked
     grants = privileged if checked else privileged | ordinary
@@ -213,7 +215,7 @@ def _set_task_token(m: StepView) -> Iterator[Flow]:
 
 
 def _special_places(m: StepView) -> list[Slot]:
-    """The place that ``which`` selects; all that there are, if the profile isn't known."""
+    """The place that ``which`` selects; all places, if the profile isn't known."""
     profile, task, which = m.rights.profile, m.task("task"), m.argument("which")
     if profile is None:
         return [Slot("place", task, place) for place in Place]
@@ -228,7 +230,7 @@ def _get_special_port(m: StepView) -> Iterator[Flow]:
 def _set_special_port(m: StepView) -> Iterator[Flow]:
     for place in _special_places(m):
         yield from m.copied(place, m.argument("port"))
-        if m.step.code != ReturnCode.KERN_SUCCESS:  # the old right is still to be released
+        if m.step.code != ReturnCode.KERN_SUCCESS:  # the pending call still has to release the old right
             yield Flow(Slot("held", m.step.task, 0), "moved", place)
 
 
@@ -283,16 +285,16 @@ def _mod_refs(m: StepView) -> Iterator[Flow]:
     if isinstance(delta, int) and delta > 0:
         yield Flow(slot, "counted", slot)
     elif m.argument("right") == Right.RECEIVE and (m.rights.profile is None or not m.rights.profile.send_survives_rescue):
-        yield Flow(slot, "died", kind=SlotKind.DEAD_NAME)  # though its port lives on (hazard H-8)
+        yield Flow(slot, "died", kind=SlotKind.DEAD_NAME)  # although its port is still alive (hazard H-8)
 
 
 def _request_of(name: Slot) -> Slot:
-    """Where the dead-name request of a name is."""
+    """The slot of a name's dead-name request."""
     return name if name == NOWHERE else Slot("request", name.owner, name.index)
 
 
 def _request_notification(m: StepView) -> Iterator[Flow]:
-    """The right is registered, or sends a notification at once; the one that was registered comes back."""
+    """The right is registered, or used for a notification at once; the earlier one is returned."""
     name, variant = m.name(m.task("task"), m.argument("name")), m.argument("variant")
     if variant == Notification.DEAD_NAME:
         place = _request_of(name)
@@ -361,7 +363,7 @@ def _send(m: StepView) -> Iterator[Flow]:
     if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
         yield from _handed_back(m)
         return
-    if m.sent_to_kernel():  # the answer goes where the reply right leads
+    if m.sent_to_kernel():  # the reply goes to the port of the reply right
         for message in m.new_messages():
             yield from m.carried(Slot("message", message, DESTINATION), m.argument("reply"), m.argument("reply_disposition"))
     for sent in m.sent_messages():
@@ -380,7 +382,7 @@ def _handed_back(m: StepView) -> Iterator[Flow]:
 
 
 def _sent(m: StepView) -> Iterator[Flow]:
-    """The message that waited is queued: as it is, or, where an implementation gives it a new serial then, moved."""
+    """The blocked message is queued: with its serial, or moved to a new one, if the implementation assigns one then."""
     begun = m.rights.unfinished.get(m.step.task)
     for message in begun.messages if begun is not None else ():
         for queued in m.new_messages():
@@ -426,11 +428,11 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
 }
-"""Calls that are not here bring no rights."""
+"""Call -> the function that yields its flows. The other calls bring no rights."""
 
 _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _created,
     "mach_msg_send": _sent,
     "mach_msg_receive": _receive,
 }
-"""What calls bring when they go on."""
+"""Call -> the function that yields its flows when it is resumed."""

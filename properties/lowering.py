@@ -1,4 +1,4 @@
-"""Plainer forms of one call: the steps by which a minimizer goes down. Every form here is strictly plainer, so that the way ends."""
+"""Simplifications of one call, for the minimizer. Each is strictly simpler, so minimizing terminates."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
 from sendright.properties.symbolic_calls import NAMES, Name, ResultRef, SymbolicCall, names_in, with_names
 
 PLAIN_DISPOSITIONS = (Disposition.COPY_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE)
-"""The plainest first; all others are less plain."""
+"""The simplest first; all other dispositions are less simple."""
 PLAIN_TOKENS: dict[ArgumentType, tuple[int, ...]] = {ArgumentType.SECURITY_TOKEN: (0, 0), ArgumentType.AUDIT_TOKEN: (0,) * 8}
 
 
 def simpler(call: SymbolicCall, names: Sequence[ResultRef]) -> Iterator[SymbolicCall]:
-    """Forms of ``call`` with one thing plainer, the plainest first. ``names``: what earlier calls gave, the earliest first."""
+    """Versions of ``call`` with one simplification, the simplest first. ``names``: results of earlier calls, the
+    earliest first."""
     for shortage in _lower_numbers(call.shortage):
         yield msgspec.structs.replace(call, shortage=shortage)
     if call.stop:
@@ -66,7 +67,7 @@ def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[R
 
 
 def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[ResultRef]) -> Iterator[tuple[Any, ...]]:
-    """A port is plainer than an array, and a plain page is plainest: address 0, copied, and kept."""
+    """A port is simpler than an array. The simplest page has address 0, is copied, and isn't deallocated."""
     if is_memory(descriptor):
         page, copied, gone = descriptor
         if gone:
@@ -86,7 +87,7 @@ def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[ResultRef]
 
 
 def _plainer_names(name: Name, names: Sequence[ResultRef]) -> Iterator[Name]:
-    """Numbers are plainer than what a call gave, and what an earlier call gave is plainer than what a later one did."""
+    """A number is simpler than a call's result, and an earlier call's result is simpler than a later one's."""
     if isinstance(name, ResultRef):
         yield from (0, 1, 2, 3, 4, 5)
         yield from (other for other in names if (other.call, other.output, other.index) < (name.call, name.output, name.index))
@@ -100,7 +101,7 @@ def _plainer_dispositions(disposition: int) -> Iterator[int]:
 
 
 def _lower_numbers(number: int) -> Iterator[int]:
-    """Nearer to 0, and positive rather than negative."""
+    """Numbers closer to 0, and positive instead of negative ones."""
     if number < 0:
         yield -number
     seen = {number}
@@ -111,7 +112,7 @@ def _lower_numbers(number: int) -> Iterator[int]:
 
 
 def with_lower_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
-    """``calls`` with a number that is used as a name lowered wherever it occurs."""
+    """``calls`` with a number that is used as a name replaced everywhere by a lower one."""
     literals = sorted({name for call in calls for name in names_in(call) if isinstance(name, int)}, reverse=True)
     for literal in literals:
         for lower in range(1, min(literal, 16)):

@@ -1,4 +1,5 @@
-"""How names are made up: those by which calls carry rights from the caller's space, and those that they look up in the target's."""
+"""Draws names: those of rights that calls carry from the caller's space, and those that calls look up in the
+target's space."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from sendright.properties.choices import Choices
 from sendright.properties.situation import RECEIVING, SENDING, Situation
 
 DrawnArguments: TypeAlias = dict[str, Any]
-"""The arguments that were chosen before."""
+"""The arguments drawn so far."""
 Draw: TypeAlias = Callable[[Choices, Situation, Signature, Argument, DrawnArguments], Any]
 
 USUALLY_HOSTILE = 8
 HOSTILE = {"task_terminate": 3, "host_security_set_task_token": 5, "task_resume": 4, "ledger_transfer": 4, "mach_port_set_mscount": 4}
-"""One port argument in so many is hostile, where it isn't one in USUALLY_HOSTILE."""
+"""Call -> one port argument in this many is hostile, instead of one in USUALLY_HOSTILE."""
 RARELY_GIVEN = ("proto",)
-"""Arguments that are nearly always left out: with them no call succeeds."""
+"""Arguments that are nearly always left out: no call succeeds with them."""
 
 _SETS = (SlotKind.PORT_SET,)
 _WITH_REQUESTS = (*SENDING, SlotKind.RECEIVE, SlotKind.SEND_ONCE)
@@ -41,9 +42,9 @@ _KINDS: dict[str, tuple[SlotKind, ...]] = {
     "mach_port_unguard.name": RECEIVING,
     "mach_port_peek.name": RECEIVING,
 }
-"""What a name must denote for the call to succeed; where nothing is said, any kind may do."""
+"""The kinds of rights that a name must denote for the call to succeed; names without an entry may denote any kind."""
 _ENDING = ("mach_port_destroy", "mach_port_deallocate", "mach_port_mod_refs")
-"""Calls that may end what somebody asked to be told the end of."""
+"""Calls that may trigger a requested notification."""
 _FREE = ("mach_port_rename.new_name", "mach_port_allocate_name.name", "mach_port_allocate_full.name")
 """Names that must denote nothing."""
 
@@ -61,7 +62,7 @@ def port(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
 
 
 def _better(s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments, fitting: list[int]) -> list[int]:
-    """Those of the fitting names with which more comes of the call."""
+    """The fitting names that give the call more effect."""
     if signature.name == "task_resume":
         return [name for name in fitting if s.is_suspended(name)]
     if argument.name == "child_ledger":
@@ -70,7 +71,7 @@ def _better(s: Situation, signature: Signature, argument: Argument, drawn: Drawn
         return [name for name in fitting if any(s.is_ledger_below(child, name) for child in fitting)]
     if argument.object is PortObject.LEDGER:
         return [name for name in fitting if s.is_ledger_below(name)]
-    if signature.name == "mach_port_allocate":  # the others make what they need themselves
+    if signature.name == "mach_port_allocate":  # the other calls make what they need
         return [name for name in fitting if s.task_behind(name) == s.caller]
     wanted = kinds_wanted(signature)
     if wanted and argument.name == signature.target:
@@ -80,7 +81,7 @@ def _better(s: Situation, signature: Signature, argument: Argument, drawn: Drawn
 
 @cache
 def kinds_wanted(signature: Signature) -> tuple[tuple[SlotKind, ...], ...]:
-    """What kinds of rights a task must have names for, for the call to succeed on it."""
+    """The kinds of rights for which the target needs names if the call is to succeed."""
     return tuple([kinds for where, kinds in _KINDS.items() if where.startswith(f"{signature.name}.")])
 
 
@@ -110,7 +111,7 @@ def right_name(c: Choices, s: Situation, signature: Signature, argument: Argumen
 
 
 def _right_to_notify(c: Choices, s: Situation) -> int:
-    """Something that can be, or be made, a send-once right; or none, to cancel."""
+    """A name for a send-once right, or from which to make one; or no name, to cancel."""
     if c.one_in(8):
         return NULL_NAME
     fitting = [name for name in s.user_ports if s.entries[name].kind in (*RECEIVING, SlotKind.SEND_ONCE)]
@@ -167,7 +168,8 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
 
 
 def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:
-    """What a name must denote for such a notification to be asked for; at times a dead name, of which one can be told at once."""
+    """The kinds of rights that a name needs for such a request; sometimes a dead name, which gives a notification at
+    once."""
     if variant == Notification.DEAD_NAME and c.one_in(4):
         return (SlotKind.DEAD_NAME,)
     if variant in (Notification.PORT_DESTROYED, Notification.NO_SENDERS):
@@ -176,14 +178,14 @@ def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:
 
 
 def _member_or_set(s: Situation, task: int, drawn: DrawnArguments) -> list[int]:
-    """Names that are in a set; when one is chosen, the sets that it is in."""
+    """Names that are in a set; if one is already chosen, its sets."""
     if "name" in drawn:
         return [pset for pset, members in s.sets(task).items() if drawn["name"] in members]
     return sorted({member for members in s.sets(task).values() for member in members})
 
 
 def _free(c: Choices, s: Situation, task: int) -> int:
-    """A name that denotes nothing; sometimes one that does, or a reserved one."""
+    """Usually a free name; sometimes one that is in use, or a reserved one."""
     kind = c.below(16)
     if kind < 13:
         return c.pick(s.unused(task))
@@ -193,7 +195,7 @@ def _free(c: Choices, s: Situation, task: int) -> int:
 
 
 def _to_receive_from(c: Choices, s: Situation) -> int:
-    """A port or port set of the caller's to receive from, with a message if there is one."""
+    """A port or port set of the caller's to receive from, preferably with a message."""
     if s.worth_waiting_at and c.one_in(4):
         return c.pick(s.worth_waiting_at)
     if s.with_messages and not c.one_in(8):
@@ -203,7 +205,7 @@ def _to_receive_from(c: Choices, s: Situation) -> int:
 
 
 def _place_to_insert(c: Choices, s: Situation, task: int, drawn: DrawnArguments) -> int:
-    """Where a right that the caller has may go in ``task``: under a free name, or the one by which ``task`` knows the port."""
+    """A name in ``task`` to insert a right under: a free one, or the one that ``task`` has for the port."""
     known = s.known_as(task, s.entry(drawn["poly"]).port)
     kind = c.below(16)
     if known is not None and kind < 11 and drawn["disposition"] not in (Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE):

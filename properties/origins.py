@@ -1,7 +1,8 @@
-"""Where each right that a step brought came from: inferred from the call and the rights before it, for any implementation.
+"""Infers where each new right of a step came from, from the call and the rights before it, for any implementation.
 
-Nothing here knows a kernel. A call says which slots it reads and which it fills (``properties/flows.py``); a right that turns up in
-a slot must have had its source in one of them, in a form that gives that right. What has no source is a finding.
+Nothing here depends on a kernel. ``properties/flows.py`` says which slots a call reads and which it fills. A new right
+in a slot must come from one of the slots that the call reads, in a form that gives this right. A right without a source
+is a finding.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ How = Literal[
     "died",
     "not shown",
 ]
-"""How a right came to be in a slot: the kinds of edges of the derivation graph."""
+"""How a right came into a slot: the kinds of edges of the derivation graph."""
 
 
 class HeldRight(NamedTuple):
@@ -44,7 +45,7 @@ class HeldRight(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """A right, or more user references to one, that a step brought into a slot."""
+    """A right, or more user references to one, that a step added to a slot."""
 
     slot: Slot
     kind: SlotKind
@@ -56,7 +57,8 @@ class Gain(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """One source of a gain: a right in a slot before the step, or else the port (or the task) that the right was made from."""
+    """One source of a gain: a right in a slot before the step, or the port (or the task) from which the kernel made
+    the right."""
 
     how: How
     slot: Slot | None = None
@@ -64,9 +66,10 @@ class Origin(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """A call lets the right in ``source`` (None: the kernel's own) pass into ``target``.
+    """A call passes the right in ``source`` (None: the kernel's own) to ``target``.
 
-    ``disposition`` says in which form; None: as it is. ``made_from``: the ports that the kernel makes a send right from.
+    ``disposition``: how it is carried; None: unchanged. ``made_from``: the ports from which the kernel makes a send
+    right.
     """
 
     target: Slot
@@ -75,7 +78,7 @@ class Flow(NamedTuple):
     disposition: int | None = None
     made_from: frozenset[int] | None = None
     kind: SlotKind = SlotKind.SEND
-    """What is made, where there is no source."""
+    """The kind of the new right, if there is no source."""
 
 
 def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
@@ -86,43 +89,43 @@ def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
 
 
 class UnfinishedCall(NamedTuple):
-    """A call that a task waits in."""
+    """A pending call of a task."""
 
     step: Step
-    """The step that began it."""
+    """The step in which it began."""
     named: dict[str, int]
-    """Which ports its port arguments denoted then."""
+    """The ports that its port arguments denoted at that time."""
     messages: tuple[int, ...]
-    """What it sends, while it waits for room."""
+    """The messages that it is blocked with, if it sends."""
 
 
 class Rights:
-    """All rights between two steps of a trace, as far as the trace tells."""
+    """All rights between two steps of a trace, as far as the trace shows them."""
 
     def __init__(self, initial: Snapshot, profile_name: str) -> None:
         self.slots: dict[Slot, Entry] = slots(initial)
         self.profile: Profile | None = PROFILES.get(profile_name)
         self.objects = {number: port.object for number, port in initial.ports.items() if port.object is not PortObject.NONE}
-        """What the kernel's own ports stand for."""
+        """Port -> kernel object, for the kernel's own ports."""
         self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
         self.known_ports = set(initial.ports)
         self.unfinished: dict[int, UnfinishedCall] = {}
-        """Task -> the call that it waits in."""
+        """Task -> its pending call."""
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
         return self.slots.get(slot, EMPTY)
 
     def slots_of(self, message: int) -> list[Slot]:
-        """The places of a message that have rights."""
+        """The non-empty places of a message."""
         return [slot for slot in self.slots if slot.where == "message" and slot.owner == message]
 
     def ports_of(self, *objects: PortObject) -> frozenset[int]:
-        """The kernel's ports that stand for such objects."""
+        """The kernel's ports for objects of these kinds."""
         return frozenset(number for number, object_ in self.objects.items() if object_ in objects)
 
     def advance(self, step: Step) -> None:
-        """Go on to the state after ``step``."""
+        """Advance to the state after ``step``."""
         self._follow_waiting(step)
         for change in step.changes:
             if change.before.port is not None:
@@ -153,14 +156,14 @@ class Rights:
 
 
 def new_messages(step: Step) -> list[int]:
-    """The messages that are there since ``step``: in a queue, or waiting for room in one."""
+    """The messages that ``step`` created: in a queue, or waiting for room in one."""
     return [
         change.slot.owner for change in step.changes if change.slot.where == "message" and change.slot.index == DESTINATION and not change.before.kind
     ]
 
 
 def child_port(step: Step) -> int | None:
-    """The port of the task that ``step`` created: that of the right which the caller was given, or will be."""
+    """The port of the task that ``step`` created, from the right that the caller gets."""
     if step.code not in IN_PROGRESS:
         return _port_given(step, "child_task")
     kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
@@ -168,7 +171,7 @@ def child_port(step: Step) -> int | None:
 
 
 def new_ledger(step: Step) -> int | None:
-    """The port of the ledger that ``step`` made: that of the right which the caller was given."""
+    """The port of the ledger that ``step`` made, from the right that the caller got."""
     return _port_given(step, "new_ledger") if step.call == "ledger_create" else None
 
 
@@ -178,7 +181,7 @@ def _port_given(step: Step, output: str) -> int | None:
 
 
 def gains(step: Step) -> Iterator[Gain]:
-    """What ``step`` brought: rights that weren't in their slots before, and added user references."""
+    """The gains of ``step``: rights that weren't in their slots before, and added user references."""
     for change in step.changes:
         before = dict(parts(change.before))
         for part, references in parts(change.after):
@@ -187,7 +190,7 @@ def gains(step: Step) -> Iterator[Gain]:
 
 
 class Origins:
-    """The origins of what one step brought. ``rights`` is the state before it and is not changed."""
+    """The origins of one step's gains. ``rights`` is the state before the step, and is not changed."""
 
     def __init__(self, rights: Rights, step: Step, flows: list[Flow]) -> None:
         self.rights = rights
@@ -200,7 +203,7 @@ class Origins:
             after[change.before.port] -= 1
             after[change.after.port] += 1
         self._holders_after = after
-        # A receive consumes the destination's right, and gives up none.
+        # A receive consumes the destination's right, and releases none.
         received = step.call == "mach_msg_receive"
         self._lost_once = [
             change.slot
@@ -211,7 +214,7 @@ class Origins:
         ]
 
     def of_gains(self) -> list[tuple[Gain, tuple[Origin, ...]]]:
-        """Every gain of the step with its origins; no origins: there is no explanation."""
+        """Every gain of the step with its origins; no origins: it has no explanation."""
         explained = []
         late = []
         for gain in gains(self.step):
@@ -223,7 +226,7 @@ class Origins:
                 explained.append((gain, origins))
             else:
                 late.append(gain)
-        # Send-once rights that nobody used, and those of requests, send notifications: each of those that are left explains one.
+        # Unused send-once rights, and those of requests, send notifications: each remaining one explains one notification.
         explained += [(gain, tuple(self._notification(gain))) for gain in late]
         return explained
 
@@ -232,7 +235,7 @@ class Origins:
             yield from self._by_flow(gain, flow)
         if gain.kind is SlotKind.DEAD_NAME:
             before = self.rights.at(gain.slot)
-            # Its port died; nobody holds a right to a dead port.
+            # Its port died; no slot has a right to a dead port.
             if before.port is not None and self._holders_after[before.port] <= 0:
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
 
@@ -260,7 +263,7 @@ class Origins:
                 self._lost_once.remove(slot)
                 yield Origin("notified", slot, gain.part)
                 return
-        # Made for a message or an insertion that then came to nothing.
+        # Made for a message or an insertion that then failed.
         for name in carried_as(self.step, Disposition.MAKE_SEND_ONCE):
             slot = Slot("name", self.step.task, name)
             receive = HeldRight(SlotKind.RECEIVE, gain.port)
@@ -272,7 +275,7 @@ class Origins:
         return not self.rights.at(Slot("message", message, DESTINATION)).kind
 
     def _rescue(self, gain: Gain) -> Iterator[Origin]:
-        """A receive right that would have died goes, in a port-destroyed notification, to who asked for it."""
+        """A port-destroyed notification redirects a receive right that would have died to the port of the request."""
         request = self.rights.at(Slot("port-destroyed", gain.port if gain.port is not None else -1, 0))
         destination = self._after(Slot("message", gain.slot.owner, DESTINATION))
         if gain.slot.index == 0 and request.kind is SlotKind.SEND_ONCE and (destination.kind, destination.port) == (request.kind, request.port):
@@ -285,13 +288,13 @@ class Origins:
 
 
 DESTINATION, REPLY = -2, -1
-"""The places of a message that aren't in its body (``Slot.index``)."""
+"""The places of a message outside its body (``Slot.index``)."""
 
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 
 
 def gives(part: HeldRight, disposition: int | None) -> HeldRight | None:
-    """The right that comes of carrying ``part`` so; None: it can't be."""
+    """The right that results from carrying ``part`` with ``disposition``; None: that is impossible."""
     if disposition is None:
         return part
     dead = part.kind is SlotKind.DEAD_NAME
@@ -307,7 +310,7 @@ def gives(part: HeldRight, disposition: int | None) -> HeldRight | None:
 
 
 def carried_as(step: Step, disposition: int) -> list[int]:
-    """The names that the call ``step`` carries rights from in this form."""
+    """The names from which the call of ``step`` carries rights with this disposition."""
     signature = SIGNATURES.get(step.call)
     defaults = {argument.name: argument.default for argument in signature.arguments} if signature else {}
     given = {**defaults, **step.arguments}
@@ -318,8 +321,8 @@ def carried_as(step: Step, disposition: int) -> list[int]:
 
 
 def rights_of(value: object) -> list[tuple[int, int]]:
-    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands there as (-1, -1), which
-    denotes nothing; memory isn't a right."""
+    """The rights in a trace's descriptors, in order: (name, disposition or form). A malformed one becomes (-1, -1),
+    which denotes nothing; memory isn't a right."""
     if not isinstance(value, (list, tuple)):
         return []
     found: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Running scripts on an implementation, and judging it by the scripts' expectations and by the specification."""
+"""Runs scripts on an implementation, and judges it by the scripts' expectations and by the specification."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sendright.properties.outputs import answer_error
 from sendright.properties.symbols import Symbols
 
 CALL_SECONDS = 5.0
-"""A call that takes longer hangs."""
+"""A call that takes longer counts as hung."""
 
 
 def replay(
@@ -37,10 +37,11 @@ def replay(
     on_case: Callable[[CaseResult], None] | None = None,
     call_seconds: float = CALL_SECONDS,
 ) -> ReplayResult:
-    """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh oracle.
+    """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh
+    oracle.
 
-    ``on_case`` hears of each case as it ends. FAILED if any case failed, else CRASHED if any did, else PASSED if one passed, else
-    UNDETERMINED. Ctrl-C ends it early, with what was found so far; then nothing is PASSED.
+    ``on_case`` gets each result. The verdict is FAILED if any case failed, else CRASHED if any crashed, else PASSED if
+    any passed, else UNDETERMINED. Ctrl-C ends it early with the results so far; the verdict is never PASSED then.
     """
     scripts = tuple(scripts)
     implementation = implementation_factory()
@@ -91,7 +92,7 @@ def _profile_of(case: ScriptCase, override: Profile | None) -> Profile:
 
 
 class _CaseRun:
-    """One case on its way."""
+    """The run of one case."""
 
     def __init__(self, case: ScriptCase, run: JudgedRun) -> None:
         self.case = case
@@ -99,7 +100,7 @@ class _CaseRun:
         self.symbols = Symbols(run, literal_names_of(case))
         self.first = FirstValues()
         self.at: int | None = None
-        """The step of the script that is being made; None: what it presumes is being set up."""
+        """The current step of the script; None: during the set-up."""
 
     def result(self) -> CaseResult:
         """Run the case."""
@@ -115,7 +116,7 @@ class _CaseRun:
         except NotModelled as unmodelled:
             return self._unmodelled(self.at or 0, str(unmodelled))
         except Violated as broken:
-            return self._broken(broken.violation, None, f"{self._last_call()}, while what the script presumes was set up")
+            return self._broken(broken.violation, None, f"{self._last_call()}, during the script's set-up")
 
     def _run(self) -> CaseResult:
         self.run.boot()
@@ -132,7 +133,7 @@ class _CaseRun:
         return self._end("passed")
 
     def _step(self, step: PlannedStep) -> CaseResult | None:
-        """Make one step; what came of the case, if that ends it."""
+        """Make one step; returns the case's result if the step ends it."""
         caller, call = self.symbols.call_of(step)
         waiting = self.symbols.waiting.get(caller) if call.resume else None
         target = subject_of(self.symbols, caller, call) if waiting is None else waiting.target
@@ -169,26 +170,26 @@ class _CaseRun:
             if violation is None:
                 raise
             return None
-        # Of a step that went wrong only what the implementation told says how.
-        return mismatch if mismatch is None or mismatch.told or violation is None else None
+        # After a violation only the implementation's own report explains the failure.
+        return mismatch if mismatch is None or mismatch.own_report or violation is None else None
 
     def _unexpected(self, mismatch: Mismatch) -> CaseResult:
-        """The specification agrees with the implementation, the script with neither."""
+        """The specification and the implementation agree, but the script expects something else."""
         if self.case.preconditions:
-            reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step brings about"
+            reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step establishes"
             return self._unmodelled(self.at or 0, reason)
         name = self.run.implementation.name
-        says = f"{name} answered {mismatch.seen}, as the specification says"
-        if not mismatch.told:
-            says = f"the specification says {mismatch.seen}, and {name} doesn't show what it has"
+        says = f"{name} gave {mismatch.seen}, as the specification requires"
+        if not mismatch.own_report:
+            says = f"the specification requires {mismatch.seen}, and {name} doesn't show its own"
         words = f"the script expects {mismatch.expected}; {says}"
         violation = Violation(step=len(self.run.steps) - 1, kind="expectation", clause=f"expect.{mismatch.key}", words=words)
         self.run.violations.append(violation)
-        seen = mismatch.seen if mismatch.told else f"{mismatch.seen} ({NOT_SHOWN})"
+        seen = mismatch.seen if mismatch.own_report else f"{mismatch.seen} ({NOT_SHOWN})"
         return self._end("failed", expected=mismatch.expected, seen=seen, violation=violation)
 
     def _broken(self, violation: Violation, mismatch: Mismatch | None, reason: str | None = None) -> CaseResult:
-        """The specification doesn't agree with the implementation, or there was no answer."""
+        """The specification and the implementation disagree, or there was no answer."""
         crashed = violation.kind in ("crash", "hang")
         if mismatch is not None:
             expected, seen = mismatch.expected, mismatch.seen
@@ -206,7 +207,7 @@ class _CaseRun:
         self.at = step
         return self._end("not_modelled", reason=reason)
 
-    def _end(self, verdict: str, **told: Any) -> CaseResult:
+    def _end(self, verdict: str, **fields: Any) -> CaseResult:
         step = None if self.at is None else self.case.steps[self.at]
         judged = len(self.case.steps) if verdict == "passed" else (self.at or 0) + (verdict == "failed" and self.at is not None)
         return CaseResult(
@@ -217,7 +218,7 @@ class _CaseRun:
             step=self.at,
             call=self._last_call() if step is None else step.call,
             trace=self.run.trace(),
-            **told,
+            **fields,
         )
 
     def _last_call(self) -> str | None:

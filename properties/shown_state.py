@@ -1,4 +1,5 @@
-"""The form of what an implementation shows, through and through: a ``Snapshot`` or ``View``, or MalformedState with the place where it isn't one."""
+"""Checks the complete form of an implementation's state: a ``Snapshot`` or ``View``, or MalformedState with the
+place of the fault."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ _VIEW = msgspec.msgpack.Decoder(View)
 
 
 def pack_state(shown: object, shows: frozenset[ViewPart] | None = None) -> bytes:
-    """``shown`` as bytes for another process: a Snapshot, or the View of an implementation that ``shows`` these parts. Raises MalformedState."""
+    """``shown`` as bytes for another process: a Snapshot, or a View with the parts in ``shows``. Raises MalformedState."""
     wanted = Snapshot if shows is None else View
     if not isinstance(shown, wanted):
-        raise MalformedState(f"it is no {wanted.__name__} but {type(shown).__name__}")
+        raise MalformedState(f"expected a {wanted.__name__}, got {type(shown).__name__}")
     try:
         return msgspec.msgpack.encode(shown)
     except Exception as error:
@@ -38,7 +39,7 @@ def unpack_state(content: bytes, shows: frozenset[ViewPart] | None = None) -> Sn
 
 
 def state_error(shown: object, shows: frozenset[ViewPart] | None = None) -> str | None:
-    """Why ``shown`` is no state; None: it is one."""
+    """Why ``shown`` is not a state; None: it is one."""
     try:
         unpack_state(pack_state(shown, shows), shows)
     except MalformedState as malformed:

@@ -1,4 +1,5 @@
-"""Which tokens each task has, and which each message carries, by the calls alone; and what doesn't agree with that."""
+"""Tracks, from the calls alone, the tokens that each task should have and each message should carry, and reports
+deviations."""
 
 from __future__ import annotations
 
@@ -27,17 +28,17 @@ class TokenEdge(NamedTuple):
 
 
 class TokenHistory:
-    """The tokens of a run, followed step by step."""
+    """The tokens of a run, tracked step by step."""
 
     def __init__(self, initial: Snapshot, profile: Profile | None) -> None:
         self.profile = profile
         self.current = {number: TokenNode(number, task.security_token, task.audit_token, BOOT_STEP) for number, task in initial.tasks.items()}
         """Task -> the tokens that it should have."""
         self.stamps: dict[int, tuple[TokenNode, ...]] = {}
-        """Message -> the tokens that it should carry; either of two, where a trace doesn't tell a notification from what was sent."""
+        """Message -> the tokens that it should carry; one of two, if it may be a notification or the sent message."""
 
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
-        """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
+        """Process ``step``, made in the state ``rights``; yields the graph's new edges."""
         moment = StepView(rights, step)
         if step.resume:
             yield from self._given_late(moment)
@@ -45,12 +46,12 @@ class TokenHistory:
             return
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._given(moment)
-        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child is there, and has its parent's
+        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child exists, with its parent's tokens
             yield from self._inherited(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
         for message in moment.new_messages():
-            # What else a call queues comes from the kernel: its answer, and notifications.
+            # The other messages that a call queues come from the kernel: its reply, and notifications.
             stamps = (KERNEL_TOKENS,) if message not in sent else (sender,) if len(sent) == 1 else (sender, KERNEL_TOKENS)
             self.stamps[message] = stamps
             for stamp in stamps:
@@ -73,7 +74,7 @@ class TokenHistory:
             yield self._set(TokenEdge(parent, self._node(child, parent.security, parent.audit, m.step), "inherited"))
 
     def _given_late(self, m: StepView) -> Iterator[TokenEdge]:
-        """A creation that stopped goes on: its child gets the tokens that the call was made with, if it still lives."""
+        """A stopped creation is resumed: its child, if it still lives, gets the tokens in the call's arguments."""
         begun = m.rights.unfinished.get(m.step.task)
         child = None if begun is None else begun.step.created_task
         ended = m.step.outputs.get("child_task") == DEAD_NAME
@@ -81,7 +82,8 @@ class TokenHistory:
             yield self._set(self._by_argument(StepView(m.rights, begun.step), child, self.current[child], m.step))
 
     def _moved_on(self, m: StepView) -> Iterator[TokenEdge]:
-        """Messages that turn up when a call goes on: the one that waited, with its stamp, if it has a new serial; all others are the kernel's."""
+        """New messages of a resumed call: the blocked one under a new serial, with its tokens; all others are the
+        kernel's."""
         begun = m.rights.unfinished.get(m.step.task)
         gone = begun.messages if begun is not None and m.step.code == ReturnCode.KERN_SUCCESS else ()
         stamps = tuple(stamp for message in gone for stamp in self.stamps.get(message, ()) if not m.still_there(message))
@@ -106,15 +108,15 @@ class TokenHistory:
         return edge
 
     def violations(self, trace: Trace) -> Iterator[Violation]:
-        """Where the final state of ``trace`` has other tokens than its calls gave."""
+        """The deviations of the tokens in the final state of ``trace`` from those that its calls set."""
         last = len(trace.steps) - 1
         for number, task in trace.final.tasks.items():
             node = self.current.get(number)
             if node is None:
-                yield _violation(last, f"task {number} lives, but no call that succeeded created it")
+                yield _violation(last, f"task {number} is live, but no successful call created it")
             elif trace.shows is None and (node.security, node.audit) != (task.security_token, task.audit_token):
                 seen = TokenNode(number, task.security_token, task.audit_token, last)
-                yield _violation(last, f"task {number} has tokens that no call gave it: {seen} instead of {node}")
+                yield _violation(last, f"task {number} has tokens that no call set: {seen} instead of {node}")
         if trace.shows is not None or (self.profile is not None and not self.profile.trailer_is_senders):
             return  # the tokens aren't shown, or aren't the senders'
         for _, message in messages(trace.final):
@@ -128,4 +130,4 @@ def _token(value: Any) -> tuple[int, ...]:
 
 
 def _violation(step: int, words: str) -> Violation:
-    return Violation(step=step, kind="derivation", clause="tokens come from the calls that give them", words=words)
+    return Violation(step=step, kind="derivation", clause="tokens change only by the calls that set them", words=words)

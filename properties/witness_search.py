@@ -1,4 +1,5 @@
-"""Witnesses for the specification: short runs of a kernel that between them go through every case of every rule, and break every twin."""
+"""Searches for witnesses: short runs of a kernel that together reach every case of every rule and break every
+must-fail invariant."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from sendright.properties.rare_runs import RARE_RUNS, RareRun, make
 Made = list[tuple[int, Call]]
 
 CALL_SECONDS = 30.0
-"""A call that takes longer hangs. (Nobody waits for the search: on a machine that is busy calls may take long.)"""
+"""A call that takes longer counts as hung. Generous, because the search is offline and the machine may be loaded."""
 
 
 def find_witnesses(
@@ -32,9 +33,11 @@ def find_witnesses(
     calls: int = 100,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Witness], tuple[str, ...]]:
-    """Runs that reach the cases of ``profile``'s rules, each as short as dropping calls makes it, and the cases that none reached.
+    """Runs that reach the cases of ``profile``'s rules, each shortened by dropping calls, and the cases that no run
+    reached.
 
-    ``on_progress`` hears how many of how many cases are reached. Raises Violated if the implementation disagrees with the specification.
+    ``on_progress`` gets the numbers of reached and of all cases. Raises Violated if the implementation violates the
+    specification.
     """
     limits = near_limits(profile)
     missing = {*Oracle(limits).all_cases, *(twin.name for twin in TwinWatch(limits).twins)}
@@ -89,7 +92,7 @@ def _random_run(implementation: Implementation, profile: Profile, block: bytes, 
 def _replayed(
     implementation: Implementation, profile: Profile, made: Iterable[tuple[int, Call]], visit: Callable[[Oracle], object] = lambda oracle: None
 ) -> JudgedRun:
-    """The calls made again; those that can't be made any more are left out. ``visit`` sees the oracle after each."""
+    """Make the calls again, except those that are no longer possible. ``visit`` gets the oracle after each."""
     oracle = Oracle(profile)
     run = JudgedRun(implementation, oracle, profile, CALL_SECONDS)
     run.boot()
@@ -101,7 +104,7 @@ def _replayed(
 
 
 def _reached(implementation: Implementation, profile: Profile, made: Made, watch: TwinWatch) -> set[str]:
-    """The cases that the calls go through, and the twins that they break."""
+    """The cases that the calls reach, and the must-fail invariants that they break."""
     broken: set[str] = set()
     run = _replayed(implementation, profile, made, lambda oracle: broken.update(watch.look(oracle)))
     return broken | {case for step in run.steps for case in step.cases}
@@ -112,7 +115,7 @@ def _equal(reached: Callable[[Made, set[str]], set[str]], wanted: set[str], made
 
 
 def _shortest(made: Made, enough: Callable[[Made], bool]) -> Made:
-    """``made`` without the calls that aren't needed: halves first, then single calls."""
+    """``made`` without unnecessary calls: dropped first in halves, then singly."""
     size = len(made) // 2
     while size:
         at = 0

@@ -88,7 +88,7 @@ def test_what_is_said_to_take_so_many_calls_does(two: tuple[Machine, Actor, Acto
     got = reach(authority(before, HOST_SECURITY_PORT, MANUAL), child.number)
     # The child's only way is to ask: allocate, send, and receive the answer.
     assert got.calls == 5
-    assert got.way[-1].words == f"task 0 answers task {child.number} with it"
+    assert got.way[-1].words == f"task 0 replies to task {child.number} with it"
     answers = child.port()
     child.sends(name, reply=answers, reply_disposition=Disposition.MAKE_SEND_ONCE)
     reply = root.receives(port)["reply"]
@@ -123,7 +123,7 @@ def test_who_is_controlled_cannot_be_trusted(two: tuple[Machine, Actor, Actor]) 
     asked = authority(machine.snapshot(), HOST_SECURITY_PORT, MANUAL, trusted=(0,))
     assert reach(asked, 0).takes_part
     assert reach(asked, child.number).calls == 1
-    assert reach(asked, child.number).way[-1].words == f"task {child.number} takes it from task 0"
+    assert reach(asked, child.number).way[-1].words == f"task {child.number} extracts it from task 0"
 
 
 def test_a_task_port_that_stays_is_not_sent() -> None:
@@ -143,7 +143,7 @@ def test_rights_that_the_kernel_makes() -> None:
         machine = Machine(profile)
         child = machine.root.child()
         got = reach(authority(machine.snapshot(), HOST_PORT, profile), child.number)
-        assert (got.calls, got.prevented_by, got.way[0].words) == (1, None, f"task {child.number} asks for it")
+        assert (got.calls, got.prevented_by, got.way[0].words) == (1, None, f"task {child.number} requests it")
     machine = Machine()
     child = machine.root.child()
     slot = Slot("place", child.number, Place.HOST)
@@ -285,7 +285,7 @@ def test_the_end_of_a_task_revokes_what_is_said() -> None:
             assert changed == said.own.keys() | said.queued.keys() | said.fired.keys() | said.others.keys()
             died += len(said.others)
             fired += len(said.fired)
-            rescued += len(said.rescued)
+            rescued += len(said.redirected)
             break
     assert died > 80
     assert fired > 10

@@ -154,7 +154,7 @@ def test_what_a_call_holds_was_moved_there() -> None:
     held = Change(Slot("held", 0, 0), EMPTY, send(HOST_PRIV_PORT))
     changed = tuple(held if change.slot == held.slot else change for change in trace.steps[0].changes)
     wrong = msgspec.structs.replace(trace, steps=(msgspec.structs.replace(trace.steps[0], changes=changed),))
-    assert ["right that its call still holds" in violation.words for violation in unexplained(wrong)] == [True]
+    assert ["right held by its pending call" in violation.words for violation in unexplained(wrong)] == [True]
 
 
 TOKEN, AUDIT = (501, 20), (1, 2, 3, 4, 5, 6, 7, 8)
@@ -184,7 +184,7 @@ def test_a_stopped_creation_gives_the_tokens_when_it_goes_on() -> None:
     assert derivation.violations == []
     assert derivation.tokens.current[1].step == 1
     (wrong,) = unexplained(a_stopped_creation(security=(0, 5)))
-    assert "task 1 has tokens that no call gave it" in wrong.words
+    assert "task 1 has tokens that no call set" in wrong.words
 
 
 def test_the_host_port_of_a_stopped_creation_is_the_one_that_was_presented() -> None:
@@ -287,7 +287,7 @@ def test_what_waits_is_part_of_who_can_get_what() -> None:
     stopped = with_task(with_child(booted(XNU_792)), waiting=PendingCall(call="host_security_create_task_token", child=1, privileged=True))
     assert {one.task: one.calls for one in authority(stopped, 20, XNU_792).tasks}[0] == 1
     held = with_task(booted(), waiting=PendingCall(call="task_set_special_port", held=send(OTHER)))
-    assert authority(held, OTHER, MANUAL).kept == ("send right to port 8 at task 0, right that its call still holds",)
+    assert authority(held, OTHER, MANUAL).kept == ("send right to port 8 at task 0, right held by its pending call",)
 
 
 # ---- scripts
@@ -337,7 +337,7 @@ def test_steps_that_stop_and_go_on() -> None:
     going_on = script(begun, {"as": "A", "call": "task_set_special_port", "resume": True, "expect": {"ret": "KERN_SUCCESS"}})
     assert going_on.resume
     assert going_on.arguments == {}
-    with pytest.raises(ValueError, match=r"steps\[0\].args: a call that goes on is made as it was"):
+    with pytest.raises(ValueError, match=r"steps\[0\].args: a resumed call keeps what it was made with"):
         script({"as": "A", "call": "mach_msg_receive", "resume": True, "args": {"port": 5}})
 
 
@@ -376,7 +376,7 @@ def test_calls_in_progress_in_words() -> None:
     stopped = moments(a_stopped_special_port())[1]
     assert stopped.step is not None
     assert "stopped between its steps" in call_line(stopped.step, "manual")
-    assert "right that its call still holds" in picture(stopped, "")
+    assert "right held by its pending call" in picture(stopped, "")
 
 
 def test_what_was_received_in_words() -> None:
@@ -392,7 +392,7 @@ def test_what_was_received_in_words() -> None:
 
 def test_states_that_differ_in_who_waits() -> None:
     waits = with_task(booted(), waiting=PendingCall(call="mach_msg_receive", name=USER, port=USER))
-    assert [str(one) for one in differences(booted(), waits)] == ["task 0, call that hasn't ended: expected none, seen waits in mach_msg_receive"]
+    assert [str(one) for one in differences(booted(), waits)] == ["task 0, call that hasn't ended: expected none, seen blocked in mach_msg_receive"]
 
 
 def test_a_stopped_child_that_has_ended_gives_a_dead_name() -> None:

@@ -121,13 +121,13 @@ CREATED: list[tuple[Any, str]] = [
     (Result(ReturnCode.KERN_SUCCESS, {}), "the results are none instead of port"),
     (Result(ReturnCode.KERN_SUCCESS, {"port": "6"}), "the result port is '6', which is no port"),
     (Result(ReturnCode.KERN_SUCCESS, {"port": (6,)}), "the result port is (6,), which is no port"),
-    (Result(True, {}), "the return code is True, which is no number of a machine's"),
-    (Result(2**70, {}), f"the return code is {2**70}, which is no number of a machine's"),
+    (Result(True, {}), "the return code is True, which is not a machine's number"),
+    (Result(2**70, {}), f"the return code is {2**70}, which is not a machine's number"),
     (Result(0, {"port": 6}, ended=3), "ended is 3, not a dictionary of answers by tasks"),  # type: ignore[arg-type]
-    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is no number of a task"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={1: 0}), "what ended for task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer says that a call of task 0 has ended, but task 0 waits in none"),
-    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer says that a call of task 7 has ended, but task 7 waits in none"),
+    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is not a task's number"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={1: 0}), "the ended call of task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer reports the end of a call of task 0, but task 0 has no pending call"),
+    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer reports the end of a call of task 7, but task 7 has no pending call"),
 ]
 
 
@@ -166,6 +166,6 @@ def test_any_time_for_minimizing_will_do(seconds: float) -> None:
     assert result.failure is not None
     if seconds <= 1e-9:
         assert len(result.failure.steps) == 3
-        assert result.message.endswith("; not minimized, because there was no time for it: perhaps calls can be left out")
+        assert result.message.endswith("; not minimized, as there was no time for it: some calls may be unnecessary")
     assert "left out" in result.message
     assert result.message in every_report(result)

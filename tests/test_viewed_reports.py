@@ -241,7 +241,7 @@ def test_more_messages_than_there_should_be_and_fewer() -> None:
     assert len(trace.final.ports[7].queue) == 2
     words = told(trace)
     assert "<td>no such port → 2</td>" in words
-    assert "unknown message 1, destination: nothing → send right to port 7 (only that it is there is shown)" in words
+    assert "unknown message 1, destination: nothing → send right to port 7 (only its existence is shown)" in words
     assert derive(trace).violations == [], "where they came from isn't shown"
     send = (*CALLS[:3], Call("mach_msg_send", {"dest": NAME}))
     fewer = broken(Changed(named(receives(messages=0)), 4), send)
@@ -355,7 +355,7 @@ def replayed(tmp_path: Path, kernel: Viewed) -> Any:
 def test_a_script_is_told_what_the_kernel_shows(tmp_path: Path) -> None:
     hidden = replayed(tmp_path, Viewed(shows=ALL - {ViewPart.UREFS}))
     assert (hidden.verdict, hidden.seen) == ("failed", "2 references (expected, not shown)")
-    assert "reference kernel doesn't show what it has" in hidden.violation.words
+    assert "reference kernel doesn't show its own" in hidden.violation.words
     shown = replayed(tmp_path, Viewed())
     assert (shown.verdict, shown.seen) == ("failed", "2 references")
     wrong = replayed(tmp_path, Changed(named(becomes(urefs=7), name=2, task=1), 6))  # the harness makes three calls first

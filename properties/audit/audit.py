@@ -1,4 +1,4 @@
-"""The audit of one group of logs: read them into a store, ask every rule, draw what was found."""
+"""The audit of one group of logs: read them into a store, run every rule, derive the paths of the findings."""
 
 from __future__ import annotations
 
@@ -36,34 +36,35 @@ __all__ = ["RULES", "Log", "audit_group", "authority_rules", "holding_rules", "i
 
 STANDARD_INPUT = "-"
 FINDINGS = 200
-"""Findings of one rule and severity that are told one by one; further ones are counted."""
+"""The most findings of one rule and severity that are listed; further ones are only counted."""
 TASKS = 400
 RIGHTS = 300
 BUCKETS = 60
-"""Parts of the timeline."""
+"""The number of intervals of the timeline."""
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A log to be audited."""
+    """A log to audit."""
 
     path: str
     """A file, or - for standard input."""
     form: str | None = None
-    """Its form; None: by its content."""
+    """Its form; None: detected from its content."""
     at: str = ""
-    """Where it is, for a worker whose current directory is another; "": at ``path``."""
+    """Its absolute path, for a worker with another current directory; "": ``path``."""
 
 
 Progress: TypeAlias = Callable[[int], object]
-"""Told how many bytes have been read."""
+"""Called with the number of bytes read."""
 
 
 def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
-    """The stream that a log is read from, None if it can't be opened, and its facts, which raise RecordingError if nothing can be read."""
+    """The stream of a log, None if it can't be opened, and its facts. The facts raise RecordingError if nothing can
+    be read."""
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
-        stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
+        stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – the facts read from it as they are consumed
     except (OSError, ValueError):
         return None, read_recording(log.at or log.path, log.form, log.path)
     return stream, read_recording(stream, log.form, log.path)
@@ -75,9 +76,10 @@ def audit_group(
     progress: Progress | None = None,
     directory: str | None = None,
 ) -> tuple[GroupAudit, tuple[Answer, ...]]:
-    """Audit ``logs`` together, as those of one host, unless they say that they aren't.
+    """Audit ``logs`` together, as those of one host, unless they name different hosts.
 
-    The store is in a temporary directory under ``directory``, which is removed. A log of which nothing can be read is among ``refused``.
+    The store is in a temporary directory under ``directory``, and is removed. A log that can't be read at all is listed
+    in ``refused``.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sendright-audit-", dir=directory) as place:
@@ -88,7 +90,7 @@ def audit_group(
             for log in logs:
                 stream, facts = open_log(log)
                 try:
-                    store.take(log.path, facts, _telling(progress, stream, done))
+                    store.take(log.path, facts, _progress_of(progress, stream, done))
                 except RecordingError as error:
                     refused.append(str(error))
                 finally:
@@ -127,13 +129,13 @@ def audit_group(
             store.close()
 
 
-def _telling(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], object] | None:
-    """What tells ``progress`` how many bytes are read; ``before`` are those of other logs."""
+def _progress_of(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], object] | None:
+    """A function that reports to ``progress`` how many bytes are read; ``before``: the bytes of earlier logs."""
     return None if progress is None else lambda place: progress(before + _at(stream))
 
 
 def _at(stream: BinaryIO | None) -> int:
-    """How much of a file is read."""
+    """How many bytes of a file are read."""
     try:
         return 0 if stream is None else stream.tell()
     except (OSError, ValueError):
@@ -141,7 +143,7 @@ def _at(stream: BinaryIO | None) -> int:
 
 
 def run_rules(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
-    """What each rule found: some to be told, all counted."""
+    """The suspects that each rule found, at most FINDINGS of each severity, and the number of all."""
     suspects: dict[str, list[Suspect]] = {}
     counts: dict[str, dict[str, int]] = {}
     for rule in RULES.values():
@@ -174,7 +176,7 @@ def _finding(store: Store, name: str, suspect: Suspect, path: tuple[object, ...]
 
 
 def _host(store: Store, logs: Sequence[Log]) -> str:
-    """What a host is called whose records don't say."""
+    """The name of a host whose records don't have one."""
     named = next((world.host for world in store.worlds if world.host), "")
     return named or Path(logs[0].path).name
 
@@ -202,7 +204,7 @@ def _world(store: Store, number: int, seen: WorldState, logs: Sequence[Log]) -> 
 
 
 def _timeline(store: Store, number: int, seen: WorldState) -> tuple[Bucket, ...]:
-    """How much happened when, in at most BUCKETS parts."""
+    """The number of facts over time, in at most BUCKETS intervals."""
     if seen.first is None or seen.last is None:
         return ()
     first, last = seen.first // MINUTE, seen.last // MINUTE
@@ -222,7 +224,7 @@ def _timeline(store: Store, number: int, seen: WorldState) -> tuple[Bucket, ...]
 
 
 def _rights(store: Store) -> tuple[tuple[ReportedRight, ...], int]:
-    """The rights to tasks that are shown: those that cross identities first."""
+    """The rights to tasks for the report, those that cross identities first, and how many are left out."""
     if not store.counts["rights"]:
         shown = tuple(_listed(store, RIGHTS)) if store.counts["holding"] else ()
         return shown, 0
@@ -263,7 +265,8 @@ def _listed(store: Store, most: int) -> Iterator[ReportedRight]:
 
 
 def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ReportedTask, ...], int]:
-    """The tasks that are shown, with whom they came from: those that findings and rights are about, then the first others."""
+    """The tasks for the report, with their parents, and how many are left out: first those in findings and rights,
+    then others."""
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, pid, ver FROM sight)")[0][0]
     if len(chosen) < TASKS:
         question = f"SELECT world, pid, ver FROM (SELECT world, pid, ver, min(n) AS n FROM sight GROUP BY ALL) ORDER BY n LIMIT {TASKS}"

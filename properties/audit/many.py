@@ -1,7 +1,7 @@
-"""Many groups of logs at once: on the processes of a machine, or wherever a ``concurrent.futures.Executor`` leads.
+"""Audits many groups of logs at once: in processes of this machine, or on any ``concurrent.futures.Executor``.
 
-A group is audited by one worker, from its files to its findings, so nothing passes between workers. A worker that dies takes nothing along: its
-group is given to another.
+One worker audits a group, from its files to its findings, so workers exchange no data. If a worker dies, another one
+audits its group.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
 
 ATTEMPTS = 3
-"""How often a group is tried, if the process that works on it dies."""
+"""How often to try a group if the process that audits it dies."""
 
 Group: TypeAlias = tuple[Log, ...]
-Audited: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
+AuditedGroup: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
 OnProgress: TypeAlias = Callable[[float, float | None, str], None]
-"""Told the bytes that are done, all bytes (None: not known), and words."""
+"""Called with the bytes done, all bytes (None: unknown), and words."""
 
 
 class WorkersDied(Exception):
-    """Every process that worked on a group died; one line."""
+    """Every process that audited a group died. The message is one line."""
 
 
 class NoCluster(Exception):
-    """There is no cluster at an address; one line."""
+    """There is no cluster at an address. The message is one line."""
 
 
 def audit_logs(
@@ -56,11 +56,11 @@ def audit_logs(
 ) -> AuditResult:
     """Audit every group, on ``executor``, or else in ``jobs`` processes.
 
-    The result doesn't depend on where, nor on how many. After Ctrl-C in an ``interruptible`` command it is of the groups that were done.
-    Raises WorkersDied.
+    The result doesn't depend on the executor or on ``jobs``. After Ctrl-C in an ``interruptible`` command it covers the
+    finished groups. Raises WorkersDied.
     """
     began = time.monotonic()
-    audited: dict[int, Audited] = {}
+    audited: dict[int, AuditedGroup] = {}
     interrupted = False
     with tempfile.TemporaryDirectory(prefix="sendright-progress-") as directory:
         progress = _Progress(groups, Path(directory), on_progress)
@@ -83,7 +83,8 @@ def audit_logs(
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths. Raises NoCluster."""
+    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths.
+    Raises NoCluster."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -97,18 +98,19 @@ def cluster(address: str) -> Iterator[Executor]:
         yield executor
 
 
-def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, Audited]]:
+def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:
     for number, group in enumerate(groups):
 
-        def told(at: int, number: int = number) -> None:
+        def report_bytes(at: int, number: int = number) -> None:
             stop_if_interrupted()
             progress.show({number: at})
 
-        yield number, audit_group(group, questions, told)
+        yield number, audit_group(group, questions, report_bytes)
 
 
-def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
-    """What a worker does. ``report`` is a file in which it writes how many bytes it has done, if that is on its machine."""
+def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGroup:
+    """Audit one group, in a worker. ``report``: a file for the number of bytes done, used if it is on the worker's
+    machine."""
     try:
         file = os.open(report, os.O_WRONLY)
     except OSError:
@@ -119,7 +121,7 @@ def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
         os.close(file)
 
 
-def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, Audited]]:
+def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, AuditedGroup]]:
     waiting = {executor.submit(_work, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
     try:
         yield from _as_completed(waiting, progress)
@@ -128,8 +130,8 @@ def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress:
             future.cancel()
 
 
-def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> Iterator[tuple[int, Audited]]:
-    """Each group as it is done. Raises what a worker raised; what is left stays in ``waiting``."""
+def _as_completed(waiting: dict[Future[AuditedGroup], int], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:
+    """Each group when it is done. Raises a worker's exception; the unfinished groups stay in ``waiting``."""
     while waiting:
         stop_if_interrupted()
         done, _ = wait(waiting, POLL, FIRST_COMPLETED)
@@ -139,8 +141,8 @@ def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> I
         progress.show({})
 
 
-def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, Audited]]:
-    """When one process dies the pool can't go on: another pool gets what isn't done."""
+def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, AuditedGroup]]:
+    """Audit in a pool of processes. A pool whose process dies is unusable: a new one audits the unfinished groups."""
     left = dict(enumerate(groups))
     attempts: Counter[int] = Counter()
     while left:
@@ -157,7 +159,7 @@ def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progre
                 attempts[number] += 1
                 if attempts[number] >= ATTEMPTS:
                     names = ", ".join(log.path for log in left[number])
-                    raise WorkersDied(f"{names}: every process that worked on it died (is there enough memory?)") from None
+                    raise WorkersDied(f"{names}: every process that audited it died (is there enough memory?)") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - before:
@@ -165,7 +167,7 @@ def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progre
 
 
 class _Progress:
-    """How far the groups are, by what workers write into files."""
+    """The progress of the groups, from the files that workers write."""
 
     def __init__(self, groups: Sequence[Group], directory: Path, tell: OnProgress | None) -> None:
         self.directory, self.tell = directory, tell
@@ -179,17 +181,17 @@ class _Progress:
             (directory / str(number)).write_bytes(struct.pack("<q", 0))
 
     def file(self, number: int) -> str:
-        """Where the worker of a group writes."""
+        """The progress file for the worker of a group."""
         return str(self.directory / str(number))
 
     def done(self, number: int) -> None:
-        """A group is done."""
+        """Record that a group is done."""
         self.at[number] = float(sum(size or 0 for size in self.sizes[number]))
         self.finished += 1
         self.show({number: int(self.at[number])})
 
     def show(self, known: dict[int, int]) -> None:
-        """Tell what is done, with ``known`` and with what the files say."""
+        """Report the progress, from ``known`` and from the files."""
         if self.tell is None:
             return
         for number, at in known.items():
@@ -216,8 +218,8 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _result(audited: dict[int, Audited], fail_on: Severity, seconds: float, interrupted: bool) -> AuditResult:
-    """All groups together, in their order."""
+def _result(audited: dict[int, AuditedGroup], fail_on: Severity, seconds: float, interrupted: bool) -> AuditResult:
+    """The result of all groups, in their order."""
     groups, findings, answers = [], list[AuditFinding](), list[Answer]()
     for place, number in enumerate(sorted(audited)):
         group, said = audited[number]
