@@ -27,7 +27,8 @@ class Result(msgspec.Struct, frozen=True):
 
     code: int
     outputs: dict[str, Any] = {}
-    """By the names of the signature's outputs; empty if the call failed or is pending (but see ``Signature.results``)."""
+    """By the names of the signature's outputs; empty if the call failed or is pending (but see
+    ``Signature.results``)."""
     created_task: int | None = None
     """For a call that created a task: the number with which the harness makes calls as that task."""
     ended: dict[int, Result] = {}

@@ -149,7 +149,8 @@ class TaskBegan(Fact, frozen=True, gc=False):
     how: str
     """``fork``, ``vfork``, ``posix_spawn``, ``task_create``, ``host_security_create_task_token`` …"""
     given: bool = False
-    """Whether the call sets the child's tokens (``host_security_create_task_token``), so that they are not inherited."""
+    """Whether the call sets the child's tokens (``host_security_create_task_token``), so that they are not
+    inherited."""
 
 
 class ImageReplaced(Fact, frozen=True, gc=False):

@@ -41,21 +41,21 @@ def interruptible(command: Callable[P, R]) -> Callable[P, R]:
     """
 
     @functools.wraps(command)
-    def heard(*arguments: P.args, **options: P.kwargs) -> R:
+    def deferred(*arguments: P.args, **options: P.kwargs) -> R:
         if threading.current_thread() is not threading.main_thread():
             return command(*arguments, **options)
         _asked.clear()
-        before = signal.signal(signal.SIGINT, _hear)
+        before = signal.signal(signal.SIGINT, _on_interrupt)
         try:
             return command(*arguments, **options)
         finally:
             signal.signal(signal.SIGINT, before)
             _asked.clear()
 
-    return heard
+    return deferred
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
+def _on_interrupt(number: int, frame: FrameType | None) -> None:
     if _asked.is_set():
         for process in multiprocessing.active_children():
             process.kill()

@@ -16,7 +16,8 @@ V = TypeVar("V")
 
 
 class Parts(dict[int, V], Generic[V]):
-    """Parts by number. Those from ``updated_parts`` know their predecessor, and which parts are new objects since then."""
+    """Parts by number. Those from ``updated_parts`` know their predecessor, and which parts are new objects since
+    then."""
 
     __slots__ = ("__weakref__", "changed", "earlier")
 

@@ -31,7 +31,8 @@ class HostSelf(Enum):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One kernel's behaviour where kernels differ (numbers in parentheses refer to the sources' list of disagreements)."""
+    """One kernel's behaviour where kernels differ (numbers in parentheses refer to the sources' list of
+    disagreements)."""
 
     name: str
     title: str
@@ -91,7 +92,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
     """What ``task_resume`` returns for a task that isn't suspended (9)."""
     allocate_name_takes_dead_name: bool = True
-    """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard H-10)."""
+    """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard
+    H-10)."""
     send_survives_rescue: bool = True
     """What a name with SEND and RECEIVE keeps when RECEIVE is taken from it and a port-destroyed request redirects
     the receive right: SEND; False: a dead name (14, hazard H-8)."""

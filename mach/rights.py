@@ -187,7 +187,7 @@ MACH_EXCEPTION_CODES = 0x80000000
 
 
 class Notification(IntEnum):
-    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be asked for."""
+    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be requested."""
 
     PORT_DELETED = 65
     PORT_DESTROYED = 69

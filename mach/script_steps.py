@@ -1,4 +1,5 @@
-"""Translates a script's step into one that can run: calls, arguments, bindings and expectations by sendright's names."""
+"""Translates a script's step into one that can run: calls, arguments, bindings and expectations by sendright's
+names."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ _OTHER_OUTPUTS = {"ports": "descriptors", "body": "descriptors", "msg_id": "id",
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """The output that a symbol stands for from this step on; ``element`` is the index in an output of several values."""
+    """The output that a symbol stands for from this step on; ``element`` is the index in an output of several
+    values."""
 
     symbol: str
     output: str

@@ -104,7 +104,8 @@ def is_task_letter(text: str) -> bool:
 
 
 def is_mach_word(text: str) -> bool:
-    """Whether ``text`` looks like a word of Mach's (``mach_thread_self``, ``TASK_ACCESS_PORT``) and not like a symbol."""
+    """Whether ``text`` looks like a word of Mach's (``mach_thread_self``, ``TASK_ACCESS_PORT``) and not like a
+    symbol."""
     return _MACH_WORD.fullmatch(text) is not None
 
 

@@ -122,11 +122,11 @@ def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, tru
     for task in sorted(snapshot.tasks):
         node = Container("task", task)
         holds = tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in rights.items() if (slot.where, slot.owner) == ("name", task))
-        reached = node in distances and task not in flows.aside
+        reached = node in distances and task not in flows.passive
         reaches.append(
             Reach(
                 task=task,
-                takes_part=task not in flows.aside,
+                takes_part=task not in flows.passive,
                 holds=holds,
                 calls=0 if holds else int(distances[node]) if reached else None,
                 way=_legs(flows, ways[node]) if reached else (),

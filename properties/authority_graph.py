@@ -128,15 +128,15 @@ class FlowGraph:
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
         self._stays = profile is not None and profile.task_ports_stay and target in snapshot.ports and snapshot.ports[target].task is not None
         self._joins_host = (profile is None or profile.serves("host_get_special_port")) and not self._stays
-        self.aside = set(trusted) - self._controlled(set(trusted))
+        self.passive = set(trusted) - self._controlled(set(trusted))
         """The trusted tasks that no untrusted task controls: they don't pass rights on."""
         self.graph.add_node(self.target)
         for number in snapshot.tasks:
-            if number not in self.aside:
+            if number not in self.passive:
                 self.graph.add_node(Container("task", number))
         for slot, entry in self.entries.items():
             container = container_of(slot)
-            if entry.port is not None and not (container.kind == "task" and container.number in self.aside):
+            if entry.port is not None and not (container.kind == "task" and container.number in self.passive):
                 self._add(slot, entry, entry.port, container)
         if target in snapshot.ports:
             self._add_makers(snapshot.ports[target].object, profile)
@@ -148,11 +148,11 @@ class FlowGraph:
         """Join the creator and the child of a stopped creation, which will give the creator a right when it resumes."""
         one, other = Container("task", creator), Container("task", child)
         port = self.snapshot.tasks[child].port
-        if self.target.port == port and creator not in self.aside:
+        if self.target.port == port and creator not in self.passive:
             self._edge(self.target, one, 1)
-        if privileged and child not in self.aside and self.target.port == self._privileged_host():
+        if privileged and child not in self.passive and self.target.port == self._privileged_host():
             self._edge(self.target, other, 2)  # and mach_host_self
-        if not {creator, child} & self.aside:
+        if not {creator, child} & self.passive:
             self._edge(one, ToReceiver(port), 1)
             self._edge(ToReceiver(port), other, 1)
             self._edge(other, FromReceiver(port), 0)
@@ -165,7 +165,7 @@ class FlowGraph:
         """Add the calls that make a right to the target from authority over something else."""
         if object_ is PortObject.HOST:
             if profile is None or profile.host_self is HostSelf.MADE:
-                for number in self.snapshot.tasks.keys() - self.aside:  # mach_host_self
+                for number in self.snapshot.tasks.keys() - self.passive:  # mach_host_self
                     self._edge(self.target, Container("task", number), 1)
             if profile is None or (profile.host_place and profile.serves("host_security_set_task_token")):
                 for slot in self.entries:  # host_security_set_task_token on oneself, and mach_host_self
@@ -227,7 +227,7 @@ class FlowGraph:
             self._edge(SlotExit(slot), ToReceiver(number), 0)
             self._edge(FromReceiver(number), SlotEntry(slot), fetch)
             self._edge(SlotExit(slot), container, 1)
-            if port.task not in self.aside:
+            if port.task not in self.passive:
                 self._edge(ToReceiver(number), task, 1)
                 if not self._stays:  # extract_right
                     self._edge(task, FromReceiver(number), 0)

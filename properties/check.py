@@ -75,9 +75,9 @@ def check(
     capabilities = capabilities_of(kernel)
     limited = profile if exact_limits or not capabilities.limits else near_limits(profile)
     checker = _Checker(kernel, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
-    checker.goes_on_after = ("crash", "hang") if capabilities.recovers else ()
+    checker.continues_after = ("crash", "hang") if capabilities.recovers else ()
     if keep_going:
-        checker.goes_on_after = get_args(ViolationKind)
+        checker.continues_after = get_args(ViolationKind)
     interrupted = False
     try:
         checker.search(seed)
@@ -154,7 +154,7 @@ class _Checker:
         self.not_made: Counter[str] = Counter()
         self.failing: dict[tuple[str, ...], _FailingRun] = {}
         """The first failing run of each kind."""
-        self.goes_on_after: tuple[ViolationKind, ...] = ()
+        self.continues_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which the check continues."""
         self.over = False
 
@@ -223,12 +223,12 @@ class _Checker:
         except NotMade as error:
             self.not_made[str(error)] += 1
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
-            self._tell(len(run.steps))
+            self._report_progress(len(run.steps))
 
     def _failed(self, trace: Trace, violation: Violation) -> None:
         way = (violation.kind, violation.clause)
         self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
-        self.over = violation.kind not in self.goes_on_after or len(self.failing) >= MOST_WAYS
+        self.over = violation.kind not in self.continues_after or len(self.failing) >= MOST_WAYS
 
     def _count(self, run: Run) -> None:
         self.runs += 1
@@ -238,9 +238,9 @@ class _Checker:
             self.cases.update(step.cases)
         if self.on_run is not None:
             self.on_run(run.trace())
-        self._tell()
+        self._report_progress()
 
-    def _tell(self, more: int = 0) -> None:
+    def _report_progress(self, more: int = 0) -> None:
         if self.on_progress is not None:
             self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
 

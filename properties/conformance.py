@@ -70,7 +70,8 @@ class Run(JudgedRun):
             raise
 
     def finish(self) -> None:
-        """Judge the end of the run: the invariants hold, and every right and token has a derivation. Raises Violated."""
+        """Judge the end of the run: the invariants hold, and every right and token has a derivation. Raises
+        Violated."""
         found = self._wrong_as_a_whole()
         if found:
             self.violations += found

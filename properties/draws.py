@@ -147,13 +147,13 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
 
 def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> bool:
     if argument.name == "wait":
-        return s.can_wait and c.one_in(_one_waits_in(s, drawn))
+        return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
     return c.weighted(((False, 1), (True, 1)))
 
 
-def _one_waits_in(s: Situation, drawn: DrawnArguments) -> int:
+def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
     """One send or receive in this many waits: more of those that can't complete at once and that another task can
     complete."""
     if "dest" in drawn:

@@ -28,7 +28,7 @@ class FirstValues:
         self.audit: dict[int, Any] = {}
         self.pages: dict[tuple[int, int], int] = {}
 
-    def look(self, snapshot: Snapshot) -> None:
+    def remember(self, snapshot: Snapshot) -> None:
         """Remember the new tokens and pages in ``snapshot``."""
         for number, task in snapshot.tasks.items():
             self.security.setdefault(number, task.security_token)
@@ -127,7 +127,7 @@ def _output(output: str, words: str) -> Callable[[Any, StepOutcome], _Finding]:
     return judge
 
 
-def _given_name(seen: StepOutcome) -> tuple[int, int] | None:
+def _returned_name(seen: StepOutcome) -> tuple[int, int] | None:
     """The caller's task and the name that the call returned; for a notification, the name in it."""
     output = output_name(SIGNATURES[seen.call.name])
     if output is None:
@@ -145,7 +145,7 @@ def _given_name(seen: StepOutcome) -> tuple[int, int] | None:
 def _name_concerned(seen: StepOutcome) -> tuple[int, int] | None:
     """The task and the name that the step is about: the returned name, or else the argument."""
     if output_name(SIGNATURES[seen.call.name]) is not None:
-        return _given_name(seen)
+        return _returned_name(seen)
     argument = name_argument(SIGNATURES[seen.call.name])
     return None if seen.target is None or argument is None else (seen.target, seen.call.arguments[argument])
 
@@ -193,7 +193,7 @@ def _judge_make_send_count(wanted: Any, seen: StepOutcome) -> _Finding:
 
 def _judge_name(equal: bool) -> Callable[[Any, StepOutcome], _Finding]:
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
-        given = _given_name(seen)
+        given = _returned_name(seen)
         names = [seen.symbols.name(each, seen.caller if given is None else given[0]) for each in wanted]
         words = ("name " if equal else "another name than ") + (" or " if equal else " and ").join(map(str, names))
         if given is None:

@@ -33,8 +33,8 @@ from sendright.properties.origins import (
     HeldRight,
     How,
     Rights,
+    carried_right,
     child_port,
-    gives,
     new_ledger,
     new_messages,
     parts,
@@ -145,7 +145,7 @@ class StepView:
         if name == DEAD_NAME:
             return HeldRight(SlotKind.DEAD_NAME, None)
         disposition = form if isinstance(form, int) else -1
-        given = (gives(part, disposition) for part, _ in parts(self.rights.at(self.own(name))))
+        given = (carried_right(part, disposition) for part, _ in parts(self.rights.at(self.own(name))))
         return next((part for part in given if part is not None), None)
 
     def carried(self, target: Slot, name: Any, disposition: Any, how: How | None = None) -> Iterator[Flow]:
@@ -167,7 +167,7 @@ def _create(m: StepView) -> Iterator[Flow]:
     if child is None or port is None or port in m.rights.known_ports:
         return
     own = frozenset({port})
-    yield from _child_given(m, port)
+    yield from _child_right(m, port)
     yield Flow(Slot("place", child, Place.KERNEL), "made", made_from=own)
     for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER):
         yield Flow(Slot("place", child, place), "made", made_from=m.rights.ports_of(PortObject.LEDGER))
@@ -176,10 +176,10 @@ def _create(m: StepView) -> Iterator[Flow]:
         if not (given_host and place is Place.HOST and m.rights.profile is not None):
             yield Flow(Slot("place", child, place), "inherited", Slot("place", parent, place))
     if given_host:
-        yield _host_given(m, child, m.rights.at(m.own(m.argument("host"))).port)
+        yield _host_right(m, child, m.rights.at(m.own(m.argument("host"))).port)
 
 
-def _child_given(m: StepView, port: int) -> Iterator[Flow]:
+def _child_right(m: StepView, port: int) -> Iterator[Flow]:
     yield Flow(m.output("child_task"), "made", made_from=frozenset({port}))
 
 
@@ -189,19 +189,19 @@ def _takes_host(m: StepView) -> bool:
     return taken and m.step.call == "host_security_create_task_token"
 
 
-def _created(m: StepView) -> Iterator[Flow]:
+def _resume_create(m: StepView) -> Iterator[Flow]:
     """The creation is resumed: the child gets its host port, the caller its right to the child."""
     begun = m.rights.unfinished.get(m.step.task)
     child = None if begun is None else begun.step.created_task
     port = next((port for port, task in m.rights.task_of.items() if task == child), None)
     if begun is None or child is None or port is None:
         return
-    yield from _child_given(m, port)
+    yield from _child_right(m, port)
     if _takes_host(m):
-        yield _host_given(m, child, begun.named.get("host"))
+        yield _host_right(m, child, begun.named.get("host"))
 
 
-def _host_given(m: StepView, task: int, presented: int | None) -> Flow:
+def _host_right(m: StepView, task: int, presented: int | None) -> Flow:
     """The host port that a task gets with its tokens: the privileged one if the caller presents it, or presents any
     host port in a profile that doesn't check it."""
     privileged, ordinary = m.rights.ports_of(PortObject.HOST_PRIV), m.rights.ports_of(PortObject.HOST)
@@ -211,7 +211,7 @@ def _host_given(m: StepView, task: int, presented: int | None) -> Flow:
 
 
 def _set_task_token(m: StepView) -> Iterator[Flow]:
-    yield _host_given(m, m.task("target_task"), m.rights.at(m.own(m.argument("host"))).port)
+    yield _host_right(m, m.task("target_task"), m.rights.at(m.own(m.argument("host"))).port)
 
 
 def _special_places(m: StepView) -> list[Slot]:
@@ -361,7 +361,7 @@ def _extract_right(m: StepView) -> Iterator[Flow]:
 
 def _send(m: StepView) -> Iterator[Flow]:
     if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
-        yield from _handed_back(m)
+        yield from _return_rights(m)
         return
     if m.sent_to_kernel():  # the reply goes to the port of the reply right
         for message in m.new_messages():
@@ -373,7 +373,7 @@ def _send(m: StepView) -> Iterator[Flow]:
             yield from m.carried(Slot("message", sent, index), name, disposition)
 
 
-def _handed_back(m: StepView) -> Iterator[Flow]:
+def _return_rights(m: StepView) -> Iterator[Flow]:
     for part in ("dest", "reply"):
         yield from m.carried(m.output(part), m.argument(part), m.argument(f"{part}_disposition"), "handed back")
     given = m.outputs("descriptors")
@@ -381,7 +381,7 @@ def _handed_back(m: StepView) -> Iterator[Flow]:
         yield from m.carried(target, name, disposition, "handed back")
 
 
-def _sent(m: StepView) -> Iterator[Flow]:
+def _resume_send(m: StepView) -> Iterator[Flow]:
     """The blocked message is queued: with its serial, or moved to a new one, if the implementation assigns one then."""
     begun = m.rights.unfinished.get(m.step.task)
     for message in begun.messages if begun is not None else ():
@@ -431,8 +431,8 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
 """Call -> the function that yields its flows. The other calls bring no rights."""
 
 _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
-    "host_security_create_task_token": _created,
-    "mach_msg_send": _sent,
+    "host_security_create_task_token": _resume_create,
+    "mach_msg_send": _resume_send,
     "mach_msg_receive": _receive,
 }
 """Call -> the function that yields its flows when it is resumed."""

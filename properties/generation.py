@@ -135,14 +135,14 @@ class Calls:
         """
         self.choices.seek(self.count * BYTES_PER_CALL)
         self.count += 1
-        going_on = None if only is not None else self._going_on(snapshot)
+        going_on = None if only is not None else self._resumption(snapshot)
         if going_on is not None:
             return going_on
         situation = Situation(self.profile, snapshot, self.choices.pick(callers(snapshot)), self.names_seen)
         signature = self._signature(situation) if only is None else SIGNATURES[only]
         return situation.caller, self._call(signature, situation)
 
-    def _going_on(self, snapshot: Snapshot) -> tuple[int, Call] | None:
+    def _resumption(self, snapshot: Snapshot) -> tuple[int, Call] | None:
         """A blocked task, and the resumption of its call; None: choose a new call instead."""
         waiting = waiters(snapshot)
         if not waiting:
@@ -178,7 +178,7 @@ class Calls:
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
-            if able and (not _untimely(signature, situation) or self.choices.one_in(6)):
+            if able and (not _is_of_little_use(signature, situation) or self.choices.one_in(6)):
                 return signature
         # A call that a task can nearly always make. (A call without the rights for it is worth a try, too.)
         usual = SIGNATURES["mach_task_self"] if self._can_always else None
@@ -197,7 +197,7 @@ class Calls:
         return Call(signature.name, arguments, shortage, stop)
 
 
-def _untimely(signature: Signature, situation: Situation) -> bool:
+def _is_of_little_use(signature: Signature, situation: Situation) -> bool:
     """Whether the call is of little use in this situation."""
     tasks = len(situation.snapshot.tasks)
     if signature.creates_task:

@@ -51,7 +51,8 @@ class Oracle(Protocol):
     """The specification as an executable, in step with an implementation."""
 
     def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
-        """Judge ``result``; if it is right, advance to the state after it. ``shown`` shows the kernel's free choices."""
+        """Judge ``result``; if it is right, advance to the state after it. ``shown`` shows the kernel's free
+        choices."""
 
     def snapshot(self) -> Snapshot:
         """The specification's state."""
@@ -178,23 +179,23 @@ class JudgedRun:
                 self.fail("crash", call.name, f"{call.name} returned {wrong}")
             after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
         except Violated:
-            self._keep_broken(task, call, result, self.snapshot)
+            self._keep_without_result(task, call, result, self.snapshot)
             raise
         before = self.snapshot
         try:
             cases = self._judge(task, call, result, after)
             for other, ended in sorted(result.ended.items()):
-                cases = self._goes_on(other, ended, after) or cases
+                cases = self._judge_end(other, ended, after) or cases
             self._compare(len(self.steps) - 1, "; ".join(cases) or call.name, after)
         except Exception:
             wrong = self._wrong_form(after)
             if wrong is None:
                 self._correct(after)
-                self._look_at_all_changes(index, before)
+                self._record_all_changes(index, before)
                 raise
             self.snapshot = before
             del self.steps[index:], self.violations[:]
-            self._keep_broken(task, call, result, before)
+            self._keep_without_result(task, call, result, before)
             self._malformed(f"showing the state after {call.name}", wrong, index)
         return self.steps[index]
 
@@ -203,7 +204,7 @@ class JudgedRun:
         step = self.ended.get(task) if call.resume else None
         return step if step is not None and step.call == call.name else None
 
-    def _goes_on(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
+    def _judge_end(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
         """Judge the end of a pending call of ``task``, as if the task had resumed it now."""
         specified = self.oracle.snapshot().tasks.get(task)
         waiting = None if specified is None else specified.waiting
@@ -268,7 +269,7 @@ class JudgedRun:
             shows=None if self.capabilities.shows is None else tuple(part for part in ViewPart if part in self.capabilities.shows),
         )
 
-    def _keep_broken(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
+    def _keep_without_result(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
         """Keep a call without a ``result``, or without a state after it, as a step without known changes."""
         self._keep(task, call, Result(ReturnCode.MIG_SERVER_DIED) if result is None else _writable(call, result), (), before)
         self.steps[-1] = msgspec.structs.replace(self.steps[-1], missing="answer" if result is None else "state")
@@ -292,7 +293,7 @@ class JudgedRun:
         )
         self._before, self.snapshot = self.snapshot, after
 
-    def _look_at_all_changes(self, index: int, before: Snapshot) -> None:
+    def _record_all_changes(self, index: int, before: Snapshot) -> None:
         """Give the last step all its changes, by a full comparison: in the state after it two messages may have the
         same serial."""
         if len(self.steps) == index + 1:
@@ -325,7 +326,8 @@ class JudgedRun:
 
 
 def _writable(call: Call, result: Result) -> Result:
-    """``result`` for a trace: without outputs that don't have the form in the signature. The violation describes these."""
+    """``result`` for a trace: without outputs that don't have the form in the signature. The violation describes
+    these."""
     if answer_error(call, result) is None:
         return result
     return Result(result.code if is_number(result.code) else ReturnCode.MIG_SERVER_DIED)

@@ -55,13 +55,13 @@ def port(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
         return NULL_NAME
     fitting = s.senders(argument.object)
     if fitting and not c.one_in(HOSTILE.get(signature.name, USUALLY_HOSTILE)):
-        better = _better(s, signature, argument, drawn, fitting)
+        better = _more_effective(s, signature, argument, drawn, fitting)
         return c.pick(better) if better and not c.one_in(3) else c.pick(fitting)
     others = s.senders(None)
     return c.pick(others) if others and c.one_in(2) else s.hostile_name(c)
 
 
-def _better(s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments, fitting: list[int]) -> list[int]:
+def _more_effective(s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments, fitting: list[int]) -> list[int]:
     """The fitting names that give the call more effect."""
     if signature.name == "task_resume":
         return [name for name in fitting if s.is_suspended(name)]

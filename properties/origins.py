@@ -165,17 +165,17 @@ def new_messages(step: Step) -> list[int]:
 def child_port(step: Step) -> int | None:
     """The port of the task that ``step`` created, from the right that the caller gets."""
     if step.code not in IN_PROGRESS:
-        return _port_given(step, "child_task")
+        return _port_returned(step, "child_task")
     kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
     return next((change.after.port for change in step.changes if change.slot == kernel), None)
 
 
 def new_ledger(step: Step) -> int | None:
     """The port of the ledger that ``step`` made, from the right that the caller got."""
-    return _port_given(step, "new_ledger") if step.call == "ledger_create" else None
+    return _port_returned(step, "new_ledger") if step.call == "ledger_create" else None
 
 
-def _port_given(step: Step, output: str) -> int | None:
+def _port_returned(step: Step, output: str) -> int | None:
     slot = Slot("name", step.task, step.outputs.get(output, -1))
     return next((change.after.port for change in step.changes if change.slot == slot), None)
 
@@ -247,7 +247,7 @@ class Origins:
                 yield Origin(flow.how)
             return
         for part, _ in parts(self.rights.at(flow.source)):
-            if gives(part, flow.disposition) == gain.part:
+            if carried_right(part, flow.disposition) == gain.part:
                 made = flow.disposition in (Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE)
                 yield Origin("made" if made else flow.how, flow.source, part)
 
@@ -255,7 +255,7 @@ class Origins:
         if gain.slot.where != "message" or not self._is_new(gain.slot.owner):
             return
         if gain.kind is SlotKind.RECEIVE:
-            yield from self._rescue(gain)
+            yield from self._redirection(gain)
         if gain.kind is not SlotKind.SEND_ONCE or gain.slot.index != DESTINATION:
             return
         for slot in self._lost_once:
@@ -274,7 +274,7 @@ class Origins:
     def _is_new(self, message: int) -> bool:
         return not self.rights.at(Slot("message", message, DESTINATION)).kind
 
-    def _rescue(self, gain: Gain) -> Iterator[Origin]:
+    def _redirection(self, gain: Gain) -> Iterator[Origin]:
         """A port-destroyed notification redirects a receive right that would have died to the port of the request."""
         request = self.rights.at(Slot("port-destroyed", gain.port if gain.port is not None else -1, 0))
         destination = self._after(Slot("message", gain.slot.owner, DESTINATION))
@@ -293,7 +293,7 @@ DESTINATION, REPLY = -2, -1
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 
 
-def gives(part: HeldRight, disposition: int | None) -> HeldRight | None:
+def carried_right(part: HeldRight, disposition: int | None) -> HeldRight | None:
     """The right that results from carrying ``part`` with ``disposition``; None: that is impossible."""
     if disposition is None:
         return part

@@ -109,7 +109,7 @@ class Setup:
                 return name
         return None
 
-    def _give(self, task: int, port: int, asked: frozenset[int] = frozenset()) -> int:
+    def _give(self, task: int, port: int, tried: frozenset[int] = frozenset()) -> int:
         """Give ``task`` a send right to ``port``; returns its name. The bootstrap task extracts it from any task
         that it can reach."""
         if task not in self.snapshot.tasks:
@@ -127,8 +127,8 @@ class Setup:
             return self.own_port(task)
         for holder, shown in self.snapshot.tasks.items():
             held = self._name_for(holder, port)
-            if held is not None and holder not in asked and shown.port != port:
-                target = self._give(BOOTSTRAP_TASK, shown.port, asked | {holder})
+            if held is not None and holder not in tried and shown.port != port:
+                target = self._give(BOOTSTRAP_TASK, shown.port, tried | {holder})
                 taken = self._do(BOOTSTRAP_TASK, "mach_port_extract_right", task=target, name=held, disposition=int(Disposition.COPY_SEND))
                 poly: int = taken.outputs["poly"]
                 return poly

@@ -67,7 +67,7 @@ def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
     _ask(do, me, name, Notification.DEAD_NAME, port, sync=1)
 
 
-def a_death_of_who_waits_for_the_last_sender(do: Do, profile: Profile) -> None:
+def a_no_senders_request_to_a_dead_port(do: Do, profile: Profile) -> None:
     """A no-senders request whose port is dead when the last send right goes."""
     me = do(0, "mach_task_self")["port"]
     port, home = _port(do, me), _port(do, me)
@@ -82,7 +82,7 @@ def _ask(do: Do, me: int, name: int, variant: Notification, home: int, sync: int
     do(0, "mach_port_request_notification", task=me, name=name, variant=int(variant), sync=sync, notify=home, notify_disposition=once)
 
 
-def _waits_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
+def _block_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
     """The caller's own port and a port set at which it is blocked; task 1 can send to a member (31) and has the
     caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
@@ -94,21 +94,21 @@ def _waits_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
     return me, pset
 
 
-def a_message_for_who_waits_at_a_port_set(do: Do, profile: Profile) -> None:
+def a_message_for_a_task_blocked_at_a_port_set(do: Do, profile: Profile) -> None:
     """A message comes to a member of the port set at which a task waits."""
-    _waits_at_a_set(do, profile)
+    _block_at_a_set(do, profile)
     do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_port_set_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_port_set_destroyed_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A port set is destroyed by a holder of the task's port while the task waits there."""
-    _, pset = _waits_at_a_set(do, profile)
+    _, pset = _block_at_a_set(do, profile)
     do(1, "mach_port_destroy", task=32, name=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
-def _waits_at_a_port(do: Do, profile: Profile) -> int:
+def _block_at_a_port(do: Do, profile: Profile) -> int:
     """The port at which the caller is blocked; task 1 has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
@@ -117,22 +117,22 @@ def _waits_at_a_port(do: Do, profile: Profile) -> int:
     return port
 
 
-def a_receive_right_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_receive_right_extracted_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port takes the receive right at which the task waits."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_receive_right_that_is_put_into_a_set_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_receive_right_put_into_a_set_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port puts the receive right at which the task waits into a port set."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
     do(1, "mach_port_move_member", task=32, member=port, after=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_message_for_who_waits_at_a_port(do: Do, profile: Profile) -> None:
+def a_message_for_a_task_blocked_at_a_port(do: Do, profile: Profile) -> None:
     """A message comes to the port at which a task waits."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
@@ -142,9 +142,9 @@ def a_message_for_who_waits_at_a_port(do: Do, profile: Profile) -> None:
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_port_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_port_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the receive right at which the task waits."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     do(1, "mach_port_destroy", task=32, name=port)
     do(0, "mach_msg_receive", resume=True)
 
@@ -188,7 +188,7 @@ def names_that_denote_nothing(do: Do, profile: Profile) -> None:
             do(0, "mach_port_peek", task=me, name=name)
 
 
-def _waits_to_send(do: Do, profile: Profile) -> int:
+def _block_in_a_send(do: Do, profile: Profile) -> int:
     """The full port at which the caller is blocked in a send; task 1 has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
@@ -200,16 +200,16 @@ def _waits_to_send(do: Do, profile: Profile) -> int:
 
 def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
     """A blocked send is resumed without success; then there is room."""
-    port = _waits_to_send(do, profile)
+    port = _block_in_a_send(do, profile)
     do(0, "mach_msg_send", resume=True)
     taken = do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
     do(1, "mach_msg_receive", port=taken)
     do(0, "mach_msg_send", resume=True)
 
 
-def a_queue_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_queue_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the port to which the task waits to send."""
-    port = _waits_to_send(do, profile)
+    port = _block_in_a_send(do, profile)
     do(1, "mach_port_destroy", task=32, name=port)
     do(0, "mach_msg_send", resume=True)
 
@@ -231,14 +231,14 @@ def memory_that_a_receiver_has_no_room_for(do: Do, profile: Profile) -> None:
     do(0, "mach_msg_receive", port=message["dest"])
 
 
-def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
+def memory_that_cannot_be_returned(do: Do, profile: Profile) -> None:
     """A message with a page of memory finds the queue full, and the sender has no page free."""
     message = _memory_without_room(do, profile)
     for _ in range(profile.queue_limit + 1):
         do(0, "mach_msg_send", **message)
 
 
-def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -> None:
+def a_right_that_dies_while_a_stopped_call_holds_it(do: Do, profile: Profile) -> None:
     """A call that replaces a right in a place stops while it holds the old right; then the right's port dies."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
@@ -267,21 +267,21 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_ledger_that_a_task_draws_on,
     a_dead_name_with_all_its_references,
-    a_death_of_who_waits_for_the_last_sender,
-    a_message_for_who_waits_at_a_port_set,
-    a_port_set_that_goes_while_a_task_waits_there,
-    a_receive_right_that_goes_while_a_task_waits_there,
-    a_receive_right_that_is_put_into_a_set_while_a_task_waits_there,
-    a_message_for_who_waits_at_a_port,
-    a_port_that_dies_while_a_task_waits_there,
+    a_no_senders_request_to_a_dead_port,
+    a_message_for_a_task_blocked_at_a_port_set,
+    a_port_set_destroyed_while_a_task_is_blocked_there,
+    a_receive_right_extracted_while_a_task_is_blocked_there,
+    a_receive_right_put_into_a_set_while_a_task_is_blocked_there,
+    a_message_for_a_task_blocked_at_a_port,
+    a_port_that_dies_while_a_task_is_blocked_there,
     a_place_that_is_set_twice,
     an_exception_port_that_cannot_be_carried,
     names_that_denote_nothing,
     a_queue_that_has_room_again,
-    a_queue_that_dies_while_a_task_waits_there,
+    a_queue_that_dies_while_a_task_is_blocked_there,
     memory_that_a_receiver_has_no_room_for,
-    memory_that_cannot_be_handed_back,
-    a_right_that_dies_in_the_hands_of_a_stopped_call,
+    memory_that_cannot_be_returned,
+    a_right_that_dies_while_a_stopped_call_holds_it,
     a_child_that_ends_before_it_gets_its_tokens,
 )
 

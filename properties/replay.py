@@ -121,7 +121,7 @@ class _CaseRun:
     def _run(self) -> CaseResult:
         self.run.boot()
         self.symbols.prepare(step for step in self.case.steps if isinstance(step, PlannedStep))
-        self.first.look(self.run.snapshot)
+        self.first.remember(self.run.snapshot)
         for number, step in enumerate(self.case.steps):
             self.at = number
             if isinstance(step, UnmodelledStep):
@@ -149,7 +149,7 @@ class _CaseRun:
                 return self._broken(violation, None)
             made = self.run.steps[-1]
         result = Result(made.code, made.outputs, made.created_task)
-        self.first.look(self.run.snapshot)
+        self.first.remember(self.run.snapshot)
         begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
         seen = StepOutcome(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
         mismatch = self._mismatch(step, seen, violation)

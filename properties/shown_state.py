@@ -14,7 +14,8 @@ _VIEW = msgspec.msgpack.Decoder(View)
 
 
 def pack_state(shown: object, shows: frozenset[ViewPart] | None = None) -> bytes:
-    """``shown`` as bytes for another process: a Snapshot, or a View with the parts in ``shows``. Raises MalformedState."""
+    """``shown`` as bytes for another process: a Snapshot, or a View with the parts in ``shows``. Raises
+    MalformedState."""
     wanted = Snapshot if shows is None else View
     if not isinstance(shown, wanted):
         raise MalformedState(f"expected a {wanted.__name__}, got {type(shown).__name__}")

@@ -107,7 +107,8 @@ class Situation:
         return sum(task.waiting is None for task in others) >= max(1, sum(task.waiting is not None for task in others))
 
     def is_known_elsewhere(self, name: int) -> bool:
-        """Whether another task has a right to the port that the caller's ``name`` denotes, or to a member of that set."""
+        """Whether another task has a right to the port that the caller's ``name`` denotes, or to a member of that
+        set."""
         members = self.sets(self.caller).get(name, (name,))
         ports = {self.entry(member).port for member in members} - {None}
         others = (shown for number, shown in self.snapshot.tasks.items() if number != self.caller)
@@ -232,7 +233,8 @@ class Situation:
         return choices.pick(by_kind[choices.pick(sorted(by_kind))]) if by_kind else None
 
     def hostile_name(self, choices: Choices) -> int:
-        """A name that is probably wrong: of the wrong kind, reserved, unknown, freed, or valid in another space only."""
+        """A name that is probably wrong: of the wrong kind, reserved, unknown, freed, or valid in another space
+        only."""
         kind = choices.below(14)
         if kind < 5 and self.names:
             return choices.pick(self.names)

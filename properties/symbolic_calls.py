@@ -75,7 +75,7 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
                 ports[where] = change.after.port
                 if not change.before.kind:
                     symbols.pop(where, None)
-        for output, index, name in _names_given(step):
+        for output, index, name in _names_returned(step):
             task = space if signature.outputs and _type_of(step.call, output) is OutputType.NAME else step.task
             symbols.setdefault((task, name), ResultRef(step.index, output, index, name))
         if step.created_task is not None:
@@ -140,13 +140,13 @@ class Results:
 
     def note(self, call: SymbolicCall, step: Step) -> None:
         """Record that ``call`` was made as ``step``."""
-        for output, index, name in _names_given(step):
+        for output, index, name in _names_returned(step):
             self._names[call.number, output, index] = name
         if call.creates is not None and step.created_task is not None:
             self.tasks[call.creates] = step.created_task
 
 
-def _names_given(step: Step) -> Iterator[tuple[str, int, int]]:
+def _names_returned(step: Step) -> Iterator[tuple[str, int, int]]:
     """The names in the results of ``step``: (output, index, name)."""
     for output in SIGNATURES[step.call].outputs:
         value = step.outputs.get(output.name)

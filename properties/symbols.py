@@ -101,7 +101,7 @@ class Symbols:
         if step.resume:
             return
         signature = SIGNATURES[step.call]
-        arguments = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        arguments = {argument.name: self._argument_value(signature, argument, step) for argument in signature.arguments}
         if any(symbol in later for value in arguments.values() for symbol in symbols_in(value)):
             arguments = {name: value for name, value in arguments.items() if signature.argument(name).type in _IN_CALLERS_SPACE}
         caller = self.task_of(step.caller)
@@ -140,11 +140,11 @@ class Symbols:
         caller = self.live_task_of(step.caller)
         resumed = Call(step.call, {}, resume=True)
         if not (step.resume and self.run.can_make(caller, resumed)):
-            self._look_whether_it_can(step, self.snapshot.tasks[caller])
+            self._check_that_it_can(step, self.snapshot.tasks[caller])
         if step.resume:
             return caller, resumed
         target = target_of(signature, self.profile)
-        values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        values = {argument.name: self._argument_value(signature, argument, step) for argument in signature.arguments}
         arguments: dict[str, Any] = {}
         space = caller
         for argument in sorted(signature.arguments, key=lambda argument: argument.name != target):
@@ -154,7 +154,7 @@ class Symbols:
                 space = caller if task is None else task
         return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage, step.stop)
 
-    def _look_whether_it_can(self, step: PlannedStep, caller: Task) -> None:
+    def _check_that_it_can(self, step: PlannedStep, caller: Task) -> None:
         """Raises NotModelled if the task can't make, or resume, the step's call now."""
         if caller.suspend_count:
             raise NotModelled(f"task {step.caller} is suspended, so it can't make a call")
@@ -177,7 +177,7 @@ class Symbols:
         port = None if entry is None or entry.port is None else self.snapshot.ports.get(entry.port)
         return None if port is None or port.task not in self.snapshot.tasks else port.task
 
-    def _given(self, signature: Signature, argument: Argument, step: PlannedStep) -> Any:
+    def _argument_value(self, signature: Signature, argument: Argument, step: PlannedStep) -> Any:
         if argument.name in step.arguments:
             value = step.arguments[argument.name]
             # A message can't be sent to a null name: the script means a port without a kernel object.

@@ -42,7 +42,8 @@ class FoundTests(msgspec.Struct, frozen=True):
 
 
 def find_tests(directory: Path) -> FoundTests | None:
-    """The tests in ``directory``, by name; None if it doesn't exist. Raises SyntaxError for a file that is not Python."""
+    """The tests in ``directory``, by name; None if it doesn't exist. Raises SyntaxError for a file that is not
+    Python."""
     if not directory.is_dir():
         return None
     found = [test for path in sorted(directory.glob("test_*.py")) for test in _tests_of(path)]

@@ -41,13 +41,13 @@ class TokenHistory:
         """Process ``step``, made in the state ``rights``; yields the graph's new edges."""
         moment = StepView(rights, step)
         if step.resume:
-            yield from self._given_late(moment)
-            yield from self._moved_on(moment)
+            yield from self._set_when_resumed(moment)
+            yield from self._messages_when_resumed(moment)
             return
         if step.code == ReturnCode.KERN_SUCCESS:
-            yield from self._given(moment)
+            yield from self._set_at_creation(moment)
         elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child exists, with its parent's tokens
-            yield from self._inherited(moment, step.created_task)
+            yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
         for message in moment.new_messages():
@@ -57,10 +57,10 @@ class TokenHistory:
             for stamp in stamps:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
 
-    def _given(self, m: StepView) -> Iterator[TokenEdge]:
+    def _set_at_creation(self, m: StepView) -> Iterator[TokenEdge]:
         step = m.step
         if step.call == "task_create" and step.created_task is not None:
-            yield from self._inherited(m, step.created_task)
+            yield from self._inherit(m, step.created_task)
         elif step.call == "host_security_create_task_token" and step.created_task is not None:
             yield self._set(self._by_argument(m, step.created_task, self.current.get(m.task("parent_task"))))
         elif step.call == "host_security_set_task_token":
@@ -68,12 +68,12 @@ class TokenHistory:
             if task in self.current:
                 yield self._set(self._by_argument(m, task, self.current[task]))
 
-    def _inherited(self, m: StepView, child: int) -> Iterator[TokenEdge]:
+    def _inherit(self, m: StepView, child: int) -> Iterator[TokenEdge]:
         parent = self.current.get(m.task("parent_task"))
         if parent is not None:
             yield self._set(TokenEdge(parent, self._node(child, parent.security, parent.audit, m.step), "inherited"))
 
-    def _given_late(self, m: StepView) -> Iterator[TokenEdge]:
+    def _set_when_resumed(self, m: StepView) -> Iterator[TokenEdge]:
         """A stopped creation is resumed: its child, if it still lives, gets the tokens in the call's arguments."""
         begun = m.rights.unfinished.get(m.step.task)
         child = None if begun is None else begun.step.created_task
@@ -81,7 +81,7 @@ class TokenHistory:
         if m.step.code == ReturnCode.KERN_SUCCESS and begun is not None and child in self.current and not ended:
             yield self._set(self._by_argument(StepView(m.rights, begun.step), child, self.current[child], m.step))
 
-    def _moved_on(self, m: StepView) -> Iterator[TokenEdge]:
+    def _messages_when_resumed(self, m: StepView) -> Iterator[TokenEdge]:
         """New messages of a resumed call: the blocked one under a new serial, with its tokens; all others are the
         kernel's."""
         begun = m.rights.unfinished.get(m.step.task)

@@ -220,7 +220,7 @@ def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
         trusted = frozenset(task for task in before.tasks if random.random() < 0.5)
         graphs = {port: FlowGraph(before, port, trusted, run.profile) for port in before.ports}
         can = {port: {one.task for one in authority(before, port, run.profile, trusted).tasks if one.calls is not None} for port in before.ports}
-        aside = next(iter(graphs.values())).aside if graphs else set()
+        aside = next(iter(graphs.values())).passive if graphs else set()
         active = before.tasks.keys() - aside
         refused += sum(len(active - can[port]) for port in before.ports)
         run.go_on(60, frozenset(aside))

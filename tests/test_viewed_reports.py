@@ -267,7 +267,7 @@ def test_a_task_that_nobody_made_and_one_that_is_missing() -> None:
     extra = broken(Changed(lambda view: View({**view.tasks, 5: Space({3: NamedRight(SlotKind.SEND, 1, 2, False)}, 0)}), 4))
     assert extra.final.tasks[5].port == NO_PORT
     assert "task 5: expected none, seen a live task" in told(extra)
-    assert any("task 5 lives" in violation.words for violation in extra.violations)
+    assert any("task 5 is live" in violation.words for violation in extra.violations)
     made = (Call("mach_task_self", {}), Call("task_create", {"parent_task": 6}))
     missing = broken(Changed(lambda view: View({0: view.tasks[0]}), 2), made)
     assert list(missing.final.tasks) == [0]

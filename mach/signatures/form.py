@@ -100,7 +100,8 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One call: its arguments and results. ``target`` names the argument that the request is sent to; traps have none."""
+    """One call: its arguments and results. ``target`` names the argument that the request is sent to; traps have
+    none."""
 
     name: str
     about: str
@@ -142,7 +143,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def changes_ledgers(self) -> bool:
-        """Whether the call is sent to a ledger and does more than to read it: reading gives values back, and no right."""
+        """Whether the call is sent to a ledger and does more than to read it: reading gives values back, and no
+        right."""
         return self.targets_ledger and (self.replies_with_rights or not self.outputs)
 
     @property

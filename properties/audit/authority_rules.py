@@ -11,7 +11,7 @@ import networkx as nx
 
 from sendright.mach.audit_results import Identity, Severity
 from sendright.properties.audit.lineage import add_control, controls, links, origins
-from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 _CROSSES = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
@@ -28,7 +28,7 @@ def control(store: Store) -> Iterator[Suspect]:
     for row in controls(store, f"right_ IN ('control', 'read') AND h_pid >= 0 AND {_CROSSES} AND {_LOW}"):
         holder, target = row.who("h_"), row.who("t_")
         severity = Severity.ERROR if row.right_ == "control" else Severity.WARNING
-        severity = sure(row.h_amb or row.t_amb, severity if row.succeeded == 1 else Severity.WARNING)
+        severity = unless_ambiguous(row.h_amb or row.t_amb, severity if row.succeeded == 1 else Severity.WARNING)
         got = "got" if row.succeeded == 1 else "requested (and whether the request succeeded isn't recorded)"
         how = f" by {row.how}" if row.how else ""
         times = f", {row.times:,} times" if row.times > 1 else ""

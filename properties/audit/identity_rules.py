@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sendright.mach.audit_results import Severity
 from sendright.mach.facts import Token
-from sendright.properties.audit.rules import Row, Suspect, changes, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import Row, Suspect, changes, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 SLACK = 1_000_000
@@ -34,7 +34,7 @@ def inheritance(store: Store) -> Iterator[Suspect]:
         parent, child = row.who("p_"), row.who("c_")
         what = changes(row, "p_", "c_")
         yield Suspect(
-            severity=sure(row.p_amb or row.c_amb, Severity.ERROR),
+            severity=unless_ambiguous(row.p_amb or row.c_amb, Severity.ERROR),
             world=row.world,
             time=row.time,
             words=f"{child}, created by {parent} ({row.how}), has other ids than its parent: {what}",
@@ -72,7 +72,7 @@ def _by_image(store: Store) -> Iterator[Suspect]:
         if row.mode < 0:
             severity, more = Severity.NOTE, "; whether the image is set-id isn't recorded"
         else:
-            severity, more = sure(row.b_amb or row.a_amb, Severity.ERROR), ""
+            severity, more = unless_ambiguous(row.b_amb or row.a_amb, Severity.ERROR), ""
         yield Suspect(
             severity=severity,
             world=row.world,
@@ -158,7 +158,7 @@ def _between_records(store: Store) -> Iterator[Suspect]:
     for row in rows(store, question):
         who = row.who()
         what = changes(row, "w_", "", _EFFECTIVE)
-        severity, more = sure(row.amb, Severity.ERROR), "no credential call by it was recorded in between"
+        severity, more = unless_ambiguous(row.amb, Severity.ERROR), "no credential call by it was recorded in between"
         if row.unseen:
             severity, more = Severity.NOTE, "records are missing in between, so the cause is unknown"
         elif not store.worlds[row.world].tells_gaps:
@@ -204,7 +204,7 @@ def audit_user(store: Store) -> Iterator[Suspect]:
         what = f"auid {id_words(row.w_auid)} → {id_words(row.auid)}"
         sessions = row.asid >= 0
         versions = store.worlds[row.world].versions
-        severity = sure(row.amb or not sessions or not versions, Severity.ERROR)
+        severity = unless_ambiguous(row.amb or not sessions or not versions, Severity.ERROR)
         seen = [evidence(store, row.file, row.place, f"then: auid {id_words(row.auid)}")]
         if (row.w_file, row.w_place) != (row.file, row.place):
             seen.insert(0, evidence(store, row.w_file, row.w_place, f"before: auid {id_words(row.w_auid)}"))
@@ -253,7 +253,7 @@ def reuse(store: Store) -> Iterator[Suspect]:
         one_boot = store.worlds[row.world].clock != "time"
         more = "" if one_boot else "; the machine may have restarted in between, which its wall clock doesn't show"
         yield Suspect(
-            severity=sure(not row.whole or not one_boot, Severity.ERROR),
+            severity=unless_ambiguous(not row.whole or not one_boot, Severity.ERROR),
             world=row.world,
             time=row.time,
             words=f"{who} began twice: first by {row.w_how}, then again by {row.how}{more}",
@@ -279,7 +279,7 @@ def _kept(store: Store) -> Iterator[Suspect]:
     for row in rows(store, question):
         who = row.who()
         yield Suspect(
-            severity=sure(not row.whole, Severity.ERROR),
+            severity=unless_ambiguous(not row.whole, Severity.ERROR),
             world=row.world,
             time=row.time,
             words=f"{who} has the same process id and version as {row.what} ({row.how})",

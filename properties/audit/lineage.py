@@ -102,7 +102,7 @@ def add_control(store: Store, graph: nx.DiGraph[Identity], row: Row) -> None:
         graph.add_edge(holder, target, kind="control", how=words, evidence=evidence(store, row.file, row.place, words), boundary=False, time=row.time)
 
 
-def way(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
+def ancestry(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
     """The ancestors of ``task`` and the task itself, the oldest first."""
     line = [task]
     while (sources := list(graph.predecessors(line[-1]))) and len(line) < GENERATIONS:
@@ -138,10 +138,10 @@ def path_of(graph: nx.DiGraph[Identity], suspect: Suspect) -> tuple[Link, ...]:
     if suspect.path:
         return suspect.path
     if suspect.step is None:
-        return shortened(way(graph, suspect.tasks[-1])) if suspect.tasks else ()
+        return shortened(ancestry(graph, suspect.tasks[-1])) if suspect.tasks else ()
     source, target = suspect.step
     wrong = Link(task=target, token=suspect.token, program=suspect.program, how=suspect.how, evidence=suspect.evidence[-1], wrong=True)
-    return (*shortened(way(graph, source)), wrong)
+    return (*shortened(ancestry(graph, source)), wrong)
 
 
 def shortened(path: tuple[Link, ...]) -> tuple[Link, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sendright.mach.audit_results import Severity
-from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 
@@ -28,7 +28,7 @@ def _of_another(store: Store) -> Iterator[Suspect]:
         what = f" ({row.what})" if row.what else ""
         taken = "the token in its trailer is" if row.action == "received" else "the token that it used for the sender is"
         yield Suspect(
-            severity=sure(row.s_amb, Severity.ERROR),
+            severity=unless_ambiguous(row.s_amb, Severity.ERROR),
             world=row.world,
             time=row.time,
             words=f"{row.who('m_')} {row.action} a message{what} from {sender}, but {taken} {_token_words(row)}",

@@ -131,6 +131,6 @@ def changes(row: Row, before: str, after: str, columns: Sequence[str] = WORDS) -
     return ", ".join(f"{column} {id_words(old)} → {id_words(new)}" for column, old, new in pairs if old >= 0 and new >= 0 and old != new)
 
 
-def sure(ambiguous: bool, severity: Severity) -> Severity:
+def unless_ambiguous(ambiguous: bool, severity: Severity) -> Severity:
     """``severity``, or NOTE if the task is ``ambiguous``."""
     return Severity.NOTE if ambiguous else severity
