@@ -167,7 +167,7 @@ def test_ports_by_what_they_are_called() -> None:
     assert find_port(state, "host_security") == HOST_SECURITY_PORT
     assert find_port(state, "task:0") == BOOTSTRAP_TASK_PORT
     assert find_port(state, "port:5") == 5
-    with pytest.raises(NoSuchPort, match="no port 99"):
+    with pytest.raises(NoSuchPort, match="no live port 99"):
         authority(state, 99)
 
 

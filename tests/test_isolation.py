@@ -216,7 +216,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("Ends", 3, "mach_port_names ended the process with exit status 0"),
         ("Spins", 3, "mach_port_names did not end within"),
-        ("Nests", 1, "the result names is [[[]]], which is no names"),
+        ("Nests", 1, "the result names is [[[]]], which is not of type names"),
         ("Sized", 1, "1000000000000000000000000000000"),
         ("Texts", 3, "mach_port_names answered a Result whose code is 'x', not a number"),
         ("Half", 3, r"mach_port_names raised RuntimeError: half \ud800"),
