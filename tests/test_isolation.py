@@ -218,7 +218,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("Spins", 3, "mach_port_names did not end within"),
         ("Nests", 1, "the result names is [[[]]], which is not of type names"),
         ("Sized", 1, "1000000000000000000000000000000"),
-        ("Texts", 3, "mach_port_names answered a Result whose code is 'x', not a number"),
+        ("Texts", 3, "mach_port_names returned a Result whose code is 'x', not a number"),
         ("Half", 3, r"mach_port_names raised RuntimeError: half \ud800"),
         ("Shows", 3, "showed a malformed state: expected a Snapshot, got NoneType"),
     ],

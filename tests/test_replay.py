@@ -326,7 +326,7 @@ NAMES = step("mach_port_names", expect={"ret": "KERN_SUCCESS"})
         (Panics, "crash", "mach_port_names panicked: zalloc backtrace follows"),
         (Exits, "crash", "mach_port_names raised SystemExit: 7"),
         (Hangs, "hang", "mach_port_names did not end within 0.5 s"),
-        (AnswersRubbish, "crash", "mach_port_names answered str instead of a Result with a code and outputs"),
+        (AnswersRubbish, "crash", "mach_port_names returned str instead of a Result with a code and outputs"),
         (ShowsGarbage, "crash", "showing the state after mach_port_names: {name} showed a malformed state: expected a Snapshot, got NoneType"),
         (
             ShowsWrongKeys,
