@@ -150,7 +150,7 @@ def test_no_cases_at_all_is_undetermined() -> None:
             [step("task_create", bind={"task": "B"}), step("task_terminate", {"task": "B"}), step("mach_task_self", caller="B")],
             "task B no longer lives",
         ),
-        ([step("mach_port_allocate", {"right": 9}, bind={"name": "p"}), step("mach_port_type", {"name": "p"})], "p is no name"),
+        ([step("mach_port_allocate", {"right": 9}, bind={"name": "p"}), step("mach_port_type", {"name": "p"})], "p is not a name"),
         ([ALLOCATE, step("mach_task_self", caller="p")], "p is not a task that a step created"),
     ],
 )
