@@ -72,7 +72,7 @@ def graph(
     trace = _read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
-    from sendright.properties.authority import tokens_from, where_from
+    from sendright.properties.authority import derivation_path, token_paths
     from sendright.properties.derivation import derive
     from sendright.properties.derivation_nodes import not_shown
     from sendright.properties.revocation import revoked_by_end
@@ -84,8 +84,8 @@ def graph(
         for node in sorted(derivation.current.values(), key=lambda node: (node.slot, node.kind))
         if node.slot.where != "message" and task in (None, node.slot.task) and port in (None, node.port)
     ]
-    tokens = {node: way for node, way in tokens_from(derivation).items() if port is None and (task is None or node.task == task)}
-    rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}
+    tokens = {node: way for node, way in token_paths(derivation).items() if port is None and (task is None or node.task == task)}
+    rights: dict[Node, tuple[Hop, ...]] = {node: derivation_path(derivation, node) for node in chosen}
     end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
     parts: list[Node] = [*chosen, *tokens]
     hidden = {node: words for node in parts if (words := not_shown(node, trace.shows))}
@@ -160,13 +160,13 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
 
     Without that option: to the live ports that ``--task`` and ``--port`` name, or else to the host security port.
     """
-    from sendright.properties.authority import NoSuchPort, authority, port_called
+    from sendright.properties.authority import NoSuchPort, authority, find_port
 
     final = trace.final
     for trusted in trust:
         _choose("--trust", trusted, final.tasks)
     try:
-        ports = [port_called(final, wanted) for wanted in who]
+        ports = [find_port(final, wanted) for wanted in who]
     except NoSuchPort as error:
         raise BadInput(f"--who-can-get: {error}") from error
     if not who and task in final.tasks and final.tasks[task].port in final.ports:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.capabilities import capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, raised
+from sendright.mach.implementation import Implementation, ImplementationCrash, error_in_words
 from sendright.mach.profiles import Profile, profile_named
 
 REFERENCE = "reference"
@@ -119,7 +119,7 @@ def _built(module_name: str, name: str) -> Implementation:
     except (Exception, SystemExit) as error:
         if os.environ.get("SENDRIGHT_DEBUG"):
             traceback.print_exc()
-        raise NotBuilt(f"can't be built, it {raised(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
+        raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
     finally:
         sys.path.remove(os.getcwd())
     missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]

@@ -14,7 +14,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Quiet
 from sendright.cli.outcome import check_files
 from sendright.cli.progress import ProgressBar
-from sendright.mach.interruption import heeding_at_once, stop_if_asked
+from sendright.mach.interruption import heeding_at_once, stop_if_interrupted
 
 AT_ONCE = 256
 """Lines per write."""
@@ -78,7 +78,7 @@ def synthesize(
 def _write(lines: Iterator[bytes], to: BinaryIO, events: int, progress: ProgressBar) -> None:
     done = 0
     while part := list(islice(lines, AT_ONCE)):
-        stop_if_asked()
+        stop_if_interrupted()
         with heeding_at_once():
             to.write(b"".join(part))
         done += len(part)

@@ -93,12 +93,12 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
 
 def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
     """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers wrongly."""
-    from sendright.properties.judged_run import Broken
+    from sendright.properties.judged_run import Violated
     from sendright.properties.witness_search import find_witnesses
 
     try:
         return find_witnesses(implementation_factory(sut, None), profile_named(name), recorded, seed, runs, on_progress=on_progress)
-    except Broken as error:
+    except Violated as error:
         raise BadInput(f"witnesses: {name}: the kernel doesn't do what the specification says: {error} (find out with sendright check)") from None
 
 

@@ -18,7 +18,7 @@ from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.json_text import read_json
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
-from sendright.mach.snapshot import Entry, Message, Page, Snapshot, Waiting
+from sendright.mach.snapshot import Entry, Message, Page, PendingCall, Snapshot
 from sendright.model.arguments import rule_arguments
 from sendright.model.broken import is_broken
 from sendright.model.concrete import (
@@ -140,7 +140,7 @@ def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> No
         f["object_made"][number] = True
 
 
-def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: Waiting) -> None:
+def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None:
     if waiting.message is not None:
         number = waiting.message.serial
         f["wait"][task], f["waits_with"][task], f["stage"][number], f["owner"][number] = SENDING, number, WAITING, task

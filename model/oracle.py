@@ -11,7 +11,7 @@ import msgspec
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.descriptors import is_array, is_memory, laid_out, layout_of, page_count, right_count, rights_in
+from sendright.mach.descriptors import build_descriptors, is_array, is_memory, layout_of, page_count, right_count, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.snapshot import Difference, Snapshot
@@ -272,7 +272,7 @@ class _Judging:
         forms = [state["form"].get((BODY_SLOT, message, index), 0) for index in range(right_count(layout))]
         self.rights_seen = [name for name, _ in rights_in(seen)]
         self.pages_seen = [page for page, *_ in filter(is_memory, seen)]
-        told = laid_out(layout, list(zip(self.rights_seen, forms, strict=True)), self.pages_seen)
+        told = build_descriptors(layout, list(zip(self.rights_seen, forms, strict=True)), self.pages_seen)
         self._expect("forms of the descriptors", told, _deeply_tupled(seen))
         return map(Part, range(len(forms)))
 

@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 import z3
 
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.interruption import stop_if_interrupted
 from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
@@ -391,7 +391,7 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
 def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:
     if jobs == 0:
         for part in work:
-            stop_if_asked()
+            stop_if_interrupted()
             yield part, decide(profile.name, part, cache)
         return
     for part, found in in_workers(partial(decide, profile.name, cache=cache), work, jobs):

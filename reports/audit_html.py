@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from markupsafe import Markup
 
-from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, Severity, ShownTask
+from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ReportedTask, Severity
 from sendright.mach.verdicts import Verdict
 from sendright.reports.audit_pictures import path_picture, rights_picture, timeline_picture
 from sendright.reports.audit_words import counted, invariants_words, missing_words, moment, summary, token_words
@@ -35,7 +35,7 @@ class FindingView(msgspec.Struct, frozen=True):
 class TaskView(msgspec.Struct, frozen=True):
     """A row of the tree of tasks."""
 
-    shown: ShownTask
+    shown: ReportedTask
     depth: int
     token: str
     when: str
@@ -117,9 +117,9 @@ def _group(number: int, group: GroupAudit, result: AuditResult) -> GroupView:
     )
 
 
-def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> dict[Identity, ShownTask]:
+def _involved(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> dict[Identity, ReportedTask]:
     """The tasks that findings are about, and their ancestors."""
-    kept: dict[Identity, ShownTask] = {}
+    kept: dict[Identity, ReportedTask] = {}
     for task in about:
         while task in tasks and task not in kept:
             kept[task] = tasks[task]
@@ -127,7 +127,7 @@ def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> d
     return dict(sorted(kept.items()))
 
 
-def _tree(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> Iterator[TaskView]:
+def _tree(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> Iterator[TaskView]:
     """The rows of the tree: each task below the one that it came from."""
     children: dict[Identity | None, list[Identity]] = {}
     for task, shown in tasks.items():

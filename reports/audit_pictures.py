@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from sendright.mach.audit_results import AuditFinding, Bucket, Identity, Link, Severity, ShownRight, ShownTask, World
+from sendright.mach.audit_results import AuditFinding, Bucket, Identity, Link, ReportedRight, ReportedTask, Severity, World
 from sendright.reports.audit_words import moment, token_words
 from sendright.reports.visible import one_line
 
@@ -34,7 +34,7 @@ def path_picture(path: Sequence[Link]) -> str:
     return ET.tostring(svg, encoding="unicode")
 
 
-def rights_picture(rights: Sequence[ShownRight], tasks: dict[Identity, ShownTask]) -> str:
+def rights_picture(rights: Sequence[ReportedRight], tasks: dict[Identity, ReportedTask]) -> str:
     """Which tasks (left) got a right to which tasks (right)."""
     holders = list(dict.fromkeys(right.holder for right in rights))
     targets = list(dict.fromkeys(right.target for right in rights))
@@ -55,7 +55,7 @@ def rights_picture(rights: Sequence[ShownRight], tasks: dict[Identity, ShownTask
     return ET.tostring(svg, encoding="unicode")
 
 
-def _node(parent: ET.Element, x: int, y: int, task: Identity, shown: ShownTask | None) -> None:
+def _node(parent: ET.Element, x: int, y: int, task: Identity, shown: ReportedTask | None) -> None:
     group = ET.SubElement(parent, "g", {"class": "task"})
     ET.SubElement(group, "rect", {"x": str(x), "y": str(y), "width": str(NODE), "height": str(ROW - 8), "rx": "5"})
     program = "" if shown is None else shown.program.rpartition("/")[2]

@@ -14,7 +14,7 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words, message_in_words
-from sendright.mach.view import Shown, unshown
+from sendright.mach.view import ViewPart, hidden_in_words
 from sendright.reports.history import Moment, kind_words, slot_words
 from sendright.reports.visible import one_line
 
@@ -60,7 +60,7 @@ class Box(msgspec.Struct, frozen=True):
         return self.y + HEAD + ROW * index + ROW // 2
 
 
-def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows: Collection[Shown] | None = None) -> str:
+def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows: Collection[ViewPart] | None = None) -> str:
     """``moment`` as one ``<svg>`` element with the given ``title``.
 
     It marks the places that ``wrong`` names, and the parts of the state that the implementation doesn't report: those
@@ -105,11 +105,11 @@ def _waits(moment: Moment, task: int) -> str:
     return f" waits in {moment.waiting[task]}" if task in moment.waiting else ""
 
 
-def description(moment: Moment, shows: Collection[Shown] | None = None) -> str:
+def description(moment: Moment, shows: Collection[ViewPart] | None = None) -> str:
     """The picture in words, for screen readers."""
 
     def mark(slot: Slot, before: Entry, after: Entry) -> str:
-        hidden = unshown(slot, before, after, shows)
+        hidden = hidden_in_words(slot, before, after, shows)
         return f" ({hidden})" if hidden else ""
 
     lines = [f"{slot}: {entry_in_words(entry)}{mark(slot, moment.before.get(slot, EMPTY), entry)}" for slot, entry in sorted(moment.after.items())]
@@ -126,12 +126,12 @@ def _owner(slot: Slot) -> tuple[str, int]:
     return slot.where if slot.where in ("host", "message") else "port", slot.owner
 
 
-def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference], shows: Collection[Shown] | None) -> Row:
+def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference], shows: Collection[ViewPart] | None) -> Row:
     was, entry = moment.before.get(slot, EMPTY), moment.after.get(slot, EMPTY)
     state = "same" if was == entry else "made" if was == EMPTY else "gone" if entry == EMPTY else "changed"
     text = f"{kind_words(was)} → {kind_words(entry)}" if state == "changed" else kind_words(was if state == "gone" else entry)
     bad = any(difference.of(slot) for difference in wrong)
-    return Row(str(slot), slot_words(slot), text, state, entry, was, bad, unshown(slot, was, entry, shows))
+    return Row(str(slot), slot_words(slot), text, state, entry, was, bad, hidden_in_words(slot, was, entry, shows))
 
 
 def _rows_without_slot(prefix: str, rows: list[Row], wrong: Sequence[Difference]) -> list[Row]:

@@ -17,7 +17,7 @@ from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.snapshot import Difference, Port, Snapshot, entry_in_words
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
-from sendright.mach.view import NOT_SHOWN, Shown, shown_of_ports, unshown
+from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, summary
 from sendright.reports.graph_picture import picture
@@ -199,7 +199,7 @@ def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str
                 entry_in_words(change.before),
                 entry_in_words(change.after),
                 any(difference.of(change.slot) for difference in wrong),
-                unshown(change.slot, change.before, change.after, trace.shows),
+                hidden_in_words(change.slot, change.before, change.after, trace.shows),
             )
             for change in step.changes
         ),
@@ -234,12 +234,12 @@ def _ports(trace: Trace) -> list[tuple[str, ...]]:
     return rows
 
 
-_COUNTS = (Shown.SEND_RIGHTS, Shown.MAKE_SEND_COUNT, Shown.SEND_ONCE_RIGHTS, Shown.MESSAGES)
+_COUNTS = (ViewPart.SEND_RIGHTS, ViewPart.MAKE_SEND_COUNT, ViewPart.SEND_ONCE_RIGHTS, ViewPart.MESSAGES)
 
 
 def _counts(number: int, port: Port | None, snapshot: Snapshot, trace: Trace) -> tuple[str, ...]:
     if port is None:
         return ("no port",) * len(_COUNTS)
     values = (port.send_rights, port.make_send_count, port.send_once_rights, len(port.queue))
-    seen = frozenset(_COUNTS) if trace.shows is None else frozenset(trace.shows) if number in shown_of_ports(snapshot) else frozenset()
+    seen = frozenset(_COUNTS) if trace.shows is None else frozenset(trace.shows) if number in ports_in_view(snapshot) else frozenset()
     return tuple(str(value) if count in seen else f"{value} ({NOT_SHOWN})" for count, value in zip(_COUNTS, values, strict=True))

@@ -21,7 +21,7 @@ from sendright.mach.trace import LIMITS, Trace, Violation, ViolationKind, contra
 from sendright.mach.verdicts import Verdict
 from sendright.mach.view import view_of
 from sendright.model.oracle import Oracle, broken_by_step, broken_invariants
-from sendright.properties.authority import authority, tokens_from
+from sendright.properties.authority import authority, token_paths
 from sendright.properties.check import check
 from sendright.properties.derivation import derive, unexplained
 from sendright.properties.export import script_of
@@ -73,7 +73,7 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
             assert msgspec.json.decode(trace_text(trace), type=Trace).final.ports.keys() == damage.state.ports.keys()
             assert contradiction(trace) is None
             unexplained(trace)
-            tokens_from(derive(trace))
+            token_paths(derive(trace))
             healed = msgspec.structs.replace(step, index=len(trace.steps), changes=changes(damage.state, moment.before))
             derive(msgspec.structs.replace(trace, steps=(*trace.steps, healed), final=moment.before))
             script_of(trace, id="broken")

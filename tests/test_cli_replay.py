@@ -175,7 +175,7 @@ def test_a_case_of_an_unknown_kernel_is_not_modelled(capsys: pytest.CaptureFixtu
     Path("two.json").write_text(json.dumps(data | {"cases": [*data["cases"], other]}))
     told = replayed(capsys, 0, "two.json")
     assert [one["verdict"] for one in told["cases"]] == ["passed", "not_modelled"]
-    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled: there are ' + ", ".join(PROFILES)
+    assert told["cases"][1]["reason"] == 'profile "vms" is not modelled; the profiles are ' + ", ".join(PROFILES)
 
 
 def test_a_narrow_terminal_gets_lines(capsys: pytest.CaptureFixture[str], script: str, monkeypatch: pytest.MonkeyPatch) -> None:

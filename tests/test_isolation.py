@@ -88,7 +88,7 @@ def half() -> None:
         (end, "ended the process with exit status 0"),
         (killed, "ended the process with SIGKILL"),
         (interrupts, "raised KeyboardInterrupt"),
-        (untold, "raised Untold: its text can't be had, that raised ZeroDivisionError"),
+        (untold, "raised Untold: its text is unavailable: str() raised ZeroDivisionError"),
         (half, r"raised RuntimeError: half \ud800"),
     ],
 )
@@ -203,11 +203,11 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("Ends", 3, "mach_port_names ended the process with exit status 0"),
         ("Spins", 3, "mach_port_names did not end within"),
-        ("Nests", 1, "the result names is [[[]]], which is no names"),
+        ("Nests", 1, "the result names is [[[]]], which is not of type names"),
         ("Sized", 1, "1000000000000000000000000000000"),
-        ("Texts", 3, "mach_port_names answered a Result whose code is 'x', not a number"),
+        ("Texts", 3, "mach_port_names returned a Result whose code is 'x', not a number"),
         ("Half", 3, r"mach_port_names raised RuntimeError: half \ud800"),
-        ("Shows", 3, "showed a malformed state: it is no Snapshot but NoneType"),
+        ("Shows", 3, "showed a malformed state: expected a Snapshot, got NoneType"),
     ],
 )
 @pytest.mark.parametrize("command", [("replay", "names.json"), ("check", "--examples", "20")])

@@ -21,7 +21,7 @@ from sendright.mach.verdicts import Verdict
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.check import check
-from sendright.properties.outputs import malformed
+from sendright.properties.outputs import answer_error
 
 OUTPUTS = sorted({output.name for signature in SIGNATURES.values() for output in signature.outputs})
 NUMBERS = st.sampled_from([-(2**70), -(2**31), -1, 0, 1, 2, 3, 6, 999, 2**32, 2**64, 2**70])
@@ -88,11 +88,11 @@ def test_a_task_that_no_call_created() -> None:
     for signature in SIGNATURES.values():
         outputs: dict[str, Any] = {}
         failed = Result(ReturnCode.KERN_INVALID_TASK, outputs, created_task=1)
-        assert malformed(Call(signature.name, {}), failed) is not None
-        wrong = malformed(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
+        assert answer_error(Call(signature.name, {}), failed) is not None
+        wrong = answer_error(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
         assert (wrong is None) == signature.creates_task, signature.name
         if signature.creates_task:
-            assert "before" in str(malformed(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
+            assert "before" in str(answer_error(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
 
 
 CREATED: list[tuple[Any, str]] = [
@@ -100,15 +100,15 @@ CREATED: list[tuple[Any, str]] = [
     (Result(ReturnCode.KERN_SUCCESS, {"port": 6}, created_task=0), "created_task is 0, but mach_task_self creates no task"),
     (Result(ReturnCode.KERN_SUCCESS, {"port": 6, "name": 7}), "the results are port, name instead of port"),
     (Result(ReturnCode.KERN_SUCCESS, {}), "the results are none instead of port"),
-    (Result(ReturnCode.KERN_SUCCESS, {"port": "6"}), "the result port is '6', which is no port"),
-    (Result(ReturnCode.KERN_SUCCESS, {"port": (6,)}), "the result port is (6,), which is no port"),
-    (Result(True, {}), "the return code is True, which is no number of a machine's"),
-    (Result(2**70, {}), f"the return code is {2**70}, which is no number of a machine's"),
+    (Result(ReturnCode.KERN_SUCCESS, {"port": "6"}), "the result port is '6', which is not of type port"),
+    (Result(ReturnCode.KERN_SUCCESS, {"port": (6,)}), "the result port is (6,), which is not of type port"),
+    (Result(True, {}), "the return code is True, which is not a machine's number"),
+    (Result(2**70, {}), f"the return code is {2**70}, which is not a machine's number"),
     (Result(0, {"port": 6}, ended=3), "ended is 3, not a dictionary of answers by tasks"),  # type: ignore[arg-type]
-    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is no number of a task"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={1: 0}), "what ended for task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer says that a call of task 0 has ended, but task 0 waits in none"),
-    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer says that a call of task 7 has ended, but task 7 waits in none"),
+    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is not a task's number"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={1: 0}), "the ended call of task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer reports the end of a call of task 0, but task 0 has no pending call"),
+    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer reports the end of a call of task 7, but task 7 has no pending call"),
 ]
 
 
@@ -147,6 +147,6 @@ def test_any_time_for_minimizing_will_do(seconds: float) -> None:
     assert result.failure is not None
     if seconds <= 1e-9:
         assert len(result.failure.steps) == 3
-        assert result.message.endswith("; not minimized, because there was no time for it: perhaps calls can be left out")
-    assert "left out" in result.message
+        assert result.message.endswith("; not minimized, as there was no time for it: some calls may be unnecessary")
+    assert "necessary" in result.message
     assert result.message in every_report(result)

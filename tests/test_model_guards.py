@@ -21,7 +21,7 @@ from sendright.model.oracle import Oracle, broken_invariants
 from sendright.model.rules import COPY_IN, Context
 from sendright.model.state import After
 from sendright.properties.conformance import Run
-from sendright.properties.judged_run import Broken
+from sendright.properties.judged_run import Violated
 
 SMALL = msgspec.structs.replace(XNU, urefs_max=4)
 GUARD, OTHER = 7, 8
@@ -296,7 +296,7 @@ def test_a_kernel_that_forgets_a_guard_is_found_out(call: str, part: str, value:
         name = run.step(0, Call(CONSTRUCT, {"task": me, **IMMOVABLE, "strict": True})).outputs["name"]
         run.step(0, Call(TAKE_OFF, {"task": me, "name": name, "guard": GUARD}))
 
-    with pytest.raises(Broken, match=part):
+    with pytest.raises(Violated, match=part):
         story()
 
 
