@@ -239,7 +239,7 @@ FOUND: dict[str, list[str]] = {
     "replay": ["replay", "-q", "script-in.json", "--fault", "move-send-keeps-sender"],
     "audit": ["audit", "-q", "planted-in.json"],
     "graph": ["graph", "wrong-in.json"],
-    "trace-spec": ["trace-spec", "--tests", "none-in"],
+    "trace-spec": ["trace-spec", "--call", "mach_port_type", "--tests", "none-in"],
 }
 
 
