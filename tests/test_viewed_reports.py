@@ -322,7 +322,7 @@ def test_what_is_not_shown_is_marked(tmp_path: Path, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "task 1, kernel port (expected, not shown)" in out
     assert "of task 1 (expected, not shown)" in out
-    assert "is what the specification expects" in " ".join(out.split())
+    assert "are what the specification expects" in " ".join(out.split())
     assert main(["graph", str(tmp_path / "trace.json"), "--json", "--dot", str(tmp_path / "g.dot")]) == 0
     data = json.loads(capsys.readouterr().out)
     assert all(one["not_shown"] == "expected, not shown" for one in data["tokens"])
