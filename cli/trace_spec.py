@@ -19,12 +19,15 @@ from sendright.mach.verdicts import exit_status
 def trace_spec(
     call: Annotated[str | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call.")] = None,
     profile: ProfileName = "manual",
-    tests: Annotated[Path, typer.Option("--tests", metavar="DIR", help="Where the tests are; if nowhere, they are not asked for.")] = Path("tests"),
+    tests: Annotated[
+        Path, typer.Option("--tests", metavar="DIR", help="Directory of the tests and their answers.json. If there is none, tests are not required.")
+    ] = Path("tests"),
     json: Json = False,
 ) -> int:
     """Print each clause of the specification with the cases, the proved properties and the tests that cover it.
 
-    The headline call has the sentences of its manual page too, in our words. What isn't covered is named, and the exit status is 1.
+    A test covers a clause if it expects the clause's answer of the reference kernel, as recorded in answers.json. The headline call also has
+    the sentences of its manual page, in our words. If something isn't covered it is named, and the exit status is 1.
 
     [bold]Examples[/bold]
 
@@ -41,7 +44,7 @@ def trace_spec(
 
     try:
         found = find_tests(tests)
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
     result = trace_specification(kernel_profile, found, call)
     if json:
