@@ -12,7 +12,7 @@ from sendright.impl.reference.host import Host
 from sendright.impl.reference.ledger import INFINITY, Ledger
 from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.notifications import Notification, notify, release_send, rescue_receive
+from sendright.impl.reference.notifications import notify, release_send, rescue_receive
 from sendright.impl.reference.port import Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
@@ -21,7 +21,7 @@ from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
 from sendright.mach.parts import Parts, renewed
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
-from sendright.mach.rights import RESERVED_NAMES, Place, PortObject, SlotKind
+from sendright.mach.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
 
 
 class Core:

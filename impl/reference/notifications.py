@@ -7,21 +7,9 @@ its own. A right whose port has died tells nobody anything.
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 from sendright.impl.reference.message import Descriptor, from_kernel
 from sendright.impl.reference.port import Port, Right
-from sendright.mach.rights import Disposition
-
-
-class Notification(IntEnum):
-    """``MACH_NOTIFY_``: the msgh_id of each kind."""
-
-    PORT_DELETED = 65
-    PORT_DESTROYED = 69
-    NO_SENDERS = 70
-    SEND_ONCE = 71
-    DEAD_NAME = 72
+from sendright.mach.rights import Disposition, Notification
 
 
 def notify(right: Right, id: Notification, data: int = 0) -> None:

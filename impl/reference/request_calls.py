@@ -5,14 +5,14 @@ from __future__ import annotations
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.name_calls import entry_of, space_of
-from sendright.impl.reference.notifications import Notification, notify
+from sendright.impl.reference.notifications import notify
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import HAS_RECEIVE, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Disposition, SlotKind
+from sendright.mach.rights import Disposition, Notification, SlotKind
 
 _SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
 

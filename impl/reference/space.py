@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sendright.impl.reference.notifications import Notification, notify, release_send
+from sendright.impl.reference.notifications import notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.impl.reference.waiting import Receiving
 from sendright.mach import snapshot
 from sendright.mach.parts import Parts, renewed
-from sendright.mach.rights import SlotKind
+from sendright.mach.rights import Notification, SlotKind
 
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
