@@ -108,6 +108,17 @@ def test_osf_has_no_audit_tokens_to_give() -> None:
     assert tokens_of(child.shown) == {"security_token": (501, 20), "audit_token": BOOTSTRAP_AUDIT_TOKEN}
 
 
+def test_in_osf_an_audit_token_stays_with_its_task_and_its_children() -> None:
+    machine = Machine(msgspec.structs.replace(OSF, boot_tasks=2))
+    root, user = machine.root, machine.booted(1)
+    audit = user.shown.audit_token
+    assert audit != root.shown.audit_token
+    child = root.adopt(root.result(CREATE, host_security=SECURITY, parent_task=user.seen_as, **ALICE))
+    assert tokens_of(child.shown) == {"security_token": (501, 20), "audit_token": audit}
+    root.does(SET, host_security=SECURITY, target_task=user.seen_as, **BOB)
+    assert tokens_of(user.shown) == {"security_token": (502, 21), "audit_token": audit}
+
+
 def test_osf_tests_the_parent_first_too() -> None:
     root = Machine(OSF).root
     assert root.refused(CREATE, host_security=HOST_PRIV, parent_task=HOST_PRIV) == "KERN_INVALID_ARGUMENT"

@@ -59,7 +59,7 @@ class Exit(msgspec.Struct, gc=False):
     stat: Status | None = None
 
 
-class Targeted(msgspec.Struct, gc=False):
+class TargetEvent(msgspec.Struct, gc=False):
     """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``, ``remote_thread_create``."""
 
     target: Process | None = None
@@ -78,7 +78,7 @@ class Credential(msgspec.Struct, gc=False):
     rgid: int | None = None
 
 
-class Requested(msgspec.Struct, gc=False):
+class RequestEvent(msgspec.Struct, gc=False):
     """An event that a daemon tells on behalf of whom it handled a message of."""
 
     instigator: Process | None = None
@@ -90,9 +90,9 @@ class Requested(msgspec.Struct, gc=False):
 class AuthenticationData(msgspec.Struct, gc=False):
     """The union of ``es_event_authentication_t``."""
 
-    od: Requested | None = None
-    touchid: Requested | None = None
-    token: Requested | None = None
+    od: RequestEvent | None = None
+    touchid: RequestEvent | None = None
+    token: RequestEvent | None = None
 
 
 class Authentication(msgspec.Struct, gc=False):
@@ -107,15 +107,15 @@ class Event(msgspec.Struct, gc=False):
     exec: Exec | None = None
     fork: Fork | None = None
     exit: Exit | None = None
-    get_task: Targeted | None = None
-    get_task_read: Targeted | None = None
-    get_task_inspect: Targeted | None = None
-    get_task_name: Targeted | None = None
-    signal: Targeted | None = None
-    trace: Targeted | None = None
-    proc_check: Targeted | None = None
-    proc_suspend_resume: Targeted | None = None
-    remote_thread_create: Targeted | None = None
+    get_task: TargetEvent | None = None
+    get_task_read: TargetEvent | None = None
+    get_task_inspect: TargetEvent | None = None
+    get_task_name: TargetEvent | None = None
+    signal: TargetEvent | None = None
+    trace: TargetEvent | None = None
+    proc_check: TargetEvent | None = None
+    proc_suspend_resume: TargetEvent | None = None
+    remote_thread_create: TargetEvent | None = None
     setuid: Credential | None = None
     setgid: Credential | None = None
     seteuid: Credential | None = None
@@ -123,26 +123,26 @@ class Event(msgspec.Struct, gc=False):
     setreuid: Credential | None = None
     setregid: Credential | None = None
     authentication: Authentication | None = None
-    authorization_petition: Requested | None = None
-    authorization_judgement: Requested | None = None
-    btm_launch_item_add: Requested | None = None
-    btm_launch_item_remove: Requested | None = None
-    profile_add: Requested | None = None
-    profile_remove: Requested | None = None
-    tcc_modify: Requested | None = None
-    od_group_add: Requested | None = None
-    od_group_remove: Requested | None = None
-    od_group_set: Requested | None = None
-    od_modify_password: Requested | None = None
-    od_disable_user: Requested | None = None
-    od_enable_user: Requested | None = None
-    od_attribute_value_add: Requested | None = None
-    od_attribute_value_remove: Requested | None = None
-    od_attribute_set: Requested | None = None
-    od_create_user: Requested | None = None
-    od_create_group: Requested | None = None
-    od_delete_user: Requested | None = None
-    od_delete_group: Requested | None = None
+    authorization_petition: RequestEvent | None = None
+    authorization_judgement: RequestEvent | None = None
+    btm_launch_item_add: RequestEvent | None = None
+    btm_launch_item_remove: RequestEvent | None = None
+    profile_add: RequestEvent | None = None
+    profile_remove: RequestEvent | None = None
+    tcc_modify: RequestEvent | None = None
+    od_group_add: RequestEvent | None = None
+    od_group_remove: RequestEvent | None = None
+    od_group_set: RequestEvent | None = None
+    od_modify_password: RequestEvent | None = None
+    od_disable_user: RequestEvent | None = None
+    od_enable_user: RequestEvent | None = None
+    od_attribute_value_add: RequestEvent | None = None
+    od_attribute_value_remove: RequestEvent | None = None
+    od_attribute_set: RequestEvent | None = None
+    od_create_user: RequestEvent | None = None
+    od_create_group: RequestEvent | None = None
+    od_delete_user: RequestEvent | None = None
+    od_delete_group: RequestEvent | None = None
 
 
 class Host(msgspec.Struct, gc=False):
