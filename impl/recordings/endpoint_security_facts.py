@@ -1,4 +1,4 @@
-"""What each kind of Endpoint Security message says of tasks, tokens and rights."""
+"""The facts about tasks, tokens and rights in each kind of Endpoint Security message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RESUME_TYPES = {0: "suspend", 1: "resume", 3: "shutdown_sockets"}
 
 
 def task(process: Process) -> Task:
-    """``process`` as a task. Raises ValueError, with one line, if it doesn't tell which it is."""
+    """``process`` as a task. Raises ValueError, with a message of one line, if it doesn't identify a task."""
     own = process.audit_token
     if type(own) is not Token:
         own = token(own if own is not None else process.audit_token_string)
@@ -106,7 +106,9 @@ def _credentials(kind: str, fields: Sequence[str]) -> FactsOf:
 
 
 def _handled(record: Record, actor: Task, content: RequestEvent | None) -> Sequence[Fact]:
-    """A daemon tells of a request that came in a message: from whom, and which token it took for the sender's."""
+    """A daemon's event about a request in a message: the requester, and the token that the daemon took for the
+    sender's.
+    """
     if content is None:
         return (TaskSeen(record, actor),)
     said: list[Fact] = []
@@ -136,7 +138,7 @@ _REQUESTS = _REQUESTED.split()
 
 
 def requesters(message: Message) -> Iterator[Process]:
-    """Those whom a message shows to have asked a daemon for something, where it doesn't show the daemon."""
+    """The processes that requested something of a daemon, from a message that doesn't have the daemon itself."""
     for kind in _REQUESTS:
         content: RequestEvent | None = getattr(message.event, kind, None)
         if content is not None:
@@ -165,4 +167,4 @@ FACTS_OF: dict[str, FactsOf] = {
     "authentication": _authentication,
     **{kind: _requested(kind) for kind in _REQUESTS},
 }
-"""By kind; events of other kinds only show their actor."""
+"""The readers, by kind. Events of other kinds only have the fact of their actor."""

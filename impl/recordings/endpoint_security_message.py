@@ -1,7 +1,7 @@
-"""What is decoded of an Endpoint Security message in JSON: the fields that say something of tasks, tokens and rights, and no others.
+"""The fields of an Endpoint Security message in JSON that are decoded: those about tasks, tokens and rights.
 
-The shape is ``es_message_t`` (``EndpointSecurity/ESMessage.h``) as eslogger(1) writes it, in message versions 1 to 11. Fields that some
-version or some tool lacks have a default; fields that nothing is read from are passed over by the decoder.
+The shape is ``es_message_t`` (``EndpointSecurity/ESMessage.h``) as eslogger(1) writes it, in message versions 1 to 11.
+Fields that some version or tool lacks have a default. The decoder skips all other fields.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class File(msgspec.Struct, gc=False):
 
 
 class Process(msgspec.Struct, gc=False):
-    """``es_process_t``. The fields ``*_string`` are Mac Monitor's; Jamf Protect's tokens have a ``uuid`` more."""
+    """``es_process_t``. The fields ``*_string`` are Mac Monitor's; Jamf Protect's tokens also have a ``uuid``."""
 
     audit_token: Spelled | None = None
     ppid: int | None = None
@@ -60,7 +60,9 @@ class Exit(msgspec.Struct, gc=False):
 
 
 class TargetEvent(msgspec.Struct, gc=False):
-    """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``, ``remote_thread_create``."""
+    """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``,
+    ``remote_thread_create``.
+    """
 
     target: Process | None = None
     type: int | None = None
@@ -68,7 +70,7 @@ class TargetEvent(msgspec.Struct, gc=False):
 
 
 class Credential(msgspec.Struct, gc=False):
-    """``setuid`` and its kin: the ids that were asked for."""
+    """``setuid`` and similar events: the requested ids."""
 
     uid: int | None = None
     gid: int | None = None
@@ -79,7 +81,7 @@ class Credential(msgspec.Struct, gc=False):
 
 
 class RequestEvent(msgspec.Struct, gc=False):
-    """An event that a daemon tells on behalf of whom it handled a message of."""
+    """An event of a daemon about a request: its instigator is the sender of the message that the daemon handled."""
 
     instigator: Process | None = None
     instigator_token: Spelled | None = None
@@ -102,7 +104,7 @@ class Authentication(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """``es_events_t``: one of its members is there."""
+    """``es_events_t``: one of its members is present."""
 
     exec: Exec | None = None
     fork: Fork | None = None
@@ -146,7 +148,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Host(msgspec.Struct, gc=False):
-    """Which machine: not eslogger's, but of tools that collect from many."""
+    """The machine. Not in eslogger's messages, but in those of tools that collect from many machines."""
 
     provisioningUDID: str = ""
     id: str = ""
@@ -156,7 +158,7 @@ class Host(msgspec.Struct, gc=False):
 
     @property
     def label(self) -> str:
-        """What tells it best from others."""
+        """What identifies the machine best."""
         return self.provisioningUDID or self.id or self.serial or self.hostname or self.name
 
 
@@ -173,7 +175,7 @@ class Result(msgspec.Struct, gc=False):
 
 
 class Action(msgspec.Struct, gc=False):
-    """What became of a notified action."""
+    """The outcome of an action."""
 
     result: Result | None = None
 
@@ -189,12 +191,12 @@ class Message(msgspec.Struct, gc=False):
     seq_num: Count | None = None
     global_seq_num: Count | None = None
     glob_seq_num: Count | None = None
-    """How Jamf Protect calls it."""
+    """Jamf Protect's name for it."""
     action: Action | None = None
     host: Host | str | None = None
 
     @property
     def denied(self) -> bool:
-        """What the event tells of was not allowed."""
+        """Whether the event's action was denied."""
         result = self.action.result if self.action is not None else None
         return result is not None and result.result is not None and result.result.auth == 1
