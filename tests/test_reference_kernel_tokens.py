@@ -148,6 +148,12 @@ def test_the_privileged_host_port_is_set_if_it_was_given(root: Actor) -> None:
     assert (after.send_rights, after.make_send_count) == (ordinary.send_rights - 1, ordinary.make_send_count)
 
 
+def test_the_host_port_is_the_targets_and_not_the_callers(root: Actor) -> None:
+    child = root.child()
+    root.does(SET, host_security=SECURITY, target_task=child.seen_as, host=HOST_PRIV)
+    assert (child.shown.places[Place.HOST], root.shown.places[Place.HOST]) == (send(1), send(0))
+
+
 def test_any_other_host_means_the_ordinary_port(root: Actor) -> None:
     ordinary = root.does("mach_host_self")
     for host in (NULL_NAME, DEAD_NAME, ordinary, root.me):

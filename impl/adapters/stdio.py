@@ -64,7 +64,7 @@ class StdioProgram:
         try:
             self._command = shlex.split(command)
         except ValueError as error:
-            raise CantStart(f"{command!r} is no command line: {error}") from error
+            raise CantStart(f"{command!r} isn't a command line: {error}") from error
         if not self._command:
             raise CantStart("no program is named (write it as stdio:PROGRAM, with its arguments)")
         self._process: LineProcess | None = None
@@ -75,7 +75,7 @@ class StdioProgram:
             raise CantStart(str(error)) from error
         unknown = sorted((hello.capabilities.calls or frozenset()) - SIGNATURES.keys())
         if unknown:
-            raise CantStart(f"it says that it has {', '.join(unknown)}, which no call is named (see sendright calls)")
+            raise CantStart(f"its capabilities list {', '.join(unknown)}, which isn't the name of a call (see sendright calls)")
         self.name = hello.name
         self.capabilities = hello.capabilities
         self._seconds = hello.capabilities.seconds or USUAL_SECONDS
@@ -127,7 +127,7 @@ class StdioProgram:
         except (msgspec.DecodeError, ValueError) as error:
             if form in (Snapshot, View):
                 raise MalformedState(str(error)) from error
-            self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which is no {form.__name__}: {error}")
+            self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which isn't a valid {form.__name__}: {error}")
 
     def _answered(self, answer: Answer) -> Answer:
         if answer.error is not None:

@@ -29,7 +29,7 @@ FAULT = Fault(
     history=(
         "host_security_create_task_token of Mac OS X up to 10.4 (xnu-792) calls task_create_internal, which enables the child's port and "
         "lists the child in its processor set, and only then host_security_set_task_token. If that second step fails nothing ends "
-        "the child: it lives on with its parent's identity, and nobody holds a right to it. The arguments were tested before, so in the "
+        "the child: it lives on with its parent's identity, and no task holds a right to it. The arguments were tested before, so in the "
         "kernels that shipped the second step could not fail; a shortage in it shows what then happens."
     ),
     kernel=CreateThenSetTokens,

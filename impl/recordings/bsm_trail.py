@@ -53,7 +53,7 @@ class BsmTrail:
             else:
                 begins = window.offset
                 ends = window.to_next_record()
-                why = "the file ends in the middle of a record" if ends else f"{window.offset - begins} bytes are no record"
+                why = "the file ends in the middle of a record" if ends else f"{window.offset - begins} bytes that aren't a record"
                 yield source.cannot_read(begins, why)
         source.place = window.offset
 

@@ -111,7 +111,7 @@ def _holding(source: Source, line: int, holder: Task, listing: int, row: _Row) -
     shown = {"port set": "port-set", "dead name": "dead-name"}.get(row.type, rights)
     kind = KINDS.get(shown)
     if kind is None:
-        raise ValueError(f"no rights are called {shown[:40]!r}")
+        raise ValueError(f"unknown rights {shown[:40]!r}")
     name = _hexadecimal(row.name)
     record = source.record(line, shown)
     port = "" if kind == SlotKind.DEAD_NAME else f"{_hexadecimal(row.ipc_object, 64):08x}"

@@ -21,7 +21,7 @@ _RAW = {
     40: "text", 45: "argument", 113: "argument", 47: "sequence", 49: "attribute", 62: "attribute", 115: "attribute", 60: "exec arg",
     61: "exec env", 82: "exit", 96: "zone", 237: "identity",
 }  # fmt: skip
-"""The numbers that ``-r`` prints instead of tokens' names."""
+"""Kind -> name of a token: ``-r`` prints kinds instead of names."""
 
 
 def _path(audited: AuditRecord, words: list[str], delimiter: str) -> None:

@@ -31,7 +31,7 @@ _SOME_ERROR = -1
 
 
 def number(shown: str) -> int | None:
-    """A number in decimal or hexadecimal; None if ``text`` isn't one."""
+    """A number in decimal or hexadecimal; None if ``shown`` isn't one."""
     shown = shown.strip()
     return int(shown, 0 if shown[:2].lower() == "0x" else 10) if _NUMBER.fullmatch(shown) else None
 

@@ -126,7 +126,7 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
     kind, event = next(((name, part) for name, part in inner.items() if isinstance(part, dict)), ("", {})) if enveloped else (_kind(inner), inner)
     actor = _instigator(event, 3)
     if actor is None and not enveloped:
-        raise ValueError("no event of santa's: no instigator")
+        raise ValueError("not an event of santa: it has no instigator")
     record = source.record(line, kind, _time(message.get("event_time")), None, str(message.get("machine_id", "")))
     source.read(kind)
     if actor is None:

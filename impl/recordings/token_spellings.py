@@ -27,7 +27,7 @@ def token(spelled: Spelled | None) -> Token:
         return Token(*spelled)
     if type(spelled) is str:
         return _from_text(spelled)
-    raise ValueError("no audit token")
+    raise ValueError("not an audit token")
 
 
 def word(number: int) -> int:

@@ -90,7 +90,7 @@ class ReceiveCalls(Bodies):
             if not large:
                 self.release(self._take(port).cargo)
             return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": size})
-        told = self._trailer_fields(trailer, port)
+        fields = self._trailer_fields(trailer, port)
         message = self._take(port)
         reply = copy_out(receiver.space, message.reply.right)
         descriptors, complete = self.copy_out_body(receiver, message)
@@ -104,7 +104,7 @@ class ReceiveCalls(Bodies):
             "size": size,
             "trailer_size": length,
         }
-        return Result(ReturnCode.MACH_MSG_SUCCESS if complete else ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, outputs | told)
+        return Result(ReturnCode.MACH_MSG_SUCCESS if complete else ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, outputs | fields)
 
     def _take(self, port: Port) -> Message:
         """Take the port's oldest message out of its queue, and release the destination right."""

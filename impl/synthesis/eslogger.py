@@ -217,7 +217,7 @@ def _signal(writer: Writer, one: Occurrence) -> bytes:
     return b'{"sig":%d,"target":%s,"instigator":null}' % (one.detail, writer.process(one.other))
 
 
-def _asked(writer: Writer, one: Occurrence) -> bytes:
+def _request(writer: Writer, one: Occurrence) -> bytes:
     return b'{"instigator":%s,"instigator_token":%s,"error_code":0,"group_name":"staff","node_name":"/Local/Default","db_path":null,"member":{}}' % (
         writer.process(one.other),
         msgspec.json.encode(writer.token(one.detail.token)),
@@ -243,5 +243,5 @@ _BODIES: Mapping[str, Callable[[Writer, Occurrence], bytes]] = {
     "setgid": _one_id("gid"),
     "setegid": _one_id("egid"),
     "setreuid": _both_ids,
-    "od_group_add": _asked,
+    "od_group_add": _request,
 }

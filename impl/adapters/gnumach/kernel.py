@@ -134,16 +134,16 @@ class GnuMach:
                 if letter in _NOT_MADE:
                     raise NotMade(_NOT_MADE[letter])
                 if letter == "!":
-                    raise ValueError(f"the driver couldn't do its part: {words}")
+                    raise ValueError(f"the driver failed: {words}")
                 if letter == "T":
                     agent = int(words[0], 16)
                     spaces[agent] = self._spaces[agent] if words[1] == "=" else _space(_numbers(words[1:]))
                 elif letter == "N":
                     created = self._adopted(int(words[0], 16))
                 elif letter == "E":
-                    agent, code, *told = _numbers(words)
+                    agent, code, *results = _numbers(words)
                     other = self._number[agent]
-                    ended[other] = _result(self._calls.pop(other), code, told)
+                    ended[other] = _result(self._calls.pop(other), code, results)
                 elif task is not None and call is not None:
                     result = self._answer(letter, task, call, _numbers(words))
         except (ValueError, KeyError, IndexError, StopIteration) as error:

@@ -92,14 +92,14 @@ class Machine:
         """Send ``line`` to the driver and return the words of its answer. None: send nothing, and return its report
         that it is ready.
         """
-        asked = None if line is None else line.encode("ascii")
+        request = None if line is None else line.encode("ascii")
         memory = self._memory if self.alive else None
-        if asked is not None and memory is not None:
-            memory.ask(asked)
-            asked = None
+        if request is not None and memory is not None:
+            memory.ask(request)
+            request = None
         self._process.go_on()
         try:
-            answer = self._process.exchange(asked, seconds, lambda: self._panic() is not None)
+            answer = self._process.exchange(request, seconds, lambda: self._panic() is not None)
         except ProgramEnded as error:
             self._crash(f"QEMU {error}")
         except NoAnswer:
@@ -150,9 +150,9 @@ class _Shared:
 
 def _checked(line: bytes) -> list[str] | None:
     """The words of a line, if the checksum at its end is right."""
-    content, mark, told = line.rstrip(b"\r").rpartition(b" # ")
+    content, mark, checksum = line.rstrip(b"\r").rpartition(b" # ")
     try:
-        right = mark and int(told, 16) == sum(byte * (at % _CHECKED + 1) for at, byte in enumerate(content)) & 0xFFFF
+        right = mark and int(checksum, 16) == sum(byte * (at % _CHECKED + 1) for at, byte in enumerate(content)) & 0xFFFF
         return content.decode("ascii").split() if right else None
     except ValueError:
         return None

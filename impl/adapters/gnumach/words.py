@@ -88,7 +88,7 @@ def _set_attributes(a: dict[str, Any]) -> Iterator[int]:
 
 def _allocate_page(a: dict[str, Any]) -> Iterator[int]:
     if a["anywhere"]:
-        raise NotMade("where this kernel puts memory anywhere is no page of the model's")
+        raise NotMade("with anywhere, this kernel chooses an address that isn't one of the model's pages")
     return iter((a["task"], *_in_memory(a["address"]), 0))
 
 
@@ -141,7 +141,7 @@ def _inline_words(layout: Layout, size: int) -> tuple[int, int]:
         return usual, HEADER_SIZE + 4  # the first descriptor's type, and nothing after it
     more = (size - natural_size(layout)) // 4
     if usual + more > _MOST_WORDS:
-        raise NotMade("a message of such a size")
+        raise NotMade("a message of this size")
     return usual + more, 0
 
 
@@ -151,10 +151,10 @@ def _descriptors(descriptors: tuple[tuple[Any, ...], ...]) -> Iterator[int]:
     yield len(descriptors)
     for each in descriptors:
         if is_memory(each):
-            raise NotMade("where this kernel puts memory of a message is no page of the model's")
+            raise NotMade("this kernel puts a message's memory at an address that isn't one of the model's pages")
         names, disposition = each
         if not Disposition.MOVE_RECEIVE <= disposition <= Disposition.MAKE_SEND_ONCE:
-            raise NotMade("in this kernel's messages what has another disposition than 16 to 21 is no right")
+            raise NotMade("in this kernel's messages a descriptor with a disposition other than 16 to 21 isn't a right")
         if is_array(each):
             if len(names) > _LONGEST_ARRAY:
                 raise NotMade(f"an array of more than {_LONGEST_ARRAY} ports")
