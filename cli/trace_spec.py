@@ -20,13 +20,16 @@ from sendright.mach.verdicts import exit_status
 def trace_spec(
     call: Annotated[str | None, typer.Option("--call", "-c", metavar="CALL", help="Show only the clauses of this call.")] = None,
     profile: ProfileName = "manual",
-    tests: Annotated[Path, typer.Option("--tests", metavar="DIR", help="Directory of tests. If missing, clauses need no test.")] = Path("tests"),
+    tests: Annotated[
+        Path, typer.Option("--tests", metavar="DIR", help="Directory of the tests and their answers.json. If there is none, tests are not required.")
+    ] = Path("tests"),
     json: Json = False,
 ) -> int:
     """Print each clause of the specification, with the cases, the proved properties and the tests that cover it.
 
     A clause is one statement about a call: an error that it returns, or an effect that it has. For
-    host_security_create_task_token, the sentences of its manual page are clauses too, paraphrased. A clause that lacks
+    host_security_create_task_token, the sentences of its manual page are clauses too, paraphrased. A test covers a
+    clause if it expects the clause's answer of the reference kernel, as recorded in answers.json. A clause that lacks
     a case, a property or a test is reported as not covered.
 
     [bold]Examples[/bold]
@@ -50,7 +53,7 @@ def trace_spec(
 
     try:
         found = find_tests(tests)
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
     result = trace_specification(kernel_profile, found, call)
     return conclude(exit_status(result.verdict), lambda: show_json(msgspec.to_builtins(result)) if json else show(*trace_lines(result)))

@@ -1,4 +1,5 @@
-"""What can be checked: the reference kernel, its seeded faults, adapters to other kernels.
+"""Kernels that sendright can check: the reference kernel, its seeded faults, and adapters to other kernels.
 
-Everything here answers the one interface of ``sendright.mach.implementation``.
+All of them implement the interface in ``sendright.mach.implementation``. Readers of recorded logs and a synthesizer of
+logs are here too.
 """

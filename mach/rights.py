@@ -187,13 +187,25 @@ MACH_EXCEPTION_CODES = 0x80000000
 
 
 class Notification(IntEnum):
-    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be requested."""
+    """``MACH_NOTIFY_*`` (``mach/notify.h``): the ``msgh_id`` of each of the kernel's notifications.
+
+    Any task can send a message with such an id; the message's tokens show the sender.
+    """
 
     PORT_DELETED = 65
+    SEND_POSSIBLE = 66
+    """In later kernels. No kernel that is modelled sends it."""
     PORT_DESTROYED = 69
     NO_SENDERS = 70
     SEND_ONCE = 71
     DEAD_NAME = 72
+
+
+REQUESTABLE = (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME)
+"""The notifications that ``mach_port_request_notification`` can request."""
+
+NAME_NOTIFICATIONS = (Notification.PORT_DELETED, Notification.DEAD_NAME)
+"""The notifications whose data is a name. (The data of ``NO_SENDERS`` is a make-send count.)"""
 
 
 class Inheritance(IntEnum):

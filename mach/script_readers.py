@@ -13,9 +13,8 @@ from enum import IntEnum
 import msgspec
 
 from sendright.mach.descriptors import CopyOption
-from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import FIELDS, PortAttributes
-from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Disposition, HostPort, Inheritance, Place, Right
+from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Disposition, HostPort, Inheritance, Notification, Place, Right
 from sendright.mach.script_values import KNOWN_WORDS, NULL, Limit, SpecialPort, Symbol, TaskPort, TokenOf, Value, is_identifier
 from sendright.mach.signatures import Argument, ArgumentType
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sendright.mach.descriptors import TRAILER_SIZES, CopyOption, layout_of, natural_size, size_without_data
-from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.rights import (
     EXC_MASK_ALL,
@@ -16,6 +15,7 @@ from sendright.mach.rights import (
     Behaviour,
     Disposition,
     Inheritance,
+    Notification,
     Right,
     SlotKind,
 )

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import code_name
 from sendright.mach.descriptors import is_memory, received_pages, rights_in
-from sendright.mach.notifications import TELL_A_NAME, Notification
 from sendright.mach.port_attributes import FIELDS
-from sendright.mach.rights import PortObject, Right
+from sendright.mach.rights import NAME_NOTIFICATIONS, Notification, PortObject, Right
 from sendright.mach.script_expectations import UNCHANGED, Expectation, name_argument, output_name
 from sendright.mach.script_readers import NotModelled
 from sendright.mach.signatures import SIGNATURES, OutputType
@@ -134,7 +133,7 @@ def _returned_name(seen: StepOutcome) -> tuple[int, int] | None:
         return None
     given = _answer(seen, output)
     if output == "descriptors":
-        in_notification = given == () and _answer(seen, "id") in TELL_A_NAME
+        in_notification = given == () and _answer(seen, "id") in NAME_NOTIFICATIONS
         rights = list(rights_in(given or ()))
         return (seen.caller, _answer(seen, "data")) if in_notification else (seen.caller, rights[0][0]) if rights else None
     kind = next(each.type for each in SIGNATURES[seen.call.name].outputs if each.name == output)

@@ -12,10 +12,9 @@ from typing import Any
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, received_pages, rights_in
-from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import PROFILES, Profile, profile_named
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Behaviour, Disposition, Inheritance, PortObject, Right, SlotKind
+from sendright.mach.rights import DEAD_NAME, NULL_NAME, Behaviour, Disposition, Inheritance, Notification, PortObject, Right, SlotKind
 from sendright.mach.script_form import SCRIPT_FORMAT
 from sendright.mach.script_readers import EXCEPTION_MASKS
 from sendright.mach.script_steps import PAGES

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sendright.mach.codes import IN_PROGRESS, ReturnCode
-from sendright.mach.notifications import Notification
 from sendright.mach.profiles import HostSelf
 from sendright.mach.rights import (
     DEAD_NAME,
     EXCEPTION_PLACES,
     REGISTERED_PLACES,
     Disposition,
+    Notification,
     Place,
     PortObject,
     Right,

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
-from sendright.mach.notifications import Notification
-from sendright.mach.rights import NULL_NAME, RESERVED_NAMES, Disposition, PortObject, SlotKind
+from sendright.mach.rights import NULL_NAME, RESERVED_NAMES, Disposition, Notification, PortObject, SlotKind
 from sendright.mach.signatures import Argument, Signature
 from sendright.properties.choices import Choices
 from sendright.properties.situation import RECEIVING, SENDING, Situation

@@ -1,33 +1,50 @@
-"""Which tests name which calls and return codes, read from their source.
+"""Which tests expect which answers of the reference kernel: read from what was recorded when they ran.
 
-A kernel test that names a call and a code counts as a test of that result. A test also names everything that its
-helpers in the same file name. A test that loops over the signature table names every call.
+A test covers a call's return code if it gets that answer from the reference kernel, and fails when the kernel returns another code instead.
+``tests/record_answers.py`` finds that out: it runs each test, then runs it again with each of its answers altered. What it found is in the file
+``answers.json`` beside the tests, together with a digest of each test's source. A test that changed since then covers nothing until
+the answers are recorded again.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
-KERNEL_TESTS = "test_reference_kernel_"
-"""The prefix of files with tests of the reference kernel."""
+from sendright.mach.json_text import read_json
+
+KERNEL_TESTS = "test_reference_kernel_*.py"
+"""The files whose tests call the reference kernel: a pattern for ``Path.glob``, from the directory of all tests."""
+ANSWERS = "answers.json"
+"""The file of recorded answers, in the directory of all tests."""
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What one test expects."""
+
+    source: str
+    """The digest of the test's source when it was recorded."""
+    expected: dict[str, tuple[str, ...]]
+    """Call -> the codes that the test expects of it."""
 
 
 class FoundTest(msgspec.Struct, frozen=True):
-    """One test function, and the words in it: string constants and names."""
+    """One test function."""
 
     id: str
-    """``file::function``."""
-    words: frozenset[str]
+    """``path::function``, the path from the directory of all tests."""
+    source: str
+    """A digest of its source, and of all that it uses of its file."""
+    expected: dict[str, tuple[str, ...]] | None
+    """Call -> the codes that it expects of it; None if that isn't recorded: the test is new or has changed, or it isn't one of the kernel's."""
 
-    def names(self, call: str, code: str | None = None) -> bool:
-        """Whether it names ``call`` and ``code``. With a code, a loop over all signatures counts as naming the call."""
-        if code is None:
-            return call in self.words
-        return code in self.words and (call in self.words or "SIGNATURES" in self.words)
+    def expects(self, call: str, code: str) -> bool:
+        """Whether it makes ``call`` and fails unless the answer is ``code``."""
+        return code in (self.expected or {}).get(call, ())
 
 
 class FoundTests(msgspec.Struct, frozen=True):
@@ -35,69 +52,89 @@ class FoundTests(msgspec.Struct, frozen=True):
 
     directory: str
     tests: dict[str, FoundTest]
+    changed: tuple[str, ...] = ()
+    """The tests whose recorded answers are of another source."""
 
-    def of_kernel(self, call: str, code: str | None = None) -> tuple[str, ...]:
-        """The kernel's tests that name ``call`` (and ``code``)."""
-        return tuple(test.id for test in self.tests.values() if test.id.startswith(KERNEL_TESTS) and test.names(call, code))
+    def expecting(self, call: str, code: str) -> tuple[str, ...]:
+        """The tests that expect ``code`` of ``call``."""
+        return tuple(test.id for test in self.tests.values() if test.expects(call, code))
 
 
 def find_tests(directory: Path) -> FoundTests | None:
-    """The tests in ``directory``, by name; None if it doesn't exist. Raises SyntaxError for a file that is not
-    Python."""
+    """The tests in ``directory`` and below, and what is recorded of them; None if there is no such directory.
+
+    Raises OSError, SyntaxError for a file that isn't Python, and ValueError for one that isn't text or recorded answers that can't be read.
+    """
     if not directory.is_dir():
         return None
-    found = [test for path in sorted(directory.glob("test_*.py")) for test in _tests_of(path)]
-    return FoundTests(str(directory), {test.id: test for test in found})
+    recorded = read_answers(directory)
+    tests: dict[str, FoundTest] = {}
+    changed: list[str] = []
+    for id, source in sources(directory, "**/test_*.py"):
+        answers = recorded.get(id)
+        if answers is not None and answers.source != source:
+            changed.append(id)
+            answers = None
+        tests[id] = FoundTest(id, source, answers.expected if answers else None)
+    return FoundTests(str(directory), tests, tuple(changed))
 
 
-def _tests_of(path: Path) -> list[FoundTest]:
-    module = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    named: dict[str, frozenset[str]] = {}
-    for statement in module.body:
-        for name, part in _defined(statement):
-            named[name] = named.get(name, frozenset()) | _words(part)
-    return [FoundTest(f"{path.name}::{name}", _closure(name, named)) for name in named if name.startswith("test_")]
+def read_answers(directory: Path) -> dict[str, Answers]:
+    """The recorded answers of the tests in ``directory``, by the test's id; none if there is no such file. Raises OSError and ValueError."""
+    file = directory / ANSWERS
+    try:
+        return read_json(file.read_bytes(), dict[str, Answers]) if file.exists() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
-def _defined(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
-    """The names that a top-level statement defines, each with its definition."""
+def sources(directory: Path, pattern: str) -> Iterator[tuple[str, str]]:
+    """The tests in the files that match ``pattern``: each test's id, and the digest of its source."""
+    for path in sorted(directory.glob(pattern)):
+        module = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        parts = _Parts(path.read_text(encoding="utf-8").splitlines(), module)
+        for name in parts.lines:
+            if name.startswith("test_"):
+                yield f"{path.relative_to(directory).as_posix()}::{name}", parts.digest(name)
+
+
+class _Parts:
+    """The statements of a file by the names that they define."""
+
+    def __init__(self, text: list[str], module: ast.Module) -> None:
+        self.lines: dict[str, list[str]] = {}
+        self.uses: dict[str, set[str]] = {}
+        for statement in module.body:
+            for name in _defined(statement):
+                first = min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+                self.lines.setdefault(name, []).extend(text[first - 1 : statement.end_lineno])
+                self.uses.setdefault(name, set()).update(_names(statement))
+
+    def digest(self, test: str) -> str:
+        """A digest of the source of ``test`` and of everything in the file that it uses: helpers, constants and fixtures."""
+        reached, todo = {test}, [test]
+        while todo:
+            new = self.uses[todo.pop()] & self.lines.keys() - reached
+            reached |= new
+            todo += new
+        text = "\n".join(line for name in sorted(reached) for line in self.lines[name])
+        return sha256(text.encode()).hexdigest()[:16]
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement of a file defines."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        yield statement.name, statement
-    elif isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            yield from _assigned(target, statement.value)
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield from _assigned(statement.target, statement.value)
+        yield statement.name
+    elif isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        yield from dict.fromkeys(node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
-def _assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(target, ast.Name):
-        yield target.id, value
-    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        for one, part in zip(target.elts, value.elts, strict=False):
-            yield from _assigned(one, part)
-
-
-def _words(part: ast.AST) -> frozenset[str]:
-    found: set[str] = set()
+def _names(part: ast.AST) -> Iterator[str]:
     for node in ast.walk(part):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-        elif isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
+        if isinstance(node, ast.Name):
+            yield node.id
         elif isinstance(node, ast.arg):
-            found.add(node.arg)  # a fixture
-    return frozenset(found)
-
-
-def _closure(name: str, named: dict[str, frozenset[str]]) -> frozenset[str]:
-    """The words of ``name`` and of everything in the file that it uses."""
-    reached, todo = {name}, [name]
-    while todo:
-        for word in named[todo.pop()]:
-            if word in named and word not in reached:
-                reached.add(word)
-                todo.append(word)
-    return frozenset().union(*(named[one] for one in reached))
+            yield node.arg  # a fixture
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value  # ``usefixtures``

@@ -1,11 +1,15 @@
 """Traceability: every clause of the specification with the cases, the properties and the tests that cover it.
 
-It reports everything that is missing: a clause without a case, a property or a test; a dangling reference; a case that
-no clause of the manual page names; a call without a rule.
+A test covers a clause if it expects the clause's answer of the reference kernel (``tests_found.py``): the error that the clause is about,
+or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests, they must expect the codes of its cases.
+
+Reported as missing: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the manual page
+names; a call without a rule.
 """
 
 from __future__ import annotations
 
+from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.results import CallTrace, ClauseTrace, TraceabilityResult
 from sendright.mach.signatures import SIGNATURES
@@ -14,14 +18,19 @@ from sendright.model.clauses import Clause, Clauses, all_clauses
 from sendright.model.touched import property_titles
 from sendright.properties.tests_found import FoundTests
 
+SUCCESS = ReturnCode.KERN_SUCCESS.name
+
 
 def trace_specification(profile: Profile, tests: FoundTests | None, call: str | None = None) -> TraceabilityResult:
-    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, tests
-    aren't required."""
+    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, cover by tests isn't required."""
     titles = property_titles()
     every = list(all_clauses(profile, call))
     calls = [_traced(clauses, titles, tests) for clauses in every]
     problems = [problem for traced, clauses in zip(calls, every, strict=True) for problem in _problems(traced, clauses)]
+    if problems and tests and tests.changed:
+        one = len(tests.changed) == 1
+        words = "1 test changed since its answers" if one else f"{len(tests.changed)} tests changed since their answers"
+        problems.append(f"{words} were recorded (run python {tests.directory}/record_answers.py): {', '.join(tests.changed)}")
     return TraceabilityResult(
         verdict=Verdict.FAILED if problems else Verdict.PASSED,
         profile=profile.name,
@@ -48,7 +57,7 @@ def _clause(clauses: Clauses, clause: Clause, titles: dict[str, str], tests: Fou
     if clause.tests is not None:
         found = clause.tests
     elif tests:
-        found = tuple(dict.fromkeys(test for call in clauses.calls for test in tests.of_kernel(call, clause.code)))
+        found = tuple(dict.fromkeys(test for call in clauses.calls for test in tests.expecting(call, clause.code or SUCCESS)))
     return ClauseTrace(
         id=f"{clauses.name}/{clause.part}.{clause.ordinal}",
         words=clause.words,
@@ -56,11 +65,11 @@ def _clause(clauses: Clauses, clause: Clause, titles: dict[str, str], tests: Fou
         properties=clause.properties,
         tests=found,
         changes=clause.changes,
-        lacks=tuple(_lacks(clause, found, titles, tests)),
+        lacks=tuple(_lacks(clauses, clause, found, titles, tests)),
     )
 
 
-def _lacks(clause: Clause, found: tuple[str, ...], titles: dict[str, str], tests: FoundTests | None) -> list[str]:
+def _lacks(clauses: Clauses, clause: Clause, found: tuple[str, ...], titles: dict[str, str], tests: FoundTests | None) -> list[str]:
     lacks = [f"there is no case {case!r}" for case in clause.unknown]
     lacks += [f"there is no property {name!r}" for name in clause.properties if name not in titles]
     if not clause.cases:
@@ -69,9 +78,20 @@ def _lacks(clause: Clause, found: tuple[str, ...], titles: dict[str, str], tests
         lacks.append("no property")
     if tests:
         lacks += [f"there is no test {name!r}" for name in found if name not in tests.tests]
+        lacks += [f"none of its tests expects {code} of {clauses.name}" for code in _codes(clause) if not _expected(tests, found, clauses.name, code)]
         if not found:
-            lacks.append(f"no test that names {clause.code}" if clause.code else "no test")
+            lacks.append(f"no test expects {clause.code or SUCCESS}")
     return lacks
+
+
+def _codes(clause: Clause) -> list[str]:
+    """The return codes of the call's own cases that a clause of the manual page names, whose tests are named by hand."""
+    own = [case.partition("/")[0] for case in clause.cases if "/" in case and ": " not in case.partition("/")[0]]
+    return list(dict.fromkeys(own)) if clause.tests else []
+
+
+def _expected(tests: FoundTests, found: tuple[str, ...], call: str, code: str) -> bool:
+    return any(test in tests.tests and tests.tests[test].expects(call, code) for test in found)
 
 
 def _problems(traced: CallTrace, clauses: Clauses) -> list[str]:

@@ -11,10 +11,20 @@ import msgspec
 
 from sendright.mach.codes import IN_PROGRESS, code_name
 from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory
-from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import FIELDS, PortAttributes
 from sendright.mach.profiles import PROFILES
-from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Behaviour, Disposition, HostPort, Inheritance, Right, exception_places
+from sendright.mach.rights import (
+    DEAD_NAME,
+    EXC_MASK_ALL,
+    NULL_NAME,
+    Behaviour,
+    Disposition,
+    HostPort,
+    Inheritance,
+    Notification,
+    Right,
+    exception_places,
+)
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.snapshot import Slot, entry_in_words
 from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN

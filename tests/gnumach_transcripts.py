@@ -17,7 +17,7 @@ import msgspec
 
 from sendright.impl.adapters.gnumach import GnuMach
 from sendright.impl.adapters.gnumach.files import files
-from sendright.impl.adapters.gnumach.kernel import Driven
+from sendright.impl.adapters.gnumach.kernel import DriverConnection
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.words import NUMBERS
 from sendright.mach.calls import Call
@@ -98,7 +98,7 @@ def record() -> None:
     """Write the transcripts. Raises Violated if the kernel disagrees with the specification."""
     lines: list[tuple[str, str]] = []
 
-    def start() -> Driven:
+    def start() -> DriverConnection:
         return _Recording(Machine(files()), lines)
 
     kernel = GnuMach(start)

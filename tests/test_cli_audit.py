@@ -205,11 +205,11 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "paper"], "no log can be made in the form 'paper'"),
-        (["--plant", "weeds"], "shows nothing of a rule 'weeds'"),
-        (["--format", "lsmp", "--plant", "chain"], "lsmp shows nothing of a rule 'chain'"),
-        (["--tokens", "runes"], "no spelling is called 'runes'"),
-        (["--wrapper", "paper"], "nothing wraps like 'paper'"),
+        (["--format", "paper"], "unknown form 'paper'"),
+        (["--plant", "weeds"], "can't contain a violation of a rule 'weeds'"),
+        (["--format", "lsmp", "--plant", "chain"], "lsmp can't contain a violation of a rule 'chain'"),
+        (["--tokens", "runes"], "unknown spelling 'runes'"),
+        (["--wrapper", "paper"], "unknown wrapper 'paper'"),
         (["--output", "/nonexistent/log"], "can't be written"),
         (["--events", "0"], "greater than or equal to 1"),
     ],

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from random_runs import SMALL, go_on, random_run
 
 from sendright.mach.codes import ReturnCode
-from sendright.mach.notifications import REQUESTED, Notification
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
-from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Disposition, PortObject, SlotKind
+from sendright.mach.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, REQUESTABLE, Disposition, Notification, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
@@ -123,7 +122,7 @@ def test_hostile_numbers(steps: list[tuple[Step, dict[int, Any]]]) -> None:
     assert {99, *SMALL.special_ports} < drawn("which", "task_get_special_port", "task_set_special_port")
     assert {0, -1, 1, 2, 3, *range(8, SMALL.host_special_ports + 2)} < drawn("which", "host_get_special_port", "host_set_special_port")
     assert {(), (-1,), (0,), (SMALL.queue_limit_max,), (SMALL.queue_limit_max + 1,)} < drawn("info")
-    assert {*REQUESTED, Notification.PORT_DELETED, Notification.SEND_ONCE, 0, -1} == drawn("variant")
+    assert {*REQUESTABLE, Notification.PORT_DELETED, Notification.SEND_ONCE, 0, -1} == drawn("variant")
     assert {0, 1, 2, 3} < drawn("sync")
     assert {0, EXC_MASK_ALL, 1, -1, *(2 << bit for bit in range(9))} < drawn("exception_mask")
     assert {0, 1, 2, 3, 4, 5, -1} == drawn("behavior")
@@ -172,7 +171,7 @@ def test_events_that_somebody_asked_for_come_true() -> None:
             if run.steps[-1].call != "mach_msg_send":
                 for message in new:
                     told.setdefault(message.id, set()).add(run.steps[-1].call)
-    assert told.keys() == {*REQUESTED, Notification.PORT_DELETED, Notification.SEND_ONCE}
+    assert told.keys() == {*REQUESTABLE, Notification.PORT_DELETED, Notification.SEND_ONCE}
     assert len({call for calls in told.values() for call in calls}) > 6
 
 

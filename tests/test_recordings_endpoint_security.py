@@ -62,7 +62,7 @@ def test_words_that_a_kernel_keeps_signed_are_unsigned() -> None:
         ('"1-2-3-4-5-6-7"', "not an audit token"),
         ('"pid:3, shoe:4"', "not an audit token"),
         ("{}", "without a pid"),
-        ("null", "no audit token"),
+        ("null", "not an audit token"),
         ("true", "Expected"),
     ],
 )

@@ -60,8 +60,10 @@ def test_a_child_that_ended_between_the_steps_is_a_dead_name() -> None:
     child = Actor(root.machine, 2)
     child.does("task_terminate", task=child.me)
     assert actor.shown.waiting == PendingCall(call=CREATE, security_token=USER, audit_token=AUDIT)
+    host = root.machine.port(0)
     result = actor.goes_on()
     assert (result.code, result.outputs) == (0, {"child_task": DEAD_NAME})
+    assert root.machine.port(0) == host
 
 
 def test_a_child_outlives_who_was_to_name_it() -> None:

@@ -1,13 +1,20 @@
 """The two calls that set security and audit tokens, and the tokens that receivers see."""
 
-from typing import Any
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
-from kernel_driver import Actor, Machine, send
+from kernel_driver import NOTHING, Actor, Machine, send
 
-from sendright.mach.profiles import GNUMACH, OSF
+from sendright.mach.codes import ReturnCode, code_name
+from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU_792, LedgerRule, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place
+from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.snapshot import Task, Waiting
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.model.touched import cases_of
 
 CREATE = "host_security_create_task_token"
 SET = "host_security_set_task_token"
@@ -15,6 +22,9 @@ SECURITY = 3
 """The bootstrap task's name for the host security port."""
 HOST_PRIV = 1
 ALICE: dict[str, Any] = {"security_token": (501, 20), "audit_token": (501, 501, 20, 501, 20, 33, 7, 1)}
+BOB: dict[str, Any] = {"security_token": (502, 21), "audit_token": (502, 502, 21, 502, 21, 34, 8, 2)}
+MANUAL_IN_TWO_STEPS = msgspec.structs.replace(MANUAL, name="manual, in two steps", tokens_in_two_steps=True)
+"""In XNU 792, where the call has two steps, the child's ledgers aren't those that are given."""
 
 
 @pytest.fixture
@@ -22,8 +32,8 @@ def root() -> Actor:
     return Machine().root
 
 
-def tokens_of(actor: Actor) -> dict[str, Any]:
-    return {"security_token": actor.shown.security_token, "audit_token": actor.shown.audit_token}
+def tokens_of(task: Task) -> dict[str, Any]:
+    return {"security_token": task.security_token, "audit_token": task.audit_token}
 
 
 # host_security_create_task_token
@@ -31,7 +41,7 @@ def tokens_of(actor: Actor) -> dict[str, Any]:
 
 def test_a_task_is_created_with_the_given_tokens(root: Actor) -> None:
     child = root.adopt(root.result(CREATE, host_security=SECURITY, parent_task=root.me, **ALICE))
-    assert tokens_of(child) == ALICE
+    assert tokens_of(child.shown) == ALICE
     assert root.shown.security_token == BOOTSTRAP_SECURITY_TOKEN
 
 
@@ -46,6 +56,35 @@ def test_in_all_else_it_is_as_task_create_makes_it(root: Actor) -> None:
     assert child.places[Place.HOST] == send(0)
     assert list(child.memory) == [3]
     assert (root.machine.port(7).send_rights, root.machine.port(7).make_send_count) == (2, 2)
+
+
+@pytest.mark.parametrize("profile", [MANUAL, XNU_792, MANUAL_IN_TWO_STEPS], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("inherit", [True, False])
+def test_the_child_inherits_from_its_parent_and_not_from_the_caller(profile: Profile, inherit: bool) -> None:
+    root = Machine(profile).root
+    security, wired, paged = (root.machine.named(name) for name in ("host_security", "root_ledger_wired", "root_ledger_paged"))
+    parent = root.child()
+    root.does(SET, host_security=security, target_task=parent.seen_as, **BOB)
+    parent.does("vm_allocate", address=3)
+    root.does("vm_allocate", address=5)
+    ledgers = root.shown.ledgers
+    assert ledgers is not None
+    made = {"host_security": security, "parent_task": parent.seen_as, "ledgers": (paged, wired), "inherit_memory": inherit, **ALICE}
+    result = root.result(CREATE, stop=True, **made)
+    assert result.created_task is not None
+    if profile.tokens_in_two_steps:
+        assert tokens_of(root.machine.snapshot().tasks[result.created_task]) == BOB
+        assert root.shown.waiting == Waiting(call=CREATE, child=result.created_task, **ALICE)
+        answer = root.goes_on()
+    else:
+        answer = result
+    child = root.machine.snapshot().tasks[result.created_task]
+    assert answer.code == ReturnCode.KERN_SUCCESS
+    assert (tokens_of(child), tokens_of(parent.shown)) == (ALICE, BOB)
+    assert list(child.memory) == ([3] if inherit else [])
+    assert child.ledgers == (ledgers if profile.ledger_rule is LedgerRule.PARENT_SLOT else ledgers[::-1])
+    assert root.names[answer.outputs["child_task"]] == send(child.port, urefs=1)
+    assert child.port not in {entry.port for entry in parent.names.values()}
 
 
 def test_a_wrong_parent_wins_over_a_wrong_security_port(root: Actor) -> None:
@@ -66,7 +105,18 @@ def test_a_shortage_leaves_no_child(root: Actor, shortage: int) -> None:
 def test_osf_has_no_audit_tokens_to_give() -> None:
     root = Machine(OSF).root
     child = root.adopt(root.result(CREATE, host_security=SECURITY, parent_task=root.me, **ALICE))
-    assert tokens_of(child) == {"security_token": (501, 20), "audit_token": BOOTSTRAP_AUDIT_TOKEN}
+    assert tokens_of(child.shown) == {"security_token": (501, 20), "audit_token": BOOTSTRAP_AUDIT_TOKEN}
+
+
+def test_in_osf_an_audit_token_stays_with_its_task_and_its_children() -> None:
+    machine = Machine(msgspec.structs.replace(OSF, boot_tasks=2))
+    root, user = machine.root, machine.booted(1)
+    audit = user.shown.audit_token
+    assert audit != root.shown.audit_token
+    child = root.adopt(root.result(CREATE, host_security=SECURITY, parent_task=user.seen_as, **ALICE))
+    assert tokens_of(child.shown) == {"security_token": (501, 20), "audit_token": audit}
+    root.does(SET, host_security=SECURITY, target_task=user.seen_as, **BOB)
+    assert tokens_of(user.shown) == {"security_token": (502, 21), "audit_token": audit}
 
 
 def test_osf_tests_the_parent_first_too() -> None:
@@ -80,7 +130,7 @@ def test_osf_tests_the_parent_first_too() -> None:
 def test_both_tokens_are_set(root: Actor) -> None:
     child = root.child()
     root.does(SET, host_security=SECURITY, target_task=child.seen_as, **ALICE)
-    assert tokens_of(child) == ALICE
+    assert tokens_of(child.shown) == ALICE
 
 
 def test_a_wrong_task_wins_over_a_wrong_security_port_here_too(root: Actor) -> None:
@@ -96,6 +146,12 @@ def test_the_privileged_host_port_is_set_if_it_was_given(root: Actor) -> None:
     assert (after.send_rights, after.make_send_count) == (before.send_rights + 1, before.make_send_count + 1)
     after = root.machine.port(0)
     assert (after.send_rights, after.make_send_count) == (ordinary.send_rights - 1, ordinary.make_send_count)
+
+
+def test_the_host_port_is_the_targets_and_not_the_callers(root: Actor) -> None:
+    child = root.child()
+    root.does(SET, host_security=SECURITY, target_task=child.seen_as, host=HOST_PRIV)
+    assert (child.shown.places[Place.HOST], root.shown.places[Place.HOST]) == (send(1), send(0))
 
 
 def test_any_other_host_means_the_ordinary_port(root: Actor) -> None:
@@ -123,8 +179,74 @@ def test_osf_sets_the_security_token_alone() -> None:
     root = Machine(OSF).root
     places = root.shown.places
     root.does(SET, host_security=SECURITY, target_task=root.me, host=HOST_PRIV, **ALICE)
-    assert tokens_of(root) == {"security_token": (501, 20), "audit_token": BOOTSTRAP_AUDIT_TOKEN}
+    assert tokens_of(root.shown) == {"security_token": (501, 20), "audit_token": BOOTSTRAP_AUDIT_TOKEN}
     assert root.shown.places == places
+
+
+# The order of the errors
+
+ERRORS = {
+    CREATE: ("MACH_SEND_INVALID_DEST", "MACH_SEND_INVALID_RIGHT", "KERN_INVALID_ARGUMENT", "KERN_INVALID_SECURITY", "KERN_RESOURCE_SHORTAGE"),
+    SET: ("MACH_SEND_INVALID_DEST", "MACH_SEND_INVALID_RIGHT", "KERN_INVALID_ARGUMENT", "KERN_INVALID_SECURITY"),
+}
+"""The errors of each call: if several apply it returns the first of them."""
+TASK = {CREATE: "parent_task", SET: "target_task"}
+SERVED = [pytest.param(profile, call, id=f"{profile.name}-{call}") for profile in PROFILES.values() for call in ERRORS if profile.serves(call)]
+
+
+class Mistake(NamedTuple):
+    """One way to get an error: arguments that are wrong."""
+
+    code: str
+    arguments: dict[str, Any]
+
+
+def mistakes(root: Actor, call: str) -> Iterator[Mistake]:
+    """Every kind of wrong argument of ``call``."""
+    profile, task = root.machine.profile, TASK[call]
+    target = task if profile.task_is_target else "host_security"
+    receive, port, privileged = root.port(), root.port_with_send(), root.machine.named("host_priv")
+    dead_ones = (NULL_NAME, DEAD_NAME, root.dead_name())
+    for name in (*dead_ones, NOTHING, receive):
+        yield Mistake("MACH_SEND_INVALID_DEST", {target: name})
+    for argument in SIGNATURES[call].arguments:
+        if argument.type in (ArgumentType.PORT, ArgumentType.PORTS) and argument.name != target and profile.takes(call, argument.name):
+            for name in (NOTHING, receive):
+                yield Mistake("MACH_SEND_INVALID_RIGHT", {argument.name: (name,) if argument.type is ArgumentType.PORTS else name})
+    for name in (privileged, port, *(() if target == task else dead_ones)):
+        yield Mistake("KERN_INVALID_ARGUMENT", {task: name})
+    for name in (privileged, port, root.me, *(() if target == "host_security" else dead_ones)):
+        yield Mistake("KERN_INVALID_SECURITY", {"host_security": name})
+    if call == CREATE:
+        yield Mistake("KERN_RESOURCE_SHORTAGE", {"shortage": 1})
+        yield Mistake("KERN_RESOURCE_SHORTAGE", {"shortage": 2})
+
+
+@pytest.mark.parametrize(("profile", "call"), SERVED)
+def test_of_two_mistakes_the_first_in_order_is_returned(profile: Profile, call: str) -> None:
+    root = Machine(profile).root
+    order = ERRORS[call]
+    right = {"host_security": root.machine.named("host_security"), TASK[call]: root.me}
+    made = list(mistakes(root, call))
+    for one in made:
+        assert root.refused(call, **right | one.arguments) == one.code, one
+    pairs = [(one, other) for one, other in combinations(made, 2) if not one.arguments.keys() & other.arguments.keys()]
+    for one, other in pairs:
+        first = min(one.code, other.code, key=order.index)
+        assert root.refused(call, **right | one.arguments | other.arguments) == first, (one, other)
+    tested = {frozenset((one.code, other.code)) for one, other in pairs if one.code != other.code}
+    arguments = {code: {name for one in made if one.code == code for name in one.arguments} for code in order}
+    of_one_argument = {  # it can't be wrong in both ways at once
+        frozenset((one, other)) for one, other in combinations(order, 2) if len(arguments[one] | arguments[other]) == 1
+    }
+    assert len(of_one_argument) <= 2
+    assert tested == {frozenset(pair) for pair in combinations(order, 2)} - of_one_argument
+
+
+@pytest.mark.parametrize(("profile", "call"), SERVED)
+def test_the_order_is_that_of_the_specification(profile: Profile, call: str) -> None:
+    codes = dict.fromkeys(code_name(case.code) for case in cases_of(call, profile) if case.code is not None)
+    assert tuple(code for code in codes if code not in ("KERN_SUCCESS", "MACH_RCV_IN_PROGRESS")) == ERRORS[call]
 
 
 # What receivers see

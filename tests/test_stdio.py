@@ -112,12 +112,12 @@ def test_questions_and_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("nonsense", "answered 'nonsense', which is no Answer"),
-        ('{"code": "0"}', "which is no Answer: Expected `int | null`, got `str`"),
+        ("nonsense", "answered 'nonsense', which isn't a valid Answer"),
+        ('{"code": "0"}', "which isn't a valid Answer: Expected `int | null`, got `str`"),
         ('{"error": "no memory left"}', "said: no memory left"),
-        ("[]", "which is no Answer"),
-        ('{"error": "\udcff"}', "which is no Answer: not UTF-8 (byte 0xff at line 1, column 12)"),
-        ('{"x":' * 10_000, "which is no Answer: nested too deeply"),
+        ("[]", "which isn't a valid Answer"),
+        ('{"error": "\udcff"}', "which isn't a valid Answer: not UTF-8 (byte 0xff at line 1, column 12)"),
+        ('{"x":' * 10_000, "which isn't a valid Answer: nested too deeply"),
     ],
 )
 def test_answers_without_form(tmp_path: Path, answer: str, words: str) -> None:
@@ -155,7 +155,7 @@ def test_states_without_form(tmp_path: Path, shown: str, words: str) -> None:
     [
         ("{}", "missing required field `name`"),
         ('{"name": "x", "protocol": "other/2"}', "speaks 'other/2'"),
-        ('{"name": "x", "capabilities": {"calls": ["mach_port_alocate"]}}', "mach_port_alocate, which no call is named"),
+        ('{"name": "x", "capabilities": {"calls": ["mach_port_alocate"]}}', "mach_port_alocate, which isn't the name of a call"),
         ('{"name": "x", "capabilities": {"shows": ["colour"]}}', "Invalid enum value 'colour'"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_program_must_say_what_it_has(tmp_path: Path, hello: str, words: str) 
     ("command", "words"),
     [
         ("", "no program is named"),
-        ("'", "is no command line"),
+        ("'", "isn't a command line"),
         ("/nowhere/at/all", "can't be started: No such file"),
         ("true", "ended with exit status 0"),
     ],

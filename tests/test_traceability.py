@@ -1,6 +1,10 @@
-"""Every clause of the specification is covered by cases, properties and tests, and whoever names one that doesn't exist is told."""
+"""Every clause of the specification is covered by cases, properties and tests; a reference to something that doesn't exist is reported."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +24,7 @@ from sendright.model.manual_page import CALL, PAGE
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.steps import STEP_PROPERTIES
 from sendright.model.touched import cases_of, property_titles, touched_cases
-from sendright.properties.tests_found import FoundTests, find_tests
+from sendright.properties.tests_found import ANSWERS, FoundTests, find_tests
 from sendright.properties.traceability import trace_specification
 
 HERE = Path(__file__).parent
@@ -129,15 +133,27 @@ def test_a_reference_to_nothing(monkeypatch: pytest.MonkeyPatch, found: FoundTes
     assert result.verdict is Verdict.FAILED
 
 
-def test_an_error_that_no_test_names(tmp_path: Path) -> None:
-    (tmp_path / "test_reference_kernel_x.py").write_text('def test_x(): assert refused("mach_port_type") == "KERN_INVALID_NAME"\n')
-    assert traced("mach_port_type", find_tests(tmp_path)).problems == (
-        "mach_port_type/target.1: no test that names MACH_SEND_INVALID_DEST",
-        "mach_port_type/error.1: no test that names KERN_INVALID_TASK",
+def test_an_error_that_no_test_expects(recorded: Path) -> None:
+    assert traced("mach_port_type", find_tests(recorded)).problems == (
+        "mach_port_type/target.1: no test expects MACH_SEND_INVALID_DEST",
+        "mach_port_type/error.1: no test expects KERN_INVALID_TASK",
+        "mach_port_type/effect.1: no test expects KERN_SUCCESS",
+        "mach_port_type/effect.2: no test expects KERN_SUCCESS",
+        "mach_port_type/result.1: no test expects KERN_SUCCESS",
     )
 
 
-def test_without_tests_they_are_not_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("id", ["NAME.1", "PARAMETERS.1", "RETURN VALUES.1"])
+def test_a_test_that_the_page_names_must_expect_the_codes_of_its_cases(monkeypatch: pytest.MonkeyPatch, found: FoundTests, id: str) -> None:
+    other = "test_reference_kernel_tokens.py::test_tokens_outlive_their_sender"
+    page = tuple(msgspec.structs.replace(one, tests=(other,)) if f"{one.section}.{one.ordinal}" == id else one for one in PAGE)
+    monkeypatch.setattr(specification, "PAGE", page)
+    codes = {case.partition("/")[0] for one in PAGE if f"{one.section}.{one.ordinal}" == id for case in one.cases}
+    problems = traced(CALL, found).problems
+    assert set(problems) == {f"{CALL}/{id}: none of its tests expects {code} of {CALL}" for code in codes}
+
+
+def test_without_a_directory_of_tests_none_is_required(tmp_path: Path) -> None:
     result = traced(CALL, find_tests(tmp_path / "nowhere"))
     assert (result.verdict, result.tests) == (Verdict.PASSED, "")
 
@@ -185,31 +201,134 @@ def test_properties_that_an_effect_can_break_and_those_it_cannot() -> None:
 # the tests found
 
 
-def test_what_a_helper_or_a_constant_names_the_test_names_too(tmp_path: Path) -> None:
-    (tmp_path / "test_reference_kernel_x.py").write_text(
-        'CALL, OTHER = "vm_read", "vm_copy"\n'
-        "def read(root): return root.does(CALL)\n"
-        "@pytest.fixture\n"
-        "def page(root): root.does('vm_write')\n"
-        "def test_one(root): assert read(root) == ReturnCode.KERN_NO_SPACE\n"
-        "def test_two(page): pass\n"
+TESTS = """
+import pytest
+from hypothesis import given, strategies
+from kernel_driver import NOTHING, Actor, Machine
+from sendright.impl.faults import FAULTS
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.boot import BOOTSTRAP_TASK
+from sendright.mach.calls import Call
+from sendright.mach.codes import ReturnCode
+from sendright.mach.profiles import MANUAL
+from sendright.mach.signatures import SIGNATURES
+
+TYPE = "mach_port_type"
+
+@pytest.fixture
+def root() -> Actor: return Machine().root
+
+def helper(root): return root.refused(TYPE, name=NOTHING)
+
+def test_expects_it(root): assert root.refused("mach_port_type", name=NOTHING) == "KERN_INVALID_NAME"
+
+def test_expects_it_through_a_helper(root): assert helper(root) == "KERN_INVALID_NAME"
+
+@pytest.mark.parametrize("code", ["KERN_INVALID_NAME"])
+def test_expects_it_as_a_parameter(root, code): assert root.refused(TYPE, name=NOTHING) == code
+
+class Group: pass
+
+def test_says_it(root):
+    "mach_port_type returns KERN_INVALID_NAME"
+    assert {"mach_port_type": "KERN_INVALID_NAME"}  # mach_port_type == KERN_INVALID_NAME
+    for signature in SIGNATURES: ReturnCode.KERN_INVALID_NAME
+
+def test_expects_it_of_another_call(root):
+    root.result("mach_port_type", name=NOTHING)
+    assert root.refused("mach_port_get_refs", name=NOTHING, right=0) == "KERN_INVALID_NAME"
+
+def test_makes_the_call(root): root.result("mach_port_type", name=NOTHING)
+
+def test_expects_any_error(root): root.refused("mach_port_type", name=NOTHING)
+
+def test_would_expect_it(root):
+    if root.number: assert root.refused("mach_port_type", name=NOTHING) == "KERN_INVALID_NAME"
+
+def test_expects_it_of_a_kernel_with_a_fault():
+    root = Machine(kernel=next(iter(FAULTS.values())).kernel()).root
+    assert root.refused("mach_port_type", name=NOTHING) == "KERN_INVALID_NAME"
+
+@given(strategies.just(NOTHING))
+def test_expects_it_in_random_runs(name): assert Machine().root.refused("mach_port_type", name=name) == "KERN_INVALID_NAME"
+"""
+EXPECTING = {
+    f"test_reference_kernel_x.py::{name}" for name in ("test_expects_it", "test_expects_it_through_a_helper", "test_expects_it_as_a_parameter")
+}
+
+
+def record(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(HERE / "record_answers.py"), *arguments, str(directory)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(HERE)})
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of tests whose answers were recorded."""
+    directory = tmp_path_factory.mktemp("tests")
+    (directory / "test_reference_kernel_x.py").write_text(TESTS)
+    done = record(directory)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return directory
+
+
+def test_only_a_test_that_makes_the_call_and_expects_the_code_covers_it(recorded: Path) -> None:
+    tests = find_tests(recorded)
+    assert tests is not None
+    assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING
+    assert tests.expecting("mach_port_get_refs", "KERN_INVALID_NAME") == ("test_reference_kernel_x.py::test_expects_it_of_another_call",)
+    assert len(tests.tests) == 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        (
+            'def test_expects_it(root): assert root.refused("mach_port_type", name=NOTHING) == ',
+            "def test_expects_it(root): assert ",
+            ["test_expects_it"],
+        ),
+        ("return root.refused(TYPE", "return root.fails(TYPE", ["test_expects_it_through_a_helper"]),
+        ('TYPE = "mach_port_type"', 'TYPE = "mach_port_get_refs"', ["test_expects_it_through_a_helper", "test_expects_it_as_a_parameter"]),
+        ('"code", ["KERN_INVALID_NAME"]', '"code", []', ["test_expects_it_as_a_parameter"]),
+        ("class Group: pass", "class Group: other = 1", []),
+    ],
+)
+def test_a_test_that_has_changed_covers_nothing(recorded: Path, tmp_path: Path, old: str, new: str, lost: list[str]) -> None:
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace(old, new))
+    tests = find_tests(tmp_path)
+    assert tests is not None
+    changed = {f"test_reference_kernel_x.py::{name}" for name in lost}
+    assert set(tests.changed) == changed
+    assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING - changed
+
+
+def test_changed_tests_are_named_if_something_is_not_covered(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace("return root.refused(TYPE", "return root.fails(TYPE"))
+    *_, last = traced("mach_port_type", find_tests(tmp_path)).problems
+    assert last == (
+        f"1 test changed since its answers were recorded (run python {tmp_path}/record_answers.py): "
+        "test_reference_kernel_x.py::test_expects_it_through_a_helper"
     )
-    (tmp_path / "test_other.py").write_text("def test_three(): assert 'vm_read'\n")
-    tests = find_tests(tmp_path)
-    assert tests is not None
-    assert tests.of_kernel("vm_read") == ("test_reference_kernel_x.py::test_one",)
-    assert tests.of_kernel("vm_read", "KERN_NO_SPACE") == ("test_reference_kernel_x.py::test_one",)
-    assert tests.of_kernel("vm_copy") == ()
-    assert tests.of_kernel("vm_write") == ("test_reference_kernel_x.py::test_two",)
-    assert set(tests.tests) == {"test_reference_kernel_x.py::test_one", "test_reference_kernel_x.py::test_two", "test_other.py::test_three"}
 
 
-def test_a_run_through_the_signatures_is_a_test_of_every_call_where_it_names_the_code(tmp_path: Path) -> None:
-    (tmp_path / "test_reference_kernel_x.py").write_text("def test_x():\n for s in SIGNATURES: assert refused(s) == 'KERN_INVALID_TASK'\n")
+def test_the_record_is_checked(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace("return root.refused(TYPE", "return root.fails(TYPE"))
+    before = (tmp_path / ANSWERS).read_bytes()
+    done = record(tmp_path, "--check")
+    assert (done.returncode, (tmp_path / ANSWERS).read_bytes()) == (1, before)
+    assert "isn't up to date" in done.stderr
+
+
+def test_a_test_below_the_directory_is_named_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "impl").mkdir()
+    (tmp_path / "impl" / "test_x.py").write_text("def test_one(): pass\n")
     tests = find_tests(tmp_path)
     assert tests is not None
-    assert tests.of_kernel("vm_read", "KERN_INVALID_TASK") == ("test_reference_kernel_x.py::test_x",)
-    assert tests.of_kernel("vm_read", "KERN_NO_SPACE") == tests.of_kernel("vm_read") == ()
+    assert set(tests.tests) == {"impl/test_x.py::test_one"}
 
 
 # the command
@@ -234,7 +353,7 @@ def test_the_command_in_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_not_covered_is_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace-spec", "--call", "mach_port_type", "--tests", str(tmp_path)]) == 1
-    assert "NOT COVERED mach_port_type/error.1: no test that names KERN_INVALID_TASK" in capsys.readouterr().out
+    assert "NOT COVERED mach_port_type/error.1: no test expects KERN_INVALID_TASK" in capsys.readouterr().out
 
 
 def test_no_tests_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,3 +379,11 @@ def test_tests_that_are_no_python(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "test_x.py").write_text("def test_x(:\n")
     assert main(["trace-spec", "--call", "vm_read", "--tests", str(tmp_path)]) == 2
     assert "the tests can't be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', '{"x": {"source": 1, "expected": {}}}', "\xff"])
+def test_recorded_answers_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (tmp_path / ANSWERS).write_bytes(text.encode("latin-1"))
+    assert main(["trace-spec", "--call", "vm_read", "--tests", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "answers.json" in line

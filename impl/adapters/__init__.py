@@ -1,1 +1,1 @@
-"""Kernels that aren't written here, behind the one interface of all that can be checked."""
+"""Adapters: other kernels behind the interface ``sendright.mach.implementation``."""

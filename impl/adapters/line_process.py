@@ -1,4 +1,4 @@
-"""A program that is spoken to line by line over its standard streams, and that ends with whoever started it, however that ends."""
+"""A program that exchanges lines over its standard streams, and that ends when the process that started it ends."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_i
 from sendright.mach.keeper import end_tree, keep_process, lead, let_go
 
 LONGEST = 1 << 24
-"""Bytes of a line, at most: one that never ends must not fill the memory."""
+"""The largest number of bytes in a line, so that a line without an end doesn't fill the memory."""
 
 
-class Ended(Exception):
-    """The program ended, or closed its output; the words say how."""
+class ProgramEnded(Exception):
+    """The program ended, or closed its output; the message says how."""
 
 
-class Silent(Exception):
-    """There was no answer in time."""
+class NoAnswer(Exception):
+    """The program didn't answer in time."""
 
 
 class LineProcess:
-    """A running program. Raises OSError if it can't be started. After Ended, Silent, or whatever else comes out of an exchange, it is ended."""
+    """A running program. Raises OSError if it can't be started. If an exchange raises ProgramEnded, NoAnswer or any
+    other exception, the program has been ended.
+    """
 
     def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
-        """``quiet``: what it writes to standard error is thrown away; else it goes to ours."""
+        """Start the program. ``quiet``: discard its standard error, instead of passing it on to this process's."""
         with children_ignore_interrupts():
             self._process = subprocess.Popen(
                 command,
@@ -51,7 +53,7 @@ class LineProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether there is somebody to talk to."""
+        """Whether the program is running."""
         return self.end.alive
 
     @property
@@ -60,26 +62,26 @@ class LineProcess:
         return self._process.pid
 
     def exchange(self, line: bytes | None, seconds: float, give_up: Callable[[], bool] = lambda: False) -> bytes:
-        """The next line that the program writes, after ``line`` was written to it (None: nothing is).
+        """Write ``line`` to the program (None: nothing), and return the next line that it writes.
 
-        Raises Ended, or Silent after so many ``seconds``, or when there is reason to ``give_up`` before.
+        Raises ProgramEnded, and NoAnswer after ``seconds``, or as soon as ``give_up`` returns True.
         """
         deadline = time.monotonic() + seconds
         try:
             if line is not None:
                 self._write(line + b"\n", deadline)
             return self._read_line(deadline, give_up)
-        except BaseException:  # also its time is up, or Ctrl-C: what it would still answer must not be taken for another answer
+        except BaseException:  # also after a timeout or Ctrl-C: a late answer must not be taken for the answer to a later line
             self.end()
             raise
 
     def pause(self) -> None:
-        """Stop it, with all that it does, until it shall ``go_on``: one that waits for a line by looking again and again needs a whole processor."""
+        """Pause the process until ``go_on``. A program that polls for its next line would use a whole processor."""
         if self.alive:
             os.kill(self._process.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Take a pause back."""
+        """Continue after ``pause``."""
         if self.alive:
             os.kill(self._process.pid, signal.SIGCONT)
 
@@ -88,7 +90,7 @@ class LineProcess:
             stop_if_interrupted()
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Silent
+                raise NoAnswer
             if not select.select([], [self._in], [], min(left, POLL))[1]:
                 continue
             try:
@@ -101,14 +103,14 @@ class LineProcess:
             stop_if_interrupted()
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Silent
+                raise NoAnswer
             if select.select([self._out], [], [], min(left, POLL))[0]:
                 part = os.read(self._out, 1 << 16)
                 if not part or len(self._received) > LONGEST:
                     self._ended()
                 self._received += part
             elif give_up():
-                raise Silent
+                raise NoAnswer
         line, _, rest = bytes(self._received).partition(b"\n")
         self._received = bytearray(rest)
         return line
@@ -117,8 +119,8 @@ class LineProcess:
         try:
             status = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
-            raise Ended("closed its output") from None
-        raise Ended(f"ended with exit status {status}" if status >= 0 else f"ended with {signal.Signals(-status).name}")
+            raise ProgramEnded("closed its output") from None
+        raise ProgramEnded(f"ended with exit status {status}" if status >= 0 else f"ended with {signal.Signals(-status).name}")
 
 
 def _end(process: subprocess.Popen[bytes], owner: int) -> None:

@@ -1,7 +1,7 @@
-"""Any program that speaks JSON lines, as an implementation that can be checked. ``docs/stdio.md`` describes the protocol for those who write one.
+"""Runs a program that speaks JSON lines as an implementation to check. ``docs/stdio.md`` describes the protocol.
 
-Every line is one JSON object, and every question has one answer. The names of calls, arguments and results, and their types, are those of the
-signature table; states have the form of ``View`` or, from a program that shows everything, ``Snapshot``.
+Every line is one JSON object, and every request has one answer. The names and types of calls, arguments and results are
+those of the signature table. States have the form of ``View``, or if the program reports everything, of ``Snapshot``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
+from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade
 from sendright.mach.implementation import ImplementationCrash, MalformedState
@@ -30,11 +30,11 @@ START_SECONDS = 20.0
 
 
 class CantStart(Exception):
-    """The program can't be started, or doesn't say what it has; the words say why."""
+    """The program can't be started, or doesn't report its capabilities; the message says why."""
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """The program's first answer: who it is, and what it has and shows."""
+    """The program's first answer: its name and its capabilities."""
 
     name: str
     protocol: str = PROTOCOL
@@ -48,22 +48,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, Any] = {}
     created_task: int | None = None
     ended: dict[int, Answer] = {}
-    """Calls of other tasks, which waited, and which this one has let go on and end."""
+    """Blocked calls of other tasks that ended because of this call."""
     not_made: str | None = None
-    """It can't make this call, and nothing has changed; why."""
+    """Why the program can't make this call. Nothing has changed."""
     error: str | None = None
-    """Something is wrong with the program itself; what."""
+    """What is wrong with the program itself."""
 
 
 class StdioProgram:
-    """The implementation behind a command line, which is split as a shell would. It is started anew when it is booted after it has ended."""
+    """An implementation given by a command line, which is split as by a shell. A boot after the program has ended
+    starts it again.
+    """
 
     def __init__(self, command: str) -> None:
-        """Starts the program, and asks it who it is. Raises CantStart."""
+        """Start the program, and read its first answer. Raises CantStart."""
         try:
             self._command = shlex.split(command)
         except ValueError as error:
-            raise CantStart(f"{command!r} is no command line: {error}") from error
+            raise CantStart(f"{command!r} isn't a command line: {error}") from error
         if not self._command:
             raise CantStart("no program is named (write it as stdio:PROGRAM, with its arguments)")
         self._process: LineProcess | None = None
@@ -74,7 +76,7 @@ class StdioProgram:
             raise CantStart(str(error)) from error
         unknown = sorted((hello.capabilities.calls or frozenset()) - SIGNATURES.keys())
         if unknown:
-            raise CantStart(f"it says that it has {', '.join(unknown)}, which no call is named (see sendright calls)")
+            raise CantStart(f"its capabilities list {', '.join(unknown)}, which isn't the name of a call (see sendright calls)")
         self.name = hello.name
         self.capabilities = hello.capabilities
         self._seconds = hello.capabilities.seconds or USUAL_SECONDS
@@ -117,16 +119,16 @@ class StdioProgram:
         assert self._process is not None
         try:
             answer = self._process.exchange(msgspec.json.encode(question), seconds or self._seconds)
-        except Ended as error:
+        except ProgramEnded as error:
             raise ImplementationCrash(str(error)) from error
-        except Silent as error:
+        except NoAnswer as error:
             raise ImplementationCrash(f"did not answer within {seconds or self._seconds:g} s") from error
         try:
             return read_json(answer, form)
         except msgspec.DecodeError as error:
             if form in (Snapshot, View):
                 raise MalformedState(str(error)) from error
-            self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which is no {form.__name__}: {error}")
+            self._crash(f"answered {answer[:80].decode('utf-8', 'backslashreplace')!r}, which isn't a valid {form.__name__}: {error}")
 
     def _answered(self, answer: Answer) -> Answer:
         if answer.error is not None:
@@ -144,7 +146,7 @@ def _result(answer: Answer) -> Result:
 
 
 def _tupled(value: Any) -> Any:
-    """JSON's arrays as tuples, which is what results are made of."""
+    """Convert JSON's arrays to tuples, as results have them."""
     if isinstance(value, list):
         return tuple(map(_tupled, value))
     return {name: _tupled(each) for name, each in value.items()} if isinstance(value, dict) else value

@@ -1,7 +1,7 @@
 """Seeded faults: each a small, named change to the reference kernel, with its history.
 
-A checker that cannot find these finds nothing. Each fault is a module with a subclass of ``ReferenceKernel`` that overrides one of its
-methods; to add one, write the module and list it here.
+A checker must find each of them. Each fault is a module with a subclass of ``ReferenceKernel`` that overrides one
+method. To add a fault, write its module and list it here.
 """
 
 from __future__ import annotations

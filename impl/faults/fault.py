@@ -1,4 +1,4 @@
-"""What a seeded fault is."""
+"""The record of a seeded fault."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sendright.mach.implementation import Implementation
 
 @dataclass(frozen=True)
 class Fault:
-    """One mistake that kernels make."""
+    """One seeded fault."""
 
     name: str
     title: str
     history: str
-    """Where and how it occurred, or could."""
+    """Where and how it occurred, or could occur."""
     kernel: Callable[[], Implementation]
-    """Builds a kernel that makes it, not yet booted."""
+    """Makes a kernel with this fault, not booted yet."""

@@ -1,4 +1,4 @@
-"""The moved right that is still there."""
+"""A moved right that its sender keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MoveSendKeepsSender(ReferenceKernel):
     name = "reference kernel with move-send-keeps-sender"
 
     def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
-        """Carry MOVE_SEND as if it were COPY_SEND."""
+        """Copy in MOVE_SEND as if it were COPY_SEND."""
         return super().carry_argument(caller, name, Disposition.COPY_SEND if disposition == Disposition.MOVE_SEND else disposition)
 
 

@@ -1,4 +1,4 @@
-"""The right that two calls release, one after the other (class of CVE-2016-7644)."""
+"""A right that two calls release (the class of CVE-2016-7644)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from sendright.impl.faults.fault import Fault
 from sendright.impl.reference import ReferenceKernel
 from sendright.impl.reference.port import Right
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.waiting import Rests, Setting
+from sendright.impl.reference.waiting import PartialSteps, PausedReplacement
 from sendright.mach.rights import Place
 
 
 class SpecialPortSwapInTwoSteps(ReferenceKernel):
-    """Reads the right in a place, and only later releases it and writes the new one there."""
+    """Reads the right in a place, and in a later step releases it and writes the new one."""
 
     name = "reference kernel with special-port-swap-in-two-steps"
 
-    def replace(self, task: Task, place: Place, right: Right) -> Rests:
-        """Leave the old right where it is until the second step: who comes between releases it too, and what they put there is forgotten."""
+    def replace(self, task: Task, place: Place, right: Right) -> PartialSteps:
+        """Leave the old right in its place until the second step. A call in between releases it too, and the right
+        that it puts there is lost.
+        """
         old = task.right_at(place)
-        yield Setting(old)
+        yield PausedReplacement(old)
         self.release([old])
         task.put(place, right)
 

@@ -1,1 +1,3 @@
-"""Readers of recorded logs. ``read_recording`` yields what a log of any known form says of tasks, tokens and rights."""
+"""Readers of recorded logs. ``read_recording`` yields the facts about tasks, tokens and rights in a log of any known
+form.
+"""

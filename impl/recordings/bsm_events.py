@@ -1,4 +1,6 @@
-"""BSM events that say something of tasks, tokens and rights, by number and by what programs call them (``bsm/audit_kevents.h``, audit_event(5))."""
+"""The BSM events about tasks, tokens and rights, by number and by the names that programs use
+(``bsm/audit_kevents.h``, audit_event(5)).
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ _KNOWN = frozenset(EVENTS.values())
 
 
 def event_name(shown: str | int) -> str:
-    """The ``AUE_`` name of an event that is shown as a number, by its ``AUE_`` name, or by its description ("fork(2)"); of others as shown."""
+    """The ``AUE_`` name of an event that is given as a number, an ``AUE_`` name, or a description ("fork(2)").
+    Unknown events are returned as given.
+    """
     if isinstance(shown, str) and shown.isdecimal() and len(shown) < 8:
         shown = int(shown)
     if isinstance(shown, int):

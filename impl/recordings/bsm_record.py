@@ -1,6 +1,8 @@
-"""An audit record of BSM, however it was written down, and what it says of tasks, tokens and rights (audit.log(5), XNU's ``bsd/security/audit``).
+"""A BSM audit record, independent of its form, and its facts about tasks, tokens and rights (audit.log(5), XNU's
+``bsd/security/audit``).
 
-The kernel takes a record's subject when a call begins: it shows the caller *before* the call. What it became is in the next record of it.
+The kernel records the subject when a call begins: it is the caller *before* the call. The caller after the call is the
+subject of its next record.
 """
 
 from __future__ import annotations
@@ -30,34 +32,34 @@ from sendright.mach.facts import (
 
 @dataclass
 class AuditRecord:
-    """The tokens of a record that something is read from."""
+    """The content of a record that facts are read from."""
 
     place: int
     event: str = ""
-    """Its ``AUE_`` name, or what it is called where it isn't in ``bsm_events``."""
+    """Its ``AUE_`` name, or if it isn't in ``bsm_events`` its name in the record."""
     time: datetime | None = None
     host: str = ""
     subject: Token | None = None
     subject_path: str = ""
-    """What the subject runs, where that is recorded."""
+    """The subject's executable, if recorded."""
     process: Token | None = None
     """The target."""
     process_path: str = ""
     arguments: dict[str, int] = field(default_factory=dict)
-    """By their text, in lower case, with spaces."""
+    """The arguments, by their text in lower case with spaces."""
     path: str = ""
-    """The last one: paths follow as given and as resolved."""
+    """The last path: a record has a path first as given, then as resolved."""
     mode: int | None = None
     owner: int | None = None
     group: int | None = None
-    """Of the first file: an exec's executable."""
+    """The attributes of the first file, which in an exec is the executable."""
     error: int | None = None
-    """``errno``, 0 being success."""
+    """``errno``; 0 is success."""
     value: int | None = None
     exit_status: int | None = None
     sequence: int | None = None
     wrong: str = ""
-    """What of it couldn't be read."""
+    """Why a part of the record couldn't be read."""
 
 
 _FORKS = {
@@ -88,7 +90,7 @@ _IDS = frozenset(["uid", "gid", "euid", "egid", "ruid", "rgid", "suid", "sgid", 
 
 
 class AuditFacts:
-    """What the records of one recording say, in their order."""
+    """Yields the facts of one recording's records, in order."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -96,7 +98,7 @@ class AuditFacts:
         self._sequences = Sequences()
 
     def of(self, audited: AuditRecord) -> Iterator[Fact]:
-        """The facts of ``audited``; it is counted."""
+        """The facts of ``audited``. Counts the record."""
         record = self._source.record(audited.place, audited.event, audited.time, None, audited.host, audited.sequence)
         if audited.sequence is not None and (gap := self._sequences.gap(record, "", audited.sequence)) is not None:
             yield gap
@@ -151,7 +153,9 @@ class AuditFacts:
         return Task(pid, None, lifetime, ambiguous, token, path)
 
     def _target(self, record: Record, audited: AuditRecord) -> Task | None:
-        """Whom the call is about: a process token, or only a pid. Pid 0 and below 0 name groups, or nobody."""
+        """The call's target: a process token, or only a pid. Pid 0 and negative pids name groups or nothing: then
+        None.
+        """
         if audited.process is not None and audited.process.pid is not None:
             return self._task(record, audited.process, audited.process_path)
         return self._pid(record, audited.arguments.get("process", audited.arguments.get("pid")))

@@ -13,7 +13,9 @@ from sendright.impl.recordings.bsm_record import AuditRecord
 from sendright.mach.facts import Token
 
 Reader: TypeAlias = Callable[[AuditRecord, bytes, int], int]
-"""Reads a token whose kind is in the byte before the offset; gives the offset of its end. Raises IndexError or struct.error where it is cut."""
+"""Reads a token whose kind is in the byte before the offset; returns the offset of its end. Raises IndexError or
+struct.error if the token is cut off.
+"""
 
 FILE, TRAILER, HEADER32, HEADER32_EX, HEADER64, HEADER64_EX = 0x11, 0x13, 0x14, 0x15, 0x74, 0x79
 HEADERS = (HEADER32, HEADER32_EX, HEADER64, HEADER64_EX)
@@ -23,7 +25,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_tokens(audited: AuditRecord, data: bytes, at: int, end: int) -> int:
-    """Read tokens from ``at`` on into ``audited``, as far as they are known and whole; where that ends. Why it isn't ``end`` is in ``wrong``."""
+    """Read tokens from ``at`` into ``audited``, while they are known and complete. Returns where that ends; if that
+    isn't ``end``, ``audited.wrong`` says why.
+    """
     while at < end:
         kind = data[at]
         reader = READERS.get(kind)
@@ -42,7 +46,7 @@ def read_tokens(audited: AuditRecord, data: bytes, at: int, end: int) -> int:
 
 
 def moment(seconds: int, milliseconds: int) -> datetime | None:
-    """A header's time; None if no calendar has it."""
+    """A header's time; None if it is out of the calendar's range."""
     try:
         return _EPOCH + timedelta(seconds=seconds, milliseconds=milliseconds)
     except OverflowError:
@@ -58,7 +62,7 @@ def _counted(audited: AuditRecord, data: bytes, at: int) -> int:
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    """A counted text, which ends with a NUL, and its end."""
+    """A text with its length in front and a NUL at its end; also returns its end."""
     (size,) = struct.unpack_from(">H", data, at)
     end = at + 2 + int(size)
     return data[at + 2 : end].rstrip(b"\0").decode("utf-8", "replace"), end
@@ -252,7 +256,7 @@ READERS: dict[int, Reader] = {
     0x81: _fixed(20),
     0x82: _unix_socket,
     0x84: _uuid(1),  # UUID as an argument
-    0x85: _uuid(1),  # UUID as what is returned
+    0x85: _uuid(1),  # UUID as a result
     0xED: _code_identity,
 }
-"""By kind. What no fact comes from is passed over."""
+"""The readers, by kind. Tokens that no fact comes from are skipped."""

@@ -1,4 +1,6 @@
-"""BSM audit trails as the kernels of macOS and FreeBSD write them: binary records, each with its size before and behind it."""
+"""BSM audit trails as the kernels of macOS and FreeBSD write them: binary records, each with its size before and
+after it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from sendright.impl.recordings.source import Source
 from sendright.mach.facts import Fact
 
 _RECORD_BYTES = 1 << 20
-"""The longest record that is believed. Kernels stop at 32 KiB, but let an exec's arguments go beyond."""
+"""The longest record that is accepted. Kernels limit records to 32 KiB, but an exec's arguments can exceed that."""
 _CHUNK = 1 << 16
 _HEADER = re.compile(rb"[\x14\x15\x74\x79]\x00[\x00-\x10][\x00-\xff]{2}[\x01-\x0b]")
 """A header's kind, its size up to _RECORD_BYTES, its version: 1 of Sun, 2 of Solaris, 10 of Darwin, 11 of OpenBSM."""
@@ -26,7 +28,7 @@ class BsmTrail:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        if head[0] == FILE:  # a trail begins with a token that names it
+        if head[0] == FILE:  # a trail begins with a token that has its name
             return len(head) > 11 and bool(_HEADER.match(head, 11 + int.from_bytes(head[9:11], "big")) or _token_end(head, 0) == len(head))
         return bool(_HEADER.match(head)) or (head[0] in READERS and len(head) < _CHUNK and _bare(head))
 
@@ -51,13 +53,13 @@ class BsmTrail:
             else:
                 begins = window.offset
                 ends = window.to_next_record()
-                why = "the file ends in the middle of a record" if ends else f"{window.offset - begins} bytes are no record"
+                why = "the file ends in the middle of a record" if ends else f"{window.offset - begins} bytes that aren't a record"
                 yield source.cannot_read(begins, why)
         source.place = window.offset
 
 
 def _token_end(data: bytes, at: int) -> int:
-    """Where the token at ``at`` ends; 0: there is none."""
+    """Where the token at ``at`` ends; 0 if there is none."""
     reader = READERS.get(data[at])
     try:
         end = reader(AuditRecord(0), data, at + 1) if reader else 0
@@ -67,7 +69,7 @@ def _token_end(data: bytes, at: int) -> int:
 
 
 def _bare(head: bytes) -> bool:
-    """Tokens without records around them, and nothing else."""
+    """Whether the file consists of tokens without records around them."""
     at = 0
     while at < len(head):
         end = _token_end(head, at)
@@ -78,7 +80,7 @@ def _bare(head: bytes) -> bool:
 
 
 class _Window:
-    """The part of a trail that is looked at."""
+    """The part of a trail that is in memory."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -91,7 +93,7 @@ class _Window:
         return self._base + self.at
 
     def have(self, size: int, *, or_all: bool = False) -> bool:
-        """``size`` bytes are there, or all that the file still has."""
+        """Read until ``size`` bytes are there, or the file ends."""
         while len(self.data) - self.at < size:
             self._base += self.at
             self.data, self.at = self.data[self.at :], 0
@@ -103,7 +105,7 @@ class _Window:
         return True
 
     def record_end(self) -> int:
-        """Where the record ends that begins here; 0: no whole record does."""
+        """The end of the record that begins here; 0 if no complete record does."""
         if not self.have(6, or_all=True) or not _HEADER.match(self.data, self.at):
             return 0
         size = int.from_bytes(self.data[self.at + 1 : self.at + 5], "big")
@@ -114,7 +116,7 @@ class _Window:
         return end if self.data[end - TRAILER_BYTES : end] == trailer else 0
 
     def to_next_record(self) -> bool:
-        """Go to where the next whole record begins; True: there is none, and the file ends."""
+        """Go to the beginning of the next complete record. True if there is none, and the file ends."""
         self.at += 1
         while True:
             found = _HEADER.search(self.data, self.at)

@@ -1,4 +1,4 @@
-"""JSON that may be anything: what decoding it can raise, and how to say it."""
+"""Decodes untrusted JSON: the exceptions that this can raise, and their messages."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import msgspec
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
-"""ValueError: what the decoded means is out of range."""
+"""(ValueError: a decoded value is out of range.)"""
 REPLACED = "not UTF-8; what isn't was replaced"
 
 
 def why_undecodable(error: BaseException) -> str:
-    """One line."""
+    """The error's message, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def decoded(text: bytes) -> tuple[Any, str]:
-    """What ``text`` is in JSON, and a note if it had to be mended for that. Raises what UNDECODABLE tells."""
+    """Decode ``text`` as JSON; also returns a note if it had to be repaired. Raises the exceptions in UNDECODABLE."""
     try:
         return msgspec.json.decode(text), ""  # noqa: TID251 – see below
     except (msgspec.DecodeError, UnicodeDecodeError):  # it depends on the version of msgspec which of them says that bytes are not UTF-8

@@ -1,4 +1,6 @@
-"""Endpoint Security messages as JSON, one a line: eslogger(1), and what other tools make of the same messages."""
+"""Endpoint Security messages as JSON, one per line: from eslogger(1), and from other tools that write the same
+messages.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,9 @@ from sendright.mach.facts import Fact, Record, TaskSeen
 
 _decode = msgspec.json.Decoder(Message).decode  # noqa: TID251 – messages_in tries again, and says why it cannot
 _MARKS = re.compile(rb'(?:audit_token(?:_string)?|(?:global|glob)_seq_num|codesigning_flags|mach_time|es_event_type)\\*"\s*:')
-"""Keys, also in a message that is a text inside another."""
+"""The keys of a message, also of one that is a string inside another object."""
 _WHOLE_LINE = re.compile(rb'(?m)^(?:[^\s{"\[][^\n{"]{0,200})?\{.*\}\r?$')
-"""An object, perhaps behind a syslog's words."""
+"""An object, perhaps after a syslog header."""
 _ARRAY_IN_OBJECT = re.compile(rb'\s*\{[^{}\[\]]*?"(?:events|records|Records|hits|results|logs|messages)"\s*:\s*\[')
 _ARRAYS = frozenset([b"events", b"records", b"Records", b"hits", b"results", b"logs", b"messages"])
 
@@ -63,7 +65,7 @@ class EndpointSecurity:
 
 
 def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
-    """Every message: (line, its text, ""), or (line, b"", why there is none)."""
+    """Every message: (line, its text, ""); for what isn't one (line, b"", the reason)."""
     if not _one_a_line(source.head()):
         yield from json_values(source, _ARRAYS)
         return
@@ -75,14 +77,16 @@ def _texts(source: Source) -> Iterator[tuple[int, bytes, str]]:
 
 
 def _one_a_line(head: bytes) -> bool:
-    """Some line is a whole object, not one around an array of messages; or the first is an object that is longer than the head."""
+    """Whether some line is a complete object, not one around an array of messages, or the first line is an object
+    longer than the head.
+    """
     if head.lstrip()[:1] == b"[" or _ARRAY_IN_OBJECT.match(head):
         return False
     return bool(_WHOLE_LINE.search(head)) or (b"\n" not in head and head.lstrip()[:1] == b"{")
 
 
 def _facts(message: Message, line: int, source: Source, sequences: Sequences) -> list[Fact]:
-    """What ``message`` says: at least who its actor was."""
+    """The facts of ``message``: at least its actor."""
     number = message.event_type
     kind = KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else str(number)[:KIND_LENGTH]
     time = message.time

@@ -1,11 +1,11 @@
-"""What each kind of Endpoint Security message says of tasks, tokens and rights."""
+"""The facts about tasks, tokens and rights in each kind of Endpoint Security message."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from sendright.impl.recordings.endpoint_security_message import Authentication, Credential, Message, Process, Requested, Targeted
+from sendright.impl.recordings.endpoint_security_message import Authentication, Credential, Message, Process, RequestEvent, TargetEvent
 from sendright.impl.recordings.token_spellings import token
 from sendright.mach import facts
 from sendright.mach.facts import (
@@ -32,7 +32,7 @@ _RESUME_TYPES = {0: "suspend", 1: "resume", 3: "shutdown_sockets"}
 
 
 def task(process: Process) -> Task:
-    """``process`` as a task. Raises ValueError, with one line, if it doesn't tell which it is."""
+    """``process`` as a task. Raises ValueError, with a message of one line, if it doesn't identify a task."""
     own = process.audit_token
     if type(own) is not Token:
         own = token(own if own is not None else process.audit_token_string)
@@ -77,7 +77,7 @@ def _exit(record: Record, actor: Task, message: Message) -> Sequence[Fact]:
 
 def _get_task(kind: str, right: TaskRight) -> FactsOf:
     def facts_of(record: Record, actor: Task, message: Message) -> Sequence[Fact]:
-        content: Targeted | None = getattr(message.event, kind)
+        content: TargetEvent | None = getattr(message.event, kind)
         if content is None or content.target is None:
             return (TaskSeen(record, actor),)
         how = _GET_TASK_TYPES[content.type] if content.type is not None and 0 <= content.type < len(_GET_TASK_TYPES) else ""
@@ -86,9 +86,9 @@ def _get_task(kind: str, right: TaskRight) -> FactsOf:
     return facts_of
 
 
-def _acted_on(kind: str, how: Callable[[Targeted], str]) -> FactsOf:
+def _acted_on(kind: str, how: Callable[[TargetEvent], str]) -> FactsOf:
     def facts_of(record: Record, actor: Task, message: Message) -> Sequence[Fact]:
-        content: Targeted | None = getattr(message.event, kind)
+        content: TargetEvent | None = getattr(message.event, kind)
         if content is None or content.target is None:
             return (TaskSeen(record, actor),)
         return (ActedOn(record, actor, task(content.target), how(content), not message.denied),)
@@ -105,8 +105,10 @@ def _credentials(kind: str, fields: Sequence[str]) -> FactsOf:
     return facts_of
 
 
-def _handled(record: Record, actor: Task, content: Requested | None) -> Sequence[Fact]:
-    """A daemon tells of a request that came in a message: from whom, and which token it took for the sender's."""
+def _handled(record: Record, actor: Task, content: RequestEvent | None) -> Sequence[Fact]:
+    """A daemon's event about a request in a message: the requester, and the token that the daemon took for the
+    sender's.
+    """
     if content is None:
         return (TaskSeen(record, actor),)
     said: list[Fact] = []
@@ -136,9 +138,9 @@ _REQUESTS = _REQUESTED.split()
 
 
 def requesters(message: Message) -> Iterator[Process]:
-    """Those whom a message shows to have asked a daemon for something, where it doesn't show the daemon."""
+    """The processes that requested something of a daemon, from a message that doesn't have the daemon itself."""
     for kind in _REQUESTS:
-        content: Requested | None = getattr(message.event, kind, None)
+        content: RequestEvent | None = getattr(message.event, kind, None)
         if content is not None:
             yield from (process for process in (content.instigator, content.petitioner) if process is not None)
 
@@ -165,4 +167,4 @@ FACTS_OF: dict[str, FactsOf] = {
     "authentication": _authentication,
     **{kind: _requested(kind) for kind in _REQUESTS},
 }
-"""By kind; events of other kinds only show their actor."""
+"""The readers, by kind. Events of other kinds only have the fact of their actor."""

@@ -1,4 +1,6 @@
-"""``es_event_type_t`` (``EndpointSecurity/ESTypes.h``): the number of each kind of event. The numbers of authorizations stand as ``auth_…``."""
+"""``es_event_type_t`` (``EndpointSecurity/ESTypes.h``): the number of each kind of event. Authorization events have
+the names ``auth_…``.
+"""
 
 from __future__ import annotations
 
@@ -20,4 +22,4 @@ _IN_ORDER = """
     od_delete_user od_delete_group xpc_connect gatekeeper_user_override tcc_modify
 """
 KINDS: tuple[str, ...] = tuple(_IN_ORDER.split())
-"""By number."""
+"""The kinds, by number."""

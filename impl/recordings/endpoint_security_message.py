@@ -1,7 +1,7 @@
-"""What is decoded of an Endpoint Security message in JSON: the fields that say something of tasks, tokens and rights, and no others.
+"""The fields of an Endpoint Security message in JSON that are decoded: those about tasks, tokens and rights.
 
-The shape is ``es_message_t`` (``EndpointSecurity/ESMessage.h``) as eslogger(1) writes it, in message versions 1 to 11. Fields that some
-version or some tool lacks have a default; fields that nothing is read from are passed over by the decoder.
+The shape is ``es_message_t`` (``EndpointSecurity/ESMessage.h``) as eslogger(1) writes it, in message versions 1 to 11.
+Fields that some version or tool lacks have a default. The decoder skips all other fields.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class File(msgspec.Struct, gc=False):
 
 
 class Process(msgspec.Struct, gc=False):
-    """``es_process_t``. The fields ``*_string`` are Mac Monitor's; Jamf Protect's tokens have a ``uuid`` more."""
+    """``es_process_t``. The fields ``*_string`` are Mac Monitor's; Jamf Protect's tokens also have a ``uuid``."""
 
     audit_token: Spelled | None = None
     ppid: int | None = None
@@ -59,8 +59,10 @@ class Exit(msgspec.Struct, gc=False):
     stat: Status | None = None
 
 
-class Targeted(msgspec.Struct, gc=False):
-    """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``, ``remote_thread_create``."""
+class TargetEvent(msgspec.Struct, gc=False):
+    """An event with a target process: ``get_task*``, ``signal``, ``proc_check``, ``proc_suspend_resume``, ``trace``,
+    ``remote_thread_create``.
+    """
 
     target: Process | None = None
     type: int | None = None
@@ -68,7 +70,7 @@ class Targeted(msgspec.Struct, gc=False):
 
 
 class Credential(msgspec.Struct, gc=False):
-    """``setuid`` and its kin: the ids that were asked for."""
+    """``setuid`` and similar events: the requested ids."""
 
     uid: int | None = None
     gid: int | None = None
@@ -78,8 +80,8 @@ class Credential(msgspec.Struct, gc=False):
     rgid: int | None = None
 
 
-class Requested(msgspec.Struct, gc=False):
-    """An event that a daemon tells on behalf of whom it handled a message of."""
+class RequestEvent(msgspec.Struct, gc=False):
+    """An event of a daemon about a request: its instigator is the sender of the message that the daemon handled."""
 
     instigator: Process | None = None
     instigator_token: Spelled | None = None
@@ -90,9 +92,9 @@ class Requested(msgspec.Struct, gc=False):
 class AuthenticationData(msgspec.Struct, gc=False):
     """The union of ``es_event_authentication_t``."""
 
-    od: Requested | None = None
-    touchid: Requested | None = None
-    token: Requested | None = None
+    od: RequestEvent | None = None
+    touchid: RequestEvent | None = None
+    token: RequestEvent | None = None
 
 
 class Authentication(msgspec.Struct, gc=False):
@@ -102,20 +104,20 @@ class Authentication(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """``es_events_t``: one of its members is there."""
+    """``es_events_t``: one of its members is present."""
 
     exec: Exec | None = None
     fork: Fork | None = None
     exit: Exit | None = None
-    get_task: Targeted | None = None
-    get_task_read: Targeted | None = None
-    get_task_inspect: Targeted | None = None
-    get_task_name: Targeted | None = None
-    signal: Targeted | None = None
-    trace: Targeted | None = None
-    proc_check: Targeted | None = None
-    proc_suspend_resume: Targeted | None = None
-    remote_thread_create: Targeted | None = None
+    get_task: TargetEvent | None = None
+    get_task_read: TargetEvent | None = None
+    get_task_inspect: TargetEvent | None = None
+    get_task_name: TargetEvent | None = None
+    signal: TargetEvent | None = None
+    trace: TargetEvent | None = None
+    proc_check: TargetEvent | None = None
+    proc_suspend_resume: TargetEvent | None = None
+    remote_thread_create: TargetEvent | None = None
     setuid: Credential | None = None
     setgid: Credential | None = None
     seteuid: Credential | None = None
@@ -123,30 +125,30 @@ class Event(msgspec.Struct, gc=False):
     setreuid: Credential | None = None
     setregid: Credential | None = None
     authentication: Authentication | None = None
-    authorization_petition: Requested | None = None
-    authorization_judgement: Requested | None = None
-    btm_launch_item_add: Requested | None = None
-    btm_launch_item_remove: Requested | None = None
-    profile_add: Requested | None = None
-    profile_remove: Requested | None = None
-    tcc_modify: Requested | None = None
-    od_group_add: Requested | None = None
-    od_group_remove: Requested | None = None
-    od_group_set: Requested | None = None
-    od_modify_password: Requested | None = None
-    od_disable_user: Requested | None = None
-    od_enable_user: Requested | None = None
-    od_attribute_value_add: Requested | None = None
-    od_attribute_value_remove: Requested | None = None
-    od_attribute_set: Requested | None = None
-    od_create_user: Requested | None = None
-    od_create_group: Requested | None = None
-    od_delete_user: Requested | None = None
-    od_delete_group: Requested | None = None
+    authorization_petition: RequestEvent | None = None
+    authorization_judgement: RequestEvent | None = None
+    btm_launch_item_add: RequestEvent | None = None
+    btm_launch_item_remove: RequestEvent | None = None
+    profile_add: RequestEvent | None = None
+    profile_remove: RequestEvent | None = None
+    tcc_modify: RequestEvent | None = None
+    od_group_add: RequestEvent | None = None
+    od_group_remove: RequestEvent | None = None
+    od_group_set: RequestEvent | None = None
+    od_modify_password: RequestEvent | None = None
+    od_disable_user: RequestEvent | None = None
+    od_enable_user: RequestEvent | None = None
+    od_attribute_value_add: RequestEvent | None = None
+    od_attribute_value_remove: RequestEvent | None = None
+    od_attribute_set: RequestEvent | None = None
+    od_create_user: RequestEvent | None = None
+    od_create_group: RequestEvent | None = None
+    od_delete_user: RequestEvent | None = None
+    od_delete_group: RequestEvent | None = None
 
 
 class Host(msgspec.Struct, gc=False):
-    """Which machine: not eslogger's, but of tools that collect from many."""
+    """The machine. Not in eslogger's messages, but in those of tools that collect from many machines."""
 
     provisioningUDID: str = ""
     id: str = ""
@@ -156,7 +158,7 @@ class Host(msgspec.Struct, gc=False):
 
     @property
     def label(self) -> str:
-        """What tells it best from others."""
+        """What identifies the machine best."""
         return self.provisioningUDID or self.id or self.serial or self.hostname or self.name
 
 
@@ -173,7 +175,7 @@ class Result(msgspec.Struct, gc=False):
 
 
 class Action(msgspec.Struct, gc=False):
-    """What became of a notified action."""
+    """The outcome of an action."""
 
     result: Result | None = None
 
@@ -189,12 +191,12 @@ class Message(msgspec.Struct, gc=False):
     seq_num: Count | None = None
     global_seq_num: Count | None = None
     glob_seq_num: Count | None = None
-    """How Jamf Protect calls it."""
+    """Jamf Protect's name for it."""
     action: Action | None = None
     host: Host | str | None = None
 
     @property
     def denied(self) -> bool:
-        """What the event tells of was not allowed."""
+        """Whether the event's action was denied."""
         result = self.action.result if self.action is not None else None
         return result is not None and result.result is not None and result.result.auth == 1

@@ -1,4 +1,6 @@
-"""Endpoint Security messages that aren't quite as eslogger writes them: in another tool's wrapping, or with numbers in another spelling."""
+"""Endpoint Security messages that differ from eslogger's: inside another tool's record, or with numbers in another
+spelling.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +18,26 @@ from sendright.impl.recordings.token_spellings import word
 from sendright.mach.facts import Token
 
 _LOOKED_AT = 1 << 18
-"""How many values of a record are looked at to find the messages in it."""
+"""The largest number of values in a record that are searched for messages."""
 _NESTED_ARRAYS = 8
 _PREFIXES = ("es_event_type_notify_", "es_event_type_", "notify_")
 _HOST_KEYS = ("host", "hostname", "Computer", "agent")
-"""Where collectors tell which machine a message is of, the surest first; ``Computer`` is Azure's, ``agent`` Elastic's."""
+"""The fields in which collectors name the machine of a message, the most reliable first; ``Computer`` is Azure's,
+``agent`` Elastic's.
+"""
 _SYSLOG = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{1,40}) ([\w.:-]{1,255}) ")
-"""What syslog writes before a message, up to the host (RFC 3164, RFC 5424)."""
+"""The syslog header before a message, up to the host (RFC 3164, RFC 5424)."""
 _NUMBERED = frozenset(["mach_time", "seq_num", "global_seq_num", "glob_seq_num"])
-"""What tells a message by whose process a recorder left out."""
+"""The field that identifies a message whose process the recorder left out."""
 _OWN_TOKEN = frozenset(["audit_token", "audit_token_string", "privileges"])
 _WORDS = frozenset(Token.__struct_fields__)
 _TOKENS = frozenset(["audit_token", "parent_audit_token", "responsible_audit_token", "instigator_token", "petitioner_token", "privileges"])
 
 
 def messages_in(text: bytes) -> tuple[list[Message], str]:
-    """The messages in ``text``, also behind other words, and a note if not all could be read. Raises what UNDECODABLE tells if there is none."""
+    """The messages in ``text``, also after other words; and a note if not all could be read. Raises the exceptions
+    in UNDECODABLE if there is none.
+    """
     begins = max(0, text.find(b"{"))
     outside, note = decoded(text[begins:])
     looked_at = _Budget(_LOOKED_AT)
@@ -56,7 +62,7 @@ def messages_in(text: bytes) -> tuple[list[Message], str]:
 
 
 class _Budget:
-    """How many values may still be looked at."""
+    """The number of values that may still be searched."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -74,10 +80,12 @@ def _message(found: dict[str, Any], host: dict[str, Any] | str | None) -> Messag
 
 
 def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tuple[dict[str, Any], Any]]:
-    """The object, nearest to the outside, that has a process and an event, also in a text that is JSON itself; in an array, that of each element.
+    """The outermost object that has a process and an event, also in a string that is JSON itself; in an array, that of
+    each element.
 
-    Each comes with what names its host, which is in it or nearest around it, and around all is ``host``. Only one of an object that isn't an array:
-    tools keep a message beside a copy of it. One whose process has no token only if no other is inside: Elastic's own fields have these names, too.
+    Each comes with the name of its host, from the object itself or the nearest object around it, else ``host``. Of an
+    object that isn't an array only one is returned, because some tools write a message beside a copy of it. An object
+    whose process has no token is returned only if there is no other inside: Elastic's own fields have these names too.
     """
     waiting = deque([(outside, host)])
     without_token: list[tuple[dict[str, Any], Any]] = []
@@ -108,7 +116,9 @@ def _messages(outside: Any, budget: _Budget, arrays: int, host: Any) -> list[tup
 
 
 def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
-    """Mac Monitor's first shape: the actor's fields beside each other, what became of whom in ``exec_event`` and ``fork_event``."""
+    """Mac Monitor's first shape: the actor's fields side by side, and the resulting process in ``exec_event`` and
+    ``fork_event``.
+    """
 
     def process(fields: dict[str, Any], path: str) -> dict[str, Any]:
         tokens = {name: fields.get(name) for name in ("audit_token", "parent_audit_token", "responsible_audit_token")}
@@ -127,7 +137,7 @@ def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(message: dict[str, Any]) -> int | str:
-    """The event's number or name: by what is there, since tools write either."""
+    """The event's number or name, since tools write either."""
     number = message.get("event_type", message.get("es_event_type"))
     if type(number) is int and 0 <= number < len(KINDS):
         return number
@@ -144,7 +154,7 @@ def _kind(message: dict[str, Any]) -> int | str:
 
 
 def _mended(message: dict[str, Any]) -> dict[str, Any]:
-    """``message`` with the tokens' words unsigned, and files that are mere paths as objects."""
+    """``message`` with unsigned words in its tokens, and files as objects also if they were only paths."""
     mended = dict(message)
     waiting = [mended]
     while waiting:

@@ -1,4 +1,4 @@
-"""What a reader of one recorded form is, and what a file is to it."""
+"""The interface of readers, each for one recorded form."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from sendright.mach.facts import Fact
 
 
 class RecordingError(ValueError):
-    """A recording can't be read at all. The message is one line: what, where, what to do."""
+    """A recording can't be read at all. The message is one line: what is wrong, where, and what to do."""
 
 
 class Form(Protocol):
-    """A recorded form: how to recognize it, how to read it."""
+    """A recorded form: recognizes and reads it."""
 
     name: str
-    """What ``--format`` calls it."""
+    """Its name for ``--format``."""
     about: str
-    """One line for a list of forms."""
+    """Its description in a list of forms, one line."""
     versions: bool
-    """It carries pid versions."""
+    """Whether it has pid versions."""
 
     def recognizes(self, head: bytes) -> bool:
-        """The first bytes of a file look like this form. ``head`` may end anywhere, and is never empty."""
+        """Whether a file with the first bytes ``head`` looks like this form. ``head`` can end anywhere, and isn't
+        empty.
+        """
         ...
 
     def read(self, source: Source) -> Iterator[Fact]:
-        """The facts of ``source``, in its order, in memory that doesn't grow with it. Raises nothing because of what the file contains."""
+        """Yields the facts of ``source`` in its order, in bounded memory. The file's content never causes an
+        exception.
+        """
         ...

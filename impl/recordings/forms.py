@@ -1,4 +1,4 @@
-"""The forms that there are readers for, in the order in which they are tried on a file: the surest first."""
+"""The forms that can be read, in the order in which they are tried on a file: the most certain first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Jamf Protect's JSON before it took Endpoint Security's shape: BSM records (telemetry) and alerts with the processes that they concern."""
+"""Jamf Protect's older JSON, before it had Endpoint Security's shape: BSM records (telemetry), and alerts with their
+processes.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,7 @@ class Jamf:
 
 
 def _vendor(value: Any) -> Any:
-    """Who made an event of a stream that is none of processes."""
+    """The actor of a stream event that isn't about processes."""
     for name in ("event", "metadata", "vendor"):
         value = value.get(name) if isinstance(value, dict) else None
     return value
@@ -178,7 +180,7 @@ def _audited(line: int, telemetry: _Telemetry) -> AuditRecord:
 
 
 def _alert(source: Source, lifetimes: Lifetimes, line: int, alert: _Alert) -> Iterator[Fact]:
-    """An alert shows processes as they were, with their users and groups, and without tokens of theirs."""
+    """The facts of an alert. It has the processes at its time, with users and groups, without tokens."""
     host = (alert.host.provisioningUDID or alert.host.hostname) if alert.host is not None else ""
     event = alert.match.get("event")
     seconds = event.get("timestamp") if isinstance(event, dict) else None

@@ -1,4 +1,6 @@
-"""The objects of a JSON text of any size: one a line, pretty-printed, in an array, or in an array inside one object."""
+"""Reads the objects of a JSON text of any size: one per line, pretty-printed, in an array, or in an array inside one
+object.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +14,23 @@ _CHUNK = 1 << 16
 _NESTED_ARRAYS = 16
 _INDENTATION = 64
 _BETWEEN = b" \t\r\n,\x1e"
-"""What may stand between two objects; 0x1E begins each object of an RFC 7464 sequence."""
+"""The bytes that can be between two objects; 0x1E begins each object of an RFC 7464 sequence."""
 _BEGINNING = re.compile(rb"(?m)^[ \t]*[{\[]")
 
 
 def json_begins(head: bytes) -> bool:
-    """An object or an array begins a line: a file's first bytes are JSON, perhaps with something else before."""
+    """A line that begins with an object or array. Then a file's first bytes are JSON, perhaps after other text."""
     return bool(_BEGINNING.search(head))
 
 
 def json_values(source: Source, arrays_in: frozenset[bytes] = frozenset(), *, around: bool = False) -> Iterator[tuple[int, bytes, str]]:
-    """Each object of the text that isn't inside another, as (line of its beginning, its bytes, "").
+    """Yields each object of the text that isn't inside another, as (line of its beginning, its bytes, "").
 
-    Arrays outside objects are looked into; so are, in the outermost objects, arrays with a key of ``arrays_in``: their elements come instead of the
-    object. With ``around`` what is around such an array comes too: first the object up to it, with an empty array, and afterwards each of its members
-    that is an object, alone in one. Where no object can be made out, (line, b"", why) comes, and reading goes on at the next line that begins one. An
-    object has at most LINE_BYTES.
+    Arrays outside objects are searched. So are arrays with a key of ``arrays_in`` in the outermost objects: their
+    elements are yielded instead of the object. With ``around``, the rest of such an object is yielded too: first the
+    object up to the array, with an empty array; afterwards each later member that is an object, alone in an object. For
+    text that isn't an object, (line, b"", the reason) is yielded, and reading continues at the next line that begins an
+    object. An object has at most LINE_BYTES.
     """
     return _Scan(source, arrays_in, around).values()
 
@@ -42,18 +45,18 @@ class _Scan:
         self._buffer = b""
         self._at = 0
         self._line, self._line_at = 1, 0
-        """A line, and a place of the buffer that is in it."""
+        """A line number, and a position of the buffer that is in this line."""
         self._start = -1
-        """Where the object begins that will be yielded; -1: in none."""
+        """The beginning of the object that will be yielded; -1 outside of objects."""
         self._indentation = 0
-        """Blanks before that object in its line."""
+        """The number of blanks before that object in its line."""
         self._open = bytearray()
-        """The brackets that are open in the object that is read or passed over."""
+        """The open brackets in the object that is read or skipped."""
         self._around: list[bytes] = []
-        """The arrays, and the objects with such arrays in them, that are open around it."""
+        """The open arrays around it, and the open objects with such arrays."""
         self._key = b""
         self._prefix: tuple[int, int] | None = None
-        """What stands before the elements of an array of ``arrays_in``."""
+        """The text before the elements of an array of ``arrays_in``."""
 
     def values(self) -> Iterator[tuple[int, bytes, str]]:
         while True:
@@ -89,12 +92,16 @@ class _Scan:
                 yield self._broken(begins, "arrays in arrays in arrays")
 
     def _cannot_be_inside(self, begins: int) -> bool:
-        """No object can begin here inside the one that is read: it was cut, and this is the next."""
+        """Whether the object that is read was cut off and the next one begins here, because none can begin inside
+        it.
+        """
         before = self._buffer[max(self._start, begins - _INDENTATION) : begins].rstrip()[-1:]
         return before not in (b":" if self._open[-1:] == b"{" else b"[,")
 
     def _whole_line(self, begins: int) -> tuple[int, int] | None:
-        """The object from ``begins`` to the line's end, if the next line begins another: what is inside is left to the decoder."""
+        """The object from ``begins`` to the line's end, if the next line begins another. Its content is left to the
+        decoder.
+        """
         end = self._buffer.find(b"\n", begins)
         if end > 0 and self._buffer[end - 1 : end + 2] == b"}\n{":
             self._at = end + 1
@@ -102,7 +109,7 @@ class _Scan:
         return None
 
     def _take(self, token: bytes, begins: int) -> tuple[int, int] | None:
-        """One token; the object that it ends, if it does."""
+        """Process one token. Returns the object that it ends, if any."""
         if token[0] == 34:
             if len(self._open) <= 1:
                 self._key = token[1:-1]
@@ -138,14 +145,16 @@ class _Scan:
         return bool(self._around) and self._around[-1] == b"{"
 
     def _unfinished(self, token: re.Match[bytes] | None) -> str:
-        """Why what is in the buffer can't become an object whatever follows; "": it may."""
+        """Why the buffer's content can't become an object, whatever follows; "" if it can."""
         if token is not None and self._buffer.find(b"\n", token.start()) >= 0:
             return "a string doesn't end in its line"
         kept = len(self._buffer) - (self._start if self._start >= 0 else token.start() if token else len(self._buffer))
         return f"more than {LINE_BYTES} bytes" if kept > LINE_BYTES else ""
 
     def _broken(self, begins: int, why: str) -> tuple[int, bytes, str]:
-        """Give up what is read, and go on at the next line that begins an object and isn't further in."""
+        """Discard the current object, and continue at the next line that begins an object and isn't indented
+        further.
+        """
         line = self._line_of(begins)
         self._at = max(self._at, begins + 1)
         self._start, self._member = -1, b""
@@ -161,7 +170,9 @@ class _Scan:
         return line, b"", why
 
     def _more(self, token: re.Match[bytes] | None, *, keep: bool = False) -> bool:
-        """Read on, from ``token`` or from what isn't to be looked at again, or with ``keep`` from where it is; False: the text ends."""
+        """Read more, and discard the buffer before ``token`` or before the current object, or with ``keep`` nothing.
+        False if the text ends.
+        """
         if keep:
             pass
         elif token is not None:

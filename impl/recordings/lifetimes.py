@@ -1,11 +1,11 @@
-"""Which task a pid is, in a form without pid versions: by the order of beginnings and ends."""
+"""Identifies the task of a pid in a form without pid versions, by the order of starts and ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 _PIDS = 1 << 20
-"""How many pids are followed, so that a file can't take all memory. Those of one host are far fewer."""
+"""The number of pids that are tracked, so that a file can't exhaust memory. One host has far fewer."""
 
 
 @dataclass
@@ -22,7 +22,9 @@ class Lifetimes:
         self._lives: dict[tuple[str, int], _Life] = {}
 
     def began(self, host: str, pid: int) -> tuple[int, bool]:
-        """A task with this pid was made. That the one before ended needs no record: a pid is given again only then."""
+        """A task with this pid was made. The task before must have ended, even without a record: only then is a pid
+        used again.
+        """
         life = self._lives.get((host, pid))
         if life is None:
             return self._first(host, pid)
@@ -31,7 +33,9 @@ class Lifetimes:
         return life.number, False
 
     def seen(self, host: str, pid: int) -> tuple[int, bool]:
-        """A task with this pid is in a record. After an end and without a beginning it may be either another or the same, recorded late."""
+        """A task with this pid is in a record. After an end and without a start it can be another task, or the same
+        one in a late record.
+        """
         life = self._lives.get((host, pid))
         if life is None:
             return self._first(host, pid)

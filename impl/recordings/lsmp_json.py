@@ -1,6 +1,6 @@
 """``lsmp -j``: the listing of port rights in JSON (``system_cmds``, ``lsmp/port_details.c``).
 
-Its ``port destroy request`` comes from the wrong field, and its flags from beyond their table: neither is read.
+lsmp fills ``port destroy request`` from the wrong field, and the flags from beyond their table, so neither is read.
 """
 
 from __future__ import annotations
@@ -106,12 +106,12 @@ def _holdings(source: Source, listings: Listings, line: int, process: _Process, 
 
 
 def _holding(source: Source, line: int, holder: Task, listing: int, row: _Row) -> Holding:
-    """A row. Raises ValueError if it doesn't tell its name or its rights."""
+    """The facts of a row. Raises ValueError if it doesn't have its name or its rights."""
     rights = ",".join([row.rights] if isinstance(row.rights, str) else row.rights).replace(" ", "-")
     shown = {"port set": "port-set", "dead name": "dead-name"}.get(row.type, rights)
     kind = KINDS.get(shown)
     if kind is None:
-        raise ValueError(f"no rights are called {shown[:40]!r}")
+        raise ValueError(f"unknown rights {shown[:40]!r}")
     name = _hexadecimal(row.name)
     record = source.record(line, shown)
     port = "" if kind == SlotKind.DEAD_NAME else f"{_hexadecimal(row.ipc_object, 64):08x}"

@@ -1,4 +1,4 @@
-"""What lsmp(1)'s text and JSON have in common: the rights that a row tells of, and the tasks that it names."""
+"""The common part of lsmp(1)'s text and JSON: the rights in a row, and the tasks that it names."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ KINDS = {
     "port-set": SlotKind.PORT_SET,
     "dead-name": SlotKind.DEAD_NAME,
 }
-"""``rights``, as the text has them."""
+"""The spellings of ``rights`` in the text."""
 
 _TASK = re.compile(r"TASK(?:-(CONTROL|READ|INSPECT|NAME))?(?![\w-])")
 _SNAPSHOT_PIDS = 1 << 20
 
 
 def right_to_task(kernel_object: str) -> TaskRight | None:
-    """What the port of such a kernel object allows; None: it isn't a task's. Before there were flavours, ``TASK`` was the control port."""
+    """Kernel object -> the flavour of task port; None if the port isn't a task's. Before flavours existed, ``TASK``
+    was the control port.
+    """
     found = _TASK.match(kernel_object)
     return None if found is None else TaskRight((found[1] or "CONTROL").lower())
 
 
 def task(pid: int, name: str = "") -> Task:
-    """A task that a listing shows: it has neither its version nor its token."""
+    """A task in a listing, which has neither its version nor its token."""
     return Task(pid, None, 0, False, Token(pid=pid), name)
 
 
 class Listings:
-    """The processes of a file, in one or more listings: the second begins where a process comes again."""
+    """The processes of a file with one or more listings. The next listing begins where a process occurs again."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -42,7 +44,7 @@ class Listings:
         self.number = 0
 
     def process(self, place: int, pid: int) -> Record:
-        """A process's part of a listing begins; its record."""
+        """Begin a process's part of a listing. Returns its record."""
         if pid in self._pids or len(self._pids) >= _SNAPSHOT_PIDS:
             self._pids.clear()
             self.number += 1

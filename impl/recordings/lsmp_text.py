@@ -1,7 +1,7 @@
 """lsmp(1)'s text: for each process a table with a row for each name (``system_cmds``, ``lsmp/port_details.c``).
 
-Columns are told apart by what they contain, not by where they stand: a number that is 0 is printed as blanks, and what is copied from a terminal
-loses its blanks.
+Columns are recognized by their content, not by their position: lsmp prints 0 as blanks, and text that is copied from a
+terminal loses blanks.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _MEMBERS = 1 << 16
 
 @dataclass
 class _Process:
-    """The process whose table is read."""
+    """The process of the current table."""
 
     record: Record
     task: Task
     listing: int
     totals: dict[str, int]
     set: Holding | None = None
-    """The port set whose members follow."""
+    """The port set of the members that follow."""
     members: list[int] | None = None
     receive: Holding | None = None
-    """The receive right whose other holders follow."""
+    """The receive right of the other holders that follow."""
 
 
 class LsmpText:
@@ -113,7 +113,9 @@ def _line(source: Source, process: _Process, number: int, text: str) -> Iterator
 
 
 def _holding(process: _Process, record: Record, row: re.Match[str]) -> Holding | None:
-    """The row, or None if its columns aren't those of its rights. Raises ValueError if a number has more than 32 bits."""
+    """The row, or None if its columns aren't those of its rights. Raises ValueError if a number has more than 32
+    bits.
+    """
     kind = KINDS[row[3]]
     name, port, rest = int(row[1], 16), row[2].lower(), row[4]
     if kind == SlotKind.PORT_SET:

@@ -1,4 +1,4 @@
-"""What praudit(1) prints of an audit trail as text: a token a line, or with ``-l`` a record a line."""
+"""praudit(1)'s text of an audit trail: a token per line, or with ``-l`` a record per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sendright.mach.facts import Fact
 
 _HEADER = re.compile(r"(?:header(?:32|64)?(?:_ex)?|20|21|116|121)(?P<delimiter>[^\w\s]|\t|  ?)\d+(?P=delimiter)\d+(?P=delimiter)")
 _TOKENS_BYTES = 1 << 20
-"""How much of a record's text is kept in one line."""
+"""The largest part of a record's text that is kept in one line."""
 
 _RAW = {
     17: "file", 19: "trailer", 20: "header", 21: "header_ex", 116: "header", 121: "header_ex", 35: "path", 36: "subject", 117: "subject",
@@ -21,7 +21,7 @@ _RAW = {
     40: "text", 45: "argument", 113: "argument", 47: "sequence", 49: "attribute", 62: "attribute", 115: "attribute", 60: "exec arg",
     61: "exec env", 82: "exit", 96: "zone", 237: "identity",
 }  # fmt: skip
-"""What ``-r`` prints instead of a token's name."""
+"""Kind -> name of a token: ``-r`` prints kinds instead of names."""
 
 
 def _path(audited: AuditRecord, words: list[str], delimiter: str) -> None:
@@ -48,7 +48,7 @@ _TOKENS: dict[str, tuple[int, Callable[[AuditRecord, list[str], str], None]]] = 
     "exit": (2, lambda audited, words, delimiter: set_exit(audited, words[0])),
     "sequence": (1, lambda audited, words, delimiter: set_sequence(audited, words[0])),
 }
-"""By name: the words that follow it, and what is done with them. Others are passed over."""
+"""Token name -> the number of words after it, and their reader. Other tokens are skipped."""
 _NAMES = frozenset(_TOKENS) | frozenset(_RAW.values()) | {"exec arg", "exec env", "socket", "opaque", "groups", "uuid", "IP", "IPC", "socket-inet"}
 
 
@@ -61,7 +61,7 @@ class PrauditText:
 
     def recognizes(self, head: bytes) -> bool:
         lines = head.decode("utf-8", "replace").lstrip().splitlines()[:256]
-        # A number begins a line of many a file; a header that is a number is believed only where a recording begins.
+        # Lines of many files begin with a number; a header that is a number is accepted only at a recording's beginning.
         return bool(lines and _HEADER.match(lines[0])) or any(line.startswith("header") and _HEADER.match(line) for line in lines)
 
     def read(self, source: Source) -> Iterator[Fact]:
@@ -119,7 +119,7 @@ def _header(audited: AuditRecord, words: list[str]) -> list[str]:
 
 
 def _tokens(words: list[str]) -> Iterator[list[str]]:
-    """The tokens of a record that is one line: each begins with a name, and has at least as many words as it must."""
+    """The tokens of a record in one line. Each begins with its name, and has at least its number of words."""
     at = 0
     while at < len(words):
         name = _name(words[at])

@@ -1,6 +1,7 @@
-"""What praudit(1) prints of an audit token, in text and in XML: numbers, or names where it isn't asked for numbers.
+"""The words that praudit(1) prints for an audit token, in text and in XML: numbers, or without ``-n`` names.
 
-praudit prints local time without a zone: it is taken for UTC. Of users and groups by name only root's are known; the words of others are unknown.
+praudit prints local time without a zone; it is taken as UTC. Of the names of users and groups only root's are known;
+other words are then unknown.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SOME_ERROR = -1
 
 
 def number(shown: str) -> int | None:
-    """A number in decimal or hexadecimal; None if it is none."""
+    """A number in decimal or hexadecimal; None if ``shown`` isn't one."""
     shown = shown.strip()
     return int(shown, 0 if shown[:2].lower() == "0x" else 10) if _NUMBER.fullmatch(shown) else None
 
@@ -41,7 +42,9 @@ def _user(shown: str) -> int | None:
 
 
 def identity(words: list[str]) -> Token:
-    """The seven words of a subject or process token: auid, euid, egid, ruid, rgid, pid, sid. Raises ValueError if there are fewer, or no pid."""
+    """The seven words of a subject or process token: auid, euid, egid, ruid, rgid, pid, sid. Raises ValueError if
+    there are fewer, or no pid.
+    """
     if len(words) < 7:
         raise ValueError(f"a token of {len(words)} words")
     ids = [_user(shown) for shown in words[:7]]

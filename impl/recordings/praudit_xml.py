@@ -1,6 +1,7 @@
-"""What ``praudit -x`` prints of an audit trail: XML, an element ``record`` for each record.
+"""``praudit -x``'s XML of an audit trail: an element ``record`` for each record.
 
-Each record is parsed alone, so that a broken one costs only itself and none is ever kept. Document types and entities are refused.
+Each record is parsed by itself, so that a broken one affects no other, and memory stays bounded. Document types and
+entities are rejected.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from sendright.mach.facts import Fact
 _BEGIN = re.compile(rb"<record[\s>]")
 _END = b"</record>"
 _BEGINS_LINE = re.compile(rb"(?m)^[ \t]*<(?:[^\n]*<)?(?:audit>|record[\s>])")
-"""Perhaps behind a declaration, or what was cut; before that line there may be a shell's words."""
+"""The first element, perhaps after a declaration or a cut-off record; before that line there can be a shell's
+output.
+"""
 _UNESCAPED = re.compile(rb"&(?!#?\w{1,8};)|<(?!/?[a-z_]+[\s/>])|[\0-\x08\x0b\x0c\x0e-\x1f]")
-"""What older versions of praudit print as it is in the record: an argument of exec's may be anything."""
+"""Elements that older versions of praudit don't escape: an argument of exec can contain anything."""
 _ESCAPES = {b"&": b"&amp;", b"<": b"&lt;"}
 _RECORD_BYTES = 1 << 20
 
@@ -53,7 +56,9 @@ class PrauditXml:
 
 
 def _audited(line: int, text: bytes) -> AuditRecord:
-    """The record that ``text`` is. Raises ExpatError if it isn't well-formed; a token that can't be read is told in it."""
+    """Parse ``text`` as a record. Raises ExpatError if it isn't well-formed. A token that can't be read is noted in
+    the record's ``wrong``.
+    """
     audited = AuditRecord(line)
     try:
         _Parser(audited).parse(text)
@@ -63,7 +68,7 @@ def _audited(line: int, text: bytes) -> AuditRecord:
 
 
 def _records(source: Source) -> Iterator[tuple[int, bytes, str]]:
-    """Every ``record`` element: (line of its beginning, its text, ""), or (line, b"", why it can't be read)."""
+    """Yields every ``record`` element: (line of its beginning, its text, ""), or (line, b"", why it can't be read)."""
     parts: list[bytes] = []
     size = began = 0
     for number_, line, _ in source.lines():
@@ -97,14 +102,14 @@ def _records(source: Source) -> Iterator[tuple[int, bytes, str]]:
 
 
 class _Parser:
-    """A record's elements, read into an ``AuditRecord``."""
+    """Reads a record's elements into an ``AuditRecord``."""
 
     def __init__(self, audited: AuditRecord) -> None:
         self._audited = audited
         self._text: list[str] | None = None
 
     def parse(self, text: bytes) -> None:
-        """Raises ExpatError if ``text`` isn't well-formed, ValueError if a token can't be read."""
+        """Parse ``text``. Raises ExpatError if it isn't well-formed, ValueError if a token can't be read."""
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end

@@ -1,4 +1,4 @@
-"""Read a recording of whatever form: recognize it, open it, yield its facts."""
+"""Reads a recording of any form: opens it, recognizes the form, yields its facts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_recording(recording: str | Path | BinaryIO, form: str | None = None, name: str | None = None) -> Iterator[Fact]:
-    """The facts of a recording, from ``RecordingBegan`` to ``RecordingEnded``, in the order of its records.
+    """Yield the facts of a recording, from ``RecordingBegan`` to ``RecordingEnded``, in the order of its records.
 
-    ``recording`` is a path or an open binary stream (which need not be seekable, and isn't closed); a gzip file is read through. ``form`` names
-    the form (``form_names``); by default it is recognized by content. ``name`` is what messages and records call the recording.
+    ``recording`` is a path or an open binary stream (which need not be seekable, and isn't closed); a gzip file is read
+    through. ``form`` names the form (``form_names``); by default it is recognized by content. ``name`` is the
+    recording's name in messages and records.
 
-    What can't be read of it becomes an ``Unreadable`` fact with its place. Memory doesn't grow with the recording. Raises ``RecordingError``
-    before the first fact if there is nothing to read: no such file, a directory, empty, no known form, no form of that name.
+    Each part that can't be read becomes an ``Unreadable`` fact with its place. Memory is bounded. Raises
+    ``RecordingError`` before the first fact if there is nothing to read: the file doesn't exist, is a directory, is
+    empty or has no known form, or ``form`` isn't the name of one.
     """
     if isinstance(recording, (str, Path)):
         name = name or str(recording)
@@ -88,7 +90,7 @@ def _read(form: Form, source: Source) -> Iterator[Fact]:
 
 
 def _with_hint(facts: Iterator[Fact], hint: str) -> Iterator[Fact]:
-    """``facts``; if the first is that something can't be read, with ``hint`` why."""
+    """``facts``. If the first fact is ``Unreadable``, ``hint`` is added to its reason."""
     for first in facts:
         yield Unreadable(first.record, first.why + hint) if isinstance(first, Unreadable) else first
         break
@@ -96,7 +98,7 @@ def _with_hint(facts: Iterator[Fact], hint: str) -> Iterator[Fact]:
 
 
 def _looked_at(stream: _Bytes) -> io.BufferedReader:
-    """``stream`` with a ``peek`` of HEAD_BYTES."""
+    """``stream``, with a ``peek`` of HEAD_BYTES."""
     return io.BufferedReader(_Unclosed(stream), HEAD_BYTES)
 
 
@@ -105,7 +107,9 @@ class _Bytes(Protocol):
 
 
 class _Unclosed(io.RawIOBase):
-    """A stream as a raw one, which fills what it is asked for, so that a look at it isn't short, and is not closed with its wrapper."""
+    """A stream as a raw one. Its reads fill the buffer, so that a peek isn't short, and closing the wrapper doesn't
+    close it.
+    """
 
     def __init__(self, stream: _Bytes) -> None:
         self._stream = stream

@@ -1,6 +1,8 @@
-"""Santa's protobuf messages in JSON (``santa.proto``), also its inner messages alone, with field names in snake_case or camelCase.
+"""Santa's protobuf messages in JSON (``santa.proto``), also its inner messages alone, with field names in snake_case or
+camelCase.
 
-Of an audit token only pid and pid version are there; the users and groups stand beside it. ``session_id`` is POSIX's, not audit's.
+Of an audit token it has only the pid and pid version; users and groups are beside it. ``session_id`` is POSIX's, not
+audit's.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _UPPER = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _ENVELOPE = frozenset(["machine_id", "event_time", "processed_time", "boot_session_uuid", "event_id"])
 _DEPTH = 12
 _Number = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]
-"""Protobuf's integers of 32 bits, signed or not; its JSON may write them as text."""
+"""Protobuf's integers of 32 bits, signed or not; its JSON can write them as strings."""
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -124,7 +126,7 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
     kind, event = next(((name, part) for name, part in inner.items() if isinstance(part, dict)), ("", {})) if enveloped else (_kind(inner), inner)
     actor = _instigator(event, 3)
     if actor is None and not enveloped:
-        raise ValueError("no event of santa's: no instigator")
+        raise ValueError("not an event of santa: it has no instigator")
     record = source.record(line, kind, _time(message.get("event_time")), None, str(message.get("machine_id", "")))
     source.read(kind)
     if actor is None:
@@ -143,7 +145,7 @@ def _facts(source: Source, line: int, message: dict[str, Any]) -> Iterator[Fact]
 
 
 def _kind(event: dict[str, Any]) -> str:
-    """The name, in ``SantaMessage``, of a message that stands alone."""
+    """The name in ``SantaMessage`` of a message that is written without it."""
     if "child" in event:
         return "fork"
     if event.keys() & {"exited", "signaled", "stopped"}:
@@ -160,7 +162,7 @@ def _decided(event: dict[str, Any]) -> bool:
 
 
 def _handled(record: Record, actor: Task, event: dict[str, Any]) -> Iterator[Fact]:
-    """A daemon's event about a request: who triggered it."""
+    """A daemon's event about a request: the process that triggered it."""
     inside = next((part for part in event.values() if isinstance(part, dict) and "instigator" in part), event)
     process, identity = inside.get("trigger_process"), inside.get("trigger_id")
     if process is None and identity is None:
@@ -203,7 +205,7 @@ def _word(number: int | None) -> int | None:
 
 
 def _status(event: dict[str, Any]) -> int | None:
-    """What wait(2) gives: of an exit its status in the second byte, of a signal its number."""
+    """The status as from wait(2): an exit's status in the second byte, or a signal's number."""
     ending = msgspec.convert(event, _Ending, strict=False)
     if ending.exited is not None:
         return (ending.exited.exit_status & 0xFF) << 8

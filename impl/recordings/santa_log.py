@@ -1,4 +1,6 @@
-"""Santa's log in text: a line for each event, ``[time] I santad: action=EXEC|pid=…|…`` (santa's ``docs/details/logs.md``)."""
+"""Santa's log in text: a line for each event, ``[time] I santad: action=EXEC|pid=…|…`` (santa's
+``docs/details/logs.md``).
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ class SantaLog:
 
 
 def _time(line: bytes) -> datetime | None:
-    """The time at a line's beginning; one without a zone is taken for UTC."""
+    """The time at a line's beginning; without a zone it is taken as UTC."""
     found = _TIME.match(line)
     try:
         return datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC) if found else None
@@ -95,8 +97,9 @@ def _facts(record: Record, fields: dict[str, str], lifetimes: Lifetimes) -> Iter
 
 
 def _token(fields: dict[str, str], pid: int, version: int | None) -> Token:
-    """``uid`` and ``gid`` are the real ones since santa uses Endpoint Security, which is since it writes pid versions; its kernel extension wrote the
-    effective ones."""
+    """``uid`` and ``gid`` are the real ones since santa uses Endpoint Security, which is since it writes pid
+    versions; its kernel extension wrote the effective ones.
+    """
     uid, gid = _word(fields, "uid"), _word(fields, "gid")
     if version is None:
         return Token(None, uid, gid, None, None, pid)

@@ -1,21 +1,25 @@
-"""Sequence numbers: which events a recording lacks."""
+"""Sequence numbers, which show the events that a recording lacks."""
 
 from __future__ import annotations
 
 from sendright.mach.facts import Record, SequenceGap
 
 _STREAMS = 1 << 16
-"""How many streams are followed, so that a file can't take all memory."""
+"""The number of streams that are tracked, so that a file can't exhaust memory."""
 
 
 class Sequences:
-    """The next number of each stream of a recording: all events of a client of a host, or those of one kind."""
+    """The next number in each stream of a recording. A stream has all events of one client on a host, or those of
+    one kind.
+    """
 
     def __init__(self) -> None:
         self._next: dict[tuple[str, str], int] = {}
 
     def gap(self, record: Record, stream: str, number: int) -> SequenceGap | None:
-        """``number`` came in ``stream``; what that shows to be missing."""
+        """Record that ``number`` came in ``stream``. Returns the fact of the events that are missing before it, if
+        any.
+        """
         key = (record.host, stream)
         expected = self._next.get(key)
         if expected == number:

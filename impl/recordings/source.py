@@ -1,4 +1,4 @@
-"""A recording as bytes: opened once, looked at from its beginning, read in pieces of bounded size."""
+"""A recording as bytes: opened once, recognized by its beginning, read in pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from io import BufferedReader
 from sendright.mach.facts import Record, Unreadable
 
 HEAD_BYTES = 1 << 16
-"""How much of a file is looked at to recognize its form."""
+"""The number of bytes by which a file's form is recognized."""
 LINE_BYTES = 1 << 23
-"""The longest line that is read, 8 MiB: an exec event has at most 1 MiB of arguments and environment, which JSON may write six times as long."""
+"""The longest line that is read, 8 MiB: an exec event has at most 1 MiB of arguments and environment, which JSON may
+write six times as long.
+"""
 KIND_LENGTH, HOST_LENGTH = 80, 255
 _KINDS = 1 << 10
-"""How many kinds of records are counted apart, so that a file can't take all memory."""
+"""The number of kinds of records that are counted separately, so that a file can't exhaust memory."""
 
 
 @dataclass
 class Source:
-    """An open recording, and the count of what was read of it."""
+    """An open recording, and the counts of its records."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     stream: BufferedReader
     records: int = 0
     unreadable: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     """Records by kind."""
     place: int = 0
-    """How far the reader is: the line, or the offset in a binary recording."""
+    """The reader's position: the line, or in a binary recording the offset."""
     binary: bool = False
 
     def head(self) -> bytes:
@@ -40,7 +42,8 @@ class Source:
     def lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """Every line with its number, from 1, and its end: (number, line, whole).
 
-        A line longer than LINE_BYTES isn't whole: it is cut, and its rest is passed over. The last line may lack its newline.
+        A line longer than LINE_BYTES isn't whole: it is cut off, and its rest is skipped. The last line may lack its
+        newline.
         """
         read = self.stream.readline
         number = 0
@@ -57,11 +60,13 @@ class Source:
     def record(
         self, place: int, kind: str = "", time: datetime | None = None, order: int | None = None, host: str = "", sequence: int | None = None
     ) -> Record:
-        """A record of this recording. What the recording calls its kind and its host is kept, and so cut to a usual length."""
+        """A record of this recording. The kind and the host come from the recording and are kept, so they are cut to
+        a usual length.
+        """
         return Record(self.name, place, kind[:KIND_LENGTH], time, order, host[:HOST_LENGTH], sequence, self.binary)
 
     def read(self, kind: str) -> None:
-        """A record of ``kind`` was read."""
+        """Count a record of ``kind``."""
         kind = kind[:KIND_LENGTH]
         self.records += 1
         count = self.kinds.get(kind)
@@ -70,6 +75,6 @@ class Source:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
     def cannot_read(self, record: Record | int, why: str) -> Unreadable:
-        """A record, or what is at this line or offset, wasn't read."""
+        """The fact that a record, or the content at this line or offset, couldn't be read."""
         self.unreadable += 1
         return Unreadable(record if isinstance(record, Record) else self.record(record), why)

@@ -1,4 +1,6 @@
-"""The spellings of an audit token: an object with the words' names, an array of the eight words, or a text with either."""
+"""The spellings of an audit token: an object with the names of the words, an array of the eight words, or a string
+with either.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +11,29 @@ from sendright.mach.facts import Token, Word
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS
 
 Spelled: TypeAlias = Token | tuple[Word, Word, Word, Word, Word, Word, Word, Word] | str
-"""What a field for a token may contain. Which it is doesn't follow from a record's version: message version 10 writes arrays, 9 and 11 objects."""
+"""The types of a field for a token. A record's version doesn't determine it in general: message version 10 writes
+arrays, 9 and 11 objects.
+"""
 
 _NAMED = re.compile(r"\s*([a-z]+)\s*[:=]\s*(-?\d{1,10})\s*")
 _NAMES = Token.__struct_fields__
 
 
 def token(spelled: Spelled | None) -> Token:
-    """The token that ``spelled`` means. Raises ValueError, with one line, if it means none."""
+    """The token that ``spelled`` stands for. Raises ValueError, with a message of one line, if it isn't a token."""
     if type(spelled) is Token:
         return spelled
     if type(spelled) is tuple:
         return Token(*spelled)
     if type(spelled) is str:
         return _from_text(spelled)
-    raise ValueError("no audit token")
+    raise ValueError("not an audit token")
 
 
 def word(number: int) -> int:
-    """``number`` as the unsigned word of 32 bits that it is printed for: kernels keep some words signed. Raises ValueError if it has more bits."""
+    """``number`` as an unsigned word of 32 bits: some words are printed as signed. Raises ValueError if it has more
+    bits.
+    """
     if not -(1 << 31) <= number < 1 << 32:
         raise ValueError(f"{number} has more than 32 bits")
     return number & 0xFFFFFFFF

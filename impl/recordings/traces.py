@@ -1,7 +1,9 @@
-"""sendright's own traces (``sendright check --trace``, ``sendright replay --trace``): what the calls of a run say of tasks, tokens and rights.
+"""sendright's own traces (``sendright check --trace``, ``sendright replay --trace``): a run's facts about tasks, tokens
+and rights.
 
-Tasks are known by their numbers in the trace. A fact tells what a call asked for and got; what a kernel made of it is in the final state, whose
-tasks, tokens and rights come as facts at the end, as those of the initial state come at the beginning.
+Tasks are identified by their numbers in the trace. A fact has a call's request and its result. The kernel's resulting
+state is in the final state: its tasks, tokens and rights are facts at the end, and those of the initial state are facts
+at the beginning.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ class Traces:
 
 
 class _Run:
-    """What is known of a run between two steps."""
+    """The reader's knowledge of a run between two steps."""
 
     def __init__(self, source: Source, profile: Any = None) -> None:
         self._source = source
@@ -104,7 +106,7 @@ class _Run:
         self._ports: dict[tuple[int, int], int] = {}
         """(task, name) -> port."""
         self._senders: dict[int, int] = {}
-        """Message -> who sent it."""
+        """Message -> its sender."""
 
     def state(self, line: int, number: int, snapshot: Snapshot) -> Iterator[Fact]:
         """The tasks, tokens and rights of the initial or the final state."""
@@ -146,7 +148,7 @@ class _Run:
                 )
 
     def step(self, line: int, step: _Step) -> Iterator[Fact]:
-        """What one call says."""
+        """The facts of one call."""
         record = self._source.record(line, step.call, sequence=step.index)
         self._source.read(step.call)
         done = step.code == ReturnCode.KERN_SUCCESS
@@ -211,14 +213,14 @@ class _Run:
         return None if port is None else self._task_of.get(port)
 
     def _given(self, step: _Step) -> Token:
-        """The tokens among a call's arguments, or those that the call has without them."""
+        """The tokens in a call's arguments, or their defaults."""
         signature = SIGNATURES[step.call]
         given = {name: step.arguments.get(name, signature.argument(name).default) for name in ("security_token", "audit_token")}
         shown = msgspec.convert(given, _Tokens)
         return self._token(shown.security_token, shown.audit_token)
 
     def _token(self, security: tuple[int, ...], audit: tuple[int, ...]) -> Token:
-        """The words that a profile has: those of the audit token, or only the security token's user and group."""
+        """The token's words in a profile: those of the audit token, or only the security token's user and group."""
         if len(audit) not in (0, AUDIT_TOKEN_WORDS) or len(security) not in (0, SECURITY_TOKEN_WORDS):
             raise ValueError(f"tokens of {len(security)} and {len(audit)} words")
         if audit and self._audit_tokens:
@@ -230,7 +232,7 @@ class _Run:
 
 
 def _within(*numbers: int) -> None:
-    """Raises ValueError if one is none of a kernel's, which have 32 bits."""
+    """Raises ValueError if one of the numbers doesn't fit into a kernel's 32 bits."""
     for number in numbers:
         if not 0 <= number < 1 << 32:
             raise ValueError(f"{number} is out of range")

@@ -18,11 +18,15 @@ _ALLOCATED: dict[int, SlotKind] = {
     rights.Right.PORT_SET: SlotKind.PORT_SET,
     rights.Right.DEAD_NAME: SlotKind.DEAD_NAME,
 }
-"""What can be made: a port and its receive right, an empty port set, or a dead name with one reference."""
+"""The rights that a task can allocate: a port with its receive right, an empty port set, a dead name with one
+reference.
+"""
 
 
 def _allocated(right: int) -> SlotKind:
-    """What is asked for. Raises KERN_INVALID_VALUE for the rights that need somebody else's port."""
+    """The kind of entry to make for ``right``. Raises KERN_INVALID_VALUE for rights that can't be allocated, as send
+    rights.
+    """
     kind = _ALLOCATED.get(right)
     if kind is None:
         raise Failure(ReturnCode.KERN_INVALID_VALUE)
@@ -30,7 +34,7 @@ def _allocated(right: int) -> SlotKind:
 
 
 class AllocationCalls(Core):
-    """The four calls that make something out of nothing."""
+    """The four calls that allocate a new name."""
 
     def mach_port_allocate(self, caller: Task, task: Task | None, right: int) -> Result:
         """Make a receive right, a port set or a dead name under a fresh name.
@@ -43,25 +47,27 @@ class AllocationCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"name": self._make(space, space.fresh_name(), kind)})
 
     def mach_port_allocate_name(self, caller: Task, task: Task | None, right: int, name: int) -> Result:
-        """Make a receive right, a port set or a dead name under the chosen ``name``; gives the name that it is under.
+        """Make a receive right, a port set or a dead name under the chosen ``name``; returns the name that was used.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE (reserved name, no such right), KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE (reserved name, no such right), KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE.
+        (semantics 5.1)
         """
         space = space_of(task)
         if name in RESERVED_NAMES:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         kind = _allocated(right)
         if kind is SlotKind.DEAD_NAME and not self.profile.allocate_name_takes_dead_name:
-            return self.mach_port_allocate(caller, task, right)  # hazard H-10: the caller is never told
+            return self.mach_port_allocate(caller, task, right)  # hazard H-10: the caller can't tell
         if space.lookup(name) is not None:
             raise Failure(ReturnCode.KERN_NAME_EXISTS)
         self.allocate()
         return Result(ReturnCode.KERN_SUCCESS, {"name": self._make(space, name, kind)})
 
     def mach_port_allocate_full(self, caller: Task, task: Task | None, right: int, proto: Right, named: bool, prealloc: bool, name: int) -> Result:
-        """As the two calls above. What ``prealloc`` sets aside, for a receive right only, nobody can see.
+        """As ``mach_port_allocate_name`` if ``named``, else as ``mach_port_allocate``. ``prealloc`` is only valid for a
+        receive right; the memory that it reserves isn't observable.
 
-        KERN_INVALID_TASK; KERN_INVALID_VALUE for a ``proto`` too. (semantics 5.1)
+        KERN_INVALID_TASK; KERN_INVALID_VALUE also if there is a ``proto``; the errors of those calls. (semantics 5.1)
         """
         space_of(task)
         if proto.kind is not SlotKind.NONE or (prealloc and right != rights.Right.RECEIVE):
@@ -69,7 +75,9 @@ class AllocationCalls(Core):
         return self.mach_port_allocate_name(caller, task, right, name) if named else self.mach_port_allocate(caller, task, right)
 
     def mach_reply_port(self, caller: Task) -> Result:
-        """Make a receive right of the caller's own; a trap has no code to say why there is none. (semantics 3.7)"""
+        """Make a receive right in the caller's space. A trap returns no code: on a shortage of memory it returns the
+        name NULL. (semantics 3.7)
+        """
         try:
             self.allocate()
         except Failure:

@@ -1,4 +1,4 @@
-"""Looking at a port with its receive right, and turning its screws (semantics 5.11, 5.12; ``ipc/mach_port.c``)."""
+"""Reading and setting a port's attributes (semantics 5.11, 5.12; ``ipc/mach_port.c``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMITS_INFO = 1
 RECEIVE_STATUS = 2
 
 _WORDS = {LIMITS_INFO: 1, RECEIVE_STATUS: 10}
-"""How many words each flavour has."""
+"""The number of words in each flavour."""
 
 
 def _flags(port: Port) -> int:
@@ -27,10 +27,12 @@ def _flags(port: Port) -> int:
 
 
 class AttributeCalls(Core):
-    """Counts and limits of a port, for who receives from it."""
+    """The calls with which the holder of a receive right reads and sets counts and limits of its port."""
 
     def mach_port_set_mscount(self, caller: Task, task: Task | None, name: int, mscount: int) -> Result:
-        """Store a make-send count; nobody is told (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
+        """Set the make-send count. No notification is sent (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME,
+        KERN_INVALID_RIGHT. (semantics 5.11)
+        """
         space = space_of(task)
         self.refuse_reserved(name)
         port = receive_right_of(space, name)
@@ -39,7 +41,9 @@ class AttributeCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_set_seqno(self, caller: Task, task: Task | None, name: int, seqno: int) -> Result:
-        """Store the next message's sequence number. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.11)"""
+        """Set the sequence number of the next message. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        (semantics 5.11)
+        """
         space = space_of(task)
         self.refuse_reserved(name)
         port = receive_right_of(space, name)
@@ -48,9 +52,10 @@ class AttributeCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
-        """Tell a port's queue limit, or all that its receiver may know of it.
+        """Return a port's queue limit (``LIMITS_INFO``), or the whole status of its receive right (``RECEIVE_STATUS``).
 
-        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count), KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12)
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count), KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        (semantics 5.12)
         """
         space = space_of(task)
         if flavor not in _WORDS:
@@ -79,16 +84,19 @@ class AttributeCalls(Core):
         )
 
     def _set_word(self, sets: list[int]) -> int:
-        """What is told of the port sets that a port is in: whether there are any, how many, or which one."""
+        """The status word for the port sets that a port is in: whether there are any, how many, or which one, by
+        profile.
+        """
         if self.profile.set_membership_is_flag:
             return int(bool(sets))
         return len(sets) if self.profile.many_sets else next(iter(sets), 0)
 
     def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
-        """Set a port's queue limit; what waits beyond it stays. With 0 only send-once rights get anything in.
+        """Set a port's queue limit. Messages beyond it stay queued. With 0, only messages on send-once rights can be
+        queued.
 
-        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE, KERN_INVALID_NAME,
-        KERN_INVALID_RIGHT. (semantics 5.12)
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE,
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12)
         """
         space = space_of(task)
         if flavor != LIMITS_INFO:

@@ -1,4 +1,6 @@
-"""What a message carries: rights and memory on their way out of a task and into one (``ipc_kmsg_copyin_body``, ``ipc_kmsg_copyout_body``)."""
+"""Message bodies: copying rights and memory out of the sender and into the receiver (``ipc_kmsg_copyin_body``,
+``ipc_kmsg_copyout_body``).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sendright.mach.rights import Disposition, Inheritance
 
 
 def check_descriptors(descriptors: Sequence[Sequence[Any]], size: int) -> None:
-    """What is tested of all descriptors before any is looked at closely: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE."""
+    """The checks of all descriptors that come before any is copied in. Raises MACH_SEND_MSG_TOO_SMALL,
+    MACH_SEND_INVALID_TYPE.
+    """
     if size < size_without_data(layout_of(descriptors)):
         raise Failure(ReturnCode.MACH_SEND_MSG_TOO_SMALL)
     if any(option not in tuple(CopyOption) for _, option, _ in pages_in(descriptors)):
@@ -25,12 +29,13 @@ def check_descriptors(descriptors: Sequence[Sequence[Any]], size: int) -> None:
 
 
 class Bodies(Core):
-    """Carrying bodies."""
+    """Copy-in and copy-out of message bodies."""
 
     def copy_in_body(self, task: Task, descriptors: Sequence[Sequence[Any]], into_kernel: bool, body: list[Descriptor]) -> tuple[int, ...]:
-        """Carry the rights of a body out of ``task``, to the end of ``body``, and copy its pages, in order: what these contain.
+        """Copy in a body from ``task``, in order: append its rights to ``body`` and return the contents of its pages.
 
-        MACH_SEND_INVALID_RIGHT, MACH_SEND_INVALID_MEMORY: ``body`` has what was carried so far, and pages deallocated stay so.
+        Raises MACH_SEND_INVALID_RIGHT and MACH_SEND_INVALID_MEMORY. ``body`` then has the rights copied in so far, and
+        pages that were deallocated stay deallocated.
         """
         memory: list[int] = []
         for descriptor in descriptors:
@@ -54,9 +59,10 @@ class Bodies(Core):
         return page.object.value
 
     def copy_out_body(self, task: Task, message: Message) -> tuple[tuple[tuple[Any, ...], ...], bool]:
-        """Put a body's rights into the space of ``task``, then its pages wherever there is room: the descriptors, and whether there was.
+        """Copy out a body to ``task``: first its rights, then its pages, each at the lowest free address. Returns the
+        descriptors, and whether all pages had room.
 
-        A page without room is lost.
+        A page that has no room is lost.
         """
         rights = [(copy_out(task.space, right), int(form)) for right, form in message.body]
         pages = [self._copy_out_page(task, value) for value in message.memory]

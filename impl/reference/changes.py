@@ -1,7 +1,8 @@
-"""What has changed since the last snapshot, so that the next one writes down only that anew.
+"""What has changed since the last snapshot, so that the next one rebuilds only that.
 
-Tasks and ports say by ``changed`` that they have. When a port dies, all that show a right to it show a dead name from then on: so a port knows who
-has shown it (``Port.shown_by``), which is more than those who still do.
+Tasks and ports register a change by ``changed``. When a port dies, every right to it becomes a dead name in the
+snapshot. So a port records the holders of rights to it that were in a snapshot (``Port.shown_by``); some of them may no
+longer have such a right.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """Who shows rights: a task, a port in its queue and requests, a space under its names, the host."""
+    """A holder of rights that a snapshot contains: a task, a port (in its queue and requests), a space (under its
+    names), the host.
+    """
 
     def changed(self, place: int = 0) -> None:
-        """What ``place`` (of a space, a name) shows is not as it was."""
+        """Register that the content of ``place`` has changed. In a space, a place is a name."""
 
 
 class Changes:
-    """The numbers of the tasks and ports that have changed since the last snapshot, new ones and those that are gone among them."""
+    """The numbers of the tasks and ports that have changed since the last snapshot, including new and ended ones."""
 
     __slots__ = ("ports", "tasks")
 

@@ -1,4 +1,4 @@
-"""What the whole kernel keeps: its tasks and ports, how they come into being, and how rights and ports end."""
+"""The state of the whole kernel: its tasks and ports, how they are made, and how rights and ports end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sendright.impl.reference.host import Host
 from sendright.impl.reference.ledger import INFINITY, Ledger
 from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.notifications import Notification, notify, release_send, rescue_receive
+from sendright.impl.reference.notifications import notify, redirect_receive, release_send
 from sendright.impl.reference.port import Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
@@ -21,7 +21,7 @@ from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
 from sendright.mach.parts import Parts, updated_parts
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
-from sendright.mach.rights import RESERVED_NAMES, Place, PortObject, SlotKind
+from sendright.mach.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
 
 
 class Core:
@@ -38,17 +38,17 @@ class Core:
         self.tasks_made = 0
         self.ports_made = 0
         self.serials: Iterator[int] = count(1)
-        """Numbers for messages."""
+        """Serial numbers for messages."""
         self.allocations_until_shortage = 0
         self.well_known: tuple[Port, ...] = ()
         """The ports of the boot state, by the numbers of ``mach/boot.py``."""
         self.changes = Changes()
         self.shown_tasks: Parts[snapshot.Task] = Parts()
         self.shown_ports: Parts[snapshot.Port] = Parts()
-        """All tasks and ports as the last snapshot showed them."""
+        """All tasks and ports as they were in the last snapshot."""
 
     def boot(self, profile: Profile) -> None:
-        """Start anew, in the boot state of ``mach/boot.py``."""
+        """Discard all state and start in the boot state of ``mach/boot.py``, as ``profile`` says."""
         self._start(profile)
         self.well_known = tuple([self.make_port(object) for object in boot.boot_ports(profile.boot_tasks).values()])
         wired, paged = (Ledger(self.well_known[number], INFINITY) for number in boot.ROOT_LEDGERS)
@@ -73,30 +73,34 @@ class Core:
             copy_out(first.space, task.port.make_send())
 
     def has_answer_for(self, name: int) -> bool:
-        """Whether ``name`` is a reserved one, and this kernel's port calls have answers of their own for those."""
+        """Whether ``name`` is reserved, and the profile's port calls have special answers for reserved names."""
         return self.profile.reserved_names_pass and name in RESERVED_NAMES
 
     def refuse_reserved(self, name: int) -> None:
-        """Where port calls have such answers: this one's, KERN_INVALID_RIGHT."""
+        """Raises KERN_INVALID_RIGHT for a reserved name, in profiles whose port calls have special answers for
+        these.
+        """
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
 
     def allocate(self) -> None:
-        """Get memory for something new; this is where a shortage is injected. Raises KERN_RESOURCE_SHORTAGE."""
+        """Allocate memory for a new object. A shortage is injected here: raises KERN_RESOURCE_SHORTAGE."""
         self.allocations_until_shortage -= 1
         if self.allocations_until_shortage == 0:
             raise Failure(ReturnCode.KERN_RESOURCE_SHORTAGE)
 
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
-        """A new port. Its receive right is the kernel's, or goes where the caller puts it."""
+        """Make a port. The kernel has its receive right, unless the caller puts that somewhere."""
         port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes)
-        port.send_rights_stay = object is PortObject.TASK and self.profile.task_ports_stay
+        port.immovable_send = object is PortObject.TASK and self.profile.task_ports_stay
         self.ports[port.number] = port
         self.ports_made += 1
         return port
 
     def make_task(self, port: Port, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> Task:
-        """A new task behind ``port``, with no names and no memory; of its special ports, those that name itself and its ledgers."""
+        """Make a task that ``port`` stands for, without names and memory. Of its special ports it has those to
+        itself and its ledgers.
+        """
         task = Task(self.tasks_made, port, self.make_space(), tokens, ledgers)
         task.put(Place.KERNEL, port.make_send())
         if ledgers is not None:
@@ -107,14 +111,16 @@ class Core:
         return task
 
     def make_space(self) -> Space:
-        """A space without names."""
+        """Make a space without names."""
         return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None)
 
     def release(self, rights: Iterable[Right]) -> None:
-        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``; semantics 2 and 6.7)
+        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``;
+        semantics 2 and 6.7)
 
-        A send-once right that nobody used becomes a notification. A receive right ends its port, unless somebody asked for it; that
-        ends what the port held, which may be further receive rights: hence a list of what is still to do, and not recursion.
+        An unused send-once right becomes a send-once notification. A receive right ends its port, unless a
+        port-destroyed request redirects it. The rights that the port held end too; they may be receive rights again, so
+        this uses a list and not recursion.
         """
         pending = deque(rights)
         while pending:
@@ -125,13 +131,14 @@ class Core:
                 release_send(right.port)
             elif right.kind is SlotKind.SEND_ONCE:
                 notify(right, Notification.SEND_ONCE)
-            elif not rescue_receive(right.port):
+            elif not redirect_receive(right.port):
                 pending.extend(self.destroy_port(right.port))
 
     def destroy_port(self, port: Port) -> list[Right]:
-        """End ``port``. All other rights to it are dead from now on, and who asked for that is told.
+        """End ``port``: all other rights to it are dead now, and its dead-name requests fire.
 
-        The rights that it held are returned, unreleased: those that its queue carried and those of requests that can't come true now.
+        Returns the rights that it held, for the caller to release: those of its queued messages and of its own
+        requests.
         """
         port.alive = False
         del self.ports[port.number]
@@ -144,14 +151,16 @@ class Core:
         requests = [right for right in (port.no_senders, port.port_destroyed) if right is not None]
         return requests + carried
 
-    def will_show_anew(self, object: MemoryObject) -> None:
-        """What ``object`` contains, or who maps it, is not as it was: all who map it show that."""
+    def object_changed(self, object: MemoryObject) -> None:
+        """Register that the content of ``object``, or the set of tasks that map it, has changed, for each task that
+        maps it.
+        """
         for number in object.mapped_by:
             self.tasks[number].changed()
 
     def unmap(self, task: Task, address: int) -> None:
-        """Take a page that there is from ``task``; others who map the same object keep it."""
-        self.will_show_anew(task.memory.pages[address].object)
+        """Unmap an existing page of ``task``. Other tasks that map the same object keep it."""
+        self.object_changed(task.memory.pages[address].object)
         task.memory.unmap(address)
 
     def _show_task(self, number: int) -> snapshot.Task | None:
@@ -161,7 +170,7 @@ class Core:
         return self.ports[number].show() if number in self.ports else None
 
     def snapshot(self) -> snapshot.Snapshot:
-        """Everything there is. Only what has changed since the last time is written down anew."""
+        """The whole state. Only what has changed since the last snapshot is rebuilt."""
         self.shown_tasks = updated_parts(self.shown_tasks, self.changes.tasks, self._show_task)
         self.shown_ports = updated_parts(self.shown_ports, self.changes.ports, self._show_port)
         self.changes.tasks.clear()

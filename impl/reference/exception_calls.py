@@ -1,7 +1,8 @@
 """Where a task's exceptions go (semantics 4.2; ``kern/ipc_tt.c``).
 
-For each type of exception the kernel keeps a send right, and with it what the message shall carry. Callers name types by a mask and
-are told of them in groups: types with the same port, behaviour and flavour make one group.
+For each type of exception the kernel keeps a send right, a behaviour and a flavour; the latter two say what the message
+carries. Callers select types by a mask. Results are in groups: types with the same port, behaviour and flavour are one
+group.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _BITS = {place: 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
 
 
 class Action(NamedTuple):
-    """What happens with an exception. Two are equal if nobody could tell them apart."""
+    """What the kernel does with an exception. Two actions are equal if no caller can distinguish them."""
 
     right: Right
     behaviour: int
@@ -34,22 +35,28 @@ Groups: TypeAlias = dict[Action, list[Place]]
 
 
 class ExceptionCalls(Core):
-    """Setting, getting, and both at once."""
+    """The calls that set, get, and swap a task's exception ports."""
 
     def task_set_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int) -> Result:
-        """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT, and KERN_INVALID_RIGHT for a port that must not be kept."""
+        """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT; KERN_INVALID_RIGHT for an immovable
+        port. (semantics 4.2)
+        """
         task = _checked(task, mask)
         self._check_action(port, behavior, flavor)
         self._set(task, _selected(mask), Action(port, behavior, flavor))
         return Result(ReturnCode.KERN_SUCCESS)
 
     def task_get_exception_ports(self, caller: Task, task: Task | None, mask: int, count: int) -> Result:
-        """Tell where the exceptions in ``mask`` go, as far as ``count`` groups have room for them. KERN_INVALID_ARGUMENT."""
+        """Return where the exceptions in ``mask`` go, in at most ``count`` groups. KERN_INVALID_ARGUMENT. (semantics
+        4.2)
+        """
         task = _checked(task, mask)
         return _give(caller, _groups(task, mask, count))
 
     def task_swap_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int, count: int) -> Result:
-        """Set as ``task_set_exception_ports``, and tell what was there. A type that there is no room to tell of isn't set."""
+        """Set as ``task_set_exception_ports``, and return what was there. A type that doesn't fit into ``count``
+        groups isn't set. (semantics 4.2)
+        """
         task = _checked(task, mask)
         self._check_action(port, behavior, flavor)
         groups = _groups(task, mask, count)
@@ -58,7 +65,9 @@ class ExceptionCalls(Core):
         return result
 
     def _check_action(self, port: Right, behaviour: int, flavour: int) -> None:
-        """What is never sent may have any behaviour."""
+        """Checks the arguments of a set. A null or dead port may have any behaviour. Raises KERN_INVALID_ARGUMENT,
+        KERN_INVALID_RIGHT.
+        """
         if port.live and behaviour not in self.profile.behaviours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
@@ -82,7 +91,7 @@ def _selected(mask: int) -> list[Place]:
 
 
 def _groups(task: Task, mask: int, count: int) -> Groups:
-    """The types in ``mask`` by what happens with them: the first ``count`` groups, in the order of each group's first type."""
+    """The types in ``mask``, grouped by action: the first ``count`` groups, in the order of each group's first type."""
     groups: Groups = {}
     for place in _selected(mask):
         action = _action(task, place)
@@ -94,7 +103,7 @@ def _groups(task: Task, mask: int, count: int) -> Groups:
 def _action(task: Task, place: Place) -> Action:
     right = task.right_at(place)
     if not right.live and right.kind is not SlotKind.NONE:
-        right = DEAD_RIGHT  # whatever port it was a right to: one dead right is like another
+        right = DEAD_RIGHT  # all dead rights are equal, whatever their ports were
     return Action(right, *task.exceptions.get(place, (0, 0)))
 
 

@@ -1,4 +1,4 @@
-"""How a routine gives up."""
+"""The exception by which a call's routine fails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from sendright.mach.codes import ReturnCode
 
 
 class Failure(Exception):
-    """The call ends here and answers ``code``. Whoever raises it has undone, or not yet done, what it must not leave behind."""
+    """Ends the call with the return code ``code``. Code that raises it must first undo what the call must not leave
+    behind.
+    """
 
     def __init__(self, code: ReturnCode) -> None:
         super().__init__(code)

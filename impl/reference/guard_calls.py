@@ -1,7 +1,8 @@
-"""Receive rights with a guard, and making and ending them (``ipc/mach_port.c`` and ``ipc_right_destruct`` of later kernels).
+"""Guarded receive rights: making, guarding and ending them (``ipc/mach_port.c`` and ``ipc_right_destruct`` of later
+kernels).
 
-A guard is a word that only its owner knows: code that goes wrong, and gives up names that aren't its own, can't end a port that is guarded. It
-does not keep the right from being sent away; for that a port is made immovable.
+A guard is a word that only the port's owner knows. Code that gives up a wrong name by mistake can't end a guarded port.
+A guard doesn't prevent the right from being sent in a message; for that the port is made immovable.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ USUAL_QUEUE_LIMIT = -1
 
 
 class GuardCalls(NameCalls):
-    """Making ports with options, guarding them, and ending them."""
+    """The calls that make ports with options, guard them, and end them."""
 
     def mach_port_construct(
         self,
@@ -32,7 +33,9 @@ class GuardCalls(NameCalls):
         insert_send: bool,
         qlimit: int,
     ) -> Result:
-        """Make a receive right, guarded or not, with a send right or without. KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE."""
+        """Make a receive right, optionally guarded, optionally with a send right; returns its name.
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
+        """
         space = space_of(task)
         if qlimit != USUAL_QUEUE_LIMIT and not 0 <= qlimit <= self.profile.queue_limit_max:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
@@ -50,10 +53,11 @@ class GuardCalls(NameCalls):
         return Result(ReturnCode.KERN_SUCCESS, {"name": name})
 
     def mach_port_destruct(self, caller: Task, task: Task | None, name: int, srdelta: int, guard: int) -> Result:
-        """Give up a receive right, as who knows its guard, and before it some or all references of the send right under the same name.
+        """Give up a receive right by its guard. With ``srdelta`` < 0, first give up so many references of the send
+        right under the same name.
 
-        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_INVALID_VALUE for more references; KERN_INVALID_ARGUMENT for another
-        guard; KERN_INVALID_VALUE for too few references.
+        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_INVALID_VALUE if ``srdelta`` > 0;
+        KERN_INVALID_ARGUMENT for a wrong guard; KERN_INVALID_VALUE if there are fewer references.
         """
         space = space_of(task)
         entry = entry_of(space, name)
@@ -69,7 +73,9 @@ class GuardCalls(NameCalls):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_guard(self, caller: Task, task: Task | None, name: int, guard: int, strict: bool) -> Result:
-        """Guard a port that has no context yet. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT."""
+        """Guard a port that has no context yet. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT,
+        KERN_INVALID_ARGUMENT.
+        """
         port = receive_right_of(space_of(task), name)
         if port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -78,7 +84,9 @@ class GuardCalls(NameCalls):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_unguard(self, caller: Task, task: Task | None, name: int, guard: int) -> Result:
-        """Take away a port's guard; an immovable one stays so. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT."""
+        """Remove a port's guard. An immovable port stays immovable. KERN_INVALID_TASK, KERN_INVALID_NAME,
+        KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT.
+        """
         port = receive_right_of(space_of(task), name)
         if not port.guarded or port.context != guard:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

@@ -1,4 +1,4 @@
-"""The host, as far as it is not just ports: the rights that the kernel keeps for everybody (semantics 4.4)."""
+"""The host's special ports: rights that the kernel keeps for all tasks (semantics 4.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sendright.mach import snapshot
 from sendright.mach.rights import SlotKind
 
 LAST_KERNEL_PORT = 7
-"""``HOST_MAX_SPECIAL_KERNEL_PORT``: special ports up to this number are the kernel's own, and nobody sets them."""
+"""``HOST_MAX_SPECIAL_KERNEL_PORT``: special ports up to this number are the kernel's own; no call sets them."""
 
 
 class Host:
@@ -33,7 +33,7 @@ class Host:
         return old
 
     def changed(self, place: int = 0) -> None:
-        """The special ports are no more as the last snapshot shows them."""
+        """Register that the special ports have changed since the last snapshot."""
         self.shown = None
 
     def show(self) -> dict[int, snapshot.Entry]:

@@ -1,4 +1,4 @@
-"""The host's special ports, for who holds the privileged host port (semantics 4.4; ``kern/host.c``)."""
+"""The host's special ports, for holders of the privileged host port (semantics 4.4; ``kern/host.c``)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from sendright.mach.codes import ReturnCode
 
 
 class HostCalls(Core):
-    """Getting the host's special ports, and setting those that aren't the kernel's."""
+    """The calls that get the host's special ports, and set those that aren't the kernel's own."""
 
     def host_get_special_port(self, caller: Task, host_priv: Port | None, node: int, which: int) -> Result:
-        """Give a clone of the right in one of the host's places; the security port is in none. KERN_INVALID_ARGUMENT."""
+        """Return a clone of the right in one of the host's places. The security port is in none of them.
+        KERN_INVALID_ARGUMENT. (semantics 4.4)
+        """
         if host_priv is None or not 1 <= which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.host.right_at(which).clone())})
 
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
-        """Keep ``port``, whatever it is a right to, in one of the host's places.
+        """Put ``port``, a right to any port, into one of the host's places.
 
-        KERN_INVALID_ARGUMENT, for the kernel's places too; KERN_INVALID_RIGHT for a right that must not be kept.
+        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right. (semantics 4.4)
         """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

@@ -1,6 +1,7 @@
-"""Rights that stay where they are, in kernels that have such (``ip_immovable_send``, ``ip_immovable_receive`` in ``ipc/ipc_right.c``).
+"""Immovable rights, in kernels that have them (``ip_immovable_send``, ``ip_immovable_receive`` in ``ipc/ipc_right.c``).
 
-A send right to a task's port goes into calls of the kernel, but to no other task. A receive right that was made immovable is not carried at all.
+An immovable send right (one to a task's port) can be an argument of a kernel call, but can't be sent to another task.
+An immovable receive right can't be copied in at all.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from sendright.mach.rights import Disposition
 
 
 def is_immovable(entry: Entry, disposition: int, into_kernel: bool = False) -> bool:
-    """Whether a right that fits ``disposition`` can't be carried out of ``entry``, be it into the kernel or to whoever receives from a port."""
+    """Whether the right in ``entry`` that fits ``disposition`` is immovable: it can't be copied in, for a kernel
+    call (``into_kernel``) or for a message to another receiver.
+    """
     if disposition == Disposition.MOVE_RECEIVE:
         return entry.port.immovable
-    return entry.port.send_rights_stay and not into_kernel
+    return entry.port.immovable_send and not into_kernel
 
 
 def check_can_be_kept(right: Right) -> None:
-    """Raises KERN_INVALID_RIGHT for a right that must not be kept in a place, where others could get it from."""
-    if right.port.send_rights_stay:
+    """Raises KERN_INVALID_RIGHT for an immovable send right: from a special port's place other tasks could get it."""
+    if right.port.immovable_send:
         raise Failure(ReturnCode.KERN_INVALID_RIGHT)

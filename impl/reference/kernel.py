@@ -1,4 +1,4 @@
-"""The reference kernel: all calls together, and how they are made."""
+"""The reference kernel: all its calls, and their dispatch."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class ReferenceKernel(
     LedgerCalls,
     MemoryCalls,
 ):
-    """A small Mach kernel. It is deterministic: booted alike and called alike, it answers alike."""
+    """A small Mach kernel. It is deterministic: after the same boot and the same calls it returns the same results."""
 
     name = "reference kernel"
     final_parts = True
-    """What a snapshot has shown never changes; it shows a new object for what has."""
+    """The parts of a snapshot never change. A later snapshot has new objects for what has changed."""
 
     def boot(self, profile: Profile) -> None:
-        """Start anew as ``profile`` says; all tasks and ports of before are gone."""
+        """Discard all tasks and ports, and start in the boot state of ``profile``."""
         super().boot(profile)
         self.stubs: dict[str, Stub] = {
             name: stub(signature, profile, getattr(self, name)) for name, signature in SIGNATURES.items() if profile.serves(name)
@@ -64,8 +64,8 @@ class ReferenceKernel(
     def call(self, task: int, call: Call) -> Result:
         """Make ``call`` as the task number ``task``. MIG_BAD_ID if the profile lacks the call.
 
-        Raises ValueError for a task that does not live or is suspended, a call that Mach doesn't have, a missing argument, another call than
-        the one that the task waits in, and going on with a call that it doesn't wait in.
+        Raises ValueError for a task that doesn't exist or is suspended, a call that Mach doesn't have, a missing
+        argument, a new call while the task's last one hasn't ended, and for resuming a call that the task isn't in.
         """
         caller = self.tasks.get(task)
         if caller is None:
@@ -93,10 +93,10 @@ class ReferenceKernel(
         if not call.resume or call.name != waiting.call:
             raise ValueError(f"task {caller.number} waits in {waiting.call}")
         result = self._go_on(caller, steps, stop=False)
-        return Result(result.code, result.outputs)  # a task that was created was told of with the first answer
+        return Result(result.code, result.outputs)  # a created task was reported with the first answer
 
     def _go_on(self, caller: Task, steps: Steps, stop: bool) -> Result:
-        """Do what can be done of a call: all, or if it has to wait, or has steps and shall ``stop``, up to there."""
+        """Continue a call until it ends or is blocked, or with ``stop`` until its next step."""
         try:
             while True:
                 waiting = next(steps)

@@ -1,7 +1,7 @@
-"""Ledgers: what tasks draw on, and how much of it there is (semantics 8; ``kern/ledger.c``).
+"""Ledgers: the resources that tasks draw on, and their limits (semantics 8; ``kern/ledger.c``).
 
-Ledgers form two trees. A ledger's limit was given to it by its parent, so that the limits of a finite ledger and of all below it stay the
-same in sum. Nothing is ever charged to a ledger but ledgers themselves: each costs its ledger_ledger 1.
+Ledgers form two trees. A ledger gets its limit from its parent, so that the sum of the limits of a finite ledger and
+all below it doesn't change. Only ledgers are ever charged to a ledger: each costs its ledger_ledger 1.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ INFINITY = -1
 """``LEDGER_ITEM_INFINITY``: the limit of a ledger that has none."""
 
 SIZE = 1
-"""What a ledger costs."""
+"""The charge for one ledger."""
 
 
 class Ledger:
-    """A live ledger. Its port stands for it: who holds a send right may do everything with it."""
+    """A live ledger. Its port stands for it: a send right to that port is all authority over the ledger."""
 
     __slots__ = ("balance", "ledger_ledger", "limit", "parent", "port")
 
@@ -25,11 +25,11 @@ class Ledger:
         self.port = port
         self.limit = limit
         self.balance = 0
-        """How much is drawn."""
+        """The amount that is drawn."""
         self.parent = parent
-        """The ledger that gave the limit; a root has none."""
+        """The ledger that the limit came from; None for a root."""
         self.ledger_ledger = ledger_ledger
-        """The ledger that pays for this one; nobody pays for a root."""
+        """The ledger that is charged for this one; None for a root."""
         port.ledger = self
 
     @property
@@ -38,17 +38,17 @@ class Ledger:
         return self.limit != INFINITY
 
     def can_spare(self, amount: int) -> bool:
-        """Whether the limit, less ``amount``, is still enough for what is drawn."""
+        """Whether the limit less ``amount`` still covers the balance."""
         return not self.finite or self.limit - amount >= self.balance
 
     def raise_limit(self, amount: int) -> None:
-        """Add ``amount``, which may be below 0, to the limit. An infinite ledger makes and absorbs it."""
+        """Add ``amount``, which may be negative, to the limit. An infinite limit stays infinite."""
         if self.finite:
             self.limit += amount
             self.port.changed()
 
     def charge(self, amount: int) -> None:
-        """Let ``amount`` more be drawn, or less if it is below 0."""
+        """Add ``amount``, which may be negative, to the balance."""
         self.balance += amount
         self.port.changed()
 

@@ -1,7 +1,7 @@
-"""Giving limits to ledgers and taking them back (semantics 8; ``kern/ledger.c``).
+"""The calls on ledgers: making and ending them, and moving limits (semantics 8; ``kern/ledger.c``).
 
-The kernels that had these calls made limits out of nothing when amounts were negative or infinite, and left children and tasks with
-ledgers that were gone (hazard H-7). Here all that is tested, before anything is made.
+The historical kernels accepted negative and infinite amounts, which created limits from nothing, and could leave
+children and tasks with ended ledgers (hazard H-7). Here all of this is checked before anything changes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ class LedgerCalls(Core):
     """The calls on ledgers."""
 
     def ledger_create(self, caller: Task, parent: Ledger | None, ledger_ledger: Ledger | None, transfer: int) -> Result:
-        """Make a child of ``parent`` with ``transfer`` of its limit, which ``ledger_ledger`` pays for; gives a send right to it.
+        """Make a child of ``parent`` with ``transfer`` of its limit, charged to ``ledger_ledger``; returns a send right
+        to it.
 
-        KERN_INVALID_ARGUMENT (parent), KERN_INVALID_LEDGER (ledger_ledger), KERN_INVALID_VALUE (transfer), KERN_RESOURCE_SHORTAGE of
-        one of the ledgers or of memory.
+        KERN_INVALID_ARGUMENT (parent), KERN_INVALID_LEDGER (ledger_ledger), KERN_INVALID_VALUE (transfer),
+        KERN_RESOURCE_SHORTAGE if a ledger or the memory is exhausted.
         """
         if parent is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -41,9 +42,10 @@ class LedgerCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"new_ledger": copy_out(caller.space, child.port.make_send())})
 
     def ledger_transfer(self, caller: Task, parent: Ledger | None, child: Ledger | None, transfer: int) -> Result:
-        """Give ``transfer`` of the parent's limit to the child, or take it back if it is below 0.
+        """Move ``transfer`` of the parent's limit to the child; if negative, move it back.
 
-        KERN_INVALID_ARGUMENT (none, or twice the same), KERN_INVALID_LEDGER (not its child), KERN_RESOURCE_SHORTAGE.
+        KERN_INVALID_ARGUMENT (not a ledger, or the same one twice), KERN_INVALID_LEDGER (not a child of ``parent``),
+        KERN_RESOURCE_SHORTAGE.
         """
         if parent is None or child is None or parent is child:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -59,7 +61,8 @@ class LedgerCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def ledger_terminate(self, caller: Task, ledger: Ledger | None) -> Result:
-        """End a ledger that nobody needs: its limit goes back to its parent, its cost to its ledger_ledger, and its port dies.
+        """End a ledger that isn't in use: its limit goes back to its parent, its charge to its ledger_ledger, and its
+        port dies.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_LEDGER (a root), KERN_FAILURE (in use).
         """
@@ -75,13 +78,13 @@ class LedgerCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _in_use(self, ledger: Ledger) -> bool:
-        """Whether something is drawn on the ledger, or a ledger or task would be left without it."""
+        """Whether the ledger has a balance, a child, or a task that draws on it."""
         has_children = any(port.ledger is not None and port.ledger.parent is ledger for port in self.ports.values())
         has_tasks = any(task.ledgers is not None and ledger in task.ledgers for task in self.tasks.values())
         return ledger.balance != 0 or has_children or has_tasks
 
     def ledger_read(self, caller: Task, ledger: Ledger | None) -> Result:
-        """Tell a ledger's balance and limit. KERN_INVALID_ARGUMENT."""
+        """Return a ledger's balance and limit. KERN_INVALID_ARGUMENT."""
         if ledger is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         return Result(ReturnCode.KERN_SUCCESS, {"balance": ledger.balance, "limit": ledger.limit})

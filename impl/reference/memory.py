@@ -1,4 +1,4 @@
-"""Address spaces, a page at a time, and what a child inherits of them (semantics 9)."""
+"""Address spaces in single pages, and what a child inherits of them (semantics 9)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from sendright.mach.rights import Inheritance
 
 
 class MemoryObject:
-    """What one or more address spaces have mapped: one word, which stands for the contents of a page."""
+    """A memory object, mapped by one or more address spaces. One word stands for the contents of the page."""
 
     __slots__ = ("mapped_by", "value")
 
     def __init__(self, value: int) -> None:
         self.value = value
         self.mapped_by: list[int] = []
-        """The numbers of the tasks that map it, ascending: a page is only ever shared with tasks made later."""
+        """The numbers of the tasks that map it, ascending: a page is only shared with tasks made later."""
 
 
 class Page:
@@ -37,7 +37,7 @@ class AddressSpace:
         self.pages: dict[int, Page] = {}
 
     def free_address(self, pages: int) -> int | None:
-        """The lowest free address of a space of so many pages."""
+        """The lowest free address in a space of ``pages`` pages; None if it is full."""
         return next((free for free in range(pages) if free not in self.pages), None)
 
     def map(self, address: int, object: MemoryObject, inheritance: Inheritance) -> None:
@@ -46,7 +46,9 @@ class AddressSpace:
         self.pages[address] = Page(object, inheritance)
 
     def inherit_from(self, parent: AddressSpace) -> None:
-        """Fill this empty space with what the parent's pages let a child have; the pages keep their inheritance."""
+        """Fill this empty space from the parent's pages, each by its inheritance; the new pages have the same
+        inheritance.
+        """
         for address, page in parent.pages.items():
             if page.inheritance is Inheritance.SHARE:
                 self.map(address, page.object, page.inheritance)
@@ -54,11 +56,11 @@ class AddressSpace:
                 self.map(address, MemoryObject(page.object.value), page.inheritance)
 
     def unmap(self, address: int) -> None:
-        """Give one page up; a shared object lives on with the others that map it."""
+        """Unmap one page. Other tasks that map its object keep it."""
         self.pages.pop(address).object.mapped_by.remove(self.task)
 
     def unmap_all(self) -> None:
-        """Give everything up."""
+        """Unmap all pages."""
         for address in list(self.pages):
             self.unmap(address)
 

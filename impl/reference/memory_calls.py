@@ -1,4 +1,4 @@
-"""Memory, as far as inheritance needs it: one page at a time (semantics 9; ``vm/vm_user.c``)."""
+"""The memory calls that inheritance is about, on single pages (semantics 9; ``vm/vm_user.c``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class MemoryCalls(Core):
     """The vm_ calls."""
 
     def vm_allocate(self, caller: Task, task: Task | None, address: int, anywhere: bool) -> Result:
-        """Map a page of zeros at ``address`` or, with ``anywhere``, at the lowest free one; children will inherit a copy.
+        """Map a page of zeros at ``address`` or, with ``anywhere``, at the lowest free one; children will inherit a
+        copy.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS, KERN_NO_SPACE.
         """
@@ -36,7 +37,7 @@ class MemoryCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"address": address})
 
     def vm_inherit(self, caller: Task, task: Task | None, address: int, inheritance: int) -> Result:
-        """Say what children made from now on get of a page. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
+        """Set what future children get of a page. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
         if task is None or not Inheritance.SHARE <= inheritance <= Inheritance.NONE:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         page = task.memory.pages.get(address)
@@ -47,22 +48,24 @@ class MemoryCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def vm_read(self, caller: Task, task: Task | None, address: int) -> Result:
-        """Tell what is in a page. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        """Return the word in a page. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
         return Result(ReturnCode.KERN_SUCCESS, {"value": self._page(task, address).object.value})
 
     def vm_write(self, caller: Task, task: Task | None, address: int, value: int) -> Result:
-        """Change what is in a page, for all who share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        """Write a word to a page, for all tasks that share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
         self._store(self._page(task, address).object, value)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def vm_copy(self, caller: Task, task: Task | None, source_address: int, dest_address: int) -> Result:
-        """Let one page contain what another does, for all who share it. KERN_INVALID_ARGUMENT, KERN_INVALID_ADDRESS."""
+        """Copy the word of one page to another, for all tasks that share the latter. KERN_INVALID_ARGUMENT,
+        KERN_INVALID_ADDRESS.
+        """
         source = self._page(task, source_address)
         self._store(self._page(task, dest_address).object, source.object.value)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def vm_deallocate(self, caller: Task, task: Task | None, address: int) -> Result:
-        """Give up a page; who shares it keeps it. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
+        """Unmap a page. Tasks that share it keep it. KERN_INVALID_ARGUMENT; the profile's ``hole_code``."""
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         page = task.memory.pages.get(address)
@@ -73,7 +76,7 @@ class MemoryCalls(Core):
 
     def _store(self, object: MemoryObject, value: int) -> None:
         object.value = value
-        self.will_show_anew(object)
+        self.object_changed(object)
 
     def _page(self, task: Task | None, address: int) -> Page:
         if task is None:

@@ -1,4 +1,4 @@
-"""A message between sender and receiver."""
+"""Messages, from their sender to their receiver."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sendright.mach.rights import Disposition, SlotKind
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, AuditToken, SecurityToken
 
 REPLY_OFFSET = 100
-"""What MIG adds to a request's msgh_id to make that of the reply."""
+"""MIG's reply has the msgh_id of the request plus this."""
 
 
 class Tokens(NamedTuple):
-    """Who a sender is. The two are one value, so that nobody can ever see half a change."""
+    """A task's identity. Both tokens are one value, so that half a change is never visible."""
 
     security: SecurityToken
     audit: AuditToken
@@ -27,7 +27,7 @@ KERNEL_TOKENS = Tokens(KERNEL_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN)
 
 
 class Descriptor(NamedTuple):
-    """A right in a message, and the form in which the receiver will see it (which it keeps when the right dies)."""
+    """A right in a message, and the disposition that the receiver sees (also if the right is dead by then)."""
 
     right: Right
     form: Disposition
@@ -41,7 +41,9 @@ NO_REPLY = Descriptor(NULL_RIGHT, Disposition.NONE)
 
 
 class Message(NamedTuple):
-    """Rights on their way. It owns them all, the destination right too, until it is received or destroyed."""
+    """A message and the rights in it. It owns these, including the destination right, until it is received or
+    destroyed.
+    """
 
     serial: int
     id: int
@@ -49,37 +51,40 @@ class Message(NamedTuple):
     reply: Descriptor
     body: tuple[Descriptor, ...]
     tokens: Tokens
-    """The sender's, as they were when the send began, whatever becomes of the sender since."""
+    """The sender's tokens when the send began. Later changes of the sender don't matter."""
     layout: Layout
     """How the body's rights and pages are arranged."""
     memory: tuple[int, ...]
-    """What the body's pages contain: they were copied when the message was sent."""
+    """The contents of the body's pages, copied when the message was sent."""
     size: int
-    """In bytes, as its sender says."""
+    """In bytes, as the sender declared it."""
     data: int
-    """The first word of the body's inline data. Anybody can write there what a notification would say; the tokens tell who did."""
+    """The first word of the body's inline data. A sender can put the content of a notification there; the tokens
+    show that it wasn't the kernel.
+    """
     from_kernel: bool = False
 
     @property
     def rights(self) -> tuple[Right, ...]:
-        """All its rights, in the order in which they are given up."""
+        """All its rights, in the order in which they are released."""
         return (self.destination, *self.cargo)
 
     @property
     def cargo(self) -> tuple[Right, ...]:
-        """The rights that the message carries *to* someone: reply and body, in order."""
+        """The rights that the receiver gets: reply and body, in order."""
         return (self.reply.right, *(descriptor.right for descriptor in self.body))
 
     @property
     def moved_ports(self) -> list[Port]:
-        """The ports whose receive rights travel in the body."""
+        """The ports whose receive rights are in the body."""
         return [descriptor.right.port for descriptor in self.body if descriptor.right.kind is SlotKind.RECEIVE]
 
     @property
     def circular(self) -> bool:
-        """Whether a receive right in the body is on its way, over however many messages, to itself. (semantics 6.6)
+        """Whether a receive right in the body leads, through any number of queued messages, to its own port. (semantics
+        6.6)
 
-        In such a queue nobody could ever receive again, nor would it die. What waits for a dead port, to be destroyed, is on its way to none.
+        Such a queue could never be received from, and would never die. A message to a dead port leads nowhere.
         """
         moved = self.moved_ports
         if not moved:
@@ -90,7 +95,7 @@ class Message(NamedTuple):
         return port is not None and port.alive
 
     def set_out(self) -> None:
-        """Let this message, which isn't circular, be on its way, be it in a queue or before one."""
+        """Mark this message, which isn't circular, as in transit: it is in a queue, or blocked before one."""
         for moved in self.moved_ports:
             moved.in_transit_to = self.destination.port
 
@@ -118,6 +123,6 @@ class Message(NamedTuple):
 
 
 def from_kernel(serials: Iterator[int], id: int, right: Right, data: int = 0, body: tuple[Descriptor, ...] = ()) -> Message:
-    """A message that the kernel sends by itself, on ``right``; its body has ports only."""
+    """A message from the kernel on ``right``. Its body has only ports."""
     layout = (PORT,) * len(body)
     return Message(next(serials), id, right, NO_REPLY, body, KERNEL_TOKENS, layout, (), natural_size(layout), data, from_kernel=True)

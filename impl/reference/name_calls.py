@@ -1,6 +1,6 @@
 """Names and their user references (semantics 5.2 to 5.7; ``ipc/mach_port.c``, ``ipc/ipc_right.c``).
 
-The target of each call is a task by its port, and the names are names in that task's space: a holder of a task's port rules over
+Each call is sent to a task's port, and the names are names in that task's space: a holder of the task's port controls
 its names.
 """
 
@@ -23,21 +23,21 @@ _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.PORT_SET: (SlotKind.PORT_SET,),
     Right.DEAD_NAME: (SlotKind.DEAD_NAME,),
 }
-"""The entries that have a right of each kind."""
+"""The kinds of entry that have each kind of right."""
 
 _OF_RESERVED = (Right.SEND, Right.SEND_ONCE)
-"""The rights that NULL and DEAD have one of, in kernels that let them pass."""
+"""The rights that the names NULL and DEAD have one reference of, in kernels that accept them."""
 
 
 def space_of(task: Task | None) -> Space:
-    """The task's names. Raises KERN_INVALID_TASK if there is no task: the first thing that these calls test."""
+    """The task's space. Raises KERN_INVALID_TASK if there is no task: the first check of these calls."""
     if task is None:
         raise Failure(ReturnCode.KERN_INVALID_TASK)
     return task.space
 
 
 def entry_of(space: Space, name: int) -> Entry:
-    """What ``name`` denotes. Raises KERN_INVALID_NAME if nothing, as for the reserved names."""
+    """The entry of ``name``. Raises KERN_INVALID_NAME if there is none, as for reserved names."""
     entry = space.lookup(name)
     if entry is None:
         raise Failure(ReturnCode.KERN_INVALID_NAME)
@@ -53,13 +53,14 @@ def receive_right_of(space: Space, name: int) -> Port:
 
 
 class NameCalls(Core):
-    """Changing, counting and giving up names."""
+    """The calls that change, count and give up names."""
 
     def mach_port_rename(self, caller: Task, task: Task | None, old_name: int, new_name: int) -> Result:
-        """Let ``new_name`` denote what ``old_name`` does, and that one nothing.
+        """Rename ``old_name`` to ``new_name``.
 
-        KERN_INVALID_TASK; where reserved names have answers of their own KERN_INVALID_NAME (reserved old name); KERN_INVALID_VALUE (reserved
-        new name); KERN_NAME_EXISTS, for the same name too; KERN_INVALID_NAME. (semantics 5.7)
+        KERN_INVALID_TASK; in profiles with special answers for reserved names KERN_INVALID_NAME (reserved old name);
+        KERN_INVALID_VALUE (reserved new name); KERN_NAME_EXISTS, also if both names are the same; KERN_INVALID_NAME.
+        (semantics 5.7)
         """
         space = space_of(task)
         if old_name in RESERVED_NAMES and self.profile.reserved_names_pass:
@@ -73,7 +74,7 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_deallocate(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Give up one reference to a send right, a send-once right or a dead name, or as the profile says a port set.
+        """Give up one reference to a send right, a send-once right or a dead name; in some profiles also a port set.
 
         KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.2)
         """
@@ -90,9 +91,10 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_destroy(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Give up all that ``name`` denotes, however many references it has.
+        """Give up everything under ``name``, with all its references.
 
-        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT for a receive right that is guarded, with any guard but 0. (semantics 5.3)
+        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT for a receive right with a guard other than 0.
+        (semantics 5.3)
         """
         space = space_of(task)
         if self.has_answer_for(name):
@@ -109,7 +111,7 @@ class NameCalls(Core):
         self.release(rights)
 
     def mach_port_get_refs(self, caller: Task, task: Task | None, name: int, right: int) -> Result:
-        """Count the references that ``name`` has for one kind of right; 0 if it has no such right.
+        """Return the number of references that ``name`` has to one kind of right; 0 if it has no such right.
 
         KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME. (semantics 5.4)
         """
@@ -125,8 +127,8 @@ class NameCalls(Core):
     def mach_port_mod_refs(self, caller: Task, task: Task | None, name: int, right: int, delta: int) -> Result:
         """Change the references that ``name`` has for one kind of right.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE (no such kind), KERN_INVALID_NAME, KERN_INVALID_RIGHT, then KERN_INVALID_VALUE or
-        KERN_UREFS_OVERFLOW for the delta. (semantics 5.5)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE (no such kind), KERN_INVALID_NAME, KERN_INVALID_RIGHT, then
+        KERN_INVALID_VALUE or KERN_UREFS_OVERFLOW for the delta. (semantics 5.5)
         """
         space = space_of(task)
         if not 0 <= right < RIGHT_NUMBER:
@@ -149,7 +151,7 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def release_receive(self, space: Space, name: int, entry: Entry) -> None:
-        """Give up a receive right. A send right stays under the name, and is a dead name if the port dies."""
+        """Give up a receive right. A send right under the same name stays, as a dead name if the port dies."""
         port = entry.port
         space.leave_receive(name)
         self.release([port.take_receive()])
@@ -167,7 +169,7 @@ class NameCalls(Core):
         space.set_references(name, urefs)
 
     def mach_port_type(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Say which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.6)"""
+        """Return which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.6)"""
         space = space_of(task)
         if name == DEAD_NAME and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.DEAD_NAME.type_bits})
@@ -175,7 +177,7 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
 
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
-        """List all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)"""
+        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)"""
         space = space_of(task)
         names = tuple(sorted(space.entries))
         types = tuple([entry_of(space, name).kind.type_bits for name in names])

@@ -1,39 +1,30 @@
-"""What the kernel tells by itself, to whoever asked for it (semantics 7; ``ipc/ipc_notify.c``).
+"""Notifications: messages that the kernel sends by itself (semantics 7; ``ipc/ipc_notify.c``).
 
-A notification is a message on a send-once right, and uses that right up. Three kinds have been asked for (``request_calls``); the
-right then waited in the entry of a name or in a port. Send-once notifications need no request: the right that nobody used carries
-its own. A right whose port has died tells nobody anything.
+A notification is a message on a send-once right, and uses that right up. Three kinds are requested by a call
+(``request_calls``); until the event the right is kept in the entry of a name or in a port. A send-once notification
+needs no request: it goes over the unused send-once right itself. If the port of the right has died, no notification is
+sent.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 from sendright.impl.reference.message import Descriptor, from_kernel
 from sendright.impl.reference.port import Port, Right
-from sendright.mach.rights import Disposition
-
-
-class Notification(IntEnum):
-    """``MACH_NOTIFY_``: the msgh_id of each kind."""
-
-    PORT_DELETED = 65
-    PORT_DESTROYED = 69
-    NO_SENDERS = 70
-    SEND_ONCE = 71
-    DEAD_NAME = 72
+from sendright.mach.rights import Disposition, Notification
 
 
 def notify(right: Right, id: Notification, data: int = 0) -> None:
-    """Send a notification over the send-once ``right``. No queue limit holds it up."""
+    """Send a notification over the send-once ``right``, regardless of queue limits."""
     if right.live:
         from_kernel(right.port.serials, int(id), right, data).send_off()
 
 
 def release_send(port: Port) -> None:
-    """A send right to the live ``port`` is no more: if it was the last, who waits for that is told. (``ipc_port_release_send``)
+    """Release a send right to the live ``port``. If it was the last, the no-senders request fires.
+    (``ipc_port_release_send``)
 
-    The make-send count goes along: a receiver that has made send rights since can see that this is not about them.
+    The notification carries the make-send count, so that a receiver that has since made send rights can see that it
+    isn't about these.
     """
     port.send_rights -= 1
     port.changed()
@@ -42,11 +33,12 @@ def release_send(port: Port) -> None:
         notify(waiting, Notification.NO_SENDERS, port.make_send_count)
 
 
-def rescue_receive(port: Port) -> bool:
-    """Send the receive right of ``port``, which is about to die, to who asked for it. (``ipc_port_destroy``)
+def redirect_receive(port: Port) -> bool:
+    """Send the receive right of ``port``, which is about to die, to the holder of its port-destroyed request. Returns
+    whether it was sent. (``ipc_port_destroy``)
 
-    False, with the request still in place, if nobody asked, or asked over a port that has died, or if the message would wait where
-    only its own receive right leads: then the port has to die.
+    False, with the request kept, if there is no request, if the request's port has died, or if the message would be
+    circular. Then the port has to die.
     """
     waiting = port.port_destroyed
     if waiting is None or not waiting.live:

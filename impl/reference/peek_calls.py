@@ -1,4 +1,4 @@
-"""Looking into a port's queue (``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` of later kernels)."""
+"""Peeking into a port's queue (``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` of later kernels)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from sendright.mach.descriptors import TRAILER_SIZES
 from sendright.mach.rights import RESERVED_NAMES
 
 _SECURITY_TOKEN, _AUDIT_TOKEN = 2, 3
-"""The elements of a trailer from which on it has each token. The latter is the last that is told to who peeks."""
+"""The trailer elements from which on it has each token. A peek can request no element beyond the second."""
 
 
 class PeekCalls(Core):
-    """Learning of a message without receiving it."""
+    """The call that describes a message without receiving it."""
 
     def mach_port_peek(self, caller: Task, task: Task | None, name: int, trailer: int, seqno: int, room: int) -> Result:
-        """Tell of the message that will be received under the number ``seqno``, or of the oldest. Nothing changes.
+        """Describe the message that will be received with the sequence number ``seqno``, or the oldest. Nothing
+        changes.
 
-        KERN_INVALID_TASK; KERN_INVALID_RIGHT (reserved name); KERN_INVALID_VALUE for the trailer; KERN_INVALID_NAME; KERN_INVALID_RIGHT;
-        KERN_FAILURE if there is no such message.
+        KERN_INVALID_TASK; KERN_INVALID_RIGHT (reserved name); KERN_INVALID_VALUE for the trailer; KERN_INVALID_NAME;
+        KERN_INVALID_RIGHT; KERN_FAILURE if there is no such message.
         """
         space = space_of(task)
         if name in RESERVED_NAMES:

@@ -1,7 +1,7 @@
-"""User references that stay at their limit once they have reached it (``ipc_right_delta`` of later kernels).
+"""Pegged user references: once they reach their limit they stay there (``ipc_right_delta`` of later kernels).
 
-A count that was too large to be kept is not known any more. So single references given up are not counted either: the name would go while
-somebody still relied on it.
+Beyond the limit the true count is unknown. So giving up single references isn't counted either: otherwise the name
+could be freed while a part of the program still uses it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from sendright.mach.codes import ReturnCode
 
 
 def settled_delta(urefs: int, delta: int, limit: int) -> int:
-    """By how much ``delta`` changes ``urefs``, which are pegged at ``limit``. Raises KERN_INVALID_VALUE."""
+    """The effective change of ``urefs``, pegged at ``limit``, by ``delta``. Raises KERN_INVALID_VALUE."""
     if not -limit <= delta <= limit:
         raise Failure(ReturnCode.KERN_INVALID_VALUE)
     if urefs == limit:

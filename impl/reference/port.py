@@ -1,12 +1,11 @@
 """Ports, and rights to them on their way from one holder to the next.
 
-A ``Right`` is a thing that exactly one holder has: a place of a task, a message, a request that waits, or the
-routine at work on it. While it lives, its port counts it: a send right in ``send_rights``, a send-once right in
-``send_once_rights``. A right ends by being put somewhere or by being released (``core.release``); forgetting one leaks a count, as
-in a real kernel.
+Each ``Right`` has exactly one holder: a place of a task, a message, a request, or the routine that works on it. While
+it is live, its port counts it: a send right in ``send_rights``, a send-once right in ``send_once_rights``. A routine
+must put each right somewhere or release it (``core.release``). To drop one leaks a count, as in a real kernel.
 
-When a port dies nobody hunts for the rights to it. ``alive`` turns False, and whoever looks at such a right later finds it dead
-(semantics 2: ports die eagerly, names learn of it lazily).
+When a port dies, the rights to it aren't searched for. ``alive`` becomes False, and a later use of such a right finds
+it dead (semantics 2: ports die eagerly, names learn of it lazily).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ DEAD_ENTRY = snapshot.Entry(SlotKind.DEAD_NAME)
 
 
 class Port:
-    """A queue of messages with one receive right, somewhere, and counted rights to send to it."""
+    """A port: a queue of messages, one receive right, and counted send and send-once rights."""
 
     __slots__ = (
         "alive",
@@ -37,6 +36,7 @@ class Port:
         "context",
         "guarded",
         "immovable",
+        "immovable_send",
         "in_transit_to",
         "ledger",
         "make_send_count",
@@ -48,7 +48,6 @@ class Port:
         "queue_limit",
         "send_once_rights",
         "send_rights",
-        "send_rights_stay",
         "sequence_number",
         "serials",
         "shown_by",
@@ -60,11 +59,11 @@ class Port:
     def __init__(self, number: int, object: PortObject, queue_limit: int, serials: Iterator[int], changes: Changes) -> None:
         self.number = number
         self.object = object
-        """The kernel object that the port stands for; NONE: a user made it, and may receive from it."""
+        """The kind of kernel object that the port stands for; NONE for a port that a task made and can receive from."""
         self.task: Task | None = None
-        """That object, when it is a task."""
+        """The task that the port stands for, if any."""
         self.ledger: Ledger | None = None
-        """That object, when it is a ledger."""
+        """The ledger that the port stands for, if any."""
         self.alive = True
         self.make_send_count = 0
         self.sequence_number = 0
@@ -73,58 +72,62 @@ class Port:
         self.queue_limit = queue_limit
         self.queue: deque[Message] = deque()
         self.in_transit_to: Port | None = None
-        """While the receive right is in a queued message: the port in whose queue that message waits."""
+        """While the receive right is in a queued message: the port with that queue."""
         self.no_senders: Right | None = None
-        """The send-once right over which the end of the last send right is to be told."""
+        """The no-senders request: the send-once right for its notification."""
         self.port_destroyed: Right | None = None
-        """The send-once right over which the receive right is to be sent when it would die."""
+        """The port-destroyed request: the send-once right over which the receive right is sent instead of dying."""
         self.watchers: dict[Entry, Space] = {}
-        """The entries, each with its space, that have a dead-name request: whom to tell when this port dies."""
-        self.send_rights_stay = False
-        """Whether send rights can't be sent on or be kept in places (``ip_immovable_send``)."""
+        """The entries that have a dead-name request, each with its space: their requests fire when this port dies."""
+        self.immovable_send = False
+        """Whether its send rights are immovable: they can't be sent to another task or be put into special ports
+        (``ip_immovable_send``).
+        """
         self.context = 0
-        """A word of the receiver's; if the port is guarded, the guard."""
+        """A word that the receiver set; if the port is guarded, its guard."""
         self.guarded = False
         self.strict = False
-        """Of a guarded port: nobody is told the guard."""
+        """Of a guarded port: no call returns the guard."""
         self.immovable = False
-        """Whether the receive right can't be carried (``ip_immovable_receive``)."""
+        """Whether the receive right is immovable: it can't be copied in (``ip_immovable_receive``)."""
         self.serials = serials
-        """Numbers for messages, by which snapshots can follow them; all ports of a kernel have them from one source."""
+        """Serial numbers for messages, by which snapshots identify them. All ports of a kernel share this source."""
         self.changes = changes
-        """Where everything that has changed since the last snapshot is told of."""
+        """The register of what has changed since the last snapshot."""
         self.shown_by: set[tuple[Holder, int]] = set()
-        """Who has shown a right to this port, and in which place."""
+        """The holders, each with a place, whose right to this port was in a snapshot."""
         self.changed()
 
     def changed(self, place: int = 0) -> None:
-        """This port is no more as the last snapshot shows it."""
+        """Register that this port has changed since the last snapshot."""
         self.changes.ports.add(self.number)
 
     def make_send(self) -> Right:
-        """A new send right, by the authority of the receive right: counted in the make-send count too."""
+        """Make a send right from the receive right. The make-send count counts it."""
         self.make_send_count += 1
         return self.copy_send()
 
     def copy_send(self) -> Right:
-        """A new send right, by the authority of another send right."""
+        """Make a send right from another send right. The make-send count doesn't count it."""
         self.send_rights += 1
         self.changed()
         return Right(SlotKind.SEND, self)
 
     def make_send_once(self) -> Right:
-        """A new send-once right."""
+        """Make a send-once right."""
         self.send_once_rights += 1
         self.changed()
         return Right(SlotKind.SEND_ONCE, self)
 
     def drop_send_once(self) -> None:
-        """A send-once right is no more: a message went through it."""
+        """Count a send-once right less: it was used for a message."""
         self.send_once_rights -= 1
         self.changed()
 
     def take_receive(self) -> Right:
-        """The receive right, leaving the space that had it: the counts that its holder sees start anew, and no guard is left (semantics 6.2)."""
+        """Take the receive right out of the space that had it. The receiver's counts restart at 0, and the guard is
+        removed (semantics 6.2).
+        """
         self.make_send_count = 0
         self.sequence_number = 0
         self.context = 0
@@ -133,19 +136,19 @@ class Port:
         return Right(SlotKind.RECEIVE, self)
 
     def enqueue(self, message: Message) -> None:
-        """Append ``message``, whose destination right is one of this port's, whatever the queue limit."""
+        """Append ``message``, whose destination right is one to this port, regardless of the queue limit."""
         self.queue.append(message)
         self.changed()
 
     def dequeue(self) -> Message:
-        """The oldest message; it has used up a sequence number."""
+        """Take the oldest message out. The sequence number increases."""
         self.sequence_number += 1
         self.changed()
         return self.queue.popleft()
 
     @property
     def full(self) -> bool:
-        """Whether a sender with a send right has to wait."""
+        """Whether a sender with a send right is blocked."""
         return len(self.queue) >= self.queue_limit
 
     def show(self) -> snapshot.Port:
@@ -170,7 +173,7 @@ class Port:
 
 
 class Right(NamedTuple):
-    """A right that no name denotes: ``kind`` is SEND, RECEIVE or SEND_ONCE, or else it is one of the two constants below."""
+    """A right outside of a space: ``kind`` is SEND, RECEIVE or SEND_ONCE, or it is ``NULL_RIGHT`` or ``DEAD_RIGHT``."""
 
     kind: SlotKind
     port: Port
@@ -181,7 +184,7 @@ class Right(NamedTuple):
         return self.port.alive
 
     def clone(self) -> Right:
-        """One more right like this send right; of no right, none; of a dead right, a dead one."""
+        """Make another right like this send right. A null right gives a null right, a dead right a dead one."""
         return self.port.copy_send() if self.port.alive else self
 
     def show(self, holder: Holder, place: int = 0) -> snapshot.Entry:
@@ -193,10 +196,10 @@ class Right(NamedTuple):
 
 
 NO_PORT = Port(-1, PortObject.NONE, 0, iter(()), Changes())
-"""Stands where there is no port, so that nobody must test for None. It was never alive."""
+"""Used where there is no port, so that code needn't test for None. It was never alive."""
 NO_PORT.alive = False
 
 NULL_RIGHT = Right(SlotKind.NONE, NO_PORT)
 """No right: ``MACH_PORT_NULL``, ``IP_NULL``."""
 DEAD_RIGHT = Right(SlotKind.DEAD_NAME, NO_PORT)
-"""What is left of a right whose port died before it was looked at: ``MACH_PORT_DEAD``, ``IP_DEAD``."""
+"""A right whose port died before the right was used: ``MACH_PORT_DEAD``, ``IP_DEAD``."""

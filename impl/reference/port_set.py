@@ -1,13 +1,16 @@
-"""Port sets: several receive rights of one space, to be received from as one (semantics 5.10).
+"""Port sets: groups of receive rights in one space, from which a task receives as from one port (semantics 5.10).
 
-A set is a name, and so are its members: what belongs to a space ends with it, and a receive right that leaves the space leaves its sets.
+A set is a name, and its members are names. Sets end with their space, and a receive right that leaves the space leaves
+its sets.
 """
 
 from __future__ import annotations
 
 
 class PortSets:
-    """Which names of a space are members of which of its port sets. A set without members isn't kept here: its name's entry says that it is one."""
+    """The members of a space's port sets. An empty set isn't recorded here: the entry of its name says that it is a
+    set.
+    """
 
     __slots__ = ("_members",)
 
@@ -23,7 +26,7 @@ class PortSets:
         return [pset for pset, members in self._members.items() if member in members]
 
     def insert(self, member: int, pset: int) -> None:
-        """Put the receive right into the set too."""
+        """Add the receive right to the set; it stays in its other sets."""
         self._members.setdefault(pset, set()).add(member)
 
     def extract(self, member: int, pset: int) -> None:
@@ -39,12 +42,12 @@ class PortSets:
             self.extract(member, pset)
 
     def forget(self, name: int) -> None:
-        """The name goes, be it a set or a member."""
+        """Remove a name, of a set or of a member."""
         self._members.pop(name, None)
         self.extract_from_all(name)
 
     def rename(self, old: int, new: int) -> None:
-        """The name changes, be it of a set or of a member."""
+        """Change a name, of a set or of a member."""
         if old in self._members:
             self._members[new] = self._members.pop(old)
         for pset in self.sets_with(old):

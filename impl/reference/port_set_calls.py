@@ -1,4 +1,4 @@
-"""What is in which port set (semantics 5.10; ``ipc/mach_port.c``, ``ipc/ipc_pset.c``)."""
+"""The members of port sets (semantics 5.10; ``ipc/mach_port.c``, ``ipc/ipc_pset.c``)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def _check_is_set(space: Space, name: int) -> None:
 
 
 class PortSetCalls(Core):
-    """Putting receive rights into port sets and taking them out."""
+    """The calls that put receive rights into port sets and take them out."""
 
     def mach_port_move_member(self, caller: Task, task: Task | None, member: int, after: int) -> Result:
-        """Take a receive right out of all sets, and put it into the set ``after`` unless that is NULL.
+        """Take a receive right out of all sets, and put it into the set ``after``, if that isn't NULL.
 
         KERN_INVALID_TASK; KERN_INVALID_NAME and KERN_INVALID_RIGHT, for the member and then the set; the profile's
         ``null_move_code`` when there is nothing to take it out of.
@@ -42,9 +42,10 @@ class PortSetCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_insert_member(self, caller: Task, task: Task | None, name: int, pset: int) -> Result:
-        """Put a receive right into a set, whatever other sets it is in.
+        """Put a receive right into a set; it stays in its other sets.
 
-        KERN_INVALID_TASK; KERN_INVALID_NAME and KERN_INVALID_RIGHT, for the member and then the set; KERN_ALREADY_IN_SET.
+        KERN_INVALID_TASK; KERN_INVALID_NAME and KERN_INVALID_RIGHT, for the member and then the set;
+        KERN_ALREADY_IN_SET.
         """
         space = space_of(task)
         if self._is_member(space, name, pset):
@@ -73,7 +74,7 @@ class PortSetCalls(Core):
         return pset in space.sets.sets_with(name)
 
     def mach_port_get_set_status(self, caller: Task, task: Task | None, name: int) -> Result:
-        """List a set's members. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+        """Return a set's members. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
         space = space_of(task)
         self.refuse_reserved(name)
         _check_is_set(space, name)

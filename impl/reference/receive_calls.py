@@ -12,26 +12,27 @@ from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
-from sendright.impl.reference.waiting import Receiving, Steps
+from sendright.impl.reference.waiting import BlockedReceive, Steps
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import TRAILER_SIZES, trailer_size
 from sendright.mach.rights import SlotKind
 
 _SEQUENCE_NUMBER, _SECURITY_TOKEN, _AUDIT_TOKEN = 1, 2, 3
-"""The elements of a trailer from which on it has each of these."""
+"""The trailer elements from which on it has each of these."""
 _NO_SEQUENCE_NUMBER = -1
 
 
 class ReceiveCalls(Bodies):
-    """mach_msg with MACH_RCV_MSG."""
+    """The call that receives a message (``mach_msg`` with MACH_RCV_MSG)."""
 
     def mach_msg_receive(self, caller: Task, name: int, limit: int, large: bool, trailer: int, wait: bool) -> Steps:
-        """Receive the oldest message of the port whose receive right is the caller's ``name``, or of the first member of that port set
-        that has any.
+        """Receive the oldest message of the port under the caller's ``name``, or if that is a port set, of its first
+        member that has one.
 
-        MACH_RCV_INVALID_NAME; MACH_RCV_IN_SET where a port can be in only one set, and is; MACH_RCV_TIMED_OUT when there is no message, or
-        having waited MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED; MACH_RCV_TOO_LARGE; MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
+        MACH_RCV_INVALID_NAME; MACH_RCV_IN_SET for a member of a set, in profiles with one set per port;
+        MACH_RCV_TIMED_OUT if there is no message, or after blocking MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED;
+        MACH_RCV_TOO_LARGE; MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
         """
         entry = caller.space.lookup(name)
         if entry is None or not (entry.kind in HAS_RECEIVE or entry.kind is SlotKind.PORT_SET):
@@ -42,23 +43,29 @@ class ReceiveCalls(Bodies):
         if local is None:
             if not wait:
                 raise Failure(ReturnCode.MACH_RCV_TIMED_OUT)
-            waiting = Receiving(name, entry.port if entry.kind in HAS_RECEIVE else None, limit, large, trailer)
+            waiting = BlockedReceive(name, entry.port if entry.kind in HAS_RECEIVE else None, limit, large, trailer)
             while local is None:
                 yield waiting
-                local = self._with_message(caller.space, waiting.name, self._waited_at(caller.space, waiting))
+                local = self._with_message(caller.space, waiting.name, self._blocked_at(caller.space, waiting))
         return self._receive(caller, local, limit, large, trailer)
 
     def _hidden(self, space: Space, name: int) -> bool:
-        """Whether the receive right under ``name`` can't be received from: it is in a port set, and a port is in one at most."""
+        """Whether the receive right under ``name`` can't be received from directly: it is in a port set, in a
+        profile with at most one set per port.
+        """
         return not self.profile.many_sets and bool(space.sets.sets_with(name))
 
     def _with_message(self, space: Space, name: int, entry: Entry) -> int | None:
-        """The receive right that there is a message for: ``name`` itself, or its first member that has one if it is a port set."""
+        """The name of a receive right with a message: ``name`` itself, or if that is a port set its first member
+        with a message. None if there is no message.
+        """
         candidates = space.sets.members(name) if entry.kind is SlotKind.PORT_SET else [name]
         return next((candidate for candidate in candidates if space.entries[candidate].port.queue), None)
 
-    def _waited_at(self, space: Space, waiting: Receiving) -> Entry:
-        """What the task waits at. MACH_RCV_PORT_DIED, MACH_RCV_PORT_CHANGED: nothing can come there any more."""
+    def _blocked_at(self, space: Space, waiting: BlockedReceive) -> Entry:
+        """The entry that the task is blocked on. Raises MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED if no message
+        can arrive there any more.
+        """
         entry = space.lookup(waiting.name)
         port = waiting.port
         if port is None:
@@ -74,14 +81,16 @@ class ReceiveCalls(Bodies):
         return entry
 
     def _receive(self, receiver: Task, local: int, limit: int, large: bool, trailer: int) -> Result:
-        """Receive the oldest message of the port under ``local``, if there is room for it."""
+        """Receive the oldest message of the port under ``local``, or return MACH_RCV_TOO_LARGE if it exceeds
+        ``limit``.
+        """
         port = receiver.space.entries[local].port
         size, length = port.queue[0].size, self._trailer_size(trailer)
         if limit != -1 and size + length > limit:
             if not large:
                 self.release(self._take(port).cargo)
             return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": size})
-        told = self._told(trailer, port)
+        fields = self._trailer_fields(trailer, port)
         message = self._take(port)
         reply = copy_out(receiver.space, message.reply.right)
         descriptors, complete = self.copy_out_body(receiver, message)
@@ -95,10 +104,10 @@ class ReceiveCalls(Bodies):
             "size": size,
             "trailer_size": length,
         }
-        return Result(ReturnCode.MACH_MSG_SUCCESS if complete else ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, outputs | told)
+        return Result(ReturnCode.MACH_MSG_SUCCESS if complete else ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, outputs | fields)
 
     def _take(self, port: Port) -> Message:
-        """The port's oldest message, out of its queue; the destination right is used up."""
+        """Take the port's oldest message out of its queue, and release the destination right."""
         message = port.dequeue()
         if message.destination.kind is SlotKind.SEND:
             release_send(port)
@@ -110,8 +119,8 @@ class ReceiveCalls(Bodies):
         highest = self.profile.trailer_elements
         return trailer_size(trailer, highest) if highest > 0 else 0
 
-    def _told(self, trailer: int, port: Port) -> dict[str, Any]:
-        """What the trailer of the oldest message tells, as far as the receiver asked and the profile has it."""
+    def _trailer_fields(self, trailer: int, port: Port) -> dict[str, Any]:
+        """The trailer's fields of the oldest message, as far as the receiver requested and the profile has them."""
         highest = self.profile.trailer_elements
         reach = trailer if trailer in TRAILER_SIZES and trailer <= highest else highest
         tokens = port.queue[0].tokens

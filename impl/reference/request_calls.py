@@ -1,18 +1,18 @@
-"""Asking to be told (semantics 5.13; ``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
+"""Requests for notifications (semantics 5.13; ``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
 
 from __future__ import annotations
 
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.name_calls import entry_of, space_of
-from sendright.impl.reference.notifications import Notification, notify
+from sendright.impl.reference.notifications import notify
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import HAS_RECEIVE, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Disposition, SlotKind
+from sendright.mach.rights import Disposition, Notification, SlotKind
 
 _SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
 
@@ -23,10 +23,11 @@ class RequestCalls(Core):
     def mach_port_request_notification(
         self, caller: Task, task: Task | None, name: int, variant: int, sync: int, notify: int, notify_disposition: int
     ) -> Result:
-        """Keep the send-once right that the caller calls ``notify`` until the event; gives the one that was kept so far.
+        """Register the send-once right under the caller's name ``notify`` for a notification about ``name``; returns
+        the right that was registered before.
 
         MACH_SEND_INVALID_RIGHT, with nothing changed; MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY;
-        KERN_INVALID_VALUE; then what the variant asks of ``name``. A right that was carried but not kept is released.
+        KERN_INVALID_VALUE; then the errors of the variant. A right that was copied in but not registered is released.
         """
         carried = copy_in(caller.space, notify, notify_disposition) if is_disposition(notify_disposition) else NULL_RIGHT
         try:
@@ -51,9 +52,10 @@ class RequestCalls(Core):
         raise Failure(ReturnCode.KERN_INVALID_VALUE)
 
     def _request_port_destroyed(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
-        """Ask for the receive right when it would die.
+        """Register a port-destroyed request: the receive right is sent instead of dying.
 
-        KERN_INVALID_VALUE; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_FAILURE where nobody may take back what was asked.
+        KERN_INVALID_VALUE; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_FAILURE in profiles where a request can't be
+        cancelled.
         """
         if sync != 0:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
@@ -65,9 +67,9 @@ class RequestCalls(Core):
         return previous
 
     def _request_no_senders(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
-        """Ask to be told when there are no send rights. KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        """Register a no-senders request. KERN_INVALID_NAME, KERN_INVALID_RIGHT.
 
-        If there are none now, and whoever asks knows of no more than ``sync`` ever made, that is told at once.
+        If there are no send rights now, and the make-send count is at least ``sync``, it fires at once.
         """
         port = self._receiver(space, name)
         previous, port.no_senders = port.no_senders, right
@@ -85,9 +87,11 @@ class RequestCalls(Core):
         return entry.port
 
     def _request_dead_name(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
-        """Ask to be told when the port behind ``name`` dies; with ``sync``, at once if it has died already.
+        """Register a dead-name request for the port under ``name``. With ``sync`` it fires at once if the port is dead
+        already.
 
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT; of a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW; KERN_RESOURCE_SHORTAGE.
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT; for a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW;
+        KERN_RESOURCE_SHORTAGE.
         """
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -98,7 +102,7 @@ class RequestCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if entry.kind is not SlotKind.DEAD_NAME:
             if right is not None and entry.request is None:
-                self.allocate()  # a place to keep it
+                self.allocate()  # the request
             return space.set_request(name, right)
         if sync == 0 or right is None or not self.profile.sync_fires_dead_name:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

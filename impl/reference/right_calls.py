@@ -1,4 +1,4 @@
-"""Carrying rights into and out of another task's space (semantics 5.8, 5.9; ``ipc/mach_port.c``)."""
+"""Inserting rights into, and extracting them from, another task's space (semantics 5.8, 5.9; ``ipc/mach_port.c``)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from sendright.mach.rights import RESERVED_NAMES, Disposition, SlotKind
 
 
 class RightCalls(Core):
-    """Inserting and extracting rights."""
+    """The calls that insert and extract rights."""
 
     def mach_port_insert_right(self, caller: Task, task: Task | None, name: int, poly: int, disposition: int) -> Result:
-        """Put the right that the caller calls ``poly`` into the task's space under the chosen ``name``.
+        """Put the right under the caller's name ``poly`` into the task's space under the chosen ``name``.
 
-        MACH_SEND_INVALID_RIGHT, with nothing changed; KERN_INVALID_TASK; KERN_INVALID_VALUE (reserved name, no disposition);
-        KERN_INVALID_CAPABILITY; KERN_RIGHT_EXISTS; KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that was carried but not inserted is
-        released: a receive right so takes its port with it (hazard H-11). (semantics 5.8)
+        MACH_SEND_INVALID_RIGHT, with nothing changed; KERN_INVALID_TASK; KERN_INVALID_VALUE (reserved name, not a
+        disposition); KERN_INVALID_CAPABILITY; KERN_RIGHT_EXISTS; KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that
+        was copied in but not inserted is released; for a receive right this ends its port (hazard H-11). (semantics
+        5.8)
         """
         right = self.carry_argument(caller, poly, disposition)
         try:
@@ -39,9 +40,9 @@ class RightCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
-        """Carry the right to insert out of the caller's space. Raises MACH_SEND_INVALID_RIGHT.
+        """Copy in the right to insert from the caller's space. Raises MACH_SEND_INVALID_RIGHT.
 
-        With a disposition that is none nothing is carried: the routine will refuse it.
+        If ``disposition`` isn't one, returns a null right: the routine will refuse it.
         """
         return copy_in(caller.space, name, disposition) if is_disposition(disposition) else NULL_RIGHT
 
@@ -61,10 +62,10 @@ class RightCalls(Core):
             space.join(name, right)
 
     def mach_port_extract_right(self, caller: Task, task: Task | None, name: int, disposition: int) -> Result:
-        """Carry a right out of the task's space, as if that task sent it, and into the caller's.
+        """Copy in a right from the task's space, as if that task sent it, and copy it out to the caller's.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY for a right that stays where it
-        is, unless it is only copied within the caller's space. (semantics 5.9)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY for an
+        immovable right, unless it is only copied within the caller's space. (semantics 5.9)
         """
         space = space_of(task)
         if not is_disposition(disposition):

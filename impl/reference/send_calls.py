@@ -12,18 +12,18 @@ from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits
-from sendright.impl.reference.waiting import Rests, Sending, Steps
+from sendright.impl.reference.waiting import BlockedSend, PartialSteps, Steps
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import HEADER_SIZE, layout_of, natural_size
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, RESERVED_NAMES, Disposition, PortObject, SlotKind
 
 _HEADER_DISPOSITIONS = range(Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE + 1)
-"""A header carries send and send-once rights, never a receive right."""
+"""The dispositions of a header's rights: send and send-once rights, not receive rights."""
 
 
 class SendCalls(Bodies):
-    """mach_msg with MACH_SEND_MSG."""
+    """The call that sends a message (``mach_msg`` with MACH_SEND_MSG)."""
 
     def mach_msg_send(
         self,
@@ -38,12 +38,12 @@ class SendCalls(Bodies):
         size: int,
         wait: bool,
     ) -> Steps:
-        """Send a message; the arguments are names and pages of the caller's.
+        """Send a message; the arguments are names and pages of the caller.
 
-        MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing. What is wrong with the
-        body loses what was carried so far: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE, MACH_SEND_INVALID_RIGHT,
-        MACH_SEND_INVALID_MEMORY. MACH_SEND_TIMED_OUT gives all back as a receive would, under names in the outputs (hazard H-19). (semantics
-        6.1 to 6.4)
+        MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing.
+        Errors of the body lose the rights that were copied in before: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE,
+        MACH_SEND_INVALID_RIGHT, MACH_SEND_INVALID_MEMORY. MACH_SEND_TIMED_OUT returns all rights as a receive would,
+        under the names in the outputs (hazard H-19). (semantics 6.1 to 6.4)
         """
         natural = natural_size(layout_of(descriptors))
         if size == -1:
@@ -59,7 +59,7 @@ class SendCalls(Bodies):
         if dest in RESERVED_NAMES:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         destination, reply_right = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition)
-        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3: the task's are never copied
+        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3: the task's own tokens are never copied
         answer = Descriptor(reply_right, Disposition(reply_disposition).received_form)
         body: list[Descriptor] = []
         try:
@@ -74,9 +74,9 @@ class SendCalls(Bodies):
         return (yield from self.deliver(caller, message, wait))
 
     def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
-        """Carry both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
+        """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
 
-        A missing destination is found first, then whatever is wrong with the reply, then what else is wrong with the destination.
+        The order of checks: that the destination exists, then the reply, then the rest of the destination.
         """
         dest_entry = space.lookup(dest)
         if dest_entry is None:
@@ -92,25 +92,31 @@ class SendCalls(Bodies):
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if reply_entry is None:
             return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
-        # With one name for both, the first may use up what the second copies; its entry still says of which port.
+        # With one name for both, the first copy-in may free the name; ``entry`` still has the port that the second needs.
         destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
         return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
 
     def _fits_reply(self, entry: Entry, disposition: int) -> bool:
-        """Whether a right can be carried so from ``entry`` as a reply: no right that stays where it is, and as the profile says no dead one."""
+        """Whether ``entry`` can be copied in as a reply: not if it is immovable, and in some profiles not if it is
+        dead.
+        """
         if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
             return False
         return fits(entry, disposition) and not is_immovable(entry, disposition)
 
     def _fits_twice(self, entry: Entry, dest_disposition: int, reply_disposition: int) -> bool:
-        """Whether one name can be carried as both rights of a header, as far as the two could be in each other's way."""
+        """Whether one name can be copied in as both rights of a header, if the first copy-in doesn't prevent the
+        second.
+        """
         both = (dest_disposition, reply_disposition)
         if Disposition.MOVE_SEND_ONCE in both:
             return False
         return both != (Disposition.MOVE_SEND, Disposition.MOVE_SEND) or entry.urefs >= 2
 
     def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
-        """Bring a complete message to its destination. (``ipc_mqueue_send``; semantics 6.4)"""
+        """Deliver a complete message: queue it, block, return it to the sender, or hand it to the kernel.
+        (``ipc_mqueue_send``; semantics 6.4)
+        """
         port = message.destination.port
         has_room = not port.full or message.destination.kind is not SlotKind.SEND
         if port.object is not PortObject.NONE:
@@ -125,11 +131,11 @@ class SendCalls(Bodies):
             return self._hand_back(caller, message)
         return Result(ReturnCode.MACH_MSG_SUCCESS)
 
-    def _deliver_later(self, message: Message) -> Rests:
-        """Wait for room in the queue, or for the port's death. The message is on its way meanwhile."""
+    def _deliver_later(self, message: Message) -> PartialSteps:
+        """Block until the queue has room or the port dies. The message is in transit meanwhile."""
         port = message.destination.port
         message.set_out()
-        waiting = Sending(message)
+        waiting = BlockedSend(message)
         yield waiting
         while port.alive and port.full:
             yield waiting
@@ -139,7 +145,9 @@ class SendCalls(Bodies):
             self.release(message.rights)
 
     def _answer_bad_id(self, message: Message) -> None:
-        """The kernel gets a request that it has no routine for: it keeps nothing, and says so to whom it may concern."""
+        """The kernel gets a request that it has no routine for. It releases the message's rights and sends an error
+        reply, if there is a reply port.
+        """
         reply = message.reply.right
         self.release([message.destination, *message.cargo[1:]])
         if reply.live and reply.port.object is PortObject.NONE:
@@ -148,7 +156,9 @@ class SendCalls(Bodies):
             self.release([reply])
 
     def _hand_back(self, sender: Task, message: Message) -> Result:
-        """Receive the message on the sender's behalf. (``ipc_kmsg_copyout_pseudo``; semantics 6.4)"""
+        """Return a message's rights to the sender, as if it received the message. (``ipc_kmsg_copyout_pseudo``;
+        semantics 6.4)
+        """
         dest = copy_out(sender.space, message.destination)
         reply = copy_out(sender.space, message.reply.right)
         descriptors, complete = self.copy_out_body(sender, message)

@@ -1,9 +1,10 @@
-"""From a call to its routine: what MIG's server stubs, and the traps' entry code, do in a real kernel (semantics 1).
+"""Dispatch from a call to its routine, as by MIG's server stubs and the traps' entry code in a real kernel (semantics
+1).
 
-For each call a ``Stub`` is derived from its signature: what to do with each argument, in which order. A port argument is a name
-in the caller's space. The request carries a copy of the send right found there, and the stub turns that right into the object that
-the port stands for, or into None. These copies end with the call at the latest, so that nobody can see them: they are not even counted,
-and a routine that wants to keep a right clones it.
+For each call a ``Stub`` is derived from its signature: how to translate each argument, and in which order. A port
+argument is a name in the caller's space. In a real kernel the request has a copy of the send right under that name, and
+the stub translates this into the object that the port stands for, or into None. The copies end with the call at the
+latest, so they are never visible: here they aren't counted, and a routine that keeps a right clones it.
 """
 
 from __future__ import annotations
@@ -29,29 +30,31 @@ Translate: TypeAlias = Callable[[Task, Any], Any]
 
 _WITHOUT = {ArgumentType.PORTS: (), ArgumentType.PORT: None, ArgumentType.TRAILER: 0}
 MISSING = object()
-"""The default of an argument that must be given."""
+"""Stands for the default of a required argument."""
 
 
 class Step(NamedTuple):
-    """What is to do with one argument."""
+    """The translation of one argument."""
 
     position: int
-    """Where the routine takes it."""
+    """Its position among the routine's arguments."""
     argument: str
     default: object
     translate: Translate | None
-    """None: the routine takes it as it is."""
+    """None: the argument is passed as it is."""
 
 
 class Stub(NamedTuple):
-    """How one call is served."""
+    """The stub of one call: its routine and the translation of its arguments."""
 
     routine: Callable[..., Result | Steps]
     steps: tuple[Step, ...]
     """In the order in which rights are copied in."""
 
     def serve(self, caller: Task, given: Mapping[str, Any]) -> Result | Steps:
-        """Run the routine, unless it has steps. Raises Failure, as it or the copying in of its rights does; ValueError for a missing argument."""
+        """Run the routine; if it has steps, only start it. Raises Failure, from the copy-in of rights or the
+        routine, and ValueError for a missing argument.
+        """
         values: list[Any] = [None] * len(self.steps)
         for position, argument, default, translate in self.steps:
             value = given.get(argument, default)
@@ -62,14 +65,16 @@ class Stub(NamedTuple):
 
 
 def target_of(signature: Signature, profile: Profile) -> str | None:
-    """The argument whose port the request is sent to; None for a trap."""
+    """The argument that names the port to which the request is sent; None for a trap."""
     if profile.task_is_target and signature.target == "host_security":
         return next(argument.name for argument in signature.arguments if argument.object is PortObject.TASK)
     return signature.target
 
 
 def stub(signature: Signature, profile: Profile, routine: Callable[..., Result | Steps]) -> Stub:
-    """The stub that serves ``signature`` by calling ``routine`` with the caller and the translated arguments, in signature order."""
+    """Make the stub for ``signature``. It calls ``routine`` with the caller and the translated arguments, in the
+    signature's order.
+    """
     target = target_of(signature, profile)
     steps = [
         Step(
@@ -87,13 +92,15 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result |
 
 
 def _absent(argument: Argument) -> Translate:
-    """An argument that this kernel's call doesn't have is not looked at: the routine sees none, or what such a kernel does by itself."""
+    """The translation of an argument that the profile's call doesn't take: it is ignored, and the routine gets the
+    default.
+    """
     value = _WITHOUT.get(argument.type, argument.default)
     return lambda caller, given: value
 
 
 def _kinds(argument: Argument, profile: Profile) -> Kinds | None:
-    """The kinds of kernel object that the argument may stand for; None: it is taken as a right."""
+    """The kinds of kernel object that the argument can stand for; None: the routine takes a right."""
     if argument.object is None:
         return None
     if argument.name == "host" and not profile.host_is_checked:
@@ -112,7 +119,9 @@ def _translation(argument: Argument, wanted: Kinds | None, is_target: bool) -> T
 
 
 def target_right(caller: Task, name: int) -> Right:
-    """The right through which a request is sent. Raises MACH_SEND_INVALID_DEST if ``name`` has no send right to a live port."""
+    """The right through which a request is sent. Raises MACH_SEND_INVALID_DEST if ``name`` has no send right to a
+    live port.
+    """
     entry = caller.space.lookup(name)
     if entry is None or entry.kind not in HAS_SEND:
         raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
@@ -120,7 +129,9 @@ def target_right(caller: Task, name: int) -> Right:
 
 
 def argument_right(caller: Task, name: int) -> Right:
-    """A right in the body of a request: live, dead or null. Raises MACH_SEND_INVALID_RIGHT."""
+    """A right in the body of a request: live, dead or null. Raises MACH_SEND_INVALID_RIGHT if ``name`` has no send
+    right.
+    """
     if name == NULL_NAME:
         return NULL_RIGHT
     entry = caller.space.lookup(name)
@@ -132,7 +143,9 @@ def argument_right(caller: Task, name: int) -> Right:
 
 
 def convert(right: Right, wanted: Kinds | None) -> Object:
-    """The object behind ``right`` if it is of a wanted kind, else None; the right itself where any will do."""
+    """The object that the port of ``right`` stands for, if it is of a kind in ``wanted``, else None. If ``wanted``
+    is None, the right itself.
+    """
     if wanted is None:
         return right
     port = right.port

@@ -1,19 +1,20 @@
 """Port name spaces: a task's small numbers for its rights.
 
-All send and receive rights of a space to one port share one name; each send-once right has its own (semantics 2).
+In a space, the send and receive rights to one port share one name. Each send-once right has a name of its own
+(semantics 2).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sendright.impl.reference.notifications import Notification, notify, release_send
+from sendright.impl.reference.notifications import notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
-from sendright.impl.reference.waiting import Receiving
+from sendright.impl.reference.waiting import BlockedReceive
 from sendright.mach import snapshot
 from sendright.mach.parts import Parts, updated_parts
-from sendright.mach.rights import SlotKind
+from sendright.mach.rights import Notification, SlotKind
 
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
@@ -23,7 +24,9 @@ HAS_RECEIVE = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 
 
 class Entry:
-    """What one name denotes: SEND and SEND_RECEIVE count ``urefs`` for the send part, RECEIVE and PORT_SET have none."""
+    """The entry of one name. In SEND and SEND_RECEIVE, ``urefs`` counts the send right's references; in RECEIVE and
+    PORT_SET it is 0.
+    """
 
     __slots__ = ("kind", "port", "request", "urefs")
 
@@ -32,10 +35,12 @@ class Entry:
         self.port = port
         self.urefs = urefs
         self.request: Right | None = None
-        """The send-once right over which the end of what the name denotes is to be told. It is here, so it goes where the entry goes."""
+        """The dead-name request: the send-once right for its notification. It is part of the entry, so it moves with
+        the entry.
+        """
 
     def rights(self) -> tuple[Right, ...]:
-        """The rights here, each of which somebody must release when the name goes."""
+        """The rights in this entry. The caller must release each of them when it frees the name."""
         if self.kind is SlotKind.SEND_RECEIVE:
             return Right(SlotKind.SEND, self.port), Right(SlotKind.RECEIVE, self.port)
         return (Right(self.kind, self.port),)
@@ -54,30 +59,34 @@ class Space:
     __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "pegged_at", "send_urefs_max", "sets", "shown", "shown_requests", "task")
 
     task: Task
-    """The task whose space it is."""
+    """The task that has this space."""
 
     def __init__(self, send_urefs_max: int, pegged_at: int | None = None) -> None:
         self.send_urefs_max = send_urefs_max
         self.pegged_at = pegged_at
-        """So many user references stay as they are when one is added or given up; None: references are never pegged."""
+        """At this many user references the count is pegged: it doesn't change by single references. None: counts are
+        never pegged.
+        """
         self.entries: dict[int, Entry] = {}
         self.names_by_port: dict[Port, int] = {}
-        """The name of each port that has SEND or RECEIVE here (and of some that have died since)."""
+        """Port -> the name under which this space has SEND or RECEIVE for it. Some of these ports may have died."""
         self.sets = PortSets()
         self.lowest_free = 1
-        """No name below this one is free."""
+        """All names below this one are in use."""
         self.changed_names: set[int] = set()
-        """The names that are no more as the last snapshot shows them."""
+        """The names whose entries have changed since the last snapshot."""
         self.shown: Parts[snapshot.Entry] = Parts()
         self.shown_requests: Parts[snapshot.Entry] = Parts()
 
     def changed(self, place: int = 0) -> None:
-        """The name ``place``, or a set in which it is, is no more as the last snapshot shows it."""
+        """Register that the name ``place``, or a set that it is in, has changed since the last snapshot."""
         self.changed_names.add(place)
         self.task.changed()
 
     def lookup(self, name: int) -> Entry | None:
-        """What ``name`` denotes now: a right whose port has died is found a dead name, with the same user references."""
+        """The entry of ``name``, or None. A right whose port has died becomes a dead name here, with the same user
+        references.
+        """
         entry = self.entries.get(name)
         if entry is not None and not entry.port.alive and entry.port is not NO_PORT:
             self._bury(entry)
@@ -93,13 +102,15 @@ class Space:
         return self.names_by_port.get(port)
 
     def fresh_name(self) -> int:
-        """The lowest name that denotes nothing."""
+        """The lowest free name."""
         while self.lowest_free in self.entries:
             self.lowest_free += 1
         return self.lowest_free
 
     def enter(self, name: int, kind: SlotKind, port: Port = NO_PORT) -> None:
-        """Let the unused ``name`` denote a right; ``port`` must not be known here already, unless the right is send-once."""
+        """Enter a right under the free ``name``. Unless it is a send-once right, the space must not have a name for
+        ``port`` yet.
+        """
         urefs = 0 if kind in (SlotKind.RECEIVE, SlotKind.PORT_SET) else 1
         self.entries[name] = Entry(kind, port, urefs)
         if kind is SlotKind.SEND or kind is SlotKind.RECEIVE:
@@ -107,22 +118,22 @@ class Space:
         self.changed(name)
 
     def rename(self, old: int, new: int) -> None:
-        """Let the unused name ``new`` denote what ``old`` does; its references and its place in port sets stay."""
+        """Rename ``old`` to the free name ``new``, with its references and its membership in port sets."""
         entry = self.entries[new] = self.entries.pop(old)
         if self.names_by_port.get(entry.port) == old:
             self.names_by_port[entry.port] = new
         self.sets.rename(old, new)
         waiting = self.task.waiting
-        if isinstance(waiting, Receiving) and waiting.name == old:
+        if isinstance(waiting, BlockedReceive) and waiting.name == old:
             waiting.name = new
         self.lowest_free = min(self.lowest_free, old)
         self.changed(old)
         self.changed(new)
 
     def join(self, name: int, right: Right) -> None:
-        """Let a send or receive right join what ``name`` already has for the same port.
+        """Add a send or receive right to ``name``, which has a right to the same port.
 
-        A second send right becomes a user reference: however many references an entry has, its port counts it once.
+        A second send right becomes a user reference: the port counts an entry once, whatever its number of references.
         """
         entry = self.entries[name]
         if right.kind is SlotKind.RECEIVE:
@@ -140,7 +151,9 @@ class Space:
         return self.entries[name].urefs >= self.send_urefs_max
 
     def set_references(self, name: int, urefs: int) -> None:
-        """Change the user references of a send right or a dead name; at 0 it goes, and what it shared the name with stays."""
+        """Set the user references of a send right or a dead name. At 0 the right is released; a receive right under
+        the same name stays.
+        """
         entry = self.entries[name]
         entry.urefs = urefs
         self.changed(name)
@@ -153,13 +166,13 @@ class Space:
                 self.free(name)
 
     def give_up_reference(self, name: int) -> None:
-        """One user reference fewer of a send right or a dead name, unless they are pegged."""
+        """Give up one user reference of a send right or a dead name, unless the count is pegged."""
         urefs = self.entries[name].urefs
         if urefs != self.pegged_at:
             self.set_references(name, urefs - 1)
 
     def leave_receive(self, name: int) -> None:
-        """The receive right under ``name`` goes elsewhere; a send right stays there, under the same name."""
+        """Remove the receive right under ``name``. A send right under the same name stays."""
         entry = self.entries[name]
         if entry.kind is SlotKind.SEND_RECEIVE:
             entry.kind = SlotKind.SEND
@@ -169,7 +182,9 @@ class Space:
             self.free(name)
 
     def free(self, name: int) -> None:
-        """Let ``name`` denote nothing. The rights that it had are the caller's now; who asked about it is told that the name is gone."""
+        """Free ``name``, and fire its dead-name request with a port-deleted notification. Its rights are returned,
+        for the caller to release.
+        """
         entry = self.entries.pop(name)
         if entry.request is not None:
             del entry.port.watchers[entry]
@@ -181,7 +196,7 @@ class Space:
         self.changed(name)
 
     def clear(self) -> list[Right]:
-        """Let no name denote anything; all the rights there were, by ascending names, for the caller to release."""
+        """Free all names. Returns their rights, in ascending order of names, for the caller to release."""
         rights: list[Right] = []
         for name, entry in sorted(self.entries.items()):
             rights += entry.rights()
@@ -189,7 +204,9 @@ class Space:
         return rights
 
     def set_request(self, name: int, right: Right | None) -> Right | None:
-        """Keep ``right``, or none, until ``name`` ceases to denote its right to a live port; the one kept so far is the caller's."""
+        """Register ``right`` as the dead-name request of ``name``, or with None remove the request. Returns the
+        right registered before, which the caller now owns.
+        """
         entry = self.entries[name]
         previous, entry.request = entry.request, right
         if right is None:
@@ -200,9 +217,9 @@ class Space:
         return previous
 
     def tell_dead(self, entry: Entry) -> None:
-        """The right in ``entry`` becomes a dead name: who asked about it is told, and is given a user reference.
+        """Turn the right in ``entry`` into a dead name, and fire its dead-name request, which adds a user reference.
 
-        Without that the name could denote something else before the message is read.
+        Without that reference the name could be reused before the notification is received.
         """
         if entry.request is not None:
             name = next(name for name, other in self.entries.items() if other is entry)
@@ -213,7 +230,9 @@ class Space:
             notify(waiting, Notification.DEAD_NAME, name)
 
     def strand(self, name: int) -> None:
-        """Let the send right under ``name`` become a dead name although its port lives, and goes on counting it (hazard H-8)."""
+        """Turn the send right under ``name`` into a dead name although its port is live and still counts it (hazard
+        H-8).
+        """
         entry = self.entries[name]
         entry.port.watchers.pop(entry, None)
         self.tell_dead(entry)
@@ -221,7 +240,7 @@ class Space:
         self.changed(name)
 
     def show(self) -> dict[int, snapshot.Entry]:
-        """All names as a snapshot has them; ``shown_requests`` then has the requests about them."""
+        """All names as a snapshot has them. Afterwards ``shown_requests`` has their requests."""
         self.shown = updated_parts(self.shown, self.changed_names, self._show_name)
         self.shown_requests = updated_parts(self.shown_requests, self.changed_names, self._show_request)
         self.changed_names.clear()

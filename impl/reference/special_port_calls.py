@@ -1,4 +1,6 @@
-"""The rights that the kernel keeps for a task outside its names (semantics 3.7 and 4; ``kern/ipc_tt.c``)."""
+"""A task's special and registered ports: rights that the kernel keeps for it outside its space (semantics 3.7 and 4;
+``kern/ipc_tt.c``).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import NULL_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
-from sendright.impl.reference.waiting import Rests, Setting, Steps
+from sendright.impl.reference.waiting import PartialSteps, PausedReplacement, Steps
 from sendright.mach.boot import HOST_PORT
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
@@ -17,26 +19,27 @@ from sendright.mach.rights import Place
 
 
 class SpecialPortCalls(Core):
-    """Special ports, registered ports, and the traps that ask for one's own."""
+    """The calls on special and registered ports, and the traps that return the caller's own."""
 
     def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
-        """Give a clone of the right in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
+        """Return a clone of the right in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
         task, place = self._place(task, which)
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, task.right_at(place).clone())})
 
     def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Steps:
-        """Keep ``port``, whatever it is a right to, in one of the task's places. What was there is released in a second step.
+        """Put ``port``, a right to any port, into one of the task's places. The old right is released in a second step.
 
-        KERN_INVALID_ARGUMENT; where there is such: KERN_INVALID_RIGHT for a right that must not be kept, KERN_NO_ACCESS. (semantics 4.1)
+        KERN_INVALID_ARGUMENT; in some profiles KERN_INVALID_RIGHT for an immovable right, KERN_NO_ACCESS for a place
+        that can't be set. (semantics 4.1)
         """
         task, place = self._settable_place(task, which, port)
         yield from self.replace(task, place, port.clone())
         return Result(ReturnCode.KERN_SUCCESS)
 
-    def replace(self, task: Task, place: Place, right: Right) -> Rests:
-        """Put ``right`` into a place; then, in a second step, release what was there, which nobody else can get at any more."""
+    def replace(self, task: Task, place: Place, right: Right) -> PartialSteps:
+        """Put ``right`` into a place. In a second step release the old right, which no other call can reach by then."""
         old = task.put(place, right)
-        yield Setting(old)
+        yield PausedReplacement(old)
         self.release([old])
 
     def _place(self, task: Task | None, which: int) -> tuple[Task, Place]:
@@ -54,9 +57,10 @@ class SpecialPortCalls(Core):
         return self._place(task, which)
 
     def mach_ports_register(self, caller: Task, task: Task | None, ports: tuple[Right, ...]) -> Result:
-        """Replace all the task's registered ports; places beyond the array are emptied.
+        """Replace all the task's registered ports; places beyond the array become empty.
 
-        MIG_BAD_ARGUMENTS where it must have their number; KERN_INVALID_ARGUMENT; KERN_INVALID_RIGHT for a right that must not be kept. (4.3)
+        MIG_BAD_ARGUMENTS in profiles where the array must have a right for each place; KERN_INVALID_ARGUMENT;
+        KERN_INVALID_RIGHT for an immovable right. (semantics 4.3)
         """
         places = self.profile.registered_places
         if self.profile.register_takes_all and len(ports) != len(places):
@@ -71,7 +75,9 @@ class SpecialPortCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_ports_lookup(self, caller: Task, task: Task | None) -> Result:
-        """Give clones of all the task's registered ports. KERN_INVALID_ARGUMENT, KERN_RESOURCE_SHORTAGE. (semantics 4.3)"""
+        """Return clones of all the task's registered ports. KERN_INVALID_ARGUMENT, KERN_RESOURCE_SHORTAGE.
+        (semantics 4.3)
+        """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         self.allocate()  # the array
@@ -79,11 +85,15 @@ class SpecialPortCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"ports": tuple([copy_out(caller.space, right) for right in rights])})
 
     def mach_task_self(self, caller: Task) -> Result:
-        """Give a clone of the caller's self port: the settable one, which need not be its own (hazard H-23). (semantics 3.7)"""
+        """Return a clone of the caller's self port. This one can be set, so it need not be the task's own port
+        (hazard H-23). (semantics 3.7)
+        """
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, caller.right_at(Place.KERNEL).clone())})
 
     def mach_host_self(self, caller: Task) -> Result:
-        """Give a clone of the caller's host port, or a right made anew from the ordinary one, as the profile says. (semantics 3.7)"""
+        """Return a clone of the caller's host port, or by profile a new send right to the ordinary host port.
+        (semantics 3.7)
+        """
         made = self.profile.host_self is HostSelf.MADE
         right = self.well_known[HOST_PORT].make_send() if made else caller.right_at(Place.HOST).clone()
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, right)})

@@ -1,4 +1,4 @@
-"""Stopping tasks and letting them go on (semantics 3.5; ``kern/task.c``)."""
+"""Suspending and resuming tasks (semantics 3.5; ``kern/task.c``)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sendright.mach.codes import ReturnCode
 
 
 class SuspensionCalls(Core):
-    """The two calls that count a task's suspensions: while there are any, its threads make no calls."""
+    """The two calls that count a task's suspensions. While the count isn't 0, the task makes no calls."""
 
     def task_suspend(self, caller: Task, task: Task | None) -> Result:
-        """Stop ``task``, be it the caller, once more. KERN_INVALID_ARGUMENT."""
+        """Suspend ``task``, which may be the caller, once more. KERN_INVALID_ARGUMENT."""
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         task.suspend_count += 1

@@ -23,23 +23,25 @@ class Task:
         self.space = space
         self.tokens = tokens
         self.ledgers = ledgers
-        """The wired and the paged ledger that the task draws on, whatever its special ports say."""
+        """The wired and the paged ledger that the task draws on, independent of its special ports."""
         self.places: dict[Place, Right] = {}
         """Its special, registered and exception ports; an empty place is absent. The task owns each right."""
         self.exceptions: dict[Place, tuple[int, int]] = {}
         """The behaviour and flavour that go with each exception port, unless both are 0."""
         self.suspend_count = 0
-        """How often it was suspended and not resumed. Only with 0 does it make calls."""
+        """How often it was suspended and not resumed. It makes calls only if this is 0."""
         self.memory = AddressSpace(number)
         self.waiting: Wait | None = None
-        """Where its call rests, if that hasn't ended. Until then the task makes no other."""
+        """The point at which its call is blocked or paused, if that hasn't ended. Until it ends the task makes no
+        other call.
+        """
         self.steps: Steps | None = None
-        """What is left to do of that call."""
+        """The rest of that call."""
         port.task = space.task = self
         self.changed()
 
     def changed(self, place: int = 0) -> None:
-        """This task is no more as the last snapshot shows it."""
+        """Register that this task has changed since the last snapshot."""
         self.port.changes.tasks.add(self.number)
 
     def right_at(self, place: Place) -> Right:
@@ -55,19 +57,21 @@ class Task:
         return old
 
     def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int) -> Right:
-        """Put ``right`` into an exception ``place``, and what goes with it; the right that was there is returned, as by ``put``."""
+        """Put ``right``, with a behaviour and a flavour, into an exception ``place``. Returns the old right, as
+        ``put`` does.
+        """
         self.exceptions.pop(place, None)
         if (behaviour, flavour) != (0, 0):
             self.exceptions[place] = behaviour, flavour
         return self.put(place, right)
 
     def set_tokens(self, tokens: Tokens) -> None:
-        """Change who the task is, in one step. What it sent before stays stamped as it was."""
+        """Set both tokens, in one step. Messages that the task sent before keep theirs."""
         self.tokens = tokens
         self.changed()
 
     def wait(self, waiting: Wait | None, steps: Steps | None = None) -> None:
-        """Let the task's call rest, or if both are none have ended."""
+        """Record that the task's call is blocked or paused at ``waiting``; with None, that it has ended."""
         if waiting is not self.waiting:
             self.changed()
         self.waiting, self.steps = waiting, steps

@@ -1,4 +1,4 @@
-"""Making, ending and asking about tasks (semantics 3; ``kern/task.c``)."""
+"""Making, ending and querying tasks (semantics 3; ``kern/task.c``)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sendright.mach.rights import Place, PortObject
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
 
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
-"""Places that a new task gets rights of its own for; the others are cloned from its parent's."""
+"""Places for which a new task gets rights of its own; the others are cloned from its parent."""
 
 
 class TaskCalls(Core):
-    """The calls that make and end tasks."""
+    """The calls that make, end and query tasks."""
 
     def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Result:
-        """Create a task that inherits from ``parent``; gives a send right to its port.
+        """Create a task that inherits from ``parent``; returns a send right to its port.
 
-        The profile's ``null_parent_code``; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
+        The profile's ``null_parent_code`` if ``parent`` isn't a task; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
         """
         if parent is None:
             raise Failure(self.profile.null_parent_code)
@@ -32,13 +32,15 @@ class TaskCalls(Core):
         return self.hand_over(caller, child)
 
     def create_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
-        """A new task that has ``tokens`` from the first moment, or nothing at all. Raises KERN_RESOURCE_SHORTAGE."""
+        """Make a task that has ``tokens`` from the first moment. Raises KERN_RESOURCE_SHORTAGE, and then nothing was
+        made.
+        """
         self.allocate()  # the task
         self.allocate()  # its space and tokens
         return self.build_child(parent, tokens, ledgers, inherit_memory)
 
     def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
-        """Put together what has been allocated for. This cannot fail."""
+        """Make the task, after its memory was allocated. This can't fail."""
         child = self.make_task(self.make_port(PortObject.TASK), tokens, self.draw_ledgers(parent, ledgers))
         for place in self.profile.places:
             if place not in _NOT_INHERITED:
@@ -49,7 +51,9 @@ class TaskCalls(Core):
         return child
 
     def draw_ledgers(self, parent: Task, given: tuple[Ledger | None, ...]) -> tuple[Ledger, Ledger] | None:
-        """The wired and the paged ledger for a child of ``parent``, by the profile's rule."""
+        """The wired and the paged ledger for a child of ``parent``, by the profile's rule; None if the parent has
+        none.
+        """
         if parent.ledgers is None:
             return None
         wired, paged = parent.ledgers
@@ -64,19 +68,21 @@ class TaskCalls(Core):
         return port.ledger if port.alive else None
 
     def hand_over(self, caller: Task, child: Task) -> Result:
-        """Give the creator its send right to the new task's port, and the call its result."""
+        """Copy out to the creator a send right to the new task's port; returns the call's result."""
         return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, child.port.make_send())}, child.number)
 
     def task_terminate(self, caller: Task, task: Task | None) -> Result:
-        """End ``task``, be it the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT. (semantics 3.4)"""
+        """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT.
+        (semantics 3.4)
+        """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         for page in task.memory.pages.values():
-            self.will_show_anew(page.object)
+            self.object_changed(page.object)
         del self.tasks[task.number]
         task.memory.unmap_all()
         task.changed()
-        names = task.space.clear()  # before anything dies: who asked about a name is told that it is gone
+        names = task.space.clear()  # before any port dies, so that dead-name requests fire as port-deleted
         self.release(task.places.values())
         held = () if task.waiting is None else task.waiting.rights
         self.release([*names, *held])
@@ -84,7 +90,9 @@ class TaskCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def task_info(self, caller: Task, task: Task | None, flavor: int, count: int) -> Result:
-        """Tell one of the task's tokens: anyone may who holds its port. KERN_INVALID_ARGUMENT for all that is wrong. (semantics 3.6)"""
+        """Return one of the task's tokens; a send right to the task's port suffices. KERN_INVALID_ARGUMENT for any
+        wrong argument. (semantics 3.6)
+        """
         if task is None or flavor not in self.profile.token_flavours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         security = flavor == TASK_SECURITY_TOKEN

@@ -1,4 +1,4 @@
-"""Giving tasks their identity: only a holder of the host security port can (semantics 3.1, 3.2; ``kern/host.c``)."""
+"""Setting tasks' tokens, which only a holder of the host security port can do (semantics 3.1, 3.2; ``kern/host.c``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sendright.impl.reference.port import DEAD_RIGHT, Port
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.task_calls import TaskCalls
 from sendright.impl.reference.transfer import copy_out
-from sendright.impl.reference.waiting import Creating, Steps
+from sendright.impl.reference.waiting import PausedCreation, Steps
 from sendright.mach.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.calls import Result
 from sendright.mach.codes import ReturnCode
@@ -31,10 +31,11 @@ class TokenCalls(TaskCalls):
         ledgers: tuple[Ledger | None, ...],
         inherit_memory: bool,
     ) -> Steps:
-        """As ``task_create``, but the child has the given tokens, and where the call has a ``host`` the host port that this grants.
+        """As ``task_create``, but the child has the given tokens; in profiles where the call takes a ``host``, it also
+        has the host port that this grants.
 
-        Where that is done in two steps the child has its parent's tokens and host port in between (hazard H-2). A wrong parent is found before a
-        wrong security port.
+        In profiles with two steps the child has its parent's tokens and host port in between (hazard H-2). A wrong
+        parent is reported before a wrong security port.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY, KERN_RESOURCE_SHORTAGE. (semantics 3.1)
         """
@@ -45,7 +46,7 @@ class TokenCalls(TaskCalls):
         tokens = self.new_tokens(parent, security_token, audit_token)
         if self.profile.tokens_in_two_steps:
             child = self.create_child(parent, parent.tokens, ledgers, inherit_memory)
-            yield Creating(child, tokens, privileged=host is not None)
+            yield PausedCreation(child, tokens, privileged=host is not None)
             if not child.port.alive:
                 return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, DEAD_RIGHT)})
             child.set_tokens(tokens)
@@ -56,16 +57,17 @@ class TokenCalls(TaskCalls):
         return self.hand_over(caller, child)
 
     def create_child_with_tokens(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
-        """A child with tokens that are not its parent's. There is no moment at which it has others."""
+        """Make a child with tokens that differ from its parent's. It has them from the first moment."""
         return self.create_child(parent, tokens, ledgers, inherit_memory)
 
     def host_security_set_task_token(
         self, caller: Task, host_security: Port | None, task: Task | None, security_token: SecurityToken, audit_token: AuditToken, host: Port | None
     ) -> Result:
-        """Change who ``task`` is, and its host port: to the privileged one if there is a ``host``, else to the ordinary one.
+        """Set the tokens of ``task``, and its host port: to the privileged one if ``host`` is given, else to the
+        ordinary one.
 
-        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY. What the task sent before keeps its tokens, and the rights that it has under names
-        stay (hazard H-15). (semantics 3.2)
+        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY. Messages that the task sent before keep their tokens, and the task
+        keeps the rights in its space (hazard H-15). (semantics 3.2)
         """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -81,5 +83,5 @@ class TokenCalls(TaskCalls):
         self.release([task.put(Place.HOST, port.make_send())])
 
     def new_tokens(self, task: Task, security_token: SecurityToken, audit_token: AuditToken) -> Tokens:
-        """The tokens that the arguments ask for; in a kernel without audit tokens the one that ``task`` has stays."""
+        """The tokens in the arguments; in a profile without audit tokens, the audit token is that of ``task``."""
         return Tokens(security_token, audit_token if self.profile.audit_tokens else task.tokens.audit)

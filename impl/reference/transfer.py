@@ -1,4 +1,4 @@
-"""Rights on their way out of a space (copy-in: into the kernel) and into one (copy-out).
+"""Moving rights out of a space into the kernel (copy-in), and from the kernel into a space (copy-out).
 
 Mach's ``ipc/ipc_right.c``; semantics 6.2 and 6.5.
 """
@@ -23,21 +23,21 @@ _FIT: dict[int, tuple[SlotKind, ...]] = {
     Disposition.MAKE_SEND: HAS_RECEIVE,
     Disposition.MAKE_SEND_ONCE: HAS_RECEIVE,
 }
-"""What a name must have for each disposition."""
+"""The kinds of entry that fit each disposition."""
 
 
 def is_disposition(number: int) -> bool:
-    """Whether ``number`` says how to carry a right (16 … 21)."""
+    """Whether ``number`` is a disposition (16 … 21)."""
     return number in _FIT
 
 
 def fits(entry: Entry, disposition: int) -> bool:
-    """Whether a right can be carried so from what ``entry`` has."""
+    """Whether ``entry`` has a right that fits ``disposition``."""
     return entry.kind in _FIT[disposition]
 
 
 def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Right:
-    """Carry a right out of ``entry``, which ``name`` denotes and which fits the disposition."""
+    """Copy in a right from ``entry``, which is the entry of ``name`` and fits the disposition."""
     port = entry.port
     if disposition == Disposition.MAKE_SEND:
         return port.make_send()
@@ -55,16 +55,18 @@ def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Ri
         return Right(SlotKind.SEND_ONCE, port)
     right = port.copy_send()
     if disposition == Disposition.MOVE_SEND:
-        # With the last reference the entry's own right goes, so that in all the copy has merely taken its place.
+        # Giving up the last reference releases the entry's own right, so the copy replaces it and counts don't change.
         space.give_up_reference(name)
     return right
 
 
 def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True) -> Right:
-    """Carry a right out of ``space``, as for the body of a message, to the kernel or to whoever receives from a port.
+    """Copy in a right from ``space``, as for the body of a message: for a kernel call (``into_kernel``), or for a
+    receiver.
 
-    The names NULL and DEAD carry a null and a dead right, whatever the ``disposition``, which must be one. Raises MACH_SEND_INVALID_RIGHT, with
-    nothing changed, if ``name`` does not fit it, or the right stays where it is. (``ipc_right_copyin``)
+    The names NULL and DEAD give a null and a dead right, with any valid ``disposition``. Raises
+    MACH_SEND_INVALID_RIGHT, with nothing changed, if ``name`` doesn't fit the disposition, or if the right is
+    immovable. (``ipc_right_copyin``)
     """
     if name == NULL_NAME:
         return NULL_RIGHT
@@ -77,9 +79,11 @@ def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True)
 
 
 def copy_out(space: Space, right: Right) -> int:
-    """Put ``right`` into ``space`` and return its name: 0 for no right, DEAD_NAME for a dead one. (``ipc_right_copyout``)
+    """Put ``right`` into ``space`` and return its name: NULL_NAME for a null right, DEAD_NAME for a dead one.
+    (``ipc_right_copyout``)
 
-    A send right joins the name that the space has for the port, and is silently dropped there at the limit of user references.
+    A send right joins the name that the space has for the port. At that name's limit of user references it is silently
+    dropped.
     """
     kind, port = right
     if not port.alive:

@@ -1,7 +1,8 @@
-"""Calls that haven't ended: what they wait for, or stopped at, and what they hold meanwhile.
+"""Calls that haven't ended: where they are blocked or paused, and the rights that they hold meanwhile.
 
-The routine of such a call is a generator. Where other tasks may come between it yields a ``Wait``, which says what a snapshot shows of it; the
-kernel goes on with it when the task's call is resumed. What it returns is the call's result.
+The routine of such a call is a generator. Where calls of other tasks can come between, it yields a ``Wait``, which
+gives the snapshot's content for it. The kernel continues it when the task's call is resumed. It returns the call's
+result.
 """
 
 from __future__ import annotations
@@ -22,37 +23,39 @@ if TYPE_CHECKING:
 
 
 class Wait(ABC):
-    """A point at which a call can rest."""
+    """A point at which a call can be blocked or paused."""
 
     call: str
     code = ReturnCode.MACH_RCV_IN_PROGRESS
-    """What the call answers for now."""
+    """The code that the call returns for now."""
     must = False
-    """There is nothing to go on with yet; False: it rests only if its caller wants it to (``Call.stop``)."""
+    """True: the call is blocked, it can't continue yet. False: it pauses only if the caller requests that
+    (``Call.stop``).
+    """
 
     @property
     def created_task(self) -> int | None:
-        """The task that the call has made so far."""
+        """The number of the task that the call has made, if any."""
         return None
 
     @property
     def rights(self) -> tuple[Right, ...]:
-        """What the call has in its hands, in the order in which it is given up if the task ends."""
+        """The rights that the call holds, in the order in which they are released if the task ends."""
         return ()
 
     @abstractmethod
     def show(self, task: Task) -> snapshot.PendingCall:
-        """This call, which ``task`` waits in, as a snapshot has it."""
+        """This call of ``task``, as a snapshot has it."""
 
 
 Steps: TypeAlias = Generator[Wait, None, Result]
-"""A routine that may rest."""
-Rests: TypeAlias = Generator[Wait, None, None]
-"""A part of one, with no result of its own."""
+"""A routine that can be blocked or paused."""
+PartialSteps: TypeAlias = Generator[Wait, None, None]
+"""A part of such a routine, without a result."""
 
 
-class Sending(Wait):
-    """A message before a full queue."""
+class BlockedSend(Wait):
+    """A send that is blocked by a full queue."""
 
     call = "mach_msg_send"
     code = ReturnCode.MACH_SEND_IN_PROGRESS
@@ -69,17 +72,17 @@ class Sending(Wait):
         return snapshot.PendingCall(call=self.call, message=self.message.show(task))
 
 
-class Receiving(Wait):
-    """A receiver before an empty queue, or a port set without messages."""
+class BlockedReceive(Wait):
+    """A receive that is blocked by an empty queue, or by a port set without messages."""
 
     call = "mach_msg_receive"
     must = True
 
     def __init__(self, name: int, port: Port | None, limit: int, large: bool, trailer: int) -> None:
         self.name = name
-        """The one that what it waits at has by now."""
+        """The current name of the port or port set. (It can be renamed meanwhile.)"""
         self.port = port
-        """The port that the name then denoted; None: it waits at a port set."""
+        """The port under the name when the call began; None for a port set."""
         self.limit = limit
         self.large = large
         self.trailer = trailer
@@ -89,8 +92,8 @@ class Receiving(Wait):
         return snapshot.PendingCall(call=self.call, name=self.name, port=port, limit=self.limit, large=self.large, trailer=self.trailer)
 
 
-class Creating(Wait):
-    """A child is there, and isn't yet who it shall be (hazard H-2)."""
+class PausedCreation(Wait):
+    """A creation between its steps: the child exists, and doesn't have its own tokens yet (hazard H-2)."""
 
     call = "host_security_create_task_token"
 
@@ -116,8 +119,8 @@ class Creating(Wait):
         )
 
 
-class Setting(Wait):
-    """A special port is set; the right that was there isn't released yet."""
+class PausedReplacement(Wait):
+    """A replacement between its steps: the special port is set, and the old right isn't released yet."""
 
     call = "task_set_special_port"
 

@@ -1,1 +1,3 @@
-"""Logs that were never recorded: what a recorder would have written of runs of the reference kernel, with and without a planted violation."""
+"""Synthesizes logs: what a recorder would have written of runs of the reference kernel, with or without planted
+violations.
+"""

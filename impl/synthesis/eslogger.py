@@ -1,6 +1,6 @@
-"""Occurrences as lines of eslogger(1): Endpoint Security messages in JSON, one each.
+"""Writes occurrences as lines of eslogger(1): one Endpoint Security message in JSON each.
 
-What doesn't change between two records of one process is written once and kept, so that a log of any size is made quickly.
+The text that doesn't change between records of a process is cached, so that large logs are written quickly.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from sendright.impl.synthesis.occurrence import Occurrence, Shown
+from sendright.impl.synthesis.occurrence import Occurrence, Sighting
 from sendright.mach.tokens import AuditToken
 
 WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
 TOKEN_FORMS = ("object", "array", "text", "dashes")
-"""The spellings of tokens that recorders have."""
+"""The spellings of tokens that recorders use."""
 WRAPPERS = ("none", "shipper")
-"""``shipper``: each message inside a record of a log shipper's."""
+"""``shipper``: each message is inside a record of a log shipper."""
 EVENT_TYPES: Mapping[str, int] = {
     "exec": 9,
     "open": 10,
@@ -42,9 +42,9 @@ EVENT_TYPES: Mapping[str, int] = {
 VERSIONS: Mapping[str, int] = {"object": 9, "array": 10, "text": 7, "dashes": 7}
 """The message version that goes with a form of tokens."""
 STARTED = 1_760_000_000
-"""When the recorder began, in seconds since 1970."""
+"""The recorder's start, in seconds since 1970."""
 KEPT = 4_096
-"""Processes whose text is kept."""
+"""The number of processes whose text is cached."""
 
 
 class Writer:
@@ -54,12 +54,12 @@ class Writer:
         self.form, self.wrapper, self.host = form, wrapper, host
         self.counts: dict[str, int] = {}
         self.total = 0
-        self._processes: dict[Shown, bytes] = {}
+        self._processes: dict[Sighting, bytes] = {}
         self._files: dict[str, bytes] = {}
         self._second, self._stamp = -1, b""
 
     def skip(self, one: Occurrence) -> None:
-        """The recorder loses ``one``: it counts, but nobody sees it."""
+        """The recorder loses ``one``: it takes sequence numbers, but isn't written."""
         self.counts[one.kind] = self.counts.get(one.kind, 0) + 1
         self.total += 1
 
@@ -109,7 +109,7 @@ class Writer:
             return "-".join(map(str, token))
         return ", ".join(f"{word}:{value}" for word, value in zip(WORDS, token, strict=True))
 
-    def _process(self, shown: Shown) -> bytes:
+    def _process(self, shown: Sighting) -> bytes:
         known = self._processes.get(shown)
         if known is None:
             if len(self._processes) > KEPT:
@@ -117,7 +117,7 @@ class Writer:
             known = self._processes[shown] = msgspec.json.encode(self._process_object(shown))
         return known
 
-    def _process_object(self, shown: Shown) -> dict[str, Any]:
+    def _process_object(self, shown: Sighting) -> dict[str, Any]:
         return {
             "audit_token": self.token(shown.token),
             "responsible_audit_token": self.token(shown.token),
@@ -144,7 +144,7 @@ class Writer:
             known = self._files[path] = msgspec.json.encode(_file(path, 0o100644, (501, 20)))
         return known
 
-    def process(self, shown: Shown | None) -> bytes:
+    def process(self, shown: Sighting | None) -> bytes:
         """A process object."""
         assert shown is not None
         return self._process(shown)
@@ -217,7 +217,7 @@ def _signal(writer: Writer, one: Occurrence) -> bytes:
     return b'{"sig":%d,"target":%s,"instigator":null}' % (one.detail, writer.process(one.other))
 
 
-def _asked(writer: Writer, one: Occurrence) -> bytes:
+def _request(writer: Writer, one: Occurrence) -> bytes:
     return b'{"instigator":%s,"instigator_token":%s,"error_code":0,"group_name":"staff","node_name":"/Local/Default","db_path":null,"member":{}}' % (
         writer.process(one.other),
         msgspec.json.encode(writer.token(one.detail.token)),
@@ -243,5 +243,5 @@ _BODIES: Mapping[str, Callable[[Writer, Occurrence], bytes]] = {
     "setgid": _one_id("gid"),
     "setegid": _one_id("egid"),
     "setreuid": _both_ids,
-    "od_group_add": _asked,
+    "od_group_add": _request,
 }

@@ -1,7 +1,8 @@
-"""Ordinary life on a machine: people work in shells, daemons come and go, some programs change who they are, and all of it is as it should be.
+"""Ordinary activity on a machine, without violations: users work in shells, daemons start and end, some programs change
+their ids.
 
-Everything that looks like a violation and is none happens here now and then: set-id programs, daemons that give up root for a while, agents that are
-started as another user, system programs that look into other people's tasks.
+Legitimate activity that resembles a violation occurs too: set-id programs, daemons that give up root for a while,
+agents started as another user, system programs that inspect other users' tasks.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from random import Random
 
 from sendright.impl.synthesis import programs
 from sendright.impl.synthesis.machine import Machine, Process
-from sendright.impl.synthesis.occurrence import Gallery, Occurrence
+from sendright.impl.synthesis.occurrence import Occurrence, Sightings
 from sendright.impl.synthesis.programs import Program
 
 _FILE_EVENTS = ("open", "close", "write", "lookup", "mmap")
 UNSET = 0xFFFFFFFF
 USERS = (501, 502)
 MOST = 250
-"""So many processes live at once; from then on it is rather ends that happen."""
+"""The usual number of processes; above it, exits are more frequent."""
 CONTROL, EXPOSE, IDENTITY = 0, 1, 2
 """``es_get_task_type_t``."""
 
@@ -29,11 +30,11 @@ class Life:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.machine = Machine()
-        self.gallery = Gallery()
+        self.gallery = Sightings()
         self.show = self.gallery.show
         self._boot()
         self.busy: list[Process] = []
-        """Short-lived processes, which will end."""
+        """Short-lived processes, which exit later."""
         self._acts: tuple[Callable[[], Iterator[Occurrence]], ...] = (
             self._tool,
             self._tool,
@@ -50,7 +51,7 @@ class Life:
         )
 
     def _boot(self) -> None:
-        """What runs when the recorder begins: nobody saw it start."""
+        """The processes that run when the recorder starts; their starts aren't recorded."""
         machine = self.machine
         self.daemons = [self._unseen(program, machine.first) for program in programs.DAEMONS]
         self.sysmond = self._unseen(programs.SYSMOND, machine.first)
@@ -67,7 +68,7 @@ class Life:
         return process
 
     def acts(self) -> Iterator[Iterator[Occurrence]]:
-        """What happens, one act after the other; nothing is planted in the middle of one."""
+        """The occurrences, one act after another. Plants are put between acts, not into one."""
         random = self.random
         while True:
             yield self._files()
@@ -77,7 +78,7 @@ class Life:
                 yield random.choice(self._acts)()
 
     def _files(self) -> Iterator[Occurrence]:
-        """Most of what happens; ``random.choice`` would take longer than all the rest."""
+        """Choose an element. (``random.choice`` would take most of the time.)"""
         chance, show = self.random.random, self.show
         for _ in range(4 + int(chance() * 20)):
             kind, file = _FILE_EVENTS[int(chance() * len(_FILE_EVENTS))], programs.FILES[int(chance() * len(programs.FILES))]
@@ -91,7 +92,7 @@ class Life:
     # ---- what one process does
 
     def fork(self, parent: Process, **ids: int) -> tuple[Process, Occurrence]:
-        """A child, and how it is seen."""
+        """Fork: a child, and its occurrence."""
         before = self.show(parent)
         child = self.machine.fork(parent)
         if ids:
@@ -112,11 +113,11 @@ class Life:
         return Occurrence(kind, before, None, argument)
 
     def look(self, process: Process) -> Occurrence:
-        """Something that shows who the process is."""
+        """An event that has no other content than its actor."""
         return Occurrence("open", self.show(process), None, "/dev/null")
 
     def control(self, holder: Process, target: Process, how: int = CONTROL) -> Occurrence:
-        """Somebody gets the task port of ``target``."""
+        """The process gets the task port of ``target``."""
         self.machine.give_control(holder, target)
         return Occurrence("get_task", self.show(holder), self.show(target), how)
 
@@ -129,7 +130,7 @@ class Life:
         return Occurrence("exit", last, None, 0)
 
     def start(self, parent: Process, program: Program, **ids: int) -> tuple[Process, list[Occurrence]]:
-        """A child with an image of its own."""
+        """Spawn: a child with another image."""
         child, seen = self.fork(parent)
         return child, [seen, self.become(child, program, **ids)]
 
@@ -152,7 +153,7 @@ class Life:
         yield self.call("setegid", writer, writer.token[4], egid=writer.token[4])
 
     def _agent(self) -> Iterator[Occurrence]:
-        """The first process starts an agent as a user: all ids are other ones in its image, and it is in that user's session."""
+        """The first process starts an agent as a user: with its image it gets that user's ids and session."""
         number = self.random.randrange(len(USERS))
         user = USERS[number]
         ids = {"auid": user, "euid": user, "egid": 20, "ruid": user, "rgid": 20, "asid": 100_012 + number}
@@ -160,7 +161,7 @@ class Life:
         yield from seen
 
     def _daemon(self) -> Iterator[Occurrence]:
-        """A daemon begins as root and gives that up for good."""
+        """A daemon starts as root and gives that up permanently."""
         user = self.random.choice((65, 202, 241))
         daemon, seen = self.start(self.machine.first, self.random.choice(programs.DAEMONS))
         yield from seen
@@ -168,7 +169,7 @@ class Life:
         yield self.call("setuid", daemon, user, ruid=user, euid=user)
 
     def _for_a_while(self) -> Iterator[Occurrence]:
-        """A daemon does something as a user and is root again."""
+        """A daemon acts as a user for a while and is root again."""
         daemon, user = self.random.choice(self.daemons), self.random.choice(USERS)
         call, argument = self.random.choice((("seteuid", user), ("setreuid", (UNSET, user))))
         yield self.call(call, daemon, argument, euid=user)
@@ -176,14 +177,16 @@ class Life:
         yield self.call("seteuid", daemon, 0, euid=0)
 
     def _look_into(self) -> Iterator[Occurrence]:
-        """A system program gets the task port of a process of somebody's: root may, and others that are part of the system and entitled."""
+        """A system program gets the task port of a user's process: root may, and entitled programs of the system
+        may.
+        """
         target = self._anyone()
         holder = self.window_server if target.token[1] in USERS and self.random.random() < 0.3 else self.sysmond
         if holder is not target:
             yield self.control(holder, target)
 
     def _debug(self) -> Iterator[Occurrence]:
-        """Somebody looks into a process of their own; all of it is theirs and neither is more than it seems."""
+        """A user inspects a process of their own. Both processes have only that user's ids."""
         own = [one for one in self.busy if one.token[1] == one.token[3] and one.token[1] in USERS]
         if not own:
             return
@@ -198,6 +201,6 @@ class Life:
         yield Occurrence("signal", self.show(self.random.choice(self.shells)), self.show(self._anyone()), self.random.choice((1, 15, 20)))
 
     def _ask(self) -> Iterator[Occurrence]:
-        """Somebody asks the directory for something; the daemon is told by whom."""
+        """A process sends a request to the directory daemon, which reports the sender."""
         asker = self.show(self.random.choice(self.shells))
         yield Occurrence("od_group_add", self.show(self.daemons[-1]), asker, asker)

@@ -1,4 +1,6 @@
-"""A snapshot of all rights as lsmp(1) lists it: what the reference kernel shows of a machine whose processes talk to each other."""
+"""A listing of all rights as by lsmp(1), made from the reference kernel's snapshot of a machine whose processes
+exchange messages.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +26,24 @@ _OBJECTS = {PortObject.TASK: "TASK-CONTROL", PortObject.HOST: "HOST", PortObject
 _HEADER = "  name      ipc-object    rights     flags   boost  reqs  recv  send sonce oref  qlimit  msgcount  context            identifier  type\n"
 _NO_NAME = "0x00000000"
 _CONTROL = f"{_NO_NAME}  TASK-CONTROL ("
-"""How a row shows another task's control port, up to that task's pid."""
+"""The text with which a row begins another task's control port; that task's pid follows."""
 _TOTALS = (("SEND", "send"), ("RECEIVE", "recv"), ("SEND_ONCE", "send-once"), ("PORT_SET", "port-set"), ("DEAD_NAME", "dead-name"))
 
 
 class Row(msgspec.Struct):
-    """One name of a process."""
+    """The row of one name of a process."""
 
     name: int
     object: str
     rights: str
     urefs: int = 0
     once: int = 0
-    """Of a receive right: the send-once rights that there are."""
+    """For a receive right: the number of send-once rights."""
     senders: bool = False
     limit: int = 5
     messages: int = 0
     to: str = ""
-    """Of a send right: whose the port is, as the row says."""
+    """For a send right: the port's receiver, as the row has it."""
 
     def __str__(self) -> str:
         start = f"0x{self.name:08x}  0x{self.object}  {self.rights:<10} --------"
@@ -54,7 +56,7 @@ class Row(msgspec.Struct):
         return f"{start}        ---        {counted}                                   {self.to}".rstrip()
 
 
-class Listed(msgspec.Struct):
+class ProcessListing(msgspec.Struct):
     """A process and its rows."""
 
     pid: int
@@ -63,7 +65,9 @@ class Listed(msgspec.Struct):
 
 
 def listing(events: int, seed: int, plants: Sequence[str] = ()) -> Iterator[bytes]:
-    """A listing's lines, taken when a life has gone on for ``events`` events or some more, with each of ``plants`` (``PLANTS``)."""
+    """The lines of a listing that is taken after at least ``events`` events of a life, with each of ``plants``
+    (``PLANTS``).
+    """
     life = Life(seed)
     count = 0
     for act in life.acts():
@@ -81,7 +85,7 @@ def listing(events: int, seed: int, plants: Sequence[str] = ()) -> Iterator[byte
 
 
 def _talk(machine: Machine, server: Process, client: Process, random: Random) -> None:
-    """The server has a port, the client a send right to it, and the server one that answers once."""
+    """Give the server a port, the client a send right to it, and the server a send-once right for its reply."""
     port = machine.new_port(server)
     reply = machine.new_port(client)
     if server is client:
@@ -91,7 +95,7 @@ def _talk(machine: Machine, server: Process, client: Process, random: Random) ->
         machine.copy_right(client, reply, server, Disposition.MAKE_SEND_ONCE, 0x20_0000 + machine.serial())
 
 
-def _listed(machine: Machine, snapshot: Snapshot) -> list[Listed]:
+def _listed(machine: Machine, snapshot: Snapshot) -> list[ProcessListing]:
     by_task = {process.task: process for process in machine.processes.values()}
     receivers = {
         entry.port: (number, name) for number, task in snapshot.tasks.items() for name, entry in task.names.items() if "recv" in _RIGHTS[entry.kind]
@@ -117,7 +121,7 @@ def _listed(machine: Machine, snapshot: Snapshot) -> list[Listed]:
             elif port is not None:
                 row.to = f"{_NO_NAME}  {_OBJECTS.get(port.object, 'UNKNOWN')}"
             rows.append(row)
-        found.append(Listed(process.pid, _short(process), rows))
+        found.append(ProcessListing(process.pid, _short(process), rows))
     return found
 
 
@@ -126,11 +130,11 @@ def _short(process: Process) -> str:
 
 
 def hash_of_port(port: int | None) -> int:
-    """What stands for a port's kernel address: equal for the same port."""
+    """A stand-in for a port's kernel address, the same for the same port."""
     return 0 if port is None else (port + 1) * 0x9E3779B1 & 0xFFFFFFFF
 
 
-def _lines(listed: Sequence[Listed]) -> Iterator[bytes]:
+def _lines(listed: Sequence[ProcessListing]) -> Iterator[bytes]:
     for process in listed:
         yield f"Process ({process.pid}) : {process.program}\n".encode()
         yield _HEADER.encode()
@@ -145,15 +149,15 @@ def _lines(listed: Sequence[Listed]) -> Iterator[bytes]:
 # ---- what can be planted
 
 
-def second_receiver(listed: list[Listed], random: Random) -> None:
-    """Another process receives from a port, too."""
+def second_receiver(listed: list[ProcessListing], random: Random) -> None:
+    """Plant: a second process has the receive right of a port."""
     first, row = _receive_row(listed, random)
     other = random.choice([process for process in listed if process is not first])
     other.rows.append(msgspec.structs.replace(row, name=0x30_0000))
 
 
-def too_few_counted(listed: list[Listed], random: Random) -> None:
-    """There is one send-once right more than is counted, or a send right where none is counted."""
+def too_few_counted(listed: list[ProcessListing], random: Random) -> None:
+    """Plant: there is one send-once right more than the port counts, or a send right where it counts none."""
     counted = [row for process in listed for row in process.rows if "recv" in row.rights and row.once > 0]
     if counted and random.random() < 0.5:
         random.choice(counted).once -= 1
@@ -162,19 +166,19 @@ def too_few_counted(listed: list[Listed], random: Random) -> None:
     random.choice([row for process in listed for row in process.rows if "recv" in row.rights and row.object in sent]).senders = False
 
 
-def others_control_port(listed: list[Listed], random: Random) -> None:
-    """A process that had no other task's control port has one."""
+def others_control_port(listed: list[ProcessListing], random: Random) -> None:
+    """Plant: a process gets another task's control port that it didn't have."""
     controls = [row for process in listed for row in process.rows if row.to.startswith(_CONTROL)]
     holder = random.choice([process for process in listed if not any(row.to.startswith(_CONTROL) for row in process.rows)])
     right = random.choice([row for row in controls if not row.to.startswith(f"{_CONTROL}{holder.pid})")])
     holder.rows.append(msgspec.structs.replace(right, name=0x31_0000))
 
 
-def _receive_row(listed: Sequence[Listed], random: Random) -> tuple[Listed, Row]:
+def _receive_row(listed: Sequence[ProcessListing], random: Random) -> tuple[ProcessListing, Row]:
     return random.choice([(process, row) for process in listed for row in process.rows if "recv" in row.rights])
 
 
-PLANTS: Mapping[str, Callable[[list[Listed], Random], None]] = {
+PLANTS: Mapping[str, Callable[[list[ProcessListing], Random], None]] = {
     "receive-right": second_receiver,
     "counts": too_few_counted,
     "listed-control": others_control_port,

@@ -1,4 +1,4 @@
-"""Logs by the name of their form: what can be asked for, and what each form can show."""
+"""The logs that can be synthesized, by form, and the violations that each form can contain."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["FORMS", "BadRequest", "Recorder", "log_of"]
 ALL = "all"
 MIXED = "mixed"
 FORMS: Mapping[str, tuple[str, ...]] = {"eslogger": tuple(PLANTS), "lsmp": tuple(listing.PLANTS)}
-"""Each form, and the rules of which it can show a violation."""
+"""Form -> the rules whose violations it can contain."""
 
 
 class BadRequest(ValueError):
-    """There is no such log; one line."""
+    """The request isn't valid. The message is one line."""
 
 
 def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), recorder: Recorder | None = None) -> Iterator[bytes]:
-    """The lines of a log. Raises BadRequest for a form, a plant, a spelling or a wrapper that there is not."""
+    """The lines of a log. Raises BadRequest for an unknown form, plant, spelling or wrapper."""
     recorder = recorder or Recorder()
     if form not in FORMS:
-        raise BadRequest(f"--format: no log can be made in the form {form!r} (choose one of {', '.join(FORMS)})")
+        raise BadRequest(f"--format: unknown form {form!r} (choose one of {', '.join(FORMS)})")
     chosen = [name for plant in plants for name in (FORMS[form] if plant == ALL else (plant,))]
     for name in chosen:
         if name not in FORMS[form]:
-            raise BadRequest(f"--plant: {form} shows nothing of a rule {name!r} (choose one of {', '.join(FORMS[form])})")
+            raise BadRequest(f"--plant: {form} can't contain a violation of a rule {name!r} (choose one of {', '.join(FORMS[form])})")
     if recorder.form not in (*TOKEN_FORMS, MIXED):
-        raise BadRequest(f"--tokens: no spelling is called {recorder.form!r} (choose one of {', '.join((*TOKEN_FORMS, MIXED))})")
+        raise BadRequest(f"--tokens: unknown spelling {recorder.form!r} (choose one of {', '.join((*TOKEN_FORMS, MIXED))})")
     if recorder.wrapper not in WRAPPERS:
-        raise BadRequest(f"--wrapper: nothing wraps like {recorder.wrapper!r} (choose one of {', '.join(WRAPPERS)})")
+        raise BadRequest(f"--wrapper: unknown wrapper {recorder.wrapper!r} (choose one of {', '.join(WRAPPERS)})")
     if form == "lsmp":
         if recorder != Recorder():
             raise BadRequest("--format: lsmp lists rights, so there are no events to drop, to shuffle, to wrap or to spell tokens in (use eslogger)")

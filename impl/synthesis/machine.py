@@ -1,7 +1,8 @@
-"""A machine with processes on the reference kernel: each process is a task of the kernel's, and its token is the one that the kernel has for it.
+"""A machine with processes on the reference kernel: each process is a task of that kernel, and its token is the task's.
 
-What a Unix kernel does with tokens is done here by Mach calls of the bootstrap task, who holds the host security port: a fork makes a task with its
-parent's tokens, another image and a credential call set them, and who gets a task port has it put into its space.
+The bootstrap task, which holds the host security port, does by Mach calls what a Unix kernel does with tokens. A fork
+makes a task with its parent's tokens; exec and credential calls set them. A task port is inserted into the space of the
+process that gets it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from sendright.mach.rights import Disposition, Right
 from sendright.mach.tokens import AuditToken
 
 HOST_SECURITY = MANUAL.bootstrap_names.index("host_security") + 1
-"""The bootstrap task's name for it."""
+"""The bootstrap task's name for the host security port."""
 LOOK_EVERY = 5_000
 PIDS = 99_999
-"""The largest process id, as on macOS; after it they begin again with the small ones that are free."""
+"""The largest process id, as on macOS. After it, the free ids are used again from the smallest."""
 
 
 class Process(msgspec.Struct, eq=False):
-    """A live process: a task of the kernel's under a process id."""
+    """A live process: a kernel task with a process id."""
 
     pid: int
     task: int
@@ -35,17 +36,17 @@ class Process(msgspec.Struct, eq=False):
     parent: AuditToken
     """Its parent's token when it was made."""
     token: AuditToken
-    """Its own, as the kernel has it now."""
+    """Its current token."""
     mode: int = 0o100755
     owner: tuple[int, int] = (0, 0)
     platform: bool = True
     group: int = 0
     controls: set[int] = msgspec.field(default_factory=set)
-    """The tasks whose control right it was given."""
+    """The tasks whose control port it got."""
 
 
 class Machine:
-    """The kernel, its processes, and the two numbers that identify one: process id and version."""
+    """The kernel, its processes, and the counters for their process ids and versions."""
 
     def __init__(self) -> None:
         self.kernel = ReferenceKernel()
@@ -64,14 +65,14 @@ class Machine:
         return self.last_version
 
     def new_pid(self) -> int:
-        """The next process id that nobody has."""
+        """The next free process id."""
         while True:
             self.last_pid = self.last_pid + 1 if self.last_pid < PIDS else 100
             if self.last_pid not in self.processes:
                 return self.last_pid
 
     def fork(self, parent: Process, token: AuditToken | None = None) -> Process:
-        """A child with its parent's token, but for process id and version; or with ``token``."""
+        """Make a child with its parent's token, except for process id and version, or with ``token``."""
         token = token or (*parent.token[:5], self.new_pid(), parent.token[6], self.new_version())
         made = self._call(
             "host_security_create_task_token",
@@ -89,11 +90,13 @@ class Machine:
         child.group = parent.group
         self.processes[child.pid] = child
         if number % LOOK_EVERY == 0:
-            self.kernel.snapshot()  # it remembers what has changed since somebody looked
+            self.kernel.snapshot()  # the kernel records what has changed since the last snapshot
         return child
 
     def become(self, process: Process, program: str, mode: int, owner: tuple[int, int], platform: bool, **ids: int) -> None:
-        """Another image: a new version; the owner's effective ids where the image's mode says so; and further ``ids``, as a spawn may set."""
+        """Execute an image: a new version, the owner's effective ids if the image is set-id, and ``ids``, which a
+        spawn can set.
+        """
         given = {"version": self.new_version()} | ids
         if mode & 0o4000:
             given["euid"] = owner[0]
@@ -104,12 +107,12 @@ class Machine:
         process.group = process.pid
 
     def change(self, process: Process, **ids: int) -> None:
-        """Other ids for a process: what a credential call does."""
+        """Change a process's ids, as a credential call does."""
         words = dict(zip(("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "version"), process.token, strict=True)) | ids
         self._set(process, tuple(words.values()))  # type: ignore[arg-type]
 
     def give_control(self, holder: Process, target: Process) -> None:
-        """Put a send right to the target's task port into the holder's space; a second one would be the same right."""
+        """Insert a send right to the target's task port into the holder's space, unless it has one."""
         if target.task in holder.controls or holder is self.first:
             return
         holder.controls.add(target.task)
@@ -122,14 +125,16 @@ class Machine:
         return name
 
     def copy_right(self, giver: Process, name: int, taker: Process, how: Disposition, new_name: int) -> None:
-        """``taker`` gets a right that is made from what ``giver`` has under ``name``, under ``new_name``."""
+        """Make a right from the one that ``giver`` has under ``name``, and insert it into the space of ``taker``
+        under ``new_name``.
+        """
         once = how == Disposition.MAKE_SEND_ONCE
         got = self._call("mach_port_extract_right", task=giver.name, name=name, disposition=how).outputs["poly"]
         moved = Disposition.MOVE_SEND_ONCE if once else Disposition.MOVE_SEND
         self._call("mach_port_insert_right", task=taker.name, name=new_name, poly=got, disposition=moved)
 
     def serial(self) -> int:
-        """A number that was not given before."""
+        """A new number."""
         self._serial += 1
         return self._serial
 

@@ -1,4 +1,4 @@
-"""What happens on a machine, as a recorder sees it: before anything is written in any form."""
+"""Occurrences on a machine, as a recorder sees them, before they are written in some form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sendright.impl.synthesis.machine import Process
 from sendright.mach.tokens import AuditToken
 
 
-class Shown(msgspec.Struct, frozen=True, eq=False):
+class Sighting(msgspec.Struct, frozen=True, eq=False):
     """A process at one moment."""
 
     token: AuditToken
@@ -23,32 +23,34 @@ class Shown(msgspec.Struct, frozen=True, eq=False):
 
 
 class Occurrence(msgspec.Struct, eq=False):
-    """One event. ``actor`` is as it was before it, ``other`` is who it is about: the child, the process after it got its image, the target."""
+    """One event. ``actor`` is the process before the event. ``other`` is the process that it is about: the child,
+    the process with its new image, the target.
+    """
 
     kind: str
-    """Named as Endpoint Security does."""
-    actor: Shown
-    other: Shown | None = None
+    """The name in Endpoint Security."""
+    actor: Sighting
+    other: Sighting | None = None
     detail: Any = None
-    """What else the kind of event tells: an exit status, a user id, a file, a kind of task port."""
+    """Further content of this kind of event: an exit status, a user id, a file, a kind of task port."""
     planted: bool = False
-    """It belongs to a planted violation, so it is never dropped."""
+    """Whether it belongs to a planted violation. Such events are never dropped."""
 
 
-class Gallery:
-    """The moments of processes: one that has not changed is shown by the same object."""
+class Sightings:
+    """The current sighting of each process. While a process doesn't change, it is the same object."""
 
     def __init__(self) -> None:
-        self._last: dict[int, Shown] = {}
+        self._last: dict[int, Sighting] = {}
 
-    def show(self, process: Process) -> Shown:
-        """``process`` as it is now."""
+    def show(self, process: Process) -> Sighting:
+        """The sighting of ``process`` now."""
         last = self._last.get(process.task)
         if last is None or last.token is not process.token or last.group != process.group:
-            last = Shown(process.token, process.parent, process.program, process.mode, process.owner, process.platform, process.group)
+            last = Sighting(process.token, process.parent, process.program, process.mode, process.owner, process.platform, process.group)
             self._last[process.task] = last
         return last
 
     def forget(self, process: Process) -> None:
-        """It has ended."""
+        """Forget a process that has ended."""
         self._last.pop(process.task, None)

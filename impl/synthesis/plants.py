@@ -1,7 +1,7 @@
-"""Violations that can be planted into a life: each named as the rule that it breaks.
+"""Violations that can be planted into a life, each by the name of the rule that it violates.
 
-They are done on the kernel, by who may do anything there, so the records that tell of them are as true as all others. What makes them
-violations is what is not there: the set-id image, the call, the parent who had such a token.
+They are done on the kernel by the bootstrap task, which has all rights there, so their records are as true as others.
+They are violations because something is missing: the set-id image, the call, the parent with such a token.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Plant = Callable[[Life], list[Occurrence]]
 
 
 def _tool(life: Life) -> tuple[Process, list[Occurrence]]:
-    """Something that a user started."""
+    """A process of a user."""
     return life.start(life.random.choice(life.shells), life.random.choice(programs.TOOLS))
 
 
 def inheritance(life: Life) -> list[Occurrence]:
-    """A child that is root, or in another session, where its parent is not."""
+    """A child is root, or in another session, and its parent isn't."""
     parent = life.random.choice(life.shells)
     ids = life.random.choice(({"euid": 0}, {"asid": parent.token[6] + 1}, {"ruid": 0, "euid": 0}, {"auid": parent.token[0] + 1}, {"egid": 0}))
     child, seen = life.fork(parent, **ids)
@@ -31,7 +31,9 @@ def inheritance(life: Life) -> list[Occurrence]:
 
 
 def effective_ids(life: Life) -> list[Occurrence]:
-    """A user's process that is root without a call, or by an image that gives no such thing, or another one than it gives."""
+    """A user's process becomes root without a call, by an image that isn't set-id, or by one that is set to other
+    ids.
+    """
     process, seen = _tool(life)
     seen.append(life.look(process))
     way = life.random.choice(("suddenly", "plain image", "other owner"))
@@ -49,7 +51,7 @@ def effective_ids(life: Life) -> list[Occurrence]:
 
 
 def audit_user(life: Life) -> list[Occurrence]:
-    """A process that becomes somebody else for the audit, in the session where it was."""
+    """A process gets another audit user id in the same session."""
     process, seen = _tool(life)
     seen.append(life.look(process))
     life.machine.change(process, auid=process.token[0] + 1)
@@ -57,7 +59,7 @@ def audit_user(life: Life) -> list[Occurrence]:
 
 
 def reuse(life: Life) -> list[Occurrence]:
-    """A process has the process id and the version of one that has ended."""
+    """A process gets the process id and version of one that has ended."""
     process, seen = _tool(life)
     pid, version = process.token[5], process.token[7]
     seen.append(life.end(process))
@@ -78,7 +80,9 @@ def control(life: Life) -> list[Occurrence]:
 
 
 def chain(life: Life) -> list[Occurrence]:
-    """A user's program controls a system program of the same user, and that in the end a process of root's. Each step alone may be right."""
+    """A user's program controls a system program of the same user, and through it in the end a process of root. Each
+    step alone can be legitimate.
+    """
     shell = life.random.choice(life.shells)
     low, seen = life.start(shell, programs.DEBUGGER)
     middle, more = life.start(shell, Program("/usr/libexec/entitled_helper"))
@@ -91,7 +95,7 @@ def chain(life: Life) -> list[Occurrence]:
 
 
 def message_token(life: Life) -> list[Occurrence]:
-    """Somebody who handles a message is told another's token than the sender's."""
+    """The handler of a message gets a token that isn't the sender's."""
     sender, seen = _tool(life)
     other = life.random.choice((life.sysmond, *life.daemons))
     return [*seen, Occurrence("od_group_add", life.show(life.daemons[-1]), life.show(sender), life.show(other))]

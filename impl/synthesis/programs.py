@@ -1,4 +1,4 @@
-"""Programs that logs are full of, and what is special about them."""
+"""Programs that are frequent in logs, and their special properties."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ SET_GID = 0o102755
 
 
 class Program(msgspec.Struct, frozen=True):
-    """A file that can become a process's image."""
+    """A file that a process can execute."""
 
     path: str
     mode: int = PLAIN
     owner: tuple[int, int] = (0, 0)
     platform: bool = True
-    """Whether it is part of the system, as the recorder says of it."""
+    """Whether the recorder reports it as part of the system."""
 
 
 _PATHS = ("/bin/ls", "/bin/cat", "/usr/bin/grep", "/usr/bin/git", "/usr/bin/sed", "/bin/bash", "/usr/bin/xcrun", "/usr/bin/env")

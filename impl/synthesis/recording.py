@@ -1,4 +1,4 @@
-"""An event log of any size: a life, some planted violations, and a recorder with its weaknesses."""
+"""An event log of any size: a life, planted violations, and a recorder that can lose and reorder events."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from sendright.impl.synthesis.occurrence import Occurrence
 from sendright.impl.synthesis.plants import PLANTS, Plant, planted
 
 WINDOW = 8
-"""So many records may come in another order than they happened."""
+"""The number of records among which the order can differ from that of the events."""
 
 
 class Recorder(msgspec.Struct, frozen=True, kw_only=True):
-    """How a log is recorded."""
+    """The recorder's options."""
 
     form: str = TOKEN_FORMS[0]
-    """How tokens are spelled; ``mixed``: each record in another way."""
+    """The spelling of tokens; ``mixed``: another one in each record."""
     wrapper: str = WRAPPERS[0]
     drop: float = 0.0
     """The share of events that the recorder loses."""
     shuffle: bool = False
-    """Events that are near in time are delivered in another order."""
+    """Whether events that are close in time are delivered in another order."""
     equal_times: float = 0.1
     """The share of events that have the same time as the one before."""
     host: str = "mac"
 
 
 def event_log(events: int, seed: int, plants: Sequence[str] = (), recorder: Recorder | None = None) -> Iterator[bytes]:
-    """The lines of a log of ``events`` events or some more, with each of ``plants`` (``PLANTS``) once for every time that it is named.
+    """The lines of a log of at least ``events`` events, with each of ``plants`` (``PLANTS``) as often as it is named.
 
-    The same for the same arguments. Raises KeyError for a plant that there is not.
+    The same arguments give the same log. Raises KeyError for an unknown plant.
     """
     recorder = recorder or Recorder()
-    how = Random(seed ^ 0x5EED)  # what is done to the log doesn't change the life
+    how = Random(seed ^ 0x5EED)  # the recorder's choices don't change the life
     life = Life(seed)
     writers = _writers(recorder)
     time, block = 0, list[tuple[int, Occurrence]]()
@@ -52,7 +52,7 @@ def event_log(events: int, seed: int, plants: Sequence[str] = (), recorder: Reco
 
 
 def _writers(recorder: Recorder) -> list[Writer]:
-    """One for each form; they number together."""
+    """A writer for each form; they share their sequence numbers."""
     forms = TOKEN_FORMS if recorder.form == "mixed" else (recorder.form,)
     return [Writer(form, recorder.wrapper, recorder.host) for form in forms]
 
@@ -74,7 +74,7 @@ def _written(block: list[tuple[int, Occurrence]], writers: list[Writer], recorde
 
 
 def _with_plants(life: Life, events: int, plants: Sequence[Plant], how: Random) -> Iterator[Occurrence]:
-    """The life up to so many events; the plants are somewhere in it, each in one piece."""
+    """The life up to so many events. The plants are at random places in it, each in one piece."""
     left = sorted((how.randrange(events // 10, max(events * 9 // 10, events // 10 + 1)), number) for number in range(len(plants)))
     count = 0
     for one in life.acts():

@@ -1,7 +1,8 @@
-"""GNU Mach as Debian ships it, alive under QEMU: each task of the model is a task of its own, and makes its calls itself.
+"""Debian's GNU Mach, live under QEMU. Each task of the model is a Mach task, which makes its calls itself.
 
-``files`` says what is needed and where it is; ``setup`` fetches and builds it; ``machine`` runs QEMU and speaks to the driver (``driver/``, in C);
-``words`` turns calls and answers into the numbers that the driver knows; ``kernel`` is the implementation that is checked.
+``files`` says which files are needed and where they are; ``setup`` fetches and builds them; ``machine`` runs QEMU and
+exchanges lines with the driver (``driver/``, in C); ``words`` converts calls and answers to and from the driver's
+numbers; ``kernel`` is the implementation to check.
 """
 
 from sendright.impl.adapters.gnumach.kernel import GnuMach

@@ -1,4 +1,4 @@
-"""What the live kernel needs, and where it is: the files that ``setup`` has made, and QEMU."""
+"""The files that the live kernel needs, made by ``setup``, and QEMU."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SET_UP = "run 'sendright setup gnumach'"
 
 
 class NotSetUp(Exception):
-    """Something is missing; the words say what, and what to do."""
+    """Something is missing; the message says what, and what to do."""
 
 
 class Files(msgspec.Struct, frozen=True):
-    """All that a machine is made from."""
+    """The files from which a machine is started."""
 
     qemu: str
     kernel: Path
@@ -25,7 +25,7 @@ class Files(msgspec.Struct, frozen=True):
 
 
 def directory() -> Path:
-    """Where the files are: ``$SENDRIGHT_GNUMACH``, or ``sendright/gnumach`` among the user's caches."""
+    """The folder of the files: ``$SENDRIGHT_GNUMACH``, or ``sendright/gnumach`` in the user's cache folder."""
     chosen = os.environ.get("SENDRIGHT_GNUMACH")
     if chosen:
         return Path(chosen)

@@ -1,4 +1,4 @@
-"""The live kernel as an implementation that can be checked."""
+"""The live kernel as an implementation to check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.view import NamedRight, Receiver, Space, View, ViewPart
 
 BOOTS = 500
-"""Systems that are begun on one boot of the machine, before it is booted anew."""
+"""The number of runs on one boot of the machine, before it is booted again."""
 _MOST_TASKS = 60
 _REQUEST_BIT = 0x8000
 """In the upper half of a type: a dead-name request is registered."""
@@ -34,8 +34,8 @@ _NOT_MADE = {
 }
 
 
-class Driven(Protocol):
-    """What the driver answers on: a ``Machine``, or what stands in for one."""
+class DriverConnection(Protocol):
+    """A connection to the driver: a ``Machine``, or a replacement for one in tests."""
 
     @property
     def alive(self) -> bool: ...
@@ -43,13 +43,15 @@ class Driven(Protocol):
     def end(self) -> None: ...
 
 
-def _qemu() -> Callable[[], Driven]:
+def _qemu() -> Callable[[], DriverConnection]:
     found = files()
     return lambda: Machine(found)
 
 
 class GnuMach:
-    """GNU Mach under QEMU. A task of the model is a Mach task; a system begins with new tasks, on the same boot as long as nothing goes wrong."""
+    """GNU Mach under QEMU. Each task of the model is a Mach task. A run begins with new tasks; the machine is only
+    booted again after an error, or after ``BOOTS`` runs.
+    """
 
     name = "GNU Mach 1.8 (Debian 2:1.8+git20221224-2) under QEMU"
     capabilities = Capabilities(
@@ -62,15 +64,17 @@ class GnuMach:
         seconds=30.0,
     )
 
-    def __init__(self, start: Callable[[], Driven] | None = None) -> None:
-        """``start`` makes a machine, when it is first booted; usual: with QEMU. Raises NotSetUp if something that this needs is missing."""
+    def __init__(self, start: Callable[[], DriverConnection] | None = None) -> None:
+        """``start`` makes the machine, at the first boot; by default with QEMU. Raises NotSetUp if a file that this
+        needs is missing.
+        """
         self._start = start or _qemu()
-        self._machine: Driven | None = None
+        self._machine: DriverConnection | None = None
         self._profile = GNUMACH
         self._begun = 0
 
     def boot(self, profile: Profile) -> None:
-        """End all tasks and begin with one. Raises ImplementationCrash if the machine doesn't start."""
+        """End all tasks and begin with one new task. Raises ImplementationCrash if the machine doesn't start."""
         self._profile = profile
         if self._machine is not None and (not self._machine.alive or self._begun >= BOOTS):
             self.end()
@@ -81,7 +85,7 @@ class GnuMach:
         """The driver's number of an agent -> the task's."""
         self._agent: dict[int, int] = {BOOTSTRAP_TASK: 0}
         self._calls: dict[int, Call] = {}
-        """What tasks wait in."""
+        """Task -> the call that it is blocked in."""
         self._tasks = 1
         self._spaces: dict[int, Space] = {}
         self._ask("begin", None)
@@ -93,8 +97,8 @@ class GnuMach:
             self._machine = None
 
     @property
-    def machine(self) -> Driven | None:
-        """The machine, once it is started."""
+    def machine(self) -> DriverConnection | None:
+        """The machine, None until it is started."""
         return self._machine
 
     def call(self, task: int, call: Call) -> Result:
@@ -113,7 +117,7 @@ class GnuMach:
         return self._ask(f"call {self._agent[task]:x} {NUMBERS[call.name]:x} {words}", task, call)
 
     def snapshot(self) -> View:
-        """What the spaces show."""
+        """The state, as far as the spaces have it."""
         return View({self._number[agent]: space for agent, space in self._spaces.items()})
 
     # ---- answers
@@ -130,16 +134,16 @@ class GnuMach:
                 if letter in _NOT_MADE:
                     raise NotMade(_NOT_MADE[letter])
                 if letter == "!":
-                    raise ValueError(f"the driver couldn't do its part: {words}")
+                    raise ValueError(f"the driver failed: {words}")
                 if letter == "T":
                     agent = int(words[0], 16)
                     spaces[agent] = self._spaces[agent] if words[1] == "=" else _space(_numbers(words[1:]))
                 elif letter == "N":
                     created = self._adopted(int(words[0], 16))
                 elif letter == "E":
-                    agent, code, *told = _numbers(words)
+                    agent, code, *results = _numbers(words)
                     other = self._number[agent]
-                    ended[other] = _result(self._calls.pop(other), code, told)
+                    ended[other] = _result(self._calls.pop(other), code, results)
                 elif task is not None and call is not None:
                     result = self._answer(letter, task, call, _numbers(words))
         except (ValueError, KeyError, IndexError, StopIteration) as error:
@@ -158,7 +162,7 @@ class GnuMach:
         if letter == "B":
             self._calls[task] = call
             return Result(_PENDING[call.name])
-        if letter in ("G", "H"):  # the task has ended or stopped itself: nobody was left to hear the answer
+        if letter in ("G", "H"):  # the task has ended or suspended itself, so that it didn't get the answer
             return Result(ReturnCode.KERN_SUCCESS)
         raise ValueError(letter)
 
@@ -176,7 +180,7 @@ class GnuMach:
 
 
 def _parts(words: list[str]) -> list[tuple[str, list[str]]]:
-    """The parts of a line of the driver's: a letter, and the words behind it."""
+    """The parts of a line from the driver, each a letter and the words after it."""
     parts: list[tuple[str, list[str]]] = []
     for word in words:
         if word.isupper() or word == "!":

@@ -1,7 +1,9 @@
-"""A virtual machine that runs GNU Mach and the driver: lines to the driver, lines from it, and the end of it, whatever happens.
+"""A virtual machine that runs GNU Mach and the driver: it exchanges lines with the driver, and always ends with this
+process.
 
-Lines go through memory of the guest that both see, as a byte of a serial port takes the emulator microseconds; the serial port says that one
-is there. The guest looks for the next one all the time, so while there is none the machine is paused.
+Lines go through memory that guest and host share, because the emulator needs microseconds for each byte of a serial
+port. The serial port only signals that a line is there. The guest polls for the next line, so the machine is paused
+while there is none.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sendright.impl.adapters.gnumach.files import Files
-from sendright.impl.adapters.line_process import Ended, LineProcess, Silent
+from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
 from sendright.mach.implementation import ImplementationCrash
 from sendright.mach.keeper import temporary_directory
 
@@ -24,20 +26,20 @@ BOOT_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 """An exchange takes a millisecond."""
 MEMORY_FOLDER = Path("/dev/shm")
-"""Files there are in memory only."""
+"""A folder whose files are in memory only."""
 _CHECKED = 255
-"""As ``finish_line`` of the driver adds up a line."""
+"""The checksum of a line, as ``finish_line`` of the driver computes it."""
 _PANIC = ("panic", "kernel trap", "kernel page fault", "assertion", "double fault")
 
 
 class Machine:
-    """One machine, booted. All that goes wrong with it raises ImplementationCrash, after which it is no more."""
+    """A booted machine. Any error raises ImplementationCrash, and then the machine has been ended."""
 
     def __init__(self, files: Files, boot_seconds: float = BOOT_SECONDS) -> None:
         beside = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
         with temporary_directory("sendright-gnumach-", beside) as directory:
             self._start(files, Path(directory), boot_seconds)
-        # Whoever needs the files has them open.
+        # QEMU has the files open, so they can be removed now.
 
     def _start(self, files: Files, directory: Path, boot_seconds: float) -> None:
         # QEMU splits this value at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.
@@ -47,7 +49,7 @@ class Machine:
         module = f"{driver} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)"
         command = [
             *(files.qemu, "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-vga", "none", "-net", "none", "-nodefaults"),
-            # Time is what the guest executes: it doesn't wait for hardware that isn't there, and runs alike every time.
+            # The guest's time is the number of its instructions: it doesn't wait for missing hardware, and every run is the same.
             *("-icount", "shift=5,sleep=off"),
             *("-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"),
             *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
@@ -61,13 +63,13 @@ class Machine:
         except OSError as error:
             raise ImplementationCrash(f"can't start {files.qemu}: {error.strerror}") from error
         ready = self.exchange(None, boot_seconds)
-        if len(ready) == 2:  # and where in its memory lines go to and fro
+        if len(ready) == 2:  # and the addresses of its memory for lines
             with memory.open("r+b") as file:
                 self._memory = _Shared(mmap.mmap(file.fileno(), 0), int(ready[1], 16))
 
     @property
     def alive(self) -> bool:
-        """Whether there is somebody to talk to."""
+        """Whether the machine is running."""
         return self._process.alive
 
     @property
@@ -83,18 +85,20 @@ class Machine:
             self._memory.close()
 
     def exchange(self, line: str | None, seconds: float = ANSWER_SECONDS) -> list[str]:
-        """What the driver answers to ``line`` (None: nothing is asked; it says of itself that it is ready), word by word."""
-        asked = None if line is None else line.encode("ascii")
+        """Send ``line`` to the driver and return the words of its answer. None: send nothing, and return its report
+        that it is ready.
+        """
+        request = None if line is None else line.encode("ascii")
         memory = self._memory if self.alive else None
-        if asked is not None and memory is not None:
-            memory.ask(asked)
-            asked = None
+        if request is not None and memory is not None:
+            memory.ask(request)
+            request = None
         self._process.go_on()
         try:
-            answer = self._process.exchange(asked, seconds, lambda: self._panic() is not None)
-        except Ended as error:
+            answer = self._process.exchange(request, seconds, lambda: self._panic() is not None)
+        except ProgramEnded as error:
             self._crash(f"QEMU {error}")
-        except Silent:
+        except NoAnswer:
             self._crash(f"did not answer within {seconds:g} s")
         if not answer and memory is not None:
             answer = memory.answer()
@@ -110,7 +114,7 @@ class Machine:
         raise ImplementationCrash(how if panic is None else f"panicked: {panic}")
 
     def _panic(self) -> str | None:
-        """What the kernel's console says of its own end."""
+        """The kernel's panic message on its console, None if there is none."""
         if self._console.closed:
             return None
         self._console.seek(0)
@@ -119,7 +123,7 @@ class Machine:
 
 
 class _Shared:
-    """The driver's memory that we see, too (``host.c`` says what is where)."""
+    """The memory that is shared with the driver (``host.c`` has its layout)."""
 
     _ASKED, _TEXT = struct.Struct("<I"), 8
 
@@ -141,10 +145,10 @@ class _Shared:
 
 
 def _checked(line: bytes) -> list[str] | None:
-    """The words of a line, if the sum at its end is that of its bytes."""
-    content, mark, told = line.rstrip(b"\r").rpartition(b" # ")
+    """The words of a line, if the checksum at its end is right."""
+    content, mark, checksum = line.rstrip(b"\r").rpartition(b" # ")
     try:
-        right = mark and int(told, 16) == sum(byte * (at % _CHECKED + 1) for at, byte in enumerate(content)) & 0xFFFF
+        right = mark and int(checksum, 16) == sum(byte * (at % _CHECKED + 1) for at, byte in enumerate(content)) & 0xFFFF
         return content.decode("ascii").split() if right else None
     except ValueError:
         return None

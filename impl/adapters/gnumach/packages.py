@@ -1,4 +1,6 @@
-"""Debian's packages of GNU Mach, fetched with an apt configuration of its own: the machine's own sources and packages stay as they are."""
+"""Fetches Debian's packages of GNU Mach with a separate apt configuration. This machine's own sources and packages
+don't change.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ SUITE = "bookworm"
 USUAL_MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
-"""Where a Debian machine says which mirror it uses."""
+"""The files in which a Debian machine names its mirror."""
 _MIRROR = re.compile(r"^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s*(\S+/debian)/?(?=\s|$)", re.MULTILINE)
 
 
@@ -30,7 +32,7 @@ class Package(msgspec.Struct, frozen=True):
 
     @property
     def file(self) -> str:
-        """What apt calls the file."""
+        """The file's name for apt."""
         return f"{self.name}_{self.version.replace(':', '%3a')}_i386.deb"
 
 
@@ -39,11 +41,13 @@ HEADERS = Package("gnumach-dev", "2:1.8+git20221224-2", "44aafaf9fd142e5e08ddb55
 MIG = Package("mig-i686-gnu", "1.8+git20221221-3", "38db132b4120a809f5ff294fcc924e38f31ac24807b17746e3b2f72f97f6db98")
 PACKAGES = (KERNEL, HEADERS, MIG)
 KERNEL_SHA256 = "99d77e7d11d1c097cb786892a98a765dea102976f224c0130d6c9b154427363d"
-"""Of the kernel, unpacked."""
+"""The sha256 of the unpacked kernel."""
 
 
 def fetch(place: Path, tell: Callable[[str], None]) -> Path:
-    """See to it that the packages are in ``place``, unpacked, and the kernel too; gives the folder with what was in them. Raises NotSetUp."""
+    """Fetch and unpack the packages and the kernel into ``place``, unless they are there; returns the folder of
+    their content. Raises NotSetUp.
+    """
     missing = [package for package in PACKAGES if _sha256(place / package.file) != package.sha256]
     if missing:
         tell(f"fetching {', '.join(package.name for package in missing)}")
@@ -98,7 +102,7 @@ def mirror(sources: Iterable[Path]) -> str:
 
 
 def run(command: list[str], doing: str, directory: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """What ``command`` prints. Raises NotSetUp with its complaint."""
+    """Run ``command`` and return its output. Raises NotSetUp with its error message."""
     try:
         done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, errors="backslashreplace", check=False)
     except FileNotFoundError as error:

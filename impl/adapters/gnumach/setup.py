@@ -1,4 +1,4 @@
-"""Making a machine ready for the live kernel: packages are fetched, stubs generated, the driver built, and all of it tried out."""
+"""Sets up the live kernel: fetches packages, generates stubs, builds the driver, and boots once as a test."""
 
 from __future__ import annotations
 
@@ -42,20 +42,22 @@ _LINK = (
     "-Wl,--build-id=none",
     "-Wl,--no-warn-rwx-segments",
 )
-"""One segment, so that an agent can be given the driver's image in one piece."""
+"""One segment, so that the driver's image can be mapped into an agent in one piece."""
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """What came of it."""
+class SetupResult(msgspec.Struct, frozen=True):
+    """The result of a setup."""
 
     place: Path
     seconds_to_boot: float
     changed: bool
-    """False: it was all there already."""
+    """False: everything was there already."""
 
 
-def set_up(tell: Callable[[str], None]) -> Ready:
-    """Make the live kernel ready, and boot it once. ``tell`` hears what is being done. Raises NotSetUp; may be called any number of times."""
+def set_up(tell: Callable[[str], None]) -> SetupResult:
+    """Set up the live kernel, and boot it once. ``tell`` is called with each step's description. Can be repeated.
+    Raises NotSetUp.
+    """
     for tool, hint in _TOOLS.items():
         if shutil.which(tool) is None:
             raise NotSetUp(f"{tool} isn't installed ({hint})")
@@ -73,7 +75,7 @@ def set_up(tell: Callable[[str], None]) -> Ready:
         raise NotSetUp(f"the kernel doesn't boot: it {error}") from error
     seconds = time.monotonic() - began
     machine.end()
-    return Ready(place, seconds, changed)
+    return SetupResult(place, seconds, changed)
 
 
 def _make(place: Path, tell: Callable[[str], None]) -> bool:
@@ -92,7 +94,7 @@ def _make(place: Path, tell: Callable[[str], None]) -> bool:
 
 
 def _stamp() -> str:
-    """What the driver is made of."""
+    """The driver's source files."""
     made = hashlib.sha256(repr((PACKAGES, _FLAGS, _LINK, calls_header())).encode())
     for path in sorted(SOURCE.rglob("*")):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""Calls and answers as words of 32 bits, in the order of the signature table: what the driver reads and writes."""
+"""Converts calls and answers to and from the driver's words of 32 bits, in the order of the signature table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _LONGEST_ARRAY, _MOST_DESCRIPTORS, _MOST_WORDS = 32, 8, 800
 _LISTS = (ArgumentType.PORTS, ArgumentType.LIMITS, ArgumentType.ATTRIBUTES)
 _LISTED = (OutputType.PORTS, OutputType.NAMES, OutputType.TYPES, OutputType.WORDS)
 _LARGER = 4
-"""How much larger than the model's size of a message its size is in this kernel: what there is beside the descriptors, and inline words make up
-for descriptors of other sizes."""
+"""The difference between a message's size in this kernel and in the model. Its cause is the part beside the
+descriptors; inline words make up for descriptors of other sizes.
+"""
 
 
 def words_of(call: Call, profile: Profile) -> Iterator[int]:
-    """The arguments of ``call``. Raises NotMade for one that this kernel's calls can't have."""
+    """The words for the arguments of ``call``. Raises NotMade for an argument that this kernel's call can't have."""
     given = {argument.name: call.arguments.get(argument.name, argument.default) for argument in SIGNATURES[call.name].arguments}
     special = _SPECIAL.get(call.name)
     if special is not None:
@@ -44,7 +45,7 @@ def words_of(call: Call, profile: Profile) -> Iterator[int]:
 
 
 def outputs_of(call: Call, code: int, words: list[int]) -> dict[str, Any]:
-    """The results of ``call`` that an answer with this code has, read from the words of the answer."""
+    """The results of ``call``, read from the words of an answer with this ``code``."""
     wanted = SIGNATURES[call.name].results(code)
     if not wanted:
         return {}
@@ -87,7 +88,7 @@ def _set_attributes(a: dict[str, Any]) -> Iterator[int]:
 
 def _allocate_page(a: dict[str, Any]) -> Iterator[int]:
     if a["anywhere"]:
-        raise NotMade("where this kernel puts memory anywhere is no page of the model's")
+        raise NotMade("with anywhere, this kernel chooses an address that isn't one of the model's pages")
     return iter((a["task"], *_in_memory(a["address"]), 0))
 
 
@@ -125,9 +126,11 @@ def _send(a: dict[str, Any]) -> Iterator[int]:
 
 
 def _inline_words(layout: Layout, size: int) -> tuple[int, int]:
-    """How many inline words a message of the model's ``size`` has, and how many bytes it is said to have (0: just what it has).
+    """The number of inline words in a message of the model's ``size``, and the size that its sender declares (0: its
+    true size).
 
-    A descriptor is 12 bytes in the model and 8 here, and the model has a word more if there are any: inline words fill that up.
+    A descriptor is 12 bytes in the model and 8 here, and the model has a word more if there are any: inline words fill
+    the difference.
     """
     usual = 1 + len(layout) + bool(layout)
     if size == -1:
@@ -135,10 +138,10 @@ def _inline_words(layout: Layout, size: int) -> tuple[int, int]:
     if size < HEADER_SIZE or size % 4:
         return usual, size & 0xFFFFFFFF or 1
     if size < size_without_data(layout):
-        return usual, HEADER_SIZE + 4  # the first descriptor's type, and nothing behind it
+        return usual, HEADER_SIZE + 4  # the first descriptor's type, and nothing after it
     more = (size - natural_size(layout)) // 4
     if usual + more > _MOST_WORDS:
-        raise NotMade("a message of such a size")
+        raise NotMade("a message of this size")
     return usual + more, 0
 
 
@@ -148,10 +151,10 @@ def _descriptors(descriptors: tuple[tuple[Any, ...], ...]) -> Iterator[int]:
     yield len(descriptors)
     for each in descriptors:
         if is_memory(each):
-            raise NotMade("where this kernel puts memory of a message is no page of the model's")
+            raise NotMade("this kernel puts a message's memory at an address that isn't one of the model's pages")
         names, disposition = each
         if not Disposition.MOVE_RECEIVE <= disposition <= Disposition.MAKE_SEND_ONCE:
-            raise NotMade("in this kernel's messages what has another disposition than 16 to 21 is no right")
+            raise NotMade("in this kernel's messages a descriptor with a disposition other than 16 to 21 isn't a right")
         if is_array(each):
             if len(names) > _LONGEST_ARRAY:
                 raise NotMade(f"an array of more than {_LONGEST_ARRAY} ports")
@@ -184,7 +187,9 @@ _SPECIAL: dict[str, Callable[[dict[str, Any]], Iterator[int]]] = {
 
 
 def _told_body(words: Words) -> tuple[tuple[tuple[Any, ...], ...], int, int | None]:
-    """Descriptors, the first inline word, and how many there are (None: no such array, as in some of the kernel's messages)."""
+    """Descriptors, the first inline word, and the number of inline words (None: no such array, as in some of the
+    kernel's messages).
+    """
     descriptors: list[tuple[Any, ...]] = []
     for _ in range(words.next()):
         if words.next() == _PORT:
@@ -226,7 +231,9 @@ def _received(words: Words, code: int) -> dict[str, Any]:
 
 
 def _size_of_unseen(size: int, is_complex: bool) -> int:
-    """The model's size of a message that wasn't received: the kernel's own are smaller than others with the same rights and data."""
+    """The model's size of a message that wasn't received: the kernel's own are smaller than others with the same
+    rights and data.
+    """
     if size == HEADER_SIZE:  # of a send-once notification
         return natural_size(())
     if is_complex and size == HEADER_SIZE + 8:  # of a port-destroyed notification
