@@ -53,9 +53,10 @@ def all_witnesses() -> tuple[Witness, ...]:
 
 
 def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
-    """The runs of a profile in a file that was recorded; none if there is no such file. Raises msgspec.DecodeError."""
-    if path.is_file():
-        yield from (witness for witness in read_json(path.read_bytes(), tuple[Witness, ...]) if witness.profile == profile)
+    """The runs of a profile in a file that was recorded; none if there is no such file, or an empty one. Raises OSError and msgspec.DecodeError."""
+    content = path.read_bytes() if path.is_file() else b""
+    if content:
+        yield from (witness for witness in read_json(content, tuple[Witness, ...]) if witness.profile == profile)
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
-from sendright.mach.keeper import end_tree, keep_process, lead, let_go
+from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 
 LONGEST = 1 << 24
 """Bytes of a line, at most: one that never ends must not fill the memory."""
@@ -31,6 +31,7 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
         """``quiet``: what it writes to standard error is thrown away; else it goes to ours."""
+        be_ready_to_keep()
         with deaf_children():
             self._process = subprocess.Popen(
                 command,
