@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +14,12 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import Shown
+from sendright.cli.streams import complain
 from sendright.mach.profiles import profile_named
 from sendright.reports.rerun import Rerun
 
-DEFAULT_CACHE = Path(".sendright", "proofs")
+if TYPE_CHECKING:
+    from sendright.model.proof_cache import Cache
 
 
 def prove(
@@ -30,10 +33,10 @@ def prove(
     profile: ProfileName = "manual",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to prove in.")] = 2,
     cache: Annotated[
-        Path,
-        typer.Option("--cache", metavar="DIR", help="Keep what was proved here, and don't ask it again while its formulas are the same."),
-    ] = DEFAULT_CACHE,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything anew, and keep nothing.")] = False,
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR instead of your own cache directory.", show_default=False),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -44,6 +47,9 @@ def prove(
     """Prove that every call keeps every invariant, for any number of tasks, ports, names and messages.
 
     What can't be proved is refuted by a concrete state and call, or is UNDETERMINED and never counts as proved (exit status 4).
+
+    Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry counts only if your
+    own key made it, so that no checkout can bring proofs along.
 
     [bold]Examples[/bold]
 
@@ -61,16 +67,36 @@ def prove(
     from sendright.model.prove import UnknownSelection
     from sendright.model.prove import prove as run_prove
 
+    chosen_properties = [_property(words) for words in invariant or []]
+    kept = None if no_cache else _cache(cache)
     try:
         with Shown("proving", quiet) as shown:
-            chosen_properties = [_property(words) for words in invariant or []]
-            kept = None if no_cache else cache
             result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=shown.update, cache=kept)
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
     rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
     return finish(result, outputs, rerun)
+
+
+def _cache(named: Path | None) -> Cache | None:
+    """The cache in the folder that the user named, or in their own; None, and a line that says why, if they can have none.
+
+    Raises BadInput if the named folder can't be trusted.
+    """
+    from sendright.model.own_files import Unusable
+    from sendright.model.proof_cache import NoKey, open_cache
+
+    try:
+        opened = open_cache(named)
+    except (Unusable, NoKey) as error:
+        if named is not None and isinstance(error, Unusable):
+            raise BadInput(f"--cache: {error}") from error
+        complain(f"proofs are not cached: {error}")
+        return None
+    if not os.access(opened.folder, os.W_OK):
+        complain(f"new proofs are not cached: {opened.folder} can't be written to (make it writable, or choose another folder with --cache)")
+    return opened
 
 
 def _property(words: str) -> int | str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
@@ -15,24 +17,33 @@ from sendright.cli.options import Json, Quiet, Sut
 from sendright.cli.outcome import check_files, conclude
 from sendright.cli.progress import Shown
 from sendright.cli.streams import show, show_json
+from sendright.mach.interruption import interrupted_status
 from sendright.mach.profiles import PROFILES, profile_named
 from sendright.mach.verdicts import ExitStatus
 
+if TYPE_CHECKING:
+    from sendright.model.witnesses import Witness
+    from sendright.properties.witness_search import Found
+
 
 def witnesses(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the runs.")] = Path("model/witnesses.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file of recorded runs.")] = Path("model/witnesses.json"),
+    search_all: Annotated[bool, typer.Option("--all", help="Keep nothing that is recorded: search for every case again.")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same runs.")] = 0,
     profile: Annotated[
         list[str] | None, typer.Option("--profile", "-p", metavar="NAME", help="Only in this profile; what the file has of others stays.")
     ] = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Random runs to look through, for each profile, at most.")] = 2000,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to search in, each in a profile of its own.")] = 2,
     sut: Sut = REFERENCE,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Record short runs that reach every case of every rule, and break every twin, in all profiles.
 
-    For those who change a rule: [bold]sendright prove[/bold] then finds its cases reachable again.
+    For those who change a rule: [bold]sendright prove[/bold] then finds its cases reachable again. Recorded runs that still
+    reach their cases are kept, so that only new and changed cases are searched for. The file is written only if no case is
+    missing.
 
     [bold]Example[/bold]
 
@@ -40,43 +51,109 @@ def witnesses(
 
       sendright witnesses --profile xnu
     """
+    chosen = [profile_named(name).name for name in dict.fromkeys(profile or PROFILES)]
+    check_files({"--output": output})
+    recorded = _recorded(output)
+    if not os.access(output.parent, os.W_OK):  # said before the search, which may take minutes
+        raise _cannot_write(output, "no directory that can be written to")
+    search = partial(_search, sut, () if search_all else recorded, seed, runs)
+    found: dict[str, Found] = {}
+    try:
+        with Shown("looking for witnesses", quiet) as shown:
+            for name, result in _searches(search, chosen, jobs if sut == REFERENCE else 1, shown):
+                found[name] = result
+                if result.interrupted:
+                    break
+                shown.count(len(chosen), name)
+    except KeyboardInterrupt:
+        pass  # it shows in what was not searched
+    return _finish(output, recorded, chosen, found, json)
+
+
+def _recorded(output: Path) -> tuple[Witness, ...]:
+    """What the file has. Raises BadInput."""
     import msgspec
 
     from sendright.model.witnesses import recorded_in
-    from sendright.properties.witness_search import find_witnesses
-    from sendright.reports.write import replacing
 
-    factory = implementation_factory(sut, None)
-    chosen = [profile_named(name) for name in dict.fromkeys(profile or PROFILES)]
     try:
-        found = {name: list(recorded_in(output, name)) for name in PROFILES} if profile else {}
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadInput(f"{output}: not a file of recorded runs, so what it has of other profiles can't stay: {error}") from None
-    check_files({"--output": output})
-    if not os.access(output.parent, os.W_OK):  # told before the search, which takes minutes
-        raise _cannot_write(output, "no directory that can be written to")
-    missed = {}
-    for number, each in enumerate(chosen):
-        with Shown(f"looking for witnesses of {each.name} ({number + 1} of {len(chosen)})", quiet) as shown:
-            found[each.name], missing = find_witnesses(factory, each, seed, runs, on_progress=shown.update)
-        missed[each.name] = list(missing)
-    every = list(chain.from_iterable(found.values()))
-    try:
-        with replacing(output) as file:
-            file.write(b"[\n" + b",\n".join(msgspec.json.encode(witness) for witness in every) + b"\n]\n")
-    except OSError as error:
+        return recorded_in(output)
+    except IsADirectoryError as error:
         raise _cannot_write(output, error.strerror) from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadInput(f"{output}: not a file of recorded runs: {error} (choose another file with --output)") from None
+
+
+def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
+    """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers wrongly."""
+    from sendright.properties.judged_run import Broken
+    from sendright.properties.witness_search import find_witnesses
+
+    try:
+        return find_witnesses(implementation_factory(sut, None), profile_named(name), recorded, seed, runs, on_progress=on_progress)
+    except Broken as error:
+        raise BadInput(f"witnesses: {name}: the kernel doesn't do what the specification says: {error} (find out with sendright check)") from None
+
+
+def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, shown: Shown) -> Iterator[tuple[str, Found]]:
+    """The witnesses of each profile, in the order in which they are found."""
+    from sendright.model.workers import Lost, in_workers
+
+    if min(jobs, len(chosen)) == 1:
+        for name in chosen:
+            yield name, search(name, on_progress=lambda done, every, name=name: shown.update(done, every, f"cases of {name}"))
+        return
+    for name, result in in_workers(search, chosen, jobs):
+        if isinstance(result, Lost):
+            raise RuntimeError(f"the processes that searched {name} died, the last one with {result.words}")
+        yield name, result
+
+
+def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], found: dict[str, Found], json: bool) -> int:
+    """Write the file if every case of the ``chosen`` profiles has a witness, say what was found, and give the exit status."""
+    import msgspec
+
+    from sendright.reports.write import write_text
+
+    unfinished = [name for name in chosen if name not in found or found[name].interrupted]
+    missed = {name: list(result.missing) for name, result in found.items()}
+    whole = not unfinished and not any(missed.values())
+    every = [witness for name in PROFILES for witness in (_of(found[name]) if name in found else _of_profile(recorded, name))]
+    if whole:
+        try:
+            write_text(output, (b"[\n" + b",\n".join(map(msgspec.json.encode, every)) + b"\n]\n").decode())
+        except OSError as error:
+            raise _cannot_write(output, error.strerror) from error
+    kept, new = sum(len(result.kept) for result in found.values()), sum(len(result.new) for result in found.values())
+    dropped = sum(len(_of_profile(recorded, name)) for name in found) - kept
+    calls = sum(len(witness.steps) for witness in every)
 
     def say() -> None:
         if json:
-            show_json({"witnesses": len(every), "calls": sum(len(witness.steps) for witness in every), "missed": missed})
+            counts = {"witnesses": len(every), "calls": calls, "kept": kept, "new": new, "dropped": dropped}
+            show_json({"written": whole, **counts, "missed": missed, "unfinished": unfinished})
         else:
-            show(f"{len(every)} witnesses with {sum(len(witness.steps) for witness in every)} calls are in {output}.")
-            for name, cases in missed.items():
-                for case in cases:
-                    show(f"not reached in {name}: {case}")
+            lines = [f"not reached in {name}: {case}" for name, cases in missed.items() for case in cases]
+            if unfinished:
+                lines.append(f"not searched to the end: {', '.join(unfinished)}")
+            if whole:
+                lines.append(f"{len(every)} witnesses with {calls} calls are in {output}: {kept} kept, {new} new, {dropped} dropped.")
+            else:
+                advice = "run it again" if unfinished else "look with another --seed or more --runs, or write a run in properties/rare_runs.py"
+                lines.append(f"{output} is as before ({advice}).")
+            show(*map(Text, lines))
 
-    return conclude(ExitStatus.UNDETERMINED if any(missed.values()) else ExitStatus.HOLDS, say)
+    if unfinished:
+        return conclude(interrupted_status(), say)
+    return conclude(ExitStatus.HOLDS if whole else ExitStatus.UNDETERMINED, say)
+
+
+def _of(found: Found) -> tuple[Witness, ...]:
+    return (*found.kept, *found.new)
+
+
+def _of_profile(recorded: Sequence[Witness], name: str) -> list[Witness]:
+    return [witness for witness in recorded if witness.profile == name]
 
 
 def _cannot_write(output: Path, why: str | None) -> BadInput:

@@ -14,6 +14,7 @@ import z3
 
 from sendright.model.sorts import Term
 from sendright.model.state import FIELDS
+from sendright.model.term_walk import children
 
 BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "waits_child", "mapped")
 """The fields of one argument (and ``mapped``) that have an index from values to points."""
@@ -61,7 +62,7 @@ class Candidates:
         """Candidates for where ``condition`` holds (or doesn't)."""
         if not z3.is_app(condition):
             return None
-        kind, parts = condition.decl().kind(), condition.children()
+        kind, parts = condition.decl().kind(), children(condition)
         match kind:
             case z3.Z3_OP_TRUE | z3.Z3_OP_FALSE:
                 return None if holds == (kind == z3.Z3_OP_TRUE) else Plan(0, "()")
@@ -92,7 +93,7 @@ class Candidates:
         """Whether a variable occurs in ``term``."""
         key: int = term.get_id()
         if key not in self._known:
-            self._known[key] = key in self._variables or any(map(self._varies, term.children()))
+            self._known[key] = key in self._variables or any(map(self._varies, children(term)))
         return self._known[key]
 
     def _equal(self, one: Term, other: Term, holds: bool) -> Plan | None:
@@ -133,7 +134,7 @@ class Candidates:
             return self._with_variable(self._variables.index(term.get_id()), wanted, cost)
         if not z3.is_app(term) or not self._varies(term):
             return None
-        name, kind, parts = term.decl().name(), term.decl().kind(), term.children()
+        name, kind, parts = term.decl().name(), term.decl().kind(), children(term)
         if kind == z3.Z3_OP_ITE:
             return _any_of([self._inverted(part, wanted, cost) for part in parts[1:]])
         if kind == z3.Z3_OP_DT_CONSTRUCTOR and name in self._constructors:

@@ -23,6 +23,7 @@ from sendright.model.candidates import BY_PART, BY_VALUE, PAGES, Candidates, Pla
 from sendright.model.rules import Case, Context
 from sendright.model.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
 from sendright.model.state import FIELDS, Add, After, Store, Sweep, Tally
+from sendright.model.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
 
 SlotTuple: TypeAlias = tuple[int, int, int]
 
@@ -232,16 +233,10 @@ class Translator:
         """How often each subterm is used."""
         counts: Counter[int] = Counter()
         seen: set[int] = set()
-        stack = list(terms)
-        counts.update(term.get_id() for term in stack)
-        while stack:
-            term = stack.pop()
-            if term.get_id() in seen or not z3.is_app(term):
-                continue
-            seen.add(term.get_id())
-            for child in term.children():
-                counts[child.get_id()] += 1
-                stack.append(child)
+        for term in terms:
+            counts[term.get_id()] += 1
+            for _, _, arguments in new_applications(term, seen):
+                counts.update(map(number_at, arguments))
         return counts
 
     def source(self, term: Term, names: dict[int, str], bound: tuple[str, ...] = ()) -> str:
@@ -253,7 +248,7 @@ class Translator:
             return bound[len(bound) - 1 - index]
         if z3.is_quantifier(term):
             return self._quantifier(term, names, bound)
-        declaration, arguments = term.decl(), term.children()
+        declaration, arguments = term.decl(), children(term)
         kind = declaration.kind()
         part = [self.source(argument, names, bound) for argument in arguments]
         if kind in _INFIX:
@@ -387,16 +382,17 @@ class FunctionBuilder:
         found: list[Term] = []
         seen: set[int] = set()
 
-        def visit(current: Term) -> None:
-            if current.get_id() in seen or current.get_id() in self.names or not z3.is_app(current):
+        def visit(current: int) -> None:
+            number, arguments = number_at(current), arguments_at(current)
+            if not arguments or number in seen or number in self.names:
                 return
-            seen.add(current.get_id())
-            for child in current.children():
-                visit(child)
-            if current.num_args() and self.uses[current.get_id()] > 1:
-                found.append(current)
+            seen.add(number)
+            for argument in arguments:
+                visit(argument)
+            if self.uses[number] > 1:
+                found.append(term_at(current))
 
-        visit(term)
+        visit(address_of(term))
         return found
 
     def points(self, condition: Term, variables: Sequence[Term], names: dict[int, str], of: str, everywhere: str) -> str:
@@ -567,7 +563,7 @@ def _functions(term: Term) -> set[str]:
             stack.append(current.body())
         elif z3.is_app(current):
             names.add(current.decl().name())
-            stack.extend(current.children())
+            stack.extend(children(current))
     return names
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import z3
@@ -26,7 +25,7 @@ from sendright.model.broken import Broken, known_break
 from sendright.model.counting import counting
 from sendright.model.instantiate import follows_from_nothing
 from sendright.model.invariants import INVARIANTS, Invariant, broken_invariants, state_invariants
-from sendright.model.proof_cache import Mark, Proof, keep_proofs_in
+from sendright.model.proof_cache import Cache, Mark, Proof, keep_proofs_in
 from sendright.model.rows import holds, links
 from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
 from sendright.model.sorts import UNBOUNDED, Term
@@ -341,8 +340,8 @@ _DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
 }
 
 
-def decide(profile_name: str, part: Part, cache: Path | None = None) -> list[Obligation]:
-    """Decide one part; what worker processes run. Proofs are kept in ``cache``, if there is one."""
+def decide(profile_name: str, part: Part, cache: Cache | None = None) -> list[Obligation]:
+    """Decide one part; what worker processes run. ``cache``, if given, is used."""
     keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)
 
@@ -398,11 +397,11 @@ def prove(
     invariants: Sequence[int | str] | None = None,
     jobs: int = 2,
     on_progress: Progress | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> ProofResult:
     """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this one).
 
-    What was proved is kept in the folder ``cache``, and isn't asked again (``proof_cache.py``).
+    Queries that ``cache`` has as proved are not put to the solver, and what is proved is recorded there (``proof_cache.py``).
 
     Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
     """
@@ -443,7 +442,7 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
     return f"not decided: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[Part], jobs: int, cache: Path | None) -> Iterator[tuple[Part, list[Obligation]]]:
+def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:
     if jobs == 0:
         for part in work:
             stop_if_asked()

@@ -66,6 +66,23 @@ def sort_of(term: int) -> int:
     return _sort(_context, term)  # type: ignore[no-any-return]
 
 
+def number_at(term: int) -> int:
+    """The number of the term at an address, as ``get_id`` gives it."""
+    return _id(_context, term)  # type: ignore[no-any-return]
+
+
+def arguments_at(term: int) -> list[int]:
+    """Where z3 has the arguments of the term at an address; none, if it isn't an application."""
+    if _kind(_context, term) != z3.Z3_APP_AST:
+        return []
+    return [_argument(_context, term, index) for index in range(_count(_context, term))]
+
+
+def children(term: Term) -> list[Term]:
+    """As ``term.children()``, of an application."""
+    return [term_at(argument) for argument in arguments_at(address_of(term))]
+
+
 def has_quantifiers(formula: Term) -> bool:
     """There is a quantifier somewhere in ``formula``."""
     return bool(_QUANTIFIED(formula))

@@ -52,11 +52,10 @@ def all_witnesses() -> tuple[Witness, ...]:
     return read_json(text, tuple[Witness, ...])
 
 
-def recorded_in(path: Path, profile: str) -> Iterator[Witness]:
-    """The runs of a profile in a file that was recorded; none if there is no such file, or an empty one. Raises OSError and msgspec.DecodeError."""
+def recorded_in(path: Path) -> tuple[Witness, ...]:
+    """The recorded runs of all profiles in a file; none if there is no such file, or an empty one. Raises OSError and msgspec.DecodeError."""
     content = path.read_bytes() if path.is_file() else b""
-    if content:
-        yield from (witness for witness in read_json(content, tuple[Witness, ...]) if witness.profile == profile)
+    return read_json(content, tuple[Witness, ...]) if content else ()
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:
@@ -66,7 +65,12 @@ def witnesses(profile: Profile) -> Iterator[Witness]:
 
 def witnessed_calls(profile: Profile) -> list[list[tuple[int, Call]]]:
     """What the recorded runs of a profile do: in each, the task number and the call of every step."""
-    return [[(step.task, tupled(step.call)) for step in witness.steps] for witness in witnesses(profile)]
+    return [calls_of(witness) for witness in witnesses(profile)]
+
+
+def calls_of(witness: Witness) -> list[tuple[int, Call]]:
+    """What a recorded run does: the task number and the call of every step."""
+    return [(step.task, tupled(step.call)) for step in witness.steps]
 
 
 def tupled(call: Call) -> Call:
@@ -78,7 +82,7 @@ def _tuple(value: object) -> object:
     return tuple(_tuple(part) for part in value) if isinstance(value, (list, tuple)) else value
 
 
-Visitor = Callable[[Oracle, int], None]
+Visitor = Callable[[Oracle, int], object]
 
 
 def replay(
@@ -176,4 +180,4 @@ class InvariantWatch:
         return words
 
 
-__all__ = ["RecordedCall", "Witness", "all_witnesses", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]
+__all__ = ["RecordedCall", "Witness", "all_witnesses", "calls_of", "reachable_cases", "replay", "tupled", "witnessed_calls", "witnesses"]

@@ -102,9 +102,10 @@ class Run:
                 continue
         return found
 
-    def workers(self) -> int:
-        """How many of them are Python's spawned ones."""
-        return sum(b"spawn_main" in Path(f"/proc/{member}/cmdline").read_bytes() for member in self.members())
+    def mapping(self, library: bytes) -> int:
+        """How many of its workers have loaded ``library``."""
+        members = [Path("/proc", str(member)) for member in self.members()]
+        return sum(b"spawn_main" in (one / "cmdline").read_bytes() and library in (one / "maps").read_bytes() for one in members)
 
     def made(self) -> list[Path]:
         return list(self.temporary.rglob("*"))
@@ -143,7 +144,7 @@ def ready(run: Run) -> bool:
 
 
 def at_work(run: Run) -> bool:
-    return run.workers() >= 2
+    return run.mapping(b"libz3") == 2
 
 
 def stores_made(run: Run) -> bool:
@@ -173,14 +174,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Run], bool]]] = {
 
 
 IN_EVERY_RUN = {
-    "a kernel of one's own": (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL),
-    "a kernel that forks": (signal.SIGTERM,),
-    "a driver with a child": (signal.SIGTERM,),
-    "a driver with a daemon": (signal.SIGTERM, signal.SIGKILL),
+    "a kernel of one's own": (signal.SIGTERM, signal.SIGKILL),
+    "a kernel that forks": (signal.SIGKILL,),
+    "a driver with a daemon": (signal.SIGTERM,),
     "a proof": (signal.SIGHUP, signal.SIGKILL),
     "an audit in workers": (signal.SIGTERM, signal.SIGKILL),
-    "an audit of what doesn't come": (signal.SIGTERM, signal.SIGKILL),
-    "a log": (signal.SIGHUP,),
+    "an audit of what doesn't come": (signal.SIGINT, signal.SIGKILL),
+    "a log": (signal.SIGTERM, signal.SIGHUP),
 }
 """The signals that are tried with each command in every run of the tests: each at least once, and each way in which a command does its work."""
 
@@ -246,8 +246,9 @@ def test_the_keeper_is_there_before_the_first_process_that_it_has_to_know_of(pla
 
 
 def test_a_second_signal_ends_at_once(place: Path) -> None:
-    with Run(place, "check", "-q", "--sut", "kernels:Forks") as run:
-        assert until(lambda: ready(run))
+    arguments, begun = COMMANDS["a proof"]
+    with Run(place, *arguments) as run:
+        assert until(lambda: begun(run))
         run.process.send_signal(signal.SIGTERM)
         run.process.send_signal(signal.SIGHUP)
         assert run.process.wait(PATIENCE) in (128 + signal.SIGTERM, 128 + signal.SIGHUP)
@@ -255,13 +256,14 @@ def test_a_second_signal_ends_at_once(place: Path) -> None:
 
 
 def test_what_nohup_ignores_is_ignored(place: Path) -> None:
+    arguments, begun = COMMANDS["a log"]
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        started = Run(place, *CHECK, "kernels:Hangs")
+        started = Run(place, *arguments)
     finally:
         signal.signal(signal.SIGHUP, before)
     with started as run:
-        assert until(lambda: ready(run))
+        assert until(lambda: begun(run))
         run.process.send_signal(signal.SIGHUP)
         time.sleep(1)
         assert run.process.poll() is None

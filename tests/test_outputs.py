@@ -26,12 +26,13 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.verdicts import Verdict
 from sendright.model.witnesses import Witness
 from sendright.properties.export import script_of
+from sendright.properties.witness_search import Found
 from sendright.reports.rerun import Rerun
 from sendright.reports.write import trace_text, write_reports, write_text
 
 COMMANDS = {
     "check": ["check", "-q"],
-    "prove": ["prove", "-q"],
+    "prove": ["prove", "-q", "--no-cache"],
     "replay": ["replay", "-q", "script-in.json"],
     "audit": ["audit", "-q", "log-in.json"],
     "graph": ["graph", "trace-in.json"],
@@ -85,8 +86,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     proved = msgspec.structs.replace(proof_result(), verdict=Verdict.PROVED)
     monkeypatch.setattr("sendright.model.prove.prove", lambda *_, **__: proved)
-    found = [Witness("manual", 3, 1, 1, ())]
-    monkeypatch.setattr("sendright.properties.witness_search.find_witnesses", lambda *_, **__: (found, ()))
+    found = Found((), (Witness("manual", 3, 1, 1, ()),), ())
+    monkeypatch.setattr("sendright.properties.witness_search.find_witnesses", lambda *_, **__: found)
     return tmp_path
 
 
@@ -259,7 +260,7 @@ def test_a_report_folder_with_files_of_others(capsys: pytest.CaptureFixture[str]
 
 FOUND: dict[str, list[str]] = {
     "check": ["check", "-q"],
-    "prove": ["prove", "-q"],
+    "prove": ["prove", "-q", "--no-cache"],
     "replay": ["replay", "-q", "script-in.json", "--fault", "move-send-keeps-sender"],
     "audit": ["audit", "-q", "planted-in.json"],
     "graph": ["graph", "wrong-in.json"],

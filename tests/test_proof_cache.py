@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,11 @@ from sendright.cli.main import main
 from sendright.mach.profiles import MANUAL
 from sendright.mach.results import ProofResult
 from sendright.mach.verdicts import Verdict
-from sendright.model import instantiate, proof_cache
+from sendright.model import instantiate, own_source, proof_cache
 from sendright.model import refute as refuter
 from sendright.model.actions import Release, put
-from sendright.model.proof_cache import Known, Mark, Proof, keep_proofs_in
+from sendright.model.own_source import sources
+from sendright.model.proof_cache import Cache, Known, Mark, Proof, keep_proofs_in, open_cache
 from sendright.model.prove import CaseProof, prove
 from sendright.model.rules import RULES, Case, Context
 from sendright.model.sorts import KIND, UNBOUNDED, Term
@@ -30,6 +33,12 @@ CALL = "mach_port_deallocate"
 def no_folder_afterwards() -> Iterator[None]:
     yield
     keep_proofs_in(None)
+    proof_cache.rests_on.cache_clear()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return open_cache(tmp_path / "proofs")
 
 
 @pytest.fixture
@@ -37,18 +46,18 @@ def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
 
 
-def proved(folder: Path | None, call: str = CALL, invariant: int = 7) -> ProofResult:
-    return prove(MANUAL, calls=[call], invariants=[invariant], jobs=0, cache=folder)
+def proved(cache: Cache | None, call: str = CALL, invariant: int = 7) -> ProofResult:
+    return prove(MANUAL, calls=[call], invariants=[invariant], jobs=0, cache=cache)
 
 
 def cached(result: ProofResult) -> int:
     return sum(one.cached for one in result.obligations)
 
 
-def test_what_was_proved_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = proved(tmp_path)
+def test_what_was_proved_is_not_asked_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = proved(cache)
     monkeypatch.setattr(instantiate.Proof, "decide", lambda *anything: pytest.fail("the solver was asked"))
-    again = proved(tmp_path)
+    again = proved(cache)
     assert first.verdict is again.verdict is Verdict.PROVED
     assert cached(again) > cached(first)
     assert [one.property for one in first.obligations] == [one.property for one in again.obligations]
@@ -60,13 +69,13 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
-def test_only_proofs_are_kept(tmp_path: Path) -> None:
-    keep_proofs_in(tmp_path)
+def test_only_proofs_are_kept(cache: Cache) -> None:
+    keep_proofs_in(cache)
     x = z3.Int("x")
     assert Proof(UNBOUNDED, [x > 0], []).decide(x > 1) != z3.unsat
-    assert not list(tmp_path.rglob("*.txt"))
+    assert not list(cache.folder.iterdir())
     assert Proof(UNBOUNDED, [x > 0], []).decide(x > -1) == z3.unsat
-    assert len(list(tmp_path.rglob("*.txt"))) == 1
+    assert len(list(cache.folder.iterdir())) == 1
     mark = Mark()
     assert Proof(UNBOUNDED, [x > 0], []).decide(x > 1) != z3.unsat
     assert not mark.all_from_cache
@@ -76,9 +85,9 @@ def test_only_proofs_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_refuting")
-def test_a_changed_rule_is_proved_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_rule_is_proved_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong effect in one case: what rests on it is asked, and not proved, the second time too."""
-    proved(tmp_path)
+    proved(cache)
     rule = RULES[CALL]
 
     def wrong(k: Context, case: Case) -> Case:
@@ -90,7 +99,7 @@ def test_a_changed_rule_is_proved_anew(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setitem(RULES, CALL, replace(rule, cases=lambda k: (wrong(k, case) for case in rule.cases(k))))
     for _ in range(2):
-        result = proved(tmp_path)
+        result = proved(cache)
         broken = [one for one in result.obligations if one.verdict is not Verdict.PROVED]
         assert broken
         assert not any(one.cached for one in broken)
@@ -106,20 +115,20 @@ def terms() -> tuple[list[Term], Term]:
     return [*unit.k.assumptions(), unit.guard, *unit.after.assumptions], z3.Not(release.dying(port))
 
 
-def test_fresh_names_say_nothing(tmp_path: Path) -> None:
+def test_fresh_names_say_nothing(cache: Cache) -> None:
     (facts, goal), (other_facts, other_goal) = terms(), terms()
     assert not goal.eq(other_goal)
-    assert Known(tmp_path, facts).question(goal) == Known(tmp_path, other_facts).question(other_goal)
-    assert Known(tmp_path, facts).question(goal) != Known(tmp_path, facts).question(other_goal)
+    assert Known(cache, facts).question(goal) == Known(cache, other_facts).question(other_goal)
+    assert Known(cache, facts).question(goal) != Known(cache, facts).question(other_goal)
 
 
-def test_the_key_has_all_that_an_answer_rests_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_has_all_that_an_answer_rests_on(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, b = z3.Int("x"), z3.Int("y"), z3.Bool("x")
     real = z3.Real("x")
     state = State.arbitrary(UNBOUNDED)
     slot = z3.Const("s", UNBOUNDED.Slot)
     asked = {
-        Known(tmp_path, facts).question(goal)
+        Known(cache, facts).question(goal)
         for facts, goal in (
             ([x > 0], x > 1),
             ([x > 0], x > 2),
@@ -134,22 +143,59 @@ def test_the_key_has_all_that_an_answer_rests_on(tmp_path: Path, monkeypatch: py
         )
     }
     assert len(asked) == 10
-    before = Known(tmp_path, [x > 0]).question(x > 1)
-    for name in ("a newer solver", "another limit"):
-        proof_cache.rests_on.cache_clear()
-        with monkeypatch.context() as patch:
-            if name == "another limit":
-                patch.setattr(instantiate, "RLIMIT", 5)
-            else:
-                patch.setattr(z3, "get_full_version", lambda: "Z3 99")
-            assert Known(tmp_path, [x > 0]).question(x > 1) != before, name
+    before = Known(cache, [x > 0]).question(x > 1)
     proof_cache.rests_on.cache_clear()
-    assert Known(tmp_path, [x > 0]).question(x > 1) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(z3, "get_full_version", lambda: "Z3 99")
+        assert Known(cache, [x > 0]).question(x > 1) != before
+    proof_cache.rests_on.cache_clear()
+    assert Known(cache, [x > 0]).question(x > 1) == before
+
+
+PROVER = list(sources(proof_cache.__name__))
+
+
+@pytest.mark.parametrize("module", [name for name in PROVER if name.count(".") == 2])
+def test_any_change_of_the_prover_changes_the_hash(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = own_source._source
+    before = proof_cache.rests_on()
+    proof_cache.rests_on.cache_clear()
+    monkeypatch.setattr(own_source, "_source", lambda spec: read(spec) + ("\n# changed" if spec.name == module else ""))
+    assert proof_cache.rests_on() != before
+
+
+def test_all_modules_that_answer_are_in_the_hash() -> None:
+    """Python itself says which those are: the modules that a process has when it has loaded those that answer."""
+    program = "import sys, sendright.model.proof_cache; print(*(name for name in sys.modules if name.partition('.')[0] == 'sendright'))"
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert {"sendright.model.instantiate", "sendright.model.term_walk", "sendright.model.proof_cache"} <= set(loaded) <= set(PROVER)
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "imported_here"
+    (package / "deep").mkdir(parents=True)
+    files = {
+        "__init__.py": "",
+        "root.py": "import json\nimport imported_here.a\nfrom . import b as other\ndef late():\n    from .deep.c import something\n",
+        "a.py": "from imported_here import root",
+        "b.py": "if False:\n    from imported_here.d import nothing\n",
+        "d.py": "",
+        "deep/__init__.py": "from .e import *",
+        "deep/c.py": "something = 1",
+        "deep/e.py": "",
+        "unused.py": "",
+    }
+    for name, text in files.items():
+        (package / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = sources("imported_here.root")
+    assert list(found) == ["imported_here", *(f"imported_here.{name}" for name in ("a", "b", "d", "deep", "deep.c", "deep.e", "root"))]
+    assert found["imported_here.deep.c"] == "something = 1"
 
 
 @pytest.mark.parametrize("content", [b"", b"PROVED\n", b"\xff\x00" * 99, b"{}", b"0" * 63], ids=["empty", "words", "bytes", "json", "cut off"])
-def test_a_foreign_file_is_ignored(tmp_path: Path, content: bytes) -> None:
-    keep_proofs_in(tmp_path)
+def test_a_foreign_file_is_ignored(cache: Cache, content: bytes) -> None:
+    keep_proofs_in(cache)
     x = z3.Int("x")
 
     def answered() -> bool:
@@ -158,26 +204,21 @@ def test_a_foreign_file_is_ignored(tmp_path: Path, content: bytes) -> None:
         return mark.all_from_cache
 
     assert not answered()
-    [file] = tmp_path.rglob("*.txt")
+    [file] = cache.folder.iterdir()
     file.write_bytes(content)
     assert [answered(), answered()] == [False, True]
 
 
-def test_a_folder_that_is_none_is_no_failure(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("no folder")
-    keep_proofs_in(file)
-    x = z3.Int("x")
-    assert Proof(UNBOUNDED, [x > 0], []).decide(x > -1) == z3.unsat
-
-
 def test_the_command_line_tells_them_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "caches"))
     part = ["prove", "--call", CALL, "--invariant", "7", "--jobs", "1"]
     assert main([*part, "--no-cache"]) == 0
-    assert not Path(".sendright").exists()
+    assert not list(tmp_path.iterdir())
     assert main([*part, "--cache", "kept"]) == 0
     assert main(part) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "kept"]
+    assert list((tmp_path / "home" / "caches" / "sendright" / "proofs").iterdir())
     capsys.readouterr()
     assert main(part) == 0
     assert "from the cache" in " ".join(capsys.readouterr().out.split())
