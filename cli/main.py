@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -35,7 +35,7 @@ from sendright.mach.verdicts import ExitStatus
 class Commands(TyperGroup):
     """All commands. What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always)."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as signalled:
