@@ -174,7 +174,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Run], bool]]] = {
 
 
 IN_EVERY_RUN = {
-    "a kernel of one's own": (signal.SIGTERM, signal.SIGKILL),
+    "a kernel of one's own": (signal.SIGTERM,),
     "a kernel that forks": (signal.SIGKILL,),
     "a driver with a daemon": (signal.SIGTERM,),
     "a proof": (signal.SIGHUP, signal.SIGKILL),
