@@ -1,1 +1,1 @@
-"""The command line: parses, calls, prints. It has no logic of its own."""
+"""The command line: parses arguments, calls the other packages and prints. It has no logic of its own."""

@@ -1,4 +1,4 @@
-"""``sendright audit``: who got which token and which right from whom, in recorded logs."""
+"""``sendright audit``: finds, in recorded logs, which task got which token and which right from which task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.outcome import check_files, conclude, version, write_files
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.cli.streams import complain, show, show_json
 from sendright.mach.audit_results import AuditResult, Severity
 from sendright.mach.verdicts import ExitStatus, exit_status
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 COMPLAINTS = 5
-"""Logs that can't be read and are told of one by one."""
+"""Unreadable logs that are reported one by one; further ones are counted."""
 
 
 class FailOn(StrEnum):
-    """What makes the exit status 1."""
+    """The lowest severity of a finding that makes the exit status 1."""
 
     error = "error"
     warning = "warning"
@@ -41,54 +41,61 @@ class FailOn(StrEnum):
 
 
 def audit(
-    logs: Annotated[list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs, each of a host of its own; - is standard input.")] = None,
+    logs: Annotated[
+        list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs; each is taken to come from a different host. - is standard input.")
+    ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="NAME", help="The form of the logs, if not by their content; see --list-formats."),
+        typer.Option("--format", "-f", metavar="NAME", help="Format of the logs, instead of detecting it (--list-formats lists them)."),
     ] = None,
-    same_host: Annotated[bool, typer.Option("--same-host", help="All logs are of one host: read them together, in this order.")] = False,
-    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 if there are findings so bad or worse.")] = FailOn.warning,
+    same_host: Annotated[bool, typer.Option("--same-host", help="Treat all logs as one host's, and read them in the given order.")] = False,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 on a finding of this severity or worse.")] = FailOn.warning,
     reach: Annotated[
         list[str] | None,
         typer.Option(
-            "--who-can-reach", "-w", metavar="TASK", help="Who can come to control a task: a process id, PID:VERSION or root. Can be repeated."
+            "--who-can-reach", "-w", metavar="TASK", help="Which tasks can get control of TASK: a process id, PID:VERSION or root. Can be repeated."
         ),
     ] = None,
-    path: Annotated[tuple[str, str] | None, typer.Option("--path", metavar="A B", help="How control leads from task A to task B.")] = None,
-    cut: Annotated[bool, typer.Option("--cut", help="With these questions: the fewest rights without which nobody could.")] = False,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes to use; by default one for each processor.")] = None,
+    path: Annotated[tuple[str, str] | None, typer.Option("--path", metavar="A B", help="How task A can get control of task B.")] = None,
+    cut: Annotated[bool, typer.Option("--cut", help="With these questions: find the fewest rights to remove to prevent it.")] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Number of processes. Default: one per processor.")] = None,
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…; it has to find the logs at the same paths."),
+        typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…; its workers must find the logs at the same paths."),
     ] = None,
     html: HtmlFile = None,
     sarif: SarifFile = None,
     json: Json = False,
     quiet: Quiet = False,
-    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show what is looked for, and end.")] = False,
-    list_formats: Annotated[bool, typer.Option("--list-formats", help="Show the forms of logs that can be read, and end.")] = False,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules that an audit checks, and exit.")] = False,
+    list_formats: Annotated[bool, typer.Option("--list-formats", help="List the formats of logs that sendright reads, and exit.")] = False,
 ) -> int:
-    """Look through recorded logs for tokens and rights to tasks that somebody has and should not have.
+    """Find tasks in recorded logs that have a token, or a right to another task, that they should not have.
 
-    Endpoint Security messages (eslogger), BSM trails, Santa's logs, lsmp listings and traces of sendright's own are read; which one it is is told by
-    content. What wasn't recorded is never taken for what didn't happen: where records are missing a finding is a note.
+    Reads Endpoint Security messages (eslogger), BSM trails, Santa's logs, lsmp listings and sendright traces; the
+    format is detected. Findings that a missing record could explain are reported as notes.
 
     [bold]Examples[/bold]
 
       sendright audit eslogger.json
-
       sendright audit host-*.json --html audit.html --sarif audit.sarif --fail-on error
-
       sendright audit eslogger.json --who-can-reach root --cut
-
       eslogger exec fork exit get_task setuid | sendright audit -
+
+    [bold]Exit status[/bold]
+
+      0    no finding of the severity that --fail-on names, or worse
+      1    such a finding
+      2    the input or the command line is wrong
+      3    a worker process died
+      130  interrupted, and no such finding
     """
     _needs_the_store()
     if list_rules or list_formats:
         return _list(list_rules, json)
     paths = list(dict.fromkeys(logs or []))
     if not paths:
-        raise BadInput("no log is named (name one or more, or - for standard input)")
+        raise BadInput("no log given (name one or more, or - for standard input)")
     check_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
     if form is not None:
         _known_form(form)
@@ -99,14 +106,14 @@ def audit(
     each = [Log(name, form, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
     try:
-        with Shown("auditing", quiet) as shown, _executor(on) as executor:
+        with ProgressBar("auditing", quiet) as progress, _executor(on) as executor:
             result = audit_logs(
                 groups,
                 questions=questions,
                 fail_on=Severity[fail_on.name.upper()],
                 jobs=jobs or os.cpu_count() or 1,
                 executor=executor,
-                on_progress=shown.update,
+                on_progress=progress.update,
             )
     except WorkersDied as error:
         complain(str(error))
@@ -159,14 +166,14 @@ def _questions(reach: list[str], path: tuple[str, str] | None, cut: bool) -> lis
     from sendright.properties.audit.questions import NoSuchTask, Question, parse_task
 
     if cut and not reach and path is None:
-        raise BadInput("--cut: nothing is asked (use it with --who-can-reach or --path)")
+        raise BadInput("--cut: no question to answer (use it with --who-can-reach or --path)")
     try:
         for name in (*reach, *(path or ())):
             parse_task(name)
     except NoSuchTask as error:
         raise BadInput(str(error)) from error
-    asked = [Question("who-can-reach", name, cut=cut) for name in reach]
-    return asked + ([Question("path", path[1], path[0], cut)] if path is not None else [])
+    questions = [Question("who-can-reach", name, cut=cut) for name in reach]
+    return questions + ([Question("path", path[1], path[0], cut)] if path is not None else [])
 
 
 @contextmanager
@@ -195,7 +202,7 @@ def _known_form(form: str) -> None:
     from sendright.impl.recordings.read import form_names
 
     if form not in form_names():
-        raise BadInput(f"--format: no form is called {form!r} (there are {', '.join(form_names())})")
+        raise BadInput(f"--format: unknown format {form!r} (choose one of {', '.join(form_names())})")
 
 
 def _list(rules: bool, json: bool) -> int:
@@ -206,12 +213,12 @@ def _list(rules: bool, json: bool) -> int:
 
     if rules:
         rows = [(rule.name, ", ".join(map(str, rule.invariants)), f"{rule.title}. {rule.about}") for rule in RULES.values()]
-        heads = ("rule", "invariants", "what holds")
+        keys, heads = ("rule", "invariants", "what holds"), ("rule", "invariants", "what the rule checks")
     else:
         rows = [(each.name, "yes" if each.versions else "no", each.about) for each in FORMS]
-        heads = ("form", "pid versions", "what it is")
+        keys, heads = ("form", "pid versions", "what it is"), ("format", "pid versions", "description")
     if json:
-        show_json([dict(zip(heads, row, strict=True)) for row in rows])
+        show_json([dict(zip(keys, row, strict=True)) for row in rows])
         return 0
     table = Table(*heads)
     for row in rows:

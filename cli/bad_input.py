@@ -1,7 +1,7 @@
-"""Bad input: what a user can put right."""
+"""Bad input: errors that a user can correct."""
 
 from __future__ import annotations
 
 
 class BadInput(Exception):
-    """One line: what is wrong, where, and what to do. The command ends with exit status 2."""
+    """One line that says what is wrong, where, and what to do. The command exits with status 2."""

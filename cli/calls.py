@@ -1,4 +1,4 @@
-"""``sendright calls``: the signature table."""
+"""``sendright calls``: lists the calls of the signature table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sendright.mach.signatures import SIGNATURES
 
 
 def calls(
-    name: Annotated[str | None, typer.Argument(metavar="[CALL]", help="One call, in full; without it, all of them.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[CALL]", help="Describe only this call, in full. Default: list all calls.")] = None,
     script_schema: Annotated[
-        bool, typer.Option("--script-schema", help="Print the JSON Schema of scripts of calls (docs/scripts.md) instead.")
+        bool, typer.Option("--script-schema", help="Print the JSON Schema of the scripts that sendright replay reads, and exit.")
     ] = False,
     json: Json = False,
 ) -> int:
@@ -25,10 +25,13 @@ def calls(
     [bold]Examples[/bold]
 
       sendright calls
-
       sendright calls host_security_create_task_token
-
       sendright calls --json | jq '.calls[].name'
+
+    [bold]Exit status[/bold]
+
+      0  printed
+      2  the command line is wrong
     """
     if script_schema:
         from sendright.mach.script_form import script_schema as schema
@@ -46,8 +49,8 @@ def calls(
 
 
 def known_call(command: str, name: str) -> str:
-    """``name``, if a call is named so; raises BadInput in the name of ``command``."""
+    """``name``, if there is such a call. Raises BadInput, with a message that begins with ``command``."""
     if name not in SIGNATURES:
         near = get_close_matches(name, SIGNATURES, 1)
-        raise BadInput(f"{command}: no call is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
+        raise BadInput(f"{command}: unknown call {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
     return name

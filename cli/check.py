@@ -1,4 +1,4 @@
-"""``sendright check``: random calls on a kernel, judged by the specification."""
+"""``sendright check``: makes random calls on a kernel and compares each with the specification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sendright.cli.options import (
     TraceFile,
 )
 from sendright.cli.outcome import Outputs, finish
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.cli.streams import show, show_json
 from sendright.mach.trace import Trace
 from sendright.reports.rerun import Rerun, script_text
@@ -32,14 +32,14 @@ EXAMPLES, STEPS, SEED = 250, 100, 0
 
 
 def check(
-    examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Random runs to make, each from a fresh boot.")] = EXAMPLES,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Calls in each run, at most.")] = STEPS,
-    seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same calls.")] = SEED,
+    examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Number of random runs, each from a fresh boot.")] = EXAMPLES,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Maximum number of calls in each run.")] = STEPS,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the random calls: the same seed makes the same calls.")] = SEED,
     profile: ProfileOfSut = None,
     fault: FaultName = None,
-    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the seeded faults, and check nothing.")] = False,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults that --fault accepts, and check nothing.")] = False,
     sut: Sut = REFERENCE,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a failing run, and report each that fails in another way.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -48,28 +48,34 @@ def check(
     sarif: SarifFile = None,
     trace: TraceFile = None,
 ) -> int:
-    """Make random calls on a kernel and judge each by the specification.
+    """Make random calls on a kernel and compare each with the specification.
 
-    First come the specification's witnesses: short runs that between them reach each of its cases. Then several tasks call, with good, stale, dead,
-    reserved and foreign names. After each call the answer and the whole state are compared with the specification's, for which
-    the invariants are proved. At the end of a run, and where a call went wrong, the invariants of what the kernel shows and the origin of every
-    right are looked at too. A failing run is reduced until no call can be left out, and is written as a script and a page.
+    After each call, sendright compares the return code, the results and the whole state with what the specification
+    says. The first runs are short recorded ones that together reach every case of the specification. Random runs
+    follow: several tasks make calls, with good, stale, dead, reserved and foreign names.
+
+    At the end of a run, sendright also evaluates the invariants on the kernel's state and looks for rights without
+    an origin. It minimizes a failing run until every remaining call is needed, and writes it to --report-dir as an
+    HTML page and as a script for [bold]sendright replay[/bold].
 
     [bold]Examples[/bold]
 
       sendright check
-
       sendright check --profile gnumach --seed 7 --examples 1000
-
       sendright check --fault move-send-keeps-sender
-
       sendright check --sut mykernel:Kernel --junit results.xml
-
       sendright check --sut gnumach --steps 30
-
       sendright check --sut "stdio:./driver" --profile gnumach
-
       sendright check --examples 1 --trace run.json && sendright graph run.json
+
+    [bold]Exit status[/bold]
+
+      0    every call did what the specification says
+      1    a call did something else
+      2    the input or the command line is wrong
+      3    the kernel crashed or hung
+      4    undetermined: no call was made
+      130  interrupted, and no failure was found
     """
     if list_faults:
         return _list_faults(json)
@@ -83,7 +89,7 @@ def check(
     from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)
-    with Shown("checking", quiet) as shown:
+    with ProgressBar("checking", quiet) as progress:
         result = run_check(
             factory,
             Oracle,
@@ -92,7 +98,7 @@ def check(
             steps=steps,
             seed=seed,
             first=witnessed_calls(kernel_profile),
-            on_progress=shown.update,
+            on_progress=progress.update,
             on_run=last.append,
             keep_going=keep_going,
         )

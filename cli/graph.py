@@ -1,4 +1,4 @@
-"""``sendright graph``: where the rights and tokens of a recorded run came from, and who can come to hold what."""
+"""``sendright graph``: shows where the rights and tokens of a recorded run came from, and which tasks could get which."""
 
 from __future__ import annotations
 
@@ -31,51 +31,61 @@ if TYPE_CHECKING:
 
 
 def graph(
-    file: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace.json, as a failing run leaves it.")],
-    task: Annotated[int | None, typer.Option("--task", "-t", metavar="N", help="Only what this task holds, and who can get its port.")] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", metavar="N", help="Only rights to this port, and who can get one.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace.json, as a failing check or replay, or --trace, writes it.")],
+    task: Annotated[
+        int | None,
+        typer.Option("--task", "-t", metavar="N", help="Show only this task's rights, and which tasks can get its port."),
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", "-p", metavar="N", help="Show only rights to this port, and which tasks can get one.")] = None,
     who: Annotated[
         list[str] | None,
-        typer.Option("--who-can-get", "-w", metavar="WHAT", help="Who can come to hold this: host_security, task:N or port:N. Can be repeated."),
+        typer.Option(
+            "--who-can-get", "-w", metavar="WHAT", help="Show which tasks can get a right to host_security, task:N or port:N. Can be repeated."
+        ),
     ] = None,
     trust: Annotated[
-        list[int] | None, typer.Option("--trust", metavar="N", help="A task that gives nothing away, unless others control it. Can be repeated.")
+        list[int] | None,
+        typer.Option("--trust", metavar="N", help="Assume that task N gives no right away unless another task controls it. Can be repeated."),
     ] = None,
-    dot: Annotated[Path | None, typer.Option("--dot", metavar="FILE", help="Write the graph for Graphviz.")] = None,
-    graphml: Annotated[Path | None, typer.Option("--graphml", metavar="FILE", help="Write the graph as GraphML.")] = None,
+    dot: Annotated[Path | None, typer.Option("--dot", metavar="FILE", help="Write the graph to FILE in Graphviz's DOT format.")] = None,
+    graphml: Annotated[Path | None, typer.Option("--graphml", metavar="FILE", help="Write the graph to FILE as GraphML.")] = None,
     json: Json = False,
 ) -> int:
-    """Show where the rights and tokens at the end of a run came from, call by call, from the boot state on.
+    """Show where each right and token at the end of a run came from, call by call, starting at boot.
 
-    And who could come to hold the host security port, or another: in how many calls, in which way, and which rights to take away to prevent it.
-    A right or token that nothing explains is a violation (exit status 1).
+    Also shows which tasks could get a right to the host security port (or to another port), in how many calls and by
+    which calls, and which rights to remove to prevent it. A right or token without an origin is a violation.
 
     [bold]Examples[/bold]
 
       sendright graph sendright-report/trace.json
-
       sendright graph trace.json --task 1 --port 2
-
       sendright graph trace.json --who-can-get task:0 --trust 0 --dot rights.dot
+
+    [bold]Exit status[/bold]
+
+      0  every right and token has an origin
+      1  a right or token has none
+      2  the input or the command line is wrong
     """
     check_files({"--dot": dot, "--graphml": graphml}, [file])
     trace = _read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
-    from sendright.properties.authority import tokens_from, where_from
+    from sendright.properties.authority import derivation_path, token_paths
     from sendright.properties.derivation import derive
     from sendright.properties.derivation_nodes import not_shown
     from sendright.properties.revocation import revoked_by_end
 
-    asked = _authorities(trace, task, port, who or [], trust or [])
+    authorities = _authorities(trace, task, port, who or [], trust or [])
     derivation = derive(trace)
     chosen = [
         node
         for node in sorted(derivation.current.values(), key=lambda node: (node.slot, node.kind))
         if node.slot.where != "message" and task in (None, node.slot.task) and port in (None, node.port)
     ]
-    tokens = {node: way for node, way in tokens_from(derivation).items() if port is None and (task is None or node.task == task)}
-    rights: dict[Node, tuple[Hop, ...]] = {node: where_from(derivation, node) for node in chosen}
+    tokens = {node: way for node, way in token_paths(derivation).items() if port is None and (task is None or node.task == task)}
+    rights: dict[Node, tuple[Hop, ...]] = {node: derivation_path(derivation, node) for node in chosen}
     end = revoked_by_end(trace.final, task) if task in trace.final.tasks else None
     parts: list[Node] = [*chosen, *tokens]
     hidden = {node: words for node in parts if (words := not_shown(node, trace.shows))}
@@ -88,26 +98,26 @@ def graph(
                     "implementation": trace.implementation,
                     "rights": [{"right": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in rights.items()],
                     "tokens": [{"tokens": str(node), "path": msgspec.to_builtins(way)} | _marked(hidden.get(node)) for node, way in tokens.items()],
-                    "not_shown": _what_is_not_shown(trace),
-                    "authority": msgspec.to_builtins(asked),
+                    "not_shown": _not_shown_words(trace),
+                    "authority": msgspec.to_builtins(authorities),
                     "end": None if end is None else msgspec.to_builtins(end.in_words()),
                     "violations": msgspec.to_builtins(derivation.violations),
                 }
             )
             return
-        told = _what_is_not_shown(trace)
+        not_reported = _not_shown_words(trace)
         ways = (*rights.items(), *tokens.items())
-        lines = [line for node, way in ways for line in _origin_lines(node, way, hidden.get(node))] or [Text("no such right")]
-        lines += [line for one in asked for line in _authority_lines(one)]
+        lines = [line for node, way in ways for line in _origin_lines(node, way, hidden.get(node))] or [Text("no right matches --task and --port")]
+        lines += [line for one in authorities for line in _authority_lines(one)]
         lines += _end_lines(end) if end is not None else []
         lines += [Text(one_line(f"call {violation.step + 1}: {violation.words}"), "bold red") for violation in derivation.violations]
-        show(*([Text(one_line(told), "yellow")] if told else []), *lines)
+        show(*([Text(one_line(not_reported), "yellow")] if not_reported else []), *lines)
 
     return conclude(ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS, say, failed)
 
 
-class _Written(msgspec.Struct):
-    """What is the same in the traces of all versions."""
+class _FormatOnly(msgspec.Struct):
+    """The part of a trace that every version of sendright writes."""
 
     format: str | None = None
 
@@ -118,23 +128,23 @@ def _read_trace(file: Path) -> Trace:
     except OSError as error:
         raise BadInput(f"{file}: can't be read: {error.strerror} (name a trace.json)") from error
     try:
-        written = read_json(content, _Written).format
+        written = read_json(content, _FormatOnly).format
         if written is not None and written != TRACE_FORMAT:
             raise BadInput(f"{file}: $.format: {written!r} is of another version of sendright (this one reads {TRACE_FORMAT}: make the run again)")
         trace = read_json(content, Trace)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
-        raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a trace of sendright's: name a trace.json)") from error
+        raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a sendright trace: name a trace.json)") from error
     except msgspec.DecodeError as error:
         raise BadInput(f"{file}: not JSON: {error} (name a trace.json)") from error
     for index, step in enumerate(trace.steps):
         if step.call not in SIGNATURES:
-            raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is no call (sendright calls lists them)")
+            raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is not a call (sendright calls lists them)")
         if step.index != index:
             raise BadInput(f"{file}: $.steps[{index}].index: {step.index} is out of order (steps are numbered from 0)")
     where = contradiction(trace)
     if where is not None:
-        raise BadInput(f"{file}: {where}: not what is there after the steps before it (the trace was changed: make the run again)")
+        raise BadInput(f"{file}: {where}: contradicts the steps before it (the trace was changed: make the run again)")
     return trace
 
 
@@ -146,14 +156,17 @@ def _choose(option: str, number: int | None, living: Collection[int]) -> None:
 
 
 def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str], trust: list[int]) -> list[Authority]:
-    """What was asked for; if nothing was, the host security port, or the ports that ``--task`` and ``--port`` name, as far as they live."""
-    from sendright.properties.authority import NoSuchPort, authority, port_called
+    """Which tasks can get a right to each port that ``--who-can-get`` names.
+
+    Without that option: to the live ports that ``--task`` and ``--port`` name, or else to the host security port.
+    """
+    from sendright.properties.authority import NoSuchPort, authority, find_port
 
     final = trace.final
     for trusted in trust:
         _choose("--trust", trusted, final.tasks)
     try:
-        ports = [port_called(final, wanted) for wanted in who]
+        ports = [find_port(final, wanted) for wanted in who]
     except NoSuchPort as error:
         raise BadInput(f"--who-can-get: {error}") from error
     if not who and task in final.tasks and final.tasks[task].port in final.ports:
@@ -166,7 +179,7 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
 
 
 def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> list[str]:
-    """The whole graph, or what ``parts`` came from. Gives words for what can't be written."""
+    """Write the whole graph, or only what ``parts`` came from. Gives a message for each file that can't be written."""
     from sendright.properties import graph_files
 
     graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
@@ -177,13 +190,13 @@ def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | N
     return failed
 
 
-def _what_is_not_shown(trace: Trace) -> str | None:
-    """A sentence on what the states of ``trace`` say that isn't the implementation's own word; None: all is."""
+def _not_shown_words(trace: Trace) -> str | None:
+    """A sentence on which parts of the states in ``trace`` the implementation didn't report; None if it reports all."""
     if trace.shows is None:
         return None
     return (
-        f"{trace.implementation} shows no more of its state than what tasks' names denote: what is marked as {NOT_SHOWN}, "
-        "and who can come to hold what by it, is what the specification expects."
+        f'{trace.implementation} doesn\'t report all of its state. The parts marked "{NOT_SHOWN}", and all that follows from them, '
+        "are what the specification expects."
     )
 
 
@@ -194,39 +207,39 @@ def _marked(words: str | None) -> dict[str, str]:
 def _origin_lines(node: Node, way: tuple[Hop, ...], hidden: str | None) -> list[Text]:
     lines = [Text.assemble((one_line(str(node)), "bold"), f" ({hidden})" if hidden else "")]
     for hop in way:
-        when = f"call {hop.step + 1}, {hop.call}" if hop.call else "at boot"
-        lines.append(_indented(f"{when}: {hop.how}: {hop.gives}"))
-    return lines if way else [*lines, Text("    nothing explains it", "bold red")]
+        call = f"call {hop.step + 1}, {hop.call}: " if hop.call else ""
+        lines.append(_indented(f"{call}{hop.how}: {hop.gives}"))
+    return lines if way else [*lines, Text("    no call and no boot state explains it", "bold red")]
 
 
-def _authority_lines(asked: Authority) -> list[Text]:
-    thing = f"port {asked.port}" + ("" if asked.stands_for == "nothing" else f" ({asked.stands_for.replace('_', ' ')})")
-    lines = [Text(""), Text(f"Who can get a right to {thing}", "bold underline")]
-    for reach in asked.tasks:
+def _authority_lines(authority: Authority) -> list[Text]:
+    thing = f"port {authority.port}" + ("" if authority.stands_for == "nothing" else f" ({authority.stands_for.replace('_', ' ')})")
+    lines = [Text(""), Text(f"Which tasks can get a right to {thing}", "bold underline")]
+    for reach in authority.tasks:
         for right in reach.holds:
             lines.append(Text(one_line(f"task {reach.task} holds {right}")))
         if reach.calls is None:
-            lines.append(Text(f"task {reach.task} " + ("can't get one" if reach.takes_part else "is trusted, and takes no part")))
+            lines.append(Text(f"task {reach.task} " + ("can't get one" if reach.takes_part else "is trusted, and gives none away")))
         elif reach.calls:
             lines.append(Text(f"task {reach.task} can get one in {reach.calls} call{'s' if reach.calls > 1 else ''}"))
             for leg in reach.way:
                 lines.append(_indented(leg.words + (f", by {' and '.join(leg.by)}" if leg.by else "")))
         if reach.calls is not None and reach.takes_part:
-            lines += _prevention_lines(f"task {reach.task} could not", reach.prevented_by)
-    if sum(1 for reach in asked.tasks if reach.calls) > 1:
-        lines += _prevention_lines("no task that holds none yet could", asked.confined_by)
-    lines += [Text(one_line(f"In nobody's name space: {right}")) for right in asked.kept]
+            lines.append(_indented(_prevention("this", reach.prevented_by)))
+    if sum(1 for reach in authority.tasks if reach.calls) > 1:
+        lines.append(Text(one_line(_prevention("every other task from getting one", authority.confined_by))))
+    lines += [Text(one_line(f"in no task's name space: {right}")) for right in authority.kept]
     return lines
 
 
-def _prevention_lines(who: str, rights: tuple[str, ...] | None) -> list[Text]:
+def _prevention(what: str, rights: tuple[str, ...] | None) -> str:
     if rights is None:
-        return [_indented("no rights need to be there for that")]
-    return [_indented(f"{who} without {len(rights)} right{'s' if len(rights) != 1 else ''}: {'; '.join(rights)}")]
+        return f"removing rights can't prevent {what}"
+    return f"to prevent {what}, remove {len(rights)} right{'s' if len(rights) != 1 else ''}: {'; '.join(rights)}"
 
 
 def _end_lines(end: Revocation) -> list[Text]:
-    lines = [Text(""), Text(f"What the end of task {end.task} revokes", "bold underline")]
+    lines = [Text(""), Text(f"What terminating task {end.task} revokes", "bold underline")]
     for title, rights in end.in_words().items():
         lines += [Text(one_line(f"{title}: {right}")) for right in rights]
     return lines

@@ -1,4 +1,4 @@
-"""Which implementation to check: the reference kernel, a seeded fault of it, a live GNU Mach, a program, or any class by its import path."""
+"""Choosing the kernel to run: the reference kernel, a fault seeded in it, a live GNU Mach, a program, or a class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.capabilities import capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, raised
+from sendright.mach.implementation import Implementation, ImplementationCrash, error_in_words
 from sendright.mach.profiles import Profile, profile_named
 
 REFERENCE = "reference"
@@ -23,10 +23,10 @@ USUAL_PROFILE = "manual"
 
 
 def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implementation]:
-    """What builds the implementation that the options ``--sut`` and ``--fault`` name. Raises BadInput."""
+    """A function that builds the implementation named by ``--sut`` and ``--fault``. Raises BadInput."""
     if fault is not None:
         if sut != REFERENCE:
-            raise BadInput("--fault: seeds a fault in the reference kernel and can't be used with another --sut (leave one of them out)")
+            raise BadInput("--fault: can't be used with another --sut than reference (leave one of them out)")
         return _faulty(fault)
     if sut == REFERENCE:
         from sendright.impl.reference import ReferenceKernel
@@ -40,7 +40,7 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
 
 
 def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:
-    """The profile called ``name``, or without one the usual one of what ``factory`` builds. Raises BadInput and UnknownProfile."""
+    """The profile ``name``; without a name, the first one of what ``factory`` builds. Raises BadInput and UnknownProfile."""
     possible = capabilities_of(factory()).profiles
     if name is None:
         return profile_named(possible[0] if possible else USUAL_PROFILE)
@@ -51,7 +51,7 @@ def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Prof
 
 
 def _live() -> Callable[[], Implementation]:
-    """GNU Mach under QEMU: one machine for all, as an idle one needs a processor, too."""
+    """GNU Mach under QEMU. All runs share one machine, because even an idle one needs a processor."""
     from sendright.impl.adapters.gnumach import GnuMach
     from sendright.impl.adapters.gnumach.files import NotSetUp
 
@@ -77,12 +77,12 @@ def _faulty(name: str) -> Callable[[], Implementation]:
 
     if name not in FAULTS:
         near = get_close_matches(name, FAULTS, 1)
-        raise BadInput(f"--fault: no fault is named {name!r} ({f'did you mean {near[0]}? ' if near else ''}see sendright check --list-faults)")
+        raise BadInput(f"--fault: unknown fault {name!r} ({f'did you mean {near[0]}? ' if near else ''}see sendright check --list-faults)")
     return FAULTS[name].kernel
 
 
 def _imported(path: str) -> Callable[[], Implementation]:
-    """The class, or other callable without arguments, at ``module:name``, in a process of its own where processes can be forked."""
+    """The class, or other callable without arguments, at ``module:name``. Where fork exists, it runs in its own process."""
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")
@@ -105,7 +105,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
 
 
 def _built(module_name: str, name: str) -> Implementation:
-    """Modules are also looked for in the current directory. Raises NotBuilt."""
+    """Import and build it; modules may be in the current directory. Raises NotBuilt."""
     from sendright.properties.isolation import NotBuilt
 
     sys.path.insert(0, os.getcwd())
@@ -119,7 +119,7 @@ def _built(module_name: str, name: str) -> Implementation:
     except (Exception, SystemExit) as error:
         if os.environ.get("SENDRIGHT_DEBUG"):
             traceback.print_exc()
-        raise NotBuilt(f"can't be built, it {raised(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
+        raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
     finally:
         sys.path.remove(os.getcwd())
     missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]

@@ -1,4 +1,4 @@
-"""``sendright``: the command, and what happens to errors that reach the top."""
+"""``sendright``: the command line's entry point, which also turns errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
+from sendright.cli.help import help_text
 from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
@@ -49,15 +50,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 holds · 1 a violation was found · 2 the input or the command line is wrong · "
-    "3 what was checked crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM).",
+    epilog="Exit status: 0 everything holds · 1 a violation was found · 2 the input or the command line is wrong · "
+    "3 the checked kernel, or sendright itself, crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM). "
+    "sendright COMMAND --help describes a command, with examples.",
 )
 for command in (check, prove, replay, audit, synthesize):
-    app.command()(interruptible(command))
+    app.command(help=help_text(command))(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
-    app.command()(quick)
-app.command()(setup)
-app.command()(interruptible(witnesses))
+    app.command(help=help_text(quick))(quick)
+app.command(help=help_text(setup))(setup)
+app.command(help=help_text(witnesses))(interruptible(witnesses))
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,16 +68,25 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
 def sendright(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Can a Mach right or a security token ever get where it should not?
 
-    sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of it,
-    [bold]checks[/bold] kernels against it with random calls, [bold]replays[/bold] scripts of calls on them, and draws the
-    [bold]graph[/bold] of who got which right from whom. And it [bold]audits[/bold] recorded logs of real machines.
+    sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of
+    the specification. It [bold]checks[/bold] kernels against it with random calls, and [bold]replays[/bold] scripts of
+    calls. From a recorded run it draws the [bold]graph[/bold] of which task got which right from which task. And it
+    [bold]audits[/bold] recorded logs of real machines.
+
+    [bold]Examples[/bold]
+
+      sendright check --fault move-send-keeps-sender
+      sendright prove --call mach_port_insert_right
+      sendright audit eslogger.json
     """
+
+
+app.callback(help=help_text(sendright))(sendright)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -93,14 +104,14 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return ExitStatus.HOLDS
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # typer ends so when a reader has left, with a status that would be a verdict here
+        if isinstance(ended.__context__, BrokenPipeError):  # typer's way to end when the reader has left; its status would be a verdict
             return ExitStatus.HOLDS
         raise
     except NoOutput as error:
         return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:
         words = f"internal error: {type(error).__name__}: {error}"
-        return _refuse(f"{words} (this is a fault of sendright's; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
+        return _refuse(f"{words} (this is a bug in sendright; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
 
 
 def _refuse(words: str, status: int) -> int:

@@ -11,37 +11,38 @@ from sendright.mach.profiles import PROFILES
 
 _PROFILES = ", ".join(PROFILES)
 
-ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}.")]
+ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile: {_PROFILES}.")]
 ProfileOfSut = Annotated[
     str | None,
-    typer.Option("--profile", "-p", metavar="NAME", help=f"Which kernel's answers are right: {_PROFILES}. Usual: manual, or what is checked itself."),
+    typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile to check against: {_PROFILES}. Default: the kernel's own, or manual."),
 ]
 ProfileOverride = Annotated[
-    str | None, typer.Option("--profile", "-p", metavar="NAME", help=f"Instead of the profile that each script names: {_PROFILES}.")
+    str | None,
+    typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile to check against, instead of the one that each script names: {_PROFILES}."),
 ]
 FaultName = Annotated[
-    str | None, typer.Option("--fault", metavar="NAME", help="Seed this fault in the reference kernel; see --list-faults of check.")
+    str | None, typer.Option("--fault", metavar="NAME", help="Seed this fault in the reference kernel (sendright check --list-faults lists them).")
 ]
 Sut = Annotated[
     str,
     typer.Option(
         "--sut",
         metavar="WHAT",
-        help="What to check: 'reference', 'gnumach' (a live one), 'stdio:PROGRAM', or package.module:Class of your own kernel.",
+        help="Kernel to run: reference, gnumach (a live one under QEMU), stdio:PROGRAM, or package.module:Class for your own.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
-Traces = Annotated[bool, typer.Option("--traces", help="With --json: include whole traces.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output, and nothing else there.")]
+Traces = Annotated[bool, typer.Option("--traces", help="With --json: include the full trace of each case.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show progress on standard error.")]
 ReportDirectory = Annotated[
-    Path, typer.Option("--report-dir", metavar="DIR", help="Where a run that does not hold writes its page, JUnit, SARIF, script and trace.")
+    Path, typer.Option("--report-dir", metavar="DIR", help="Directory for the reports of a failing run: HTML page, JUnit, SARIF, script and trace.")
 ]
-HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page here, whatever the verdict.")]
-JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here, whatever the verdict.")]
-SarifFile = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write SARIF here, whatever the verdict.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write an HTML report to FILE, even if everything passes.")]
+JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report to FILE, even if everything passes.")]
+SarifFile = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF report to FILE, even if everything passes.")]
 TraceFile = Annotated[
     Path | None,
-    typer.Option("--trace", metavar="FILE", help="Write the failing run, or else the last one, here for [bold]graph[/bold], whatever the verdict."),
+    typer.Option("--trace", metavar="FILE", help="Write the trace of the failing run (or, if all pass, the last one) to FILE, for sendright graph."),
 ]
 
 DEFAULT_REPORTS = Path("sendright-report")

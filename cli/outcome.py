@@ -1,4 +1,4 @@
-"""The end of a command: reports are written, the result is printed, the verdict becomes the exit status."""
+"""The end of a command: writes reports, prints the result, and turns the verdict into the exit status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sendright.reports.rerun import Rerun
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options say of the outputs."""
+    """The outputs that the options ask for."""
 
     directory: Path
     html: Path | None = None
@@ -33,7 +33,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool = False
 
     def prepare(self, inputs: Collection[Path] = ()) -> None:
-        """Before a run: what was asked for can be written, and nothing of an earlier run is left in the report directory. Raises BadInput."""
+        """Before a run: check that the files are distinct, and remove an earlier run's reports. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
         check_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
@@ -44,7 +44,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ()) -> None:
-    """No two options name one file, none names one of the ``inputs``, and none a file that isn't sendright's to write over. Raises BadInput."""
+    """Check that no two options name one file, and that none names one of the ``inputs`` or a file that sendright didn't write. Raises BadInput."""
     from sendright.reports.write import check_target
 
     seen: dict[str, str] = {}

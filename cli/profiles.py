@@ -1,4 +1,4 @@
-"""``sendright profiles``: where kernels differ."""
+"""``sendright profiles``: shows where kernels differ."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from sendright.mach.profiles import PROFILES, profile_named
 
 
 def profiles(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[A B…]", help="Only these, and what differs between them.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[A B…]", help="Compare only these profiles. Default: all.")] = None,
     json: Json = False,
 ) -> int:
-    """Show what differs between profiles: the known places where Mach kernels differ, as switches.
+    """Show how kernel profiles differ.
+
+    A profile describes one Mach kernel. It is a set of switches, one for each place where Mach kernels are known to
+    differ. docs/profiles.md explains what each switch changes, call by call.
 
     [bold]Examples[/bold]
 
       sendright profiles
-
       sendright profiles manual osf
-
       sendright profiles --json | jq '.profiles[] | {name, lacks}'
-
       sendright profiles manual osf --json | jq '.differences'
+
+    [bold]Exit status[/bold]
+
+      0  printed
+      2  the command line is wrong
     """
     from sendright.reports.vocabulary import differences, profiles_data, profiles_table
 
     chosen = [profile_named(name) for name in dict.fromkeys(names or PROFILES)]
     if len(chosen) < 2:
-        raise BadInput("profiles: what differs can be said of two profiles or more")
+        raise BadInput("profiles: compares two profiles or more (name another one, or none for all)")
     if json:
         show_json({"profiles": profiles_data(chosen), "differences": differences(chosen)})
     else:

@@ -15,15 +15,15 @@ from rich.text import Text
 from sendright.reports.visible import one_line
 
 SILENCE = 1.0
-"""Seconds before anything is shown."""
+"""Seconds before the first sign of progress."""
 LINE_EVERY = 10.0
-"""Seconds between lines where standard error is no terminal."""
+"""Seconds between lines where standard error isn't a terminal."""
 
 
-class Shown:
-    """A context manager; ``update`` it as the work goes on. On a terminal a bar, elsewhere now and then a line.
+class ProgressBar:
+    """Shows how far a command is: a bar on a terminal, elsewhere a line every ten seconds. ``update`` it as the work goes on.
 
-    What a kernel prints meanwhile goes to standard error too: standard output is for the result.
+    While it is open, whatever a kernel prints goes to standard error too: standard output is for the result.
     """
 
     def __init__(self, what: str, quiet: bool = False) -> None:
@@ -36,7 +36,7 @@ class Shown:
         self.task = TaskID(0)
         self.redirection = redirect_stdout(sys.stderr)
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> ProgressBar:
         self.redirection.__enter__()
         return self
 
@@ -46,12 +46,12 @@ class Shown:
             self.bar.stop()
 
     def count(self, total: float, words: str = "") -> None:
-        """One more of ``total`` is done."""
+        """Show that one more of ``total`` is done."""
         self.done += 1
         self.update(self.done, total, words)
 
     def update(self, done: float, total: float | None, words: str = "") -> None:
-        """``done`` of ``total`` (None: not known) is done; ``words`` say what is going on."""
+        """Show that ``done`` of ``total`` (None: not known) is done. ``words`` name the current work."""
         now = time.monotonic()
         if self.quiet or now - self.began < SILENCE:
             return

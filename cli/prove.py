@@ -1,4 +1,4 @@
-"""``sendright prove``: invariants and theorems of the specification."""
+"""``sendright prove``: proves the invariants and theorems of the specification."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.outcome import Outputs, finish
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.cli.streams import complain
 from sendright.mach.profiles import profile_named
 from sendright.reports.rerun import Rerun
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 def prove(
     call: Annotated[
-        list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call, or rule that calls share; may be given again.")
+        list[str] | None,
+        typer.Option("--call", "-c", metavar="CALL", help="Prove only this call, or a rule that calls share. Can be repeated."),
     ] = None,
     invariant: Annotated[
         list[str] | None,
-        typer.Option("--invariant", "-i", metavar="N", help="Only this invariant, by its number (8, I8, S22), or theorem (T1); may be given again."),
+        typer.Option("--invariant", "-i", metavar="N", help="Prove only this invariant (8, I8 or S22) or theorem (T1). Can be repeated."),
     ] = None,
     profile: ProfileName = "manual",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to prove in.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR instead of your own cache directory.", show_default=False),
@@ -46,7 +47,9 @@ def prove(
 ) -> int:
     """Prove that every call keeps every invariant, for any number of tasks, ports, names and messages.
 
-    What can't be proved is refuted by a concrete state and call, or is UNDETERMINED and never counts as proved (exit status 4).
+    An obligation is one case of a call and one invariant. If sendright can't prove it, it looks for a concrete state
+    and call that break the invariant: then the obligation is REFUTED. If it finds none, the obligation is UNDETERMINED,
+    and never counts as proved.
 
     Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry counts only if your
     own key made it, so that no checkout can bring proofs along.
@@ -54,12 +57,17 @@ def prove(
     [bold]Examples[/bold]
 
       sendright prove
-
       sendright prove --call mach_port_insert_right --invariant 8
-
       sendright prove --call "copy in a right" --invariant T2
-
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
+
+    [bold]Exit status[/bold]
+
+      0    every obligation is proved, except those that this kernel is known to break
+      1    an obligation is refuted, or a known break is gone
+      2    the input or the command line is wrong
+      4    undetermined: neither a proof nor a counterexample of an obligation was found
+      130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
@@ -70,8 +78,8 @@ def prove(
     chosen_properties = [_property(words) for words in invariant or []]
     kept = None if no_cache else _cache(cache)
     try:
-        with Shown("proving", quiet) as shown:
-            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=shown.update, cache=kept)
+        with ProgressBar("proving", quiet) as progress:
+            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=progress.update, cache=kept)
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
@@ -100,7 +108,7 @@ def _cache(named: Path | None) -> Cache | None:
 
 
 def _property(words: str) -> int | str:
-    """What ``words`` name: the number of an invariant, with or without the letter or words that tables put before it, or a theorem."""
+    """The invariant's number, or the theorem (``T1``), that ``words`` name; both may be written as in tables. Raises BadInput."""
     parts = re.fullmatch(r"(?i)(i|s|t|invariant|step invariant|theorem)?\s*(\d{1,4})", words.strip())
     if parts is None:
         raise BadInput(f"--invariant: {words!r} is neither an invariant nor a theorem (write it as 8, I8, S22 or T1)")

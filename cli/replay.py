@@ -1,4 +1,4 @@
-"""``sendright replay``: scripts of calls on a kernel, judged by their expectations and the specification."""
+"""``sendright replay``: runs scripts of calls on a kernel and judges them by their expectations and the specification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sendright.cli.options import (
     Traces,
 )
 from sendright.cli.outcome import Outputs, finish
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.mach.results import ReplayResult
 from sendright.mach.script import load_script
 from sendright.mach.trace import Trace
@@ -47,15 +47,23 @@ def replay(
 ) -> int:
     """Run scripts of calls on a kernel and judge each step by the script's expectations and by the specification.
 
-    Every case begins with a fresh boot. A step whose call or argument is not modelled ends its case there: it is counted, never passed.
+    Every case starts from a fresh boot. A case ends at the first step that sendright doesn't model (an unknown call or
+    argument). The case then counts as not modelled, never as passed. docs/scripts.md describes how to write a script.
 
     [bold]Examples[/bold]
 
       sendright replay cases.json
-
       sendright replay sendright-report/script.json --fault move-send-keeps-sender
-
       sendright replay cases/*.json --json | jq '.cases[] | select(.verdict == "failed")'
+
+    [bold]Exit status[/bold]
+
+      0    at least one case passed; the others passed or are not modelled
+      1    a case failed
+      2    the input or the command line is wrong
+      3    the kernel crashed or hung in a case, and no case failed
+      4    undetermined: no case passed and none failed
+      130  interrupted, and no failure was found
     """
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
@@ -66,8 +74,8 @@ def replay(
     from sendright.properties.replay import replay as run_replay
 
     total = sum(len(script.cases) for script in scripts)
-    with Shown("replaying", quiet) as shown:
-        result = run_replay(scripts, factory, Oracle, override, on_case=lambda case: shown.count(total, case.id))
+    with ProgressBar("replaying", quiet) as progress:
+        result = run_replay(scripts, factory, Oracle, override, on_case=lambda case: progress.count(total, case.id))
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
@@ -75,6 +83,6 @@ def replay(
 
 
 def _trace(result: ReplayResult) -> Trace | None:
-    """The run of the first case that went wrong, or else of the last one."""
+    """The trace of the first case that failed or crashed, or of the last case if there is none. None without cases."""
     wrong = [case.trace for case in result.cases if case.verdict in ("failed", "crashed")]
     return wrong[0] if wrong else result.cases[-1].trace if result.cases else None

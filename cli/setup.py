@@ -1,4 +1,4 @@
-"""``sendright setup``: what a kernel to be checked needs on this machine."""
+"""``sendright setup``: installs what a live kernel under test needs on this machine."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ from sendright.cli.streams import write
 
 
 def setup(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="'gnumach': a live GNU Mach under QEMU.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="What to set up: gnumach, a live GNU Mach under QEMU.")],
     quiet: Quiet = False,
 ) -> int:
-    """Make this machine ready to check a live kernel.
+    """Prepare this machine to check a live kernel.
 
-    [bold]gnumach[/bold]: kernel, headers and MIG are fetched from Debian's packages, with an apt configuration of their own, and compared with known
-    sums; the driver is built, and the kernel booted once. QEMU and gcc-multilib must be installed. What is there already isn't made again.
+    [bold]gnumach[/bold]: downloads GNU Mach, its headers and MIG from Debian's packages and verifies their checksums.
+    Then builds the driver and boots the kernel once. Your own apt configuration isn't used or changed. Steps that an
+    earlier run has completed are skipped. QEMU and gcc-multilib must be installed.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
+      sendright setup gnumach
       sendright setup gnumach && sendright check --sut gnumach --steps 30
+
+    [bold]Exit status[/bold]
+
+      0  the kernel is ready
+      2  the command line is wrong, or something is missing on this machine
     """
     if what != GNUMACH:
-        raise BadInput(f"setup: {what!r} is nothing that can be set up (choose {GNUMACH})")
+        raise BadInput(f"setup: unknown {what!r} (choose {GNUMACH})")
     from sendright.impl.adapters.gnumach.files import NotSetUp
     from sendright.impl.adapters.gnumach.setup import set_up
 
@@ -39,6 +46,6 @@ def setup(
         ready = set_up(tell)
     except NotSetUp as error:
         raise BadInput(f"setup: {GNUMACH}: {error}") from error
-    how = "made ready" if ready.changed else "was ready"
+    how = "is now ready" if ready.changed else "was already ready"
     write(f"{GNUMACH} {how} in {ready.place}; it boots in {ready.seconds_to_boot:.2f} s\n")
     return 0

@@ -1,6 +1,7 @@
-"""What goes to standard output and what to standard error.
+"""Standard output and standard error.
 
-Results go to standard output, everything else to standard error. A reader of standard output who left early is no error.
+Results go to standard output, everything else to standard error. If the reader of standard output leaves early, that
+isn't an error.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from rich.text import Text
 from sendright.reports.visible import one_line
 
 PIPE_WIDTH = 160
-"""Columns of a table when standard output is no terminal."""
+"""Columns of a table when standard output isn't a terminal."""
 
 
 def open_streams() -> None:
-    """Make up for standard streams that were closed: nothing that is opened later may take their places. Writing to standard output fails then."""
+    """Open closed standard streams, so that no file opened later takes their numbers. Writing to standard output then fails."""
     for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -40,7 +41,7 @@ def width() -> int:
 
 
 class _Text(io.StringIO):
-    """What is to be written, with the encoding that it will have: rich draws tables by that."""
+    """A buffer with the encoding of standard output, by which rich chooses how to draw tables."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -67,11 +68,11 @@ def show_json(data: Any) -> None:
 
 
 class NoOutput(Exception):
-    """Standard output can't be written to; the words say why."""
+    """Raised if standard output can't be written to; the message says why."""
 
 
 def write(text: str) -> None:
-    """Write ``text`` to standard output. Once nobody reads it any more, nothing is written to it. Raises NoOutput where it is closed or full."""
+    """Write ``text`` to standard output; drop it if the reader has left. Raises NoOutput if the output is closed or full."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -83,7 +84,7 @@ def write(text: str) -> None:
 
 
 def _discard_the_rest() -> None:
-    """What is left in the buffer would fail again when the interpreter ends."""
+    """Redirect standard output to the null device: the rest of its buffer would fail again when the interpreter ends."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""``sendright synthesize``: logs of any size with known violations, to try an audit on."""
+"""``sendright synthesize``: writes logs of any size, with known violations, to test ``sendright audit``."""
 
 from __future__ import annotations
 
@@ -13,35 +13,44 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Quiet
 from sendright.cli.outcome import check_files
-from sendright.cli.progress import Shown
-from sendright.mach.interruption import heeding_at_once, stop_if_asked
+from sendright.cli.progress import ProgressBar
+from sendright.mach.interruption import heeding_at_once, stop_if_interrupted
 
 AT_ONCE = 256
-"""Lines that are written at once."""
+"""Lines per write."""
 
 
 def synthesize(
-    form: Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="The form of the log: eslogger or lsmp.")] = "eslogger",
-    events: Annotated[int, typer.Option("--events", "-n", min=1, metavar="N", help="So many events, or a few more.")] = 10_000,
+    form: Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="Format of the log: eslogger or lsmp.")] = "eslogger",
+    events: Annotated[int, typer.Option("--events", "-n", min=1, metavar="N", help="Number of events; the log may have a few more.")] = 10_000,
     plant: Annotated[
         list[str] | None,
-        typer.Option("--plant", metavar="RULE", help="Plant a violation of this rule of audit's, or of all. Can be repeated."),
+        typer.Option("--plant", metavar="RULE", help="Plant a violation of this audit rule, or of all. Can be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same log.")] = 0,
-    tokens: Annotated[str, typer.Option("--tokens", metavar="HOW", help="How tokens are spelled: object, array, text, dashes or mixed.")] = "object",
-    wrapper: Annotated[str, typer.Option("--wrapper", metavar="WHAT", help="What messages are wrapped in: none or shipper.")] = "none",
-    drop: Annotated[float, typer.Option("--drop", min=0.0, max=0.9, metavar="SHARE", help="The share of events that the recorder loses.")] = 0.0,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Deliver events that are near in time in another order.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random run: the same seed gives the same log.")] = 0,
+    tokens: Annotated[str, typer.Option("--tokens", metavar="HOW", help="Spelling of tokens: object, array, text, dashes or mixed.")] = "object",
+    wrapper: Annotated[str, typer.Option("--wrapper", metavar="WHAT", help="Wrapping of messages: none or shipper (as log shippers do).")] = "none",
+    drop: Annotated[float, typer.Option("--drop", min=0.0, max=0.9, metavar="SHARE", help="Share of events that are missing from the log.")] = 0.0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Swap events that are close in time.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of standard output.")] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Write a log as a recorder would have written it of a run of the reference kernel, with or without planted violations.
+    """Run the reference kernel and write a log of the run, as a recorder would, optionally with planted violations.
+
+    Use it to test what [bold]sendright audit[/bold] finds, and how fast it is. The names for --plant are those of
+    [bold]sendright audit --list-rules[/bold].
 
     [bold]Examples[/bold]
 
-      sendright synthesize --events 100000 --plant control --plant chain -o planted.json && sendright audit planted.json
-
+      sendright synthesize --events 100000 --plant control -o planted.json
+      sendright synthesize --plant all --drop 0.01 -o lossy.json
       sendright synthesize --events 1000000 | sendright audit -
+
+    [bold]Exit status[/bold]
+
+      0    written
+      2    the command line is wrong, or the log can't be written
+      130  interrupted
     """
     check_files({"--output": output})
     from sendright.impl.synthesis.logs import BadRequest, Recorder, log_of
@@ -52,13 +61,13 @@ def synthesize(
     except BadRequest as error:
         raise BadInput(str(error)) from error
     standard = sys.stdout.buffer  # while progress is shown, what is printed goes to standard error
-    with Shown("writing", quiet) as shown:
+    with ProgressBar("writing", quiet) as progress:
         try:
             if output is None:
-                _write(lines, standard, events, shown)
+                _write(lines, standard, events, progress)
             else:
                 with replacing(output) as file:
-                    _write(lines, file, events, shown)
+                    _write(lines, file, events, progress)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -66,12 +75,12 @@ def synthesize(
     return 0
 
 
-def _write(lines: Iterator[bytes], to: BinaryIO, events: int, shown: Shown) -> None:
+def _write(lines: Iterator[bytes], to: BinaryIO, events: int, progress: ProgressBar) -> None:
     done = 0
     while part := list(islice(lines, AT_ONCE)):
-        stop_if_asked()
+        stop_if_interrupted()
         with heeding_at_once():
             to.write(b"".join(part))
         done += len(part)
-        shown.update(min(done, events), events, "events")
+        progress.update(min(done, events), events, "events")
     to.flush()

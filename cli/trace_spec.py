@@ -1,4 +1,4 @@
-"""``sendright trace-spec``: which cases, proofs and tests cover each clause of the specification."""
+"""``sendright trace-spec``: shows which cases, proofs and tests cover each clause of the specification."""
 
 from __future__ import annotations
 
@@ -18,20 +18,28 @@ from sendright.mach.verdicts import exit_status
 
 
 def trace_spec(
-    call: Annotated[str | None, typer.Option("--call", "-c", metavar="CALL", help="Only this call.")] = None,
+    call: Annotated[str | None, typer.Option("--call", "-c", metavar="CALL", help="Show only the clauses of this call.")] = None,
     profile: ProfileName = "manual",
-    tests: Annotated[Path, typer.Option("--tests", metavar="DIR", help="Where the tests are; if nowhere, they are not asked for.")] = Path("tests"),
+    tests: Annotated[Path, typer.Option("--tests", metavar="DIR", help="Directory of tests. If missing, clauses need no test.")] = Path("tests"),
     json: Json = False,
 ) -> int:
-    """Print each clause of the specification with the cases, the proved properties and the tests that cover it.
+    """Print each clause of the specification, with the cases, the proved properties and the tests that cover it.
 
-    The headline call has the sentences of its manual page too, in our words. What isn't covered is named, and the exit status is 1.
+    A clause is one statement about a call: an error that it returns, or an effect that it has. For
+    host_security_create_task_token, the sentences of its manual page are clauses too, paraphrased. A clause that lacks
+    a case, a property or a test is reported as not covered.
 
     [bold]Examples[/bold]
 
+      sendright trace-spec
       sendright trace-spec --call host_security_create_task_token
-
       sendright trace-spec --json | jq '.problems'
+
+    [bold]Exit status[/bold]
+
+      0  every clause is covered
+      1  a clause is not covered
+      2  the command line is wrong, or the tests can't be read
     """
     kernel_profile = profile_named(profile)
     if call is not None and not kernel_profile.serves(known_call("trace-spec", call)):

@@ -1,4 +1,4 @@
-"""``sendright witnesses``: record the runs that show that no case of the specification is vacuous."""
+"""``sendright witnesses``: records runs which show that every case of the specification can happen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
 from sendright.cli.outcome import check_files, conclude
-from sendright.cli.progress import Shown
+from sendright.cli.progress import ProgressBar
 from sendright.cli.streams import show, show_json
 from sendright.mach.interruption import interrupted_status
 from sendright.mach.profiles import PROFILES, profile_named
@@ -27,29 +27,36 @@ if TYPE_CHECKING:
 
 
 def witnesses(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file of recorded runs.")] = Path("model/witnesses.json"),
-    search_all: Annotated[bool, typer.Option("--all", help="Keep nothing that is recorded: search for every case again.")] = False,
-    seed: Annotated[int, typer.Option("--seed", "-s", help="The same seed makes the same runs.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the recorded runs.")] = Path("model/witnesses.json"),
+    search_all: Annotated[bool, typer.Option("--all", help="Keep no recorded run: search for every case again.")] = False,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the search: the same seed finds the same runs.")] = 0,
     profile: Annotated[
-        list[str] | None, typer.Option("--profile", "-p", metavar="NAME", help="Only in this profile; what the file has of others stays.")
+        list[str] | None,
+        typer.Option("--profile", "-p", metavar="NAME", help="Search only in this profile; keep the file's other runs. Can be repeated."),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Random runs to look through, for each profile, at most.")] = 2000,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to search in, each in a profile of its own.")] = 2,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Maximum number of random runs to search, for each profile.")] = 2000,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes; each searches one profile.")] = 2,
     sut: Sut = REFERENCE,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Record short runs that reach every case of every rule, and break every twin, in all profiles.
+    """Record short runs that reach every case of every rule, in every profile.
 
-    For those who change a rule: [bold]sendright prove[/bold] then finds its cases reachable again. Recorded runs that still
-    reach their cases are kept, so that only new and changed cases are searched for. The file is written only if no case is
-    missing.
+    The runs also break each invariant that is wrong on purpose. Run this after changing a rule: [bold]sendright prove[/bold]
+    then finds the new cases reachable, and [bold]sendright check[/bold] tests them first. Recorded runs that still reach
+    their cases are kept, so only new and changed cases are searched for. The file is written only if no case is missing.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       sendright witnesses --output model/witnesses.json
-
       sendright witnesses --profile xnu
+
+    [bold]Exit status[/bold]
+
+      0    the runs reach every case
+      2    the command line is wrong, or the file can't be read or written
+      4    undetermined: some cases were not reached
+      130  interrupted
     """
     chosen = [profile_named(name).name for name in dict.fromkeys(profile or PROFILES)]
     check_files({"--output": output})
@@ -59,12 +66,12 @@ def witnesses(
     search = partial(_search, sut, () if search_all else recorded, seed, runs)
     found: dict[str, Found] = {}
     try:
-        with Shown("looking for witnesses", quiet) as shown:
-            for name, result in _searches(search, chosen, jobs if sut == REFERENCE else 1, shown):
+        with ProgressBar("searching witnesses", quiet) as progress:
+            for name, result in _searches(search, chosen, jobs if sut == REFERENCE else 1, progress):
                 found[name] = result
                 if result.interrupted:
                     break
-                shown.count(len(chosen), name)
+                progress.count(len(chosen), name)
     except KeyboardInterrupt:
         pass  # it shows in what was not searched
     return _finish(output, recorded, chosen, found, json)
@@ -84,22 +91,22 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
 
 def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
     """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers wrongly."""
-    from sendright.properties.judged_run import Broken
+    from sendright.properties.judged_run import Violated
     from sendright.properties.witness_search import find_witnesses
 
     try:
         return find_witnesses(implementation_factory(sut, None), profile_named(name), recorded, seed, runs, on_progress=on_progress)
-    except Broken as error:
+    except Violated as error:
         raise BadInput(f"witnesses: {name}: the kernel doesn't do what the specification says: {error} (find out with sendright check)") from None
 
 
-def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, shown: Shown) -> Iterator[tuple[str, Found]]:
+def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, progress: ProgressBar) -> Iterator[tuple[str, Found]]:
     """The witnesses of each profile, in the order in which they are found."""
     from sendright.model.workers import Lost, in_workers
 
     if min(jobs, len(chosen)) == 1:
         for name in chosen:
-            yield name, search(name, on_progress=lambda done, every, name=name: shown.update(done, every, f"cases of {name}"))
+            yield name, search(name, on_progress=lambda done, every, name=name: progress.update(done, every, f"cases of {name}"))
         return
     for name, result in in_workers(search, chosen, jobs):
         if isinstance(result, Lost):
@@ -137,8 +144,8 @@ def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], fo
             if whole:
                 lines.append(f"{len(every)} witnesses with {calls} calls are in {output}: {kept} kept, {new} new, {dropped} dropped.")
             else:
-                advice = "run it again" if unfinished else "look with another --seed or more --runs, or write a run in properties/rare_runs.py"
-                lines.append(f"{output} is as before ({advice}).")
+                advice = "run it again" if unfinished else "try another --seed or more --runs, or write a run in properties/rare_runs.py"
+                lines.append(f"{output} is unchanged ({advice}).")
             show(*map(Text, lines))
 
     if unfinished:

@@ -1,4 +1,4 @@
 """The vocabulary of Mach: codes, rights, signatures, tokens, profiles, snapshots, scripts and traces.
 
-Nothing here knows a kernel or a solver; every other package speaks in these words.
+This package knows no kernel and no solver. All other packages use its vocabulary.
 """

@@ -1,7 +1,7 @@
-"""Whether the state that the specification is in and the one that an implementation shows agree, call after call.
+"""Compares the specification's state with an implementation's, call after call.
 
-Equality decides. A part (a task, a port) that was found equal isn't compared again as long as both show the same object for it, if the
-implementation promises that such an object never changes.
+Parts (tasks, ports) are compared by equality. If the implementation promises that it never changes an object that it
+has shown, a part that was equal isn't compared again as long as both sides show the same object for it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from collections.abc import Mapping
 import msgspec
 
 from sendright.mach.implementation import Implementation
-from sendright.mach.parts import unlike
+from sendright.mach.parts import changed_keys
 from sendright.mach.snapshot import Difference, Message, Port, Snapshot, Task, differences
 
 
 def promises_final_parts(implementation: Implementation) -> bool:
-    """Whether what the implementation once showed never changes: it shows a new object for what has changed, as ``Implementation`` says."""
+    """Whether the implementation never changes an object that it has shown, but shows a new one (see
+    ``Implementation``)."""
     return getattr(implementation, "final_parts", False) is True
 
 
 class Agreement:
-    """Compares two states that go on side by side."""
+    """Compares two states that advance side by side."""
 
     def __init__(self, final_parts: bool) -> None:
-        """``final_parts``: the implementation promises them. (The specification always shows a new object for what has changed.)"""
+        """``final_parts``: whether the implementation promises them. (The specification always does.)"""
         self._final_parts = final_parts
         self._expected = self._seen = Snapshot({}, {})
 
@@ -37,10 +38,10 @@ class Agreement:
         return ()
 
     def _agree(self, expected: Snapshot, seen: Snapshot) -> bool:
-        """False: there may be a difference."""
+        """Whether the two states are certainly equal; False: there may be a difference."""
         one, other = self._expected, self._seen
-        tasks = {*unlike(one.tasks, expected.tasks), *unlike(other.tasks, seen.tasks)}
-        ports = {*unlike(one.ports, expected.ports), *unlike(other.ports, seen.ports)}
+        tasks = {*changed_keys(one.tasks, expected.tasks), *changed_keys(other.tasks, seen.tasks)}
+        ports = {*changed_keys(one.ports, expected.ports), *changed_keys(other.ports, seen.ports)}
         return (
             all(_alike_tasks(expected.tasks.get(number), seen.tasks.get(number)) for number in tasks)
             and all(_alike(expected.ports, seen.ports, number) for number in ports)
@@ -49,7 +50,7 @@ class Agreement:
 
 
 def _alike_tasks(expected: Task | None, seen: Task | None) -> bool:
-    """Equal but for the serial of the message of a send that waits."""
+    """Whether two tasks are equal, apart from the serial of the message of a blocked send."""
     if expected is None or seen is None or expected.waiting is None or seen.waiting is None:
         return expected == seen
     message, other = expected.waiting.message, seen.waiting.message
@@ -60,7 +61,7 @@ def _alike_tasks(expected: Task | None, seen: Task | None) -> bool:
 
 
 def _alike(expected: Mapping[int, Port], seen: Mapping[int, Port], number: int) -> bool:
-    """Equal but for the messages' serials, and for what the implementation can't tell."""
+    """Whether two ports are equal, apart from the messages' serials and what the implementation can't report."""
     one, other = expected.get(number), seen.get(number)
     if one is None or other is None or not one.queue:
         return one == other

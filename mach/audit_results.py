@@ -1,6 +1,6 @@
-"""What an audit of recorded logs found: what ``--json`` prints and reports are made of.
+"""What an audit of recorded logs found: ``--json`` prints it, and reports are made from it.
 
-All text that comes from a log is as it was there: reports take it for hostile.
+Text from a log is unchanged. Reports must treat it as hostile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from sendright.mach.verdicts import Verdict
 
 
 class Severity(IntEnum):
-    """How bad a finding is; SARIF's levels. A note is worth knowing, or can't be told from what nobody saw: it is no fault."""
+    """How bad a finding is, in SARIF's levels. A note isn't a fault: it is worth knowing, or a missing record could
+    explain it."""
 
     NOTE = 0
     WARNING = 1
@@ -22,12 +23,13 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """As SARIF calls it."""
+        """SARIF's word for it."""
         return self.name.lower()
 
 
 class Identity(msgspec.Struct, frozen=True, order=True):
-    """Which task: on one host, during one of its boots, a process id and a version, or where there are no versions which lifetime of that id."""
+    """Identifies a task of one boot of one host: by process id and version, or without versions by process id and
+    lifetime."""
 
     world: int
     """Which boot of which host, within one group of logs, from 0."""
@@ -48,7 +50,7 @@ class Evidence(msgspec.Struct, frozen=True):
     place: int
     """The line, from 1; in a binary trail the byte, from 0."""
     words: str = ""
-    """What it says, as far as it matters."""
+    """The part of its content that matters."""
     binary: bool = False
 
     def __str__(self) -> str:
@@ -56,7 +58,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a derivation path: a task, and how the path comes to it from the one before."""
+    """One task of a derivation path, and how the path leads to it from the task before."""
 
     task: Identity
     token: Token
@@ -65,7 +67,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """``made``, ``became another image``, ``got control of``…; "" for the first."""
     evidence: Evidence | None = None
     wrong: bool = False
-    """This step is what is wrong."""
+    """Whether this step is the fault."""
 
 
 class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +87,10 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     path: tuple[Link, ...] = ()
     tasks: tuple[Identity, ...] = ()
     group: int = 0
-    """Which group of logs, as ``AuditResult.groups`` has them."""
+    """Index of the group of logs in ``AuditResult.groups``."""
 
 
-class ShownTask(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task in the report's tree."""
 
     task: Identity
@@ -100,22 +102,22 @@ class ShownTask(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | None
 
 
-class ShownRight(msgspec.Struct, frozen=True, kw_only=True):
-    """A right to a task's port that somebody got, or was seen with."""
+class ReportedRight(msgspec.Struct, frozen=True, kw_only=True):
+    """A right to a task's port that another task got or held."""
 
     holder: Identity
     target: Identity
     right: str
     how: str
     crosses: bool
-    """Holder and target are not the same identity, as far as the log tells."""
+    """Whether, as far as the log says, holder and target are different identities."""
     evidence: Evidence
     times: int = 1
-    """So many records say so."""
+    """How many records say so."""
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A part of the timeline."""
+    """An interval of the timeline."""
 
     begins: int
     """Microseconds since 1970."""
@@ -132,18 +134,18 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     first: int | None
     last: int | None
     numbered: bool
-    """Its records are numbered, so that it is known where some are missing."""
+    """Whether its records are numbered, so that gaps can be found."""
     missing: int
-    """So many, as far as the numbers tell."""
+    """How many records are missing, by their numbers."""
     calls_recorded: bool
-    """Some credential call was recorded, so their absence says something."""
+    """Whether any credential call was recorded. If so, a missing one is evidence."""
     unseen_births: int
-    """Tasks whose beginning nobody saw."""
+    """How many tasks have no record of their beginning."""
     timeline: tuple[Bucket, ...] = ()
 
 
 class GroupAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in the logs of one group: those that are read together, as of one host."""
+    """What was found in one group of logs: logs that are read together, as those of one host."""
 
     files: tuple[str, ...]
     formats: tuple[str, ...]
@@ -154,32 +156,33 @@ class GroupAudit(msgspec.Struct, frozen=True, kw_only=True):
     worlds: tuple[World, ...]
     findings: tuple[AuditFinding, ...]
     counts: dict[str, dict[str, int]]
-    """Rule -> severity -> how many, those too that are not among ``findings``."""
-    tasks: tuple[ShownTask, ...]
+    """Rule -> severity -> number of findings, including those left out of ``findings``."""
+    tasks: tuple[ReportedTask, ...]
     tasks_left_out: int
-    rights: tuple[ShownRight, ...]
+    rights: tuple[ReportedRight, ...]
     rights_left_out: int
     complaints: tuple[str, ...]
-    """What couldn't be read, a line each."""
+    """Records that couldn't be read, one line each."""
     unreadable: int
-    """How many records that are."""
+    """How many records couldn't be read."""
     refused: tuple[str, ...] = ()
-    """Files of which nothing could be read, and why."""
+    """Files that couldn't be read at all, and why."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a question about the derivation graph came to."""
+    """The answer to a question about the derivation graph."""
 
     question: str
     host: str
     words: str
     paths: tuple[tuple[Link, ...], ...] = ()
     cut: tuple[Link, ...] | None = None
-    """The rights that, taken away, leave no way; each the target's link. None: not asked, or no rights do that."""
+    """The rights whose removal leaves no path, each as the link of its target. None: not requested, or no rights do
+    that."""
 
 
 class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``sendright audit``: logs of any number of hosts."""
+    """The result of ``sendright audit``: logs of any number of hosts."""
 
     verdict: Verdict
     fail_on: Severity

@@ -1,16 +1,19 @@
 """The boot state: one host, its kernel ports, the root ledgers, the bootstrap task and, in some kernels, further tasks.
 
-Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the profile's
-``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports: KERNEL its own port, HOST the ordinary host port,
-WIRED_LEDGER and PAGED_LEDGER the root ledgers, as far as the profile has those places. Its memory is empty. Where the profile has special
-ports of the host, those of ``BOOT_HOST_PORTS`` are set. The root ledgers have no limit, no balance and no parents. Every send right of
-the boot state was made by the kernel: make-send counts equal send-right counts.
+Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the
+profile's ``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports are: KERNEL, its own port;
+HOST, the ordinary host port; WIRED_LEDGER and PAGED_LEDGER, the root ledgers; each only if the profile has that place.
+Its memory is empty. If the profile has special ports of the host, those of ``BOOT_HOST_PORTS`` are set. The root
+ledgers have no limit, no balance and no parents. The kernel made every send right of the boot state: make-send counts
+equal send-right counts.
 
-Where no call makes a task, ``Profile.boot_tasks`` says how many there are. The further tasks are numbered 1, 2 …, and task n's port is
-``task_port(n)``. A further task has the tokens ``boot_tokens(n)``; its special ports are KERNEL, its own port, and HOST, the ordinary host port
-(and WIRED_LEDGER and PAGED_LEDGER, where there are ledgers); its space and its memory are empty, and it is not suspended. The bootstrap
-task holds one send right, with one user reference, for the port of each of them, in their order, under the names after those of
-``bootstrap_names``. So every port of a task that there is at boot has one send right in the place KERNEL, and of the further tasks one more.
+In profiles without a call that creates tasks, ``Profile.boot_tasks`` is the number of tasks at boot. The further tasks
+have the numbers 1, 2 …, and the port of task n is ``task_port(n)``. A further task has the tokens ``boot_tokens(n)``.
+Its special ports are KERNEL, its own port, and HOST, the ordinary host port (and WIRED_LEDGER and PAGED_LEDGER, where
+there are ledgers). Its space and its memory are empty, and it is not suspended. The bootstrap task holds one send
+right, with one user reference, for the port of each further task, in their order, under the names after those of
+``bootstrap_names``. So at boot the port of every task has one send right in the place KERNEL, and the port of a further
+task has one more.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ BOOT_PORTS: dict[int, PortObject] = {
     DEVICE_PORT: PortObject.DEVICE,
     BOOTSTRAP_TASK_PORT: PortObject.TASK,
 }
-"""The ports of the boot state, in every profile, in the order in which they are made; those of further tasks come after them."""
+"""The ports of the boot state of every profile, in order of creation; the ports of further tasks follow."""
 
 
 def task_port(task: int) -> int:
@@ -46,14 +49,15 @@ def task_port(task: int) -> int:
 
 
 def boot_ports(tasks: int) -> dict[int, PortObject]:
-    """The ports of a boot state with so many tasks, in the order in which they are made."""
+    """The ports of a boot state with this number of ``tasks``, in order of creation."""
     return BOOT_PORTS | {task_port(task): PortObject.TASK for task in range(1, tasks)}
 
 
 def boot_tokens(task: int) -> tuple[SecurityToken, AuditToken]:
-    """Who a task of the boot state is.
+    """The security and audit token of a task of the boot state.
 
-    The bootstrap task is root, process 1; task n > 0 is user 500 + n of group 20, process n + 1, in an audit session of its own.
+    The bootstrap task is root, process 1; task n > 0 is user 500 + n of group 20, process n + 1, in an audit session of
+    its own.
     """
     if task == BOOTSTRAP_TASK:
         return BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN
@@ -69,7 +73,7 @@ WELL_KNOWN_PORTS: dict[str, int] = {
     "root_ledger_paged": ROOT_PAGED_LEDGER_PORT,
     "device_priv": DEVICE_PORT,
 }
-"""What scripts and profiles call them."""
+"""The names of these ports in scripts and profiles."""
 
 BOOT_HOST_PORTS: dict[int, int] = {1: HOST_PORT, 2: HOST_PRIV_PORT, 3: DEVICE_PORT}
 """``host_get_special_port``: number -> port."""

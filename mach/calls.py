@@ -1,4 +1,4 @@
-"""A call that a task makes, and what came of it."""
+"""A call that a task makes, and its result."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ class Call(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, Any]
     shortage: int = 0
-    """Failure injection: the kernel's so-many-th allocation during this call fails; 0: none does."""
+    """Failure injection: which of the kernel's allocations during this call fails, counted from 1; 0: none."""
     stop: bool = False
-    """Stop between the steps that the kernel does this call in, if it does it in steps: it answers MACH_RCV_IN_PROGRESS, and the caller waits."""
+    """If the kernel does this call in steps, stop between them: the call returns MACH_RCV_IN_PROGRESS, and the
+    caller is blocked."""
     resume: bool = False
-    """Go on with the caller's call of this name, which waits; its arguments are those that it was made with, ``arguments`` isn't looked at."""
+    """Resume the caller's pending call of this name, with the arguments that it was made with; ``arguments`` is
+    ignored."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a call answered."""
+    """The result of a call."""
 
     code: int
     outputs: dict[str, Any] = {}
-    """By the names of the signature's outputs; empty when the call failed or waits (but see ``Signature.results``)."""
+    """By the names of the signature's outputs; empty if the call failed or is pending (but see
+    ``Signature.results``)."""
     created_task: int | None = None
-    """For a call that created a task: the number by which the harness can make calls as that task."""
+    """For a call that created a task: the number with which the harness makes calls as that task."""
     ended: dict[int, Result] = {}
-    """Calls of other tasks, which waited, and which this call has let go on and end: task -> what that call answered. (Where such a call goes
-    on only when it is resumed, there are none.)"""
+    """Pending calls of other tasks that this call let complete: task -> the result of its call. (Empty in kernels
+    where a pending call completes only when it is resumed.)"""

@@ -1,4 +1,5 @@
-"""Return codes, with the kernel's own names and numbers (``mach/kern_return.h``, ``mach/message.h``, ``mach/mig_errors.h``)."""
+"""Return codes, with the kernel's own names and numbers (``mach/kern_return.h``, ``mach/message.h``,
+``mach/mig_errors.h``)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from enum import IntEnum
 
 
 class ReturnCode(IntEnum):
-    """What a call answers: ``kern_return_t``, ``mach_msg_return_t`` and MIG's codes in one enumeration.
+    """What a call returns: ``kern_return_t``, ``mach_msg_return_t`` and MIG's codes in one enumeration.
 
     ``MACH_MSG_SUCCESS`` is an alias of ``KERN_SUCCESS``: both are 0.
     """
@@ -43,12 +44,13 @@ class ReturnCode(IntEnum):
     MIG_SERVER_DIED = -308
 
     MACH_SEND_IN_PROGRESS = 0x10000001
-    """The call hasn't ended: the task waits for room in a queue."""
+    """The call is pending: the task waits for room in a queue."""
     MACH_SEND_INVALID_DATA = 0x10000002
     MACH_SEND_INVALID_DEST = 0x10000003
     MACH_SEND_TIMED_OUT = 0x10000004
     MACH_SEND_TIMED_OUT_VM_SPACE = 0x10001004
-    """``MACH_SEND_TIMED_OUT | MACH_MSG_VM_SPACE``: and there was no room for memory that was handed back."""
+    """``MACH_SEND_TIMED_OUT | MACH_MSG_VM_SPACE``: in addition, there was no room for memory that was returned to
+    the sender."""
     MACH_SEND_INTERRUPTED = 0x10000007
     MACH_SEND_MSG_TOO_SMALL = 0x10000008
     MACH_SEND_INVALID_REPLY = 0x10000009
@@ -61,7 +63,7 @@ class ReturnCode(IntEnum):
     MACH_SEND_INVALID_HEADER = 0x10000010
 
     MACH_RCV_IN_PROGRESS = 0x10004001
-    """The call hasn't ended: the task waits, for a message or for a kernel's answer."""
+    """The call is pending: the task waits for a message or for a kernel's answer."""
     MACH_RCV_INVALID_NAME = 0x10004002
     MACH_RCV_TIMED_OUT = 0x10004003
     MACH_RCV_TOO_LARGE = 0x10004004
@@ -78,7 +80,7 @@ class ReturnCode(IntEnum):
 
 
 IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
-"""The call hasn't ended."""
+"""The codes of pending calls."""
 
 
 def code_name(code: int) -> str:

@@ -1,10 +1,11 @@
 """Descriptors of a message's body, and how large a message is (``mach/message.h``).
 
-As arguments a port descriptor is (name, disposition); out-of-line ports are (names, disposition), one disposition for all; out-of-line memory is
-(page, copy option, deallocate). As results: (name, form), (names, form) and (page,), with page -1 where there was no room for it.
+As arguments, a port descriptor is (name, disposition); out-of-line ports are (names, disposition), with one disposition
+for all; out-of-line memory is (page, copy option, deallocate). As results, they are (name, form), (names, form) and
+(page,), with page -1 where there was no room for it.
 
-The rights of a body are numbered through, in the order of the descriptors and of the names in each; so are its pages. What says which right
-is of which descriptor is the body's *layout*.
+The rights of a body are numbered in the order of the descriptors and of the names in each; so are its pages. The body's
+*layout* says which right belongs to which descriptor.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NO_PAGE = -1
 
 
 class CopyOption(IntEnum):
-    """``mach_msg_copy_options_t``: how out-of-line memory is copied. A receiver can't tell one from the other."""
+    """``mach_msg_copy_options_t``: how out-of-line memory is copied. A receiver sees no difference."""
 
     PHYSICAL = 0
     VIRTUAL = 1
@@ -54,14 +55,14 @@ def rights_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int]]
 
 
 def pages_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, bool]]:
-    """The pages of a body given as arguments, in order: (page, copy option, deallocate)."""
+    """The pages of a body in argument form, in order: (page, copy option, deallocate)."""
     for each in descriptors:
         if is_memory(each):
             yield each[0], each[1], each[2]
 
 
-def pages_given(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
-    """The pages of a body that came as a result, in order; ``NO_PAGE`` where there was no room."""
+def received_pages(descriptors: Sequence[Sequence[Any]]) -> tuple[int, ...]:
+    """The pages of a body in result form, in order; ``NO_PAGE`` where there was no room."""
     return tuple([each[0] for each in descriptors if is_memory(each)])
 
 
@@ -75,8 +76,11 @@ def page_count(layout: Layout) -> int:
     return layout.count(MEMORY)
 
 
-def laid_out(layout: Layout, rights: Sequence[tuple[int, int]], pages: Sequence[int]) -> tuple[tuple[Any, ...], ...]:
-    """The descriptors (results) of a body of this layout with these rights, (name, form) each, and pages. An empty array's form is 0."""
+def build_descriptors(layout: Layout, rights: Sequence[tuple[int, int]], pages: Sequence[int]) -> tuple[tuple[Any, ...], ...]:
+    """The descriptors, in result form, of a body with this layout, these rights, (name, form) each, and these pages.
+
+    An empty array has the form 0.
+    """
     left, memory = iter(rights), iter(pages)
     found: list[tuple[Any, ...]] = []
     for part in layout:
@@ -105,9 +109,11 @@ def natural_size(layout: Layout) -> int:
 
 
 TRAILER_SIZES = {0: 8, 1: 12, 2: 20, 3: 52, 4: 60, 7: 68}
-"""Bytes of a trailer, by the elements that are asked for: type and size; sequence number; security token; audit token; context; labels."""
+"""Requested elements -> bytes of the trailer: type and size; sequence number; security token; audit token; context;
+labels."""
 
 
 def trailer_size(elements: int, highest: int) -> int:
-    """Bytes of the trailer that a kernel gives which knows elements up to ``highest``: of what it doesn't know it gives all that it has."""
+    """Bytes of the trailer from a kernel that knows elements up to ``highest``; for an unknown element it sends all
+    that it knows."""
     return TRAILER_SIZES.get(elements if elements <= highest else highest, TRAILER_SIZES[highest])

@@ -1,14 +1,17 @@
-"""Facts: what a record of a log says of tasks, tokens and rights. The one vocabulary of all recorded forms.
+"""Facts: what a record of a log says about tasks, tokens and rights. The one vocabulary of all recorded forms.
 
-Readers (``impl/recordings/``) yield them in the order of the records; rules, stores and reports see nothing else of a log.
+Readers (``impl/recordings/``) yield facts in the order of the records. Rules, stores and reports see nothing else of a
+log.
 
-A fact is what a record *says*, not what is true: records are lost, arrive in another order than they happened, and may lie.
-What a form doesn't carry is None (or ""), never 0: 0 is root. What isn't recorded hasn't not happened.
+A fact is what a record *says*, not what is true: records are lost, arrive out of order, and may lie. A value that a
+form doesn't carry is None (or ""), never 0: 0 is root. A missing record doesn't mean that nothing happened.
 
-Units: user, group, process, session ids and pid versions are unsigned 32-bit numbers, 0xFFFFFFFF being ``AU_DEFAUDITID`` (an
-audit user id that is not set); port names are unsigned 32-bit; times are aware datetimes in UTC; ``order`` counts the ticks of one host's clock.
+Units: user, group, process, session ids and pid versions are unsigned 32-bit numbers, 0xFFFFFFFF being
+``AU_DEFAUDITID`` (an audit user id that is not set); port names are unsigned 32-bit; times are aware datetimes in UTC;
+``order`` counts the ticks of one host's clock.
 
-Sources: ``EndpointSecurity/ESMessage.h`` and ``ESTypes.h``, ``bsm/audit.h`` and audit.log(5), santa's ``santa.proto``, lsmp(1).
+Sources: ``EndpointSecurity/ESMessage.h`` and ``ESTypes.h``, ``bsm/audit.h`` and audit.log(5), santa's ``santa.proto``,
+lsmp(1).
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ import msgspec
 from sendright.mach.rights import SlotKind
 
 UNSET = 0xFFFFFFFF
-"""``AU_DEFAUDITID``: the audit user id of who has not logged in."""
+"""``AU_DEFAUDITID``: the audit user id of a task without a login."""
 
 
 Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
-"""An unsigned number of 32 bits. Readers keep to the ranges; they are checked where a fact is decoded, not where it is made."""
+"""An unsigned number of 32 bits. Readers keep to the range; msgspec checks it when a fact is decoded, not when it is
+made."""
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFFFFFFFFFF)]
 """A number that a signed word of 64 bits holds."""
 Status: TypeAlias = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)]
@@ -34,7 +38,7 @@ Status: TypeAlias = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """Where a fact was read, and what its record says of itself. The facts of one record share it."""
+    """Where a fact was read, and its record's own data. The facts of one record share it."""
 
     file: str
     place: Count
@@ -46,11 +50,11 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     order: Count | None = None
     """``mach_time``: the order of what happened on one host. Not comparable between hosts or boots."""
     host: str = ""
-    """The machine, by whatever the form calls it; "": it doesn't say, one file is one host."""
+    """The machine, as the form names it; "": the form doesn't say, and one file is one host."""
     sequence: Count | None = None
-    """The number over all events of the recording client (``global_seq_num``)."""
+    """The number among all events of the recording client (``global_seq_num``)."""
     binary: bool = False
-    """``place`` is an offset."""
+    """Whether ``place`` is an offset."""
 
     def __str__(self) -> str:
         return f"{self.file}:{'byte ' if self.binary else ''}{self.place}"
@@ -78,12 +82,13 @@ NO_TOKEN = Token()
 
 
 class Task(msgspec.Struct, frozen=True, gc=False):
-    """A task as one record shows it: which it is, its tokens then, what it runs.
+    """A task as one record shows it: its identity, its tokens at that time, and its program.
 
-    Which it is (``key``): pid and pid version where the form carries versions. A pid version belongs to an *image*: exec gives a new one, so
-    ``ImageReplaced`` joins two keys. Elsewhere pid and lifetime: how many earlier beginnings of a task with this pid the
-    recording has shown. ``ambiguous``: records that would tell the lifetime (fork, exit) are missing, and the key may be another task's.
-    In sendright's own traces pid is the task's number in the trace, whatever its token says, and there is no version.
+    ``key`` identifies it: pid and pid version, where the form carries versions. A pid version belongs to an *image*:
+    exec gives a new one, so ``ImageReplaced`` joins two keys. Without versions the key is pid and lifetime: how many
+    earlier tasks with this pid the recording has shown to begin. ``ambiguous``: records that would decide the lifetime
+    (fork, exit) are missing, and the key may be another task's. In sendright's own traces pid is the task's number in
+    the trace, whatever its token says, and there is no version.
     """
 
     pid: Word
@@ -93,11 +98,11 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     token: Token = NO_TOKEN
     executable: str = ""
     parent: Token | None = None
-    """The parent's token, or as much of it as is shown: its pid at least."""
+    """The parent's token, as far as it is recorded: at least its pid."""
     responsible: Token | None = None
     """The responsible task's token. May be the task's own."""
     platform: bool | None = None
-    """Its image is part of the system (``is_platform_binary``); None: the form doesn't say."""
+    """Whether its image is part of the system (``is_platform_binary``); None: the form doesn't say."""
 
     @property
     def key(self) -> tuple[int, int | None, int]:
@@ -123,28 +128,29 @@ class TaskRight(Enum):
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, tag_field="fact", tag=True):
-    """What every fact has."""
+    """The fields of every fact."""
 
     record: Record
 
 
 class TaskSeen(Fact, frozen=True, gc=False):
-    """A record shows the task as the actor of an event that says nothing else of interest: its tokens *before* the event."""
+    """The task is the actor of an event that says nothing else of interest. Its tokens are those *before* the event."""
 
     task: Task
 
 
 class TaskBegan(Fact, frozen=True, gc=False):
-    """A task was made."""
+    """A task was created."""
 
     task: Task
     """The child. Where only its pid is recorded, its token is empty."""
     parent: Task | None
-    """Who made it, before the event."""
+    """The task that created it, before the event."""
     how: str
     """``fork``, ``vfork``, ``posix_spawn``, ``task_create``, ``host_security_create_task_token`` …"""
     given: bool = False
-    """The call gives the child tokens of its own (``host_security_create_task_token``): they are not inherited."""
+    """Whether the call sets the child's tokens (``host_security_create_task_token``), so that they are not
+    inherited."""
 
 
 class ImageReplaced(Fact, frozen=True, gc=False):
@@ -166,27 +172,28 @@ class ImageReplaced(Fact, frozen=True, gc=False):
 
     @property
     def set_user_id(self) -> bool | None:
-        """The image is set-user-id; None: its mode isn't recorded."""
+        """Whether the image is set-user-id; None: its mode isn't recorded."""
         return None if self.mode is None else bool(self.mode & 0o4000)
 
     @property
     def set_group_id(self) -> bool | None:
-        """The image is set-group-id; None: its mode isn't recorded."""
+        """Whether the image is set-group-id; None: its mode isn't recorded."""
         return None if self.mode is None else bool(self.mode & 0o2000)
 
 
 class CredentialsSet(Fact, frozen=True, gc=False):
-    """A task called what changes tokens: ``setuid``, ``setreuid``, ``setaudit``, ``task_set_security_token`` …"""
+    """A task made a call that changes tokens: ``setuid``, ``setreuid``, ``setaudit``, ``task_set_security_token`` …"""
 
     by: Task
-    """Who called, before the call."""
+    """The caller, before the call."""
     call: str
     values: tuple[Word, ...] = ()
     """The ids that the record shows as arguments, in the call's order."""
     succeeded: bool | None = True
     """None: the form doesn't say."""
     task: Task | None = None
-    """The task whose tokens change, after the call, where the record shows it; None: ``by`` itself, what came of it is not shown."""
+    """The task whose tokens changed, after the call, if the record shows it; None: ``by`` itself, with unrecorded
+    new tokens."""
 
 
 class TaskEnded(Fact, frozen=True, gc=False):
@@ -194,32 +201,34 @@ class TaskEnded(Fact, frozen=True, gc=False):
 
     task: Task
     status: Status | None = None
-    """As wait(2) gives it."""
+    """The status that wait(2) returns."""
 
 
 class RightToTask(Fact, frozen=True, gc=False):
-    """A task got, asked for, or was seen with a right to another task's port."""
+    """A task got, requested or held a right to another task's port."""
 
     holder: Task
     target: Task
     right: TaskRight
     how: str
-    """``task_for_pid``, ``expose_task``, ``identity_token``, ``task_name_for_pid``, ``pid_for_task`` …; "" where the form doesn't say."""
+    """``task_for_pid``, ``expose_task``, ``identity_token``, ``task_name_for_pid``, ``pid_for_task`` …; "" where the
+    form doesn't say."""
     name: Word | None = None
-    """Under which name, in the holder's space."""
+    """Its name in the holder's space."""
     succeeded: bool | None = True
-    """False: it was refused. None: the form doesn't say."""
+    """False: the kernel refused it. None: the form doesn't say."""
     gained: bool = True
-    """False: the record shows a right that was there before (``pid_for_task``); it need not be stronger than ``right``."""
+    """False: the holder had the right already (``pid_for_task``), and it is at least as strong as ``right``."""
 
 
 class ActedOn(Fact, frozen=True, gc=False):
-    """A task did something to another that takes authority over it."""
+    """A task did something to another that requires authority over it."""
 
     actor: Task
     target: Task
     how: str
-    """``signal 9``, ``ptrace``, ``suspend``, ``resume``, ``shutdown_sockets``, ``remote_thread_create``, ``proc_check 2``, ``trace``."""
+    """``signal 9``, ``ptrace``, ``suspend``, ``resume``, ``shutdown_sockets``, ``remote_thread_create``,
+    ``proc_check 2``, ``trace``."""
     succeeded: bool | None = True
 
 
@@ -228,55 +237,57 @@ class Message(Fact, frozen=True, gc=False):
 
     action: Literal["sent", "received", "handled"]
     task: Task
-    """Who sent, received or handled it."""
+    """The task that sent, received or handled it."""
     sender: Task | None
-    """Who sent it, as far as the record tells."""
+    """The sender, as far as the record says."""
     token: Token | None
-    """``sent``: the sender's token then; ``received``: what the trailer said; ``handled``: what the handler took for its token. None: not shown."""
+    """``sent``: the sender's token at that time; ``received``: the token in the trailer; ``handled``: the token that
+    the handler used for the sender. None: not recorded."""
     serial: Count | None = None
-    """Which message, within one recording; None: it can't be told."""
+    """Identifies the message within one recording; None: not recorded."""
     what: str = ""
     """The message's id or the request's name."""
 
 
 class Holding(Fact, frozen=True, gc=False):
-    """A row of a snapshot: what one name of one task denotes."""
+    """A row of a listing: what one name of one task denotes."""
 
     task: Task
     name: Word
     kind: SlotKind
     port: str
-    """Which port: equal texts are the same port, within one ``snapshot``. "" for a dead name."""
+    """The port: within one ``snapshot``, equal texts are the same port. "" for a dead name."""
     snapshot: Count = 0
-    """Which snapshot of the file, from 0."""
+    """Index of the snapshot in the file, from 0."""
     urefs: Word | None = None
     """User references to send rights at this name."""
     send_once: Word | None = None
-    """Of a receive right: the send-once rights that there are to the port (``mps_sorights``), rows and those on their way."""
+    """For a receive right: the number of send-once rights to the port (``mps_sorights``), in spaces and in transit."""
     senders: bool | None = None
-    """Of a receive right: there is some send right to the port (``mps_srights``)."""
+    """For a receive right: whether any send right to the port exists (``mps_srights``)."""
     queue_limit: Word | None = None
     messages: Word | None = None
-    """In the port's queue."""
+    """The number of messages in the port's queue."""
     target: Task | None = None
-    """The task whose port it is."""
+    """The task to which the port belongs."""
     right: TaskRight | None = None
-    """Of a task's port: what it allows."""
+    """For a task's port: what the right allows."""
     object: str = ""
-    """What kernel object the port stands for, in the form's words: ``HOST``, ``TASK-CONTROL``, ``THREAD-READ``, ``VOUCHER`` …"""
+    """The kernel object behind the port, in the form's words: ``HOST``, ``TASK-CONTROL``, ``THREAD-READ``,
+    ``VOUCHER`` …"""
     receiver: tuple[Word, Word] | None = None
-    """Of a send right: pid and name of the receive right, as this row says."""
+    """For a send right: pid and name of the receive right, according to this row."""
     members: tuple[Word, ...] = ()
-    """Of a port set: the names in it."""
+    """For a port set: its members' names."""
     is_self: bool = False
-    """Of a task's port: it is the holder's own."""
+    """For a task's port: whether it is the holder's own."""
 
 
 class HoldingElsewhere(Fact, frozen=True, gc=False):
-    """What a row of one task says of another's right to the same port (lsmp's ``+`` rows)."""
+    """What a row of one task says about another task's right to the same port (lsmp's ``+`` rows)."""
 
     task: Task
-    """Who holds it."""
+    """The holder."""
     name: Word
     kind: SlotKind
     port: str
@@ -284,7 +295,7 @@ class HoldingElsewhere(Fact, frozen=True, gc=False):
 
 
 class HoldingTotals(Fact, frozen=True, gc=False):
-    """A snapshot's count of the rights of one task. A number that isn't shown is None."""
+    """A listing's count of the rights of one task. An unrecorded number is None."""
 
     task: Task
     snapshot: Count = 0
@@ -297,26 +308,27 @@ class HoldingTotals(Fact, frozen=True, gc=False):
 
 
 class SequenceGap(Fact, frozen=True, gc=False):
-    """Events that the recording client was not given, or that are missing from the file: nothing is known of them.
+    """Events that the recording client did not get, or that are missing from the file. Nothing is known about them.
 
-    Of a stream whose numbers go back without beginning again at 0 only the first is told: it isn't in order, and no gap can be seen.
+    If the numbers of a stream go back without restarting at 0, only the first such place is reported: the stream isn't
+    in order, and gaps in it can't be found.
     """
 
     stream: str
     """The kind of event; "": all events."""
     expected: Count
     seen: Count
-    """The number that came. Smaller than ``expected``: the numbers start again, or the records are not in order. A form without numbers that says
-    that events were lost has 0 and 1 here: at least one."""
+    """The number in the record. Smaller than ``expected``: the numbers restart, or the records are not in order. For
+    a form without numbers that reports lost events, ``expected`` and ``seen`` are 0 and 1: at least one is missing."""
 
     @property
     def missing(self) -> int:
-        """How many events were not seen; 0: the numbers went back."""
+        """How many events are missing; 0: the numbers went back."""
         return max(0, self.seen - self.expected)
 
 
 class Unreadable(Fact, frozen=True, gc=False):
-    """A record that couldn't be read, or only in part. What follows was read."""
+    """A record that couldn't be read completely. Reading continued after it."""
 
     why: str
     """One line."""
@@ -328,17 +340,17 @@ class RecordingBegan(Fact, frozen=True, gc=False):
     format: str
     """The name of the form, as ``--format`` takes it."""
     versions: bool
-    """The form carries pid versions."""
+    """Whether the form carries pid versions."""
 
 
 class RecordingEnded(Fact, frozen=True, gc=False):
-    """The last fact of a file: what was in it. ``record.place`` is where it ends."""
+    """The last fact of a file: a summary of it. ``record.place`` is its end."""
 
     records: Count
-    """Records that were read, whether or not they say anything of interest."""
+    """The number of records read, of interest or not."""
     unreadable: Count
     kinds: dict[str, int]
-    """Records by kind: a kind that never occurs was perhaps not recorded, and its absence says nothing."""
+    """Records by kind. A kind without records may not have been recorded at all: that it is missing proves nothing."""
 
 
 AnyFact: TypeAlias = (

@@ -1,4 +1,4 @@
-"""The one small interface of everything that can be checked."""
+"""The interface that every checked implementation provides."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from sendright.mach.view import View
 
 
 class Implementation(Protocol):
-    """A kernel, real or modelled: boot it, make calls as its tasks, look at what it shows.
+    """A kernel, real or modelled: boot it, make calls as its tasks, read its state.
 
-    One that shows the same object for a task or port that hasn't changed, and never changes an object that it once showed, may say so by
-    an attribute ``final_parts = True``: such an object, once found right, isn't looked at again. One that doesn't have or show everything
-    says so by an attribute ``capabilities`` (``Capabilities``).
+    An implementation that shows the same object for an unchanged task or port, and never changes an object that it has
+    shown, may have an attribute ``final_parts = True``: an object that was right then isn't compared again. An
+    implementation that doesn't support everything has an attribute ``capabilities`` (``Capabilities``).
     """
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
 
     def boot(self, profile: Profile) -> None:
-        """Start anew, in the boot state of ``boot.py``, as ``profile`` says."""
+        """Start from scratch, in the boot state of ``boot.py`` for ``profile``."""
 
     def call(self, task: int, call: Call) -> Result:
-        """Make ``call`` as the live task number ``task``. A call that the profile lacks answers MIG_BAD_ID. Raises NotMade if it can't."""
+        """Make ``call`` as the live task number ``task``. A call that the profile lacks returns MIG_BAD_ID. Raises
+        NotMade if the implementation can't make the call."""
 
     def snapshot(self) -> Snapshot | View:
-        """Everything there is, between calls; or a view of it, if that is what ``capabilities`` declare."""
+        """The whole state between two calls, or a view of it if ``capabilities`` declares one."""
 
 
 class ImplementationCrash(Exception):
-    """The implementation did not answer. The words go on from what was asked of it: "raised OSError: …", "panicked".
+    """The implementation did not answer. The text continues a sentence about the call: "raised OSError: …", "panicked".
 
-    ``frames`` are those of its own code, as ``frames_of`` tells them, where it ran in another process and they are known.
+    ``frames`` are those of its own code, in the form of ``frames_of``, if it ran in another process and they are known.
     """
 
     def __init__(self, words: str = "", frames: tuple[str, ...] = ()) -> None:
@@ -49,36 +50,38 @@ class ImplementationCrash(Exception):
 
 
 class MalformedState(Exception):
-    """What the implementation shows has not the form of a ``Snapshot`` or ``View``; the words say where."""
+    """The implementation's state doesn't have the form of a ``Snapshot`` or ``View``; the text says where."""
 
 
-def raised(error: BaseException) -> str:
-    """The words for an exception, on one line, whatever it is; an ImplementationCrash has them already."""
+def error_in_words(error: BaseException) -> str:
+    """``error`` in words, on one line; for an ImplementationCrash its own text."""
     try:
         text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
     except Exception as another:
-        text = f"its text can't be had, that raised {type(another).__name__}"
+        text = f"its text is unavailable: str() raised {type(another).__name__}"
     if isinstance(error, ImplementationCrash) and text:
         return text
     return f"raised {type(error).__name__}" + (f": {text}" if text else "")
 
 
 FRAMES = 10
-"""So many frames are told of an exception, at most: the innermost ones."""
+"""At most this many frames of an exception are reported: the innermost ones."""
 _FRAME_LENGTH = 200
-"""So many characters of one frame."""
+"""At most this many characters of a frame are reported."""
 
 
 def frames_of(error: BaseException) -> tuple[str, ...]:
-    """Where ``error`` was raised in an implementation's own code: file, line, function and source, one frame each, the innermost last.
+    """The frames of an implementation's own code that ``error`` passed through: file, line, function and source,
+    innermost last.
 
-    Frames of sendright aren't told, unless it is its own reference kernel that is checked. An ImplementationCrash has its frames already.
+    Frames of sendright are left out, unless they are of its reference kernel. An ImplementationCrash has its frames
+    already.
     """
     if isinstance(error, ImplementationCrash):
         return error.frames
     try:
         frames = list(_frames(error.__traceback__))
-    except Exception:  # a kernel's code may be anything: what can't be told isn't
+    except Exception:  # a kernel's code may be anything: leave out what can't be reported
         return ()
     own = [words for module, words in frames if module.partition(".")[0] != "sendright"]
     own = own or [words for module, words in frames if module.startswith("sendright.impl.")]
@@ -87,7 +90,7 @@ def frames_of(error: BaseException) -> tuple[str, ...]:
 
 
 def _frames(innermost: TracebackType | None) -> Iterator[tuple[str, str]]:
-    """Each frame: its module, and what is told of it."""
+    """Each frame: its module, and its description."""
     for frame, line in traceback.walk_tb(innermost):
         file = frame.f_code.co_filename
         source = linecache.getline(file, line, frame.f_globals).strip()

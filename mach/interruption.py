@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that ask a process to end, heard at once and heeded where it is safe.
+"""Ctrl-C and the signals that ask a process to end, deferred at once and heeded where it is safe.
 
 A KeyboardInterrupt in the middle of a solver's call would be lost, or be an error.
 """
@@ -18,14 +18,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 POLL = 0.2
-"""Seconds after which whoever waits for another process looks whether to stop."""
+"""Seconds between two checks for Ctrl-C while waiting for another process."""
 
 SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
 """Ctrl-C, what ``kill`` and CI systems send, and what the end of a terminal sends. All end a command in the same way."""
 
 
 class _Heard:
-    """The signals that were heard. (One object for the process: a process has one set of signal handlers.)"""
+    """The signals that were deferred. (One object for the process: a process has one set of signal handlers.)"""
 
     def __init__(self) -> None:
         self.last: int = signal.SIGINT
@@ -41,7 +41,7 @@ def interrupted_status() -> int:
     return 128 + _heard.last
 
 
-def stop_if_asked() -> None:
+def stop_if_interrupted() -> None:
     """Raise KeyboardInterrupt if an ``interruptible`` command was asked to end. Called between calls, and while others work."""
     if _heard.asked.is_set():
         raise KeyboardInterrupt
@@ -53,24 +53,24 @@ def heeding_at_once() -> Iterator[None]:
     before = _heard.at_once
     _heard.at_once = threading.current_thread() is threading.main_thread()
     try:
-        stop_if_asked()
+        stop_if_interrupted()
         yield
     finally:
         _heard.at_once = before
 
 
 def interruptible(command: Callable[P, R]) -> Callable[P, R]:
-    """Let ``command`` end at its next ``stop_if_asked`` after a signal, and at once after a second one.
+    """Let ``command`` end at its next ``stop_if_interrupted`` after a signal, and at once after a second one.
 
-    In other threads than the main one, where no signals are heard, it changes nothing.
+    It has no effect outside the main thread, where Python handles no signals.
     """
 
     @functools.wraps(command)
-    def heard(*arguments: P.args, **options: P.kwargs) -> R:
-        with _handled_by(_hear):
+    def deferred(*arguments: P.args, **options: P.kwargs) -> R:
+        with _handled_by(_on_interrupt):
             return command(*arguments, **options)
 
-    return heard
+    return deferred
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
         yield
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
+def _on_interrupt(number: int, frame: FrameType | None) -> None:
     _heard.last = number
     if _heard.asked.is_set():
         os._exit(interrupted_status())  # the keeper (keeper.py) does the rest
@@ -112,7 +112,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def children_ignore_interrupts() -> Iterator[None]:
     """Processes that are started in the block don't hear these signals: it is for the one that waits for them to decide."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -1,4 +1,5 @@
-"""JSON from outside, read so that every version of msgspec gives the same answer: versions raise different errors for what is not UTF-8."""
+"""Reads JSON from outside with the same result in all versions of msgspec, which differ in their errors for invalid
+UTF-8."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ _T = TypeVar("_T")
 
 
 def read_json(content: bytes, form: type[_T]) -> _T:
-    """``content`` as a ``form``.
+    """Decode ``content`` as a ``form``.
 
-    Raises msgspec.ValidationError if the JSON has another form. Raises msgspec.DecodeError if it is no JSON, is not UTF-8, or is nested too deeply.
+    Raises msgspec.ValidationError if the JSON doesn't have the form. Raises msgspec.DecodeError if ``content`` isn't
+    JSON, isn't UTF-8, or is nested too deeply.
     """
     try:
         content.decode()
@@ -21,6 +23,6 @@ def read_json(content: bytes, form: type[_T]) -> _T:
         column = error.start - content.rfind(b"\n", 0, error.start)
         raise msgspec.DecodeError(f"not UTF-8 (byte {content[error.start]:#04x} at line {line}, column {column})") from None
     try:
-        return msgspec.json.decode(content, type=form)  # noqa: TID251 – this is the place that answers for all
+        return msgspec.json.decode(content, type=form)  # noqa: TID251 – the one place that handles all versions
     except RecursionError:
         raise msgspec.DecodeError("nested too deeply") from None

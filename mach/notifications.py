@@ -6,7 +6,8 @@ from enum import IntEnum
 
 
 class Notification(IntEnum):
-    """``MACH_NOTIFY_*``: the ``msgh_id`` of each kind. Anybody can send a message with such an id; its tokens tell who did."""
+    """``MACH_NOTIFY_*``: the ``msgh_id`` of each kind. Any task can send a message with such an id; its tokens
+    identify the sender."""
 
     PORT_DELETED = 65
     SEND_POSSIBLE = 66
@@ -18,7 +19,7 @@ class Notification(IntEnum):
 
 
 REQUESTED = (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME)
-"""What ``mach_port_request_notification`` can be asked for."""
+"""The kinds that ``mach_port_request_notification`` accepts."""
 
 TELL_A_NAME = (Notification.PORT_DELETED, Notification.DEAD_NAME)
 """Those whose data is a name; that of ``NO_SENDERS`` is a make-send count."""

@@ -1,6 +1,6 @@
-"""Parts of snapshots that are kept from one snapshot to the next: a part that hasn't changed is shown as the same object again.
+"""Snapshots that share their unchanged parts: a part that hasn't changed is the same object in the next snapshot.
 
-So what has changed between two snapshots is found without a look at everything, however large a system is.
+So the changes between two snapshots are found without comparing everything, however large the system is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ V = TypeVar("V")
 
 
 class Parts(dict[int, V], Generic[V]):
-    """Parts by number. Those that ``renewed`` made know what they were made from, and which of them are other objects than there."""
+    """Parts by number. Those from ``updated_parts`` know their predecessor, and which parts are new objects since
+    then."""
 
     __slots__ = ("__weakref__", "changed", "earlier")
 
@@ -24,8 +25,8 @@ class Parts(dict[int, V], Generic[V]):
     earlier: weakref.ref[Parts[V]]
 
 
-def renewed(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V | None]) -> Parts[V]:
-    """``earlier``, with the parts that have changed shown anew, in new parts: those of before stay as they are. None: the part is gone."""
+def updated_parts(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V | None]) -> Parts[V]:
+    """A copy of ``earlier`` in which ``show`` gives each ``changed`` part; if it gives None, the part is gone."""
     if not changed:
         return earlier
     later: Parts[V] = Parts(earlier)
@@ -39,8 +40,8 @@ def renewed(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V
     return later
 
 
-def unlike(before: Mapping[K, object], after: Mapping[K, object]) -> Collection[K]:
-    """The keys under which the two may not have the very same object: what is there may yet be equal."""
+def changed_keys(before: Mapping[K, object], after: Mapping[K, object]) -> Collection[K]:
+    """The keys whose values may be different objects in ``before`` and ``after``. (These may still be equal.)"""
     if before is after:
         return ()
     if isinstance(after, Parts) and hasattr(after, "earlier") and after.earlier() is before:

@@ -1,4 +1,4 @@
-"""What ``mach_port_get_attributes`` tells of a port (``mach/port.h``)."""
+"""What ``mach_port_get_attributes`` returns about a port (``mach/port.h``)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ FIELDS: dict[int, tuple[str, ...]] = {
         "flags",
     ),
 }
-"""Their words, in order, as ``mach_port_limits`` and ``mach_port_status`` call them, without ``mpl_`` and ``mps_``."""
+"""Their words, in order, with the names in ``mach_port_limits`` and ``mach_port_status``, without ``mpl_`` and
+``mps_``."""
 
 
 class StatusFlags(IntFlag):
-    """``MACH_PORT_STATUS_FLAG_*``, as far as they are modelled: the last word of ``RECEIVE_STATUS``, 0 in kernels without guards."""
+    """The modelled ``MACH_PORT_STATUS_FLAG_*``: the last word of ``RECEIVE_STATUS``, 0 in kernels without guards."""
 
     GUARDED = 0x02
     STRICT_GUARD = 0x04

@@ -1,7 +1,7 @@
-"""Profiles: the known places where Mach kernels differ, as switches.
+"""Profiles: the known differences between Mach kernels, as switches.
 
-A rule of the specification and a branch of the reference kernel read the profile; neither has a copy per kernel.
-The choices of the ``manual`` profile are argued in ``docs/profiles.md``.
+The specification's rules and the reference kernel's branches read the profile; neither has a copy per kernel.
+``docs/profiles.md`` gives the reasons for the choices of the ``manual`` profile.
 """
 
 from __future__ import annotations
@@ -16,29 +16,31 @@ from sendright.mach.signatures import SIGNATURES
 
 
 class LedgerRule(Enum):
-    """From which ledgers a new task draws."""
+    """The ledgers that a new task draws on."""
 
     MANUAL = "manual"  # the array if it has exactly two ledgers, else the parent's ledgers
-    PARENT_SLOT = "parent-slot"  # whatever ledger the parent's special ports name; the array is ignored
+    PARENT_SLOT = "parent-slot"  # the ledgers in the parent's special ports; the array is ignored
     NONE = "none"  # the kernel has no ledgers
 
 
 class HostSelf(Enum):
-    """What ``mach_host_self`` gives."""
+    """The right that ``mach_host_self`` returns."""
 
     SLOT = "slot"  # a clone of the caller's settable host port
     MADE = "made"  # a send right made from the real host port at each call
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One kernel's answers where kernels differ (the numbers are those of the sources' list of disagreements)."""
+    """One kernel's behaviour where kernels differ (numbers in parentheses refer to the sources' list of
+    disagreements)."""
 
     name: str
     title: str
     lacks: frozenset[str] = frozenset()
-    """Calls that this kernel does not serve: they answer MIG_BAD_ID and change nothing."""
+    """Calls that this kernel does not serve: they return MIG_BAD_ID and change nothing."""
     lacks_arguments: frozenset[str] = frozenset()
-    """Arguments (``call.argument``) that this kernel's calls don't have: they are not looked at, not even copied in."""
+    """Arguments (``call.argument``) that this kernel's calls don't have: they are ignored, and their rights are not
+    copied in."""
     special_ports: dict[int, Place]
     """``task_get/set_special_port``: selector -> place."""
     protected_places: frozenset[Place] = frozenset()
@@ -48,58 +50,64 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     registered_ports: int = 3
     """``TASK_PORT_REGISTER_MAX``."""
     register_takes_all: bool = False
-    """``mach_ports_register`` is given a right, or none, for each place, no more and no fewer; other arrays are no request: MIG_BAD_ARGUMENTS."""
+    """Whether ``mach_ports_register`` takes exactly one right, or none, for each place; other arrays:
+    MIG_BAD_ARGUMENTS."""
     task_is_target: bool = False
-    """The two token calls are sent to the task's port, with the security port in the body (18)."""
+    """Whether the two token calls are sent to the task's port, with the security port in the body (18)."""
     token_flavours: tuple[int, ...] = (13, 15)
-    """``task_info`` flavours that give tokens."""
+    """``task_info`` flavours that return tokens."""
     tokens_in_trailer: bool = True
-    """A received message says its sender's tokens."""
+    """Whether the trailer of a received message can contain tokens."""
     audit_tokens: bool = True
     trailer_is_senders: bool = True
-    """Trailers carry the sender's tokens; False: always the kernel's (15, hazard H-3)."""
+    """Whether trailers carry the sender's tokens; False: always the kernel's (15, hazard H-3)."""
     host_place: bool = True
-    """Tasks have a settable host port (Place.HOST); ``host_security_set_task_token`` sets it."""
+    """Whether tasks have a settable host port (Place.HOST), which ``host_security_set_task_token`` sets."""
     host_self: HostSelf = HostSelf.SLOT
     ledger_rule: LedgerRule = LedgerRule.MANUAL
     null_parent_code: ReturnCode = ReturnCode.KERN_INVALID_ARGUMENT
-    """What ``task_create`` answers when the parent is no task."""
+    """What ``task_create`` returns when the parent is not a task."""
     hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
-    """What ``vm_inherit`` and ``vm_deallocate`` answer for unallocated memory (11)."""
+    """What ``vm_inherit`` and ``vm_deallocate`` return for unallocated memory (11)."""
     host_is_checked: bool = True
-    """The ``host`` argument of the token calls grants the privileged host port only to who presents it; False: to who presents any host
-    port (18, hazard H-4)."""
+    """Whether the ``host`` argument of the token calls grants the privileged host port only if it is that port;
+    False: if it is any host port (18, hazard H-4)."""
     tokens_in_two_steps: bool = False
-    """``host_security_create_task_token`` makes the child with its parent's tokens, then sets the given ones; another task can call in
-    between (hazard H-2)."""
+    """Whether ``host_security_create_task_token`` creates the child with its parent's tokens and then sets the
+    requested ones, so that another task can make calls in between (hazard H-2)."""
     trailer_elements: int = 3
-    """The highest element of a trailer that this kernel knows; 0: it has no trailers, and the header tells the sequence number."""
+    """The highest trailer element that this kernel knows; 0: it has no trailers, and the header carries the sequence
+    number."""
     reserved_names_pass: bool = False
-    """Port calls have answers of their own for the names NULL and DEAD; False: these denote nothing (5)."""
+    """Whether port calls treat the names NULL and DEAD as a special case; False: as names that denote nothing (5)."""
     many_sets: bool = True
-    """A port can be in any number of port sets; False: in one at most, and then it can't be received from directly (3)."""
+    """Whether a port can be in any number of port sets; False: in at most one, and no task can receive from it
+    directly then (3)."""
     moved_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_CHANGED
-    """What a receiver that waits is told when the receive right leaves its space."""
+    """What a blocked receive returns when the receive right leaves its space."""
     full_before_circular: bool = False
-    """A message that would be on its way to itself is handed back while its queue is full; False: it is destroyed at once."""
+    """Whether a circular message is returned to its sender while the queue is full; False: it is destroyed at once."""
     null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
-    """What ``mach_port_move_member`` out of all sets answers for a port that is in none (4)."""
+    """What ``mach_port_move_member`` out of all sets returns for a port that is in none (4)."""
     resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
-    """What ``task_resume`` answers for a task that isn't suspended (9)."""
+    """What ``task_resume`` returns for a task that isn't suspended (9)."""
     allocate_name_takes_dead_name: bool = True
-    """``mach_port_allocate_name`` of a dead name gives the name that was asked for; False: another one (17, hazard H-10)."""
+    """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard
+    H-10)."""
     send_survives_rescue: bool = True
-    """RECEIVE taken from a name with SEND, whose port is rescued by a port-destroyed request, leaves SEND; False: a dead name (14, hazard H-8)."""
+    """What a name with SEND and RECEIVE keeps when RECEIVE is taken from it and a port-destroyed request redirects
+    the receive right: SEND; False: a dead name (14, hazard H-8)."""
     exception_places: bool = True
-    """Tasks have a port for each type of exception."""
+    """Whether tasks have a port for each type of exception."""
     host_special_ports: int = 0
-    """``host_get/set_special_port``: the highest number; 0: there are none."""
+    """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
     queue_limit_max: int = 16
     """``MACH_PORT_QLIMIT_MAX``: the highest limit that ``mach_port_set_attributes`` takes."""
     bootstrap_names: tuple[str, ...] = ("host_priv", "device_priv", "host_security", "root_ledger_wired", "root_ledger_paged")
-    """Send rights that the bootstrap task is given, under the names 1, 2, 3 …"""
+    """The send rights of the bootstrap task at boot, under the names 1, 2, 3 …"""
     urefs_max: int = 65535
-    """``MACH_PORT_UREFS_MAX``: a dead name has at most so many user references, a send right one fewer (but see ``pegged_urefs``)."""
+    """``MACH_PORT_UREFS_MAX``: the most user references of a dead name; a send right has one fewer (but see
+    ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
     pages: int = 16
@@ -107,31 +115,36 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     boot_tasks: int = 1
     """How many tasks there are at boot."""
     pegged_urefs: bool = False
-    """User references that reach ``urefs_max`` stay there until all are given up at once, and none overflow (1)."""
+    """Whether user references that reach ``urefs_max`` stay there until all are released at once, so that none
+    overflow (1)."""
     deallocate_destroys_set: bool = False
-    """``mach_port_deallocate`` of a port set destroys it (6)."""
+    """Whether ``mach_port_deallocate`` of a port set destroys it (6)."""
     sync_fires_dead_name: bool = True
-    """A dead-name request with sync on a dead name fires at once; False: it is refused like one without (7)."""
+    """Whether a dead-name request with sync on a dead name fires at once; False: it fails like one without sync (7)."""
     cancels_nothing: bool = False
-    """Cancelling a dead-name request where there is none succeeds, whatever the name denotes; False: only on a right to a live port (7)."""
+    """Whether cancelling a dead-name request that doesn't exist succeeds for every name; False: only on a right to a
+    live port (7)."""
     port_destroyed_stays: bool = False
-    """A port-destroyed request can't be replaced or cancelled: KERN_FAILURE (8)."""
+    """Whether a port-destroyed request can't be replaced or cancelled: KERN_FAILURE (8)."""
     dead_reply_refused: bool = False
-    """A reply that is a dead name is MACH_SEND_INVALID_REPLY; False: the message carries a dead right (12)."""
+    """Whether a dead name as the reply is MACH_SEND_INVALID_REPLY; False: the message carries a dead right (12)."""
     body_checked_first: bool = False
-    """Whether descriptors fit, and their copy options, are tested before the header's rights are taken, so that nothing is lost; False: after it."""
+    """Whether the kernel checks descriptors and their copy options before it copies in the header's rights, so that
+    no right is lost; False: after it."""
     task_ports_stay: bool = False
-    """A send right to a task's port can't be sent to a user's port, be a reply, be extracted by others, nor be kept in a place."""
+    """Whether send rights to tasks' ports are immovable: they can't be sent to a user's port, be a reply right, be
+    extracted by other tasks, or be put in a place."""
     set_membership_is_flag: bool = False
-    """RECEIVE_STATUS tells whether a port is in a set, not in how many or in which."""
+    """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
-    """What a live exception port can have as its behaviour."""
+    """The behaviours that a live exception port can have."""
     state_flavours: frozenset[int] | None = None
-    """Flavours of thread state that an exception port can have; None: whatever is given."""
+    """Flavours of thread state that an exception port can have; None: any."""
 
     @property
     def send_urefs_max(self) -> int:
-        """One below ``urefs_max``, unless they are pegged there: room is kept for the reference that a dead-name request adds."""
+        """The most user references of a send right: one below ``urefs_max``, as a dead-name request may add one,
+        unless they are pegged."""
         return self.urefs_max if self.pegged_urefs else self.urefs_max - 1
 
     @property
@@ -164,7 +177,7 @@ EXCEPTION_CALLS = frozenset(name for name, signature in SIGNATURES.items() if si
 HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
 MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
 GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
-"""Of later kernels: ports with guards, and looking into queues."""
+"""Calls of later kernels: guarded ports, and peeking into queues."""
 
 MANUAL = Profile(
     name="manual",
@@ -274,7 +287,7 @@ XNU = Profile(
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH, XNU)}
-"""The profiles by which kernels are judged."""
+"""The profiles, by name."""
 
 
 class UnknownProfile(ValueError):

@@ -1,4 +1,4 @@
-"""Results of the commands: what ``--json`` prints and reports are made of."""
+"""Results of the commands: ``--json`` prints them, and reports are made from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sendright.mach.verdicts import Verdict
 
 
 class OtherFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a check that failed in another way than the first one that did."""
+    """A failing run of a check whose failure differs in kind from the first one."""
 
     failure: Trace
     """The minimized failing run."""
@@ -20,7 +20,7 @@ class OtherFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``sendright check``: random sequences on one implementation."""
+    """The result of ``sendright check``: random sequences on one implementation."""
 
     verdict: Verdict
     implementation: str
@@ -31,23 +31,23 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """Judged calls."""
     seconds: float
     codes: dict[str, dict[str, int]]
-    """Calls per return code: call name -> code name -> how many."""
+    """Call name -> name of the return code -> number of calls."""
     cases_reached: dict[str, int]
-    """Specification case -> how many steps went through it."""
+    """Case of the specification -> number of steps that reached it."""
     cases_missed: tuple[str, ...]
-    """Cases of the specification that no step went through."""
+    """Cases of the specification that no step reached."""
     failure: Trace | None = None
     """The minimized failing run."""
     minimized_from: int = 0
-    """How many calls the failing run had when it was found."""
+    """Number of calls in the failing run before minimizing."""
     script: dict[str, Any] | None = None
-    """The failing run as a script (docs/scripts.md), to be run by ``sendright replay``."""
+    """The failing run as a script (docs/scripts.md) for ``sendright replay``."""
     others: tuple[OtherFailure, ...] = ()
-    """Where the check went on after a failing run: those that failed in other ways."""
+    """If the check continued after a failing run: the runs that failed in other ways."""
     not_compared: tuple[str, ...] = ()
-    """What the implementation doesn't have or doesn't show, in words, so that nothing is said of it."""
+    """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
     not_made: dict[str, int] = {}
-    """Why calls were drawn that the implementation can't make, and how many for each reason."""
+    """Reason why the implementation couldn't make a drawn call -> number of such calls."""
     interrupted: bool = False
     message: str = ""
 
@@ -60,7 +60,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     """``passed``, ``failed``, ``not_modelled`` or ``crashed``."""
     steps: int
-    """Steps of the script that were run and judged."""
+    """Number of the script's steps that were run and judged."""
     step: int | None = None
     """The first step that failed or isn't modelled, from 0."""
     call: str | None = None
@@ -72,7 +72,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``sendright replay``: scripts on one implementation."""
+    """The result of ``sendright replay``: scripts on one implementation."""
 
     verdict: Verdict
     implementation: str
@@ -88,7 +88,7 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Obligation(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that ``sendright prove`` decided."""
+    """One obligation that ``sendright prove`` decided."""
 
     call: str
     case: str
@@ -99,17 +99,17 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     seconds: float
     scope: str | None = None
-    """For what is not proved: how far it was looked at, e.g. ``2 tasks, 3 ports``."""
+    """If not proved: the bounds within which it was checked, such as ``2 tasks, 3 ports``."""
     untouched: bool = False
-    """There was nothing to prove: the case changes nothing that the property speaks of."""
+    """Whether it holds trivially: the case changes no field that the property mentions."""
     cached: bool = False
-    """All of it was proved before, from the same formulas: the solver wasn't asked again."""
+    """Whether all of it was proved before, from the same formulas, so that the solver didn't run."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
     hazard: str | None = None
-    """For what is known to be broken in this profile: the hazard's number and what it is, in words."""
+    """If this profile is known to break it: the hazard's number and description."""
     reachable: str | None = None
-    """``from boot`` with a script, or ``not known``, for a counterexample."""
+    """For a counterexample: ``from boot`` with a script, or ``not known``."""
 
 
 class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,12 +121,12 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     solver: str
     assumed: str = ""
-    """What a selection (``--call``, ``--invariant``) left out, in words: it is assumed, not decided."""
+    """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
     interrupted: bool = False
 
 
 class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):
-    """``sendright trace-spec``: one clause, and what covers it."""
+    """One clause in the result of ``sendright trace-spec``, and what covers it."""
 
     id: str
     """``call/PART.ordinal``."""
@@ -134,30 +134,30 @@ class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[str, ...]
     """Cases of the specification: ``CODE/title`` of the call's rule, or ``rule: CODE/title``."""
     properties: tuple[str, ...]
-    """What is proved of these cases, as ``sendright prove`` names it."""
+    """The properties that are proved for these cases, by their names in ``sendright prove``."""
     tests: tuple[str, ...]
     """``file::function``."""
     changes: tuple[str, ...] = ()
     """The parts of the state that these cases may change."""
     lacks: tuple[str, ...] = ()
-    """What is missing, in words: a test, a case that there is …"""
+    """What is missing, in words: a test, a case, a property."""
 
 
 class CallTrace(msgspec.Struct, frozen=True, kw_only=True):
-    """The clauses of one call, or of a rule that several calls run through."""
+    """The clauses of one call, or of a rule that several calls share."""
 
     name: str
     section: str
     about: str
     effect: str
-    """The rule's own words."""
+    """The rule's docstring."""
     then: tuple[str, ...]
-    """The rules that the call goes on with, which have clauses of their own."""
+    """The rules that run next in the call, which have clauses of their own."""
     clauses: tuple[ClauseTrace, ...]
 
 
 class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``sendright trace-spec``."""
+    """The result of ``sendright trace-spec``."""
 
     verdict: Verdict
     profile: str
@@ -165,6 +165,6 @@ class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     """Property -> its title."""
     calls: tuple[CallTrace, ...]
     problems: tuple[str, ...]
-    """What isn't covered, and references to nothing, each with the clause."""
+    """Clauses that aren't covered, and dangling references, each with the clause."""
     tests: str
-    """Where tests were looked for; empty: they were not looked at."""
+    """The directory searched for tests; empty: none was."""

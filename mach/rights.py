@@ -14,7 +14,7 @@ RESERVED_NAMES = (NULL_NAME, DEAD_NAME)
 
 
 class Right(IntEnum):
-    """``mach_port_right_t``: the number by which a call asks for one kind of right."""
+    """``mach_port_right_t``: the number by which a call selects one kind of right."""
 
     SEND = 0
     RECEIVE = 1
@@ -29,7 +29,7 @@ class Right(IntEnum):
 
 
 RIGHT_NUMBER = 5
-"""``MACH_PORT_RIGHT_NUMBER``: the first number that is no right."""
+"""``MACH_PORT_RIGHT_NUMBER``: the first number that is not a right."""
 
 
 class Disposition(IntEnum):
@@ -45,7 +45,8 @@ class Disposition(IntEnum):
 
     @property
     def received_form(self) -> Disposition:
-        """The form in which the receiver sees a right that was sent so: PORT_RECEIVE, PORT_SEND or PORT_SEND_ONCE."""
+        """The form in which the receiver sees a right sent with this disposition: PORT_RECEIVE, PORT_SEND or
+        PORT_SEND_ONCE."""
         return _RECEIVED_FORM[self]
 
 
@@ -61,7 +62,8 @@ _RECEIVED_FORM = {
 
 
 class SlotKind(IntEnum):
-    """What a slot (a name of a space, a place of a message, a kernel-held place) contains."""
+    """What a slot contains; slots are the names of a space, the places of a message, and places where the kernel
+    holds a right."""
 
     NONE = 0
     SEND = 1
@@ -89,7 +91,7 @@ _TYPE_BITS = {
 
 
 class PortObject(IntEnum):
-    """What kernel object a port stands for (``kern/ipc_kobject.h``); NONE is a port made by a user."""
+    """The kernel object behind a port (``kern/ipc_kobject.h``); NONE: a port that a user made."""
 
     NONE = 0
     TASK = 1
@@ -152,12 +154,13 @@ EXC_MASK_ALL = sum(1 << number for number, _ in enumerate(EXCEPTION_PLACES, 1))
 
 
 def exception_places(mask: int) -> tuple[Place, ...]:
-    """The places of the exception types in ``mask``, ascending; bits that stand for no type are passed over."""
+    """The places of the exception types in ``mask``, ascending; bits without a type are ignored."""
     return tuple([place for number, place in enumerate(EXCEPTION_PLACES, 1) if mask >> number & 1])
 
 
 class HostPort(IntEnum):
-    """``host_get_special_port``: the numbers that have names in every kernel (with ``_PORT``). Those above 7 are for users' servers."""
+    """``host_get_special_port``: the numbers that have names (with ``_PORT``) in every kernel. Numbers above 7 are
+    for users' servers."""
 
     HOST_SECURITY = 0
     HOST = 1
@@ -166,7 +169,7 @@ class HostPort(IntEnum):
 
 
 LAST_KERNEL_HOST_PORT = 7
-"""``HOST_MAX_SPECIAL_KERNEL_PORT``: ``host_set_special_port`` leaves it, and those below it, alone."""
+"""``HOST_MAX_SPECIAL_KERNEL_PORT``: ``host_set_special_port`` sets only ports above this number."""
 
 
 class Behaviour(IntEnum):
@@ -184,7 +187,7 @@ MACH_EXCEPTION_CODES = 0x80000000
 
 
 class Notification(IntEnum):
-    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be asked for."""
+    """``msgh_id`` of the kernel's notifications (``mach/notify.h``); 65 and 71 can't be requested."""
 
     PORT_DELETED = 65
     PORT_DESTROYED = 69
@@ -194,7 +197,7 @@ class Notification(IntEnum):
 
 
 class Inheritance(IntEnum):
-    """``vm_inherit_t``: what a child made with inherit_memory gets of a region."""
+    """``vm_inherit_t``: how a child created with inherit_memory gets a region."""
 
     SHARE = 0
     COPY = 1

@@ -1,6 +1,7 @@
 """Scripts: sequences of calls with symbolic names and expected results, read from files (docs/scripts.md).
 
-``load_script`` reads and checks a whole file before anything runs, so that a bad one costs nothing that was already found.
+``load_script`` reads and checks a whole file before anything runs, so that a bad file can't cost the results of earlier
+ones.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ DEEPEST_NESTING = 64
 
 
 class BadScript(ValueError):
-    """A file that is no script: one line that says which file, where in it, what is wrong and what to do."""
+    """The file is not a script. The message is one line: the file, the place in it, what is wrong and what to do."""
 
     def __init__(self, path: Path, what: str, place: str = "", line: int | None = None, column: int | None = None) -> None:
         self.path = path
@@ -40,15 +41,15 @@ class ScriptCase(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
     profile: str
-    """The profile that the file, or the case itself, names; any string, when the script was loaded to run in another one."""
+    """The profile of the file or of the case; any string, if the script was loaded with a ``profile_override``."""
     urefs_max: int | None = None
     queue_limit: int | None = None
     queue_limit_max: int | None = None
     pages: int | None = None
     preconditions: bool = False
-    """The case says that something must hold which no step brings about."""
+    """Whether the case requires something that no step establishes."""
     steps: tuple[PlannedStep | UnmodelledStep, ...]
-    """Up to the first one that isn't modelled."""
+    """The steps up to and including the first that isn't modelled."""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +62,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 def load_script(path: Path | str, profile_override: Profile | None = None) -> Script:
     """Read the script in the file at ``path``.
 
-    With a ``profile_override`` the profiles that the file names aren't looked at. Raises BadScript for everything that can be wrong
-    with the file: not there, not readable, not JSON, not of the form, an unknown profile or symbol.
+    With a ``profile_override``, the profiles in the file are ignored. Raises BadScript for everything that can be wrong
+    with the file: missing, unreadable, not JSON, of the wrong form, with an unknown profile or symbol.
     """
     path = Path(path)
     try:
@@ -78,7 +79,7 @@ def load_script(path: Path | str, profile_override: Profile | None = None) -> Sc
 
 
 def parse_script(content: bytes, path: Path | str, profile_override: Profile | None = None) -> Script:
-    """Read a script from the bytes of a file; ``path`` is what messages and results call it. Raises BadScript."""
+    """Read a script from the bytes of a file; messages and results name it ``path``. Raises BadScript."""
     path = Path(path)
     data = _parse_json(content, path)
     _check_tree(data, path)
@@ -104,24 +105,24 @@ def _parse_json(content: bytes, path: Path) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise BadScript(path, f"not JSON: {error.msg}: mend the file", "", error.lineno, error.colno) from None
+        raise BadScript(path, f"not JSON: {error.msg}: correct the file", "", error.lineno, error.colno) from None
     except RecursionError:
-        raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script is", "", 1) from None
+        raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script needs that", "", 1) from None
     except ValueError as error:
-        what = str(error) if isinstance(error, _NoJson) else "a number is too long"
-        raise BadScript(path, f"not JSON: {what}: mend the file", "", 1) from None
+        what = str(error) if isinstance(error, _NotJson) else "a number is too long"
+        raise BadScript(path, f"not JSON: {what}: correct the file", "", 1) from None
 
 
-class _NoJson(ValueError):
-    """Something that Python's parser would let pass."""
+class _NotJson(ValueError):
+    """Python's parser would accept it, but it isn't JSON."""
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise _NoJson(f"{constant} is no JSON number")
+    raise _NotJson(f"{constant} is not a JSON number")
 
 
-class _Twice(dict[str, Any]):
-    """An object that has a key twice."""
+class _DuplicateKey(dict[str, Any]):
+    """A JSON object with a duplicate key."""
 
     key = ""
 
@@ -131,26 +132,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) == len(pairs):
         return made
     seen: set[str] = set()
-    twice = _Twice(made)
+    twice = _DuplicateKey(made)
     twice.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
     return twice
 
 
 def _check_tree(data: Any, path: Path) -> None:
-    """Refuse what no script has anywhere: keys given twice, depth, half characters that can't be written again."""
+    """Refuse duplicate keys, deep nesting, and half surrogate pairs, which can't be written again."""
     pending: list[tuple[Any, str, int]] = [(data, "", 0)]
     while pending:
         value, place, depth = pending.pop()
         if depth > DEEPEST_NESTING:
-            raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script is", place[:60])
-        if isinstance(value, _Twice):
-            raise BadScript(path, f"key {quoted(_writable(value.key))} is given twice: keep one of them", place or "$")
+            raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script needs that", place[:60])
+        if isinstance(value, _DuplicateKey):
+            raise BadScript(path, f"duplicate key {quoted(_writable(value.key))}: keep one of them", place or "$")
         if isinstance(value, str) and value != _writable(value):
-            raise BadScript(path, "the string has half a surrogate pair: mend it", place or "$")
+            raise BadScript(path, "the string has half a surrogate pair: correct it", place or "$")
         if isinstance(value, dict):
             for key, element in value.items():
                 if key != _writable(key):
-                    raise BadScript(path, "a key has half a surrogate pair: mend it", place or "$")
+                    raise BadScript(path, "a key has half a surrogate pair: correct it", place or "$")
                 pending.append((element, f"{place}.{key}" if place else key, depth + 1))
         elif isinstance(value, list):
             pending.extend((element, f"{place}[{index}]", depth + 1) for index, element in enumerate(value))
@@ -170,14 +171,14 @@ def _check_format(data: dict[str, Any], path: Path) -> None:
 
 
 def _refuse(error: msgspec.ValidationError, path: Path) -> NoReturn:
-    """Say what the form's types say, with sendright's kind of place."""
+    """Raise BadScript for a validation error, with the place in sendright's notation."""
     message, _, place = str(error).partition(" - at `")
     place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
     missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
     if missing:
         raise BadScript(path, "is missing: add it", f"{place}.{missing[1]}".lstrip(".")) from None
     message = message.replace("`", "").replace("Expected", "expected", 1)
-    raise BadScript(path, f"{message}: mend it (docs/scripts.md)", place or "$") from None
+    raise BadScript(path, f"{message}: correct it (see docs/scripts.md)", place or "$") from None
 
 
 def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
@@ -188,7 +189,7 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
     for number, case in enumerate(form.cases):
         place = f"cases[{number}]"
         if case.id in seen:
-            raise BadScript(path, f"id {quoted(case.id)} is given twice: ids are unique in a file", f"{place}.id")
+            raise BadScript(path, f"duplicate id {quoted(case.id)}: ids must be unique in a file", f"{place}.id")
         seen.add(case.id)
         if profile_override is None:
             if case.profile is not None and case.profile not in PROFILES:
@@ -213,8 +214,8 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
 
 
 def _of_unknown_profile(case: CaseForm) -> ScriptCase:
-    """A case of a kernel that sendright doesn't know, in a file that may have others: it isn't modelled."""
-    reason = f"profile {quoted(case.profile)} is not modelled: there are {', '.join(PROFILES)}"
+    """A case of a kernel that sendright doesn't model. Other cases of its file may still run."""
+    reason = f"profile {quoted(case.profile)} is not modelled; the profiles are {', '.join(PROFILES)}"
     steps = tuple(UnmodelledStep(step.call, reason) for step in case.steps[:1])
     return ScriptCase(id=case.id, title=case.title, profile=next(iter(PROFILES)), steps=steps)
 
@@ -227,7 +228,7 @@ def _check_profile(name: str, path: Path, place: str) -> None:
 
 
 def _read_steps(case: CaseForm, raw: list[dict[str, Any]], path: Path, place: str) -> list[PlannedStep | UnmodelledStep]:
-    """The steps up to the first that isn't modelled; what comes after it isn't looked at."""
+    """The steps up to and including the first that isn't modelled; later ones are not read."""
     callers = {step.caller for step in case.steps}
     bound: set[str] = set()
     steps: list[PlannedStep | UnmodelledStep] = []

@@ -1,4 +1,4 @@
-"""What a step of a script may expect, read before any kernel is there; ``properties/expectations.py`` judges it."""
+"""What a step of a script may expect. It is read before any kernel runs; ``properties/expectations.py`` judges it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from sendright.mach.signatures import ArgumentType, OutputType, Signature
 from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 
 UNCHANGED = "unchanged"
-"""``value``: what it was when the case first saw it."""
+"""``value``: the value when the case first saw it."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """One thing that a step must have come to: the key of the script, and what was read from its value."""
+    """One expectation of a step: its key in the script, and what its value means."""
 
     key: str
     value: Any
@@ -59,7 +59,7 @@ def _read_codes(value: object) -> Value:
 
 def _read_size(value: object) -> Value:
     if value == UNCHANGED:
-        raise NotModelled("what a size was before isn't known: write the number")
+        raise NotModelled("the earlier size isn't known: write the number")
     return read_number(value)
 
 
@@ -92,7 +92,7 @@ def _read_truth(value: object) -> bool:
 
 
 def _read_value(value: object) -> Value | str:
-    """What a call reads: a token, or a number."""
+    """The value that a call reads: a token or a number."""
     if value == UNCHANGED:
         return UNCHANGED
     if isinstance(value, list):
@@ -117,7 +117,7 @@ _TRAILER_KEYS = {
 
 
 def _read_trailer(value: object) -> tuple[tuple[str, Value], ...]:
-    """Which token of the trailer, and what it must be."""
+    """Pairs: a token of the trailer, and its expected value."""
     if not isinstance(value, dict):
         raise wrong("an object", value)
     tokens: list[tuple[str, Value]] = []
@@ -137,7 +137,7 @@ _FIELD_NAMES = frozenset(field for fields in FIELDS.values() for field in fields
 
 
 def _read_fields(value: object) -> tuple[tuple[str, Value], ...]:
-    """Which attributes of a port, or amounts of a ledger, and what they must be."""
+    """Pairs: an attribute of a port or an amount of a ledger, and its expected value."""
     if not isinstance(value, dict):
         raise wrong("an object", value)
     fields: list[tuple[str, Value]] = []
@@ -162,7 +162,8 @@ def _has_arguments(*names: str) -> Callable[[Signature], bool]:
 
 
 def output_name(signature: Signature) -> str | None:
-    """Which output of a call is *the* name that it gives: the only one that is a name, or a message's first descriptor; None: it gives none."""
+    """The output that is *the* name that a call returns: its only name, or a message's first descriptor; None: there
+    is none."""
     if signature.name == "mach_msg_receive":
         return "descriptors"
     names = [output.name for output in signature.outputs if output.type in (OutputType.NAME, OutputType.PORT)]
@@ -170,7 +171,7 @@ def output_name(signature: Signature) -> str | None:
 
 
 def name_argument(signature: Signature) -> str | None:
-    """Which argument of a call is the name that it is about, in its target's space, when it has succeeded; None: none is."""
+    """The argument that is the name, in the target's space, that a successful call is about; None: there is none."""
     names = [argument.name for argument in signature.arguments if argument.type is ArgumentType.NAME]
     return next((name for name in ("name", "new_name", "member") if name in names), None)
 
@@ -192,7 +193,7 @@ def _gives_fields(signature: Signature) -> bool:
 
 
 class _Kind(NamedTuple):
-    """How an expectation is read, and of which calls it can be had."""
+    """How an expectation is read, and which calls it applies to."""
 
     read: Callable[[object], Any]
     applies: Callable[[Signature], bool]
@@ -241,7 +242,7 @@ KINDS: dict[str, _Kind] = {
 
 
 def read_expectation(signature: Signature, key: str, value: object) -> Expectation:
-    """What a step that makes the call of ``signature`` expects. Raises WrongValue, NotModelled."""
+    """Read one expectation of a step that makes the call of ``signature``. Raises WrongValue, NotModelled."""
     kind = KINDS.get(key)
     if kind is None or not kind.applies(signature):
         raise NotModelled(f"not modelled for {signature.name}")

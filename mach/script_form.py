@@ -1,6 +1,6 @@
 """The form of scripts on disk, ``mach-cases/1``, and its JSON Schema.
 
-These structs say what a file may contain; what the words in it mean is read by ``script_steps.py``.
+These structs define what a file may contain; ``script_steps.py`` reads what the words in it mean.
 """
 
 from __future__ import annotations
@@ -22,29 +22,27 @@ class StepForm(msgspec.Struct, frozen=True, kw_only=True):
     args: Annotated[dict[str, Any], Meta(description="Arguments by name: symbols, well-known words, numbers.")] = {}
     bind: Annotated[
         dict[str, str | list[str | None]],
-        Meta(description="Output -> the symbol that stands for it from now on; a list of symbols, or null, for an output of several values."),
+        Meta(description="Output -> its symbol in later steps; a list of symbols or nulls for an output of several values."),
     ] = {}
-    expect: Annotated[dict[str, Any], Meta(description="What must come of it; nothing is checked that isn't said.")] = {}
+    expect: Annotated[dict[str, Any], Meta(description="The expected result; only what is listed here is checked.")] = {}
     shortage: Annotated[int, Meta(ge=0, description="sendright's own: this allocation of the call fails, counted from 1; 0: none.")] = 0
-    stop: Annotated[bool, Meta(description="sendright's own: stop between the steps that the kernel does this call in; the caller then waits.")] = (
-        False
-    )
-    resume: Annotated[bool, Meta(description="sendright's own: go on with the caller's call of this name, which waits; no arguments.")] = False
+    stop: Annotated[bool, Meta(description="sendright's own: stop between the steps of this call in the kernel; the caller is blocked then.")] = False
+    resume: Annotated[bool, Meta(description="sendright's own: resume the caller's pending call of this name; no arguments.")] = False
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
 
 
 class CaseForm(msgspec.Struct, frozen=True, kw_only=True):
     """One sequence of calls, made on a freshly booted kernel."""
 
-    id: Annotated[str, Meta(min_length=1, description="What reports call it; unique in the file.")]
+    id: Annotated[str, Meta(min_length=1, description="Its name in reports; unique in the file.")]
     steps: list[StepForm]
     kind: Annotated[str, Meta(description="test: read from a test; source: from kernel code; run: recorded.")] = "test"
-    path: Annotated[str, Meta(description="Where in the source it was read.")] = ""
+    path: Annotated[str, Meta(description="Its place in the source.")] = ""
     test: Annotated[str, Meta(description="The test's, or the kernel's, function.")] = ""
     title: str = ""
     profile: Annotated[str | None, Meta(description="Instead of the file's.")] = None
     source: Annotated[Any, Meta(description="Instead of the file's.")] = None
-    preconditions: Annotated[Any, Meta(description="What else must hold before the first step, for readers.")] = None
+    preconditions: Annotated[Any, Meta(description="Other conditions before the first step, for readers.")] = None
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
     urefs_max: Annotated[int, Meta(ge=2, description="sendright's own: instead of the profile's.")] | None = None
     queue_limit: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
@@ -57,13 +55,13 @@ class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
 
     format: Annotated[str, Meta(pattern=f"^{SCRIPT_FORMAT}$", description=f"{SCRIPT_FORMAT}.")]
     cases: Annotated[list[CaseForm], Meta(min_length=1)]
-    profile: Annotated[str | None, Meta(description="Which kernel the cases are true of.")] = None
-    source: Annotated[Any, Meta(description="Where they come from: repository, commit, licence.")] = None
+    profile: Annotated[str | None, Meta(description="The kernel that the cases describe.")] = None
+    source: Annotated[Any, Meta(description="Their origin: repository, commit, licence.")] = None
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
 
 
 STEP_KEYS = frozenset(StepForm.__struct_encode_fields__)
-"""The keys of a step; another one could change its meaning, so that a step that has one isn't modelled."""
+"""The keys of a step. An unknown key could change a step's meaning, so a step with one isn't modelled."""
 
 
 def script_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How scripts spell what the flags and timeouts of ``mach_msg`` mean, in words of their own: as arguments of the signature table."""
+"""Translates the scripts' own words for flags and timeouts of ``mach_msg`` into arguments of the signature table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _ARRAY = ("ool_ports", "disp")
 
 
 def read_message_words(signature: Signature, spelled: dict[str, Any]) -> dict[str, Any]:
-    """``spelled`` with ``timeout``, ``options`` and ``ool_ports`` replaced by what they mean. Raises WrongValue, NotModelled."""
+    """``spelled`` with ``timeout``, ``options`` and ``ool_ports`` replaced by what they mean. Raises WrongValue,
+    NotModelled."""
     words = dict(spelled)
     if "timeout" in words:
         _set(words, "wait", _waits(words.pop("timeout")), "timeout")
@@ -40,12 +41,13 @@ def read_message_words(signature: Signature, spelled: dict[str, Any]) -> dict[st
 
 def _set(words: dict[str, Any], argument: str, value: Any, spelling: str) -> None:
     if argument in words:
-        raise WrongValue(f"argument {argument} is given twice", f"args.{spelling}")
+        raise WrongValue(f"duplicate argument {argument}", f"args.{spelling}")
     words[argument] = value
 
 
 def _waits(timeout: Any) -> bool:
-    """Whether such a timeout means to wait. Nobody else calls before one of some milliseconds is over, so that it is as one of 0."""
+    """Whether a timeout means to wait. One of some milliseconds is like 0, as no other task makes a call before it
+    ends."""
     if timeout in _FOR_EVER and timeout is not False:
         return True
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:

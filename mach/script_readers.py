@@ -1,7 +1,7 @@
-"""How scripts spell values.
+"""Readers for the values in scripts.
 
-A reader here takes what stood in the JSON and gives a value of ``script_values.py``. It raises ``WrongValue`` for what no script should
-contain and ``NotModelled`` for what may well be right but is beyond sendright.
+A reader takes a JSON value and returns a value of ``script_values.py``. It raises ``WrongValue`` for a value that no
+script should contain, and ``NotModelled`` for one that may be right but that sendright doesn't support.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_
 
 
 class WrongValue(ValueError):
-    """No script may say this; the message tells what was expected. ``place`` is where below the value, such as ``[1]``."""
+    """A value that no script may have; the message says what was expected. ``place`` is the place inside it, such as
+    ``[1]``."""
 
     def __init__(self, what: str, place: str = "") -> None:
         super().__init__(what)
@@ -30,7 +31,7 @@ class WrongValue(ValueError):
 
 
 class NotModelled(Exception):
-    """Possibly right, but sendright has no meaning for it; the message tells why."""
+    """Possibly right, but sendright doesn't model it; the message says why."""
 
 
 _CONSTANTS: dict[str, int] = {
@@ -72,7 +73,7 @@ _LOWEST, _HIGHEST = -(2**31), 2**32 - 1
 
 
 def quoted(value: object, limit: int = 40) -> str:
-    """``value`` as a message shows it: JSON on one line, cut short."""
+    """``value`` for a message: JSON on one line, shortened to ``limit`` characters."""
     text = msgspec.json.encode(value, order="sorted").decode().encode("ascii", "backslashreplace").decode()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -160,10 +161,10 @@ def read_notification(value: object) -> int:
 
 
 def read_requested(value: object) -> int:
-    """What can be asked for; later kernels have more than those that are modelled."""
+    """A notification that a task can request. Later kernels have kinds that aren't modelled."""
     id = read_notification(value)
     if isinstance(value, str) and id == Notification.SEND_POSSIBLE:
-        raise NotModelled(f"{quoted(value)} can't be asked for in the kernels that sendright models")
+        raise NotModelled(f"{quoted(value)} can't be requested in the kernels that sendright models")
     return id
 
 
@@ -189,9 +190,9 @@ def read_exception_mask(value: object) -> int:
 
 
 def read_thread_state(value: object) -> int:
-    """A flavour of thread state: a number, since the names mean other numbers on each machine."""
+    """A flavour of thread state: a number, since its names have different numbers on different machines."""
     if isinstance(value, str):
-        raise NotModelled(f"{quoted(value)} is another number on each machine: write the number")
+        raise NotModelled(f"{quoted(value)} has different numbers on different machines: write the number")
     return read_integer(value, "a flavour of thread state")
 
 
@@ -253,7 +254,7 @@ def read_boolean(value: object) -> bool:
 
 
 def read_token(words: int) -> Callable[[object], Value]:
-    """A reader of tokens of so many ``words``: a list, or the token of a task."""
+    """A reader of tokens with this number of ``words``: a list, or the token of a task."""
 
     def read(value: object) -> Value:
         if isinstance(value, Symbol):
@@ -303,12 +304,13 @@ _DESCRIPTOR_KEYS = {
     "address": "page",
     "copy_option": "copy",
 }
-"""Other keys of descriptors -> those that ``read_descriptor`` knows."""
+"""Alternative keys of descriptors -> the keys that ``read_descriptor`` uses."""
 
 
 def read_descriptor(value: object) -> Value:
-    """A descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disposition": "MOVE_SEND"}`` for a port; ``[["p", "q"], "MOVE_SEND"]``
-    or ``{"names": ["p", "q"], "disposition": "MOVE_SEND"}`` for an array; ``{"page": 1, "copy": "VIRTUAL", "deallocate": true}`` for memory."""
+    """A descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disposition": "MOVE_SEND"}`` for a port;
+    ``[["p", "q"], "MOVE_SEND"]`` or ``{"names": ["p", "q"], "disposition": "MOVE_SEND"}`` for an array; ``{"page":
+    1, "copy": "VIRTUAL", "deallocate": true}`` for memory."""
     if isinstance(value, dict):
         given = {_DESCRIPTOR_KEYS.get(key, key): each for key, each in value.items()}
         if "page" in given and given.keys() <= {"page", "copy", "deallocate"} and len(given) == len(value):
@@ -317,7 +319,7 @@ def read_descriptor(value: object) -> Value:
         if given.keys() in ({"name", "disposition"}, {"names", "disposition"}) and len(value) == 2:
             value = [given.get("name", given.get("names")), given["disposition"]]
         else:
-            raise NotModelled(f"descriptor {quoted(value)} is none of a port, an array of ports, and a page of memory")
+            raise NotModelled(f"descriptor {quoted(value)} is not a port, an array of ports or a page of memory")
     if isinstance(value, str):
         raise NotModelled(f"descriptor {quoted(value)} has no disposition")
     if not isinstance(value, list) or len(value) != 2:
@@ -373,5 +375,5 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
 
 
 def read_argument(argument: Argument, value: object) -> Value:
-    """What ``value`` means as ``argument``. Raises WrongValue, NotModelled."""
+    """Read ``value`` as the value of ``argument``. Raises WrongValue, NotModelled."""
     return _READERS[argument.type](value)

@@ -1,4 +1,5 @@
-"""From a step as a script spells it to one that can be run: calls, arguments, bindings and expectations by sendright's names."""
+"""Translates a script's step into one that can run: calls, arguments, bindings and expectations by sendright's
+names."""
 
 from __future__ import annotations
 
@@ -67,21 +68,22 @@ _OTHER_SPELLINGS = {
     "source": ("source_address",),
     "dest": ("dest_address",),
 }
-"""Natural names of arguments -> the signature table's, where the call has no argument of the first name."""
+"""Alternative names of arguments -> names in the signature table, for calls without an argument of the first name."""
 
 _BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "host", "result", "ledger", "previous"})
-"""Natural names, in ``bind``, for the one name that a call gives."""
+"""Alternative names, in ``bind``, for the one name that a call returns."""
 
 
 PAGES = "pages"
-"""In ``bind``: the pages of a message's body, which are in its descriptors."""
+"""In ``bind``: the pages in the descriptors of a message's body."""
 
 _OTHER_OUTPUTS = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token", "seqno": "sequence_number"}
-"""Natural names of other outputs."""
+"""Alternative names of other outputs."""
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """Which output a symbol stands for from now on; ``element`` is the place in an output of several values."""
+    """The output that a symbol stands for from this step on; ``element`` is the index in an output of several
+    values."""
 
     symbol: str
     output: str
@@ -89,13 +91,13 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class PlannedStep(msgspec.Struct, frozen=True):
-    """A step that sendright models: who makes which call, with what, and what must come of it."""
+    """A step that sendright models: the caller, the call, its arguments, bindings and expectations."""
 
     caller: str
     """A symbol."""
     call: str
     arguments: dict[str, Value]
-    """By the signature's names; those that the script leaves out are absent."""
+    """By the signature's names, without those that the script leaves out."""
     bindings: tuple[Binding, ...]
     expectations: tuple[Expectation, ...]
     shortage: int
@@ -103,7 +105,7 @@ class PlannedStep(msgspec.Struct, frozen=True):
     resume: bool = False
 
     def symbols(self) -> Iterator[tuple[str, str]]:
-        """Where in the step, and which: the symbols and tasks that its arguments and expectations refer to."""
+        """The symbols and tasks that the arguments and expectations refer to, as pairs: place in the step, symbol."""
         for name, value in self.arguments.items():
             for symbol in symbols_in(value):
                 yield f"args.{name}", symbol
@@ -113,7 +115,7 @@ class PlannedStep(msgspec.Struct, frozen=True):
 
 
 class UnmodelledStep(msgspec.Struct, frozen=True):
-    """A step that sendright has no meaning for, and why."""
+    """A step that sendright doesn't model, and why."""
 
     call: str
     reason: str
@@ -122,8 +124,8 @@ class UnmodelledStep(msgspec.Struct, frozen=True):
 def read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> PlannedStep | UnmodelledStep:
     """The meaning of one step.
 
-    ``extra_keys`` are those that the form doesn't know; ``bound`` are the symbols that earlier steps bind. Raises WrongValue with a
-    place such as ``args.right``.
+    ``extra_keys`` are the step's keys that the form doesn't know; ``bound`` are the symbols that earlier steps bind.
+    Raises WrongValue with a place such as ``args.right``.
     """
     try:
         return _read_step(form, extra_keys, bound)
@@ -155,10 +157,10 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> Planned
 
 
 def _refuse_more(form: StepForm) -> None:
-    """A call that goes on is made as it was."""
+    """Refuse arguments and the like in a step that resumes a call: the call keeps its own."""
     for key, given in (("args", form.args), ("shortage", form.shortage), ("stop", form.stop)):
         if given:
-            raise WrongValue("a call that goes on is made as it was: leave this out", key)
+            raise WrongValue("a resumed call keeps what it was made with: leave this out", key)
 
 
 def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str]) -> dict[str, Value]:
@@ -168,7 +170,7 @@ def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[st
     for spelling, value in spelled.items():
         argument = _argument(signature, spelling)
         if argument.name in arguments:
-            raise WrongValue(f"argument {argument.name} is given twice", f"args.{spelling}")
+            raise WrongValue(f"duplicate argument {argument.name}", f"args.{spelling}")
         try:
             arguments[argument.name] = read_argument(argument, mark_symbols(value, bound))
         except WrongValue as error:
@@ -177,7 +179,7 @@ def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[st
             raise NotModelled(f"argument {spelling}: {error}") from None
     for argument in signature.arguments:
         if argument.required and argument.name not in arguments and not caller_is_meant(signature, argument):
-            raise NotModelled(f"the script doesn't say {argument.name}")
+            raise NotModelled(f"the script gives no value for {argument.name}")
     return arguments
 
 
@@ -221,7 +223,7 @@ def _symbol(symbol: str, spelling: str) -> str:
 
 
 def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
-    """Which output ``spelling`` means in ``bind``, and which element of it."""
+    """The output, and the element of it, that ``spelling`` means in ``bind``."""
     if any(output.name == spelling for output in signature.outputs):
         return spelling, None
     if spelling in ("page", PAGES) and any(output.type is OutputType.DESCRIPTORS for output in signature.outputs):

@@ -1,4 +1,4 @@
-"""What a value in a script can mean: a number, or something that only a running case can turn into one."""
+"""The meanings of values in scripts: numbers, and values that only a running case can turn into numbers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Symbol(msgspec.Struct, frozen=True):
     name: str
 
 
-class Known(msgspec.Struct, frozen=True):
-    """Something that every kernel has, or that the caller can make: see ``KNOWN_WORDS``."""
+class WellKnown(msgspec.Struct, frozen=True):
+    """A port that every kernel has, or that the caller can make: see ``KNOWN_WORDS``."""
 
     word: str
 
@@ -38,33 +38,33 @@ class TokenOf(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """``MACH_PORT_UREFS_MAX`` of the profile, or another limit of it, plus ``offset``."""
+    """``MACH_PORT_UREFS_MAX`` or another limit of the profile, plus ``offset``."""
 
     offset: int
     field: str = "urefs_max"
 
 
 class SpecialPort(msgspec.Struct, frozen=True):
-    """``TASK_BOOTSTRAP_PORT`` …: a selector, by the place that it selects."""
+    """``TASK_BOOTSTRAP_PORT`` …: a selector, given by the place that it selects."""
 
     place: Place
     spelling: str
 
 
-Value: TypeAlias = "int | bool | Symbol | Known | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
+Value: TypeAlias = "int | bool | Symbol | WellKnown | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
 
-NULL = Known("NULL")
-VALID = Known("valid")
-USER_PORT = Known("a user port")
-DEAD_PORT = Known("dead port")
-HOST_SELF = Known("mach_host_self")
+NULL = WellKnown("NULL")
+VALID = WellKnown("valid")
+USER_PORT = WellKnown("a user port")
+DEAD_PORT = WellKnown("dead port")
+HOST_SELF = WellKnown("mach_host_self")
 
-KNOWN_WORDS: dict[str, int | Known | TaskPort] = {
-    **{word: Known(word) for word in WELL_KNOWN_PORTS},
-    "host port": Known("host"),
-    "host priv port": Known("host_priv"),
-    "host security port": Known("host_security"),
-    "device master": Known("device_priv"),
+KNOWN_WORDS: dict[str, int | WellKnown | TaskPort] = {
+    **{word: WellKnown(word) for word in WELL_KNOWN_PORTS},
+    "host port": WellKnown("host"),
+    "host priv port": WellKnown("host_priv"),
+    "host security port": WellKnown("host_security"),
+    "device master": WellKnown("device_priv"),
     "valid": VALID,
     "a user port": USER_PORT,
     "user port": USER_PORT,
@@ -86,7 +86,7 @@ KNOWN_WORDS: dict[str, int | Known | TaskPort] = {
     "MACH_PORT_DEAD": DEAD_NAME,
     "MACH_PORT_NAME_DEAD": DEAD_NAME,
 }
-"""What needs no binding where a port or a name is wanted."""
+"""Words that mean a port or a name without a binding."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TASK_LETTER = re.compile(r"[A-Z]\d*", re.ASCII)
@@ -94,22 +94,24 @@ _MACH_WORD = re.compile(r"(mach|task|host|thread|ipc|vm|kern|mig|exc|ip|io|boots
 
 
 def is_identifier(text: str) -> bool:
-    """Whether ``text`` could be a symbol."""
+    """Whether ``text`` has the form of a symbol."""
     return _IDENTIFIER.fullmatch(text) is not None
 
 
 def is_task_letter(text: str) -> bool:
-    """Whether ``text`` means a task without being bound: a capital letter, perhaps with a number."""
+    """Whether ``text`` means a task without a binding: a capital letter, optionally with a number."""
     return _TASK_LETTER.fullmatch(text) is not None
 
 
 def is_mach_word(text: str) -> bool:
-    """Whether ``text`` looks like something of Mach's own (``mach_thread_self``, ``TASK_ACCESS_PORT``) and not like a symbol."""
+    """Whether ``text`` looks like a word of Mach's (``mach_thread_self``, ``TASK_ACCESS_PORT``) and not like a
+    symbol."""
     return _MACH_WORD.fullmatch(text) is not None
 
 
 def mark_symbols(value: object, bound: Set[str]) -> object:
-    """``value`` from a JSON file, with each string that an earlier step bound made a Symbol, whatever else it could mean."""
+    """``value`` from a JSON file, with a Symbol for each string that an earlier step bound, even if it has another
+    meaning."""
     if isinstance(value, str):
         return Symbol(value) if value in bound else value
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""Everything about a system of tasks and ports between two calls, as any implementation may show it.
+"""The whole state of a system of tasks and ports between two calls, independent of any implementation.
 
-Tasks and ports are numbered in the order in which they were made (the bootstrap task is 0; ``boot.py`` numbers the ports of the
-boot state), so that two implementations that were driven alike give equal snapshots. Memory objects have no numbers: a page
-tells the first page, by task and address, with which it shares its object.
+Tasks and ports are numbered in the order of their creation (the bootstrap task is 0; ``boot.py`` numbers the ports of
+the boot state), so two implementations with the same history give equal snapshots. Memory objects have no numbers: a
+page names the first page, by task and address, with which it shares its object.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sendright.mach.descriptors import Layout
-from sendright.mach.parts import unlike
+from sendright.mach.parts import changed_keys
 from sendright.mach.rights import NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.tokens import AuditToken, SecurityToken
 
@@ -29,15 +29,15 @@ EMPTY = Entry(SlotKind.NONE)
 
 
 class Descriptor(msgspec.Struct, frozen=True):
-    """A place of a message: the right in it, and the form (PORT_SEND 17 …) in which a receiver will see it."""
+    """A place of a message: its right, and the form (PORT_SEND 17 …) in which a receiver will see it."""
 
     entry: Entry
     form: int
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A queued message. ``serial`` names it within one implementation and is not compared between two; it is negative where no more is known of
-    the message than that it is there."""
+    """A queued message. ``serial`` identifies it within one implementation, and is not compared between two. It is
+    negative for a message that is only known to exist."""
 
     serial: int
     id: int
@@ -47,19 +47,19 @@ class Message(msgspec.Struct, frozen=True):
     security_token: SecurityToken
     audit_token: AuditToken
     data: int = 0
-    """The first word of the body's inline data: what a notification tells."""
+    """The first word of the body's inline data; in a notification, its content."""
     from_kernel: bool | None = None
-    """The kernel made it; None: the implementation can't tell, and nothing is said of it."""
+    """Whether the kernel made it; None: the implementation can't say, and it isn't compared."""
     layout: Layout = ()
-    """Which of the body's rights and pages are of which descriptor."""
+    """Assigns the body's rights and pages to its descriptors."""
     memory: tuple[int, ...] = ()
-    """What the body's pages contain, in order."""
+    """The contents of the body's pages, in order."""
     size: int = 0
     """``msgh_size`` as the receiver will see it, in bytes."""
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """What a ledger port stands for. Amounts are whole numbers; a limit of -1 is LEDGER_ITEM_INFINITY."""
+    """The ledger behind a ledger port. Amounts are whole numbers; a limit of -1 is LEDGER_ITEM_INFINITY."""
 
     limit: int
     balance: int
@@ -74,7 +74,7 @@ class Port(msgspec.Struct, frozen=True):
 
     object: PortObject
     task: int | None
-    """The task that it is the port of."""
+    """The task to which this port belongs, if it is a task's port."""
     make_send_count: int
     sequence_number: int
     send_rights: int
@@ -83,52 +83,53 @@ class Port(msgspec.Struct, frozen=True):
     queue: tuple[Message, ...]
     """Oldest first."""
     no_senders: Entry = EMPTY
-    """The send-once right that waits for the end of the last send right."""
+    """The send-once right of the no-senders request."""
     port_destroyed: Entry = EMPTY
-    """The send-once right that waits for the end of the receive right."""
+    """The send-once right of the port-destroyed request."""
     ledger: Ledger | None = None
     context: int = 0
-    """A word that the receiver gave the port; of a guarded port it is the guard."""
+    """A word that the receiver stored in the port; for a guarded port, the guard."""
     guarded: bool = False
-    """Only who knows the guard ends the receive right."""
+    """Whether destroying the receive right requires the guard."""
     strict: bool = False
-    """The guard is not told to who asks for the context; only of a guarded port."""
+    """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
-    """The receive right can't leave its space in a message, guarded or not."""
+    """Whether the receive right can't leave its space in a message, guarded or not."""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that hasn't ended. Its task makes no other before that."""
+class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that hasn't ended. Its task makes no other call until then."""
 
     call: str
     message: Message | None = None
-    """Of a send: the message that waits for room in a queue."""
+    """For a send: the message that waits for room in a queue."""
     name: int = NULL_NAME
-    """Of a receive: the name, in the task's space, of what it receives from (the one that it has by now, if it was renamed)."""
+    """For a receive: the current name, in the task's space, of what it receives from."""
     port: int | None = None
-    """Of a receive from a receive right: the port that the name denoted when the task began to wait; None: it waits at a port set."""
+    """For a receive from a receive right: the port that the name denoted when the call began; None: it waits at a
+    port set."""
     limit: int = -1
     large: bool = False
     trailer: int = 0
-    """Of a receive: the arguments of these names; ``trailer`` is 0 where the call doesn't have it."""
+    """For a receive: the arguments of these names; ``trailer`` is 0 where the call doesn't have it."""
     child: int | None = None
-    """Of a creation that stopped: the task that it made, until that ends."""
+    """For a stopped creation: the new task, as long as it lives."""
     security_token: tuple[int, ...] = ()
     audit_token: tuple[int, ...] = ()
-    """Of such a creation: the tokens that the child will get; else empty."""
+    """For a stopped creation: the tokens that the child will get; otherwise empty."""
     privileged: bool = False
-    """Of such a creation: the child will get the privileged host port."""
+    """For a stopped creation: whether the child will get the privileged host port."""
     held: Entry = EMPTY
-    """Of ``task_set_special_port`` that stopped: the right that was there before, which is still to be released."""
+    """For a stopped ``task_set_special_port``: the replaced right, which the call still has to release."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of memory that is mapped."""
+    """A mapped page of memory."""
 
     value: int
     inheritance: int
     shares_with: tuple[int, int]
-    """The lowest (task, page) with the same memory object: itself when nobody lower shares it."""
+    """The lowest (task, page) with the same memory object; the page itself if no lower page shares it."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -150,9 +151,9 @@ class Task(msgspec.Struct, frozen=True):
     exceptions: dict[Place, tuple[int, int]] = {}
     """Exception place -> behaviour and flavour; no (0, 0)."""
     requests: dict[int, Entry] = {}
-    """Name -> the send-once right that waits for the death of what the name denotes; no EMPTY entries."""
-    waiting: Waiting | None = None
-    """The call that the task waits in."""
+    """Name -> the send-once right of its dead-name request; no EMPTY entries."""
+    waiting: PendingCall | None = None
+    """The task's pending call."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -165,10 +166,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True, order=True):
-    """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with place
-    -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders", port, 0)`` and
-    ``("port-destroyed", port, 0)`` for rights that wait for an event; ``("host", 0, number)``; ``("held", task, 0)`` for what a call that
-    waits still has to release."""
+    """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with
+    place -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders",
+    port, 0)`` and ``("port-destroyed", port, 0)`` for rights of requests; ``("host", 0, number)``; ``("held", task,
+    0)`` for a right that a pending call still has to release."""
 
     where: str
     owner: int
@@ -176,7 +177,7 @@ class Slot(msgspec.Struct, frozen=True, order=True):
 
     @property
     def task(self) -> int | None:
-        """The task whose slot it is; None: it is a message's, a port's or the host's."""
+        """The task that the slot belongs to; None: it belongs to a message, a port or the host."""
         return self.owner if self.where in ("name", "place", "request", "held") else None
 
     def __str__(self) -> str:
@@ -191,18 +192,18 @@ class Slot(msgspec.Struct, frozen=True, order=True):
         if self.where == "host":
             return f"host, special port {self.index}"
         if self.where == "held":
-            return f"task {self.owner}, right that its call still holds"
+            return f"task {self.owner}, right held by its pending call"
         part = {-2: "destination", -1: "reply"}.get(self.index, f"descriptor {self.index}")
         return f"{message_in_words(self.owner)}, {part}"
 
 
 def message_in_words(serial: int) -> str:
-    """What readers call a message: those with negative serials are known to be there, and nothing else is known of them."""
+    """A message's name for readers. A negative serial is of a message that is only known to exist."""
     return f"message {serial}" if serial >= 0 else f"unknown message {-serial}"
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one call did to one slot."""
+    """The change of one slot by one call."""
 
     slot: Slot
     before: Entry
@@ -210,7 +211,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 SLOTS_OF_TASKS = {"name": "names", "place": "places", "request": "requests"}
-"""Which parts of a ``Task`` are slots, by what ``Slot`` calls them."""
+"""``Slot.where`` -> the field of ``Task`` with these slots."""
 
 
 def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
@@ -226,7 +227,7 @@ def slots(snapshot: Snapshot) -> dict[Slot, Entry]:
     return {slot: entry for slot, entry in found.items() if entry.kind}
 
 
-def _slots_of_waiting(number: int, waiting: Waiting | None) -> Iterator[tuple[Slot, Entry]]:
+def _slots_of_waiting(number: int, waiting: PendingCall | None) -> Iterator[tuple[Slot, Entry]]:
     if waiting is not None:
         if waiting.held.kind:
             yield Slot("held", number, 0), waiting.held
@@ -253,9 +254,9 @@ def _slots_of_message(message: Message) -> Iterator[tuple[Slot, Entry]]:
 
 
 def messages(snapshot: Snapshot) -> Iterator[tuple[int, Message]]:
-    """Every message that is on its way, in a queue or still waiting for room in one, with the port that it is on the way to.
+    """Every message in transit, in a queue or waiting for room in one, with its destination port.
 
-    One that waits for a port that has died is on the way to none, and isn't among them.
+    A message that waits for room in the queue of a dead port has no destination, and is left out.
     """
     for number, port in snapshot.ports.items():
         yield from ((number, message) for message in port.queue)
@@ -268,25 +269,25 @@ def messages(snapshot: Snapshot) -> Iterator[tuple[int, Message]]:
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """The slots that differ between two snapshots of one implementation, in slot order.
 
-    What both have as the very same object isn't looked into: an implementation that shows again what hasn't changed is quicker. (So where two
-    messages have one serial, which no sound kernel shows, ``all_changes`` tells what this may miss.)
+    Parts that are the same object in both are skipped, so sharing unchanged parts saves time. (If two messages have one
+    serial, which a sound kernel never shows, this may miss changes that ``all_changes`` finds.)
     """
     old: dict[Slot, Entry] = {}
     new: dict[Slot, Entry] = {}
 
     def note(where: str, owner: int, entries: Mapping[int, Entry], others: Mapping[int, Entry]) -> None:
-        for index in unlike(entries, others):
+        for index in changed_keys(entries, others):
             slot = Slot(where, owner, int(index))
             old[slot], new[slot] = entries.get(index, EMPTY), others.get(index, EMPTY)
 
-    for number in unlike(before.tasks, after.tasks):
+    for number in changed_keys(before.tasks, after.tasks):
         task, other = before.tasks.get(number), after.tasks.get(number)
         for where, part in SLOTS_OF_TASKS.items():
             note(where, number, getattr(task, part, {}), getattr(other, part, {}))
         for found, one in ((old, task), (new, other)):
             found.update(_slots_of_waiting(number, None if one is None else one.waiting))
     note("host", 0, before.host_ports, after.host_ports)
-    for number in unlike(before.ports, after.ports):
+    for number in changed_keys(before.ports, after.ports):
         for found, ports in ((old, before.ports), (new, after.ports)):
             if number in ports:
                 found.update(_slots_of_port(number, ports[number]))
@@ -294,7 +295,7 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
 
 
 def all_changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    """As ``changes``, by a look at everything: what ``slots`` says of ``before``, with these changes, is what it says of ``after``."""
+    """Like ``changes``, but compares everything: ``slots(before)`` with these changes applied is ``slots(after)``."""
     return _between(slots(before), slots(after))
 
 
@@ -304,7 +305,7 @@ def _between(old: Mapping[Slot, Entry], new: Mapping[Slot, Entry]) -> tuple[Chan
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One place where an implementation is not as the specification says."""
+    """One place where an implementation differs from the specification."""
 
     where: str
     """In words: "task 1, name 3", "port 7, make-send count"."""
@@ -312,7 +313,7 @@ class Difference(msgspec.Struct, frozen=True):
     seen: str
 
     def of(self, slot: Slot) -> bool:
-        """Whether it is about what is in ``slot``."""
+        """Whether this difference is in the contents of ``slot``."""
         return f"{self.where}, ".startswith(f"{slot}, ")
 
     def __str__(self) -> str:
@@ -320,7 +321,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(expected: Snapshot, seen: Snapshot) -> tuple[Difference, ...]:
-    """What differs between the specification's state and an implementation's, in words; empty when they agree.
+    """The differences between the specification's state and an implementation's; empty when they agree.
 
     Message serials are not compared: a message is identified by its place in its queue.
     """
@@ -363,10 +364,10 @@ _PATH_WORDS: dict[str, str] = {
     "body": "descriptor {}",
     "host_ports": "host, special port {}",
 }
-"""What is said of an element of each collection; of slots the same as ``Slot`` says."""
+"""Descriptions of the elements of each collection; for slots the same as ``str(Slot)``."""
 _FIELD_WORDS = {
     "waiting": "call that hasn't ended",
-    "held": "right that its call still holds",
+    "held": "right held by its pending call",
     "no_senders": "no-senders request",
     "port_destroyed": "port-destroyed request",
 }
@@ -395,7 +396,7 @@ def _words(value: object, path: tuple[str, ...]) -> str:
     if isinstance(value, dict) and _is_entry(value):
         return entry_in_words(msgspec.convert(value, Entry))
     if isinstance(value, dict) and "call" in value:
-        return f"waits in {value['call']}"
+        return f"blocked in {value['call']}"
     if isinstance(value, dict):
         return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
     if isinstance(value, (list, tuple)) and path[-1] == "queue":
@@ -412,11 +413,11 @@ KIND_WORDS = {
     SlotKind.DEAD_NAME: "dead name",
     SlotKind.PORT_SET: "port set",
 }
-"""What readers call a right of each kind."""
+"""Names of the kinds of rights, for readers."""
 
 
 def entry_in_words(entry: Entry) -> str:
-    """``entry`` as a reviewer reads it: "send right to port 7, 2 user references"."""
+    """``entry`` for readers: "send right to port 7, 2 user references"."""
     words = KIND_WORDS[entry.kind]
     if entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"

@@ -1,4 +1,4 @@
-"""Security and audit tokens: who a task is, as a receiver sees it in a message's trailer."""
+"""Security and audit tokens: a task's identity, which a receiver sees in a message's trailer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces: what happened when a sequence of calls was run on an implementation."""
+"""Traces: records of runs of calls on an implementation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import msgspec
 
 from sendright.mach.calls import Call
 from sendright.mach.snapshot import EMPTY, Change, Difference, Snapshot, slots
-from sendright.mach.view import Shown
+from sendright.mach.view import ViewPart
 
 TRACE_FORMAT = "sendright-trace/3"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a run: who made it, what it answered, what it changed."""
+    """One call of a run: its caller, its result and its changes."""
 
     index: int
-    """Place in the run, from 0."""
+    """Index in the run, from 0."""
     task: int
     call: str
     arguments: dict[str, Any]
@@ -25,14 +25,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     stop: bool = False
     resume: bool = False
     code: int
-    """What it answered; MIG_SERVER_DIED where the answer is ``missing``."""
+    """Its return code; MIG_SERVER_DIED if the answer is ``missing``."""
     outputs: dict[str, Any] = {}
     created_task: int | None = None
     cases: tuple[str, ...] = ()
-    """The cases of the specification that the step went through, as ``call/CODE/title``; empty when it wasn't judged."""
+    """The cases of the specification that the step reached, as ``call/CODE/title``; empty if it wasn't judged."""
     changes: tuple[Change, ...] = ()
     missing: Literal["answer", "state"] | None = None
-    """What the implementation didn't give, as it crashed or hung: an answer, and so no state either, or only the state after the call."""
+    """What is missing because the implementation crashed or hung: the answer and the state after the call, or only
+    the state."""
 
     @property
     def made(self) -> Call:
@@ -44,26 +45,26 @@ ViolationKind = Literal["result", "state", "invariant", "derivation", "expectati
 
 
 LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
-"""The limits of a profile that a run may have of its own: fields of traces and of scripts' cases."""
+"""The profile's limits that a run may override: fields of traces and of scripts' cases."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a run, and where."""
+    """A fault of a run, and its place."""
 
     step: int
-    """Index of the step after which it was seen."""
+    """Index of the step after which it was found."""
     kind: ViolationKind
     clause: str
-    """The rule that is broken: a case of the specification, an invariant, an expectation. One line."""
+    """The violated rule, in one line: a case of the specification, an invariant, an expectation."""
     words: str
-    """What that means, for a reader who has nothing else: what should be and what is."""
+    """A self-contained description: the expected and the actual value."""
     differences: tuple[Difference, ...] = ()
     frames: tuple[str, ...] = ()
-    """Where in its own code an implementation in Python crashed or hung, one frame after the other, the innermost last."""
+    """The frames in which a Python implementation crashed or hung, the innermost last."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """A run: the state it began in, its steps, the state it ended in."""
+    """A run: its initial state, its steps, and its final state."""
 
     format: str = TRACE_FORMAT
     implementation: str
@@ -76,12 +77,17 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     final: Snapshot
     violations: tuple[Violation, ...] = ()
-    shows: tuple[Shown, ...] | None = None
-    """What the implementation shows of its state; None: all of it. The rest of what the states here say is what the specification expects."""
+    shows: tuple[ViewPart, ...] | None = None
+    """The parts of its state that the implementation shows; None: all. The rest of the states here is the
+    specification's."""
 
 
 def contradiction(trace: Trace) -> str | None:
-    """Where, as a path in it, a trace says of a slot what doesn't follow from what it says before; None: nowhere. No run leaves such a trace."""
+    """The path to the first change in ``trace`` whose old entry contradicts what the trace says before; None: there is
+    none.
+
+    A trace of a run never has one.
+    """
     now = slots(trace.initial)
     for step in trace.steps:
         for number, change in enumerate(step.changes):

@@ -10,12 +10,12 @@ class Verdict(Enum):
     """The outcome of anything that sendright decides."""
 
     PROVED = "PROVED"  # prove: for every number of tasks, ports, names and messages
-    PASSED = "PASSED"  # check, replay: what was run agreed; not a proof
-    BREAKS_AS_KNOWN = "BREAKS AS KNOWN"  # prove: a counterexample, where the profile's kernel is known to break it, and nowhere else
+    PASSED = "PASSED"  # check, replay: all runs agreed; not a proof
+    BREAKS_AS_KNOWN = "BREAKS AS KNOWN"  # prove: counterexamples only where the profile's kernel is known to break the property
     REFUTED = "REFUTED"  # a counterexample was found
     FAILED = "FAILED"  # check, replay: a step disagreed
-    CRASHED = "CRASHED"  # what was checked raised or hung
-    UNDETERMINED = "UNDETERMINED"  # neither
+    CRASHED = "CRASHED"  # the checked implementation crashed or hung
+    UNDETERMINED = "UNDETERMINED"  # none of these
 
 
 _BAD = (Verdict.REFUTED, Verdict.FAILED)
@@ -32,7 +32,8 @@ class ExitStatus(IntEnum):
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """One verdict for several: a counterexample wins, then a crash, then UNDETERMINED, then a known break; nothing at all is UNDETERMINED."""
+    """One verdict for several: a counterexample wins, then a crash, then UNDETERMINED, then a known break. None:
+    UNDETERMINED."""
     seen = set(verdicts)
     for worst in (Verdict.REFUTED, Verdict.FAILED, Verdict.CRASHED, Verdict.UNDETERMINED, Verdict.BREAKS_AS_KNOWN):
         if worst in seen:
@@ -41,7 +42,7 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def exit_status(verdict: Verdict) -> ExitStatus:
-    """The exit status that tells ``verdict`` to CI."""
+    """The exit status for ``verdict``."""
     if verdict in _BAD:
         return ExitStatus.VIOLATION
     if verdict is Verdict.CRASHED:

@@ -236,7 +236,7 @@ class Transit:
 
 
 class Release:
-    """Everything in some slots is given up, and some ports die, with all that follows from it.
+    """One release: everything in some slots is given up, and some ports die, with all that follows from it. See ``release``.
 
     ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given up; a dying
     port's queued messages are destroyed, and what they carry is given up in turn; send and send-once rights to a dead port become dead;
@@ -249,11 +249,10 @@ class Release:
     send-once right given up) and its inverse ``notified``.
     """
 
-    def __init__(self, after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> None:
-        sorts = after.sorts
+    def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None) -> None:
+        sorts = base.sorts
         tag = f"!{next(_serial)}"
-        b = State(sorts, dict(after.fields))
-        self.base = b
+        self.base = base
         self.starts_at = released
         self.given_up = remembered(self._given_up)
         self.becomes_notification = remembered(self._becomes_notification)
@@ -266,13 +265,18 @@ class Release:
         self.sends_released = z3.Function("sends_released" + tag, sorts.Port, z3.IntSort())
         self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
         self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
+        self.done = base
+        """The state after it, whatever the case does next."""
+
+    def take_place(self, after: After) -> None:
+        """The release changes the state ``after``, which is as ``base`` until now."""
+        b = self.base
         self._assume(after, b)
         self._release(after, b)
         self._kill(after, b)
         self._leave_sets(after, b)
         self._notify(after, b)
-        self.done = State(sorts, dict(after.fields))
-        """The state after it, whatever the case does next."""
+        self.done = State(after.sorts, dict(after.fields))
         after.releases.append(self)
 
     # ---- what is given up, and what dies
@@ -422,6 +426,16 @@ class Release:
             after.fields[ghost] = Field(ghost, lambda p, change=change: z3.If(self.dying(p), 0, change(p)))
 
 
+def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> Release:
+    """What is in the slots of which ``released`` says so is given up, and the ports of which ``dies`` says so die, with all that follows from it.
+
+    That changes the state ``after``; the result says what follows.
+    """
+    made = Release(State(after.sorts, dict(after.fields)), released, dies)
+    made.take_place(after)
+    return made
+
+
 def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
     """All that ``message``, which isn't queued, carries is given up (but the rights in slots that ``keep`` names)."""
     sorts = after.sorts
@@ -430,9 +444,9 @@ def release_message(after: After, message: Term, keep: Callable[[Term], Term] | 
         mine = sorts.slots_of_message(slot, message)
         return mine if keep is None else z3.And(mine, z3.Not(keep(slot)))
 
-    release = Release(after, starts)
+    made = release(after, starts)
     lose_memory(after, message)
-    return release
+    return made
 
 
 def lose_memory(after: After, message: Term, when: Term | bool = True) -> None:

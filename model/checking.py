@@ -18,7 +18,7 @@ from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.json_text import read_json
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
-from sendright.mach.snapshot import Entry, Message, Page, Snapshot, Waiting
+from sendright.mach.snapshot import Entry, Message, Page, PendingCall, Snapshot
 from sendright.model.arguments import rule_arguments
 from sendright.model.broken import is_broken
 from sendright.model.concrete import (
@@ -52,7 +52,8 @@ from sendright.model.concrete import (
     identifier,
 )
 from sendright.model.invariants import Invariant, Variables, state_invariants
-from sendright.model.rules import RESUMED, RULES, Case, Context
+from sendright.model.rules import RULES, Case, Context
+from sendright.model.sequences import resumption
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import State
 from sendright.model.steps import STEP_PROPERTIES
@@ -139,7 +140,7 @@ def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> No
         f["object_made"][number] = True
 
 
-def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: Waiting) -> None:
+def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None:
     if waiting.message is not None:
         number = waiting.message.serial
         f["wait"][task], f["waits_with"][task], f["stage"][number], f["owner"][number] = SENDING, number, WAITING, task
@@ -329,9 +330,10 @@ OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made of its state.
 
-    Only properties that make sense of a whole call: it may be a row of rules, each with properties of its own.
+    Only properties that make sense of a whole call: it may be a sequence of rules, each with properties of its own.
     """
-    if call.name not in RULES or (call.resume and call.name not in RESUMED):
+    rule = resumption(call.name) if call.resume else call.name
+    if call.name not in RULES or rule not in RULES:
         return ()
     old, new = state_of(before), state_of(after)
     for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
@@ -341,9 +343,8 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     fields = {**old.fields, **{name + AFTER: values for name, values in new.fields.items()}}
     both = ConcreteState()
     both.fields = {name: {**old.fields[name], **new.fields[name]} for name in old.fields}
-    rule = RESUMED[call.name] if call.resume else call.name
     env = environment(profile)
-    told = rule_arguments(call)
+    told = rule_arguments(call, profile)
     given = [task, *(told.get(name) for name in RULES[rule].parameters)]
     broken: dict[str, BrokenInvariant] = {}
     for clause in _step_clauses(rule, code, msgspec.json.encode(profile)):
@@ -354,6 +355,14 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
             place = f" for {_where(clause.sorts, where)}" if clause.sorts else ""
             broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title} does not hold{place}.")
     return tuple(broken.values())
+
+
+@cache
+def _function_of(body: Term, parameters: tuple[str, ...]) -> Callable[..., bool]:
+    """``body`` as a Python function. Most answers of a call, and most profiles, share it."""
+    builder = FunctionBuilder("holds", parameters, [body])
+    builder.lines.append(f"    return {builder.value(body)}")
+    return compile_function(builder.finish(), "holds")
 
 
 @cache
@@ -371,10 +380,8 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
             body, names, sorts = _opened(clause)
-            builder = FunctionBuilder("holds", ["v_caller", *arguments, *names], [body])
-            builder.lines.append(f"    return {builder.value(body)}")
             words = f"{step.about} The clause '{title}'"
-            holds = compile_function(builder.finish(), "holds")
+            holds = _function_of(body, ("v_caller", *arguments, *names))
             compiled.append(CompiledClause(f"invariant {step.number}: {step.title}", words, holds, sorts))
     return tuple(compiled)
 

@@ -15,7 +15,8 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Output, OutputType, Signature
 from sendright.model.manual_page import CALL, PAGE, PAGE_PROFILE, PageClause
-from sendright.model.rules import COPY_OUT, RULES, rules_of
+from sendright.model.rules import COPY_OUT, RULES
+from sendright.model.sequences import rules_of
 from sendright.model.touched import TouchedCase, touched_cases
 
 COPIED_OUT = (OutputType.PORT, OutputType.PORTS, OutputType.DESCRIPTORS)

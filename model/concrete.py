@@ -432,7 +432,7 @@ class CompiledCase:
         after = After(context.before, context.profile)
         case.effect(after)
         self.releases: list[Release] = after.releases
-        chosen = [name for name, sort in context.rule.choices.items() if sort.endswith(" to Bool")]
+        chosen = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
         self.roots = [self._roots(release, parameters, chosen) for release in self.releases]
         self.chosen = [*chosen, *[release.dying.name() for release in self.releases]]
         released = [identifier(function.name()) for release in self.releases for function in _release_functions(release)]
@@ -586,7 +586,7 @@ class CompiledRule:
         self.parameters = ["v_caller", *[identifier(name) for name in (*rule.parameters, *rule.choices)]]
         cases = list(context.rule.cases(context))
         self.cases = [CompiledCase(context, case, self.parameters) for case in cases]
-        chosen = [name for name, sort in rule.choices.items() if sort.endswith(" to Bool")]
+        chosen = [name for name, sort in rule.choices.items() if sort.is_predicate]
         builder = FunctionBuilder("applies", self.parameters, [case.when for case in cases], chosen)
         for index, case in enumerate(cases):
             builder.lines.append(f"    if {builder.value(case.when)}: return {index}")

@@ -483,7 +483,7 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 
 @invariant(114, "a body is laid out as its layout says")
-def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+def build_descriptors(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A message that is queued or waits for room has as many rights as its layout."""
     same = s.body_count(v.m) == v.sorts.rights_of(s.layout(v.m))
     yield "rights", forall([v.m], z3.Implies(s.on_its_way(v.m), same))

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.descriptors import NO_PAGE, is_array, is_memory, laid_out, layout_of, pages_in, right_count, rights_in
+from sendright.mach.descriptors import build_descriptors, is_array, is_memory, layout_of, page_count, right_count, rights_in
 from sendright.mach.profiles import Profile
-from sendright.mach.rights import NULL_NAME, Disposition, SlotKind
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.model.arguments import rule_arguments
-from sendright.model.calls.exceptions import EXCEPTION_TYPES
 from sendright.model.checking import BrokenInvariant, broken_by_step, broken_invariants
-from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, NAME_SLOT, NO_PORT, REPLY_SLOT, SlotTuple
-from sendright.model.rules import (
-    ANSWER,
-    ARRAY,
-    BODY,
-    COPY_IN,
-    COPY_OUT,
-    CREATION_RESUMED,
-    DELIVER,
-    DESTROY,
-    DONE,
-    FINISH,
-    HANDED_BACK,
-    PAGE_IN,
-    PAGE_OUT,
-    RESUMED_RECEIVE,
-    RESUMED_SEND,
-    SETTING_RESUMED,
-    TAKE,
-)
+from sendright.model.concrete import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
+from sendright.model.kernel_choices import Choosing, ways_to_choose
+from sendright.model.sequences import SKIPPED, ArrayPart, Failed, Outcome, PagePart, Part, RightPart, Run, begin
 from sendright.model.system import Applied, NotAllowed, System
-
-Step: TypeAlias = tuple[str, dict[str, Any], dict[str, Any]]
-"""A rule to be run, with the kernel's choices and the arguments."""
+from sendright.model.told_results import told_results
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -74,22 +54,6 @@ class Oracle:
         self.system = System(profile)
         self.before_rule: Callable[[System], None] | None = None
         """Sees the state before each rule of a call."""
-        self._special: dict[str, Callable[[int, dict[str, Any], Result], None]] = {
-            "mach_port_insert_right": self._insert_right,
-            "mach_port_extract_right": self._extract_right,
-            "mach_port_request_notification": self._request_notification,
-            "mach_msg_send": self._send,
-            "mach_msg_receive": self._receive,
-            "mach_port_peek": self._peek,
-            "task_get_exception_ports": self._exception_ports("task_get_exception_ports"),
-            "task_swap_exception_ports": self._exception_ports("task_swap_exception_ports"),
-        }
-        self._resumed: dict[str, Callable[[int, Result], None]] = {
-            "mach_msg_send": self._resumed_send,
-            "mach_msg_receive": self._resumed_receive,
-            "host_security_create_task_token": self._resumed_creation,
-            "task_set_special_port": self._resumed_setting,
-        }
         self._cases: list[str] = []
 
     @property
@@ -115,10 +79,7 @@ class Oracle:
                 return Judgement(True, (), clause)
             return _disagreed((), clause, [_code_difference(ReturnCode.MIG_BAD_ID, result.code)])
         try:
-            if call.resume:
-                self._resumed[call.name](task, result)
-            else:
-                self._special.get(call.name, self._simple(call.name))(task, rule_arguments(call), result)
+            _Judging(self, task, call, result).follow()
             self.system.settle()
             self.system.forget_the_ended()
         except Disagreement as disagreement:
@@ -128,356 +89,216 @@ class Oracle:
             return _disagreed(tuple(self._cases), clause, [Difference("the kernel's choice", "a fresh name or number", str(result.outputs))])
         return Judgement(True, tuple(self._cases), self._cases[-1] if self._cases else "")
 
-    # ---- steps
-
-    def _run(self, rule: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
+    def run(self, rule: str, caller: int, given: dict[str, Any]) -> Applied:
+        """Run a rule with these arguments and choices, and what it leaves to do."""
         if self.before_rule:
             self.before_rule(self.system)
-        applied = self.system.run(rule, caller, choices, **arguments)
+        applied = self.system.run(rule, caller, given)
         self._cases.append(applied.case.id)
         self._cases += [left.case.id for left in self.system.finish_what_is_left(caller, self.before_rule)]
         return applied
 
-    def _expect_code(self, applied: Applied, result: Result) -> None:
-        code = applied.case.case.code
-        assert code is not None
-        if result.code != code:
-            raise Disagreement(applied.case.id, [_code_difference(code, result.code)])
 
-    def _expect(self, applied: Applied, where: str, expected: object, seen: object) -> None:
+_MADE = {"new_port": "port_life", "child_port": "port_life", "child": "task_life"}
+"""What a rule may make, by the choice that says its number, and the field that has it then."""
+
+_WITHOUT_FAILURE = frozenset({None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS})
+"""The codes of rules that may have made something."""
+
+
+class _Judging:
+    """One call that is being judged: drives its sequence with what the implementation answered (see ``sequences.Driver``)."""
+
+    def __init__(self, oracle: Oracle, caller: int, call: Call, result: Result) -> None:
+        self.oracle, self.system, self.caller, self.call, self.result = oracle, oracle.system, caller, call, result
+        self.arguments = {} if call.resume else rule_arguments(call, oracle.profile)
+        self.clause = ""
+        """The case that was applied last."""
+        self.code: int | None = None
+        """The code that a rule has answered with."""
+        self.copied: dict[tuple[str, bool], int] = {}
+        """How many rights, and how many pages, have been copied out to each result."""
+        self.rights_seen: list[Any] = []
+        self.pages_seen: list[Any] = []
+        """What the answer calls the rights and pages of the body that is being copied out."""
+
+    def follow(self) -> None:
+        """Run the call's rules. Raises Disagreement if the answer isn't what they say, NotAllowed if the kernel chose what it may not choose."""
+        steps = begin(self, self.call.name, self.call.resume, self.arguments)
+        try:
+            step = next(steps)
+            while True:
+                if not all(step.when):
+                    step = steps.send(SKIPPED)
+                    continue
+                code, outcome = self._run(step)
+                if code is None or code is ReturnCode.KERN_SUCCESS:
+                    step = steps.send(outcome)
+                elif code in IN_PROGRESS:
+                    break
+                else:
+                    step = steps.throw(Failed(outcome))
+        except (StopIteration, Failed):
+            pass
+        self._expect_whole_answer()
+
+    def _run(self, step: Run) -> tuple[ReturnCode | None, Outcome]:
+        """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what came of it."""
+        given = {**self.arguments, **step.arguments}
+        declared = self.system.rules[step.rule].context.rule.choices
+        named = None
+        if step.to:
+            self._expect_code_with(step.to)
+            named = self._named_next(step.to, page="new_page" in declared)
+        if declared:
+            choosing = Choosing(self.system, self.caller, given, self.call.name, self.result.code, self.result.outputs, named)
+            for way in ways_to_choose(tuple(declared)):
+                given |= way(choosing)
+        applied = self.oracle.run(step.rule, self.caller, given)
+        case = applied.case.case
+        assert not (step.cannot_fail and case.code is not None), f"{applied.case.id}: an earlier rule has tested that it can't fail"
+        if step.to:
+            self._expect_named(step.to, applied, named)
+        else:
+            self.clause = applied.case.id
+            self._expect_told(applied)
+        if declared and case.code in _WITHOUT_FAILURE:
+            self._count_creations({choice: given.get(choice) for choice in _MADE if choice in declared})
+        return case.code, Outcome(given, applied.outputs, case.replies)
+
+    # ---- the answer
+
+    def _expect(self, where: str, expected: object, seen: object, clause: str = "") -> None:
         if expected != seen:
-            raise Disagreement(applied.case.id, [Difference(where, _plain(expected), _plain(seen))])
+            raise Disagreement(clause or self.clause, [Difference(where, _plain(expected), _plain(seen))])
 
-    def _copy_out(self, caller: int, message: int, slot: SlotTuple, seen: Any, where: str) -> None:
-        """The right in ``slot`` is copied out; the implementation says under which name (its choice, when a new one is needed)."""
-        applied = self._run(COPY_OUT, caller, {"new_name": seen if isinstance(seen, int) else -1}, message=message, place=slot)
-        self._expect(applied, where, applied.outputs["name"], seen)
+    def _expect_code(self, code: int) -> None:
+        if self.result.code != code:
+            raise Disagreement(self.clause, [_code_difference(code, self.result.code)])
 
-    def _finish(self, caller: int, message: int) -> None:
-        self._run(FINISH, caller, message=message)
+    def _expect_code_with(self, output: str) -> None:
+        """The answer has a code with which this result comes."""
+        if output not in _names(self.call.name, self.result.code):
+            self._expect_code(_first_code_with(self.call.name, output))
 
-    def _fail(self, caller: int, message: int, applied: Applied, result: Result) -> None:
-        """The call fails as ``applied`` says, after rights were copied in to ``message``."""
-        self._run(DESTROY, caller, message=message)
-        self._expect_code(applied, result)
+    def _expect_told(self, applied: Applied) -> None:
+        """The answer has the code and the results that a rule says."""
+        code = applied.case.case.code
+        if code is not None:
+            self.code = code
+            self._expect_code(code)
+        if not applied.outputs:
+            return
+        for name, value in told_results(self.system, _types(self.call.name), applied.outputs).items():
+            if code is None:
+                self._expect_code_with(name)
+            seen = _tupled(self.result.outputs.get(name))
+            if seen != value:
+                self._expect(f"result {name}", value, seen)
 
-    def _simple(self, name: str) -> Callable[[int, dict[str, Any], Result], None]:
-        """A call of one rule, with or without rights in its reply."""
+    def _named_next(self, output: str, page: bool) -> Any:
+        """What the answer calls the next right (or page) that is copied out to ``output``."""
+        seen, index = self.result.outputs.get(output), self.copied.get((output, page), 0)
+        self.copied[output, page] = index + 1
+        kind = _types(self.call.name)[output]
+        if kind is OutputType.PORT:
+            return seen
+        if kind is OutputType.DESCRIPTORS:
+            return (self.pages_seen if page else self.rights_seen)[index]
+        names = seen if isinstance(seen, (tuple, list)) else ()
+        if index >= len(names):
+            self._expect(f"number of rights in {output}", f"more than {index}", len(names))
+        return names[index]
 
-        def judge(caller: int, arguments: dict[str, Any], result: Result) -> None:
-            choices = self._choices(name, caller, arguments, result)
-            applied = self._run(name, caller, choices, **arguments)
-            self._expect_code(applied, result)
-            if result.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
-                self._expect(applied, "results of a failed call", {}, result.outputs)
-                return
-            self._count_creations(applied, SIGNATURES[name].creates_task, choices, result)
-            if applied.case.case.replies:
-                self._copy_out_reply(applied, caller, name, choices["reply_message"], result)
+    def _expect_named(self, output: str, applied: Applied, named: Any) -> None:
+        """A right (or page) has been copied out to where the answer says."""
+        page = "page" in applied.outputs
+        kind = _types(self.call.name)[output]
+        index = self.copied[output, page] - 1
+        where = f"{'page' if page else 'right'} {index} of the body" if kind is OutputType.DESCRIPTORS else output
+        self._expect(where, applied.outputs["page" if page else "name"], named, applied.case.id)
+
+    def _count_creations(self, chosen: dict[str, Any]) -> None:
+        """Tasks and ports are numbered in the order in which they are made. (A rule that fails makes none.)"""
+        system = self.system
+        for choice, number in chosen.items():
+            if number not in system.state[_MADE[choice]]:
+                continue
+            if choice == "child":
+                self._expect("number of the new task", system.next_task, self.result.created_task)
+                system.next_task += 1
             else:
-                self._compare_outputs(applied, result)
+                system.next_port += 1
 
-        return judge
+    def _expect_whole_answer(self) -> None:
+        """The code is that of the rules (success, if they have answered with none); the results that come with it are there, and no others."""
+        self._expect_code(ReturnCode.KERN_SUCCESS if self.code is None else self.code)
+        expected = _names(self.call.name, self.result.code)
+        if expected != self.result.outputs.keys():
+            self._expect("results", sorted(expected), sorted(self.result.outputs))
+        for output in expected:
+            if _types(self.call.name)[output] is OutputType.PORTS:
+                copied = self.copied.get((output, False), 0)
+                self._expect(f"number of rights in {output}", copied, len(self.result.outputs[output]))
 
-    def _copy_out_reply(self, applied: Applied, caller: int, name: str, message: int, result: Result) -> None:
-        """The call's only result, of one right or more, is copied out of the reply."""
-        [output] = SIGNATURES[name].outputs
-        seen = result.outputs.get(output.name)
-        names = seen if isinstance(seen, (tuple, list)) else (seen,)
-        self._expect(applied, f"number of rights in {output.name}", applied.case.case.replies, len(names))
-        for index, right in enumerate(names):
-            self._copy_out(caller, message, (BODY_SLOT, message, index), right, output.name)
-        self._finish(caller, message)
+    # ---- what sequences ask of their driver
 
-    def _resumed_creation(self, caller: int, result: Result) -> None:
-        message = self.system.fresh_message()
-        resumed = self._run(CREATION_RESUMED, caller, {"reply_message": message})
-        self._expect_code(resumed, result)
-        self._copy_out_reply(resumed, caller, "host_security_create_task_token", message, result)
+    def destination(self, message: int) -> SlotTuple:
+        return DESTINATION_SLOT, message, 0
 
-    def _resumed_setting(self, caller: int, result: Result) -> None:
-        resumed = self._run(SETTING_RESUMED, caller)
-        self._expect_code(resumed, result)
-        self._compare_outputs(resumed, result)
+    def reply(self, message: int) -> SlotTuple:
+        return REPLY_SLOT, message, 0
 
-    def _choices(self, name: str, caller: int, arguments: dict[str, Any], result: Result) -> dict[str, Any]:
-        """What the kernel chose: from the implementation's answer, or the only thing it could choose."""
-        system = self.system
-        no_reply_port = name == "mach_reply_port" and result.outputs.get("port") == NULL_NAME
-        choices: dict[str, Any] = {"out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE or no_reply_port}
-        declared = system.rules[name].context.rule.choices
-        if "new_name" in declared:
-            new_name = result.outputs.get("port" if name == "mach_reply_port" else "name", -1)
-            choices["new_name"] = new_name
-        if "new_port" in declared:
-            choices["new_port"] = system.next_port
-        if "reply_message" in declared:
-            choices["reply_message"] = system.fresh_message()
-        if "notification" in declared:
-            choices["notification"] = system.fresh_message()
-        if "new_object" in declared:
-            choices |= {"new_object": system.fresh_object(), "new_page": result.outputs.get("address", -1)}
-        if "child" in declared:
-            copied = {page: system.fresh_object() for page in range(self.profile.pages)}
-            pages = {object_: page for page, object_ in copied.items()}
-            choices |= {"child": system.next_task, "child_port": system.next_port, "copied": copied}
-            choices |= {"copied_object": lambda page: copied.get(page, -1), "copied_page": lambda object_: pages.get(object_, -1)}
-        return choices
+    def body(self, message: int, index: int) -> SlotTuple:
+        return BODY_SLOT, message, index
 
-    def _count_creations(self, applied: Applied, creates_task: bool, choices: dict[str, Any], result: Result) -> None:
-        system = self.system
-        if choices.get("new_port") in system.state["port_life"] or choices.get("child_port") in system.state["port_life"]:
-            system.next_port += 1
-        if creates_task:
-            self._expect(applied, "number of the new task", system.next_task, result.created_task)
-            system.next_task += 1
-
-    def _compare_outputs(self, applied: Applied, result: Result) -> None:
-        expected = dict(applied.outputs)
-        if "names_of" in expected:
-            names = self.system.names(expected.pop("names_of"))
-            expected = {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
-        if "type" in expected:
-            expected["type"] = SlotKind(expected["type"]).type_bits
-        for token in ("security_token", "audit_token"):
-            if not expected.pop(f"tells_{token}", True):
-                expected[token] = ()
-        if "members_of" in expected:
-            expected = {"members": tuple(self.system.members(expected.pop("members_of")))}
-        if "info.sets_of" in expected:
-            sets = self.system.sets_of(expected["info.sets_of"])
-            how_many = min(len(sets), 1) if self.profile.set_membership_is_flag else len(sets)
-            expected["info.sets_of"] = how_many if self.profile.many_sets else next(iter(sets), NULL_NAME)
-        words = [name for name in expected if name.startswith("info.")]
-        if words or "info_length" in expected:
-            expected = {"info": tuple(expected[word] for word in words)}
-        for name, value in expected.items():
-            self._expect(applied, f"result {name}", value, _tupled(result.outputs.get(name)))
-        self._expect(applied, "results", sorted(expected), sorted(result.outputs))
-
-    def _exception_ports(self, name: str) -> Callable[[int, dict[str, Any], Result], None]:
-        """A call that tells exception ports in groups: those that the rule says are told, in the order of their first types."""
-
-        def judge(caller: int, arguments: dict[str, Any], result: Result) -> None:
-            choices = self._choices(name, caller, arguments, result)
-            applied = self._run(name, caller, choices, **arguments)
-            self._expect_code(applied, result)
-            if result.code != ReturnCode.KERN_SUCCESS:
-                return self._expect(applied, "results of a failed call", {}, result.outputs)
-            told = [number for number in EXCEPTION_TYPES if applied.outputs[f"told.{number}"]]
-            for output in ("masks", "behaviors", "flavors"):
-                expected = tuple(applied.outputs[f"{output}.{number}"] for number in told)
-                self._expect(applied, f"result {output}", expected, _tupled(result.outputs.get(output)))
-            names = result.outputs.get("ports", ())
-            self._expect(applied, "number of rights in ports", len(told), len(names))
-            message = choices["reply_message"]
-            for number, right in zip(told, names, strict=True):
-                self._copy_out(caller, message, (BODY_SLOT, message, number - 1), right, "ports")
-            return self._finish(caller, message)
-
-        return judge
-
-    def _peek(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        """The messages of the port that the name denotes are numbered."""
-        state = self.system.state
-        task = state["object_task"].get(state["port"].get((NAME_SLOT, caller, a["task"]), NO_PORT))
-        port = state["port"].get((NAME_SLOT, task, a["name"]), NO_PORT)
-        queue = state.waiting(port)
-        places, messages = {message: index for index, message in enumerate(queue)}, dict(enumerate(queue))
-        choices = {"place_of": lambda message: places.get(message, -1), "message_at": lambda place: messages.get(place, -1)}
-        applied = self._run("mach_port_peek", caller, choices, **a)
-        self._expect_code(applied, result)
-        if result.code != ReturnCode.KERN_SUCCESS:
-            return self._expect(applied, "results of a failed call", {}, result.outputs)
-        return self._compare_outputs(applied, result)
-
-    # ---- calls of several rules
-
-    def _insert_right(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        message = self.system.fresh_message()
-        begun = self._run("mach_port_insert_right: request", caller, {"request_message": message}, **a)
-        if begun.case.case.code is not None:
-            return self._expect_code(begun, result)
-        if Disposition.MOVE_RECEIVE <= a["disposition"] <= Disposition.MAKE_SEND_ONCE:
-            slot = (BODY_SLOT, message, 0)
-            carried = self._run(COPY_IN, caller, space=caller, control=0, name=a["poly"], disposition=a["disposition"], message=message, place=slot)
-            if carried.case.case.code is not None:
-                return self._fail(caller, message, carried, result)
-        inserted = self._run("mach_port_insert_right", caller, message=message, **a)
-        if inserted.case.case.code != ReturnCode.KERN_SUCCESS:
-            return self._fail(caller, message, inserted, result)
-        return self._expect_code(inserted, result)
-
-    def _extract_right(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        message = self.system.fresh_message()
-        begun = self._run("mach_port_extract_right", caller, {"reply_message": message}, **a)
-        if begun.case.case.code is not None:
-            return self._expect_code(begun, result)
-        slot = (BODY_SLOT, message, 0)
-        carry = {"name": a["name"], "disposition": a["disposition"], "message": message, "place": slot}
-        taken = self._run(COPY_IN, caller, space=begun.outputs["space"], control=a["task"], **carry)
-        assert taken.case.case.code is None, "extract_right checks what it takes"
-        self._expect(begun, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
-        self._expect(begun, "result acquired", begun.outputs["acquired"], result.outputs.get("acquired"))
-        self._copy_out(caller, message, slot, result.outputs.get("poly"), "poly")
-        return self._finish(caller, message)
-
-    def _request_notification(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        message = self.system.fresh_message()
-        begun = self._run("mach_port_request_notification: request", caller, {"request_message": message}, **a)
-        if begun.case.case.code is not None:
-            return self._expect_code(begun, result)
-        slot = (BODY_SLOT, message, 0)
-        if Disposition.MOVE_RECEIVE <= a["notify_disposition"] <= Disposition.MAKE_SEND_ONCE:
-            carry = {"name": a["notify"], "disposition": a["notify_disposition"], "message": message, "place": slot}
-            carried = self._run(COPY_IN, caller, space=caller, control=0, **carry)
-            if carried.case.case.code is not None:
-                return self._fail(caller, message, carried, result)
-        choices = {"notification": self.system.fresh_message(), "out_of_memory": result.code == ReturnCode.KERN_RESOURCE_SHORTAGE}
-        registered = self._run("mach_port_request_notification", caller, choices, message=message, **a)
-        if registered.case.case.code is not None:
-            return self._fail(caller, message, registered, result)
-        self._expect(registered, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
-        self._copy_out(caller, message, slot, result.outputs.get("previous"), "previous")
-        return self._finish(caller, message)
-
-    def _send(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        message, descriptors = self.system.fresh_message(), a["descriptors"]
-        options = [option for _, option, _ in pages_in(descriptors)]
-        whole = {"layout": layout_of(descriptors), "copy_options": options.__getitem__, "copy_options_length": len(options)}
-        header = self._run("mach_msg_send", caller, {"message": message}, **whole, **a)
-        if header.case.case.code is not None:
-            return self._expect_code(header, result)
-        steps = [self._carry(caller, (DESTINATION_SLOT, message, 0), a["dest"], a["dest_disposition"])]
-        if a["reply_disposition"] != Disposition.NONE:  # else there is nothing to copy in
-            steps.append(self._carry(caller, (REPLY_SLOT, message, 0), a["reply"], a["reply_disposition"]))
-        if header.outputs["reply_first"]:
-            steps.reverse()
-        for rule, choices, arguments in [*steps, *self._body_steps(caller, message, descriptors, options)]:
-            carried = self._run(rule, caller, choices, message=message, **arguments)
-            if carried.case.case.code is not None:
-                return self._fail(caller, message, carried, result)
-        return self._deliver(caller, message, a["wait"], result)
-
-    def _carry(self, caller: int, slot: SlotTuple, name: int, disposition: int) -> Step:
-        return COPY_IN, {}, {"space": caller, "control": 0, "name": name, "disposition": disposition, "place": slot}
-
-    def _body_steps(self, caller: int, message: int, descriptors: Sequence[Any], options: list[int]) -> Iterator[Step]:
-        """The rules that a body runs through: it is looked at as a whole, then what each descriptor says is copied in."""
-        yield BODY, {}, {"copy_options": options.__getitem__, "copy_options_length": len(options)}
+    def parts(self, descriptors: Sequence[Any]) -> Iterable[Part]:
         rights, pages = count(), count()
         for each in descriptors:
             if is_memory(each):
                 address, _, deallocate = each
-                choices = {"new_object": self.system.fresh_object()}
-                yield PAGE_IN, choices, {"index": next(pages), "address": address, "deallocate": deallocate}
+                yield PagePart(next(pages), address=address, deallocate=deallocate)
                 continue
             if is_array(each):
-                yield ARRAY, {}, {"disposition": each[1]}
+                yield ArrayPart(0, disposition=each[1])
             for name, disposition in rights_in([each]):
-                yield self._carry(caller, (BODY_SLOT, message, next(rights)), name, disposition)
+                yield RightPart(next(rights), name=name, disposition=disposition)
 
-    def _deliver(self, caller: int, message: int, wait: bool, result: Result) -> None:
-        destination = self.system.state["port"][DESTINATION_SLOT, message, 0]
-        reaches = self.system.reached_from(destination)
-        delivered = self._run(DELIVER, caller, {"reaches": reaches}, message=message, wait=wait)
-        if delivered.outputs.get("by_kernel"):
-            delivered = self._run(ANSWER, caller, message=message)
-        elif delivered.outputs.get("handed_back"):
-            outputs = result.outputs
-            self._copy_out(caller, message, (DESTINATION_SLOT, message, 0), outputs.get("dest"), "dest")
-            self._copy_out(caller, message, (REPLY_SLOT, message, 0), outputs.get("reply"), "reply")
-            lost = self._copy_out_body(delivered, caller, message, outputs)
-            delivered = self._run(HANDED_BACK, caller, message=message, lost=lost)
-        self._expect_code(delivered, result)
-        self._expect_outputs(delivered, "mach_msg_send", result)
-
-    def _resumed_send(self, caller: int, result: Result) -> None:
-        resumed = self._run(RESUMED_SEND, caller)
-        self._expect_code(resumed, result)
-        self._expect_outputs(resumed, "mach_msg_send", result)
-
-    def _expect_outputs(self, applied: Applied, call: str, result: Result) -> None:
-        """The results that come with the answer's code are there, and no others."""
-        expected = [output.name for output in SIGNATURES[call].results(result.code)]
-        self._expect(applied, "results", sorted(expected), sorted(result.outputs))
-
-    def _copy_out_body(self, applied: Applied, caller: int, message: int, outputs: dict[str, Any]) -> bool:
-        """Rights, then pages, go where the implementation says; whether a page was lost."""
+    def rights(self, message: int) -> Iterable[Part]:
+        """The rights of the body; the answer has it in the same layout, and its rights in the same forms."""
         state = self.system.state
-        layout, seen = state["layout"].get(message, ()), outputs.get("descriptors", ())
-        self._expect(applied, "layout of the body", layout, layout_of(seen))
+        layout, seen = state["layout"].get(message, ()), self.result.outputs.get("descriptors", ())
+        self._expect("layout of the body", layout, layout_of(seen))
         forms = [state["form"].get((BODY_SLOT, message, index), 0) for index in range(right_count(layout))]
-        rights = list(rights_in(seen))
-        told = laid_out(layout, list(zip([name for name, _ in rights], forms, strict=True)), [page for page, *_ in filter(is_memory, seen)])
-        self._expect(applied, "forms of the descriptors", told, _deeply_tupled(seen))
-        for index, (name, _) in enumerate(rights):
-            self._copy_out(caller, message, (BODY_SLOT, message, index), name, f"right {index} of the body")
-        lost = False
-        for index, (page,) in enumerate(filter(is_memory, seen)):
-            mapped = self._run(PAGE_OUT, caller, {"new_page": page}, message=message, index=index)
-            self._expect(mapped, f"page {index} of the body", mapped.outputs["page"], page)
-            lost = lost or page == NO_PAGE
-        return lost
+        self.rights_seen = [name for name, _ in rights_in(seen)]
+        self.pages_seen = [page for page, *_ in filter(is_memory, seen)]
+        told = build_descriptors(layout, list(zip(self.rights_seen, forms, strict=True)), self.pages_seen)
+        self._expect("forms of the descriptors", told, _deeply_tupled(seen))
+        return map(Part, range(len(forms)))
 
-    def _receive(self, caller: int, a: dict[str, Any], result: Result) -> None:
-        source = self._received_from((NAME_SLOT, caller, a["port"]), result)
-        self.system.late.settle(source, result.outputs)
-        if not self.profile.takes("mach_msg_receive", "trailer"):
-            a["trailer"] = 0
-        self._take(caller, self._run("mach_msg_receive", caller, {"source": source}, **a), result)
+    def pages(self, message: int) -> Iterable[Part]:
+        return map(Part, range(page_count(self.system.state["layout"].get(message, ()))))
 
-    def _resumed_receive(self, caller: int, result: Result) -> None:
-        state = self.system.state
-        source = self._received_from((NAME_SLOT, caller, state["waits_at"].get(caller, NULL_NAME)), result)
-        self.system.late.settle(source, result.outputs)
-        self._take(caller, self._run(RESUMED_RECEIVE, caller, {"source": source}), result)
+    def any_of(self, conditions: list[bool]) -> bool:
+        return any(conditions)
 
-    def _take(self, caller: int, chosen: Applied, result: Result) -> None:
-        """What follows when a port is ``chosen``: its oldest message is taken, and copied out."""
-        if chosen.case.case.code is not None:
-            self._expect_code(chosen, result)
-            return self._expect_outputs(chosen, "mach_msg_receive", result)
-        oldest = self.system.oldest_message(chosen.outputs["source"])
-        taken = self._run(TAKE, caller, {"oldest": -1 if oldest is None else oldest}, **chosen.outputs)
-        told, seen = taken.outputs, result.outputs
-        if taken.case.case.code is not None:
-            if "message" in told:
-                self._run(DESTROY, caller, message=told["message"])
-            self._expect_code(taken, result)
-            self._expect_outputs(taken, "mach_msg_receive", result)
-            return self._expect(taken, "result size", told["size"], seen.get("size"))
-        assert oldest is not None
-        if result.code not in (ReturnCode.KERN_SUCCESS, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE):
-            self._expect(taken, "return code", code_name(ReturnCode.KERN_SUCCESS), code_name(result.code))
-        expected = {name: told[name] for name in ("id", "local", "data", "size", "trailer_size", "sequence_number")}
-        for token in ("security_token", "audit_token"):
-            expected[token] = told[token] if told[f"tells_{token}"] else ()
-        expected["reply_disposition"] = self.system.state["form"].get((REPLY_SLOT, oldest, 0), 0)
-        for name, value in expected.items():
-            self._expect(taken, f"result {name}", value, _tupled(seen.get(name)))
-        self._copy_out(caller, oldest, (REPLY_SLOT, oldest, 0), seen.get("reply"), "reply")
-        lost = self._copy_out_body(taken, caller, oldest, seen)
-        done = self._run(DONE, caller, message=oldest, lost=lost)
-        self._expect_code(done, result)
-        return self._expect_outputs(done, "mach_msg_receive", result)
 
-    def _received_from(self, entry: SlotTuple, result: Result) -> int:
-        """The port whose message was received: that of the name's receive right, or the port set's member that the result says.
+@cache
+def _types(call: str) -> dict[str, OutputType]:
+    """The results of a call, with their types."""
+    return {output.name: output.type for output in SIGNATURES[call].outputs}
 
-        Of a message that was too large the result says the size; if members have messages of one size, the state that is shown says which it was.
-        """
-        system, state = self.system, self.system.state
-        if state["kind"].get(entry) != SlotKind.PORT_SET:
-            return int(state["port"].get(entry, NO_PORT))
-        members = system.members(entry)
-        if "local" in result.outputs:
-            return members.get(result.outputs["local"], NO_PORT)
-        oldest = {port: message for port in members.values() if (message := system.oldest_message(port)) is not None}
-        fitting = [port for port, message in oldest.items() if state["size"].get(message, 0) == result.outputs.get("size")]
-        shown = system.shown.ports if system.shown else {}
-        shorter = [port for port in fitting if port in shown and shown[port].sequence_number != state["seqno"].get(port, 0)]
-        return next(iter([*shorter, *fitting, *oldest]), NO_PORT)
+
+@cache
+def _names(call: str, code: int) -> frozenset[str]:
+    """The results that come with an answer of this code."""
+    return frozenset(output.name for output in SIGNATURES[call].results(code))
+
+
+@cache
+def _first_code_with(call: str, output: str) -> int:
+    """The code with which this result comes: of success, if it comes with that."""
+    return next(code for code in (ReturnCode.KERN_SUCCESS, *SIGNATURES[call].partial) if output in _names(call, code))
 
 
 def _tupled(value: object) -> object:

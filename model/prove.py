@@ -14,46 +14,35 @@ from functools import partial
 import msgspec
 import z3
 
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.interruption import stop_if_interrupted
 from sendright.mach.profiles import Profile, profile_named
 from sendright.mach.results import Obligation, ProofResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.any_state import ANY_STATE, ANYTHING, fields_of, held_by_any_state, of_any_state
+from sendright.model.any_state import ANY_STATE, held_by_any_state
 from sendright.model.broken import Broken, known_break
-from sendright.model.counting import counting
 from sendright.model.instantiate import follows_from_nothing
-from sendright.model.invariants import INVARIANTS, Invariant, broken_invariants, state_invariants
+from sendright.model.invariants import INVARIANTS, broken_invariants, state_invariants
 from sendright.model.proof_cache import Cache, Mark, Proof, keep_proofs_in
+from sendright.model.properties import (
+    CONSERVATION,
+    DECIDED,
+    RELATIONAL,
+    THEOREMS,
+    Goals,
+    is_of_conservation,
+    properties_of_case,
+    properties_of_rule,
+)
 from sendright.model.rows import holds, links
-from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Case, Context, Rule, effective_guards
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import UNBOUNDED, Term
 from sendright.model.state import After
 from sendright.model.steps import STEP_PROPERTIES
-from sendright.model.theorems import (
-    all_authority,
-    as_if_created_by_task_create,
-    is_targeted_only,
-    isolation,
-    names_are_local,
-    security_stays,
-    token_integrity,
-)
-from sendright.model.transition import Transition
+from sendright.model.theorems import as_if_created_by_task_create
 from sendright.model.workers import Lost, in_workers
-
-COUNTING = 8
-"""With this invariant the counting of releases is decided."""
-AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
-RELATIONAL = {
-    AUTHORITY: "a task port gives all authority over its task",
-    LOCALITY: "names mean something in their own space only",
-    SECURITY_PORT: "the security port is not to be had from without",
-}
-THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
-CONSERVATION = {1, 13, 14, 37}
-"""What theorem 5 is made of: one receive right for each live port, one message for each send-once right, make-send counts, ledgers."""
 
 SPECIFICATION = "the specification"
 """In the place of a call: what is decided of all rules together."""
@@ -92,7 +81,6 @@ class CaseProof:
         self.guard = effective_guards(cases)[index]
         self.after = After(self.before, profile)
         self.case.effect(self.after)
-        self.variables = ANYTHING
         self.profile = profile
 
     def proof(self, more: Sequence[Term] = ()) -> Proof:
@@ -100,22 +88,12 @@ class CaseProof:
         facts = [*UNBOUNDED.background, *self.k.assumptions(), self.guard, *self.after.assumptions, *more]
         return Proof(UNBOUNDED, facts, held_by_any_state(self.profile))
 
-    def to_keep(self, invariant: Invariant) -> list[tuple[str, Term]]:
-        """What has to be shown for ``invariant`` to hold after the case: clauses that the case could change."""
-        if not any(map(self.after.changed, fields_of(invariant))):
-            return []
-        pairs = zip(invariant.clauses(self.variables, self.after), of_any_state(invariant), strict=True)
-        return [(title, after) for (title, after), (_, before) in pairs if not after.eq(before)]
-
-
-Goals = Iterable[tuple[str, Term]]
-
 
 def _this(proof: Proof) -> Callable[[], Proof]:
     return lambda: proof
 
 
-def _decide(proof: Callable[[], Proof], goals: Goals) -> tuple[Verdict, float, str]:
+def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
@@ -128,8 +106,6 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
     """All invariants, step properties and theorems for one case of one rule."""
     rule = RULES[part.rule]
     unit = CaseProof(rule, part.case, profile)
-    x = Transition(unit.k, unit.case, unit.after)
-    v = unit.variables
     made: list[Proof] = []
 
     def proof() -> Proof:
@@ -138,7 +114,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         return made[0]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
-        goals, mark = list(goals), Mark()
+        mark = Mark()
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # so there is nothing to prove, if there is what shows it
@@ -160,39 +136,15 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
             hazard=hazard,
         )
 
-    def kept(invariant: Invariant, using: Callable[[], Proof] = proof) -> Obligation:
-        return obligation(f"invariant {invariant.number}", invariant.title, unit.to_keep(invariant), using)
-
     found: list[Obligation] = []
-    for invariant in state_invariants(profile):
-        if part.wants(invariant.number):
-            found.append(kept(invariant))
-    for invariant in filter(lambda invariant: part.wants(invariant.number), broken_invariants(profile)):
-        with proof().with_more([clause for _, clause in of_any_state(invariant)]) as whole:
-            found.append(kept(invariant, _this(whole)))
-    for step in STEP_PROPERTIES.values():
-        if part.wants(step.number):
-            goals = list(step.clauses(v, x))
-            found.append(obligation(f"step invariant {step.number}", step.title, goals))
-    if part.wants(COUNTING):
-        for release in unit.after.releases:
-            found.append(obligation("counting", "the counts follow a release, slot by slot", list(counting(v, release))))
-    for name, title, theorem in (
-        (f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays),
-        ("theorem 2", THEOREMS[2], isolation),
-    ):
-        if part.wants(SECURITY_PORT if name.startswith("step") else "T2"):
-            assumptions, goals = theorem(v, x)
-            goals = [(title, goal) for title, goal in goals if not any(goal.eq(known) for known in assumptions)]
-            if not goals:
-                found.append(obligation(name, title, goals))
-                continue
-            with proof().with_more(assumptions) as divided:
-                found.append(obligation(name, title, goals, _this(divided)))
-    if part.wants("T3"):
-        found.append(obligation("theorem 3", THEOREMS[3], list(token_integrity(v, x))))
+    for one in properties_of_case(unit.k, unit.case, unit.after, part.wants):
+        if one.assumptions and one.goals:
+            with proof().with_more(one.assumptions) as whole:
+                found.append(obligation(one.name, one.title, one.goals, _this(whole)))
+        else:
+            found.append(obligation(one.name, one.title, one.goals))
     if part.wants("T5"):
-        found.append(_conserved([each for each in found if each.property.split()[-1] in map(str, CONSERVATION)]))
+        found.append(_conserved([each for each in found if is_of_conservation(each.property)]))
     return found
 
 
@@ -239,7 +191,6 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     """Of one rule: a case applies (the first that does; so never two); authority (23); locality (26) of its conditions."""
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
-    cases = list(rule.cases(k))
     invariants = held_by_any_state(profile)
 
     def follow(assumed: list[Term], claims: list[Term]) -> bool:
@@ -259,18 +210,13 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
         case = failed or "all cases"
         found.append(Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, cached=cached))
 
-    if part.invariants is None:
-        some = z3.Or(*[case.when for case in cases])
-        add("decided", "some case applies", [("no case", [], [some])])
-    if part.wants(AUTHORITY) and is_targeted_only(part.rule, profile):
-        add(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], all_authority(k))
-    if part.wants(LOCALITY):
-        add(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], names_are_local(k))
+    for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
+        add(one.name, one.title, one.goals())
     return found
 
 
 def decide_row(profile: Profile, part: Part) -> list[Obligation]:
-    """Of one rule in a row: it supplies what the next rule requires."""
+    """Of one rule in a sequence: it supplies what the next rule requires."""
     found: list[Obligation] = []
     for link in links(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
@@ -433,19 +379,19 @@ def prove(
 
 
 def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None) -> str:
-    """What the selection leaves out."""
+    """What the selection leaves out, in words; empty if it leaves out nothing."""
     left = []
     if invariants:
-        left.append("that calls keep the other invariants, which were assumed of every state before a call")
+        left.append("the other invariants (assumed to hold before each call)")
     if calls:
-        left.append("that the other calls keep them, and the boot state has them")
-    return f"not decided: {'; '.join(left)}" if left else ""
+        left.append("the other calls and the boot state")
+    return f"not checked: {'; '.join(left)}" if left else ""
 
 
 def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:
     if jobs == 0:
         for part in work:
-            stop_if_asked()
+            stop_if_interrupted()
             yield part, decide(profile.name, part, cache)
         return
     for part, found in in_workers(partial(decide, profile.name, cache=cache), work, jobs):

@@ -1,18 +1,27 @@
 """How a rule is written down: parameters, ordered cases, effects.
 
 A rule is a list of cases in the order in which the kernel tests them: the first whose condition holds applies, so error precedence is
-part of the specification. Every rule has the same parts in the same order, marked by comments: NAMES (what the arguments denote),
-CASES (return code and condition), RIGHTS and TOKENS (the effect), REPLY (what comes back).
+part of the specification. Every rule has the same sections in the same order, marked by comments; one that would be empty is left out:
 
-A call is one rule, or several in a row (``CALLS``): a message's rights are copied in one by one, each step a rule of its own, so that proofs
-cover messages with any number of rights.
+- NAMES: what the arguments denote;
+- CASES: the tests, before anything changes;
+- RIGHTS: what changes, but for tokens: the effects, and the cases that have them;
+- TOKENS: what changes of tokens;
+- REPLY: what comes back: results, and rights in the reply.
+
+Two that one statement makes share a heading (``# RIGHTS, REPLY``). ``tests/test_rule_form.py`` keeps that.
+
+A call is one rule, or a sequence of several (``sequences.py``): a message's rights are copied in one by one, each step a rule of its own, so
+that proofs cover messages with any number of rights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, Concatenate, get_type_hints
 
 import z3
 
@@ -21,14 +30,24 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import Disposition, PortObject
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.actions import begin_reply
+from sendright.model.arguments import CIRCUMSTANCES, parameters_of
 from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
 from sendright.model.state import After, State, sort_named
+from sendright.model.terms import Array, Bool, Int, Message, Name, Sort, sort_of
 
 Effect = Callable[[After], None]
 
 
 def nothing(after: After) -> None:
     """The effect of a case that changes nothing."""
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """The guard of a case that takes what the cases before it leave: what is tested there, and what that comes to (``Context.otherwise``)."""
+
+    tested: Term
+    meaning: Term | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,13 @@ class Case:
     outputs: dict[str, Term] = field(default_factory=dict)
     replies: int = 0
     """Rights in the reply message, to be copied out to the caller."""
+    meaning: Term | None = None
+    """When it applies if no case before it refuses the call, for a reader; None: when ``when`` holds. Nothing but ``when`` is tested and proved."""
+
+    @property
+    def refuses(self) -> bool:
+        """It answers an error."""
+        return self.code not in (None, ReturnCode.KERN_SUCCESS)
 
     @property
     def id(self) -> str:
@@ -50,14 +76,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Rule:
-    """A named rule: parameters by name (their sorts by name; ``Task->…`` functions as tuples) and the function that tells its cases."""
+    """A named rule: its parameters and what the kernel may choose, each with its sort, and the function that tells its cases."""
 
     name: str
-    parameters: dict[str, str]
-    choices: dict[str, str]
+    parameters: dict[str, Sort]
+    choices: dict[str, Sort]
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
-    """What the rules before it have seen to: proved of the rows (``rows.py``), and checked by the oracle at every step."""
+    """What the rules before it supply: proved of the sequences (``rows.py``), and checked by the oracle at every step."""
     pending: bool = False
     """It does something that a rule before it left to do; all other rules begin when nothing is left."""
     resumes: str = "NOTHING"
@@ -85,21 +111,18 @@ class Context:
         self.queue_limit_max: Term = z3.Int("queue_limit_max")
         self.pages: Term = z3.Int("pages")
         self.constants: dict[str, Term] = {}
+        """The arguments and the kernel's choices, by the names of the rule's parameters."""
         for name, sort in {**rule.parameters, **rule.choices}.items():
-            if sort.startswith("array of "):
-                term = z3.Function(name + tag, z3.IntSort(), sort_named(self.sorts, sort.removeprefix("array of ")))
-            elif sort.startswith("from "):
-                domain, range_ = sort.removeprefix("from ").split(" to ")
-                term = z3.Function(name + tag, sort_named(self.sorts, domain), sort_named(self.sorts, range_))
-            else:
-                term = z3.Const(name + tag, sort_named(self.sorts, sort))
-            self.constants[name] = term
+            range_ = sort_named(self.sorts, sort.name)
+            self.constants[name] = (
+                z3.Const(name + tag, range_) if sort.domain is None else z3.Function(name + tag, sort_named(self.sorts, sort.domain), range_)
+            )
 
-    def __getattr__(self, name: str) -> Term:
-        try:
-            return self.__dict__["constants"][name]
-        except KeyError:
-            raise AttributeError(name) from None
+    def __getitem__(self, name: str) -> Term:
+        """The argument or choice called ``name``, for those who speak of a rule that isn't theirs; raises KeyError if the rule has none."""
+        if name not in self.constants:
+            raise KeyError(f"the rule {self.rule.name!r} has no parameter {name!r}")
+        return self.constants[name]
 
     # ---- names
 
@@ -146,32 +169,43 @@ class Context:
 
     # ---- cases
 
-    def request(self, target: str, *others: str, arrays: dict[str, str] | None = None) -> Iterator[Case]:
-        """The request itself: the target needs a send right, the other ports one or a dead or reserved name, in this order."""
-        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {target}", z3.Not(self.sends(getattr(self, target))))
-        unfit = [z3.Not(self.carriable(getattr(self, other))) for other in others]
-        for array, length in (arrays or {}).items():
-            i = z3.Int(f"{array}_index")
-            element = getattr(self, array)(i)
-            unfit.append(z3.Exists([i], z3.And(i >= 0, i < getattr(self, length), z3.Not(self.carriable(element)))))
+    def request(self, target: Name, *others: Name, called: str = "task", arrays: dict[str, tuple[Array[Name], Int]] | None = None) -> Iterator[Case]:
+        """The request itself: the target needs a send right, the other ports one or a dead or reserved name, in this order.
+
+        ``called`` is the name of the argument ``target``; ``arrays`` has other ports too: by its name each array, and how many ports are in it.
+        """
+        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", z3.Not(self.sends(target)))
+        unfit = [z3.Not(self.carriable(other)) for other in others]
+        for name, (array, length) in (arrays or {}).items():
+            i = z3.Int(f"{name}_index")
+            unfit.append(z3.Exists([i], z3.And(i >= 0, i < length, z3.Not(self.carriable(array(i))))))
         if unfit:
             yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
 
-    def fails(self, code: ReturnCode, title: str, when: Term, effect: Effect = nothing) -> Case:
-        return Case(code, title, when, effect)
+    def lacks_memory(self, shortage: Int, out_of_memory: Bool) -> Case:
+        """There is no memory for what is to be made: memory may be short, and the kernel finds that it is."""
+        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
 
-    def succeeds(self, title: str, when: Term | bool, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
-        condition = z3.BoolVal(when) if isinstance(when, bool) else when
-        return Case(ReturnCode.KERN_SUCCESS, title, condition, effect, outputs, replies)
+    def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(code, title, when, effect, outputs)
 
-    def continues(self, title: str, when: Term | bool, effect: Effect = nothing, **outputs: Term) -> Case:
-        condition = z3.BoolVal(when) if isinstance(when, bool) else when
-        return Case(None, title, condition, effect, outputs)
+    def succeeds(self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
+        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, replies)
 
-    def begin_reply(self, after: After, rights: int) -> list[Term]:
-        """A reply to the caller is begun; the slots for its rights."""
-        begin_reply(after, self.reply_message, self.caller, rights)
-        return [self.sorts.Slot.body_slot(self.reply_message, z3.IntVal(index)) for index in range(rights)]
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(None, title, when, effect, outputs)
+
+    def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
+        """In all cases that are left; or if ``tested``, in those of them. ``meaning`` writes out which these are, if not all that aren't refused.
+
+        The meaning is for a reader, and ``tests/test_rule_form.py`` proves it; what is tested, and proved of the rule, is ``tested`` alone.
+        """
+        return Otherwise(z3.BoolVal(True) if tested is None else tested, meaning)
+
+    def begin_reply(self, after: After, message: Message, rights: int) -> list[Term]:
+        """A reply to the caller is begun, in ``message``; the slots for its rights."""
+        begin_reply(after, message, self.caller, rights)
+        return [self.sorts.Slot.body_slot(message, z3.IntVal(index)) for index in range(rights)]
 
     # ---- numbers
 
@@ -222,33 +256,107 @@ class Context:
         return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
 
 
+def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: dict[str, Term], replies: int = 0) -> Case:
+    if isinstance(when, Otherwise):
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
+    return Case(code, title, when, effect, outputs, replies)
+
+
 RULES: dict[str, Rule] = {}
 """Every rule by name."""
 
 
-def _nothing_required(k: Context) -> list[Term]:
-    return []
+Cases = Callable[Concatenate[Context, ...], Iterator[Case]]
+"""A rule as it is written: a function of the context, the call's arguments and, as keyword-only parameters, what the kernel may choose."""
 
 
 def rule(
-    name: str,
+    name: str = "",
     /,
-    choices: dict[str, str] | None = None,
-    requires: Callable[[Context], list[Term]] = _nothing_required,
+    requires: Callable[Concatenate[Context, ...], list[Term]] | None = None,
     pending: bool = False,
     resumes: str = "NOTHING",
     applies: Callable[[Profile], bool] = lambda profile: True,
-    **parameters: str,
-) -> Callable[[Callable[[Context], Iterator[Case]]], Rule]:
-    """Declare a rule. ``parameters`` are the call's arguments, ``choices`` what the kernel may choose freely."""
+    computed: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> Callable[[Cases], Rule]:
+    """Declare a rule. Its name is that of the function, which is that of a call, unless ``name`` says otherwise.
 
-    def declare(cases: Callable[[Context], Iterator[Case]]) -> Rule:
-        declared = Rule(name, parameters, choices or {}, cases, requires, pending, resumes, applies)
-        assert name not in RULES, name
-        RULES[name] = declared
+    The function's signature says what the rule takes: positional parameters are arguments, keyword-only ones what the kernel may choose freely; their
+    annotations (``model/terms.py``) say of which sorts. ``requires`` is a function of some of these parameters, by the same names.
+
+    A rule that is named like a call takes the call's arguments as the signature table has them, in its order; after them what else may befall a call
+    (``CIRCUMSTANCES``). Exceptions are declared: ``without`` names arguments that other rules of the call take, ``computed`` parameters that are
+    made from them. Raises TypeError for a function whose signature isn't so.
+    """
+
+    def declare(function: Cases) -> Rule:
+        called = name or function.__name__
+        assert called not in RULES, called
+        parameters, choices = _sorts(called, function)
+        _check_against_table(called, parameters, computed, without)
+
+        @wraps(function)
+        def cases(k: Context) -> Iterator[Case]:
+            return function(k, **{each: k.constants[each] for each in (*parameters, *choices)})
+
+        declared = Rule(called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies)
+        RULES[called] = declared
         return declared
 
     return declare
+
+
+def _sorts(called: str, function: Callable[..., object]) -> tuple[dict[str, Sort], dict[str, Sort]]:
+    """The sorts of the function's parameters after the context: positional ones, keyword-only ones."""
+    hints = get_type_hints(function, include_extras=True)
+    context, *others = signature(function).parameters.values()
+    if hints.get(context.name) is not Context:
+        raise TypeError(f"{called}: the first parameter of {function.__name__} is not k: Context")
+    found: dict[Any, dict[str, Sort]] = {Parameter.POSITIONAL_OR_KEYWORD: {}, Parameter.KEYWORD_ONLY: {}}
+    for parameter in others:
+        if parameter.kind not in found or parameter.default is not Parameter.empty:
+            raise TypeError(f"{called}: {parameter} is neither an argument nor, after *, a choice of the kernel's")
+        try:
+            found[parameter.kind][parameter.name] = sort_of(hints.get(parameter.name))
+        except TypeError as error:
+            raise TypeError(f"{called}: the parameter {parameter.name} has no sort: {error}") from None
+    return found[Parameter.POSITIONAL_OR_KEYWORD], found[Parameter.KEYWORD_ONLY]
+
+
+def _requirements(called: str, requires: Callable[..., list[Term]] | None, known: dict[str, Sort]) -> Callable[[Context], list[Term]]:
+    """``requires`` as a function of the context alone; its parameters are some of the rule's."""
+    if requires is None:
+        return lambda k: []
+    positional, keyword_only = _sorts(called, requires)
+    wanted = positional | keyword_only
+    for name, sort in wanted.items():
+        if known.get(name) != sort:
+            raise TypeError(f"{called}: {requires.__name__} wants {name}: {sort}, and the rule has no such parameter")
+    return lambda k: requires(k, **{each: k.constants[each] for each in wanted})
+
+
+def _check_against_table(called: str, parameters: dict[str, Sort], computed: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """A rule that is named like a call takes what the call takes, but for what it declares."""
+    call = SIGNATURES.get(called)
+    table = parameters_of(call) if call else {}
+    if unknown := [name for name in without if name not in table or name in parameters]:
+        raise TypeError(f"{called}: without={unknown}, but these are no arguments of the call that the rule leaves to others")
+    if unknown := [name for name in computed if name in table or name not in parameters]:
+        raise TypeError(f"{called}: computed={unknown}, but these are no parameters of the rule that the call hasn't")
+    if call is None:
+        return
+    wanted = [(name, sort) for name, sort in table.items() if name not in without]
+    wanted += [(name, sort) for name, sort in CIRCUMSTANCES.items() if name in parameters]
+    found = [(name, sort) for name, sort in parameters.items() if name not in computed]
+    if found != wanted:
+        raise TypeError(f"{called}: the rule takes ({_listed(found)}), the call in mach/signatures takes ({_listed(wanted)})")
+    if call.in_steps != ("stop" in parameters):
+        raise TypeError(f"{called}: a rule takes stop if the signature says in_steps, and only then")
+
+
+def _listed(parameters: list[tuple[str, Sort]]) -> str:
+    return ", ".join(f"{name}: {sort}" for name, sort in parameters)
 
 
 def effective_guards(cases: list[Case]) -> list[Term]:
@@ -272,48 +380,5 @@ BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "m
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
-RESUMED = {
-    "mach_msg_send": RESUMED_SEND,
-    "mach_msg_receive": RESUMED_RECEIVE,
-    "host_security_create_task_token": CREATION_RESUMED,
-    "task_set_special_port": SETTING_RESUMED,
-}
-"""The rule by which a call goes on that waits."""
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
 """What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
-SHARED_RULES = {
-    "host_security_create_task_token": ("host_security_create_task_token", CREATION_RESUMED, COPY_OUT, FINISH),
-    "mach_port_insert_right": ("mach_port_insert_right: request", COPY_IN, "mach_port_insert_right", DESTROY),
-    "mach_port_request_notification": (
-        "mach_port_request_notification: request",
-        COPY_IN,
-        "mach_port_request_notification",
-        COPY_OUT,
-        FINISH,
-        DESTROY,
-    ),
-    "mach_port_extract_right": ("mach_port_extract_right", COPY_IN, COPY_OUT, FINISH),
-    "mach_msg_send": (
-        "mach_msg_send",
-        COPY_IN,
-        BODY,
-        ARRAY,
-        PAGE_IN,
-        DELIVER,
-        ANSWER,
-        COPY_OUT,
-        PAGE_OUT,
-        HANDED_BACK,
-        DESTROY,
-        RESUMED_SEND,
-    ),
-    "task_set_special_port": ("task_set_special_port", SETTING_RESUMED),
-    "mach_msg_receive": ("mach_msg_receive", RESUMED_RECEIVE, TAKE, COPY_OUT, PAGE_OUT, DONE, DESTROY),
-}
-"""The rules that a call runs through, in order, where they are more than its own."""
-
-
-def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
-    """The names of the rules that the call runs through in ``profile`` (None: in some profile)."""
-    rules = SHARED_RULES.get(call, (call, COPY_OUT, FINISH) if call in SIGNATURES and SIGNATURES[call].replies_with_rights else (call,))
-    return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

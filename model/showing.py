@@ -11,10 +11,10 @@ from functools import lru_cache, partial
 from typing import Any
 
 from sendright.mach.descriptors import page_count
-from sendright.mach.parts import Parts, renewed
+from sendright.mach.parts import Parts, updated_parts
 from sendright.mach.profiles import LedgerRule, Profile
 from sendright.mach.rights import Place, PortObject, SlotKind
-from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, Port, Snapshot, Task, Waiting
+from sendright.mach.snapshot import Descriptor, Entry, Ledger, Message, Page, PendingCall, Port, Snapshot, Task
 from sendright.model.concrete import (
     ALIVE,
     BODY_SLOT,
@@ -42,10 +42,10 @@ from sendright.model.concrete import (
 )
 from sendright.model.state import FIELDS
 
-Part = tuple[str, int]
+SnapshotPart = tuple[str, int]
 """A part of a snapshot that is written down as a whole: ("task", number), ("port", number), ("host", 0)."""
 
-_HOST: Part = ("host", 0)
+_HOST: SnapshotPart = ("host", 0)
 _PLACES = {
     NAME_SLOT: "task",
     PLACE_SLOT: "task",
@@ -78,9 +78,9 @@ class Showing:
         self._host: dict[int, Entry] = {}
         self._names: dict[int, Parts[Entry]] = {}
         """Of each task, its names as last shown: the one part of a task that may be large."""
-        self._changed: set[Part] = set()
+        self._changed: set[SnapshotPart] = set()
         self._changed_names: dict[int, set[int]] = {}
-        by_domain: dict[tuple[str, ...], Callable[[Any], Iterable[Part]]] = {
+        by_domain: dict[tuple[str, ...], Callable[[Any], Iterable[SnapshotPart]]] = {
             ("Slot",): self._shown_with,
             ("Task",): lambda task: (("task", task),),
             ("Task", "Place"): lambda point: (("task", point[0]),),
@@ -102,8 +102,8 @@ class Showing:
         changed = {"task": set[int](), "port": set[int](), "host": set[int]()}
         for part, number in self._changed:
             changed[part].add(number)
-        self._tasks = renewed(self._tasks, changed["task"], self._task)
-        self._ports = renewed(self._ports, changed["port"], self._port)
+        self._tasks = updated_parts(self._tasks, changed["task"], self._task)
+        self._ports = updated_parts(self._ports, changed["port"], self._port)
         if changed["host"]:
             self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
         self._changed.clear()
@@ -115,7 +115,7 @@ class Showing:
         """``field`` is about to change at ``point``, or has changed there."""
         self._changed.update(self._shown_in[field](point))
 
-    def _shown_with(self, slot: SlotTuple) -> Iterable[Part]:
+    def _shown_with(self, slot: SlotTuple) -> Iterable[SnapshotPart]:
         where = _PLACES[slot[0]]
         if slot[0] == NAME_SLOT:
             self._changed_names.setdefault(slot[1], set()).add(slot[2])
@@ -125,7 +125,7 @@ class Showing:
             return (_HOST,)
         return ((where, slot[1]),) if where else ()
 
-    def _queue(self, message: int) -> Iterable[Part]:
+    def _queue(self, message: int) -> Iterable[SnapshotPart]:
         """What shows a message: the port on which it is queued, or the task that waits with it."""
         f = self._state.fields
         stage = f["stage"].get(message)
@@ -133,18 +133,18 @@ class Showing:
             return (("task", f["owner"][message]),)
         return (("port", f["queue"][message]),) if stage == QUEUED and message in f["queue"] else ()
 
-    def _of_child(self, task: int) -> Iterable[Part]:
+    def _of_child(self, task: int) -> Iterable[SnapshotPart]:
         """A task is shown, and that it lives where it is the child of a creation that is stopped."""
         return [("task", task), *[("task", creator) for creator in self._state.by_value("waits_child", task)]]
 
-    def _of_member(self, port: int) -> Iterable[Part]:
+    def _of_member(self, port: int) -> Iterable[SnapshotPart]:
         receiver = self._state["receiver"].get(port)
         return (("task", receiver[1]),) if receiver is not None and receiver[0] == NAME_SLOT else ()
 
-    def _with_page(self, point: tuple[int, int]) -> Iterable[Part]:
+    def _with_page(self, point: tuple[int, int]) -> Iterable[SnapshotPart]:
         return [("task", point[0]), *self._mapping(self._state["mapped"].get(point, NO_OBJECT))]
 
-    def _mapping(self, object_: int) -> Iterable[Part]:
+    def _mapping(self, object_: int) -> Iterable[SnapshotPart]:
         return [] if object_ == NO_OBJECT else [("task", task) for task, _ in self._state.by_value("mapped", object_)]
 
     # ---- writing down
@@ -156,7 +156,7 @@ class Showing:
     def _task(self, task: int) -> Task | None:
         """Who lives, or (if a rule is wrong) is gone and still holds rights: an implementation won't show the same."""
         state, f = self._state, self._state.fields
-        self._names[task] = renewed(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
+        self._names[task] = updated_parts(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
         places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
         requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
         if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
@@ -177,13 +177,13 @@ class Showing:
             waiting=self._waiting(task),
         )
 
-    def _waiting(self, task: int) -> Waiting | None:
+    def _waiting(self, task: int) -> PendingCall | None:
         f = self._state.fields
         wait = f["wait"].get(task)
         if wait == SENDING:
-            return Waiting(call="mach_msg_send", message=self._message(f["waits_with"][task]))
+            return PendingCall(call="mach_msg_send", message=self._message(f["waits_with"][task]))
         if wait == RECEIVING:
-            return Waiting(
+            return PendingCall(
                 call="mach_msg_receive",
                 name=f["waits_at"][task],
                 port=f["waits_for"].get(task),
@@ -193,7 +193,7 @@ class Showing:
             )
         if wait == CREATING:
             child = f["waits_child"][task]
-            return Waiting(
+            return PendingCall(
                 call="host_security_create_task_token",
                 child=child if f["task_life"].get(child) == ALIVE else None,
                 security_token=f["waits_security"][task],
@@ -201,7 +201,7 @@ class Showing:
                 privileged=f["object"].get(f["waits_host"][task]) == PortObject.HOST_PRIV,
             )
         if wait == SETTING:
-            return Waiting(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
+            return PendingCall(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
         return None
 
     def _name(self, task: int, name: int) -> Entry | None:

@@ -45,7 +45,8 @@ from sendright.model.concrete import (
     environment,
 )
 from sendright.model.late_choices import LateChoices
-from sendright.model.rules import PENDING_RULES, RULES, Context, rules_of
+from sendright.model.rules import PENDING_RULES, RULES, Context
+from sendright.model.sequences import rules_of
 from sendright.model.showing import Showing
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import FIELDS, State
@@ -119,12 +120,12 @@ class System:
     # ---- running rules
 
     def run(self, name: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
-        """Run the rule called ``name`` once: the first case that applies has its effect.
+        """Run the rule called ``name`` once: the first case that applies has its effect. (``choices`` may have arguments, too.)
 
         Raises NotAllowed if a choice is not the kernel's to make.
         """
         rule = self.rules[name]
-        given = {**arguments, **(choices or {})}
+        given = {**arguments, **choices} if choices else arguments
         declared = rule.context.rule
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
         self._count(declared.parameters, given)
@@ -138,7 +139,8 @@ class System:
         for release, (slot_root, port_root) in zip(case.releases, case.roots, strict=True):
             values = [*values, *self._solve(release, values, slot_root, port_root)]
         if not case.check(fields, env, *values):
-            raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {choices}")
+            chosen = {choice: given[choice] for choice in declared.choices if choice in given}
+            raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
         outputs = case.outputs(fields, env, *values)
         for field, writes in case.effect(fields, env, *values).items():
             self.state.write(field, writes)

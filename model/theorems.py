@@ -26,6 +26,7 @@ from sendright.model.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.state import FIELDS, After, State, sort_named
 from sendright.model.step_property import forall
 from sendright.model.steps import STEP_PROPERTIES
+from sendright.model.terms import Name, sort_of
 from sendright.model.transition import Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
@@ -138,10 +139,10 @@ def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]
 def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
     """Where the two calls may differ: the child's tokens, and its host port if the call says what that is."""
     if name in ("security", "audit"):
-        return point == k.child
+        return point == k["child"]
     if not k.profile.takes("host_security_create_task_token", "host"):
         return z3.BoolVal(False)
-    given, cloned = place_slot(explicit, k.child, Place.HOST), place_slot(explicit, k.task_behind(k.parent_task), Place.HOST)
+    given, cloned = place_slot(explicit, k["child"], Place.HOST), place_slot(explicit, k.task_behind(k["parent_task"]), Place.HOST)
     if name in ("kind", "port"):
         return point == given
     if name in ("srights", "mscount", "sending_slots"):
@@ -166,11 +167,11 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
-    slot, other = k.slot(k.task), k.slot(other_name, other_caller)
+    slot, other = k.slot(k["task"]), k.slot(other_name, other_caller)
     holders = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
 
     def swapped(term: Term) -> Term:
-        return z3.substitute(term, (k.caller, other_caller), (k.task, other_name))
+        return z3.substitute(term, (k.caller, other_caller), (k["task"], other_name))
 
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
@@ -194,10 +195,10 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     parameters = k.rule.parameters
     involved = [k.caller]
     if "space" in parameters:
-        involved.append(k.space)
-    involved += [k.task_behind(getattr(k, name)) for name in ("task", "parent_task", "target_task") if parameters.get(name) == "Name"]
+        involved.append(k["space"])
+    involved += [k.task_behind(k[name]) for name in ("task", "parent_task", "target_task") if parameters.get(name) == sort_of(Name)]
     if "message" in parameters:
-        involved.append(b.object_task(b.port(S.destination_slot(k.message))))
+        involved.append(b.object_task(b.port(S.destination_slot(k["message"]))))
     elsewhere = State.arbitrary(k.sorts, "_elsewhere")
     other = State(k.sorts, dict(b.fields))
 

@@ -100,11 +100,11 @@ class Transition:
 
     def named_receive(self, port: Term) -> Term:
         """The argument ``name`` denotes ``port``'s receive right."""
-        return self.before.receiver(port) == self.k.slot(self.k.name, self.k.task_behind(self.k.task))
+        return self.before.receiver(port) == self.k.slot(self.k["name"], self.k.task_behind(self.k["task"]))
 
     def receives_from(self, port: Term) -> Term:
         """This port, whose receive right is in the caller's space, is the one to take a message from."""
-        return z3.And(port == self.k.source, in_space(self.before, port, self.k.caller))
+        return z3.And(port == self.k["source"], in_space(self.before, port, self.k.caller))
 
     def named_by(self, port: Term, name: Term) -> Term:
         """The caller's ``name`` denotes this port's receive right, or a port set in which that is."""
@@ -124,7 +124,7 @@ class Transition:
         security, audit = (
             (self.before.waits_security(k.caller), self.before.waits_audit(k.caller))
             if self.rule == CREATION_RESUMED
-            else (k.security_token, k.audit_token)
+            else (k["security_token"], k["audit_token"])
         )
         given = a.security(task) == security
         return z3.And(given, a.audit(task) == audit) if k.profile.audit_tokens else given
@@ -138,7 +138,7 @@ class Transition:
     @property
     def presents_security_port(self) -> Term:
         """The caller has a send right to the host security port under the name that it gives as ``host_security``."""
-        return self.k.object(self.k.host_security, PortObject.HOST_SECURITY)
+        return self.k.object(self.k["host_security"], PortObject.HOST_SECURITY)
 
     def other_ledgers(self, ledger: Term, place: Place, index: int) -> list[Term]:
         """What else than its parent's ``ledger`` may be that a new task draws on: the one given, or by the profile the one in its parent's place."""
@@ -146,13 +146,13 @@ class Transition:
         if k.profile.ledger_rule is LedgerRule.PARENT_SLOT:
             held = k.sorts.Slot.place_slot(self.parent, PLACE.of(place))
             return [z3.And(b.sends(held), b.port(held) == ledger)]
-        given = k.ledgers(index)
-        return [z3.And(k.ledgers_length == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
+        given = k["ledgers"](index)
+        return [z3.And(k["ledgers_length"] == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
 
     def reply(self, index: int) -> Term:
         """The slot of the reply's right ``index``."""
-        return self.k.sorts.Slot.body_slot(self.k.reply_message, z3.IntVal(index))
+        return self.k.sorts.Slot.body_slot(self.k["reply_message"], z3.IntVal(index))
 
     @property
     def parent(self) -> Term:
-        return self.k.task_behind(self.k.parent_task)
+        return self.k.task_behind(self.k["parent_task"])

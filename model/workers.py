@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, keep_process, let_go
 
 Item = TypeVar("Item")
@@ -39,7 +39,7 @@ class _Worker(Generic[Item]):
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function), daemon=True)
         resource_tracker.ensure_running()  # or else it is started next, and takes the block off SIGINT
         be_ready_to_keep()
-        with deaf_children():
+        with children_ignore_interrupts():
             self.process.start()
         assert self.process.pid is not None
         self._pid = self.process.pid
@@ -88,7 +88,7 @@ def in_workers(
         for _ in range(jobs):
             start(None)
         while busy:
-            stop_if_asked()
+            stop_if_interrupted()
             on_wait()
             for ready in wait(list(busy), POLL):
                 assert isinstance(ready, Connection)

@@ -1,1 +1,2 @@
-"""What must hold: random calls, judged runs, minimized failures, and the derivation graph of rights and tokens."""
+"""Testing implementations: random calls, judged runs, minimized failures, and the derivation graph of rights and
+tokens."""

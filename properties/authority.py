@@ -1,7 +1,7 @@
-"""Questions about authority: where a right or token came from, who can come to hold one, and what prevents it.
+"""Questions about authority: where a right or token came from, which tasks can obtain one, and what prevents it.
 
-"Can come to hold" is by any calls of the tasks that there are, along the flow graph of ``authority_graph``. A prevention is a smallest set of
-rights that, taken away, leave no way: a minimum cut of that graph.
+A task "can obtain" a right if calls of the existing tasks can bring it there, along the flow graph of
+``authority_graph``. A prevention is a smallest set of rights whose removal leaves no path: a minimum cut of that graph.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import networkx as nx
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.snapshot import Slot, Snapshot, entry_in_words, slots
-from sendright.properties.authority_graph import Back, Container, FlowGraph, FlowNode, Into, OutOf, Toward
+from sendright.properties.authority_graph import Container, FlowGraph, FlowNode, FromReceiver, SlotEntry, SlotExit, ToReceiver
+from sendright.properties.carried import DESTINATION
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, Node, TokenNode
-from sendright.properties.origins import DESTINATION
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One edge of the way by which a right or token came: ``call`` at ``step`` (-1: the boot) gave ``gives``."""
+    """One edge of the path by which a right or token came: ``call`` at ``step`` (-1: the boot) gave ``gives``."""
 
     how: str
     call: str
@@ -31,48 +31,50 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a way by which a right can come to a task."""
+    """One part of a path by which a right can come to a task."""
 
     words: str
-    """Who passes it to whom."""
+    """The task that passes it, and the task that gets it."""
     by: tuple[str, ...]
-    """The rights that make it possible; the first leg has the right that is there."""
+    """The rights that make it possible; the first leg has the existing right."""
     calls: int
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether one task holds, or can come to hold, a right to the port."""
+    """Whether one task holds, or can obtain, a right to the port."""
 
     task: int
     takes_part: bool
-    """False: it is trusted not to."""
+    """False: the task is trusted not to pass rights on."""
     holds: tuple[str, ...]
     """Rights to the port that are in the task's name space now."""
     calls: int | None
-    """How many calls the shortest way found takes: 0 if it holds one; None: there is no way."""
+    """The number of calls on the shortest path found: 0 if it holds one; None: there is no path."""
     way: tuple[Leg, ...] = ()
     prevented_by: tuple[str, ...] | None = ()
-    """A smallest set of rights without which it could not; None: whatever rights are taken away, it can."""
+    """A smallest set of rights whose removal prevents it; None: no removal does."""
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
-    """Who can get at one port."""
+    """The tasks that hold or can obtain rights to one port."""
 
     port: int
     stands_for: str
     kept: tuple[str, ...]
-    """Rights to it that are in no name space: in places of tasks and of the host, in messages, waiting for events, and held by calls that wait."""
+    """Rights to it outside name spaces: in places of tasks and of the host, in messages, in requests, and held by
+    pending calls."""
     tasks: tuple[Reach, ...]
     confined_by: tuple[str, ...] | None
-    """A smallest set of rights without which none of the tasks that don't hold one yet could; None: there is no such set."""
+    """A smallest set of rights whose removal prevents all tasks that don't hold a right yet; None: there is no such
+    set."""
 
 
 class NoSuchPort(ValueError):
-    """What is asked for isn't there."""
+    """The requested port doesn't exist."""
 
 
-def where_from(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
-    """The shortest way from the boot state to ``node``, an edge each; empty: nothing explains it."""
+def derivation_path(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
+    """The shortest path from the boot state to ``node``, one hop for each edge; empty: nothing explains it."""
     try:
         way = nx.shortest_path(derivation.graph, Boot(), node)
     except (nx.NetworkXNoPath, nx.NodeNotFound):
@@ -81,14 +83,15 @@ def where_from(derivation: Derivation, node: Node) -> tuple[Hop, ...]:
     return tuple(Hop(**edge, gives=str(target)) for edge, target in zip(edges, way[1:], strict=True))
 
 
-def tokens_from(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
-    """The tokens that each task has which lives at the end, and how they came to it."""
+def token_paths(derivation: Derivation) -> dict[TokenNode, tuple[Hop, ...]]:
+    """The tokens of each task that lives at the end, with the path by which it got them."""
     current = derivation.tokens.current
-    return {current[task]: where_from(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
+    return {current[task]: derivation_path(derivation, current[task]) for task in sorted(derivation.trace.final.tasks) if task in current}
 
 
-def port_called(snapshot: Snapshot, wanted: str) -> int:
-    """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which says what there is."""
+def find_port(snapshot: Snapshot, wanted: str) -> int:
+    """The port that ``wanted`` names: ``host_security``, ``task:N`` or ``port:N``. Raises NoSuchPort, which lists
+    the choices."""
     if wanted == "host_security":
         for port, shown in snapshot.ports.items():
             if shown.object is PortObject.HOST_SECURITY:
@@ -100,17 +103,18 @@ def port_called(snapshot: Snapshot, wanted: str) -> int:
     number = int(digits)
     known = snapshot.tasks if kind == "task" else snapshot.ports
     if number not in known or (kind == "task" and snapshot.tasks[number].port not in snapshot.ports):
-        raise NoSuchPort(f"no {kind} {number} lives (choose one of {', '.join(map(str, sorted(known))) or 'none'})")
+        raise NoSuchPort(f"there is no live {kind} {number} (choose one of {', '.join(map(str, sorted(known))) or 'none'})")
     return snapshot.tasks[number].port if kind == "task" else number
 
 
 def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, trusted: Collection[int] = ()) -> Authority:
-    """Who in the state ``snapshot`` holds, or can come to hold, a right to the live ``port``.
+    """The tasks that hold, or can obtain, a right to the live ``port`` in the state ``snapshot``.
 
-    ``profile`` says how the kernel makes host rights (None: in all ways that are known); ``trusted`` tasks take no part. Raises NoSuchPort.
+    ``profile`` says how the kernel makes host rights (None: in all known ways); ``trusted`` tasks don't pass rights on.
+    Raises NoSuchPort.
     """
     if port not in snapshot.ports:
-        raise NoSuchPort(f"no port {port} lives (choose one of {', '.join(map(str, sorted(snapshot.ports))) or 'none'})")
+        raise NoSuchPort(f"there is no live port {port} (choose one of {', '.join(map(str, sorted(snapshot.ports))) or 'none'})")
     flows = FlowGraph(snapshot, port, trusted, profile)
     rights = {slot: flows.entries[slot] for slot in sorted(flows.entries) if flows.entries[slot].port == port}
     distances, ways = nx.single_source_dijkstra(flows.graph, flows.target)
@@ -118,11 +122,11 @@ def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, tru
     for task in sorted(snapshot.tasks):
         node = Container("task", task)
         holds = tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in rights.items() if (slot.where, slot.owner) == ("name", task))
-        reached = node in distances and task not in flows.aside
+        reached = node in distances and task not in flows.passive
         reaches.append(
             Reach(
                 task=task,
-                takes_part=task not in flows.aside,
+                takes_part=task not in flows.passive,
                 holds=holds,
                 calls=0 if holds else int(distances[node]) if reached else None,
                 way=_legs(flows, ways[node]) if reached else (),
@@ -145,7 +149,8 @@ def _is_kept(slot: Slot) -> bool:
 
 
 def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None:
-    """A smallest set of rights, in words, without which none of ``tasks`` could come to hold a right to the target; None: there is none."""
+    """A smallest set of rights, in words, whose removal keeps ``tasks`` from obtaining a right to the target; None:
+    there is none."""
     network = flows.graph.copy()
     end = "end"
     network.add_node(end)
@@ -155,22 +160,22 @@ def prevention(flows: FlowGraph, tasks: Iterable[int]) -> tuple[str, ...] | None
         _, (near, _) = nx.minimum_cut(network, flows.target, end)
     except nx.NetworkXUnbounded:
         return None
-    cut = sorted(node.slot for node in near if isinstance(node, Into) and OutOf(node.slot) not in near)
+    cut = sorted(node.slot for node in near if isinstance(node, SlotEntry) and SlotExit(node.slot) not in near)
     return tuple(f"{entry_in_words(flows.entries[slot])} at {slot}" for slot in cut)
 
 
 def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
-    """The way, from one container of rights to the next."""
+    """The path, from one container of rights to the next."""
     legs: list[Leg] = []
     source: Container | None = None
     by: list[str] = []
-    along: Toward | Back | None = None
+    along: ToReceiver | FromReceiver | None = None
     calls = 0
     for one, other in pairwise(way):
         calls += flows.graph[one][other]["weight"]
-        if isinstance(other, Into):
+        if isinstance(other, SlotEntry):
             by.append(f"{entry_in_words(flows.entries[other.slot])} at {other.slot}")
-        elif isinstance(other, (Toward, Back)):
+        elif isinstance(other, (ToReceiver, FromReceiver)):
             along = other
         elif isinstance(other, Container):
             legs.append(Leg(words=_leg_in_words(flows, source, other, along, calls), by=tuple(by), calls=calls))
@@ -178,14 +183,14 @@ def _legs(flows: FlowGraph, way: list[FlowNode]) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: Toward | Back | None, calls: int) -> str:
+def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container, along: ToReceiver | FromReceiver | None, calls: int) -> str:
     if source is None:
-        return f"{target} asks for it" if calls else f"{target} has it"
+        return f"{target} requests it" if calls else f"{target} has it"
     if along is not None:
         by_task_port = flows.snapshot.ports[along.port].task is not None
-        if isinstance(along, Toward):
+        if isinstance(along, ToReceiver):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
-        return f"{target} takes it from {source}" if by_task_port else f"{source} answers {target} with it"
+        return f"{target} extracts it from {source}" if by_task_port else f"{source} replies to {target} with it"
     if target.kind == "host":
         return f"{source} makes it a special port of the host"
     if source.kind in ("host", "port"):
@@ -193,5 +198,5 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
     if source.kind == "message":
         return f"{target} receives {source}"
     if target.kind in ("opened host", "opened port"):
-        return f"{source} gets at {target}, to use what is there"
-    return f"{source} receives {str(target).removeprefix('opened ')}, to use what is in it"
+        return f"{source} gets access to {target}, to use the rights there"
+    return f"{source} receives {str(target).removeprefix('opened ')}, to use the rights in it"

@@ -1,4 +1,4 @@
-"""Checking an implementation with random runs: Hypothesis at the front, the specification beside every call."""
+"""Checks an implementation with random runs: Hypothesis draws the calls, the specification judges each of them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from sendright.mach.verdicts import Verdict
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.export import script_of
 from sendright.properties.generation import Calls, blocks, near_limits
-from sendright.properties.judged_run import Broken, Oracle, can_make
-from sendright.properties.minimize import SECONDS, Minimized, Minimizer
+from sendright.properties.judged_run import Oracle, Violated, can_make
+from sendright.properties.minimize import SECONDS, MinimizedRun, Minimizer
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 KnownRun = Sequence[tuple[int, Call]]
-"""Calls that are known beforehand, and the number of the task that makes each."""
+"""A fixed run: pairs of a caller's task number and a call."""
 MOST_TRIES = 4
-"""A run ends after so many times as many calls were drawn as it was to have, made or not."""
+"""A run ends after drawing this many times its length in calls, whether the implementation could make them or not."""
 MOST_WAYS = 20
-"""Ways of failing after which enough is known."""
+"""A check ends after this many different failures."""
 CALLS_PER_WORD = 100
-"""How many calls of a long run are made between two words of progress."""
+"""Number of calls of a long run between two progress reports."""
 
 
 class SpecifiedOracle(Oracle, Protocol):
-    """An oracle that knows which cases there are."""
+    """An oracle that can list the cases of the specification."""
 
     @property
     def all_cases(self) -> tuple[str, ...]: ...
@@ -61,27 +61,29 @@ def check(
     invariants: Invariants = specified_invariants,
     keep_going: bool = False,
 ) -> CheckResult:
-    """Make the known runs that come ``first``, then ``examples`` random ones of at most ``steps`` calls each; judge every call; stop at the first
-    failure and minimize it.
+    """Make the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
+    stop at the first failure and minimize it.
 
-    A known run leaves out calls that can't be made: an implementation may choose other names. The same ``seed`` makes the same calls. The kernel's
-    limits are made small (``near_limits``), unless ``exact_limits`` or it has its own. Some implementations are as new after a crash: then, or if
-    it shall ``keep_going`` whatever fails, the runs go on, and each that failed in a way of its own is minimized. ``on_progress`` hears how many
-    runs of how many are done, and ``on_run`` of each run. Ctrl-C ends it with what was found so far: UNDETERMINED, if that is nothing.
+    A known run leaves out calls that can't be made, since an implementation may choose other names. The same ``seed``
+    gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
+    implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
+    ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure.
+    ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
+    Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
     """
     kernel = implementation_factory()
     capabilities = capabilities_of(kernel)
     limited = profile if exact_limits or not capabilities.limits else near_limits(profile)
     checker = _Checker(kernel, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
-    checker.goes_on_after = ("crash", "hang") if capabilities.recovers else ()
+    checker.continues_after = ("crash", "hang") if capabilities.recovers else ()
     if keep_going:
-        checker.goes_on_after = get_args(ViolationKind)
+        checker.continues_after = get_args(ViolationKind)
     interrupted = False
     try:
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
-    minimized: list[tuple[_Failing, Minimized]] = []
+    minimized: list[tuple[_FailingRun, MinimizedRun]] = []
     for failing in checker.failing.values():
         minimizer = Minimizer(
             failing.trace,
@@ -100,22 +102,22 @@ def check(
     return checker.result(seed, interrupted, minimized)
 
 
-class _Failing(NamedTuple):
-    """A run that failed."""
+class _FailingRun(NamedTuple):
+    """A failing run."""
 
     trace: Trace
     run: int
-    """Which run of the check it was, from 1."""
+    """Its number in the check, from 1."""
     calls: int
-    """How many calls were made up to its end."""
+    """Number of calls that the check had made by its end."""
 
 
-class _Failed(Exception):
-    """What Hypothesis sees of a failing run."""
+class _RunFailed(Exception):
+    """Reports a failing run to Hypothesis."""
 
 
 class _Checker:
-    """The runs of one check, and what was counted."""
+    """The runs of one check, and their counts."""
 
     def __init__(
         self,
@@ -150,14 +152,14 @@ class _Checker:
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
         self.not_made: Counter[str] = Counter()
-        self.failing: dict[tuple[str, ...], _Failing] = {}
-        """The first run that failed in each way."""
-        self.goes_on_after: tuple[ViolationKind, ...] = ()
-        """Kinds of violations after which there are more runs."""
+        self.failing: dict[tuple[str, ...], _FailingRun] = {}
+        """The first failing run of each kind."""
+        self.continues_after: tuple[ViolationKind, ...] = ()
+        """Kinds of violations after which the check continues."""
         self.over = False
 
     def search(self, seed: int) -> None:
-        """Make the known runs, then let Hypothesis draw others, until one fails."""
+        """Make the known runs, then random ones drawn by Hypothesis, until one fails."""
         for known in self.first:
             self._run(partial(self._make, known))
             if self.over:
@@ -166,7 +168,7 @@ class _Checker:
         @seeded(seed)
         @settings(
             max_examples=self.examples,
-            database=None,  # the seed makes the runs again, and the report keeps a failing one as a script
+            database=None,  # the seed reproduces the runs, and the report has a failing one as a script
             phases=(Phase.generate,),
             derandomize=False,
             deadline=None,
@@ -179,13 +181,13 @@ class _Checker:
         def runs(block: bytes) -> None:
             if not self.over:
                 self._run(partial(self._draw, block))
-            if self.over:  # Hypothesis asks twice, to be sure
-                raise _Failed
+            if self.over:  # Hypothesis runs a failing example again, to confirm it
+                raise _RunFailed
 
         try:
             runs()
         except Exception:
-            # _Failed, or what Hypothesis makes of it; anything else is a mistake of ours.
+            # _RunFailed, or Hypothesis's error for it; anything else is a bug in sendright.
             if not self.over:
                 raise
 
@@ -195,7 +197,7 @@ class _Checker:
             run.boot()
             calls(run)
             run.finish()
-        except Broken as broken:
+        except Violated as broken:
             self._failed(run.trace(), broken.violation)
         finally:
             self._count(run)
@@ -221,12 +223,12 @@ class _Checker:
         except NotMade as error:
             self.not_made[str(error)] += 1
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
-            self._tell(len(run.steps))
+            self._report_progress(len(run.steps))
 
     def _failed(self, trace: Trace, violation: Violation) -> None:
         way = (violation.kind, violation.clause)
-        self.failing.setdefault(way, _Failing(trace, self.runs + 1, self.calls + len(trace.steps)))
-        self.over = violation.kind not in self.goes_on_after or len(self.failing) >= MOST_WAYS
+        self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
+        self.over = violation.kind not in self.continues_after or len(self.failing) >= MOST_WAYS
 
     def _count(self, run: Run) -> None:
         self.runs += 1
@@ -236,14 +238,14 @@ class _Checker:
             self.cases.update(step.cases)
         if self.on_run is not None:
             self.on_run(run.trace())
-        self._tell()
+        self._report_progress()
 
-    def _tell(self, more: int = 0) -> None:
+    def _report_progress(self, more: int = 0) -> None:
         if self.on_progress is not None:
             self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
 
-    def result(self, seed: int, interrupted: bool, minimized: list[tuple[_Failing, Minimized]]) -> CheckResult:
-        """What came of it."""
+    def result(self, seed: int, interrupted: bool, minimized: list[tuple[_FailingRun, MinimizedRun]]) -> CheckResult:
+        """The result of the check."""
         traces = [found.trace for _, found in minimized]
         first = minimized[0] if minimized else None
         return CheckResult(
@@ -277,25 +279,25 @@ class _Checker:
 
 
 def _call_of(case: str) -> str:
-    """The call whose case it is; something else, if several calls run through it."""
+    """The call that the case belongs to; for a shared rule its name, which is not a call's."""
     return case.partition("/")[0].partition(":")[0]
 
 
-def _message(failing: _Failing, minimized: Minimized) -> str:
+def _message(failing: _FailingRun, minimized: MinimizedRun) -> str:
     before, after = len(failing.trace.steps), len(minimized.trace.steps)
     found = f"found in run {failing.run}, after {failing.calls:,} calls"
     if not after:
         return f"{found}; no call is needed"
     if not minimized.minimal and not minimized.runs:
-        return f"{found}; not minimized, because there was no time for it: perhaps calls can be left out"
+        return f"{found}; not minimized, as there was no time for it: some calls may be unnecessary"
     if not minimized.reproduced:
-        return f"{found}; it didn't fail again with the same calls, so it could not be minimized: the implementation isn't deterministic"
+        return f"{found}; not minimized, as the same calls didn't fail again: the implementation isn't deterministic"
     reduced = f"{found}; reduced from {before} calls to {after} in {minimized.runs:,} runs"
-    return f"{reduced}: no call can be left out" if minimized.minimal else f"{reduced}, and then stopped: perhaps more calls can be left out"
+    return f"{reduced}: every call is necessary" if minimized.minimal else f"{reduced}, then stopped: more calls may be unnecessary"
 
 
 def _script(trace: Trace) -> dict[str, Any] | None:
-    """The run as a script; None if there is nothing to run, or no profile by which others could."""
+    """The run as a script; None if it has no calls, or a profile that others don't have."""
     try:
         return script_of(trace, id="found") if trace.steps else None
     except UnknownProfile:

@@ -1,4 +1,4 @@
-"""A block of bytes read as choices: what Hypothesis draws once, and a run is decoded from."""
+"""Reads a block of bytes as choices: Hypothesis draws the block once, and a run is decoded from it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ _T = TypeVar("_T")
 
 
 class Choices:
-    """Reads ``block`` byte by byte. Small bytes are the plain choices; past its end the block is read again, changed."""
+    """Reads ``block`` byte by byte. Small bytes are the simple choices. After its end the block is read again,
+    modified."""
 
     def __init__(self, block: bytes) -> None:
         self._block = block or b"\0"
         self._at = 0
 
     def seek(self, position: int) -> None:
-        """Go on reading from byte ``position``, so that what one call reads doesn't depend on how much the calls before it read."""
+        """Continue at byte ``position``, so that a call's choices don't depend on how much earlier calls have read."""
         self._at = position
 
     def byte(self) -> int:
@@ -30,15 +31,15 @@ class Choices:
         return self.byte() * limit >> 8
 
     def one_in(self, many: int) -> bool:
-        """True once in so many times."""
+        """True once in ``many`` times."""
         return self.byte() >= 256 - 256 // many
 
     def pick(self, options: Sequence[_T]) -> _T:
-        """One of ``options``, of which there must be at least one (the first 256 count)."""
+        """One of the first 256 of ``options``, which must not be empty."""
         return options[self.byte() * min(len(options), 256) >> 8]
 
     def weighted(self, table: Sequence[tuple[_T, int]]) -> _T:
-        """One of the options, each as often as its weight says."""
+        """One of the options, with probabilities in proportion to their weights."""
         total = sum(weight for _, weight in table)
         at = (self.byte() << 8 | self.byte()) * total >> 16
         for option, weight in table:

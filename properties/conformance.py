@@ -1,4 +1,4 @@
-"""Conformance of a run: every call judged by the specification, the end by the invariants and by the derivation of all rights."""
+"""Judges a run: every call by the specification, the end by the invariants and the derivation of all rights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Difference, Snapshot
 from sendright.mach.trace import Step, Violation
 from sendright.properties.derivation import unexplained
-from sendright.properties.judged_run import Broken, JudgedRun, Judgement, Oracle
-from sendright.properties.outputs import malformed
+from sendright.properties.judged_run import JudgedRun, Judgement, Oracle, Violated
+from sendright.properties.outputs import answer_error
 
 CALL_SECONDS = 2.0
-"""A call that takes longer hangs."""
+"""A call that takes longer counts as hung."""
 
 
 class BrokenInvariant(Protocol):
-    """An invariant that a state breaks."""
+    """An invariant that a state violates."""
 
     @property
     def name(self) -> str: ...
@@ -30,7 +30,7 @@ class BrokenInvariant(Protocol):
 
 
 Invariants = Callable[[Snapshot, Profile], tuple[BrokenInvariant, ...]]
-"""Which invariants a state breaks: ``sendright.model.oracle.broken_invariants``."""
+"""Returns the invariants that a state violates, like ``sendright.model.oracle.broken_invariants``."""
 
 
 def specified_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
@@ -41,10 +41,10 @@ def specified_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenIn
 
 
 class Run(JudgedRun):
-    """An implementation and an oracle, driven side by side from the boot state, and looked at as a whole in the end.
+    """An implementation and an oracle, run side by side from the boot state, and judged as a whole at the end.
 
-    ``boot``, ``step`` and ``finish`` raise Broken at the first violation; ``violations`` then has all that are known, the first one first,
-    and ``trace()`` the run up to there.
+    ``boot``, ``step`` and ``finish`` raise Violated at the first violation. ``violations`` then has all known
+    violations, the first one first, and ``trace()`` is the run up to there.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Run(JudgedRun):
         invariants: Invariants = specified_invariants,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        super().__init__(implementation, WellFormed(oracle), profile, call_seconds)
+        super().__init__(implementation, FormCheckedOracle(oracle), profile, call_seconds)
         self._invariants = invariants
 
     def step(self, task: int, call: Call) -> Step:
@@ -63,58 +63,59 @@ class Run(JudgedRun):
         before = self.snapshot
         try:
             return self.call(task, call)
-        except Broken as broken:
-            # What is wrong with the step and the state in general terms says more than a difference.
+        except Violated as broken:
+            # A violated invariant or a missing derivation says more than a difference.
             if broken.violation.kind in ("result", "state"):
                 self.violations += [*self._wrong_step(before, task, call), *self._wrong_as_a_whole()]
             raise
 
     def finish(self) -> None:
-        """Look at the end of the run: the invariants hold, and every right and token has come from where it was made."""
+        """Judge the end of the run: the invariants hold, and every right and token has a derivation. Raises
+        Violated."""
         found = self._wrong_as_a_whole()
         if found:
             self.violations += found
-            raise Broken(found[0])
+            raise Violated(found[0])
 
     def _wrong_step(self, before: Snapshot, task: int, call: Call) -> list[Violation]:
         from sendright.model.oracle import broken_by_step
 
         step = self.steps[-1]
-        if step.task != task or self.capabilities.shows is not None:  # another task's call went on; or the state is partly the specification's
+        if step.task != task or self.capabilities.shows is not None:  # another task's call was resumed, or the state is partly the specification's
             return []
         broken = broken_by_step(before, self.snapshot, task, call, step.code, self.profile)
         return [Violation(step=step.index, kind="invariant", clause=each.name, words=each.words) for each in broken]
 
     def _wrong_as_a_whole(self) -> list[Violation]:
         last = len(self.steps) - 1
-        # A state that is partly the specification's tells of no invariant whether the implementation keeps it.
+        # A state that is partly the specification's can't show whether the implementation keeps an invariant.
         whole = self.steps and self.capabilities.shows is None
         broken = self._invariants(self.snapshot, self.profile) if whole else ()
         invariants = [Violation(step=last, kind="invariant", clause=each.name, words=each.words) for each in broken]
         return [*invariants, *unexplained(self.trace())]
 
 
-class WellFormed:
-    """An oracle that doesn't let another one see answers which haven't the form that the signature promises."""
+class FormCheckedOracle:
+    """Rejects malformed answers before they reach the oracle."""
 
     def __init__(self, oracle: Oracle) -> None:
         self.oracle = oracle
 
     def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
         """As ``Oracle.judge``."""
-        wrong = malformed(call, result)
+        wrong = answer_error(call, result)
         if wrong is None:
             return self.oracle.judge(task, call, result, shown)
         clause = f"{call.name}: the results are those of its signature"
-        return Malformed(agreed=False, clause=clause, words=wrong)
+        return MalformedAnswer(agreed=False, clause=clause, words=wrong)
 
     def snapshot(self) -> Snapshot:
         """As ``Oracle.snapshot``."""
         return self.oracle.snapshot()
 
 
-class Malformed(msgspec.Struct, frozen=True, kw_only=True):
-    """The judgement on an answer without form."""
+class MalformedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement on an answer that doesn't have the form that its signature promises."""
 
     agreed: bool
     clause: str

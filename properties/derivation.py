@@ -1,8 +1,8 @@
 """The derivation graph: how every right and token of a run came to be where it is, from the trace alone.
 
-Nodes are rights in slots over time (a right that gains a source gets a new version), ports, tasks, tokens and messages; an edge
-says which call at which step brought its target about, and from what. The graph has no cycles, and one root: the boot state. What has no
-explanation has no edge into it, and is a violation.
+Nodes are rights in slots over time (a right that gains a source gets a new version), ports, tasks, tokens and messages.
+An edge says which call at which step created its target, and from what. The graph has no cycles, and one root: the boot
+state. A node without an explanation has no edge into it, and is a violation.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from sendright.mach.rights import SlotKind
 from sendright.mach.signatures import TASK_MAKERS
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.trace import Step, Trace, Violation
-from sendright.mach.view import Shown, is_shown
+from sendright.mach.view import ViewPart, is_shown
 from sendright.properties.derivation_nodes import BOOT_STEP, Boot, MessageNode, Node, PortNode, RightNode, TaskNode
-from sendright.properties.flows import Moment, flows
-from sendright.properties.origins import Gain, Origin, Origins, Part, Rights, parts
+from sendright.properties.flows import StepView, flows
+from sendright.properties.origins import Gain, HeldRight, Origin, Origins, Rights, parts
 from sendright.properties.token_history import KERNEL_TOKENS, TokenHistory
 
 
 class Derivation:
-    """The graph of one trace, and what it can't explain.
+    """The graph of one trace, and its unexplained nodes.
 
-    ``graph`` is a networkx MultiDiGraph of ``derivation_nodes``; edges have ``how``, ``call`` and ``step``, rights that are gone have ``until``.
+    ``graph`` is a networkx MultiDiGraph of ``derivation_nodes``. Edges have ``how``, ``call`` and ``step``; rights that
+    no longer exist have ``until``.
     """
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.graph: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
         self.violations: list[Violation] = []
-        self.current: dict[tuple[Slot, Part], RightNode] = {}
-        """The rights that there are after the last step, by where they are and what they are."""
+        self.current: dict[tuple[Slot, HeldRight], RightNode] = {}
+        """The rights after the last step, by their slot and kind."""
         self._ports: set[int] = set()
         self._begin(trace.initial)
         rights = Rights(trace.initial, trace.profile)
@@ -64,13 +65,13 @@ class Derivation:
                 self._edge(Boot() if part.port is None else PortNode(part.port), node, "granted at boot")
 
     def _tasks_and_ports(self, rights: Rights, step: Step) -> None:
-        """What the step created, before the rights to it."""
+        """Add the tasks and ports that the step created, before the rights to them."""
         maker = TaskNode(step.task)
         if step.created_task is not None:
             child = TaskNode(step.created_task)
             self._edge(maker, child, "made", step)
             made = step.call in TASK_MAKERS and step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
-            parent = Moment(rights, step).task("parent_task") if made else -1
+            parent = StepView(rights, step).task("parent_task") if made else -1
             if parent >= 0 and parent != step.task:
                 self._edge(TaskNode(parent), child, "inherited", step)
             maker = child
@@ -81,7 +82,7 @@ class Derivation:
                 self._edge(maker, PortNode(port), "made", step)
 
     def _rights(self, step: Step, explained: list[tuple[Gain, tuple[Origin, ...]]]) -> None:
-        """What the step brought, and what it took away."""
+        """Add the rights that the step created, and end those that it removed."""
         gained: list[tuple[Gain, RightNode]] = []
         for gain, origins in explained:
             new = RightNode(gain.slot, gain.kind, gain.port, step.index)
@@ -96,7 +97,7 @@ class Derivation:
             before = self.current.get((gain.slot, gain.part))
             if origins and before is not None:
                 self._edge(before, new, "kept", step)
-            if not origins and in_sight(gain, self.trace.shows):
+            if not origins and is_visible(gain, self.trace.shows):
                 self.violations.append(no_explanation(step, gain))
             elif not origins:
                 self._edge(TaskNode(step.task), new, "not shown", step)
@@ -104,7 +105,7 @@ class Derivation:
             remaining = {part for part, _ in parts(change.after)}
             for part, _ in parts(change.before):
                 node = self.current.pop((change.slot, part), None) if part not in remaining else None
-                if node is not None:  # of a right that was shown at two places as one, only the first end is known
+                if node is not None:  # a right that a kernel shows at two places as one ends at the first end
                     self.graph.nodes[node]["until"] = step.index
         for gain, new in gained:
             self.current[gain.slot, gain.part] = new
@@ -114,45 +115,46 @@ class Derivation:
 
 
 def derive(trace: Trace) -> Derivation:
-    """The derivation graph of ``trace``, whatever implementation it is of."""
+    """The derivation graph of ``trace``, for any implementation."""
     return Derivation(trace)
 
 
 def unexplained(trace: Trace) -> tuple[Violation, ...]:
-    """The rights and tokens of ``trace`` that have no explanation, as violations of kind ``derivation``: without the graph, and so faster."""
+    """The unexplained rights and tokens of ``trace``, as violations of kind ``derivation``; faster than the graph."""
     found: list[Violation] = []
     rights = Rights(trace.initial, trace.profile)
     tokens = TokenHistory(trace.initial, rights.profile)
     for step in trace.steps:
         explained = Origins(rights, step, flows(rights, step)).of_gains()
-        found += [no_explanation(step, gain) for gain, origins in explained if not origins and in_sight(gain, trace.shows)]
+        found += [no_explanation(step, gain) for gain, origins in explained if not origins and is_visible(gain, trace.shows)]
         for _ in tokens.advance(rights, step):
-            pass  # it keeps count itself
+            pass  # advance() updates the history
         rights.advance(step)
     return (*found, *tokens.violations(trace))
 
 
-def in_sight(gain: Gain, shows: Collection[Shown] | None) -> bool:
-    """Whether an implementation that ``shows`` so much shows the right itself, and what port it is to, so that it must have an explanation.
+def is_visible(gain: Gain, shows: Collection[ViewPart] | None) -> bool:
+    """Whether an implementation with these ``shows`` shows the right itself and its port, so that an explanation is
+    required.
 
-    Why there is a dead name depends on all rights to its port, wherever they are: that is in sight only where everything is shown.
+    A dead name depends on all rights to its port, in all slots: it is visible only if everything is shown.
     """
     if shows is None:
         return True
     if gain.kind in (SlotKind.DEAD_NAME, SlotKind.PORT_SET):
         return gain.kind is SlotKind.PORT_SET and is_shown(gain.slot, shows)
-    return is_shown(gain.slot, shows) and gain.port is not None and Shown.PORT in shows
+    return is_shown(gain.slot, shows) and gain.port is not None and ViewPart.PORT in shows
 
 
 def no_explanation(step: Step, gain: Gain) -> Violation:
-    """``step`` brought a right that nothing accounts for."""
+    """The violation of a right that ``step`` created and that nothing explains."""
     right = entry_in_words(Entry(gain.kind, gain.port))
     more = "one more reference to a " if gain.kind in (SlotKind.SEND, SlotKind.DEAD_NAME) and _was_there(step, gain) else ""
     return Violation(
         step=step.index,
         kind="derivation",
-        clause="every right comes from where it was made",
-        words=f"{gain.slot} got {more}{right} by {step.call}, which answered {code_name(step.code)}; no right that there was explains it",
+        clause="every right comes from an earlier right or from the kernel object that it was made from",
+        words=f"{gain.slot} got {more}{right} by {step.call}, which returned {code_name(step.code)}; no earlier right explains it",
     )
 
 

@@ -1,4 +1,4 @@
-"""The nodes of the derivation graph. Each says in words what it is."""
+"""The nodes of the derivation graph. ``str(node)`` describes a node."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, entry_in_words
-from sendright.mach.view import NOT_SHOWN, Shown, unshown
+from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words
 
 BOOT_STEP = -1
-"""The step at which everything of the boot state came about."""
+"""The step of everything in the boot state."""
 
 
 class Boot(msgspec.Struct, frozen=True):
-    """The state that the run began in: the graph's root."""
+    """The initial state of the run: the graph's root."""
 
     def __str__(self) -> str:
         return "the boot state"
@@ -77,13 +77,14 @@ class MessageNode(msgspec.Struct, frozen=True):
 Node: TypeAlias = Boot | RightNode | PortNode | TaskNode | TokenNode | MessageNode
 
 
-def not_shown(node: Node, shows: Collection[Shown] | None) -> str:
-    """What of ``node`` an implementation that ``shows`` so much of its state doesn't show, in words; empty: nothing. (None: it shows all.)"""
+def not_shown(node: Node, shows: Collection[ViewPart] | None) -> str:
+    """The parts of ``node`` that an implementation with these ``shows`` doesn't show, in words; empty: none. (None:
+    it shows all.)"""
     if shows is None:
         return ""
     if isinstance(node, RightNode):
         right = Entry(node.kind, node.port)
-        return unshown(node.slot, right, right, shows)
+        return hidden_in_words(node.slot, right, right, shows)
     return NOT_SHOWN if isinstance(node, TokenNode | MessageNode) else ""
 
 

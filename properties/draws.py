@@ -1,4 +1,4 @@
-"""How an argument of each type is made up, from choices and the situation."""
+"""Draws an argument of each type, from choices and the situation."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sendright.mach.snapshot import Entry
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.properties import name_draws
 from sendright.properties.choices import Choices
-from sendright.properties.name_draws import Draw, Given, space
+from sendright.properties.name_draws import Draw, DrawnArguments, space
 from sendright.properties.situation import RECEIVING, Situation
 
 SECURITY_TOKENS = ((0, 0), (501, 20), (502, 20), KERNEL_SECURITY_TOKEN)
 AUDIT_TOKENS = (KERNEL_AUDIT_TOKEN, (501, 501, 20, 501, 20, 7, 1, 1), (502, 502, 20, 502, 20, 7, 1, 2))
 MESSAGE_IDS = (0, 1, 42, *Notification, 171)
-"""Some look like notifications; one is what a kernel port answers to another."""
+"""Some are the ids of notifications; one is the id of a kernel port's reply to another."""
 HUGE = 0x7FFFFFFF
 COPY_OPTIONS = ((int(CopyOption.PHYSICAL), 6), (int(CopyOption.VIRTUAL), 6), (2, 1), (-1, 1))
 OUTSIDE_DISPOSITIONS = (0, 15, *Disposition, 22)
@@ -50,9 +50,9 @@ _FITS: dict[SlotKind, tuple[Disposition, ...]] = {
     SlotKind.SEND_ONCE: (Disposition.MOVE_SEND_ONCE,),
     SlotKind.DEAD_NAME: (Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE),
 }
-"""How what a name denotes can be carried."""
+"""Kind of right -> the dispositions that can carry it."""
 _ANY = (Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
-"""How one may try to carry what isn't there."""
+"""The dispositions tried for a name without a right."""
 
 _RIGHTS: dict[SlotKind, tuple[Right, ...]] = {
     SlotKind.SEND: (Right.SEND,),
@@ -64,13 +64,13 @@ _RIGHTS: dict[SlotKind, tuple[Right, ...]] = {
 }
 
 
-def _disposition(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _disposition(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     in_header = argument.name.endswith("_disposition")
     if in_header:
-        name = given[argument.name.removesuffix("_disposition")]
+        name = drawn[argument.name.removesuffix("_disposition")]
         task = s.caller
     else:
-        name, task = (given["poly"], s.caller) if "poly" in given else (given["name"], space(s, signature, given))
+        name, task = (drawn["poly"], s.caller) if "poly" in drawn else (drawn["name"], space(s, signature, drawn))
     if argument.name == "notify_disposition":
         return _to_notify(c, s.entry(name))
     if in_header and name == NULL_NAME and not c.one_in(8):
@@ -79,7 +79,7 @@ def _disposition(c: Choices, s: Situation, signature: Signature, argument: Argum
 
 
 def _to_notify(c: Choices, entry: Entry) -> int:
-    """A request takes send-once rights only."""
+    """A disposition for a request, which takes only send-once rights."""
     if c.one_in(10):
         return int(c.pick(OUTSIDE_DISPOSITIONS))
     moved = entry.kind in (SlotKind.SEND_ONCE, SlotKind.DEAD_NAME) or (entry.kind is SlotKind.NONE and c.one_in(2))
@@ -91,23 +91,23 @@ def _fitting(c: Choices, entry: Entry, in_header: bool = False) -> int:
     return int(c.pick(OUTSIDE_DISPOSITIONS)) if c.one_in(12) else int(c.pick(fitting))
 
 
-def _descriptors(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[tuple[Any, ...], ...]:
+def _descriptors(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[tuple[Any, ...], ...]:
     count = c.weighted(((0, 5), (1, 6), (2, 3), (3, 1), (4, 1)))
-    return tuple([_descriptor(c, s, signature, argument, given) for _ in range(count)])
+    return tuple([_descriptor(c, s, signature, argument, drawn) for _ in range(count)])
 
 
-def _descriptor(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[Any, ...]:
-    """Mostly a port, or else memory or an array of ports."""
+def _descriptor(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[Any, ...]:
+    """Usually a port, sometimes memory or an array of ports."""
     kind = c.below(16)
     if kind == 14:
-        return _page(c, s, signature, argument, given), c.weighted(COPY_OPTIONS), c.one_in(3)
+        return _page(c, s, signature, argument, drawn), c.weighted(COPY_OPTIONS), c.one_in(3)
     if kind == 15:
-        return _ool_ports(c, s, given["dest"])
-    return _port_descriptor(c, s, given["dest"])
+        return _ool_ports(c, s, drawn["dest"])
+    return _port_descriptor(c, s, drawn["dest"])
 
 
 def _ool_ports(c: Choices, s: Situation, dest: int) -> tuple[tuple[int, ...], int]:
-    """Names of one kind each, mostly: one disposition is for all."""
+    """Usually names of the same kind, as one disposition holds for all."""
     count = c.weighted(((0, 1), (1, 3), (2, 4), (3, 2)))
     first, disposition = _port_descriptor(c, s, dest)
     alike = [name for name in s.names if s.entries[name].kind is s.entry(first).kind] or [first]
@@ -128,49 +128,50 @@ def _port_descriptor(c: Choices, s: Situation, dest: int) -> tuple[int, int]:
     return name, _fitting(c, s.entry(name))
 
 
-def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    """Mostly none is said; else one that just suffices, or just doesn't."""
+def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    """Usually -1 (none); otherwise a size that is just sufficient, or just too small."""
     if not c.one_in(5):
         return -1
     if argument.name == "room":
-        exact = TRAILER_SIZES.get(given["trailer"], TRAILER_SIZES[3])
+        exact = TRAILER_SIZES.get(drawn["trailer"], TRAILER_SIZES[3])
         return c.weighted(((exact, 4), (exact - 1, 2), (0, 1), (HUGE, 1)))
     if argument.name == "limit":
-        queue = s.queue(given["port"])
+        queue = s.queue(drawn["port"])
         size = queue[0].size if queue else natural_size(())
         exact = size + c.pick(tuple(TRAILER_SIZES.values())[:4])
         return c.weighted(((exact, 4), (exact - 1, 2), (size, 2), (0, 1), (HUGE, 1)))
-    layout = layout_of(given.get("descriptors", ()))
+    layout = layout_of(drawn.get("descriptors", ()))
     least = size_without_data(layout)
     return c.weighted(((natural_size(layout), 4), (least, 4), (least - 4, 3), (least + 2, 1), (HUGE & ~3, 1), (0, 1), (-2, 1)))
 
 
-def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> bool:
+def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> bool:
     if argument.name == "wait":
-        return s.can_wait and c.one_in(_one_waits_in(s, given))
+        return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
     return c.weighted(((False, 1), (True, 1)))
 
 
-def _one_waits_in(s: Situation, given: Given) -> int:
-    """One send or receive in so many waits: more where one can't have an end at once, and another task can see to it."""
-    if "dest" in given:
-        full = s.is_full(given["dest"])
-        return 8 if not full else 20 if s.entry(given["dest"]).kind in RECEIVING else 2
-    return 8 if given["port"] in s.with_messages else 2 if given["port"] in s.worth_waiting_at else 20
+def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
+    """One send or receive in this many waits: more of those that can't complete at once and that another task can
+    complete."""
+    if "dest" in drawn:
+        full = s.is_full(drawn["dest"])
+        return 8 if not full else 20 if s.entry(drawn["dest"]).kind in RECEIVING else 2
+    return 8 if drawn["port"] in s.with_messages else 2 if drawn["port"] in s.worth_waiting_at else 20
 
 
-def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    if "name" not in given:
+def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    if "name" not in drawn:
         return c.weighted(((int(Right.RECEIVE), 9), (int(Right.DEAD_NAME), 3), (int(Right.PORT_SET), 4), (c.below(RIGHT_NUMBER + 2) - 1, 2)))
-    fitting = _RIGHTS.get(s.entry(given["name"], space(s, signature, given)).kind, ())
+    fitting = _RIGHTS.get(s.entry(drawn["name"], space(s, signature, drawn)).kind, ())
     return int(c.pick(fitting)) if fitting and not c.one_in(8) else c.below(RIGHT_NUMBER + 2) - 1
 
 
-def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    entry = s.entry(given["name"], space(s, signature, given))
-    right = given.get("right", Right.SEND)
+def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    entry = s.entry(drawn["name"], space(s, signature, drawn))
+    right = drawn.get("right", Right.SEND)
     if right == Right.RECEIVE:  # ports are worth keeping
         return c.weighted(((0, 3), (-1, 2), (1, 2), (-2, 1)))
     if right not in (Right.SEND, Right.DEAD_NAME):
@@ -184,76 +185,76 @@ def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, g
     return c.weighted((*near, (room - 1, 2), (room, 2), (room + 1, 1), (HUGE, 1), (-HUGE - 1, 1)))
 
 
-def _selector(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _selector(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     return c.pick(tuple(s.profile.special_ports)) if not c.one_in(12) else c.pick((0, 3, 7, 99, -1))
 
 
-def _page(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    shown = s.snapshot.tasks.get(space(s, signature, given))
+def _page(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    shown = s.snapshot.tasks.get(space(s, signature, drawn))
     if shown is not None and shown.memory and c.one_in(2):
         return c.pick(sorted(shown.memory))
     return c.below(min(s.profile.pages, 256)) if not c.one_in(10) else c.pick((-1, s.profile.pages, HUGE))
 
 
-def _count(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _count(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     return c.weighted(((int(argument.default), 10), (2, 2), (1, 2), (7, 1), (0, 1), (HUGE, 1)))
 
 
-def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    if given.get("variant") == Notification.PORT_DESTROYED and not c.one_in(8):  # takes no other
+def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    if drawn.get("variant") == Notification.PORT_DESTROYED and not c.one_in(8):  # the only valid value
         return 0
     if signature.name == "mach_port_peek":
-        port = s.port_behind(given["name"], space(s, signature, given))
+        port = s.port_behind(drawn["name"], space(s, signature, drawn))
         if port is not None and not c.one_in(3):
             return port.sequence_number + c.below(len(port.queue) + 2) - c.below(2)
     return c.weighted(((0, 8), (1, 4), (2, 2), (3, 1), (HUGE, 1)))
 
 
-def _guard(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    """A word; of a port that is guarded mostly the one that it is guarded with."""
-    port = s.port_behind(given["name"], space(s, signature, given)) if "name" in given else None
+def _guard(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    """A word; for a guarded port usually its guard."""
+    port = s.port_behind(drawn["name"], space(s, signature, drawn)) if "name" in drawn else None
     if port is not None and port.context and not c.one_in(4):
         return port.context
     return c.weighted(((0, 2), (1, 6), (2, 2), (1 << 63, 1)))
 
 
-def _queue_limit(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _queue_limit(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     highest = s.profile.queue_limit_max
     return c.weighted(((-1, 8), (c.below(min(highest, 3) + 1), 4), (highest, 1), (highest + 1, 1), (-2, 1)))
 
 
-def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
-    """With the bit for codes too, where there is that."""
+def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    """A behaviour, also with the bit for codes in profiles that have it."""
     codes = any(behaviour & MACH_EXCEPTION_CODES for behaviour in s.profile.behaviours) and c.one_in(3)
     behaviour = c.weighted((*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)))
     return behaviour | MACH_EXCEPTION_CODES if codes else behaviour
 
 
-def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     if s.profile.state_flavours is not None and c.one_in(8):
         return c.pick((-1, max(s.profile.state_flavours) + 1, HUGE))
     return c.weighted(((0, 4), (1, 2), (5, 1)))
 
 
-def _attributes(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _attributes(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     settable = signature.name == "mach_port_set_attributes"
     limits, status = (10, 1) if settable else (4, 8)
     return c.weighted(((int(PortAttributes.LIMITS_INFO), limits), (int(PortAttributes.RECEIVE_STATUS), status), (3, 1), (0, 1), (-1, 1)))
 
 
-def _limits(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[int, ...]:
+def _limits(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[int, ...]:
     highest = s.profile.queue_limit_max
     limit = c.weighted(((c.below(min(highest, 255) + 1), 8), (0, 1), (highest, 1), (highest + 1, 1), (-1, 1)))
     return c.weighted((((limit,), 10), ((), 1), ((limit, 7), 1)))
 
 
-def _exception_mask(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _exception_mask(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     some = (c.byte() << 8 | c.byte()) & EXC_MASK_ALL
     outside = c.pick((1, EXC_MASK_ALL + 1, EXC_MASK_ALL + 2, -1))
     return c.weighted(((some, 8), (2 << c.below(9), 6), (EXC_MASK_ALL, 4), (0, 1), (outside, 1)))
 
 
-def _host_selector(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _host_selector(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     highest = s.profile.host_special_ports
     if c.one_in(8) or not highest:
         return c.pick((0, -1, highest + 1, 1, LAST_KERNEL_HOST_PORT, HUGE))
@@ -261,12 +262,12 @@ def _host_selector(c: Choices, s: Situation, signature: Signature, argument: Arg
     return lowest + c.below(min(highest + 1 - lowest, 256))
 
 
-def _amount(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def _amount(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     return c.weighted(((0, 2), (1, 4), (2, 3), (3, 3), (-1, 4), (-2, 2), (HUGE, 2)))
 
 
 def _one_of(*weighted: tuple[Any, int]) -> Draw:
-    return lambda c, s, signature, argument, given: c.weighted(weighted)
+    return lambda c, s, signature, argument, drawn: c.weighted(weighted)
 
 
 DRAWS: dict[T, Draw] = {
@@ -310,4 +311,4 @@ DRAWS: dict[T, Draw] = {
     T.GUARD: _guard,
     T.QUEUE_LIMIT: _queue_limit,
 }
-"""Argument type -> how one is made up."""
+"""Argument type -> the function that draws one."""

@@ -1,6 +1,6 @@
-"""From a run to a script: what happened, with symbols for what the calls gave, to be run again by anyone.
+"""Exports a run as a script, with symbols for the names that its calls returned, so that it can run elsewhere.
 
-An exported script presumes nothing that calls would have to set up, so that running it makes exactly the calls of the run.
+An exported script needs no set-up, so running it makes exactly the calls of the run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, pages_given, rights_in
+from sendright.mach.descriptors import NO_PAGE, CopyOption, is_array, is_memory, received_pages, rights_in
 from sendright.mach.notifications import Notification
 from sendright.mach.port_attributes import PortAttributes
 from sendright.mach.profiles import PROFILES, Profile, profile_named
@@ -44,8 +44,8 @@ _NOT_BY_NAME = (Notification.SEND_POSSIBLE,)
 def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
     """The run in ``trace`` as a script (docs/scripts.md) with one case.
 
-    Each step expects the code that was seen; the one that broke something expects what the specification says, as far as the violation
-    tells, else nothing. Raises UnknownProfile.
+    Each step expects the code in the trace. The violating step expects the code that the specification requires, if the
+    violation says which, and otherwise nothing. Raises UnknownProfile.
     """
     profile = profile_named(trace.profile)
     violation = trace.violations[0] if trace.violations else None
@@ -74,15 +74,15 @@ def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
 
 
 def _title(trace: Trace, violation: Violation | None) -> str:
-    """What the run is: not the case of the specification that applied in the end, which reads like what is wrong."""
+    """A title for the run. (The specification's last case would be misleading: it would read like the fault.)"""
     if violation is None:
         return f"{len(trace.steps)} calls"
     broken = next((step.call for step in trace.steps if step.index == violation.step), "booting")
-    return f"a run in which {broken} goes wrong"
+    return f"a run in which {broken} fails"
 
 
 def _used(binds: dict[str, Any], used: set[str]) -> dict[str, Any]:
-    """The bindings without the symbols that nothing refers to."""
+    """The bindings without unused symbols."""
     kept: dict[str, Any] = {}
     for output, symbols in binds.items():
         if isinstance(symbols, str):
@@ -94,7 +94,7 @@ def _used(binds: dict[str, Any], used: set[str]) -> dict[str, Any]:
 
 
 class _Export:
-    """The symbols of an export, as the run goes on."""
+    """The symbols of an export, updated step by step."""
 
     def __init__(self, profile: Profile, initial: Snapshot) -> None:
         self.callers: dict[int, str] = {BOOTSTRAP_TASK: bootstrap_symbol(profile)} | {task: word for word, task in boot_symbols(profile).items()}
@@ -102,20 +102,20 @@ class _Export:
         self.names: dict[int, dict[int, int | None]] = {
             number: {name: entry.port for name, entry in task.names.items()} for number, task in initial.tasks.items()
         }
-        """Task -> name -> port: the spaces, as the steps' changes leave them."""
+        """Task -> name -> port: the spaces after the exported steps."""
         self.symbols: dict[tuple[int, int], str] = {
             (BOOTSTRAP_TASK, index + 1): word for index, word in enumerate((*profile.bootstrap_names, *boot_symbols(profile)))
         }
-        """(task, name) -> what the script calls it."""
+        """(task, name) -> symbol in the script."""
         self.pages: dict[tuple[int, int], str] = {}
         self.stopped: dict[int, Step] = {}
-        """Task -> the last step in which it began to wait."""
+        """Task -> the last step with which a call became pending."""
         self.used: set[str] = set()
         self.bindings: list[dict[str, Any]] = []
         self.counted: dict[str, int] = {}
 
     def step(self, step: Step, violation: Violation | None) -> dict[str, Any]:
-        """One step of the script, as yet without its bindings."""
+        """One step of the script, still without its bindings."""
         signature = SIGNATURES[step.call]
         caller = self.callers[step.task]
         self.used.add(caller)
@@ -138,7 +138,7 @@ class _Export:
         return written
 
     def _target(self, signature: Signature, step: Step) -> int:
-        """The task whose names a NAME is looked up among."""
+        """The task in whose space a NAME is looked up."""
         if "task" in step.arguments and signature.target == "task":
             port = self.names.get(step.task, {}).get(step.arguments["task"])
             task = None if port is None else self.task_of_port.get(port)
@@ -191,7 +191,7 @@ class _Export:
         return symbol
 
     def _follow(self, step: Step) -> None:
-        """Bring the spaces, and what is known of task ports, up to the state after ``step``."""
+        """Update the spaces, and the known task ports, to the state after ``step``."""
         for change in step.changes:
             if change.slot.where == "name":
                 names = self.names.setdefault(change.slot.owner, {})
@@ -227,15 +227,15 @@ class _Export:
                 yield output.name, self._new_page(space, given)
             elif output.type in (OutputType.PORTS, OutputType.DESCRIPTORS):
                 in_body = output.type is OutputType.DESCRIPTORS
-                if in_body and pages_given(given):
-                    yield PAGES, [self._new_page(step.task, page) for page in pages_given(given)]
+                if in_body and received_pages(given):
+                    yield PAGES, [self._new_page(step.task, page) for page in received_pages(given)]
                 names = [name for name, _ in rights_in(given)] if in_body else given
                 symbols = [next(self._bound(output.name, step.task, name, fresh), ("", None))[1] for name in names]
                 if any(symbols):
                     yield output.name, symbols
 
     def _bound(self, output: str, task: int, name: int, fresh: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
-        """A symbol for a name that has none, or that denoted nothing before this step."""
+        """A symbol for a name that has none, or that was free before this step."""
         if name not in _RESERVED and ((task, name) not in self.symbols or (task, name) in fresh):
             symbol = self.symbols[task, name] = self._fresh("p")
             yield output, symbol
@@ -261,7 +261,7 @@ def _mask(bits: int) -> int | str | list[str]:
 
 
 def _expected(step: Step, violation: Violation) -> str | None:
-    """The code that the specification wants at the step that broke something, if that is known."""
+    """The code that the specification requires at the violating step, if known."""
     if violation.kind in ("state", "invariant", "derivation"):
         return code_name(step.code)
     for difference in violation.differences:

@@ -1,9 +1,11 @@
-"""Calls for random runs: decoded from a block of bytes, with an eye on the state that the run has reached.
+"""Calls for random runs: decoded from a block of bytes, depending on the state that the run has reached.
 
-Every argument is chosen by its *type* in the signature table, so a new call needs nothing here but a weight, if the usual one doesn't suit,
-and a word on what its names must denote (``name_draws.py``), if not anything will do.
-Most arguments are such that the call is likely to succeed; a hostile minority are unknown, stale, dead, reserved, foreign or of the wrong
-kind, out of range, or near a limit. The same bytes and the same answers of an implementation make the same calls.
+Every argument is chosen by its *type* in the signature table. So a new call needs at most a weight here, and an entry
+in ``name_draws.py`` if its names must denote certain kinds of rights.
+
+With most arguments the call is likely to succeed. A hostile minority are unknown, stale, dead, reserved, foreign or of
+the wrong kind, out of range, or near a limit. The same bytes and the same answers of an implementation give the same
+calls.
 """
 
 from __future__ import annotations
@@ -29,16 +31,17 @@ from sendright.properties.name_draws import kinds_wanted
 from sendright.properties.situation import Situation, can_go_on
 
 BYTES_PER_CALL = 40
-"""More than a call ever reads, bar the longest messages."""
+"""More than any call reads, except for the longest messages."""
 LONGEST_BLOCK = 6144
-"""Hypothesis has room for 8 KiB; longer runs read the block again."""
+"""Hypothesis draws at most 8 KiB; longer runs read the block again."""
 MANY_TASKS = 5
-"""From so many on, calls that create one more are rare."""
+"""With this many tasks or more, calls that create a task are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
-"""With fewer tasks calls that end one are rare; and where none can be made, with any. With fewer of them every third call makes one, with fewer
-ports of the caller's every fifth: little happens in an empty kernel."""
+"""With fewer tasks, calls that terminate one are rare (and always rare if no call creates tasks), and every third
+call creates one. With fewer ports in the caller's space, every fifth call makes one. Little happens in an empty
+kernel."""
 TRIES = 3
-"""How often a call is chosen anew because the caller has nothing to make it with."""
+"""How often to choose another call if the caller lacks the rights for the first."""
 
 USUAL_WEIGHT = 4
 WEIGHTS = {
@@ -79,11 +82,11 @@ WEIGHTS = {
     "vm_copy": 3,
     "mach_host_self": 2,
 }
-"""How often each call is made, where it isn't USUAL_WEIGHT."""
+"""The weights of calls, if not USUAL_WEIGHT."""
 
 
 def near_limits(profile: Profile) -> Profile:
-    """The same kernel with limits so small that random runs get there."""
+    """The same kernel with limits small enough for random runs to reach them."""
     return msgspec.structs.replace(profile, urefs_max=4, queue_limit=2, queue_limit_max=3, pages=2)
 
 
@@ -94,9 +97,10 @@ def blocks(steps: int) -> st.SearchStrategy[bytes]:
 
 
 class Calls:
-    """The calls of one run. ``block`` is where the choices come from.
+    """The calls of one run. The choices come from ``block``.
 
-    ``next`` gives a task and its call; ``made`` must hear what came of it before the next one, and ``over`` says when there is none.
+    ``next`` returns a task and its call. Before the next one, ``made`` must get the resulting step. ``over`` is True
+    when the run is stuck.
     """
 
     def __init__(self, profile: Profile, block: bytes, capabilities: Capabilities = ALL) -> None:
@@ -106,9 +110,9 @@ class Calls:
         self.choices = Choices(block)
         self.count = 0
         self.names_seen: dict[int, set[int]] = {}
-        """Task -> all names that it was ever given: the stale ones are among them."""
-        self._in_vain: set[int] = set()
-        """The tasks that still waited when they were last asked to go on, since when nothing has happened."""
+        """Task -> all names that it ever had, including stale ones."""
+        self._still_blocked: set[int] = set()
+        """The tasks that were still blocked when last resumed, with no change since then."""
         self._creating = [name for name in TASK_MAKERS if profile.serves(name) and name in has]
         self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
@@ -116,34 +120,34 @@ class Calls:
         self._weights = [weighted for weighted in served + others if weighted[0].name in has]
 
     def reread(self, block: bytes) -> None:
-        """Take the choices from another block, from its beginning."""
+        """Take the choices from the start of another block."""
         self.choices = Choices(block)
         self.count = 0
 
     def over(self, snapshot: Snapshot) -> bool:
-        """Whether no task can go on: all are suspended, or wait and were asked in vain whether they still do."""
-        return not callers(snapshot) and self._in_vain.issuperset(waiters(snapshot))
+        """True when the run is stuck: every task is suspended, or blocked and still blocked when last resumed."""
+        return not callers(snapshot) and self._still_blocked.issuperset(waiters(snapshot))
 
     def next(self, snapshot: Snapshot, only: str | None = None) -> tuple[int, Call]:
-        """A task, and a call for it to make or to go on with, unless the run is ``over``.
+        """A task, and a call for it to make or to resume. The run must not be ``over``.
 
-        With ``only``: a call of that name, from its beginning; there must be a task that can make one.
+        With ``only``: a new call of that name; there must be a task that can make one.
         """
         self.choices.seek(self.count * BYTES_PER_CALL)
         self.count += 1
-        going_on = None if only is not None else self._going_on(snapshot)
+        going_on = None if only is not None else self._resumption(snapshot)
         if going_on is not None:
             return going_on
         situation = Situation(self.profile, snapshot, self.choices.pick(callers(snapshot)), self.names_seen)
         signature = self._signature(situation) if only is None else SIGNATURES[only]
         return situation.caller, self._call(signature, situation)
 
-    def _going_on(self, snapshot: Snapshot) -> tuple[int, Call] | None:
-        """A task that waits, and its call; None: another task's turn is next."""
+    def _resumption(self, snapshot: Snapshot) -> tuple[int, Call] | None:
+        """A blocked task, and the resumption of its call; None: choose a new call instead."""
         waiting = waiters(snapshot)
         if not waiting:
             return None
-        untried = [task for task in waiting if task not in self._in_vain]
+        untried = [task for task in waiting if task not in self._still_blocked]
         hopeful = [task for task in untried if can_go_on(snapshot, task)]
         if callers(snapshot) and not self.choices.one_in(3 if hopeful else 32):
             return None
@@ -153,11 +157,11 @@ class Calls:
         return task, Call(shown.call, {}, resume=True)
 
     def made(self, step: Step) -> None:
-        """Remember the names that there are after ``step``, and who was asked in vain since something last happened."""
+        """Remember the names after ``step``, and the tasks that it resumed without success."""
         if step.resume and step.code in IN_PROGRESS:
-            self._in_vain.add(step.task)
+            self._still_blocked.add(step.task)
         else:
-            self._in_vain.clear()
+            self._still_blocked.clear()
         if step.code == ReturnCode.KERN_SUCCESS:
             for change in step.changes:
                 if change.slot.where == "name":
@@ -174,9 +178,9 @@ class Calls:
         for _ in range(TRIES):
             signature = self.choices.weighted(self._weights)
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
-            if able and (not _untimely(signature, situation) or self.choices.one_in(6)):
+            if able and (not _is_of_little_use(signature, situation) or self.choices.one_in(6)):
                 return signature
-        # What a task can nearly always do. (To have nothing to do it with is worth a try, too.)
+        # A call that a task can nearly always make. (A call without the rights for it is worth a try, too.)
         usual = SIGNATURES["mach_task_self"] if self._can_always else None
         return usual if usual is not None and not self.choices.one_in(4) else self.choices.weighted(self._weights)
 
@@ -186,15 +190,15 @@ class Calls:
             if self.profile.takes(signature.name, argument.name):
                 drawn[argument.name] = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
-        # Half-made tasks are what a shortage can leave behind.
+        # A shortage can leave incomplete tasks behind.
         short = self.choices.one_in(3 if signature.creates_task else 12) and self._shortages
         shortage = 1 + self.choices.below(3) if short else 0
-        stop = self.choices.one_in(3 if signature.in_steps else 40)  # to the other calls it must mean nothing
+        stop = self.choices.one_in(3 if signature.in_steps else 40)  # it must have no effect on other calls
         return Call(signature.name, arguments, shortage, stop)
 
 
-def _untimely(signature: Signature, situation: Situation) -> bool:
-    """Whether the call is of little use now."""
+def _is_of_little_use(signature: Signature, situation: Situation) -> bool:
+    """Whether the call is of little use in this situation."""
     tasks = len(situation.snapshot.tasks)
     if signature.creates_task:
         return tasks >= MANY_TASKS
@@ -216,19 +220,19 @@ def _untimely(signature: Signature, situation: Situation) -> bool:
 
 @cache
 def _objects_wanted(signature: Signature) -> tuple[PortObject, ...]:
-    """The kernel objects without which the call can't succeed."""
+    """The kernel objects that the call needs to succeed."""
     needed = [argument.object for argument in signature.arguments if argument.type is ArgumentType.PORT and argument.required]
     return tuple(object_ for object_ in needed if object_ is not None)
 
 
 @cache
 def _in_order(signature: Signature) -> tuple[Argument, ...]:
-    """The arguments in the order in which they are chosen: where a right is to go is chosen when it is known which right."""
+    """The arguments in the order in which they are drawn: a right before its destination."""
     carries = _carries(signature)
     return tuple(sorted(signature.arguments, key=lambda argument: carries and argument.type is ArgumentType.NAME))
 
 
 @cache
 def _carries(signature: Signature) -> bool:
-    """Whether the call carries a right of the caller's away."""
+    """Whether the call moves or copies a right of the caller's to elsewhere."""
     return any(argument.type is ArgumentType.RIGHT_NAME for argument in signature.arguments)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import networkx as nx
 
-from sendright.mach.view import Shown
+from sendright.mach.view import ViewPart
 from sendright.properties.derivation import Derivation
 from sendright.properties.derivation_nodes import Boot, MessageNode, Node, PortNode, RightNode, TaskNode, TokenNode, not_shown
 
@@ -22,7 +22,7 @@ _SHAPES: Mapping[type, str] = {
 
 
 def history_of(derivation: Derivation, nodes: Collection[Node]) -> nx.MultiDiGraph[Node]:
-    """The part of the graph that ``nodes`` came from, and they themselves."""
+    """The part of the graph with ``nodes`` and their ancestors."""
     kept = set(nodes)
     for node in nodes:
         kept |= nx.ancestors(derivation.graph, node)
@@ -30,10 +30,12 @@ def history_of(derivation: Derivation, nodes: Collection[Node]) -> nx.MultiDiGra
     return part
 
 
-def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
-    """The derivation graph, or a part of it, in Graphviz's language. Rights that are gone are grey, what nothing explains is red.
+def dot(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
+    """The derivation graph, or a part of it, in Graphviz's language. Rights that no longer exist are grey, unexplained
+    nodes red.
 
-    ``shows`` is what the implementation shows of its state (``Trace.shows``): what it doesn't is marked.
+    ``shows``: the parts of its state that the implementation shows (``Trace.shows``); the label mentions the other
+    parts.
     """
     lines = [
         "// written by sendright",
@@ -50,11 +52,11 @@ def dot(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) ->
     return "\n".join([*lines, "}", ""])
 
 
-def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None) -> str:
+def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
     """The derivation graph, or a part of it, in GraphML.
 
-    Nodes have ``kind``, ``label``, ``explained`` and, when they are gone, ``until`` (a step); edges ``how``, ``call`` and ``step`` (-1: the boot).
-    ``shows`` as for ``dot``.
+    Nodes have ``kind``, ``label``, ``explained`` and, if they no longer exist, ``until`` (a step). Edges have ``how``,
+    ``call`` and ``step`` (-1: the boot). ``shows`` as for ``dot``.
     """
     names = _names(graph)
     plain: nx.MultiDiGraph[str] = nx.MultiDiGraph()
@@ -71,13 +73,13 @@ def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[Shown] | None = None
     return f"{declaration}{newline}<!-- written by sendright -->{newline}{rest}\n"
 
 
-def _label(node: Node, shows: Collection[Shown] | None) -> str:
+def _label(node: Node, shows: Collection[ViewPart] | None) -> str:
     hidden = not_shown(node, shows)
     return f"{node} ({hidden})" if hidden else str(node)
 
 
 def edge_in_words(edge: Mapping[str, object]) -> str:
-    """What an edge says: "copied by call 3, mach_port_insert_right"; calls are counted from 1."""
+    """The label of an edge: "copied by call 3, mach_port_insert_right"; calls are counted from 1."""
     return f"{edge['how']} by call {int(str(edge['step'])) + 1}, {edge['call']}" if edge["call"] else str(edge["how"])
 
 
@@ -100,5 +102,5 @@ def _quoted(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A trace is data from anywhere: characters that a format may not contain are replaced."""
+    """Replaces characters that the format can't contain; a trace is untrusted data."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,6 +1,7 @@
-"""A kernel in a process of its own, so that whatever it does ends or hangs that process only.
+"""A kernel in a process of its own: a crash or hang affects only that process.
 
-It is asked over a pipe. States come as MessagePack that is read as a ``Snapshot`` again, so one that hasn't its form is seen right there.
+Requests and answers go through a pipe. States are sent as MessagePack and decoded as a ``Snapshot``, which finds
+malformed ones.
 """
 
 from __future__ import annotations
@@ -19,26 +20,27 @@ from typing import Any, NoReturn
 
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, frames_of, raised
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, error_in_words, frames_of
+from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.view import View
-from sendright.properties.shown_state import packed, unpacked
+from sendright.properties.shown_state import pack_state, unpack_state
 
 _ANSWER, _STATE, _RAISED, _NO_STATE, _NOT_BUILT, _NOT_MADE = b"a", b"s", b"r", b"n", b"b", b"m"
 
 
 class NotBuilt(Exception):
-    """Raised by those who build kernels: this one can't be built, as the words say."""
+    """A function that builds kernels raises it if the kernel can't be built; the text says why."""
 
 
 class IsolatedKernel:
-    """The implementation that ``build`` makes, in a forked process. It is started when it is first booted, and anew once it has ended."""
+    """The implementation that ``build`` returns, in a forked process. Booting starts the process, again if it has
+    ended."""
 
     def __init__(self, build: Callable[[], Implementation], like: IsolatedKernel | None = None) -> None:
-        """Unless it has the name and the capabilities of one that it is ``like``, the kernel is built now, and asked for them.
+        """Take name and capabilities from ``like``, or build the kernel now and get them from it.
 
         Raises NotBuilt as ``build`` does, or ImplementationCrash.
         """
@@ -48,16 +50,17 @@ class IsolatedKernel:
         self.capabilities: Capabilities = like.capabilities if like is not None else self._started().capabilities
 
     def boot(self, profile: Profile) -> None:
-        """As ``Implementation.boot``, as the others. All raise ImplementationCrash for whatever goes wrong there."""
+        """As ``Implementation.boot``. This and the other methods raise ImplementationCrash for any failure in the
+        process."""
         self._started().ask("boot", profile)
 
     def call(self, task: int, call: Call) -> Result:
-        """The answer; anything, if the kernel answers anything."""
+        """The kernel's answer, which may be malformed."""
         answer: Result = self._started().ask("call", task, call)
         return answer
 
     def snapshot(self) -> Snapshot | View:
-        """The state. Raises MalformedState if what is shown has not the form of one."""
+        """The state. Raises MalformedState if the kernel's state doesn't have the form of one."""
         shown: Snapshot | View = self._started().ask("snapshot")
         return shown
 
@@ -80,7 +83,7 @@ class _Child:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._connection, build))
         be_ready_to_keep()
-        with deaf_children():
+        with children_ignore_interrupts():
             self._process.start()
         assert self._process.pid is not None
         keep_process(self._process.pid)
@@ -92,7 +95,7 @@ class _Child:
         self.name, self.capabilities = self._receive()
 
     def ask(self, what: str, *arguments: Any) -> Any:
-        """What the kernel answers."""
+        """Send a request; returns the kernel's answer."""
         return self._receive(pickle.dumps((what, arguments)))
 
     def _receive(self, question: bytes | None = None) -> Any:
@@ -100,17 +103,17 @@ class _Child:
             if question is not None:
                 self._connection.send_bytes(question)
             while not self._connection.poll(POLL):
-                stop_if_asked()
+                stop_if_interrupted()
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._ended()
-        except BaseException:  # its time is up, or Ctrl-C: an answer that is still to come must not be taken for another one's
+        except BaseException:  # timeout or Ctrl-C: a late answer must not be read as the answer to the next request
             self.alive = False
             self.end()
             raise
         kind, content = answer[:1], answer[1:]
         if kind == _STATE:
-            return unpacked(content, self.capabilities.shows)
+            return unpack_state(content, self.capabilities.shows)
         value = pickle.loads(content)
         if kind == _RAISED:
             raise ImplementationCrash(*value)
@@ -142,7 +145,7 @@ def _end(process: BaseProcess, connection: Connection, owner: int) -> None:
 
 
 def _serve(connection: Connection, parents: Connection, build: Callable[[], Implementation]) -> None:
-    """What the process does. All that it prints is for standard error."""
+    """The main function of the process. All its output goes to standard error."""
     parents.close()
     lead()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -157,7 +160,7 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
         connection.send_bytes(_NOT_BUILT + pickle.dumps(str(error)))
         return
     except BaseException as error:
-        connection.send_bytes(_RAISED + pickle.dumps((raised(error), frames_of(error))))
+        connection.send_bytes(_RAISED + pickle.dumps((error_in_words(error), frames_of(error))))
         return
     while True:
         try:
@@ -176,17 +179,17 @@ def _answer(kernel: Implementation, what: str, arguments: tuple[Any, ...]) -> by
     except NotMade as error:
         return _NOT_MADE + pickle.dumps(str(error))
     except BaseException as error:
-        return _RAISED + pickle.dumps((raised(error), frames_of(error)))
+        return _RAISED + pickle.dumps((error_in_words(error), frames_of(error)))
     try:
-        return _STATE + packed(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
+        return _STATE + pack_state(answer, capabilities_of(kernel).shows) if what == "snapshot" else _ANSWER + pickle.dumps(_plain(answer))
     except MalformedState as malformed:
         return _NO_STATE + pickle.dumps(str(malformed))
     except BaseException as error:
-        return _RAISED + pickle.dumps((f"answered what can't be looked at: it {raised(error)}", frames_of(error)))
+        return _RAISED + pickle.dumps((f"returned an unreadable answer: reading it {error_in_words(error)}", frames_of(error)))
 
 
 def _plain(value: Any) -> Any:
-    """``value`` without anything that only the kernel's process knows: what isn't plain data becomes text, which no result is."""
+    """``value`` as plain data for another process: anything else becomes text, which is not a valid result."""
     if isinstance(value, Result):
         return Result(_plain(value.code), _plain(value.outputs), _plain(value.created_task), _plain(value.ended))
     if value is None or isinstance(value, bool | float | str):

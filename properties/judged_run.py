@@ -1,4 +1,4 @@
-"""A run of calls on an implementation, each judged by the specification as it is made, and kept as a trace."""
+"""Runs calls on an implementation: the specification judges each call as it is made, and the run is kept as a trace."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from sendright.mach.agreement import Agreement, promises_final_parts
 from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import NotMade, capabilities_of
 from sendright.mach.codes import ReturnCode
-from sendright.mach.implementation import Implementation, MalformedState, frames_of, raised
-from sendright.mach.interruption import stop_if_asked
+from sendright.mach.implementation import Implementation, MalformedState, error_in_words, frames_of
+from sendright.mach.interruption import stop_if_interrupted
 from sendright.mach.profiles import Profile
 from sendright.mach.seen_state import seen_state
 from sendright.mach.signatures import with_defaults
 from sendright.mach.snapshot import Difference, Snapshot, all_changes, changes
 from sendright.mach.trace import LIMITS, Step, Trace, Violation, ViolationKind
-from sendright.mach.view import Shown, View, view_differences
-from sendright.properties.outputs import is_number, malformed, no_result
-from sendright.properties.shown_state import wrong_form
+from sendright.mach.view import View, ViewPart, view_differences
+from sendright.properties.outputs import answer_error, is_number, result_error
+from sendright.properties.shown_state import state_error
 
 _T = TypeVar("_T")
 
 RETURN_CODE = "return code"
-"""What oracles call the difference between two answers."""
+"""The ``where`` of a difference between two return codes."""
 
 
 class Judgement(Protocol):
-    """What the specification says of one call."""
+    """The specification's judgement on one call."""
 
     @property
     def agreed(self) -> bool: ...
@@ -48,35 +48,37 @@ class Judgement(Protocol):
 
 
 class Oracle(Protocol):
-    """The specification's concrete reading, in step with an implementation."""
+    """The specification as an executable, in step with an implementation."""
 
     def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
-        """Whether ``result`` is right; if so, the oracle goes on to the state after it. ``shown`` tells what the kernel chose."""
+        """Judge ``result``; if it is right, advance to the state after it. ``shown`` shows the kernel's free
+        choices."""
 
     def snapshot(self) -> Snapshot:
-        """The state that the specification is in."""
+        """The specification's state."""
 
 
 def callers(snapshot: Snapshot) -> list[int]:
-    """The tasks that can make calls, ascending: those that live, aren't suspended and don't wait in a call."""
+    """The tasks that can make calls, ascending: live, not suspended, and without a pending call."""
     return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is None)
 
 
 def waiters(snapshot: Snapshot) -> list[int]:
-    """The tasks that can go on with a call, ascending: those that wait in one and aren't suspended."""
+    """The tasks that can resume a call, ascending: not suspended, and with a pending call."""
     return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is not None)
 
 
 def can_make(snapshot: Snapshot, task: int, call: Call) -> bool:
-    """Whether ``task`` can make ``call`` now: it lives, isn't suspended, and doesn't wait, or waits in just the call that is to go on."""
+    """Whether ``task`` can make ``call`` now: it is live, isn't suspended, and has no pending call, or ``call``
+    resumes that call."""
     shown = snapshot.tasks.get(task)
     if shown is None or shown.suspend_count:
         return False
     return not call.resume if shown.waiting is None else call.resume and shown.waiting.call == call.name
 
 
-class Broken(Exception):
-    """The implementation did what it mustn't: the run is over."""
+class Violated(Exception):
+    """The implementation violated the specification: the run is over."""
 
     def __init__(self, violation: Violation) -> None:
         super().__init__(violation.words)
@@ -89,9 +91,9 @@ class Hang(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Hang in the block once it has taken so many seconds.
+    """Raise Hang in the block once it has taken this number of ``seconds``.
 
-    It works by SIGALRM: where there is none, and in other threads than the main one, nothing is limited.
+    It needs SIGALRM: on systems without it, and outside the main thread, there is no limit.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -110,10 +112,11 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 class JudgedRun:
-    """An implementation and the specification, driven side by side from the boot state.
+    """An implementation and the specification, run side by side from the boot state.
 
-    ``boot`` and ``call`` raise Broken at the first disagreement, crash or hang; the trace up to there remains. Of an implementation that doesn't
-    show a whole state, but a view of it, the state is the specification's, corrected by the view where they differ (``seen_state``).
+    ``boot`` and ``call`` raise Violated at the first disagreement, crash or hang; the trace up to there remains. If the
+    implementation shows only a view, its state is the specification's, corrected by the view where they differ
+    (``seen_state``).
     """
 
     def __init__(self, implementation: Implementation, oracle: Oracle, profile: Profile, call_seconds: float) -> None:
@@ -129,11 +132,12 @@ class JudgedRun:
         self.steps: list[Step] = []
         self.violations: list[Violation] = []
         self.ended: dict[int, Step] = {}
-        """Calls that have ended without being resumed, by their tasks, until these make another call or are told of it by a resumption."""
+        """Task -> its pending call's end, if it ended without a resumption; kept until the task resumes it or makes
+        another call."""
         self._agreement = Agreement(promises_final_parts(implementation))
 
     def boot(self) -> None:
-        """Start the implementation, and look whether it is in the boot state."""
+        """Boot the implementation, and check that it is in the boot state. Raises Violated."""
         self._guarded("booting", lambda: self.implementation.boot(self.profile))
         shown = self._guarded("showing the boot state", self.implementation.snapshot)
         self.initial = self.snapshot = self._whole(shown)
@@ -150,68 +154,69 @@ class JudgedRun:
             self._malformed("showing the boot state", wrong)
 
     def can_make(self, task: int, call: Call) -> bool:
-        """Whether ``task`` can make ``call`` now, or go on with it, or be told how it ended."""
-        return can_make(self.snapshot, task, call) or self._told(task, call) is not None
+        """Whether ``task`` can make or resume ``call`` now, or get the result of a call that has ended."""
+        return can_make(self.snapshot, task, call) or self._ended_already(task, call) is not None
 
     def call(self, task: int, call: Call) -> Step:
-        """Make ``call`` as ``task``, judge the result and the state after it; the step that it was. Here is where Ctrl-C is heeded.
+        """Make ``call`` as ``task``, judge the result and the state after it, and return the step.
 
-        The implementation is given all arguments: those that ``call`` leaves out have their default values. Raises NotMade if it can't make it.
+        Missing arguments of ``call`` get their defaults. Raises Violated for a violation, NotMade if the implementation
+        can't make the call, and KeyboardInterrupt after Ctrl-C.
         """
-        stop_if_asked()
+        stop_if_interrupted()
         call = with_defaults(call)
-        told = self._told(task, call)
+        ended_step = self._ended_already(task, call)
         self.ended.pop(task, None)
-        if told is not None:
-            return told
+        if ended_step is not None:
+            return ended_step
         index = len(self.steps)
         result: Result | None = None
         try:
             result = self._guarded(call.name, lambda: self.implementation.call(task, call))
-            wrong = no_result(result)
+            wrong = result_error(result)
             if wrong is not None:
                 result = None
-                self.fail("crash", call.name, f"{call.name} answered {wrong}")
+                self.fail("crash", call.name, f"{call.name} returned {wrong}")
             after = self._guarded(f"showing the state after {call.name}", self.implementation.snapshot)
-        except Broken:
-            self._keep_broken(task, call, result, self.snapshot)
+        except Violated:
+            self._keep_without_result(task, call, result, self.snapshot)
             raise
         before = self.snapshot
         try:
             cases = self._judge(task, call, result, after)
             for other, ended in sorted(result.ended.items()):
-                cases = self._goes_on(other, ended, after) or cases
+                cases = self._judge_end(other, ended, after) or cases
             self._compare(len(self.steps) - 1, "; ".join(cases) or call.name, after)
         except Exception:
             wrong = self._wrong_form(after)
             if wrong is None:
                 self._correct(after)
-                self._look_at_all_changes(index, before)
+                self._record_all_changes(index, before)
                 raise
             self.snapshot = before
             del self.steps[index:], self.violations[:]
-            self._keep_broken(task, call, result, before)
+            self._keep_without_result(task, call, result, before)
             self._malformed(f"showing the state after {call.name}", wrong, index)
         return self.steps[index]
 
-    def _told(self, task: int, call: Call) -> Step | None:
-        """The step in which ``call`` of ``task`` has gone on and ended already, if it has and this is a resumption of it."""
+    def _ended_already(self, task: int, call: Call) -> Step | None:
+        """If ``call`` resumes a call of ``task`` that has ended already: the step in which it ended."""
         step = self.ended.get(task) if call.resume else None
         return step if step is not None and step.call == call.name else None
 
-    def _goes_on(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
-        """Judge the end of a call that ``task`` waited in, as if it had been resumed now."""
+    def _judge_end(self, task: int, ended: Result, after: Snapshot | View) -> tuple[str, ...]:
+        """Judge the end of a pending call of ``task``, as if the task had resumed it now."""
         specified = self.oracle.snapshot().tasks.get(task)
         waiting = None if specified is None else specified.waiting
         if waiting is None:
-            words = f"the answer says that a call of task {task} has ended, but task {task} waits in none"
-            self.fail("result", "a call that goes on", words, index=len(self.steps) - 1)
+            words = f"the answer reports the end of a call of task {task}, but task {task} has no pending call"
+            self.fail("result", "a pending call that ends", words, index=len(self.steps) - 1)
         cases = self._judge(task, Call(waiting.call, {}, resume=True), ended, after)
         self.ended[task] = self.steps[-1]
         return cases
 
     def _judge(self, task: int, call: Call, result: Result, after: Snapshot | View) -> tuple[str, ...]:
-        """Judge an answer, and keep the step; the cases of the specification that it went through."""
+        """Judge an answer, and keep the step; returns the cases of the specification that it reached."""
         index = len(self.steps)
         judgement = self.oracle.judge(task, call, result, after if isinstance(after, Snapshot) else None)
         whole = self._whole(after) if judgement.agreed or isinstance(after, Snapshot) else self.snapshot
@@ -221,11 +226,11 @@ class JudgedRun:
         return judgement.cases
 
     def _whole(self, shown: Snapshot | View) -> Snapshot:
-        """The state: what is shown, or where it is only a view, what the specification says."""
+        """The state: the shown snapshot, or for a view the specification's state."""
         return shown if isinstance(shown, Snapshot) else self.oracle.snapshot()
 
     def _correct(self, shown: Snapshot | View) -> None:
-        """Let the last state say what is ``shown``, which isn't what the specification says."""
+        """Correct the last state by ``shown``, which differs from the specification's state."""
         if not isinstance(shown, View):
             return
         self.snapshot = seen_state(self.snapshot, self._before, shown, self.capabilities.shows or frozenset())
@@ -233,7 +238,7 @@ class JudgedRun:
             self.steps[-1] = msgspec.structs.replace(self.steps[-1], changes=changes(self._before, self.snapshot))
 
     def _wrong_form(self, shown: object) -> str | None:
-        return wrong_form(shown, self.capabilities.shows)
+        return state_error(shown, self.capabilities.shows)
 
     def fail(
         self,
@@ -244,15 +249,15 @@ class JudgedRun:
         index: int | None = None,
         frames: tuple[str, ...] = (),
     ) -> NoReturn:
-        """Note a violation at the step ``index`` (the one that is next, if none is given) and raise Broken."""
-        words = words.encode("utf-8", "backslashreplace").decode()  # an implementation's own may have half characters
+        """Record a violation at the step ``index`` (default: the next step) and raise Violated."""
+        words = words.encode("utf-8", "backslashreplace").decode()  # an implementation's text may have half surrogate pairs
         at = len(self.steps) if index is None else index
         violation = Violation(step=at, kind=kind, clause=clause, words=words, differences=where, frames=frames)
         self.violations.append(violation)
-        raise Broken(violation)
+        raise Violated(violation)
 
     def trace(self) -> Trace:
-        """What happened so far."""
+        """The run so far."""
         return Trace(
             implementation=self.implementation.name,
             profile=self.profile.name,
@@ -261,11 +266,11 @@ class JudgedRun:
             steps=tuple(self.steps),
             final=self.snapshot,
             violations=tuple(self.violations),
-            shows=None if self.capabilities.shows is None else tuple(part for part in Shown if part in self.capabilities.shows),
+            shows=None if self.capabilities.shows is None else tuple(part for part in ViewPart if part in self.capabilities.shows),
         )
 
-    def _keep_broken(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
-        """Keep a call that had no ``result``, or after which there was no state to see: nothing is known to have changed."""
+    def _keep_without_result(self, task: int, call: Call, result: Result | None, before: Snapshot) -> None:
+        """Keep a call without a ``result``, or without a state after it, as a step without known changes."""
         self._keep(task, call, Result(ReturnCode.MIG_SERVER_DIED) if result is None else _writable(call, result), (), before)
         self.steps[-1] = msgspec.structs.replace(self.steps[-1], missing="answer" if result is None else "state")
 
@@ -288,8 +293,9 @@ class JudgedRun:
         )
         self._before, self.snapshot = self.snapshot, after
 
-    def _look_at_all_changes(self, index: int, before: Snapshot) -> None:
-        """Tell of the last step all that it changed: the state after it may be one in which one serial names two messages."""
+    def _record_all_changes(self, index: int, before: Snapshot) -> None:
+        """Give the last step all its changes, by a full comparison: in the state after it two messages may have the
+        same serial."""
         if len(self.steps) == index + 1:
             self.steps[index] = msgspec.structs.replace(self.steps[index], changes=all_changes(before, self.snapshot))
 
@@ -313,14 +319,15 @@ class JudgedRun:
         except MalformedState as error:
             self._malformed(what, str(error))
         except (Exception, SystemExit) as error:
-            self.fail("crash", what, f"{what} {raised(error)}", frames=frames_of(error))
+            self.fail("crash", what, f"{what} {error_in_words(error)}", frames=frames_of(error))
 
     def _malformed(self, what: str, how: str, index: int | None = None) -> NoReturn:
         self.fail("crash", what, f"{what}: {self.implementation.name} showed a malformed state: {how}", (), index)
 
 
 def _writable(call: Call, result: Result) -> Result:
-    """``result`` as a trace can hold it: without what hasn't the form that the signature promises. The violation tells of that."""
-    if malformed(call, result) is None:
+    """``result`` for a trace: without outputs that don't have the form in the signature. The violation describes
+    these."""
+    if answer_error(call, result) is None:
         return result
     return Result(result.code if is_number(result.code) else ReturnCode.MIG_SERVER_DIED)

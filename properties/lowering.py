@@ -1,4 +1,4 @@
-"""Plainer forms of one call: the steps by which a minimizer goes down. Every form here is strictly plainer, so that the way ends."""
+"""Simplifications of one call, for the minimizer. Each is strictly simpler, so minimizing terminates."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import msgspec
 from sendright.mach.descriptors import CopyOption, is_array, is_memory
 from sendright.mach.rights import Disposition
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
-from sendright.properties.symbolic_calls import NAMES, Given, Name, SymbolicCall, names_in, with_names
+from sendright.properties.symbolic_calls import NAMES, Name, ResultRef, SymbolicCall, names_in, with_names
 
-PLAIN_DISPOSITIONS = (Disposition.COPY_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE)
-"""The plainest first; all others are less plain."""
+SIMPLE_DISPOSITIONS = (Disposition.COPY_SEND, Disposition.MAKE_SEND, Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE)
+"""The simplest first; all other dispositions are less simple."""
 PLAIN_TOKENS: dict[ArgumentType, tuple[int, ...]] = {ArgumentType.SECURITY_TOKEN: (0, 0), ArgumentType.AUDIT_TOKEN: (0,) * 8}
 
 
-def simpler(call: SymbolicCall, names: Sequence[Given]) -> Iterator[SymbolicCall]:
-    """Forms of ``call`` with one thing plainer, the plainest first. ``names``: what earlier calls gave, the earliest first."""
+def simpler(call: SymbolicCall, names: Sequence[ResultRef]) -> Iterator[SymbolicCall]:
+    """Versions of ``call`` with one simplification, the simplest first. ``names``: results of earlier calls, the
+    earliest first."""
     for shortage in _lower_numbers(call.shortage):
         yield msgspec.structs.replace(call, shortage=shortage)
     if call.stop:
         yield msgspec.structs.replace(call, stop=False)
     signature = SIGNATURES[call.name]
     for name, value in call.arguments.items():
-        for plainer in _plainer(signature.argument(name), value, names):
+        for plainer in _simpler_values(signature.argument(name), value, names):
             yield msgspec.structs.replace(call, arguments={**call.arguments, name: plainer})
 
 
-def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator[Any]:
+def _simpler_values(argument: Argument, value: Any, names: Sequence[ResultRef]) -> Iterator[Any]:
     kind = argument.type
     if kind in (ArgumentType.PORTS, ArgumentType.DESCRIPTORS):
-        yield from _plainer_array(kind, value, names)
+        yield from _simpler_arrays(kind, value, names)
     elif kind in NAMES:
-        yield from _plainer_names(value, names)
+        yield from _simpler_names(value, names)
     elif kind in PLAIN_TOKENS:
         if value != PLAIN_TOKENS[kind]:
             yield PLAIN_TOKENS[kind]
@@ -42,7 +43,7 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
         if value:
             yield False
     elif kind is ArgumentType.DISPOSITION:
-        yield from _plainer_dispositions(value)
+        yield from _simpler_dispositions(value)
     elif kind is ArgumentType.LIMITS:
         yield from (value[:index] + value[index + 1 :] for index in range(len(value)))
         yield from ((*value[:index], lower, *value[index + 1 :]) for index in range(len(value)) for lower in _lower_numbers(value[index]))
@@ -57,16 +58,16 @@ def _plainer(argument: Argument, value: Any, names: Sequence[Given]) -> Iterator
         yield from _lower_numbers(value)
 
 
-def _plainer_array(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
+def _simpler_arrays(kind: ArgumentType, value: tuple[Any, ...], names: Sequence[ResultRef]) -> Iterator[tuple[Any, ...]]:
     for index in range(len(value)):
         yield (*value[:index], *value[index + 1 :])
     for index, element in enumerate(value):
-        plainer = _plainer_names(element, names) if kind is ArgumentType.PORTS else _plainer_descriptors(element, names)
+        plainer = _simpler_names(element, names) if kind is ArgumentType.PORTS else _simpler_descriptors(element, names)
         yield from ((*value[:index], plain, *value[index + 1 :]) for plain in plainer)
 
 
-def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[Given]) -> Iterator[tuple[Any, ...]]:
-    """A port is plainer than an array, and a plain page is plainest: address 0, copied, and kept."""
+def _simpler_descriptors(descriptor: tuple[Any, ...], names: Sequence[ResultRef]) -> Iterator[tuple[Any, ...]]:
+    """A port is simpler than an array. The simplest page has address 0, is copied, and isn't deallocated."""
     if is_memory(descriptor):
         page, copied, gone = descriptor
         if gone:
@@ -78,29 +79,29 @@ def _plainer_descriptors(descriptor: tuple[Any, ...], names: Sequence[Given]) ->
     name, disposition = descriptor
     if is_array(descriptor):
         yield from ((one, disposition) for one in name)
-        yield from ((shorter, disposition) for shorter in _plainer_array(ArgumentType.PORTS, name, names))
-        yield from ((name, how) for how in _plainer_dispositions(disposition))
+        yield from ((shorter, disposition) for shorter in _simpler_arrays(ArgumentType.PORTS, name, names))
+        yield from ((name, how) for how in _simpler_dispositions(disposition))
         return
-    yield from ((plain, disposition) for plain in _plainer_names(name, names))
-    yield from ((name, how) for how in _plainer_dispositions(disposition))
+    yield from ((plain, disposition) for plain in _simpler_names(name, names))
+    yield from ((name, how) for how in _simpler_dispositions(disposition))
 
 
-def _plainer_names(name: Name, names: Sequence[Given]) -> Iterator[Name]:
-    """Numbers are plainer than what a call gave, and what an earlier call gave is plainer than what a later one did."""
-    if isinstance(name, Given):
+def _simpler_names(name: Name, names: Sequence[ResultRef]) -> Iterator[Name]:
+    """A number is simpler than a call's result, and an earlier call's result is simpler than a later one's."""
+    if isinstance(name, ResultRef):
         yield from (0, 1, 2, 3, 4, 5)
         yield from (other for other in names if (other.call, other.output, other.index) < (name.call, name.output, name.index))
     else:
         yield from _lower_numbers(name)
 
 
-def _plainer_dispositions(disposition: int) -> Iterator[int]:
-    rank = PLAIN_DISPOSITIONS.index(Disposition(disposition)) if disposition in PLAIN_DISPOSITIONS else len(PLAIN_DISPOSITIONS)
-    yield from (int(how) for how in PLAIN_DISPOSITIONS[:rank])
+def _simpler_dispositions(disposition: int) -> Iterator[int]:
+    rank = SIMPLE_DISPOSITIONS.index(Disposition(disposition)) if disposition in SIMPLE_DISPOSITIONS else len(SIMPLE_DISPOSITIONS)
+    yield from (int(how) for how in SIMPLE_DISPOSITIONS[:rank])
 
 
 def _lower_numbers(number: int) -> Iterator[int]:
-    """Nearer to 0, and positive rather than negative."""
+    """Numbers closer to 0, and positive instead of negative ones."""
     if number < 0:
         yield -number
     seen = {number}
@@ -110,8 +111,8 @@ def _lower_numbers(number: int) -> Iterator[int]:
             yield lower
 
 
-def with_renamed_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
-    """``calls`` with a number that is used as a name lowered wherever it occurs."""
+def with_lower_literals(calls: Sequence[SymbolicCall]) -> Iterator[list[SymbolicCall]]:
+    """``calls`` with a number that is used as a name replaced everywhere by a lower one."""
     literals = sorted({name for call in calls for name in names_in(call) if isinstance(name, int)}, reverse=True)
     for literal in literals:
         for lower in range(1, min(literal, 16)):

@@ -1,13 +1,13 @@
-"""A Hypothesis state machine for kernels, as library API: subclass it, say how to build yours, and pytest runs it.
+"""A Hypothesis state machine for kernels: subclass it, set the kernel's constructor, and pytest runs it.
 
     class MyKernelMachine(KernelMachine):
         implementation = MyKernel
 
     TestMyKernel = MyKernelMachine.TestCase
 
-There is one rule for each call of the signature table, and one by which a task goes on with the call that it waits in. Every step is judged by
-the specification, and the end by the invariants and the derivation of all rights. ``sendright check`` is faster and minimizes further; the machine
-is for test suites that use Hypothesis already.
+There is one rule for each call of the signature table, and one that lets a task resume its pending call. The
+specification judges every step; the invariants and the derivation of all rights judge the end. ``sendright check`` is
+faster and minimizes further. The machine is for test suites that use Hypothesis already.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.trace import Step
 from sendright.properties.conformance import Run
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.judged_run import Broken, Oracle, callers, waiters
+from sendright.properties.judged_run import Oracle, Violated, callers, waiters
 
 _BLOCKS = st.binary(min_size=BYTES_PER_CALL, max_size=BYTES_PER_CALL)
 
@@ -40,14 +40,14 @@ def specified_oracle(profile: Profile) -> Oracle:
 
 
 class NotConforming(AssertionError):
-    """The kernel did what the specification doesn't allow."""
+    """The kernel violated the specification."""
 
 
 class _Machine(RuleBasedStateMachine):
-    """What the rules have in common."""
+    """The common part of the rules."""
 
     implementation: ClassVar[Callable[[], Implementation]]
-    """Builds the kernel, not yet booted. To be given by the subclass."""
+    """Builds the kernel, without booting it. Subclasses must set it."""
     oracle: ClassVar[Callable[[Profile], Oracle]] = specified_oracle
     profile: ClassVar[Profile] = near_limits(MANUAL)
 
@@ -59,14 +59,15 @@ class _Machine(RuleBasedStateMachine):
         self._judged(self.run.boot)
 
     def make(self, name: str, block: bytes) -> None:
-        """Make the call ``name``, as a task and with arguments that ``block`` says; nothing, when no task can make one."""
+        """Make the call ``name``, with the task and arguments decoded from ``block``; do nothing if no task can make
+        it."""
         if callers(self.run.snapshot):
             self.calls.reread(block)
             self._make(*self.calls.next(self.run.snapshot, name))
 
     @rule(which=st.integers(0, 255))
     def resume(self, which: int) -> None:
-        """Go on with the call that a task waits in; nothing, when none does."""
+        """Resume a task's pending call; do nothing if there is none."""
         waiting = waiters(self.run.snapshot)
         if waiting:
             task = waiting[which % len(waiting)]
@@ -76,20 +77,20 @@ class _Machine(RuleBasedStateMachine):
 
     def _make(self, task: int, call: Call) -> None:
         arguments = ", ".join(f"{argument}={value!r}" for argument, value in call.arguments.items())
-        note(f"task {task} goes on with {call.name}" if call.resume else f"task {task}: {call.name}({arguments}){' and stops' if call.stop else ''}")
+        note(f"task {task} resumes {call.name}" if call.resume else f"task {task}: {call.name}({arguments}){' and stops' if call.stop else ''}")
         step: Step = self._judged(lambda: self.run.step(task, call))
         self.calls.made(step)
         note(f"    {code_name(step.code)} {step.outputs or ''}".rstrip())
 
     def teardown(self) -> None:
-        """Look at the end of the run, unless it has failed already."""
+        """Judge the end of the run, unless it has failed already."""
         if not self.run.violations:
             self._judged(self.run.finish)
 
     def _judged(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
-        except Broken as broken:
+        except Violated as broken:
             violation = broken.violation
             raise NotConforming(f"{violation.kind}: {violation.clause}: {violation.words}") from None
 
@@ -106,6 +107,6 @@ def _rule(name: str) -> Any:
 
 
 class KernelMachine(_Machine):
-    """One rule for each call that Mach has. Subclasses give ``implementation``; ``profile`` and ``oracle`` if they like."""
+    """One rule for each call. Subclasses set ``implementation``, and optionally ``profile`` and ``oracle``."""
 
     locals().update({name: _rule(name) for name in SIGNATURES})

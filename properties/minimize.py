@@ -1,8 +1,8 @@
-"""A failing run made as small as it gets: no call can go, and what remains is as plain as it can be.
+"""Minimizes a failing run: no call can be left out, and no argument can be simplified.
 
-Delta debugging over the calls, not over the bytes that they were decoded from: calls are dropped, in chunks, one by one and together with
-what depends on them; tasks are merged; arguments are lowered. A smaller run counts only if it fails in the same way: the same kind of
-violation, by the same call.
+This is delta debugging over the calls, not over the bytes that they were decoded from. It drops calls, in chunks, one
+by one and together with their dependents; merges tasks; and simplifies arguments. A smaller run counts only if it fails
+in the same way: with the same kind of violation, by the same call.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.trace import Trace, Violation
 from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
-from sendright.properties.judged_run import Broken, Oracle
-from sendright.properties.lowering import simpler, with_renamed_literals
-from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
+from sendright.properties.judged_run import Oracle, Violated
+from sendright.properties.lowering import simpler, with_lower_literals
+from sendright.properties.symbolic_calls import ResultRef, Results, SymbolicCall, names_in, to_symbolic
 
 SECONDS = 20.0
-"""How long it may take, unless told otherwise."""
+"""The default time budget."""
 
 
-class Minimized(msgspec.Struct, frozen=True):
-    """The outcome."""
+class MinimizedRun(msgspec.Struct, frozen=True):
+    """The result of minimizing a run."""
 
     trace: Trace
-    """The smallest failing run that was found, judged once more."""
+    """The smallest failing run found, after a last run."""
     minimal: bool
-    """No call can be left out. False: time ran out, or the run didn't fail again."""
+    """Whether every call is necessary. False: time ran out, or the run didn't fail again."""
     reproduced: bool
-    """The run failed again with the same calls. Without calls, or without time for a second run, nothing says that it doesn't."""
+    """Whether the run failed again with the same calls; also True if it has no calls, or if there was no time for a
+    second run."""
     runs: int
-    """How many runs were tried. 0: there was no time for any."""
+    """The number of runs tried. 0: there was no time for any."""
 
 
 class Minimizer:
-    """Makes one failing run smaller. ``best`` is the smallest so far, so that an interrupted minimization isn't lost."""
+    """Minimizes one failing run. ``best`` is the smallest so far, so an interrupted minimization keeps its progress."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Minimizer:
         invariants: Invariants = specified_invariants,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        """``trace`` must have a violation; ``profile`` is the one that it ran in, with its limits."""
+        """``trace`` must have a violation; ``profile`` is the profile of its run, with its limits."""
         self._factory = implementation_factory
         self._implementation: Implementation | None = None
         self._oracle_factory = oracle_factory
@@ -66,32 +67,34 @@ class Minimizer:
         self.runs = 0
         self.reproduced = False
         self.best = trace
-        self._calls = symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
+        self._calls = to_symbolic(trace.steps[: trace.violations[0].step + 1], trace.initial)
 
-    def minimize(self) -> Minimized:
-        """Go on until no call can go and no argument can be plainer, or time is up. Any number of seconds will do, also 0."""
+    def minimize(self) -> MinimizedRun:
+        """Continue until no call can be left out and no argument can be simplified, or time is up. Any number of
+        seconds, even 0, will do."""
         if not self._calls:
-            return Minimized(self.best, minimal=True, reproduced=True, runs=0)
+            return MinimizedRun(self.best, minimal=True, reproduced=True, runs=0)
         try:
             if not self._fails(self._calls):
                 return self.stopped()
             self._leave_one()
             self._drop_chunks()
             while self._drop_single_calls() or self._merge_tasks() or self._lower():
-                # A number that became plainer may happen to be what another call gives, and then means that.
-                self._calls = symbolic(self.best.steps, self.best.initial)
-        except _TimeIsUp:
+                # A simpler number may equal another call's result by accident, and then stands for it.
+                self._calls = to_symbolic(self.best.steps, self.best.initial)
+        except _OutOfTime:
             return self.stopped()
-        return Minimized(self.best, minimal=True, reproduced=True, runs=self.runs)
+        return MinimizedRun(self.best, minimal=True, reproduced=True, runs=self.runs)
 
-    def stopped(self) -> Minimized:
-        """The outcome so far, when it can't go on: perhaps there is a smaller run."""
-        return Minimized(self.best, minimal=False, reproduced=self.reproduced, runs=self.runs)
+    def stopped(self) -> MinimizedRun:
+        """The result so far, if minimizing can't continue: there may be a smaller run."""
+        return MinimizedRun(self.best, minimal=False, reproduced=self.reproduced, runs=self.runs)
 
-    # ---- ways to be smaller; each says whether it found one
+    # ---- reductions; each returns whether it made the run smaller
 
     def _leave_one(self) -> None:
-        """The last call alone, made by its task or by the one that there is from the beginning: a hang is found again few times only."""
+        """Try the last call alone, made by its task or by the bootstrap task: a hang takes long, so it can be
+        repeated only a few times."""
         last = self._calls[-1]
         if not self._fails([last]):
             self._fails([msgspec.structs.replace(last, caller=BOOTSTRAP_TASK)])
@@ -107,7 +110,7 @@ class Minimizer:
             size //= 2
 
     def _drop_single_calls(self) -> bool:
-        """Leave out each call, alone or with the calls that use what it gave."""
+        """Leave out each call, alone or with the calls that use its results."""
         dropped = False
         at = len(self._calls) - 2
         while at >= 0:
@@ -122,7 +125,7 @@ class Minimizer:
         gone = {self._calls[at].number}
         tasks = {self._calls[at].creates}
         for call in self._calls[at + 1 : -1]:
-            if call.caller in tasks or any(isinstance(name, Given) and name.call in gone for name in names_in(call)):
+            if call.caller in tasks or any(isinstance(name, ResultRef) and name.call in gone for name in names_in(call)):
                 gone.add(call.number)
                 tasks.add(call.creates)
         return [call for call in self._calls if call.number not in gone]
@@ -138,12 +141,12 @@ class Minimizer:
         )
 
     def _lower(self) -> bool:
-        """Make arguments plainer."""
+        """Simplify arguments."""
         lowered = False
         for number in [call.number for call in self._calls]:
             while self._lower_call(number):
                 lowered = True
-        return any(self._fails(calls) for calls in with_renamed_literals(self._calls)) or lowered
+        return any(self._fails(calls) for calls in with_lower_literals(self._calls)) or lowered
 
     def _lower_call(self, number: int) -> bool:
         at = next((index for index, call in enumerate(self._calls) if call.number == number), None)
@@ -151,21 +154,21 @@ class Minimizer:
             return False
         return any(self._fails([*self._calls[:at], call, *self._calls[at + 1 :]]) for call in simpler(self._calls[at], self._earlier_names(at)))
 
-    def _earlier_names(self, at: int) -> list[Given]:
-        """What calls before number ``at`` gave and somebody uses, the earliest first."""
-        used = {name for call in self._calls for name in names_in(call) if isinstance(name, Given)}
+    def _earlier_names(self, at: int) -> list[ResultRef]:
+        """The results of calls before number ``at`` that other calls use, the earliest first."""
+        used = {name for call in self._calls for name in names_in(call) if isinstance(name, ResultRef)}
         before = {call.number for call in self._calls[:at]}
         return sorted((name for name in used if name.call in before), key=lambda name: (name.call, name.output, name.index))
 
     # ---- trying
 
     def _fails(self, calls: list[SymbolicCall]) -> bool:
-        """Whether ``calls`` fail in the same way; if so, they are the best from now on (as far as they were made)."""
+        """Whether ``calls`` fail in the same way; if so, those that were made become the best run."""
         key = msgspec.json.encode(calls)
         if key in self._tried:
             return False
         if time.monotonic() > self._deadline:
-            raise _TimeIsUp
+            raise _OutOfTime
         self._tried.add(key)
         self.runs += 1
         run, made = self._run(calls)
@@ -174,18 +177,19 @@ class Minimizer:
         trace = run.trace()
         violation = run.violations[0]
         if violation.kind in ("crash", "hang"):
-            self._implementation = None  # whatever state it is in
+            self._implementation = None  # its state is unknown
         if _kind(violation, trace) != self._wanted:
             return False
         self.reproduced = True
-        if violation.step + 1 < len(trace.steps):  # seen at the end of the run: what came after isn't needed
+        if violation.step + 1 < len(trace.steps):  # found at the end of the run: the later calls are unnecessary
             return self._fails(made[: violation.step + 1])
         self._calls = made
         self.best = trace
         return True
 
     def _run(self, calls: list[SymbolicCall]) -> tuple[Run, list[SymbolicCall]]:
-        """Make ``calls``, without those that their callers can't make or go on with; the run, and the calls that were made."""
+        """Make ``calls``, except those that their callers can't make or resume; returns the run, and the calls that
+        were made."""
         if self._implementation is None:
             self._implementation = self._factory()
         run = Run(self._implementation, self._oracle_factory(self._profile), self._profile, self._invariants, self._call_seconds)
@@ -203,17 +207,17 @@ class Minimizer:
                     except NotMade:
                         made.pop()
             run.finish()
-        except Broken:
+        except Violated:
             pass
         return run, made
 
 
-class _TimeIsUp(Exception):
-    """It is."""
+class _OutOfTime(Exception):
+    """Raised when the time budget is spent."""
 
 
 def _kind(violation: Violation, trace: Trace) -> tuple[str, str]:
-    """What must stay the same: the kind of violation, and which call showed it."""
+    """The kind of a failure, which must stay the same: the kind of violation, and the call that caused it."""
     return violation.kind, trace.steps[violation.step].call if violation.step < len(trace.steps) else ""
 
 
@@ -223,6 +227,6 @@ def minimize(
     oracle_factory: Callable[[Profile], Oracle],
     profile: Profile,
     seconds: float = SECONDS,
-) -> Minimized:
-    """Make the failing run in ``trace`` smaller, until no call can go."""
+) -> MinimizedRun:
+    """Minimize the failing run in ``trace``."""
     return Minimizer(trace, implementation_factory, oracle_factory, profile, seconds=seconds).minimize()

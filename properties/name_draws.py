@@ -1,4 +1,5 @@
-"""How names are made up: those by which calls carry rights from the caller's space, and those that they look up in the target's."""
+"""Draws names: those of rights that calls carry from the caller's space, and those that calls look up in the
+target's space."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from sendright.mach.signatures import Argument, Signature
 from sendright.properties.choices import Choices
 from sendright.properties.situation import RECEIVING, SENDING, Situation
 
-Given: TypeAlias = dict[str, Any]
-"""The arguments that were chosen before."""
-Draw: TypeAlias = Callable[[Choices, Situation, Signature, Argument, Given], Any]
+DrawnArguments: TypeAlias = dict[str, Any]
+"""The arguments drawn so far."""
+Draw: TypeAlias = Callable[[Choices, Situation, Signature, Argument, DrawnArguments], Any]
 
 USUALLY_HOSTILE = 8
 HOSTILE = {"task_terminate": 3, "host_security_set_task_token": 5, "task_resume": 4, "ledger_transfer": 4, "mach_port_set_mscount": 4}
-"""One port argument in so many is hostile, where it isn't one in USUALLY_HOSTILE."""
+"""Call -> one port argument in this many is hostile, instead of one in USUALLY_HOSTILE."""
 RARELY_GIVEN = ("proto",)
-"""Arguments that are nearly always left out: with them no call succeeds."""
+"""Arguments that are nearly always left out: no call succeeds with them."""
 
 _SETS = (SlotKind.PORT_SET,)
 _WITH_REQUESTS = (*SENDING, SlotKind.RECEIVE, SlotKind.SEND_ONCE)
@@ -41,36 +42,36 @@ _KINDS: dict[str, tuple[SlotKind, ...]] = {
     "mach_port_unguard.name": RECEIVING,
     "mach_port_peek.name": RECEIVING,
 }
-"""What a name must denote for the call to succeed; where nothing is said, any kind may do."""
+"""The kinds of rights that a name must denote for the call to succeed; names without an entry may denote any kind."""
 _ENDING = ("mach_port_destroy", "mach_port_deallocate", "mach_port_mod_refs")
-"""Calls that may end what somebody asked to be told the end of."""
+"""Calls that may trigger a requested notification."""
 _FREE = ("mach_port_rename.new_name", "mach_port_allocate_name.name", "mach_port_allocate_full.name")
 """Names that must denote nothing."""
 
 
-def port(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def port(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A PORT argument."""
     if not argument.required and (c.one_in(2) or (argument.name in RARELY_GIVEN and not c.one_in(4))):
         return NULL_NAME
     fitting = s.senders(argument.object)
     if fitting and not c.one_in(HOSTILE.get(signature.name, USUALLY_HOSTILE)):
-        better = _better(s, signature, argument, given, fitting)
+        better = _more_effective(s, signature, argument, drawn, fitting)
         return c.pick(better) if better and not c.one_in(3) else c.pick(fitting)
     others = s.senders(None)
     return c.pick(others) if others and c.one_in(2) else s.hostile_name(c)
 
 
-def _better(s: Situation, signature: Signature, argument: Argument, given: Given, fitting: list[int]) -> list[int]:
-    """Those of the fitting names with which more comes of the call."""
+def _more_effective(s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments, fitting: list[int]) -> list[int]:
+    """The fitting names that give the call more effect."""
     if signature.name == "task_resume":
         return [name for name in fitting if s.is_suspended(name)]
     if argument.name == "child_ledger":
-        return [name for name in fitting if s.is_ledger_below(name, given["parent_ledger"])]
+        return [name for name in fitting if s.is_ledger_below(name, drawn["parent_ledger"])]
     if signature.name == "ledger_transfer" and argument.name == "parent_ledger":
         return [name for name in fitting if any(s.is_ledger_below(child, name) for child in fitting)]
     if argument.object is PortObject.LEDGER:
         return [name for name in fitting if s.is_ledger_below(name)]
-    if signature.name == "mach_port_allocate":  # the others make what they need themselves
+    if signature.name == "mach_port_allocate":  # the other calls make what they need
         return [name for name in fitting if s.task_behind(name) == s.caller]
     wanted = kinds_wanted(signature)
     if wanted and argument.name == signature.target:
@@ -80,11 +81,11 @@ def _better(s: Situation, signature: Signature, argument: Argument, given: Given
 
 @cache
 def kinds_wanted(signature: Signature) -> tuple[tuple[SlotKind, ...], ...]:
-    """What kinds of rights a task must have names for, for the call to succeed on it."""
+    """The kinds of rights for which the target needs names if the call is to succeed."""
     return tuple([kinds for where, kinds in _KINDS.items() if where.startswith(f"{signature.name}.")])
 
 
-def ports(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> tuple[int, ...]:
+def ports(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[int, ...]:
     """A PORTS argument."""
     two_fit = ((0, 6), (2, 7), (1, 2), (3, 1))
     count = c.below(s.profile.registered_ports + 2) if argument.object is None else c.weighted(two_fit)
@@ -94,14 +95,14 @@ def ports(c: Choices, s: Situation, signature: Signature, argument: Argument, gi
     return tuple([c.pick(fitting) if fitting and not c.one_in(8) else s.hostile_name(c) for _ in range(count)])
 
 
-def right_name(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def right_name(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A RIGHT_NAME argument."""
     if signature.name == "mach_port_request_notification":
         return _right_to_notify(c, s)
     if not argument.required and c.one_in(2):
         return NULL_NAME
     if not argument.required and c.one_in(5):
-        return int(given["dest"])
+        return int(drawn["dest"])
     if argument.name == "dest" and s.awaited and c.one_in(2):
         return c.pick(s.awaited)
     if s.user_ports and not c.one_in(4):
@@ -110,32 +111,32 @@ def right_name(c: Choices, s: Situation, signature: Signature, argument: Argumen
 
 
 def _right_to_notify(c: Choices, s: Situation) -> int:
-    """Something that can be, or be made, a send-once right; or none, to cancel."""
+    """A name for a send-once right, or from which to make one; or no name, to cancel."""
     if c.one_in(8):
         return NULL_NAME
     fitting = [name for name in s.user_ports if s.entries[name].kind in (*RECEIVING, SlotKind.SEND_ONCE)]
     return c.pick(fitting) if fitting and not c.one_in(8) else s.hostile_name(c)
 
 
-def space(s: Situation, signature: Signature, given: Given) -> int:
+def space(s: Situation, signature: Signature, drawn: DrawnArguments) -> int:
     """The task in whose space a NAME is looked up."""
-    return s.caller if signature.target is None else s.task_behind(given[signature.target])
+    return s.caller if signature.target is None else s.task_behind(drawn[signature.target])
 
 
-def name(c: Choices, s: Situation, signature: Signature, argument: Argument, given: Given) -> int:
+def name(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A NAME argument."""
-    task = space(s, signature, given)
+    task = space(s, signature, drawn)
     if signature.target is None:
         return _to_receive_from(c, s)
-    if "poly" in given:
-        return _place_to_insert(c, s, task, given)
+    if "poly" in drawn:
+        return _place_to_insert(c, s, task, drawn)
     where = f"{signature.name}.{argument.name}"
     if where in _FREE:
         return _free(c, s, task)
     if not argument.required and c.one_in(4):
         return NULL_NAME
     if (signature.name == "mach_port_extract_member" or argument.name == "member") and c.one_in(2):
-        related = _member_or_set(s, task, given)
+        related = _member_or_set(s, task, drawn)
         if related:
             return c.pick(related)
     if signature.name == "mach_port_unguard" and not c.one_in(6):
@@ -146,7 +147,7 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, giv
         waiting = [name for name in s.names_of(task, RECEIVING) if (port := s.port_behind(name, task)) is not None and port.queue]
         if waiting:
             return c.pick(waiting)
-    kinds = _requested(c, given["variant"]) if "variant" in given else _KINDS.get(where)
+    kinds = _requested(c, drawn["variant"]) if "variant" in drawn else _KINDS.get(where)
     if kinds is not None and not c.one_in(USUALLY_HOSTILE):
         fitting = s.names_of(task, kinds)
         if fitting and kinds == (SlotKind.DEAD_NAME,) and c.one_in(2):
@@ -167,7 +168,8 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, giv
 
 
 def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:
-    """What a name must denote for such a notification to be asked for; at times a dead name, of which one can be told at once."""
+    """The kinds of rights that a name needs for such a request; sometimes a dead name, which gives a notification at
+    once."""
     if variant == Notification.DEAD_NAME and c.one_in(4):
         return (SlotKind.DEAD_NAME,)
     if variant in (Notification.PORT_DESTROYED, Notification.NO_SENDERS):
@@ -175,15 +177,15 @@ def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:
     return _WITH_REQUESTS if variant == Notification.DEAD_NAME else None
 
 
-def _member_or_set(s: Situation, task: int, given: Given) -> list[int]:
-    """Names that are in a set; when one is chosen, the sets that it is in."""
-    if "name" in given:
-        return [pset for pset, members in s.sets(task).items() if given["name"] in members]
+def _member_or_set(s: Situation, task: int, drawn: DrawnArguments) -> list[int]:
+    """Names that are in a set; if one is already chosen, its sets."""
+    if "name" in drawn:
+        return [pset for pset, members in s.sets(task).items() if drawn["name"] in members]
     return sorted({member for members in s.sets(task).values() for member in members})
 
 
 def _free(c: Choices, s: Situation, task: int) -> int:
-    """A name that denotes nothing; sometimes one that does, or a reserved one."""
+    """Usually a free name; sometimes one that is in use, or a reserved one."""
     kind = c.below(16)
     if kind < 13:
         return c.pick(s.unused(task))
@@ -193,7 +195,7 @@ def _free(c: Choices, s: Situation, task: int) -> int:
 
 
 def _to_receive_from(c: Choices, s: Situation) -> int:
-    """A port or port set of the caller's to receive from, with a message if there is one."""
+    """A port or port set of the caller's to receive from, preferably with a message."""
     if s.worth_waiting_at and c.one_in(4):
         return c.pick(s.worth_waiting_at)
     if s.with_messages and not c.one_in(8):
@@ -202,11 +204,11 @@ def _to_receive_from(c: Choices, s: Situation) -> int:
     return c.pick(receiving) if receiving and not c.one_in(4) else s.hostile_name(c)
 
 
-def _place_to_insert(c: Choices, s: Situation, task: int, given: Given) -> int:
-    """Where a right that the caller has may go in ``task``: under a free name, or the one by which ``task`` knows the port."""
-    known = s.known_as(task, s.entry(given["poly"]).port)
+def _place_to_insert(c: Choices, s: Situation, task: int, drawn: DrawnArguments) -> int:
+    """A name in ``task`` to insert a right under: a free one, or the one that ``task`` has for the port."""
+    known = s.known_as(task, s.entry(drawn["poly"]).port)
     kind = c.below(16)
-    if known is not None and kind < 11 and given["disposition"] not in (Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE):
+    if known is not None and kind < 11 and drawn["disposition"] not in (Disposition.MAKE_SEND_ONCE, Disposition.MOVE_SEND_ONCE):
         return known
     if kind < 14:
         return c.pick(s.unused(task))

@@ -1,7 +1,8 @@
-"""Where each right that a step brought came from: inferred from the call and the rights before it, for any implementation.
+"""Infers where each new right of a step came from, from the call and the rights before it, for any implementation.
 
-Nothing here knows a kernel. A call says which slots it reads and which it fills (``properties/flows.py``); a right that turns up in
-a slot must have had its source in one of them, in a form that gives that right. What has no source is a finding.
+Nothing here depends on a kernel. ``properties/flows.py`` says which slots a call reads and which it fills. A new right
+in a slot must come from one of the slots that the call reads, in a form that gives this right. A right without a source
+is a finding.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from sendright.mach.codes import IN_PROGRESS
-from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
-from sendright.mach.signatures import SIGNATURES
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.trace import Step
+from sendright.properties.carried import DESTINATION, carried_by
 
 How = Literal[
     "granted at boot",
@@ -33,10 +33,10 @@ How = Literal[
     "died",
     "not shown",
 ]
-"""How a right came to be in a slot: the kinds of edges of the derivation graph."""
+"""How a right came into a slot: the kinds of edges of the derivation graph."""
 
 
-class Part(NamedTuple):
+class HeldRight(NamedTuple):
     """One right of a slot; a SEND_RECEIVE entry has two. ``port`` is None for dead names and port sets."""
 
     kind: SlotKind
@@ -44,29 +44,31 @@ class Part(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """A right, or more user references to one, that a step brought into a slot."""
+    """A right, or more user references to one, that a step added to a slot."""
 
     slot: Slot
     kind: SlotKind
     port: int | None
 
     @property
-    def part(self) -> Part:
-        return Part(self.kind, self.port)
+    def part(self) -> HeldRight:
+        return HeldRight(self.kind, self.port)
 
 
 class Origin(NamedTuple):
-    """One source of a gain: a right in a slot before the step, or else the port (or the task) that the right was made from."""
+    """One source of a gain: a right in a slot before the step, or the port (or the task) from which the kernel made
+    the right."""
 
     how: How
     slot: Slot | None = None
-    part: Part | None = None
+    part: HeldRight | None = None
 
 
 class Flow(NamedTuple):
-    """A call lets the right in ``source`` (None: the kernel's own) pass into ``target``.
+    """A call passes the right in ``source`` (None: the kernel's own) to ``target``.
 
-    ``disposition`` says in which form; None: as it is. ``made_from``: the ports that the kernel makes a send right from.
+    ``disposition``: how it is carried; None: unchanged. ``made_from``: the ports from which the kernel makes a send
+    right.
     """
 
     target: Slot
@@ -75,54 +77,54 @@ class Flow(NamedTuple):
     disposition: int | None = None
     made_from: frozenset[int] | None = None
     kind: SlotKind = SlotKind.SEND
-    """What is made, where there is no source."""
+    """The kind of the new right, if there is no source."""
 
 
-def parts(entry: Entry) -> tuple[tuple[Part, int], ...]:
+def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
     """The rights in ``entry``, each with its user references."""
     if entry.kind is SlotKind.SEND_RECEIVE:
-        return (Part(SlotKind.SEND, entry.port), entry.urefs), (Part(SlotKind.RECEIVE, entry.port), 0)
-    return ((Part(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+        return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
+    return ((HeldRight(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
 
 
-class Unfinished(NamedTuple):
-    """A call that a task waits in."""
+class UnfinishedCall(NamedTuple):
+    """A pending call of a task."""
 
     step: Step
-    """The step that began it."""
+    """The step in which it began."""
     named: dict[str, int]
-    """Which ports its port arguments denoted then."""
+    """The ports that its port arguments denoted at that time."""
     messages: tuple[int, ...]
-    """What it sends, while it waits for room."""
+    """The messages that it is blocked with, if it sends."""
 
 
 class Rights:
-    """All rights between two steps of a trace, as far as the trace tells."""
+    """All rights between two steps of a trace, as far as the trace shows them."""
 
     def __init__(self, initial: Snapshot, profile_name: str) -> None:
         self.slots: dict[Slot, Entry] = slots(initial)
         self.profile: Profile | None = PROFILES.get(profile_name)
         self.objects = {number: port.object for number, port in initial.ports.items() if port.object is not PortObject.NONE}
-        """What the kernel's own ports stand for."""
+        """Port -> kernel object, for the kernel's own ports."""
         self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
         self.known_ports = set(initial.ports)
-        self.unfinished: dict[int, Unfinished] = {}
-        """Task -> the call that it waits in."""
+        self.unfinished: dict[int, UnfinishedCall] = {}
+        """Task -> its pending call."""
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
         return self.slots.get(slot, EMPTY)
 
     def slots_of(self, message: int) -> list[Slot]:
-        """The places of a message that have rights."""
+        """The non-empty places of a message."""
         return [slot for slot in self.slots if slot.where == "message" and slot.owner == message]
 
     def ports_of(self, *objects: PortObject) -> frozenset[int]:
-        """The kernel's ports that stand for such objects."""
+        """The kernel's ports for objects of these kinds."""
         return frozenset(number for number, object_ in self.objects.items() if object_ in objects)
 
     def advance(self, step: Step) -> None:
-        """Go on to the state after ``step``."""
+        """Advance to the state after ``step``."""
         self._follow_waiting(step)
         for change in step.changes:
             if change.before.port is not None:
@@ -149,36 +151,36 @@ class Rights:
         elif not step.resume:
             ports = {name: self.at(Slot("name", step.task, value)).port for name, value in step.arguments.items() if isinstance(value, int)}
             named = {name: port for name, port in ports.items() if port is not None}
-            self.unfinished[step.task] = Unfinished(step, named, tuple(new_messages(step)))
+            self.unfinished[step.task] = UnfinishedCall(step, named, tuple(new_messages(step)))
 
 
 def new_messages(step: Step) -> list[int]:
-    """The messages that are there since ``step``: in a queue, or waiting for room in one."""
+    """The messages that ``step`` created: in a queue, or waiting for room in one."""
     return [
         change.slot.owner for change in step.changes if change.slot.where == "message" and change.slot.index == DESTINATION and not change.before.kind
     ]
 
 
 def child_port(step: Step) -> int | None:
-    """The port of the task that ``step`` created: that of the right which the caller was given, or will be."""
+    """The port of the task that ``step`` created, from the right that the caller gets."""
     if step.code not in IN_PROGRESS:
-        return _port_given(step, "child_task")
+        return _port_returned(step, "child_task")
     kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
     return next((change.after.port for change in step.changes if change.slot == kernel), None)
 
 
 def new_ledger(step: Step) -> int | None:
-    """The port of the ledger that ``step`` made: that of the right which the caller was given."""
-    return _port_given(step, "new_ledger") if step.call == "ledger_create" else None
+    """The port of the ledger that ``step`` made, from the right that the caller got."""
+    return _port_returned(step, "new_ledger") if step.call == "ledger_create" else None
 
 
-def _port_given(step: Step, output: str) -> int | None:
+def _port_returned(step: Step, output: str) -> int | None:
     slot = Slot("name", step.task, step.outputs.get(output, -1))
     return next((change.after.port for change in step.changes if change.slot == slot), None)
 
 
 def gains(step: Step) -> Iterator[Gain]:
-    """What ``step`` brought: rights that weren't in their slots before, and added user references."""
+    """The gains of ``step``: rights that weren't in their slots before, and added user references."""
     for change in step.changes:
         before = dict(parts(change.before))
         for part, references in parts(change.after):
@@ -187,7 +189,7 @@ def gains(step: Step) -> Iterator[Gain]:
 
 
 class Origins:
-    """The origins of what one step brought. ``rights`` is the state before it and is not changed."""
+    """The origins of one step's gains. ``rights`` is the state before the step, and is not changed."""
 
     def __init__(self, rights: Rights, step: Step, flows: list[Flow]) -> None:
         self.rights = rights
@@ -200,7 +202,7 @@ class Origins:
             after[change.before.port] -= 1
             after[change.after.port] += 1
         self._holders_after = after
-        # A receive consumes the destination's right, and gives up none.
+        # A receive consumes the destination's right, and releases none.
         received = step.call == "mach_msg_receive"
         self._lost_once = [
             change.slot
@@ -211,7 +213,7 @@ class Origins:
         ]
 
     def of_gains(self) -> list[tuple[Gain, tuple[Origin, ...]]]:
-        """Every gain of the step with its origins; no origins: there is no explanation."""
+        """Every gain of the step with its origins; no origins: it has no explanation."""
         explained = []
         late = []
         for gain in gains(self.step):
@@ -223,7 +225,7 @@ class Origins:
                 explained.append((gain, origins))
             else:
                 late.append(gain)
-        # Send-once rights that nobody used, and those of requests, send notifications: each of those that are left explains one.
+        # Unused send-once rights, and those of requests, send notifications: each remaining one explains one notification.
         explained += [(gain, tuple(self._notification(gain))) for gain in late]
         return explained
 
@@ -232,7 +234,7 @@ class Origins:
             yield from self._by_flow(gain, flow)
         if gain.kind is SlotKind.DEAD_NAME:
             before = self.rights.at(gain.slot)
-            # Its port died; nobody holds a right to a dead port.
+            # Its port died; no slot has a right to a dead port.
             if before.port is not None and self._holders_after[before.port] <= 0:
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
 
@@ -244,7 +246,7 @@ class Origins:
                 yield Origin(flow.how)
             return
         for part, _ in parts(self.rights.at(flow.source)):
-            if gives(part, flow.disposition) == gain.part:
+            if carried_right(part, flow.disposition) == gain.part:
                 made = flow.disposition in (Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE)
                 yield Origin("made" if made else flow.how, flow.source, part)
 
@@ -252,7 +254,7 @@ class Origins:
         if gain.slot.where != "message" or not self._is_new(gain.slot.owner):
             return
         if gain.kind is SlotKind.RECEIVE:
-            yield from self._rescue(gain)
+            yield from self._redirection(gain)
         if gain.kind is not SlotKind.SEND_ONCE or gain.slot.index != DESTINATION:
             return
         for slot in self._lost_once:
@@ -260,10 +262,10 @@ class Origins:
                 self._lost_once.remove(slot)
                 yield Origin("notified", slot, gain.part)
                 return
-        # Made for a message or an insertion that then came to nothing.
+        # Made for a message or an insertion that then failed.
         for name in carried_as(self.step, Disposition.MAKE_SEND_ONCE):
             slot = Slot("name", self.step.task, name)
-            receive = Part(SlotKind.RECEIVE, gain.port)
+            receive = HeldRight(SlotKind.RECEIVE, gain.port)
             if any(part == receive for part, _ in parts(self.rights.at(slot))):
                 yield Origin("made", slot, receive)
                 return
@@ -271,8 +273,8 @@ class Origins:
     def _is_new(self, message: int) -> bool:
         return not self.rights.at(Slot("message", message, DESTINATION)).kind
 
-    def _rescue(self, gain: Gain) -> Iterator[Origin]:
-        """A receive right that would have died goes, in a port-destroyed notification, to who asked for it."""
+    def _redirection(self, gain: Gain) -> Iterator[Origin]:
+        """A port-destroyed notification redirects a receive right that would have died to the port of the request."""
         request = self.rights.at(Slot("port-destroyed", gain.port if gain.port is not None else -1, 0))
         destination = self._after(Slot("message", gain.slot.owner, DESTINATION))
         if gain.slot.index == 0 and request.kind is SlotKind.SEND_ONCE and (destination.kind, destination.port) == (request.kind, request.port):
@@ -284,14 +286,11 @@ class Origins:
         return next((change.after for change in self.step.changes if change.slot == slot), self.rights.at(slot))
 
 
-DESTINATION, REPLY = -2, -1
-"""The places of a message that aren't in its body (``Slot.index``)."""
-
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 
 
-def gives(part: Part, disposition: int | None) -> Part | None:
-    """The right that comes of carrying ``part`` so; None: it can't be."""
+def carried_right(part: HeldRight, disposition: int | None) -> HeldRight | None:
+    """The right that results from carrying ``part`` with ``disposition``; None: that is impossible."""
     if disposition is None:
         return part
     dead = part.kind is SlotKind.DEAD_NAME
@@ -303,30 +302,10 @@ def gives(part: Part, disposition: int | None) -> Part | None:
         return None
     made = {Disposition.MAKE_SEND: SlotKind.SEND, Disposition.MAKE_SEND_ONCE: SlotKind.SEND_ONCE, Disposition.MOVE_RECEIVE: SlotKind.RECEIVE}
     kind = made.get(Disposition(disposition)) if disposition in Disposition.__members__.values() else None
-    return None if kind is None else Part(kind, part.port)
+    return None if kind is None else HeldRight(kind, part.port)
 
 
 def carried_as(step: Step, disposition: int) -> list[int]:
-    """The names that the call ``step`` carries rights from in this form."""
-    signature = SIGNATURES.get(step.call)
-    defaults = {argument.name: argument.default for argument in signature.arguments} if signature else {}
-    given = {**defaults, **step.arguments}
-    pairs = [(given.get("poly"), given.get("disposition")), (given.get("dest"), given.get("dest_disposition"))]
-    pairs += [(given.get(part), given.get(f"{part}_disposition")) for part in ("reply", "notify")]
-    pairs += rights_of(given.get("descriptors"))
-    return [name for name, how in pairs if how == disposition and isinstance(name, int)]
-
-
-def rights_of(value: object) -> list[tuple[int, int]]:
-    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands there as (-1, -1), which
-    denotes nothing; memory isn't a right."""
-    if not isinstance(value, (list, tuple)):
-        return []
-    found: list[tuple[int, int]] = []
-    for each in value:
-        if not isinstance(each, (list, tuple)):
-            found.append((-1, -1))
-        elif not is_memory(each):
-            names = each[0] if is_array(each) else [each[0]]
-            found += [(name, each[1]) if isinstance(name, int) and isinstance(each[1], int) else (-1, -1) for name in names]
-    return found
+    """The caller's names that the call ``step`` carries rights from in this form."""
+    own = (carried for carried in carried_by(step) if carried.control is None)
+    return [carried.name for carried in own if carried.disposition == disposition and isinstance(carried.name, int)]

@@ -1,4 +1,4 @@
-"""Whether an answer has the form that the call's signature promises, before anybody judges what is in it."""
+"""Checks that an answer has the form in the call's signature, before its content is judged."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sendright.mach.descriptors import is_array, is_memory
 from sendright.mach.signatures import SIGNATURES, OutputType, Signature
 
 
-def malformed(call: Call, result: Result) -> str | None:
-    """What is wrong with the form of ``result``, in words; None: nothing."""
+def answer_error(call: Call, result: Result) -> str | None:
+    """The fault in the form of ``result``, in words; None: there is none."""
     if not is_number(result.code):
-        return f"the return code is {result.code!r}, which is no number of a machine's"
+        return f"the return code is {result.code!r}, which is not a machine's number"
     if not isinstance(result.outputs, dict):
         return "the answer has no dictionary of results"
     signature = SIGNATURES[call.name]
@@ -29,21 +29,21 @@ def _wrong_task(signature: Signature, call: Call, result: Result) -> str | None:
     if not signature.creates_task:
         return f"created_task is {result.created_task}, but {call.name} creates no task"
     if call.resume or result.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
-        how = "that goes on has created its task before" if call.resume else f"that answers {code_name(result.code)} creates no task"
+        how = "that is resumed has created its task before" if call.resume else f"that returns {code_name(result.code)} creates no task"
         return f"created_task is {result.created_task}, but a call {how}"
     return None
 
 
 def _wrong_ended(result: Result) -> str | None:
-    """What each answer in ``ended`` must be beside a Result is looked at when it is judged."""
+    """The fault in the form of ``result.ended``. The answers in it are checked when they are judged."""
     if not isinstance(result.ended, dict):
         return f"ended is {result.ended!r}, not a dictionary of answers by tasks"
     for task, answer in result.ended.items():
         if not is_number(task):
-            return f"ended has an answer of {task!r}, which is no number of a task"
-        wrong = no_result(answer)
+            return f"ended has an answer of {task!r}, which is not a task's number"
+        wrong = result_error(answer)
         if wrong is not None:
-            return f"what ended for task {task} is {wrong}"
+            return f"the ended call of task {task} is {wrong}"
     return None
 
 
@@ -54,12 +54,12 @@ def _wrong_outputs(signature: Signature, result: Result) -> str | None:
     for output in outputs:
         value = result.outputs[output.name]
         if not _FORMS.get(output.type, is_number)(value):
-            return f"the result {output.name} is {value!r}, which is no {output.type.value}"
+            return f"the result {output.name} is {value!r}, which is not of type {output.type.value}"
     return None
 
 
-def no_result(answer: object) -> str | None:
-    """What an implementation answered that can't be looked at; None: it can. What is in its outputs may still be anything."""
+def result_error(answer: object) -> str | None:
+    """Why ``answer`` isn't a readable Result, in words; None: it is. Its outputs may still be malformed."""
     if not isinstance(answer, Result):
         return f"{type(answer).__name__} instead of a Result with a code and outputs"
     if not isinstance(answer.code, int):

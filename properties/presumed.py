@@ -1,7 +1,7 @@
-"""How the tasks and rights that a script presumes come to be.
+"""Sets up the tasks and rights that a script takes for granted.
 
-Everything is brought about by real calls: the bootstrap task creates the other tasks, and a right that a caller is taken to hold
-is put into its space by whoever has it. These calls are judged and kept in the trace like those of the script.
+Real calls set them up: the bootstrap task creates the other tasks, and a holder of a right inserts it into the space of
+the task that needs it. These calls are judged and kept in the trace like those of the script.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from sendright.mach.capabilities import NotMade
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.rights import Disposition, Right, SlotKind
 from sendright.mach.script_readers import NotModelled
-from sendright.mach.script_values import DEAD_PORT, HOST_SELF, Known
+from sendright.mach.script_values import DEAD_PORT, HOST_SELF, WellKnown
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.trace import Step
 from sendright.properties.judged_run import JudgedRun, callers
 
 _FIRST_INSERTED_NAME = 101
-"""Names for presumed rights are looked for from here on: out of the way of those that kernels choose first."""
+"""The first name for inserted rights: above the names that kernels choose first."""
 
 
-class Presumed:
-    """Makes what one case presumes. All its functions raise NotModelled where that can't be done, and Broken as the run does."""
+class Setup:
+    """The set-up of one case. All methods raise NotModelled if it can't be set up, and Violated as the run does."""
 
     def __init__(self, run: JudgedRun, literal_names: frozenset[int]) -> None:
         self.run = run
         self.profile = run.profile
         self.literal_names = literal_names
-        """Names that the script spells as numbers: not to be given to anything else."""
+        """Names that the script spells as numbers: the set-up must not use them."""
         self.held: dict[tuple[int, str], int] = {}
-        """(task, what) -> the name under which it was given that; it stays so, whatever the task does with the name."""
+        """(task, what) -> the name under which the task got it. It stays the same, whatever the task does with the
+        name later."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -41,7 +42,8 @@ class Presumed:
         return self.run.snapshot
 
     def create_task(self, number: int) -> int:
-        """A task with tokens of its own, where the profile has any, so that one can tell whose are seen. Raises NotModelled where none is made."""
+        """Create a task, with tokens of its own if the profile has any, so that tokens identify it. Raises
+        NotModelled if no call creates tasks."""
         if not any(map(self.profile.serves, TASK_MAKERS)):
             raise NotModelled(f"profile {self.profile.name} has {self.profile.boot_tasks} tasks, and no call makes more")
         arguments: dict[str, Any] = {"parent_task": self.own_port(BOOTSTRAP_TASK)}
@@ -60,19 +62,19 @@ class Presumed:
     def _do(self, caller: int, call: str, /, **arguments: Any) -> Step:
         """Make a call of the set-up, which must succeed."""
         if caller not in self.snapshot.tasks:
-            raise NotModelled(f"task {caller} no longer lives, so that what the script presumes can't be set up")
+            raise NotModelled(f"the script's set-up isn't possible: task {caller} no longer lives")
         if caller not in callers(self.snapshot):
-            raise NotModelled(f"task {caller} is suspended, or waits in a call, so that what the script presumes can't be set up")
+            raise NotModelled(f"the script's set-up isn't possible: task {caller} is suspended, or blocked in a call")
         try:
             result = self.run.call(caller, Call(call, complete(SIGNATURES[call], arguments)))
         except NotMade as error:
-            raise NotModelled(f"what the script presumes can't be set up: {call}: {error}") from error
+            raise NotModelled(f"the script's set-up isn't possible: {call}: {error}") from error
         if result.code != ReturnCode.KERN_SUCCESS:
-            raise NotModelled(f"what the script presumes can't be set up: {call} answered {code_name(result.code)}")
+            raise NotModelled(f"the script's set-up isn't possible: {call} returned {code_name(result.code)}")
         return result
 
     def own_port(self, task: int) -> int:
-        """The name that the live task ``task`` got for its own port from its first mach_task_self here."""
+        """The name of the live ``task`` for its own port, from its first mach_task_self in the set-up."""
         held = self.held.get((task, f"task {task}"))
         if held is None:
             held = self.held[task, f"task {task}"] = self._do(task, "mach_task_self").outputs["port"]
@@ -91,7 +93,7 @@ class Presumed:
     def well_known(self, word: str, space: int) -> int:
         """The name that the task ``space`` has for a port of ``WELL_KNOWN_PORTS``."""
         if word != "host" and word not in self.profile.bootstrap_names:
-            raise NotModelled(f"nobody has {word} in profile {self.profile.name}")
+            raise NotModelled(f"no task has {word} in profile {self.profile.name}")
         if space == BOOTSTRAP_TASK and word != "host":
             return self.profile.bootstrap_names.index(word) + 1
         if (space, word) not in self.held:
@@ -107,8 +109,9 @@ class Presumed:
                 return name
         return None
 
-    def _give(self, task: int, port: int, asked: frozenset[int] = frozenset()) -> int:
-        """See to it that ``task`` has a send right to ``port``; its name. The bootstrap task takes it from any task that it can reach."""
+    def _give(self, task: int, port: int, tried: frozenset[int] = frozenset()) -> int:
+        """Give ``task`` a send right to ``port``; returns its name. The bootstrap task extracts it from any task
+        that it can reach."""
         if task not in self.snapshot.tasks:
             raise NotModelled(f"task {task} no longer lives")
         name = self._name_for(task, port)
@@ -124,12 +127,12 @@ class Presumed:
             return self.own_port(task)
         for holder, shown in self.snapshot.tasks.items():
             held = self._name_for(holder, port)
-            if held is not None and holder not in asked and shown.port != port:
-                target = self._give(BOOTSTRAP_TASK, shown.port, asked | {holder})
+            if held is not None and holder not in tried and shown.port != port:
+                target = self._give(BOOTSTRAP_TASK, shown.port, tried | {holder})
                 taken = self._do(BOOTSTRAP_TASK, "mach_port_extract_right", task=target, name=held, disposition=int(Disposition.COPY_SEND))
                 poly: int = taken.outputs["poly"]
                 return poly
-        raise NotModelled(f"nobody can give task {task} a right to port {port}")
+        raise NotModelled(f"no task can give task {task} a right to port {port}")
 
     def _free_name(self, task: int) -> int:
         name = _FIRST_INSERTED_NAME
@@ -137,8 +140,8 @@ class Presumed:
             name += 1
         return name
 
-    def made(self, word: Known, space: int) -> int:
-        """The name of a right that the task ``space`` can make or get for itself, once for each word."""
+    def made(self, word: WellKnown, space: int) -> int:
+        """The name of a right that the task ``space`` makes or gets for itself, once for each word."""
         if (space, word.word) not in self.held:
             if word == HOST_SELF:
                 name = self._do(space, "mach_host_self").outputs["port"]
@@ -157,5 +160,5 @@ class Presumed:
 
 
 def complete(signature: Signature, arguments: dict[str, Any]) -> dict[str, Any]:
-    """All arguments of a call, in the signature's order, those that aren't given by default."""
+    """All arguments of a call, in the signature's order, with defaults for the missing ones."""
     return {argument.name: arguments.get(argument.name, argument.default) for argument in signature.arguments}

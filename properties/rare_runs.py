@@ -1,4 +1,4 @@
-"""Short runs for cases that random calls seldom reach: what has to come together for them is said here, call by call."""
+"""Short runs, call by call, for cases whose conditions random calls seldom bring together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sendright.mach.profiles import Profile
 from sendright.mach.rights import RESERVED_NAMES, Disposition, Notification, Place, Right
 
 Do = Callable[..., dict[str, Any]]
-"""``do(task, call, **arguments)`` makes a call and gives its results. With ``stop=True`` it stops between its steps; with ``resume=True`` it goes on
-with the one that the task waits in."""
+"""``do(task, call, **arguments)`` makes a call and returns its results. With ``stop=True`` the call stops between
+its steps; with ``resume=True`` the task's pending call is resumed."""
 _UNUSED = 77
 """A name that denotes nothing."""
 RareRun = Callable[[Do, Profile], None]
@@ -25,8 +25,8 @@ def _port(do: Do, me: int) -> int:
 
 
 def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
-    """The port of task 1, a child or one of the tasks of boot, that has a right of the caller's under each of the names ``n31``, ``n32`` …, made or
-    copied."""
+    """The port of task 1, a child or one of the boot tasks, with a right of the caller's under each of the names
+    ``n31``, ``n32`` …, made or copied."""
     child = 1 + len(profile.bootstrap_names) if profile.boot_tasks > 1 else int(do(0, "task_create", parent_task=me)["child_task"])
     for name, right in rights.items():
         how = Disposition.COPY_SEND if right == me else Disposition.MAKE_SEND
@@ -35,7 +35,7 @@ def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
 
 
 def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
-    """A finite ledger is to give its child more than it has."""
+    """A finite ledger should give its child more than it has."""
     if not profile.serves("ledger_create"):
         return
     root = 1 + profile.bootstrap_names.index("root_ledger_wired")
@@ -45,7 +45,7 @@ def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
 
 
 def a_ledger_that_a_task_draws_on(do: Do, profile: Profile) -> None:
-    """A ledger is to end from which a task draws: one that was made with it, given or found in its parent's places."""
+    """A call should end a ledger that a task draws on: from the creation's array, or from its parent's places."""
     if not profile.serves("ledger_create"):
         return
     me = do(0, "mach_task_self")["port"]
@@ -59,7 +59,7 @@ def a_ledger_that_a_task_draws_on(do: Do, profile: Profile) -> None:
 
 
 def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
-    """Who asks about a dead name would be told at once, but the name can have no more references."""
+    """A dead-name request on a dead name would fire at once, but the name has no room for another reference."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     name = do(0, "mach_port_allocate", task=me, right=int(Right.DEAD_NAME))["name"]
@@ -67,7 +67,7 @@ def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
     _ask(do, me, name, Notification.DEAD_NAME, port, sync=1)
 
 
-def a_death_of_who_waits_for_the_last_sender(do: Do, profile: Profile) -> None:
+def a_no_senders_request_to_a_dead_port(do: Do, profile: Profile) -> None:
     """A no-senders request whose port is dead when the last send right goes."""
     me = do(0, "mach_task_self")["port"]
     port, home = _port(do, me), _port(do, me)
@@ -82,8 +82,9 @@ def _ask(do: Do, me: int, name: int, variant: Notification, home: int, sync: int
     do(0, "mach_port_request_notification", task=me, name=name, variant=int(variant), sync=sync, notify=home, notify_disposition=once)
 
 
-def _waits_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
-    """The caller's own port and a port set at which it waits; task 1 can send to a member (31) and has the caller's port (32)."""
+def _block_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
+    """The caller's own port and a port set at which it is blocked; task 1 can send to a member (31) and has the
+    caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     pset = do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
@@ -93,22 +94,22 @@ def _waits_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
     return me, pset
 
 
-def a_message_for_who_waits_at_a_port_set(do: Do, profile: Profile) -> None:
+def a_message_for_a_task_blocked_at_a_port_set(do: Do, profile: Profile) -> None:
     """A message comes to a member of the port set at which a task waits."""
-    _waits_at_a_set(do, profile)
+    _block_at_a_set(do, profile)
     do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_port_set_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_port_set_destroyed_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A port set is destroyed by a holder of the task's port while the task waits there."""
-    _, pset = _waits_at_a_set(do, profile)
+    _, pset = _block_at_a_set(do, profile)
     do(1, "mach_port_destroy", task=32, name=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
-def _waits_at_a_port(do: Do, profile: Profile) -> int:
-    """The port at which the caller waits; task 1 has the caller's port (32)."""
+def _block_at_a_port(do: Do, profile: Profile) -> int:
+    """The port at which the caller is blocked; task 1 has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     _other(do, profile, me, n32=me)
@@ -116,22 +117,22 @@ def _waits_at_a_port(do: Do, profile: Profile) -> int:
     return port
 
 
-def a_receive_right_that_goes_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_receive_right_extracted_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port takes the receive right at which the task waits."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_receive_right_that_is_put_into_a_set_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_receive_right_put_into_a_set_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port puts the receive right at which the task waits into a port set."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
     do(1, "mach_port_move_member", task=32, member=port, after=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_message_for_who_waits_at_a_port(do: Do, profile: Profile) -> None:
+def a_message_for_a_task_blocked_at_a_port(do: Do, profile: Profile) -> None:
     """A message comes to the port at which a task waits."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
@@ -141,15 +142,15 @@ def a_message_for_who_waits_at_a_port(do: Do, profile: Profile) -> None:
     do(0, "mach_msg_receive", resume=True)
 
 
-def a_port_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_port_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the receive right at which the task waits."""
-    port = _waits_at_a_port(do, profile)
+    port = _block_at_a_port(do, profile)
     do(1, "mach_port_destroy", task=32, name=port)
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_place_that_is_set_twice(do: Do, profile: Profile) -> None:
-    """A place that can be set once is set again."""
+    """A place that can be set only once is set again."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
@@ -160,7 +161,7 @@ def a_place_that_is_set_twice(do: Do, profile: Profile) -> None:
 
 
 def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
-    """A port whose receive right is immovable is to be an exception port."""
+    """A port with an immovable receive right should become an exception port."""
     me = do(0, "mach_task_self")["port"]
     options = {"context": 1, "context_as_guard": True, "immovable": True, "insert_send": True}
     port = do(0, "mach_port_construct", task=me, **options)["name"]
@@ -169,7 +170,7 @@ def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
 
 
 def names_that_denote_nothing(do: Do, profile: Profile) -> None:
-    """NULL, DEAD and a name that is not used, where names are looked up."""
+    """NULL, DEAD and an unused name in calls that look up names."""
     me = do(0, "mach_task_self")["port"]
     port, pset = _port(do, me), do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
     for name in (*RESERVED_NAMES, _UNUSED):
@@ -187,8 +188,8 @@ def names_that_denote_nothing(do: Do, profile: Profile) -> None:
             do(0, "mach_port_peek", task=me, name=name)
 
 
-def _waits_to_send(do: Do, profile: Profile) -> int:
-    """The port that is full, at which the caller waits to send; task 1 has the caller's port (32)."""
+def _block_in_a_send(do: Do, profile: Profile) -> int:
+    """The full port at which the caller is blocked in a send; task 1 has the caller's port (32)."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     _other(do, profile, me, n32=me)
@@ -198,23 +199,23 @@ def _waits_to_send(do: Do, profile: Profile) -> int:
 
 
 def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
-    """A task waits to send, in vain; then there is room."""
-    port = _waits_to_send(do, profile)
+    """A blocked send is resumed without success; then there is room."""
+    port = _block_in_a_send(do, profile)
     do(0, "mach_msg_send", resume=True)
     taken = do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
     do(1, "mach_msg_receive", port=taken)
     do(0, "mach_msg_send", resume=True)
 
 
-def a_queue_that_dies_while_a_task_waits_there(do: Do, profile: Profile) -> None:
+def a_queue_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the port to which the task waits to send."""
-    port = _waits_to_send(do, profile)
+    port = _block_in_a_send(do, profile)
     do(1, "mach_port_destroy", task=32, name=port)
     do(0, "mach_msg_send", resume=True)
 
 
 def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
-    """All pages of the caller's are taken: arguments of a send of one of them to a port of its own."""
+    """All pages of the caller's are in use; returns the arguments for sending one of them to a port of its own."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
@@ -224,21 +225,21 @@ def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
 
 
 def memory_that_a_receiver_has_no_room_for(do: Do, profile: Profile) -> None:
-    """A message with a page of memory comes to a task all of whose pages are taken."""
+    """A task without a free page receives a message with a page of memory."""
     message = _memory_without_room(do, profile)
     do(0, "mach_msg_send", **message)
     do(0, "mach_msg_receive", port=message["dest"])
 
 
-def memory_that_cannot_be_handed_back(do: Do, profile: Profile) -> None:
+def memory_that_cannot_be_returned(do: Do, profile: Profile) -> None:
     """A message with a page of memory finds the queue full, and the sender has no page free."""
     message = _memory_without_room(do, profile)
     for _ in range(profile.queue_limit + 1):
         do(0, "mach_msg_send", **message)
 
 
-def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -> None:
-    """A task takes a right out of its place and stops there; then the right's port dies."""
+def a_right_that_dies_while_a_stopped_call_holds_it(do: Do, profile: Profile) -> None:
+    """A call that replaces a right in a place stops while it holds the old right; then the right's port dies."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
     do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
@@ -252,7 +253,7 @@ def a_right_that_dies_in_the_hands_of_a_stopped_call(do: Do, profile: Profile) -
 
 
 def a_child_that_ends_before_it_gets_its_tokens(do: Do, profile: Profile) -> None:
-    """A creation stops between its steps, and the child ends itself."""
+    """A creation stops between its steps, and the child terminates itself."""
     if not profile.tokens_in_two_steps:
         return
     me, create = do(0, "mach_task_self")["port"], "host_security_create_task_token"
@@ -266,27 +267,27 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_ledger_that_a_task_draws_on,
     a_dead_name_with_all_its_references,
-    a_death_of_who_waits_for_the_last_sender,
-    a_message_for_who_waits_at_a_port_set,
-    a_port_set_that_goes_while_a_task_waits_there,
-    a_receive_right_that_goes_while_a_task_waits_there,
-    a_receive_right_that_is_put_into_a_set_while_a_task_waits_there,
-    a_message_for_who_waits_at_a_port,
-    a_port_that_dies_while_a_task_waits_there,
+    a_no_senders_request_to_a_dead_port,
+    a_message_for_a_task_blocked_at_a_port_set,
+    a_port_set_destroyed_while_a_task_is_blocked_there,
+    a_receive_right_extracted_while_a_task_is_blocked_there,
+    a_receive_right_put_into_a_set_while_a_task_is_blocked_there,
+    a_message_for_a_task_blocked_at_a_port,
+    a_port_that_dies_while_a_task_is_blocked_there,
     a_place_that_is_set_twice,
     an_exception_port_that_cannot_be_carried,
     names_that_denote_nothing,
     a_queue_that_has_room_again,
-    a_queue_that_dies_while_a_task_waits_there,
+    a_queue_that_dies_while_a_task_is_blocked_there,
     memory_that_a_receiver_has_no_room_for,
-    memory_that_cannot_be_handed_back,
-    a_right_that_dies_in_the_hands_of_a_stopped_call,
+    memory_that_cannot_be_returned,
+    a_right_that_dies_while_a_stopped_call_holds_it,
     a_child_that_ends_before_it_gets_its_tokens,
 )
 
 
 def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, Any]]) -> None:
-    """Make the calls of ``run`` by ``call``. Where the profile lacks one, or it fails, the run ends there."""
+    """Make the calls of ``run`` with ``call``. The run ends early if the profile lacks a call, or if a call fails."""
 
     def do(task: int, name: str, /, stop: bool = False, resume: bool = False, **arguments: Any) -> dict[str, Any]:
         return _Results(call(task, Call(name, arguments, stop=stop, resume=resume)))
@@ -296,7 +297,7 @@ def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, A
 
 
 class _NoResult(Exception):
-    """A call that should have one has no result."""
+    """A call has no result, although a later call needs it."""
 
 
 class _Results(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""Running scripts on an implementation, and judging it by the scripts' expectations and by the specification."""
+"""Runs scripts on an implementation, and judges it by the scripts' expectations and by the specification."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.trace import LIMITS, Violation
 from sendright.mach.verdicts import Verdict
 from sendright.mach.view import NOT_SHOWN
-from sendright.properties.conformance import WellFormed
-from sendright.properties.expectations import FirstSeen, Mismatch, Seen, first_mismatch, subject_of
-from sendright.properties.judged_run import RETURN_CODE, Broken, JudgedRun, Oracle
-from sendright.properties.outputs import malformed
+from sendright.properties.conformance import FormCheckedOracle
+from sendright.properties.expectations import FirstValues, Mismatch, StepOutcome, first_mismatch, subject_of
+from sendright.properties.judged_run import RETURN_CODE, JudgedRun, Oracle, Violated
+from sendright.properties.outputs import answer_error
 from sendright.properties.symbols import Symbols
 
 CALL_SECONDS = 5.0
-"""A call that takes longer hangs."""
+"""A call that takes longer counts as hung."""
 
 
 def replay(
@@ -37,10 +37,11 @@ def replay(
     on_case: Callable[[CaseResult], None] | None = None,
     call_seconds: float = CALL_SECONDS,
 ) -> ReplayResult:
-    """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh oracle.
+    """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh
+    oracle.
 
-    ``on_case`` hears of each case as it ends. FAILED if any case failed, else CRASHED if any did, else PASSED if one passed, else
-    UNDETERMINED. Ctrl-C ends it early, with what was found so far; then nothing is PASSED.
+    ``on_case`` gets each result. The verdict is FAILED if any case failed, else CRASHED if any crashed, else PASSED if
+    any passed, else UNDETERMINED. Ctrl-C ends it early with the results so far; the verdict is never PASSED then.
     """
     scripts = tuple(scripts)
     implementation = implementation_factory()
@@ -50,7 +51,7 @@ def replay(
         for script in scripts:
             for case in script.cases:
                 profile = _profile_of(case, profile_override)
-                cases.append(_CaseRun(case, JudgedRun(implementation, WellFormed(oracle_factory(profile)), profile, call_seconds)).result())
+                cases.append(_CaseRun(case, JudgedRun(implementation, FormCheckedOracle(oracle_factory(profile)), profile, call_seconds)).result())
                 if on_case is not None:
                     on_case(cases[-1])
                 if cases[-1].verdict == "crashed":
@@ -91,15 +92,15 @@ def _profile_of(case: ScriptCase, override: Profile | None) -> Profile:
 
 
 class _CaseRun:
-    """One case on its way."""
+    """The run of one case."""
 
     def __init__(self, case: ScriptCase, run: JudgedRun) -> None:
         self.case = case
         self.run = run
         self.symbols = Symbols(run, literal_names_of(case))
-        self.first = FirstSeen()
+        self.first = FirstValues()
         self.at: int | None = None
-        """The step of the script that is being made; None: what it presumes is being set up."""
+        """The current step of the script; None: during the set-up."""
 
     def result(self) -> CaseResult:
         """Run the case."""
@@ -114,13 +115,13 @@ class _CaseRun:
             return self._run()
         except NotModelled as unmodelled:
             return self._unmodelled(self.at or 0, str(unmodelled))
-        except Broken as broken:
-            return self._broken(broken.violation, None, f"{self._last_call()}, while what the script presumes was set up")
+        except Violated as broken:
+            return self._broken(broken.violation, None, f"{self._last_call()}, during the script's set-up")
 
     def _run(self) -> CaseResult:
         self.run.boot()
         self.symbols.prepare(step for step in self.case.steps if isinstance(step, PlannedStep))
-        self.first.look(self.run.snapshot)
+        self.first.remember(self.run.snapshot)
         for number, step in enumerate(self.case.steps):
             self.at = number
             if isinstance(step, UnmodelledStep):
@@ -132,7 +133,7 @@ class _CaseRun:
         return self._end("passed")
 
     def _step(self, step: PlannedStep) -> CaseResult | None:
-        """Make one step; what came of the case, if that ends it."""
+        """Make one step; returns the case's result if the step ends it."""
         caller, call = self.symbols.call_of(step)
         waiting = self.symbols.waiting.get(caller) if call.resume else None
         target = subject_of(self.symbols, caller, call) if waiting is None else waiting.target
@@ -142,15 +143,15 @@ class _CaseRun:
             made = self.run.call(caller, call)
         except NotMade as error:
             raise NotModelled(f"{self.run.implementation.name} can't make this call: {error}") from error
-        except Broken as broken:
+        except Violated as broken:
             violation = broken.violation
             if violation.kind in ("crash", "hang"):
                 return self._broken(violation, None)
             made = self.run.steps[-1]
         result = Result(made.code, made.outputs, made.created_task)
-        self.first.look(self.run.snapshot)
+        self.first.remember(self.run.snapshot)
         begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
-        seen = Seen(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
+        seen = StepOutcome(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
         mismatch = self._mismatch(step, seen, violation)
         if violation is not None:
             return self._broken(violation, mismatch)
@@ -160,8 +161,8 @@ class _CaseRun:
         self.symbols.bind(step, caller, result, created)
         return None
 
-    def _mismatch(self, step: PlannedStep, seen: Seen, violation: Violation | None) -> Mismatch | None:
-        if malformed(seen.call, seen.result) is not None:
+    def _mismatch(self, step: PlannedStep, seen: StepOutcome, violation: Violation | None) -> Mismatch | None:
+        if answer_error(seen.call, seen.result) is not None:
             return None
         try:
             mismatch = first_mismatch(step.expectations, seen)
@@ -169,26 +170,26 @@ class _CaseRun:
             if violation is None:
                 raise
             return None
-        # Of a step that went wrong only what the implementation told says how.
-        return mismatch if mismatch is None or mismatch.told or violation is None else None
+        # After a violation only the implementation's own report explains the failure.
+        return mismatch if mismatch is None or mismatch.own_report or violation is None else None
 
     def _unexpected(self, mismatch: Mismatch) -> CaseResult:
-        """The specification agrees with the implementation, the script with neither."""
+        """The specification and the implementation agree, but the script expects something else."""
         if self.case.preconditions:
-            reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step brings about"
+            reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step establishes"
             return self._unmodelled(self.at or 0, reason)
         name = self.run.implementation.name
-        says = f"{name} answered {mismatch.seen}, as the specification says"
-        if not mismatch.told:
-            says = f"the specification says {mismatch.seen}, and {name} doesn't show what it has"
+        says = f"{name} gave {mismatch.seen}, as the specification requires"
+        if not mismatch.own_report:
+            says = f"the specification requires {mismatch.seen}, and {name} doesn't show its own"
         words = f"the script expects {mismatch.expected}; {says}"
         violation = Violation(step=len(self.run.steps) - 1, kind="expectation", clause=f"expect.{mismatch.key}", words=words)
         self.run.violations.append(violation)
-        seen = mismatch.seen if mismatch.told else f"{mismatch.seen} ({NOT_SHOWN})"
+        seen = mismatch.seen if mismatch.own_report else f"{mismatch.seen} ({NOT_SHOWN})"
         return self._end("failed", expected=mismatch.expected, seen=seen, violation=violation)
 
     def _broken(self, violation: Violation, mismatch: Mismatch | None, reason: str | None = None) -> CaseResult:
-        """The specification doesn't agree with the implementation, or there was no answer."""
+        """The specification and the implementation disagree, or there was no answer."""
         crashed = violation.kind in ("crash", "hang")
         if mismatch is not None:
             expected, seen = mismatch.expected, mismatch.seen
@@ -206,7 +207,7 @@ class _CaseRun:
         self.at = step
         return self._end("not_modelled", reason=reason)
 
-    def _end(self, verdict: str, **told: Any) -> CaseResult:
+    def _end(self, verdict: str, **fields: Any) -> CaseResult:
         step = None if self.at is None else self.case.steps[self.at]
         judged = len(self.case.steps) if verdict == "passed" else (self.at or 0) + (verdict == "failed" and self.at is not None)
         return CaseResult(
@@ -217,7 +218,7 @@ class _CaseRun:
             step=self.at,
             call=self._last_call() if step is None else step.call,
             trace=self.run.trace(),
-            **told,
+            **fields,
         )
 
     def _last_call(self) -> str | None:

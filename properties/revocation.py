@@ -1,4 +1,5 @@
-"""What a task's end revokes: the rights that go with it, those of others that die, and who is told of it."""
+"""What a task's termination revokes: its own rights, other tasks' rights that die, and the notifications that it
+triggers."""
 
 from __future__ import annotations
 
@@ -9,35 +10,37 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import Entry, Slot, Snapshot, entry_in_words, messages, slots
-from sendright.properties.origins import DESTINATION
+from sendright.properties.carried import DESTINATION
 
 _RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 _SENDING = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``task_terminate`` of a task takes away."""
+    """The effect of ``task_terminate`` of a task on rights."""
 
     task: int
     ports: tuple[int, ...]
-    """The ports that die: its own, those that it receives from, and those whose receive rights wait in the queues of such."""
-    rescued: tuple[int, ...]
-    """The ports whose receive rights go to who asked for them instead."""
+    """The ports that die: its own, those that it receives from, and those whose receive rights are in the queues of
+    dying ports."""
+    redirected: tuple[int, ...]
+    """The ports whose receive rights are redirected by port-destroyed requests."""
     own: dict[Slot, Entry]
-    """What is in its names, places and dead-name requests, and what a call of its still holds: released, or used to tell."""
+    """The rights in its names, places and dead-name requests, and held by its pending call: released, or used for
+    notifications."""
     queued: dict[Slot, Entry]
-    """What is in messages that are destroyed, with the ports that they wait at or with the call that sends them: released."""
+    """The rights in messages that are destroyed with their port or with the call that sends them: released."""
     fired: dict[Slot, Entry]
-    """Requests for notifications that come true, or never can: of ports that die, that are rescued or that nobody can send to any more, and
-    of other tasks' names for ports that die."""
+    """Requests for notifications that fire, or that can never fire: of ports that die, whose receive right is
+    redirected or that have no senders left, and of other tasks' names for ports that die."""
     others: dict[Slot, Entry]
-    """Rights of others to ports that die: they become dead names and dead rights."""
+    """Other holders' rights to ports that die: they become dead names and dead rights."""
 
     def in_words(self) -> dict[str, list[str]]:
-        """All that, for readers."""
+        """Heading -> list of effects, for readers."""
         return {
             "port that dies": [f"port {port}" for port in self.ports],
-            "receive right that goes to who asked for it": [f"receive right of port {port}" for port in self.rescued],
+            "receive right that goes to who asked for it": [f"receive right of port {port}" for port in self.redirected],
             "released": [f"{entry_in_words(entry)} at {slot}" for slot, entry in (self.own | self.queued).items()],
             "request that ends": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.fired.items()],
             "dies": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.others.items()],
@@ -45,18 +48,19 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
-    """What the end of the live ``task`` revokes in the state ``snapshot``. Raises KeyError if there is no such task."""
+    """What the termination of the live ``task`` revokes in the state ``snapshot``. Raises KeyError if there is no
+    such task."""
     rights = slots(snapshot)
     own = {slot: entry for slot, entry in rights.items() if slot.task == task}
     waits_in = snapshot.tasks[task].waiting
     unsent = {waits_in.message.serial} if waits_in is not None and waits_in.message is not None else set()
-    """The message that the task waits with: it is destroyed, its destination right too."""
+    """The message that the task is blocked with: it is destroyed, with its destination right."""
     dying = {snapshot.tasks[task].port}
     while True:
         destroyed = unsent | {message.serial for port in dying if port in snapshot.ports for message in snapshot.ports[port].queue}
         queued = {slot: entry for slot, entry in rights.items() if slot.where == "message" and slot.owner in destroyed}
         lost = _received([*own.values(), *queued.values()])
-        more = {port for port in lost if not _is_rescued(snapshot, port, lost, dying)} - dying
+        more = {port for port in lost if not _is_redirected(snapshot, port, lost, dying)} - dying
         if not more:
             break
         dying |= more
@@ -65,7 +69,7 @@ def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
     return Revocation(
         task=task,
         ports=tuple(sorted(dying)),
-        rescued=tuple(sorted(lost - dying)),
+        redirected=tuple(sorted(lost - dying)),
         own=own,
         queued={slot: entry for slot, entry in queued.items() if slot.index != DESTINATION or slot.owner in unsent},
         fired=fired,
@@ -73,8 +77,9 @@ def revoked_by_end(snapshot: Snapshot, task: int) -> Revocation:
     )
 
 
-def _is_rescued(snapshot: Snapshot, port: int, lost: Collection[int], dying: Collection[int]) -> bool:
-    """Whether the receive right of ``port``, one of those that are ``lost``, goes to a port that lives on, over however many messages."""
+def _is_redirected(snapshot: Snapshot, port: int, lost: Collection[int], dying: Collection[int]) -> bool:
+    """Whether the receive right of ``port``, one of the ``lost`` ports, is redirected to a port that stays alive,
+    directly or inside other messages."""
     on_the_way = {
         descriptor.entry.port: (number, message)
         for number, message in messages(snapshot)
@@ -91,7 +96,7 @@ def _is_rescued(snapshot: Snapshot, port: int, lost: Collection[int], dying: Col
             return True
         else:
             at, message = on_the_way[at]
-            if at in dying and message not in snapshot.ports[at].queue:  # it waits for room, and isn't destroyed with the port
+            if at in dying and message not in snapshot.ports[at].queue:  # it waits for room, so it isn't destroyed with the port
                 return True
     return False
 

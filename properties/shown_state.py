@@ -1,4 +1,5 @@
-"""The form of what an implementation shows, through and through: a ``Snapshot`` or ``View``, or MalformedState with the place where it isn't one."""
+"""Checks the complete form of an implementation's state: a ``Snapshot`` or ``View``, or MalformedState with the
+place of the fault."""
 
 from __future__ import annotations
 
@@ -6,24 +7,25 @@ import msgspec
 
 from sendright.mach.implementation import MalformedState
 from sendright.mach.snapshot import Snapshot
-from sendright.mach.view import Shown, View, lacking
+from sendright.mach.view import View, ViewPart, missing_part
 
 _WHOLE = msgspec.msgpack.Decoder(Snapshot)
 _VIEW = msgspec.msgpack.Decoder(View)
 
 
-def packed(shown: object, shows: frozenset[Shown] | None = None) -> bytes:
-    """``shown`` as bytes for another process: a Snapshot, or the View of an implementation that ``shows`` these parts. Raises MalformedState."""
+def pack_state(shown: object, shows: frozenset[ViewPart] | None = None) -> bytes:
+    """``shown`` as bytes for another process: a Snapshot, or a View with the parts in ``shows``. Raises
+    MalformedState."""
     wanted = Snapshot if shows is None else View
     if not isinstance(shown, wanted):
-        raise MalformedState(f"it is no {wanted.__name__} but {type(shown).__name__}")
+        raise MalformedState(f"expected a {wanted.__name__}, got {type(shown).__name__}")
     try:
         return msgspec.msgpack.encode(shown)
     except Exception as error:
         raise MalformedState(str(error)) from error
 
 
-def unpacked(content: bytes, shows: frozenset[Shown] | None = None) -> Snapshot | View:
+def unpack_state(content: bytes, shows: frozenset[ViewPart] | None = None) -> Snapshot | View:
     """What ``packed`` made, every part of its type. Raises MalformedState."""
     try:
         if shows is None:
@@ -31,16 +33,16 @@ def unpacked(content: bytes, shows: frozenset[Shown] | None = None) -> Snapshot 
         view = _VIEW.decode(content)
     except (msgspec.DecodeError, ValueError) as error:
         raise MalformedState(str(error)) from error
-    missing = lacking(view, shows)
+    missing = missing_part(view, shows)
     if missing is not None:
         raise MalformedState(missing)
     return view
 
 
-def wrong_form(shown: object, shows: frozenset[Shown] | None = None) -> str | None:
-    """Why ``shown`` is no state; None: it is one."""
+def state_error(shown: object, shows: frozenset[ViewPart] | None = None) -> str | None:
+    """Why ``shown`` is not a state; None: it is one."""
     try:
-        unpacked(packed(shown, shows), shows)
+        unpack_state(pack_state(shown, shows), shows)
     except MalformedState as malformed:
         return str(malformed)
     return None

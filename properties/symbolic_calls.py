@@ -1,4 +1,5 @@
-"""The calls of a run with symbols for what earlier calls gave, so that leaving a call out doesn't change what the others mean."""
+"""The calls of a run with symbols for earlier calls' results, so that leaving out a call doesn't change the others'
+meaning."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from sendright.mach.trace import Step
 from sendright.properties.origins import child_port
 
 
-class Given(msgspec.Struct, frozen=True):
-    """The name that call number ``call`` gave in its result ``output``. ``seen`` is what it was; it stands in if that call gives none."""
+class ResultRef(msgspec.Struct, frozen=True):
+    """The name that call number ``call`` returned in ``output``. ``seen`` is its original value, used if the call
+    returns none."""
 
     call: int
     output: str
@@ -24,30 +26,31 @@ class Given(msgspec.Struct, frozen=True):
     seen: int
 
 
-Name: TypeAlias = int | Given
+Name: TypeAlias = int | ResultRef
 
 NAMES = (ArgumentType.PORT, ArgumentType.RIGHT_NAME, ArgumentType.NAME)
 
 
 class SymbolicCall(msgspec.Struct, frozen=True):
-    """A call whose names are numbers or ``Given``. ``number`` identifies it in its run, whatever is left out."""
+    """A call whose names are numbers or ``ResultRef``. ``number`` identifies it in its run, even if other calls are
+    left out."""
 
     number: int
     caller: int
-    """The task by its number in the original run."""
+    """The calling task's number in the original run."""
     name: str
     arguments: dict[str, Any]
     shortage: int = 0
     stop: bool = False
     resume: bool = False
     creates: int | None = None
-    """The task that it created in the original run."""
+    """The number of the task that it created in the original run."""
 
 
-def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
+def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     """The calls of a run that began in the state ``initial``."""
-    symbols: dict[tuple[int, int], Given] = {}
-    """(task, name) -> the call that gave it."""
+    symbols: dict[tuple[int, int], ResultRef] = {}
+    """(task, name) -> the result that it is."""
     task_of = {port: shown.task for port, shown in initial.ports.items() if shown.task is not None}
     ports: dict[tuple[int, int], int | None] = {
         (task, name): entry.port for task, shown in initial.tasks.items() for name, entry in shown.names.items()
@@ -72,9 +75,9 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
                 ports[where] = change.after.port
                 if not change.before.kind:
                     symbols.pop(where, None)
-        for output, index, name in _names_given(step):
+        for output, index, name in _names_returned(step):
             task = space if signature.outputs and _type_of(step.call, output) is OutputType.NAME else step.task
-            symbols.setdefault((task, name), Given(step.index, output, index, name))
+            symbols.setdefault((task, name), ResultRef(step.index, output, index, name))
         if step.created_task is not None:
             port = child_port(step)
             if port is not None:
@@ -82,13 +85,13 @@ def symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     return calls
 
 
-def _symbol(symbols: dict[tuple[int, int], Given], task: int) -> Callable[[int], Name]:
-    """What a name in the space of ``task`` is to be called."""
+def _symbol(symbols: dict[tuple[int, int], ResultRef], task: int) -> Callable[[int], Name]:
+    """A function that turns a name in the space of ``task`` into its symbol."""
     return lambda name: symbols.get((task, name), name)
 
 
 def mapped_names(kind: ArgumentType, value: Any, change: Callable[[Any], Any]) -> Any:
-    """``value`` of an argument of this type with every name in it changed."""
+    """The argument ``value`` of this type, with ``change`` applied to every name in it."""
     if kind in NAMES:
         return change(value)
     if kind is ArgumentType.PORTS:
@@ -106,7 +109,7 @@ def _mapped_descriptor(descriptor: tuple[Any, ...], change: Callable[[Any], Any]
 
 
 def with_names(call: SymbolicCall, change: Callable[[Any], Any]) -> SymbolicCall:
-    """``call`` with every name in its arguments changed."""
+    """``call`` with ``change`` applied to every name in its arguments."""
     signature = SIGNATURES[call.name]
     arguments = {name: mapped_names(signature.argument(name).type, value, change) for name, value in call.arguments.items()}
     return call if arguments == call.arguments else msgspec.structs.replace(call, arguments=arguments)
@@ -120,30 +123,30 @@ def names_in(call: SymbolicCall) -> list[Name]:
 
 
 class Results:
-    """What the calls of one attempt gave, by their numbers; turns symbolic calls into real ones."""
+    """The results of one attempt's calls, by their numbers; turns symbolic calls into real ones."""
 
     def __init__(self, boot_tasks: Iterable[int]) -> None:
         self.tasks = {task: task for task in boot_tasks}
-        """Task of the original run -> the one that stands for it in this attempt."""
+        """Task of the original run -> the corresponding task of this attempt."""
         self._names: dict[tuple[int, str, int], int] = {}
 
     def real(self, call: SymbolicCall) -> Call:
-        """``call`` with the names that this attempt's calls gave."""
+        """``call`` with the names that this attempt's calls returned."""
         made = with_names(call, self._resolved)
         return Call(made.name, made.arguments, made.shortage, made.stop, made.resume)
 
     def _resolved(self, name: Name) -> int:
-        return self._names.get((name.call, name.output, name.index), name.seen) if isinstance(name, Given) else name
+        return self._names.get((name.call, name.output, name.index), name.seen) if isinstance(name, ResultRef) else name
 
     def note(self, call: SymbolicCall, step: Step) -> None:
-        """``call`` was made as ``step``."""
-        for output, index, name in _names_given(step):
+        """Record that ``call`` was made as ``step``."""
+        for output, index, name in _names_returned(step):
             self._names[call.number, output, index] = name
         if call.creates is not None and step.created_task is not None:
             self.tasks[call.creates] = step.created_task
 
 
-def _names_given(step: Step) -> Iterator[tuple[str, int, int]]:
+def _names_returned(step: Step) -> Iterator[tuple[str, int, int]]:
     """The names in the results of ``step``: (output, index, name)."""
     for output in SIGNATURES[step.call].outputs:
         value = step.outputs.get(output.name)

@@ -1,4 +1,4 @@
-"""What the symbols of a running case stand for, and what its steps are in numbers."""
+"""The values of the symbols of a running case; turns the case's steps into concrete calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sendright.mach.boot import BOOTSTRAP_TASK
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import IN_PROGRESS
-from sendright.mach.descriptors import is_memory, pages_given, rights_in
+from sendright.mach.descriptors import is_memory, received_pages, rights_in
 from sendright.mach.profiles import Profile
 from sendright.mach.rights import PortObject
 from sendright.mach.script_readers import NotModelled
@@ -19,19 +19,19 @@ from sendright.mach.script_values import (
     NULL,
     USER_PORT,
     VALID,
-    Known,
     Limit,
     SpecialPort,
     Symbol,
     TaskPort,
     TokenOf,
     Value,
+    WellKnown,
     symbols_in,
 )
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 from sendright.mach.snapshot import Snapshot, Task
 from sendright.properties.judged_run import JudgedRun
-from sendright.properties.presumed import Presumed
+from sendright.properties.presumed import Setup
 
 _NAMED_BY_OBJECT = {
     PortObject.HOST: "host",
@@ -44,22 +44,22 @@ _SIGNED = (ArgumentType.DELTA, ArgumentType.AMOUNT)
 _IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
 
 
-class Waiting(NamedTuple):
-    """A call of a step that hasn't ended."""
+class PendingStep(NamedTuple):
+    """A step whose call hasn't ended."""
 
     call: Call
-    """As it was made."""
+    """The call with its original arguments."""
     target: int | None
-    """The task that it is about."""
+    """The task that it acts on."""
     created: int | None
     """The task that it created."""
 
 
-class Bound(NamedTuple):
-    """What a step gave."""
+class BoundValue(NamedTuple):
+    """The value that a step bound."""
 
     value: Any
-    """A number, mostly a name in the caller's space, or a token; None: the call gave nothing."""
+    """A number, usually a name in the caller's space, or a token; None: the call returned nothing."""
     caller: int
     task: int | None
     """The task that the step created."""
@@ -71,21 +71,21 @@ class Symbols:
     def __init__(self, run: JudgedRun, literal_names: frozenset[int] = frozenset()) -> None:
         self.run = run
         self.profile = run.profile
-        self.presumed = Presumed(run, literal_names)
-        self.bound: dict[str, Bound] = {}
-        self.waiting: dict[int, Waiting] = {}
-        """Task -> the call that it waits in."""
+        self.presumed = Setup(run, literal_names)
+        self.bound: dict[str, BoundValue] = {}
+        self.waiting: dict[int, PendingStep] = {}
+        """Task -> its pending call."""
         self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
-        """What symbols of tasks that no step creates stand for."""
+        """The tasks of symbols that no step binds."""
 
     @property
     def snapshot(self) -> Snapshot:
         return self.run.snapshot
 
-    # What a script presumes
+    # A script's set-up
 
     def prepare(self, steps: Iterable[PlannedStep]) -> None:
-        """Bring about all that the steps presume and no step binds: the tasks first, then the rights."""
+        """Set up everything that the steps take for granted and no step binds: the tasks first, then the rights."""
         planned = list(steps)
         later = {binding.symbol for step in planned for binding in step.bindings}
         mentioned = [symbol for step in planned for symbol in (step.caller, *(symbol for _, symbol in step.symbols())) if symbol not in later]
@@ -101,7 +101,7 @@ class Symbols:
         if step.resume:
             return
         signature = SIGNATURES[step.call]
-        arguments = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        arguments = {argument.name: self._argument_value(signature, argument, step) for argument in signature.arguments}
         if any(symbol in later for value in arguments.values() for symbol in symbols_in(value)):
             arguments = {name: value for name, value in arguments.items() if signature.argument(name).type in _IN_CALLERS_SPACE}
         caller = self.task_of(step.caller)
@@ -110,15 +110,15 @@ class Symbols:
                 try:
                     self._resolve(signature.argument(name), value, caller, caller)
                 except NotModelled:
-                    return  # said again, when the step's turn comes
+                    return  # reported again when the step runs
 
     def task_of(self, symbol: str) -> int:
-        """The number of the task that ``symbol`` stands for. Where no task can be created it is one of those that there are from the beginning,
-        else the bootstrap task creates it, if need be. Raises NotModelled."""
+        """The number of the task that ``symbol`` stands for: a boot task in profiles where no call creates tasks; in
+        others the bootstrap task creates it if necessary. Raises NotModelled."""
         bound = self.bound.get(symbol)
         if bound is not None:
             if bound.task is None:
-                raise NotModelled(f"{symbol} is no task that a step created")
+                raise NotModelled(f"{symbol} is not a task that a step created")
             return bound.task
         if symbol not in self.tasks:
             unnamed = [task for task in boot_symbols(self.profile).values() if task not in self.tasks.values()]
@@ -126,25 +126,25 @@ class Symbols:
         return self.tasks[symbol]
 
     def live_task_of(self, symbol: str) -> int:
-        """The same, for a task that is to make a call or show its tokens."""
+        """Like ``task_of``, for a task that must be live, to make a call or to show its tokens."""
         task = self.task_of(symbol)
         if task not in self.snapshot.tasks:
             raise NotModelled(f"task {symbol} no longer lives")
         return task
 
-    # What a step says
+    # A step's meaning
 
     def call_of(self, step: PlannedStep) -> tuple[int, Call]:
-        """The task that makes the step's call, and the call, in numbers. Raises NotModelled."""
+        """The number of the calling task, and the concrete call. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
         resumed = Call(step.call, {}, resume=True)
         if not (step.resume and self.run.can_make(caller, resumed)):
-            self._look_whether_it_can(step, self.snapshot.tasks[caller])
+            self._check_that_it_can(step, self.snapshot.tasks[caller])
         if step.resume:
             return caller, resumed
         target = target_of(signature, self.profile)
-        values = {argument.name: self._given(signature, argument, step) for argument in signature.arguments}
+        values = {argument.name: self._argument_value(signature, argument, step) for argument in signature.arguments}
         arguments: dict[str, Any] = {}
         space = caller
         for argument in sorted(signature.arguments, key=lambda argument: argument.name != target):
@@ -154,38 +154,38 @@ class Symbols:
                 space = caller if task is None else task
         return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage, step.stop)
 
-    def _look_whether_it_can(self, step: PlannedStep, caller: Task) -> None:
-        """Raises NotModelled if the task can't make, or go on with, the step's call now."""
+    def _check_that_it_can(self, step: PlannedStep, caller: Task) -> None:
+        """Raises NotModelled if the task can't make, or resume, the step's call now."""
         if caller.suspend_count:
-            raise NotModelled(f"task {step.caller} is suspended, and makes no calls")
+            raise NotModelled(f"task {step.caller} is suspended, so it can't make a call")
         waits_in = None if caller.waiting is None else caller.waiting.call
         if step.resume and waits_in != step.call:
-            raise NotModelled(f"task {step.caller} doesn't wait in a {step.call} that could go on")
+            raise NotModelled(f"task {step.caller} has no pending {step.call} to resume")
         if waits_in is not None and not step.resume:
-            raise NotModelled(f'task {step.caller} waits in {waits_in}, and makes no other call (go on with it by "resume": true)')
+            raise NotModelled(f'task {step.caller} is blocked in {waits_in}, so it can\'t make another call (resume it with "resume": true)')
 
     def note_waiting(self, caller: int, call: Call, target: int | None, result: Result) -> None:
-        """Remember, or forget, the call of a step that hasn't, or has, ended."""
+        """Remember the call of a step if it is pending, and forget it once it has ended."""
         if result.code not in IN_PROGRESS:
             self.waiting.pop(caller, None)
         elif not call.resume:
-            self.waiting[caller] = Waiting(call, target, result.created_task)
+            self.waiting[caller] = PendingStep(call, target, result.created_task)
 
     def task_behind(self, caller: int, name: int) -> int | None:
-        """The live task whose port a name of the caller's denotes."""
+        """The live task whose port the caller's ``name`` denotes."""
         entry = self.snapshot.tasks[caller].names.get(name)
         port = None if entry is None or entry.port is None else self.snapshot.ports.get(entry.port)
         return None if port is None or port.task not in self.snapshot.tasks else port.task
 
-    def _given(self, signature: Signature, argument: Argument, step: PlannedStep) -> Any:
+    def _argument_value(self, signature: Signature, argument: Argument, step: PlannedStep) -> Any:
         if argument.name in step.arguments:
             value = step.arguments[argument.name]
-            # Nothing can be sent to a null name: what is meant is a port that stands for no object.
+            # A message can't be sent to a null name: the script means a port without a kernel object.
             return USER_PORT if value == NULL and argument.name == target_of(signature, self.profile) else value
         return TaskPort(None) if caller_is_meant(signature, argument) else argument.default
 
     def _resolve(self, argument: Argument, value: Value, caller: int, target: int) -> Any:
-        """The number, or numbers, that ``value`` is for ``argument``."""
+        """The number, or numbers, of ``value`` as ``argument``."""
         kind = argument.type
         if value == VALID:
             return self._valid(argument, caller)
@@ -202,9 +202,9 @@ class Symbols:
         resolved = self.value(value)
         if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN, ArgumentType.LIMITS):
             if not (isinstance(resolved, tuple) and all(isinstance(word, int) for word in resolved)):
-                raise NotModelled(f"{argument.name} is no " + ("array of numbers" if kind is ArgumentType.LIMITS else "token"))
+                raise NotModelled(f"{argument.name} is not " + ("an array of numbers" if kind is ArgumentType.LIMITS else "a token"))
         elif not isinstance(resolved, int):
-            raise NotModelled(f"{argument.name} is no number")
+            raise NotModelled(f"{argument.name} is not a number")
         if kind in _SIGNED and resolved >= 2**31:
             return resolved - 2**32
         return resolved & 0xFFFFFFFF if kind is ArgumentType.COUNTER else resolved
@@ -215,17 +215,17 @@ class Symbols:
             page, copy, deallocate = value
             number = self.value(page)
             if not isinstance(number, int):
-                raise NotModelled("the page of a descriptor is no number")
+                raise NotModelled("the page of a descriptor is not a number")
             return number, copy, deallocate
         named, disposition = value
         return tuple([self.name(each, caller) for each in named]) if isinstance(named, tuple) else self.name(named, caller), disposition
 
     def _valid(self, argument: Argument, caller: int, index: int = 0) -> int:
-        """The name of a right that ``argument`` of the call wants."""
+        """The name of a right that is valid for ``argument``."""
         if argument.object is PortObject.TASK:
             return self.presumed.own_port(caller)
         if argument.name == "child_ledger":
-            raise NotModelled("which child_ledger is valid the script doesn't say")
+            raise NotModelled("the script doesn't say which child_ledger is valid")
         if argument.object is PortObject.LEDGER:
             if index >= len(_LEDGERS):
                 raise NotModelled("there are only two ledgers")
@@ -233,11 +233,11 @@ class Symbols:
         if argument.object is not None:
             return self.presumed.well_known(_NAMED_BY_OBJECT[argument.object], caller)
         if argument.type is ArgumentType.NAME:
-            raise NotModelled(f"which {argument.name} is valid the script doesn't say")
+            raise NotModelled(f"the script doesn't say which {argument.name} is valid")
         return self.presumed.made(USER_PORT, caller)
 
     def name(self, value: Value, space: int) -> int:
-        """The name that ``value`` is in the space of the task ``space``. Raises NotModelled."""
+        """The name that ``value`` means in the space of the task ``space``. Raises NotModelled."""
         if isinstance(value, Symbol):
             bound = self.bound.get(value.name)
             if bound is not None and (bound.task is None or bound.caller == space):
@@ -245,24 +245,24 @@ class Symbols:
             return self.presumed.port_of_task(self.task_of(value.name), space)
         if isinstance(value, TaskPort):
             return self.presumed.port_of_task(space if value.task is None else self.task_of(value.task), space)
-        if isinstance(value, Known):
+        if isinstance(value, WellKnown):
             if value == NULL:
                 return 0
             return self.presumed.made(value, space) if value in (USER_PORT, DEAD_PORT, HOST_SELF) else self.presumed.well_known(value.word, space)
         assert isinstance(value, int)
         return value
 
-    def _number(self, symbol: str, bound: Bound) -> int:
+    def _number(self, symbol: str, bound: BoundValue) -> int:
         if not isinstance(bound.value, int):
-            raise NotModelled(f"{symbol} is no name: the step that binds it gave {'none' if bound.value is None else 'something else'}")
+            raise NotModelled(f"{symbol} is not a name: the step that binds it returned {'none' if bound.value is None else 'something else'}")
         return bound.value
 
     def value(self, value: Value) -> Any:
-        """The number or token that ``value`` is now. Raises NotModelled."""
+        """The present number or token of ``value``. Raises NotModelled."""
         if isinstance(value, Symbol):
             bound = self.bound.get(value.name)
             if bound is None or bound.value is None:
-                raise NotModelled(f"{value.name} has no value: the step that binds it gave none")
+                raise NotModelled(f"{value.name} has no value: the step that binds it returned none")
             return bound.value
         if isinstance(value, TokenOf):
             task = self.live_task_of(value.task)  # may create it, and so change the snapshot
@@ -275,30 +275,32 @@ class Symbols:
             for selector, place in self.profile.special_ports.items():
                 if place is value.place:
                     return selector
-            raise NotModelled(f"{value.spelling} is no special port of profile {self.profile.name}")
+            raise NotModelled(f"{value.spelling} is not a special port of profile {self.profile.name}")
         if isinstance(value, tuple):
             return tuple([self.value(each) for each in value])
         return value
 
     def bind(self, step: PlannedStep, caller: int, result: Result, made: int | None) -> None:
-        """Let the step's symbols stand for what its call gave; ``made`` is the task that it created, be it before it went on."""
+        """Bind the step's symbols to its call's results; ``made`` is the task that the call created, now or before
+        it was resumed."""
         body = result.outputs.get("descriptors", ())
-        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: pages_given(body)}
+        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: received_pages(body)}
         for binding in step.bindings:
             given = lists.get(binding.output, result.outputs.get(binding.output))
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
             created = made if binding.output == "child_task" else None
-            self.bound[binding.symbol] = Bound(given, caller, created)
+            self.bound[binding.symbol] = BoundValue(given, caller, created)
 
 
 def bootstrap_symbol(profile: Profile) -> str:
-    """What scripts call the bootstrap task: S, the holder of the host security port; A where there is no such port."""
+    """The bootstrap task's symbol in scripts: S, the holder of the host security port; A in profiles without such a
+    port."""
     return "S" if "host_security" in profile.bootstrap_names else "A"
 
 
 def boot_symbols(profile: Profile) -> dict[str, int]:
-    """What scripts call the tasks that there are at boot, but for the bootstrap task: T1, T2 …"""
+    """The symbols of the other boot tasks in scripts: T1, T2 …"""
     return {f"T{task}": task for task in range(1, profile.boot_tasks)}
 
 

@@ -1,7 +1,7 @@
 """Which tests name which calls and return codes, read from their source.
 
-A kernel test that names a call and a code is taken for a test of that answer. What a test's helpers in the same file name, it names too; a
-test that runs through the signature table names every call.
+A kernel test that names a call and a code counts as a test of that result. A test also names everything that its
+helpers in the same file name. A test that loops over the signature table names every call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 KERNEL_TESTS = "test_reference_kernel_"
-"""How the names of files begin whose tests call the reference kernel."""
+"""The prefix of files with tests of the reference kernel."""
 
 
 class FoundTest(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class FoundTest(msgspec.Struct, frozen=True):
     words: frozenset[str]
 
     def names(self, call: str, code: str | None = None) -> bool:
-        """Whether it names ``call``, and with it ``code``. With a code, a run through all signatures will do."""
+        """Whether it names ``call`` and ``code``. With a code, a loop over all signatures counts as naming the call."""
         if code is None:
             return call in self.words
         return code in self.words and (call in self.words or "SIGNATURES" in self.words)
@@ -42,7 +42,8 @@ class FoundTests(msgspec.Struct, frozen=True):
 
 
 def find_tests(directory: Path) -> FoundTests | None:
-    """The tests in ``directory``, by name; None if it isn't there. Raises SyntaxError for a file that is no Python."""
+    """The tests in ``directory``, by name; None if it doesn't exist. Raises SyntaxError for a file that is not
+    Python."""
     if not directory.is_dir():
         return None
     found = [test for path in sorted(directory.glob("test_*.py")) for test in _tests_of(path)]
@@ -59,7 +60,7 @@ def _tests_of(path: Path) -> list[FoundTest]:
 
 
 def _defined(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
-    """The names that a statement of a file defines, each with what says what it is."""
+    """The names that a top-level statement defines, each with its definition."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield statement.name, statement
     elif isinstance(statement, ast.Assign):

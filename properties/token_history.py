@@ -1,4 +1,5 @@
-"""Which tokens each task has, and which each message carries, by the calls alone; and what doesn't agree with that."""
+"""Tracks, from the calls alone, the tokens that each task should have and each message should carry, and reports
+deviations."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from sendright.mach.snapshot import Snapshot, messages
 from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.trace import Step, Trace, Violation
 from sendright.properties.derivation_nodes import BOOT_STEP, MessageNode, TokenNode
-from sendright.properties.flows import Moment
+from sendright.properties.flows import StepView
 from sendright.properties.origins import Rights
 
 KERNEL_TOKENS = TokenNode(None, KERNEL_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN, BOOT_STEP)
@@ -27,39 +28,39 @@ class TokenEdge(NamedTuple):
 
 
 class TokenHistory:
-    """The tokens of a run, followed step by step."""
+    """The tokens of a run, tracked step by step."""
 
     def __init__(self, initial: Snapshot, profile: Profile | None) -> None:
         self.profile = profile
         self.current = {number: TokenNode(number, task.security_token, task.audit_token, BOOT_STEP) for number, task in initial.tasks.items()}
         """Task -> the tokens that it should have."""
         self.stamps: dict[int, tuple[TokenNode, ...]] = {}
-        """Message -> the tokens that it should carry; either of two, where a trace doesn't tell a notification from what was sent."""
+        """Message -> the tokens that it should carry; one of two, if it may be a notification or the sent message."""
 
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
-        """Follow ``step``, made when the rights were ``rights``: the edges that it draws."""
-        moment = Moment(rights, step)
+        """Process ``step``, made in the state ``rights``; yields the graph's new edges."""
+        moment = StepView(rights, step)
         if step.resume:
-            yield from self._given_late(moment)
-            yield from self._moved_on(moment)
+            yield from self._set_when_resumed(moment)
+            yield from self._messages_when_resumed(moment)
             return
         if step.code == ReturnCode.KERN_SUCCESS:
-            yield from self._given(moment)
-        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child is there, and has its parent's
-            yield from self._inherited(moment, step.created_task)
+            yield from self._set_at_creation(moment)
+        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child exists, with its parent's tokens
+            yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
         for message in moment.new_messages():
-            # What else a call queues comes from the kernel: its answer, and notifications.
+            # The other messages that a call queues come from the kernel: its reply, and notifications.
             stamps = (KERNEL_TOKENS,) if message not in sent else (sender,) if len(sent) == 1 else (sender, KERNEL_TOKENS)
             self.stamps[message] = stamps
             for stamp in stamps:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
 
-    def _given(self, m: Moment) -> Iterator[TokenEdge]:
+    def _set_at_creation(self, m: StepView) -> Iterator[TokenEdge]:
         step = m.step
         if step.call == "task_create" and step.created_task is not None:
-            yield from self._inherited(m, step.created_task)
+            yield from self._inherit(m, step.created_task)
         elif step.call == "host_security_create_task_token" and step.created_task is not None:
             yield self._set(self._by_argument(m, step.created_task, self.current.get(m.task("parent_task"))))
         elif step.call == "host_security_set_task_token":
@@ -67,21 +68,22 @@ class TokenHistory:
             if task in self.current:
                 yield self._set(self._by_argument(m, task, self.current[task]))
 
-    def _inherited(self, m: Moment, child: int) -> Iterator[TokenEdge]:
+    def _inherit(self, m: StepView, child: int) -> Iterator[TokenEdge]:
         parent = self.current.get(m.task("parent_task"))
         if parent is not None:
             yield self._set(TokenEdge(parent, self._node(child, parent.security, parent.audit, m.step), "inherited"))
 
-    def _given_late(self, m: Moment) -> Iterator[TokenEdge]:
-        """A creation that stopped goes on: its child gets the tokens that the call was made with, if it still lives."""
+    def _set_when_resumed(self, m: StepView) -> Iterator[TokenEdge]:
+        """A stopped creation is resumed: its child, if it still lives, gets the tokens in the call's arguments."""
         begun = m.rights.unfinished.get(m.step.task)
         child = None if begun is None else begun.step.created_task
         ended = m.step.outputs.get("child_task") == DEAD_NAME
         if m.step.code == ReturnCode.KERN_SUCCESS and begun is not None and child in self.current and not ended:
-            yield self._set(self._by_argument(Moment(m.rights, begun.step), child, self.current[child], m.step))
+            yield self._set(self._by_argument(StepView(m.rights, begun.step), child, self.current[child], m.step))
 
-    def _moved_on(self, m: Moment) -> Iterator[TokenEdge]:
-        """Messages that turn up when a call goes on: the one that waited, with its stamp, if it has a new serial; all others are the kernel's."""
+    def _messages_when_resumed(self, m: StepView) -> Iterator[TokenEdge]:
+        """New messages of a resumed call: the blocked one under a new serial, with its tokens; all others are the
+        kernel's."""
         begun = m.rights.unfinished.get(m.step.task)
         gone = begun.messages if begun is not None and m.step.code == ReturnCode.KERN_SUCCESS else ()
         stamps = tuple(stamp for message in gone for stamp in self.stamps.get(message, ()) if not m.still_there(message))
@@ -90,7 +92,7 @@ class TokenHistory:
             for stamp in self.stamps[message]:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
 
-    def _by_argument(self, m: Moment, task: int, otherwise: TokenNode | None, now: Step | None = None) -> TokenEdge:
+    def _by_argument(self, m: StepView, task: int, otherwise: TokenNode | None, now: Step | None = None) -> TokenEdge:
         security, audit = _token(m.argument("security_token")), _token(m.argument("audit_token"))
         if otherwise is not None and self.profile is not None and not self.profile.audit_tokens:
             audit = otherwise.audit
@@ -106,15 +108,15 @@ class TokenHistory:
         return edge
 
     def violations(self, trace: Trace) -> Iterator[Violation]:
-        """Where the final state of ``trace`` has other tokens than its calls gave."""
+        """The deviations of the tokens in the final state of ``trace`` from those that its calls set."""
         last = len(trace.steps) - 1
         for number, task in trace.final.tasks.items():
             node = self.current.get(number)
             if node is None:
-                yield _violation(last, f"task {number} lives, but no call that succeeded created it")
+                yield _violation(last, f"task {number} is live, but no successful call created it")
             elif trace.shows is None and (node.security, node.audit) != (task.security_token, task.audit_token):
                 seen = TokenNode(number, task.security_token, task.audit_token, last)
-                yield _violation(last, f"task {number} has tokens that no call gave it: {seen} instead of {node}")
+                yield _violation(last, f"task {number} has tokens that no call set: {seen} instead of {node}")
         if trace.shows is not None or (self.profile is not None and not self.profile.trailer_is_senders):
             return  # the tokens aren't shown, or aren't the senders'
         for _, message in messages(trace.final):
@@ -128,4 +130,4 @@ def _token(value: Any) -> tuple[int, ...]:
 
 
 def _violation(step: int, words: str) -> Violation:
-    return Violation(step=step, kind="derivation", clause="tokens come from the calls that give them", words=words)
+    return Violation(step=step, kind="derivation", clause="tokens change only by the calls that set them", words=words)

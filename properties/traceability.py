@@ -1,7 +1,7 @@
 """Traceability: every clause of the specification with the cases, the properties and the tests that cover it.
 
-What is missing is said: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the manual page
-names; a call without a rule.
+It reports everything that is missing: a clause without a case, a property or a test; a dangling reference; a case that
+no clause of the manual page names; a call without a rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from sendright.properties.tests_found import FoundTests
 
 
 def trace_specification(profile: Profile, tests: FoundTests | None, call: str | None = None) -> TraceabilityResult:
-    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests`` cover by tests isn't asked for."""
+    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, tests
+    aren't required."""
     titles = property_titles()
     every = list(all_clauses(profile, call))
     calls = [_traced(clauses, titles, tests) for clauses in every]

@@ -1,4 +1,5 @@
-"""Witnesses for the specification: short runs of a kernel that between them go through every case of every rule, and break every twin."""
+"""Searches for witnesses: short runs of a kernel that together reach every case of every rule and break every
+must-fail invariant."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def find_witnesses(
     Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or twin that none
     before them shows. Only for the others a run is looked for: first among the calls of the rest of ``recorded`` (of any
     profile), then among rare runs and random ones. Each new run is as short as dropping calls makes it. ``on_progress`` gets
-    how many of how many cases are reached. Raises Broken if the implementation disagrees with the specification; Ctrl-C ends
+    how many of how many cases are reached. Raises Violated if the implementation disagrees with the specification; Ctrl-C ends
     the search with what is missing by then.
     """
     limits = near_limits(profile)

@@ -1,5 +1,5 @@
-"""Reports: from results to a page, JUnit XML, SARIF and the terminal.
+"""Reports: turns results into an HTML page, JUnit XML, SARIF and terminal output.
 
-Everything here reads the results of ``sendright.mach.results`` and nothing else: no kernel, no solver. What results say (names, data, words)
-is taken for hostile and shown as text only.
+The modules here read the results of ``sendright.mach.results`` and nothing else: no kernel, no solver. They treat every
+name, value and sentence in a result as hostile, and show it as plain text only.
 """

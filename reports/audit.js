@@ -1,5 +1,5 @@
 "use strict";
-// Without this, all findings are shown; with it, those that the form asks for.
+// Shows the findings that the form selects. Without this script, the page shows all of them.
 const form = document.querySelector(".filter");
 if (form) {
   const findings = [...document.querySelectorAll("article.finding")].map((article) => [article, article.textContent.toLowerCase()]);

@@ -1,4 +1,4 @@
-"""An audit as a page: findings that can be filtered, what happened when, who has rights to whose tasks, and the tree of tasks."""
+"""An audit as a page: findings with a filter, a timeline, the rights that tasks have to tasks, and the tree of tasks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from markupsafe import Markup
 
-from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ShownTask
+from sendright.mach.audit_results import AuditFinding, AuditResult, GroupAudit, Identity, ReportedTask, Severity
 from sendright.mach.verdicts import Verdict
 from sendright.reports.audit_pictures import path_picture, rights_picture, timeline_picture
-from sendright.reports.audit_words import counted, invariants_words, moment, not_seen, summary, token_words
+from sendright.reports.audit_words import counted, invariants_words, missing_words, moment, summary, token_words
 from sendright.reports.document import document
 
 FINDINGS = 500
-"""Findings on the page; further ones are counted."""
+"""Findings on the page; it only counts further ones."""
 RIGHTS = 60
-"""Rights that are drawn; further ones are in the table."""
+"""Rights in the picture; further ones are only in the table."""
 WHOLE_TREES = 10
-"""Up to so many groups have all their tasks on the page; of more, only those that findings are about."""
+"""If there are more groups than this, the page has only the tasks that findings are about."""
 DEPTH = 40
-"""Of the tree; what is deeper is shown there."""
+"""The deepest level of the tree; deeper tasks are indented the same."""
 
 
 class FindingView(msgspec.Struct, frozen=True):
-    """A finding, ready to be shown."""
+    """A finding, in the form that the template needs."""
 
     finding: AuditFinding
     when: str
@@ -33,9 +33,9 @@ class FindingView(msgspec.Struct, frozen=True):
 
 
 class TaskView(msgspec.Struct, frozen=True):
-    """A row of the tree."""
+    """A row of the tree of tasks."""
 
-    shown: ShownTask
+    shown: ReportedTask
     depth: int
     token: str
     when: str
@@ -54,7 +54,7 @@ class GroupView(msgspec.Struct, frozen=True):
 
 
 def audit_page(result: AuditResult, commands: Sequence[str] = ()) -> str:
-    """``result`` as an HTML document; ``commands`` are how to get it again."""
+    """``result`` as an HTML document; ``commands`` are the command lines that reproduce it."""
     counts = counted(result)
     shown = result.findings[:FINDINGS]
     return document(
@@ -71,7 +71,7 @@ def audit_page(result: AuditResult, commands: Sequence[str] = ()) -> str:
         rules=sorted({finding.rule for finding in shown}),
         hosts=sorted({finding.host for finding in shown}),
         groups=[_group(number, group, result) for number, group in enumerate(result.groups)],
-        not_seen=not_seen(result),
+        missing_words=missing_words(result),
         answers=[
             (answer, [Markup(path_picture(path)) for path in answer.paths], None if answer.cut is None else list(answer.cut))
             for answer in result.answers
@@ -83,10 +83,12 @@ def audit_page(result: AuditResult, commands: Sequence[str] = ()) -> str:
 
 def _headline(result: AuditResult) -> str:
     if result.verdict is Verdict.PASSED:
-        return "Nothing that breaks a rule was found"
+        return f"No finding of severity {result.fail_on.word} or worse"
     if result.verdict is Verdict.UNDETERMINED:
-        return "Nothing was found so far, but not everything was looked at"
-    return result.findings[0].title.capitalize() + ": broken" if result.findings else "Rules are broken"
+        return f"No finding of severity {result.fail_on.word} or worse so far; the audit is incomplete"
+    counts = [(rule, counts) for group in result.groups for rule, counts in group.counts.items()]
+    broken = dict.fromkeys(rule for rule, found in counts if any(n and Severity[word.upper()] >= result.fail_on for word, n in found.items()))
+    return f"Broken rule{'s' if len(broken) != 1 else ''}: {', '.join(broken)}"
 
 
 def _finding(finding: AuditFinding) -> FindingView:
@@ -115,9 +117,9 @@ def _group(number: int, group: GroupAudit, result: AuditResult) -> GroupView:
     )
 
 
-def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> dict[Identity, ShownTask]:
-    """The tasks that findings are about, and those that they came from."""
-    kept: dict[Identity, ShownTask] = {}
+def _involved(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> dict[Identity, ReportedTask]:
+    """The tasks that findings are about, and their ancestors."""
+    kept: dict[Identity, ReportedTask] = {}
     for task in about:
         while task in tasks and task not in kept:
             kept[task] = tasks[task]
@@ -125,8 +127,8 @@ def _involved(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> d
     return dict(sorted(kept.items()))
 
 
-def _tree(tasks: dict[Identity, ShownTask], about: dict[Identity, int]) -> Iterator[TaskView]:
-    """The tasks, each below the one that it came from."""
+def _tree(tasks: dict[Identity, ReportedTask], about: dict[Identity, int]) -> Iterator[TaskView]:
+    """The rows of the tree: each task below the one that it came from."""
     children: dict[Identity | None, list[Identity]] = {}
     for task, shown in tasks.items():
         parent = shown.parent if shown.parent in tasks and shown.parent != task else None

@@ -1,11 +1,11 @@
-"""An audit's pictures as SVG: a derivation path, who has rights to whose tasks, and what happened when."""
+"""An audit's pictures as SVG: a derivation path, the rights that tasks have to tasks, and a timeline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from sendright.mach.audit_results import AuditFinding, Bucket, Identity, Link, Severity, ShownRight, ShownTask, World
+from sendright.mach.audit_results import AuditFinding, Bucket, Identity, Link, ReportedRight, ReportedTask, Severity, World
 from sendright.reports.audit_words import moment, token_words
 from sendright.reports.visible import one_line
 
@@ -15,7 +15,7 @@ BAR = 60
 
 
 def path_picture(path: Sequence[Link]) -> str:
-    """A derivation path, from above to below; what is wrong is marked by a word as well as by colour."""
+    """A derivation path, from top to bottom. A wrong link has a sign as well as a colour."""
     height = MARGIN * 2 + len(path) * BOX + (len(path) - 1) * GAP
     svg = _svg(WIDTH, height, "derivation", "Derivation: " + " → ".join(str(link.task) for link in path))
     y = MARGIN
@@ -24,8 +24,8 @@ def path_picture(path: Sequence[Link]) -> str:
             group = ET.SubElement(svg, "g", {"class": "edge wrong" if link.wrong else "edge"})
             ET.SubElement(group, "path", {"d": f"M40 {y - GAP} L40 {y - 7}", "class": "line"})
             ET.SubElement(group, "path", {"d": f"M40 {y} L35 {y - 9} L45 {y - 9} Z", "class": "arrow"})
-            seen = f"  [{link.evidence}]" if link.evidence is not None else ""
-            _text(group, 54, y - GAP // 2 + 4, _cut(f"{'✗ ' if link.wrong else ''}{link.how}{seen}", 110), "how")
+            evidence = f"  [{link.evidence}]" if link.evidence is not None else ""
+            _text(group, 54, y - GAP // 2 + 4, _cut(f"{'✗ ' if link.wrong else ''}{link.how}{evidence}", 110), "how")
         group = ET.SubElement(svg, "g", {"class": "task wrong" if link.wrong else "task"})
         ET.SubElement(group, "rect", {"x": str(MARGIN), "y": str(y), "width": str(WIDTH - 2 * MARGIN), "height": str(BOX), "rx": "6"})
         _text(group, MARGIN + 12, y + 19, _cut(f"{link.task}  {link.program}", 92), "head")
@@ -34,8 +34,8 @@ def path_picture(path: Sequence[Link]) -> str:
     return ET.tostring(svg, encoding="unicode")
 
 
-def rights_picture(rights: Sequence[ShownRight], tasks: dict[Identity, ShownTask]) -> str:
-    """Who (left) got a right to whose task (right)."""
+def rights_picture(rights: Sequence[ReportedRight], tasks: dict[Identity, ReportedTask]) -> str:
+    """Which tasks (left) got a right to which tasks (right)."""
     holders = list(dict.fromkeys(right.holder for right in rights))
     targets = list(dict.fromkeys(right.target for right in rights))
     height = MARGIN * 2 + ROW * max(len(holders), len(targets), 1)
@@ -55,7 +55,7 @@ def rights_picture(rights: Sequence[ShownRight], tasks: dict[Identity, ShownTask
     return ET.tostring(svg, encoding="unicode")
 
 
-def _node(parent: ET.Element, x: int, y: int, task: Identity, shown: ShownTask | None) -> None:
+def _node(parent: ET.Element, x: int, y: int, task: Identity, shown: ReportedTask | None) -> None:
     group = ET.SubElement(parent, "g", {"class": "task"})
     ET.SubElement(group, "rect", {"x": str(x), "y": str(y), "width": str(NODE), "height": str(ROW - 8), "rx": "5"})
     program = "" if shown is None else shown.program.rpartition("/")[2]
@@ -65,7 +65,7 @@ def _node(parent: ET.Element, x: int, y: int, task: Identity, shown: ShownTask |
 
 
 def timeline_picture(world: World, findings: Sequence[AuditFinding]) -> str:
-    """How many records there were when, where some are missing, and when findings come to light."""
+    """A timeline: the number of records, where records are missing, and the times of findings."""
     buckets = world.timeline
     svg = _svg(WIDTH, BAR + 46, "timeline", f"{world.host}: records from {moment(world.first)} to {moment(world.last)}")
     step = (WIDTH - 2 * MARGIN) / max(1, len(buckets))
@@ -91,7 +91,7 @@ def timeline_picture(world: World, findings: Sequence[AuditFinding]) -> str:
 
 
 def _marks(buckets: Sequence[Bucket], findings: Sequence[AuditFinding]) -> list[tuple[int, Severity, int]]:
-    """Where on the timeline findings are, and how bad the worst of them is."""
+    """The places on the timeline with findings: (bucket, worst severity, number of findings)."""
     begins = [bucket.begins for bucket in buckets]
     worst: dict[int, list[Severity]] = {}
     for finding in findings:

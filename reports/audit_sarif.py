@@ -1,4 +1,4 @@
-"""An audit as SARIF 2.1.0: the logs are the artifacts, the evidence is a place in one, the derivation path is a code flow."""
+"""An audit as SARIF 2.1.0: logs are artifacts, evidence is a location in a log, a derivation path is a code flow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def audit_sarif(result: AuditResult, version: str) -> str:
 
 
 def _rule(name: str, finding: AuditFinding) -> dict[str, Any]:
-    return {"id": f"audit/{name}", "shortDescription": {"text": finding.title}, "help": {"text": f"It stands for {invariants_words(finding)}."}}
+    return {"id": f"audit/{name}", "shortDescription": {"text": finding.title}, "help": {"text": f"This rule checks {invariants_words(finding)}."}}
 
 
 def _result(finding: AuditFinding, numbers: dict[str, int]) -> dict[str, Any]:

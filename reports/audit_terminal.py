@@ -1,4 +1,4 @@
-"""An audit on the terminal. Everything is ``Text``; nothing from a log is ever read as markup."""
+"""An audit as rich renderables, for the terminal. All data is ``Text``: rich never parses it as markup."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.text import Text
 
 from sendright.mach.audit_results import Answer, AuditFinding, AuditResult, Link, Severity
 from sendright.mach.verdicts import Verdict
-from sendright.reports.audit_words import counted, link_words, moment, not_seen, summary
+from sendright.reports.audit_words import counted, link_words, missing_words, moment, summary
 from sendright.reports.visible import one_line
 
 SHOWN = 20
-"""Findings that are explained; the table counts all."""
+"""Findings of a severity that are explained; the table counts all."""
 NOTES = 10
 COMPLAINTS = 5
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
@@ -40,8 +40,8 @@ def _parts(result: AuditResult) -> Iterator[RenderableType]:
     complaints = [complaint for group in result.groups for complaint in group.complaints]
     yield from (Text(one_line(f"unreadable: {complaint}"), "yellow") for complaint in complaints[:COMPLAINTS])
     if len(complaints) > COMPLAINTS:
-        yield Text(f"… and {len(complaints) - COMPLAINTS:,} more that couldn't be read", "yellow")
-    yield from (Text(one_line(f"not seen: {line}"), "dim") for line in not_seen(result)[:NOTES])
+        yield Text(f"… and {len(complaints) - COMPLAINTS:,} more unreadable records", "yellow")
+    yield from (Text(one_line(f"incomplete: {line}"), "dim") for line in missing_words(result)[:NOTES])
     word, rest = summary(result).split(":", 1)
     good = result.verdict is Verdict.PASSED
     yield Text.assemble((word, "bold green" if good else "bold yellow" if result.verdict is Verdict.UNDETERMINED else "bold red"), ":", rest)
@@ -71,8 +71,8 @@ def _finding(finding: AuditFinding) -> RenderableType:
 def _path(path: tuple[Link, ...]) -> Iterator[Text]:
     for number, link in enumerate(path):
         arrow = f"→ {link.how}: " if number else ""
-        seen = f"  [{link.evidence}]" if link.evidence is not None else ""
-        yield Text(one_line(f"{arrow}{link_words(link)}{seen}"), "red" if link.wrong else "")
+        evidence = f"  [{link.evidence}]" if link.evidence is not None else ""
+        yield Text(one_line(f"{arrow}{link_words(link)}{evidence}"), "red" if link.wrong else "")
 
 
 def _answer(answer: Answer) -> RenderableType:
@@ -81,6 +81,6 @@ def _answer(answer: Answer) -> RenderableType:
         lines += [Padding(line, (0, 0, 0, 4 + 2 * number)) for number, line in enumerate(_path(path))]
     if answer.cut is not None:
         count = len(answer.cut)
-        lines.append(Text(f"nobody could without {count} right{'s' if count != 1 else ''}:"))
-        lines += [Padding(Text(one_line(f"{link.how} {link_words(link)}  [{link.evidence}]")), (0, 0, 0, 4)) for link in answer.cut]
+        lines.append(Text(f"to prevent it, remove {count} right{'s' if count != 1 else ''}:"))
+        lines += [Padding(Text(one_line(f"{link.how}: {link_words(link)}  [{link.evidence}]")), (0, 0, 0, 4)) for link in answer.cut]
     return Group(*lines)

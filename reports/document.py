@@ -1,6 +1,6 @@
-"""What every page has in common: one self-contained HTML file, no network, no framework, useful without JavaScript.
+"""Renders a page as one self-contained HTML file: no network, no framework, and it works without JavaScript.
 
-All text goes through Jinja's escaping and ``visible``; style and script are allowed by their hashes alone.
+All text goes through Jinja's escaping and ``visible``. The page's policy allows its style and script by their hashes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ HERE = Path(__file__).parent
 
 
 def document(template: str, styles: Sequence[str], script: str, /, **values: object) -> str:
-    """The page that ``template`` makes of ``values``, with style sheets and a script in it. All three are files beside this one."""
+    """``template`` rendered with ``values``, the style sheets ``styles`` and the ``script``: names of files in this folder."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_made_visible
     )
     style, code = "".join((HERE / name).read_text("utf-8") for name in styles), (HERE / script).read_text("utf-8")
     common = {"style": Markup(style), "style_hash": _hash(style), "script": Markup(code), "script_hash": _hash(code)}
     return environment.get_template(template).render(**common, **values)
 
 
-def _shown(value: object) -> object:
-    """Jinja's last step before escaping: hidden characters become visible."""
+def _made_visible(value: object) -> object:
+    """Replace invisible characters; Jinja calls this on each value before it escapes it."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,4 +1,4 @@
-"""What is wrong, one by one: the common form in which the page, SARIF and the terminal tell it."""
+"""Findings: the form of a result's faults that the page, JUnit, SARIF and the terminal share."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ from sendright.mach.verdicts import Verdict
 AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult
 
 HEADLINES = {
-    "result": "{call} answered otherwise than the specification says",
-    "state": "{call} left another state than the specification says",
+    "result": "{call} returned an unspecified result",
+    "state": "{call} left an unspecified state",
     "invariant": "{call} broke an invariant",
-    "derivation": "After {call} a right is held that nobody gave",
-    "expectation": "{call} did not do what the script expects",
+    "derivation": "After {call}, a right exists that no earlier right explains",
+    "expectation": "{call} did not meet the script's expectation",
     "crash": "The implementation crashed during {call}",
     "hang": "The implementation hung during {call}",
 }
-"""What each kind of violation means, as a headline."""
+"""The headline for each kind of violation."""
 
-RULES = {
-    "result": "The case of the specification that applies",
-    "state": "The case of the specification that applies",
-    "invariant": "The invariant that does not hold",
-    "derivation": "The rule that is broken",
-    "expectation": "What the script says of it",
-    "crash": "What was asked of the implementation",
-    "hang": "What was asked of the implementation",
+CLAUSE_LABELS = {
+    "result": "By the specification",
+    "state": "By the specification",
+    "invariant": "Broken invariant",
+    "derivation": "Broken rule",
+    "expectation": "Expectation in the script",
+    "crash": "Crashed in",
+    "hang": "Hung in",
 }
-"""What the clause of each kind of violation is."""
+"""The label of the clause for each kind of violation."""
 
 _CASE = re.compile(r"(?P<rule>[^/]+)/(?P<code>[A-Z][A-Z0-9_]*)/(?P<title>.+)")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong or, with the level ``warning``, could not be decided, or, with the level ``note``, is broken as is known."""
+    """One fault. The level ``warning``: it is undecided. The level ``note``: this kernel is known to break the invariant."""
 
     rule: str
-    """Stable name of what was broken: ``check/state``, ``replay/expectation``, ``prove/invariant 8``."""
+    """Stable name of the broken property: ``check/state``, ``replay/expectation``, ``prove/invariant 8``."""
     level: str = "error"
     title: str
     about: str = ""
-    """Which case of a script, or which case of a call's rule."""
+    """The case of a script, or of a call's rule."""
     clause: str
-    """The rule that it is judged by; where the call went through several cases of the specification, one a line."""
+    """The rule that was broken. If the call went through several cases of the specification: one case on each line."""
     words: str
-    """What that means."""
+    """What happened instead."""
     differences: tuple[Difference, ...] = ()
     trace: Trace | None = None
     violation: Violation | None = None
     step: int | None = None
-    """From 0."""
+    """The failing step, counted from 0."""
 
     @property
-    def rule_is(self) -> str:
-        """What ``clause`` is, in words; empty where that needs no saying."""
-        return RULES[self.violation.kind] if self.violation is not None else ""
+    def clause_label(self) -> str:
+        """The label of ``clause``; empty for a finding without a violation."""
+        return CLAUSE_LABELS[self.violation.kind] if self.violation is not None else ""
 
     @property
-    def told_clause(self) -> str:
-        """The clause on one line, after what it is."""
+    def labelled_clause(self) -> str:
+        """The clause on one line, after its label."""
         clause = "; ".join(self.clause.splitlines())
-        return f"{self.rule_is}: {clause}" if self.rule_is else clause
+        return f"{self.clause_label}: {clause}" if self.clause_label else clause
 
     @property
-    def what(self) -> str:
-        """What is wrong, on one line: of a run, not the rule that it is judged by, which says what would be right."""
+    def one_line(self) -> str:
+        """The fault on one line. For a run: what happened, rather than the clause, which says what should have happened."""
         return " ".join((self.words if self.words and self.violation is not None else self.clause).split())
 
     @property
     def frames(self) -> tuple[str, ...]:
-        """Where in its own code the implementation crashed or hung, the innermost frame last."""
+        """Frames of the implementation's code where it crashed or hung, the innermost last."""
         return self.violation.frames if self.violation is not None else ()
 
 
 def findings(result: AnyResult) -> tuple[Finding, ...]:
-    """Everything that ``result`` has to complain of, in its order; empty when it holds."""
+    """All findings of ``result``, in its order; empty if it holds."""
     return tuple(_findings(result))
 
 
@@ -104,16 +104,16 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
             yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
     elif result.verdict is not Verdict.PASSED:
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
-        words = result.message or ("it was interrupted" if result.interrupted else "the run gave no verdict")
-        title = "The check could not be decided" if level == "warning" else "The check failed"
+        words = result.message or ("the check was interrupted" if result.interrupted else "no call was made")
+        title = "The check is undetermined" if level == "warning" else "The check failed"
         yield Finding(rule=f"check/{result.verdict.value.lower()}", level=level, title=title, clause=words, words=words, trace=result.failure)
 
 
 def _of_violation(command: str, violation: Violation, trace: Trace | None, about: str = "") -> Finding:
-    told = {str(difference) for difference in violation.differences}
-    differences = tuple(sorted(violation.differences, key=_telling_first))
+    in_words = {str(difference) for difference in violation.differences}
+    differences = tuple(sorted(violation.differences, key=_importance))
     words = violation.words
-    if violation.kind == "state" and set(words.split("; ")) <= told:
+    if violation.kind == "state" and set(words.split("; ")) <= in_words:
         words = _state_words(trace, violation.step, differences)
     return Finding(
         rule=f"{command}/{violation.kind}",
@@ -128,28 +128,28 @@ def _of_violation(command: str, violation: Violation, trace: Trace | None, about
     )
 
 
-def _telling_first(difference: Difference) -> tuple[bool, bool]:
-    """What tasks are and hold tells more than what ports are, and that more than counts of ports."""
+def _importance(difference: Difference) -> tuple[bool, bool]:
+    """A sort key: differences in tasks first, then in ports, then in counts of ports."""
     return (not difference.where.startswith("task "), ", " in difference.where)
 
 
 def _state_words(trace: Trace | None, index: int, differences: tuple[Difference, ...]) -> str:
-    """A sentence for a state that is wrong, when there are only differences to tell of it."""
+    """A sentence for an unspecified state of which nothing but ``differences`` is known."""
     step = next((step for step in trace.steps if step.index == index), None) if trace is not None else None
     first = differences[0]
-    answered = f"The call answers {code_name(step.code)}, and so says the specification. " if step is not None else ""
+    returned = f"The return code, {code_name(step.code)}, is as specified. But " if step is not None else ""
     count = len(differences) - 1
-    more = f" ({count} more {'difference is' if count == 1 else 'differences are'} below)" if count else ""
-    return f"{answered}But then {first.where} is {first.seen}, where the specification has {first.expected}{more}."
+    more = f" ({count} more difference{'s' if count > 1 else ''} below)" if count else ""
+    return f"{returned}{first.where} is {first.seen}; expected: {first.expected}{more}."
 
 
 def call_at(trace: Trace | None, index: int | None) -> str | None:
-    """The name of the call that is step ``index`` of ``trace``, if there is one."""
+    """The call of step ``index`` of ``trace``; None if there is no such step."""
     return next((step.call for step in trace.steps if step.index == index), None) if trace is not None else None
 
 
 def case_words(case: str) -> str:
-    """A case of the specification, ``rule/CODE/title``, in words; anything else stays as it is."""
+    """A case of the specification, ``rule/CODE/title``, in words. Any other text is returned unchanged."""
     parts = _CASE.fullmatch(case)
     if parts is None:
         return case
@@ -180,18 +180,23 @@ def _of_obligation(one: Obligation) -> Finding:
     refuted, as_known = one.verdict in (Verdict.REFUTED, Verdict.FAILED), one.verdict is Verdict.BREAKS_AS_KNOWN
     words = one.counterexample or ""
     if one.scope and words:
-        words = f"looked at up to {one.scope}:\n{words}"
+        words = f"searched up to {one.scope}:\n{words}"
     elif one.scope:
-        words = f"holds up to {one.scope}, unbounded proof open" if one.scope[:1].isdigit() else one.scope
+        words = f"no counterexample up to {one.scope}; no proof for all sizes" if one.scope[:1].isdigit() else one.scope
     if one.reachable:
         words += f"\nReachable: {one.reachable}"
     if one.hazard and not as_known:
-        words = f"hazard {one.hazard}: this case is listed as one that breaks it. {words}".rstrip()
-    told = f"breaks, as known: hazard {one.hazard}" if as_known else "no longer broken" if one.verdict is Verdict.FAILED else None
+        words = f"hazard {one.hazard}: this case is listed as breaking it. {words}".rstrip()
+    if as_known:
+        outcome = f"breaks, as known: hazard {one.hazard}"
+    elif one.verdict is Verdict.FAILED:
+        outcome = "is no longer broken"
+    else:
+        outcome = f"is {'refuted' if refuted else one.verdict.value.lower()}"
     return Finding(
         rule=f"prove/{one.property}",
         level="note" if as_known else "error" if refuted else "warning",
-        title=f"{one.property} {told}" if as_known else f"{one.property} is {told or ('refuted' if refuted else one.verdict.value.lower())}",
+        title=f"{one.property} {outcome}",
         about=f"{one.call}, {one.case.replace('/', ': ', 1)}",
         clause=one.title,
         words=words or "neither a proof nor a counterexample was found",
@@ -199,8 +204,10 @@ def _of_obligation(one: Obligation) -> Finding:
 
 
 def not_compared(result: AnyResult) -> tuple[str, ...]:
-    """What ``result`` says nothing of, because the implementation doesn't have, show or make it, one sentence each. Cases of scripts that have
-    such calls are not modelled, and say so themselves."""
+    """What ``result`` doesn't cover because the implementation doesn't support it, one sentence for each.
+
+    Calls in scripts aren't included: a case that the implementation can't run is reported as not modelled.
+    """
     if isinstance(result, ProofResult):
         return ()
     if isinstance(result, ReplayResult):
@@ -210,14 +217,14 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
 
 
 def summary(result: AnyResult) -> str:
-    """What ``result`` says, in one sentence."""
-    stopped = " Interrupted: this is what was found so far." if result.interrupted else ""
+    """``result`` in one sentence, the verdict first."""
+    stopped = " Interrupted: this is only what was found so far." if result.interrupted else ""
     if isinstance(result, CheckResult):
         count = len(result.cases_missed)
-        missed = f"; {count} case{'s' if count != 1 else ''} of the specification never reached" if count and not result.failure else ""
-        others = f"; it failed in {len(result.others) + 1} ways" if result.others else ""
-        told = f"{result.calls:,} judged calls of {result.implementation} in {result.seconds:.1f} s"
-        return f"{result.verdict.value}: {told}{others}{missed}.{stopped}"
+        missed = f"; {count} case{'s' if count != 1 else ''} of the specification not reached" if count and not result.failure else ""
+        others = f"; {len(result.others) + 1} different failures" if result.others else ""
+        judged = f"{result.calls:,} judged calls on {result.implementation} in {result.seconds:.1f} s"
+        return f"{result.verdict.value}: {judged}{others}{missed}.{stopped}"
     if isinstance(result, ReplayResult):
         crashed = f", {result.crashed} crashed" if result.crashed else ""
         plural = "" if result.passed == 1 else "s"
@@ -226,7 +233,7 @@ def summary(result: AnyResult) -> str:
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)
     untouched = sum(one.untouched for one in result.obligations)
-    apart = f" ({untouched:,} of them with nothing to prove: the case changes nothing that they speak of)" if untouched else ""
+    apart = f" ({untouched:,} trivially: the case changes no field that they mention)" if untouched else ""
     cached = sum(one.cached for one in result.obligations)
     apart += f", {cached:,} from the cache," if cached else ""
     broken = sorted({one.hazard.partition(":")[0] for one in result.obligations if one.hazard and one.verdict is Verdict.BREAKS_AS_KNOWN})

@@ -1,8 +1,8 @@
 """The rights graph of one moment as a picture: SVG, laid out the same way every time.
 
-Tasks, and the host with its special ports, are boxes on the left, with a row for each right that they hold; ports are circles; queued
-messages, and what ports hold until they can notify somebody, are boxes on the right. Arrows point the way in which messages go: from a send
-right to its port, from a port to its receiver. What the call changed is marked by a sign and a word as well as by colour.
+Boxes on the left are tasks, and the host with its special ports; a box has a row for each right. Circles are ports.
+Boxes on the right are queued messages, and ports with notification requests. Arrows point in the direction of messages:
+from a send right to its port, from a port to its receiver. Changes have a sign and a word as well as a colour.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from sendright.mach.rights import SlotKind
 from sendright.mach.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words, message_in_words
-from sendright.mach.view import Shown, unshown
+from sendright.mach.view import ViewPart, hidden_in_words
 from sendright.reports.history import Moment, kind_words, slot_words
 from sendright.reports.visible import one_line
 
@@ -28,7 +28,7 @@ _RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A line of a box: one slot, or something else of the box that isn't as specified."""
+    """A row of a box: a slot, or another property of the box that isn't as specified."""
 
     where: str
     label: str
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True):
     was: Entry
     wrong: bool
     unshown: str = ""
-    """What of it the implementation doesn't show."""
+    """The parts that the implementation doesn't report, in words."""
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -60,15 +60,18 @@ class Box(msgspec.Struct, frozen=True):
         return self.y + HEAD + ROW * index + ROW // 2
 
 
-def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows: Collection[Shown] | None = None) -> str:
-    """``moment`` as one ``<svg>`` element; what ``wrong`` names is marked as not right, and so is what an implementation that ``shows`` so much
-    of its state (None: all) doesn't show."""
+def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows: Collection[ViewPart] | None = None) -> str:
+    """``moment`` as one ``<svg>`` element with the given ``title``.
+
+    It marks the places that ``wrong`` names, and the parts of the state that the implementation doesn't report: those
+    that aren't in ``shows`` (None: it reports all).
+    """
     owned: dict[tuple[str, int], list[Row]] = {("task", task): [] for task in moment.tasks}
     for slot in sorted(moment.before.keys() | moment.after.keys()):
         owned.setdefault(_owner(slot), []).append(_row(slot, moment, wrong, shows))
     for (kind, owner), rows in owned.items():
         if kind == "task":
-            rows += _other_wrongs(f"task {owner}, ", rows, wrong)
+            rows += _rows_without_slot(f"task {owner}, ", rows, wrong)
     places = {difference.where for difference in wrong}
     contents = {
         kind: [(number, rows) for (one, number), rows in sorted(owned.items()) if one == kind] for kind in ("task", "host", "message", "port")
@@ -78,7 +81,7 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows:
     right = [
         (f"{message_in_words(serial)}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]
     ]
-    right += [(f"port {port} waits to notify", rows, False) for port, rows in contents["port"]]
+    right += [(f"port {port}: notification requests", rows, False) for port, rows in contents["port"]]
     tasks, messages = _boxes(left, MARGIN, TASK_WIDTH), _boxes(right, MESSAGE_X, MESSAGE_WIDTH)
     ports = _place_ports([*tasks, *messages])
     bottom = max([box.y + box.height for box in (*tasks, *messages)] + [y + RADIUS + 34 for y in ports.values()] + [60])
@@ -102,11 +105,11 @@ def _waits(moment: Moment, task: int) -> str:
     return f" waits in {moment.waiting[task]}" if task in moment.waiting else ""
 
 
-def description(moment: Moment, shows: Collection[Shown] | None = None) -> str:
-    """The picture in words, for those who do not see it."""
+def description(moment: Moment, shows: Collection[ViewPart] | None = None) -> str:
+    """The picture in words, for screen readers."""
 
     def mark(slot: Slot, before: Entry, after: Entry) -> str:
-        hidden = unshown(slot, before, after, shows)
+        hidden = hidden_in_words(slot, before, after, shows)
         return f" ({hidden})" if hidden else ""
 
     lines = [f"{slot}: {entry_in_words(entry)}{mark(slot, moment.before.get(slot, EMPTY), entry)}" for slot, entry in sorted(moment.after.items())]
@@ -117,22 +120,22 @@ def description(moment: Moment, shows: Collection[Shown] | None = None) -> str:
 
 
 def _owner(slot: Slot) -> tuple[str, int]:
-    """Which box a slot is a row of."""
+    """The box that has the row of ``slot``."""
     if slot.task is not None:
         return "task", slot.task
     return slot.where if slot.where in ("host", "message") else "port", slot.owner
 
 
-def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference], shows: Collection[Shown] | None) -> Row:
+def _row(slot: Slot, moment: Moment, wrong: Sequence[Difference], shows: Collection[ViewPart] | None) -> Row:
     was, entry = moment.before.get(slot, EMPTY), moment.after.get(slot, EMPTY)
     state = "same" if was == entry else "made" if was == EMPTY else "gone" if entry == EMPTY else "changed"
     text = f"{kind_words(was)} → {kind_words(entry)}" if state == "changed" else kind_words(was if state == "gone" else entry)
     bad = any(difference.of(slot) for difference in wrong)
-    return Row(str(slot), slot_words(slot), text, state, entry, was, bad, unshown(slot, was, entry, shows))
+    return Row(str(slot), slot_words(slot), text, state, entry, was, bad, hidden_in_words(slot, was, entry, shows))
 
 
-def _other_wrongs(prefix: str, rows: list[Row], wrong: Sequence[Difference]) -> list[Row]:
-    """Rows for what is wrong with a task and has no row yet: an absent right, a token."""
+def _rows_without_slot(prefix: str, rows: list[Row], wrong: Sequence[Difference]) -> list[Row]:
+    """Rows for differences of a task that have no row yet: a missing right, a token."""
     known = {row.where for row in rows}
     absent = [difference for difference in wrong if difference.where.startswith(prefix) and difference.where not in known]
     return [Row(one.where, one.where.removeprefix(prefix), one.seen, "same", EMPTY, EMPTY, True) for one in absent]
@@ -148,7 +151,7 @@ def _boxes(contents: list[tuple[str, list[Row], bool]], x: int, width: int) -> l
 
 
 def _place_ports(boxes: list[Box]) -> dict[int, int]:
-    """A height for every port that a row mentions: near the middle of its rows, in that order, none too near to the next."""
+    """The y coordinate of each port: near the middle of its rows, but not too close to the port above."""
     heights: dict[int, list[int]] = {}
     for box in boxes:
         for index, row in enumerate(box.rows):
@@ -168,7 +171,7 @@ def _draw_box(parent: ET.Element, box: Box) -> None:
     ET.SubElement(group, "rect", {"x": str(box.x), "y": str(box.y), "width": str(box.width), "height": str(box.height), "rx": "6"})
     _text(group, box.x + 10, box.y + 20, box.title + ("  ✗ not as specified" if box.wrong else ""), "head")
     if not box.rows:
-        _text(group, box.x + 26, box.row_y(0) + 4, "holds no rights", "quiet")
+        _text(group, box.x + 26, box.row_y(0) + 4, "no rights", "quiet")
     for index, row in enumerate(box.rows):
         _draw_row(group, box, row, box.row_y(index))
 

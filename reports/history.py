@@ -1,7 +1,7 @@
-"""A run, moment by moment: which rights were where after each step, and what is known of tasks and ports.
+"""A run, moment by moment: which rights were where after each step, and what each task and port is.
 
-A trace keeps its first and last state whole and, for each step, the slots that changed. Between the two ends rights are therefore known
-exactly; the counts of ports are not and aren't guessed.
+A trace has its first and last state and, for each step, the slots that changed. Between the first and the last state,
+rights are therefore known exactly. The counts of ports aren't known there, and aren't guessed.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class Moment(msgspec.Struct, frozen=True):
     before: Mapping[Slot, Entry]
     after: Mapping[Slot, Entry]
     tasks: tuple[int, ...]
-    """Tasks that were made so far and aren't known to be gone."""
+    """The tasks created so far, except those that are known to be gone."""
     ports: Mapping[int, str]
-    """What each port stands for: ``HOST_SECURITY``, ``task t1``, or ``user port``."""
+    """The object behind each port: ``HOST_SECURITY``, ``task t1``, or ``user port``."""
     waiting: Mapping[int, str] = {}
-    """The tasks that wait in a call after the step, and the call."""
+    """Each task that waits in a call after the step -> the call."""
     unsent: frozenset[int] = frozenset()
-    """The messages that wait for room after the step, by their serials."""
+    """The serials of the messages that wait for room in a queue after the step."""
 
     @property
     def changes(self) -> dict[Slot, Change]:
-        """What the step did, by slot."""
+        """The changes that the step made, by slot."""
         return {change.slot: change for change in self.step.changes} if self.step else {}
 
 
 def moments(trace: Trace) -> tuple[Moment, ...]:
-    """The start of ``trace`` and then each of its steps."""
+    """The state at the start of ``trace``, then the state around each of its steps."""
     return tuple(_moments(trace))
 
 
@@ -49,7 +49,7 @@ def _moments(trace: Trace) -> Iterator[Moment]:
     born = set(trace.initial.tasks)
     waiting = {number: task.waiting.call for number, task in trace.initial.tasks.items() if task.waiting is not None}
     sent_by: dict[int, int] = {}
-    """Message that waits for room -> the task that sends it."""
+    """Serial of a message that waits for room -> the task that sends it."""
     yield Moment(None, now, now, tuple(sorted(born)), ports, dict(waiting))
     for step in trace.steps:
         before, now = now, dict(now)
@@ -68,7 +68,7 @@ def _moments(trace: Trace) -> Iterator[Moment]:
 
 
 def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]) -> None:
-    """Who waits after ``step``, and with which message."""
+    """Update which tasks wait after ``step``, and which message each sends."""
     if step.code not in IN_PROGRESS:
         waiting.pop(step.task, None)
         return
@@ -79,7 +79,7 @@ def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]
 
 
 def _ports(trace: Trace) -> dict[int, str]:
-    """What every port of ``trace`` stands for, those included that lived only in between."""
+    """The object behind every port of ``trace``, also of ports that neither the first nor the last state has."""
     known: dict[int, str] = {}
     for step in trace.steps:
         for change in step.changes:
@@ -88,8 +88,8 @@ def _ports(trace: Trace) -> dict[int, str]:
                     known.setdefault(port, "user port")
     for step in trace.steps:
         if step.call == "ledger_create":
-            given = Slot("name", step.task, step.outputs.get("new_ledger", -1))
-            made = (change.after.port for change in step.changes if change.slot == given)
+            new_name = Slot("name", step.task, step.outputs.get("new_ledger", -1))
+            made = (change.after.port for change in step.changes if change.slot == new_name)
             known.update({port: PortObject.LEDGER.name for port in made if port is not None})
         if step.created_task is None:
             continue
@@ -103,19 +103,19 @@ def _ports(trace: Trace) -> dict[int, str]:
 
 
 def port_words(object_: PortObject, task: int | None) -> str:
-    """What a port stands for."""
+    """The object behind a port, in words."""
     if object_ is PortObject.TASK:
         return f"task t{task}"
     return "user port" if object_ is PortObject.NONE else object_.name
 
 
 def slot_words(slot: Slot) -> str:
-    """Where a slot is, within its owner: ``name 3``, ``host port``."""
+    """The place of a slot within its owner: ``name 3``, ``host port``."""
     return str(slot).split(", ", 1)[1]
 
 
 def kind_words(entry: Entry) -> str:
-    """``SEND ×2``, ``DEAD_NAME``, ``nothing``."""
+    """The kind of right in a slot: ``SEND ×2``, ``DEAD_NAME``, ``nothing``."""
     if entry.kind is SlotKind.NONE:
         return "nothing"
     label = entry.kind.name.replace("SEND_RECEIVE", "SEND + RECEIVE")

@@ -1,6 +1,6 @@
-"""The page: one self-contained HTML file that explains a result to someone who has nothing else.
+"""The page: one self-contained HTML file that explains a result to a reader who has nothing else.
 
-What every page has in common is in ``document.py``.
+``document.py`` has what all pages share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sendright.mach.results import CheckResult, ProofResult, ReplayResult
 from sendright.mach.snapshot import Difference, Port, Snapshot, entry_in_words
 from sendright.mach.trace import Trace
 from sendright.mach.verdicts import Verdict
-from sendright.mach.view import NOT_SHOWN, Shown, shown_of_ports, unshown
+from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, summary
 from sendright.reports.graph_picture import picture
@@ -27,22 +27,22 @@ from sendright.reports.rerun import Rerun
 from sendright.reports.symbolic import Named, arguments_in_words, outputs_in_words
 
 PICTURES = 40
-"""Steps of one run that are drawn: the failing one and those before it."""
+"""Steps of one run that have a picture: the failing step and those before it."""
 FINDINGS = 50
-"""Findings that are explained; further ones are only counted."""
+"""Findings that the page explains; it only counts further ones."""
 SCRIPT_LIMIT = 500_000
-"""Characters of a script that are embedded."""
+"""Characters of a script that the page shows."""
 
 
 class ChangeView(msgspec.Struct, frozen=True):
-    """What a call did to one slot, in words."""
+    """A call's change to one slot, in words."""
 
     where: str
     before: str
     after: str
     wrong: bool
     unshown: str
-    """What of it the implementation doesn't show."""
+    """The parts that the implementation doesn't report, in words."""
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,23 +57,23 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     shortage: int
     stopped: bool
-    """It was to stop between the steps that the kernel does it in."""
-    goes_on: bool
-    """It goes on with a call that was made before."""
+    """The harness asked the kernel to stop between two steps of the call."""
+    resumed: bool
+    """The step resumes an earlier call."""
     waits: bool
-    """The call hasn't ended."""
+    """The task waits: the call hasn't ended."""
     created_task: int | None
     arguments: tuple[Named, ...]
     outputs: tuple[Named, ...]
     changes: tuple[ChangeView, ...]
     missing: tuple[Difference, ...]
-    """Where the call should have made a change and made none."""
-    seen: bool
-    """Whether there was a state to see after the call."""
+    """Differences in places that the call should have changed, but didn't."""
+    state_known: bool
+    """Whether the implementation reported a state after the call."""
     cases: tuple[str, ...]
     failing: bool
     picture: str | None
-    """The id of its picture."""
+    """The HTML id of its picture; None if it has none."""
 
 
 class PictureView(msgspec.Struct, frozen=True):
@@ -86,16 +86,16 @@ class PictureView(msgspec.Struct, frozen=True):
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run, ready to be shown."""
+    """A run, in the form that the template needs."""
 
     steps: tuple[StepView, ...]
     pictures: tuple[PictureView, ...]
     not_drawn: int
     ports: tuple[tuple[str, ...], ...]
     differences: tuple[tuple[Difference, str], ...]
-    """With what each one's port stands for."""
-    shows_all: bool
-    """Whether the implementation shows all of its state."""
+    """Each difference, with the object behind its port."""
+    reports_all: bool
+    """Whether the implementation reports all of its state."""
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -134,13 +134,13 @@ def _headline(result: AnyResult, found: list[Finding]) -> str:
     if result.verdict is Verdict.PROVED:
         return "Every obligation is proved"
     if result.verdict is Verdict.BREAKS_AS_KNOWN:
-        return f"Every obligation is proved, but {len(found):,} that this kernel is known to break"
+        return f"Every obligation is proved, except {len(found):,} that this kernel is known to break"
     if not found:
-        return "Nothing wrong was found" + (", but not everything was looked at" if result.verdict is Verdict.UNDETERMINED else "")
+        return "No violation was found" + (", but the result is incomplete" if result.verdict is Verdict.UNDETERMINED else "")
     if isinstance(result, ProofResult):
         return f"{len(found):,} of {len(result.obligations):,} obligations are not proved"
     if isinstance(result, ReplayResult):
-        return f"{result.failed + result.crashed} of {len(result.cases)} cases went wrong"
+        return f"{result.failed + result.crashed} of {len(result.cases)} cases failed or crashed"
     return found[0].title
 
 
@@ -173,7 +173,7 @@ def _glossed(finding: Finding, moment: Moment) -> tuple[tuple[Difference, str], 
 
 
 def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str | None) -> StepView:
-    """One step; ``finding`` is what is wrong with it, None for a step that is right."""
+    """One step. ``finding`` is the fault in it; None if the step is right."""
     step = moment.step
     assert step is not None
     wrong = finding.differences if finding else ()
@@ -183,12 +183,12 @@ def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str
         caller=step.task,
         call=step.call,
         answered=step.missing != "answer",
-        seen=step.missing is None,
+        state_known=step.missing is None,
         succeeded=step.code == ReturnCode.KERN_SUCCESS,
         code=code_name(step.code),
         shortage=step.shortage,
         stopped=step.stop,
-        goes_on=step.resume,
+        resumed=step.resume,
         waits=step.code in IN_PROGRESS,
         created_task=step.created_task,
         arguments=arguments_in_words(moment, trace.profile),
@@ -199,7 +199,7 @@ def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str
                 entry_in_words(change.before),
                 entry_in_words(change.after),
                 any(difference.of(change.slot) for difference in wrong),
-                unshown(change.slot, change.before, change.after, trace.shows),
+                hidden_in_words(change.slot, change.before, change.after, trace.shows),
             )
             for change in step.changes
         ),
@@ -212,17 +212,17 @@ def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str
 
 def _picture(moment: Moment, anchor: str, trace: Trace, failing: bool, finding: Finding) -> PictureView:
     if moment.step is None:
-        caption = "At the start, before any call"
+        caption = "Before the first call"
     else:
-        did = "went on with" if moment.step.resume else "called"
+        did = "resumed" if moment.step.resume else "called"
         caption = f"After call {moment.step.index + 1}: t{moment.step.task} {did} {moment.step.call}"
-        caption += " (nothing was shown after it: this is how it was before)" if moment.step.missing else ""
+        caption += " (the implementation reported no state after it; this is the state before it)" if moment.step.missing else ""
     svg = picture(moment, caption, finding.differences if failing else (), trace.shows)
     return PictureView(anchor, caption, Markup(svg), failing)
 
 
 def _ports(trace: Trace) -> list[tuple[str, ...]]:
-    """Every port at both ends of a run: number, what it stands for, then its counts as "start → end"."""
+    """Every port at the start and end of a run: its number, the object behind it, and its counts as "start → end"."""
     rows = []
     for number in sorted(trace.initial.ports.keys() | trace.final.ports.keys()):
         before, after = trace.initial.ports.get(number), trace.final.ports.get(number)
@@ -234,12 +234,12 @@ def _ports(trace: Trace) -> list[tuple[str, ...]]:
     return rows
 
 
-_COUNTS = (Shown.SEND_RIGHTS, Shown.MAKE_SEND_COUNT, Shown.SEND_ONCE_RIGHTS, Shown.MESSAGES)
+_COUNTS = (ViewPart.SEND_RIGHTS, ViewPart.MAKE_SEND_COUNT, ViewPart.SEND_ONCE_RIGHTS, ViewPart.MESSAGES)
 
 
 def _counts(number: int, port: Port | None, snapshot: Snapshot, trace: Trace) -> tuple[str, ...]:
     if port is None:
-        return ("no such port",) * len(_COUNTS)
+        return ("no port",) * len(_COUNTS)
     values = (port.send_rights, port.make_send_count, port.send_once_rights, len(port.queue))
-    seen = frozenset(_COUNTS) if trace.shows is None else frozenset(trace.shows) if number in shown_of_ports(snapshot) else frozenset()
+    seen = frozenset(_COUNTS) if trace.shows is None else frozenset(trace.shows) if number in ports_in_view(snapshot) else frozenset()
     return tuple(str(value) if count in seen else f"{value} ({NOT_SHOWN})" for count, value in zip(_COUNTS, values, strict=True))

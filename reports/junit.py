@@ -1,5 +1,8 @@
-"""JUnit XML: what CI systems show. A failure is ``<failure>``; a crash and what is undetermined are ``<error>``; not modelled is ``<skipped>``.
-What was not compared at all are properties of the suite."""
+"""JUnit XML, for CI systems.
+
+A failure becomes ``<failure>``; a crash or an undetermined result becomes ``<error>``; a case that isn't modelled
+becomes ``<skipped>``. The suite's properties list what the run doesn't cover.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,9 @@ def junit(result: AnyResult) -> str:
 
 
 def _interrupted(result: ReplayResult | ProofResult) -> TestCase:
-    """What makes an interrupted run fail in CI, where all that it came to may be well."""
-    case = _case("everything was looked at", "replay" if isinstance(result, ReplayResult) else f"prove.{result.profile}")
-    case.result = [Error("interrupted: this is what was found so far", "interrupted")]
+    """A failing test case that makes an interrupted run fail in CI, even if everything so far passed."""
+    case = _case("the run is complete", "replay" if isinstance(result, ReplayResult) else f"prove.{result.profile}")
+    case.result = [Error("interrupted: this is only what was found so far", "interrupted")]
     return case
 
 
@@ -59,20 +62,20 @@ def _body(finding: Finding) -> str:
 
 
 def lines_of(finding: Finding, indent: str = "") -> list[str]:
-    """What ``finding`` says, line by line: what is wrong, by which rule, where it differs, where the code is, and the calls."""
+    """``finding`` line by line: the fault, the differences, the clause, the frames of the code, and the calls."""
     lines = [*finding.words.splitlines(), *(f"{indent}{difference}" for difference in finding.differences)]
     rules = finding.clause.splitlines()
-    if finding.violation is None:  # the rule is what was asked
+    if finding.violation is None:  # the clause says what was expected
         lines = [*rules, *(line for line in lines if line not in rules)]
     elif finding.clause != finding.words:
-        lines += [f"{finding.rule_is}:", *(f"  {rule}" for rule in rules)] if len(rules) > 1 else [finding.told_clause]
+        lines += [f"{finding.clause_label}:", *(f"  {rule}" for rule in rules)] if len(rules) > 1 else [finding.labelled_clause]
     if finding.frames:
-        lines += ["Where in its code, the innermost frame last:", *(f"  {frame}" for frame in finding.frames)]
+        lines += ["Frames of the implementation, the innermost last:", *(f"  {frame}" for frame in finding.frames)]
     return lines + calls(finding.trace, finding.step)
 
 
 def calls(trace: Trace | None, failing: int | None) -> list[str]:
-    """The calls of ``trace``, one a line, the failing one marked."""
+    """The calls of ``trace``, one on each line, with ``>`` before the failing one."""
     if trace is None:
         return []
     return [f"{'>' if step.index == failing else ' '} {step.index + 1}. {call_line(step, trace.profile)}" for step in trace.steps]
@@ -80,13 +83,13 @@ def calls(trace: Trace | None, failing: int | None) -> list[str]:
 
 def _bad(finding: Finding) -> Failure | Error:
     undecided = finding.level == "warning" or finding.rule.endswith(("/crash", "/hang", "/crashed"))
-    element = (Error if undecided else Failure)(one_line(f"{finding.title}: {finding.what}"), finding.rule)
+    element = (Error if undecided else Failure)(one_line(f"{finding.title}: {finding.one_line}"), finding.rule)
     element.text = _body(finding)
     return element
 
 
 def _checked(result: CheckResult) -> Iterator[TestCase]:
-    """One test for each call that was made, and one for the run as a whole when it says more than a call can."""
+    """One test for each call that was made, and one for the whole run."""
     bad = findings(result)
     failing = {call_at(finding.trace, finding.step) for finding in bad}
     classname = f"check.{result.profile}"
@@ -113,7 +116,7 @@ def _replayed(result: ReplayResult) -> Iterator[TestCase]:
 
 
 def not_modelled(case: CaseResult) -> str:
-    """Why a case was not run to its end."""
+    """Why ``case`` did not run to its end."""
     where = f"step {case.step + 1}, {case.call}: " if case.step is not None else ""
     return f"{where}{case.reason or case.verdict.replace('_', ' ')}"
 

@@ -1,5 +1,5 @@
 "use strict";
-// Without this, every picture is a <details> of its own; with it, one is shown at a time and two buttons walk through them.
+// Shows one picture at a time, with two buttons to walk through them. Without this script, each picture is a <details> of its own.
 for (const walk of document.querySelectorAll(".pictures")) {
   const pictures = [...walk.querySelectorAll("details")];
   if (pictures.length < 2) continue;

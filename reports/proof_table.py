@@ -1,4 +1,4 @@
-"""The table of calls × properties: one verdict and the time that it took for each."""
+"""The table of calls × properties: a verdict and a time in each cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MARKS = {Verdict.PROVED: "✓", Verdict.BREAKS_AS_KNOWN: "≠", Verdict.REFUTED:
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """All cases of one call under one property."""
+    """The verdict on all cases of one call under one property."""
 
     verdict: Verdict
     seconds: float
@@ -27,13 +27,13 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class ProofTable(msgspec.Struct, frozen=True):
-    """Calls in the order in which they were decided; properties by kind and number."""
+    """A table of results. Calls are in the order of the result; properties are sorted by kind and number."""
 
     calls: tuple[str, ...]
     properties: dict[str, str]
-    """Property -> its title (the shortest: that of a violated one may name the clause too)."""
+    """Property -> its shortest title. (The title of a broken property may also name a clause.)"""
     cells: dict[tuple[str, str], Cell]
-    """(call, property) -> its cell; absent where nothing was to be decided."""
+    """(call, property) -> its cell. A pair without obligations has no cell."""
 
 
 def proof_table(result: ProofResult) -> ProofTable:

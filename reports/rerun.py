@@ -1,4 +1,4 @@
-"""How to run it again."""
+"""How to reproduce a result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader needs in order to see the same result."""
+    """The commands and scripts that reproduce a result."""
 
     commands: tuple[str, ...] = ()
-    """Command lines, the plainest first."""
+    """Command lines, the simplest first."""
     scripts: dict[str, str] = {}
-    """The scripts that those name: file name -> JSON text."""
+    """The scripts that the command lines name: file name -> JSON text."""
 
 
 def script_text(script: dict[str, Any]) -> str:

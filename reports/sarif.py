@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: findings for code-scanning views. What failed is a script, so the places are steps of a script."""
+"""SARIF 2.1.0: findings for code-scanning views. Their locations are steps of a script, because scripts are what fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _invocation(result: AnyResult) -> dict[str, Any]:
     entry: dict[str, Any] = {"executionSuccessful": result.verdict is not Verdict.CRASHED and not result.interrupted}
     notifications = [_notification("note", f"Not compared: {words}.") for words in not_compared(result)]
     if result.interrupted:
-        notifications.append(_notification("error", "Interrupted: not everything was looked at."))
+        notifications.append(_notification("error", "Interrupted: the results are incomplete."))
     if notifications:
         entry["toolExecutionNotifications"] = notifications
     return entry
@@ -51,9 +51,9 @@ def _notification(level: str, words: str) -> dict[str, Any]:
 
 
 def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:
-    rule = finding.told_clause if finding.clause != finding.words else ""
-    said = [rule, finding.words] if finding.violation is None else [finding.words, rule]
-    words = [finding.about, *said, *map(str, finding.differences)]
+    rule = finding.labelled_clause if finding.clause != finding.words else ""
+    sentences = [rule, finding.words] if finding.violation is None else [finding.words, rule]
+    words = [finding.about, *sentences, *map(str, finding.differences)]
     entry: dict[str, Any] = {
         "ruleId": visible(finding.rule),
         "level": finding.level,
@@ -86,6 +86,6 @@ def _location(finding: Finding, result: AnyResult) -> dict[str, Any]:
 
 
 def file_uri(file: str) -> str:
-    """The URI of a file as SARIF has it: relative where the path is."""
+    """The URI of ``file``; relative if the path is."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""Calls and answers as a reader of Mach's headers writes them: ``disposition = MOVE_SEND``, ``host_security = name 3, a send right to …``."""
+"""Calls and results in the symbols of Mach's headers: ``disposition = MOVE_SEND``, ``host_security = name 3``."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _AUDIT_WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversi
 
 
 class Named(msgspec.Struct, frozen=True):
-    """One argument or output in words."""
+    """An argument or a result in words."""
 
     name: str
     value: str
     gloss: str = ""
-    """What a name denotes at that moment, if it denotes something."""
+    """What a name denotes at that moment; empty for anything else than a name."""
 
 
 def arguments_in_words(moment: Moment, profile: str) -> tuple[Named, ...]:
-    """The arguments of the moment's step, in the signature's order; arguments that no signature knows come last, as they are."""
+    """The arguments of the moment's step in the signature's order. Arguments that the signature lacks come last, unchanged."""
     step = _step(moment)
     signature = SIGNATURES.get(step.call)
     types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
-    given = sorted(step.arguments, key=lambda name: (list(types).index(name) if name in types else len(types), name))
-    return tuple(_argument(moment, profile, name, types.get(name), step.arguments[name]) for name in given)
+    names = sorted(step.arguments, key=lambda name: (list(types).index(name) if name in types else len(types), name))
+    return tuple(_argument(moment, profile, name, types.get(name), step.arguments[name]) for name in names)
 
 
 def outputs_in_words(moment: Moment) -> tuple[Named, ...]:
-    """What the moment's step gave back."""
+    """The results of the moment's step."""
     step = _step(moment)
     signature = SIGNATURES.get(step.call)
     types = {output.name: output.type for output in signature.outputs} if signature else {}
@@ -58,12 +58,12 @@ def call_line(step: Step, profile: str) -> str:
     arguments = ", ".join(f"{name} = {_value(types.get(name), value, profile)}" for name, value in step.arguments.items())
     shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
     stopped = " stopped between its steps" if step.stop else ""
-    call = f"goes on with {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
+    call = f"resumes {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
     return f"t{step.task}: {call} → {answer_in_words(step)}{', and waits' if step.code in IN_PROGRESS else ''}"
 
 
 def answer_in_words(step: Step) -> str:
-    """The code that the call answered, by its name, or that there was no answer."""
+    """The name of the call's return code, or ``no answer``."""
     return "no answer" if step.missing == "answer" else code_name(step.code)
 
 
@@ -88,7 +88,7 @@ def _argument(moment: Moment, profile: str, name: str, type_: ArgumentType | Non
 
 
 def _names_in(descriptors: Any) -> Iterator[Any]:
-    """The names in descriptors, whatever a trace may say there."""
+    """The names in ``descriptors``, which may be malformed."""
     for one in descriptors:
         if isinstance(one, list | tuple) and one and not is_memory(one):
             yield from one[0] if is_array(one) else (one[0],)
@@ -96,12 +96,12 @@ def _names_in(descriptors: Any) -> Iterator[Any]:
 
 def _argument_value(name: str, type_: ArgumentType | None, value: Any, profile: str) -> str:
     if type_ is ArgumentType.SIZE and value == -1:
-        return "no limit" if name == "limit" else "just what it has"
+        return "no limit" if name == "limit" else "the message's own size"
     return _value(type_, value, profile)
 
 
 def target_task(moment: Moment) -> int | None:
-    """In whose space the step's names are looked up: that of its ``task`` argument, or of the caller when it has none."""
+    """The task in whose space the step's names denote: its ``task`` argument, or the caller if it has none. None: not known."""
     step = _step(moment)
     signature = SIGNATURES.get(step.call)
     if signature is None or signature.target != "task":
@@ -116,7 +116,7 @@ def _entry(slots: Any, task: int | None, name: Any) -> Any:
 
 
 def _denoted(moment: Moment, task: int | None, name: Any, after: bool = False) -> str:
-    """What ``name`` denotes in the space of ``task``; empty for a name that is reserved or whose space isn't known."""
+    """What ``name`` denotes in the space of ``task``; empty for a reserved name, or if the space isn't known."""
     if task is None or not isinstance(name, int) or name in (NULL_NAME, DEAD_NAME):
         return ""
     entry = _entry(moment.after if after else moment.before, task, name)
@@ -143,7 +143,7 @@ def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> 
 
 
 def _list_of_words(step: Step, name: str, value: Any) -> str:
-    """Words mean something else in each call: a token, a port's attributes, exception masks …"""
+    """A list of words, whose meaning depends on the call: a token, a port's attributes, exception masks …"""
     try:
         if name == "info":
             fields = FIELDS[step.arguments["flavor"]]
@@ -156,7 +156,7 @@ def _list_of_words(step: Step, name: str, value: Any) -> str:
 
 
 def _value(type_: ArgumentType | OutputType | None, value: Any, profile: str) -> str:
-    """``value`` in symbols; anything that isn't of its type is shown as it is."""
+    """``value`` in symbols; a value that isn't of its type is written unchanged."""
     write = _WRITERS.get(type_.value) if type_ else None
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -193,20 +193,20 @@ def _descriptors(values: Any) -> str:
 
 
 def _descriptor(value: Any) -> str:
-    """A port, an array of ports, or memory, sent or received."""
+    """A descriptor of a message: a port, an array of ports, or memory."""
     if is_array(value):
         return f"array {_names(value[0])} as {_disposition(value[1])}" if value[0] else "empty array"
     if not is_memory(value):
         return f"{_name(value[0])} as {_disposition(value[1])}"
     if len(value) == 1:
-        return f"memory at page {_plain(value[0])}" if value[0] != NO_PAGE else "memory for which there was no room"
-    page, copied, gone = value
-    option = f"{CopyOption(copied).name} copy" if copied in tuple(CopyOption) else f"copy option {_plain(copied)} (none)"
-    return f"memory at page {_plain(page)} ({option}{', then deallocated' if gone else ''})"
+        return f"memory at page {_plain(value[0])}" if value[0] != NO_PAGE else "memory that the receiver had no room for"
+    page, copied, deallocated = value
+    option = f"{CopyOption(copied).name} copy" if copied in tuple(CopyOption) else f"copy option {_plain(copied)} (invalid)"
+    return f"memory at page {_plain(page)} ({option}{', then deallocated' if deallocated else ''})"
 
 
 def _trailer(value: Any) -> str:
-    """Which elements of a trailer are asked for: one asks for those before it, too."""
+    """The elements of a trailer that a receiver requests: the given one and those before it."""
     return f"{value} (up to {_ELEMENTS[value]})" if value in _ELEMENTS else _plain(value)
 
 
@@ -214,7 +214,7 @@ def _disposition(value: Any) -> str:
     try:
         return Disposition(value).name
     except ValueError:
-        return f"{_plain(value)} (no disposition)"
+        return f"{_plain(value)} (not a disposition)"
 
 
 def _flavour(value: Any) -> str:
@@ -247,7 +247,7 @@ def _exception_mask(value: Any) -> str:
 
 
 def _limits(value: Any) -> str:
-    return ", ".join([f"qlimit {value[0]}", *map(_plain, value[1:])]) if value else "no words"
+    return ", ".join([f"qlimit {value[0]}", *map(_plain, value[1:])]) if value else "empty"
 
 
 def _words(value: Any) -> str:
@@ -267,7 +267,7 @@ def _types(values: Any) -> str:
 
 
 def _token(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    return lambda value: write(value) if value else "not told"
+    return lambda value: write(value) if value else "absent"
 
 
 _WORD_LISTS: dict[str, Callable[[Any], str]] = {
@@ -275,7 +275,7 @@ _WORD_LISTS: dict[str, Callable[[Any], str]] = {
     "behaviors": lambda value: Behaviour(value).name if value in tuple(Behaviour) else _plain(value),
     "flavors": _plain,
 }
-"""What the words of these outputs are."""
+"""How to write the words of these results."""
 
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "port": _name,
@@ -303,7 +303,7 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "types": _types,
     "page": lambda value: f"page {value}",
     "size": lambda value: f"{value} byte{'' if value == 1 else 's'}",
-    "sequence-number": lambda value: "not asked for" if value == -1 else _plain(value),
+    "sequence-number": lambda value: "not requested" if value == -1 else _plain(value),
     "trailer": _trailer,
 }
-"""How each type of the signature table is written; the same words serve arguments and outputs."""
+"""How to write a value of each type of the signature table, for arguments and results alike."""

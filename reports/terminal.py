@@ -1,4 +1,4 @@
-"""The terminal: results as rich renderables. Everything is ``Text``; no data is ever read as markup."""
+"""Results as rich renderables, for the terminal. All data is ``Text``: rich never parses it as markup."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _NARROW = 60
 """Columns below which a table of cases would have no room for words."""
 _OTHER = {
     "decided": "exactly one case of the rule applies",
-    "reachable": "a recorded run from boot goes through every case",
-    "must fail": "an invariant that is wrong on purpose is found out",
+    "reachable": "a recorded run from boot reaches every case",
+    "must fail": "the solver refutes an invariant that is wrong on purpose",
 }
 _SHORT = {"invariant": "I", "step invariant": "S", "theorem": "T"}
 
@@ -43,20 +43,20 @@ def terminal(result: AnyResult, width: int) -> RenderableType:
 
 
 def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
-    """The verdict first, then what is wrong, then all else."""
+    """The verdict first, then the findings, then everything else."""
     word, rest = summary(result).split(":", 1)
     yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
     found = findings(result)
-    told: Trace | None = None
+    shown: Trace | None = None
     for finding in found[:_FINDINGS_SHOWN]:
-        yield _finding(finding) if finding.trace is None or finding.trace is not told else _also(finding)
-        told = finding.trace
+        yield _finding(finding) if finding.trace is None or finding.trace is not shown else _also(finding)
+        shown = finding.trace
     if len(found) > _FINDINGS_SHOWN:
-        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more: see the report")
+        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more findings: see the report")
     if isinstance(result, CheckResult):
         yield _codes(result)
         if result.cases_missed and result.failure is None:
-            yield Text(f"Cases of the specification that were never reached ({len(result.cases_missed)}):", "yellow")
+            yield Text(f"Cases of the specification that were not reached ({len(result.cases_missed)}):", "yellow")
             yield from (Text(f"  {visible(case)}") for case in result.cases_missed)
         elif result.verdict is Verdict.PASSED:
             yield Text("Every case of the specification was reached.")
@@ -67,7 +67,7 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
     if isinstance(result, CheckResult) and result.failure is not None:
         runs = [result.message, *(other.message for other in result.others)]
         yield from (
-            Text(visible(f"This run was {words}." if len(runs) == 1 else f"Run {number} was {words}."))
+            Text(visible(f"The failing run was {words}." if len(runs) == 1 else f"Failing run {number} was {words}."))
             for number, words in enumerate(runs, 1)
             if words
         )
@@ -96,18 +96,18 @@ def _cases(result: ReplayResult) -> Table:
 
 
 def _case_lines(result: ReplayResult) -> Iterator[Text]:
-    """What the table of cases says, where there is no room for a table."""
+    """The table of cases as lines, for a terminal too narrow for a table."""
     for case in result.cases:
         step = f", step {case.step + 1} {case.call or ''}" if case.step is not None else ""
-        told = [f"expected {case.expected}" if case.expected else "", f"seen {case.seen}" if case.seen else "", case.reason or ""]
-        yield Text(one_line("; ".join([f"{case.id}: {case.verdict.replace('_', ' ')}{step}", *filter(None, told)])))
+        outcome = [f"expected {case.expected}" if case.expected else "", f"seen {case.seen}" if case.seen else "", case.reason or ""]
+        yield Text(one_line("; ".join([f"{case.id}: {case.verdict.replace('_', ' ')}{step}", *filter(None, outcome)])))
 
 
 def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
-    """The table of calls × properties, in as many parts, one below the other, as ``width`` needs."""
+    """The table of calls × properties, split into parts that each fit into ``width``."""
     table = proof_table(result)
     marks = "  ".join(f"{mark} {verdict.value}" for verdict, mark in MARKS.items())
-    yield Text(f"Seconds for each call and property, all its cases together. {marks}\nI invariant, S step invariant, T theorem.")
+    yield Text(f"Seconds per call and property, over all cases of the call. {marks}\nI invariant, S step invariant, T theorem.")
     room = width - max(map(len, table.calls), default=4) - 2
     for chosen in _fitting(list(table.properties), room):
         part = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
@@ -126,7 +126,7 @@ def _column_width(name: str) -> int:
 
 
 def _fitting(names: list[str], room: int) -> Iterator[list[str]]:
-    """``names`` in groups whose columns, with two spaces between, fit into ``room``; at least one in each."""
+    """``names`` in groups, at least one in each, whose columns fit into ``room`` with two spaces between them."""
     group: list[str] = []
     used = 0
     for name in names:
@@ -152,14 +152,14 @@ def _cell(cell: Cell | None) -> Text:
 
 
 def _also(finding: Finding) -> RenderableType:
-    """What else is wrong with a run that was just told."""
-    return Padding(Text.assemble(("also: ", "bold red"), visible(f"{finding.words} ({finding.told_clause})")), (0, 0, 0, 2))
+    """A further finding of the run that was just printed."""
+    return Padding(Text.assemble(("also: ", "bold red"), visible(f"{finding.words} ({finding.labelled_clause})")), (0, 0, 0, 2))
 
 
 def _finding(finding: Finding) -> RenderableType:
     style = "bold red" if finding.level == "error" else "bold yellow"
     lines: list[RenderableType] = [Text(visible(finding.title), style)]
-    if finding.level == "note":  # known: its counterexample is in the reports
+    if finding.level == "note":  # a known break: the reports have its counterexample
         return Group(*lines, Padding(Text(visible(f"{finding.about}; {finding.clause}")), (0, 0, 0, 2)))
     body = [finding.about, *lines_of(finding, "  ")]
     lines += [Padding(Text(visible(line)), (0, 0, 0, 2)) for line in body if line]

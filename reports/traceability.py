@@ -1,4 +1,4 @@
-"""The clauses of the specification and what covers them, for people."""
+"""The clauses of the specification and what covers them, as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from sendright.mach.results import CallTrace, ClauseTrace, TraceabilityResult
 
 SHOWN_TESTS = 3
-"""Tests shown of each clause; ``--json`` has all."""
+"""Tests that are printed for each clause; ``--json`` has all."""
 
 
 def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
@@ -19,7 +19,7 @@ def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
         yield from _call(call, bool(result.tests))
         yield Text()
     if not result.tests:
-        yield Text("Tests were not looked at: there is no such directory (--tests says where they are).")
+        yield Text("Tests were not checked: the directory doesn't exist (name it with --tests).")
     for problem in result.problems:
         yield Text(f"NOT COVERED {problem}", "red")
     clauses = [clause for call in result.calls for clause in call.clauses]
@@ -28,10 +28,10 @@ def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
 
 
 def _call(call: CallTrace, tests: bool) -> Iterator[Text]:
-    yield Text(call.name + (f" ({call.section})" if call.section else ", a rule that calls share"), "bold")
+    yield Text(call.name + (f" ({call.section})" if call.section else ", a rule that several calls share"), "bold")
     yield Text(f"  {call.effect or call.about}")
     if call.then:
-        yield Text(f"  then: {', '.join(call.then)}")
+        yield Text(f"  continues with: {', '.join(call.then)}")
     for clause in call.clauses:
         yield from _clause(clause, tests)
 
@@ -47,7 +47,7 @@ def _clause(clause: ClauseTrace, tests: bool) -> Iterator[Text]:
 
 
 def shortened(properties: Iterable[str]) -> str:
-    """Names of properties, those of one kind together: ``invariants 1, 2; theorem 3; decided``."""
+    """The names of ``properties``, grouped by kind: ``invariants 1, 2; theorem 3; decided``."""
     parts = [(kind, number) if number.isdecimal() else (name, "") for name in properties for kind, _, number in [name.rpartition(" ")]]
     parts.sort(key=lambda part: (part[0], int(part[1] or 0)))
     groups = {kind: [number for _, number in group if number] for kind, group in groupby(parts, lambda part: part[0])}

@@ -1,4 +1,4 @@
-"""The signature table and the profiles, as tables and as plain data."""
+"""The signature table and the profiles, as tables for the terminal and as plain data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 
 SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title"))
-"""What a profile says of a kernel."""
+"""The switches of a profile: the fields that describe a kernel."""
 
 
 def calls_data(signatures: tuple[Signature, ...]) -> list[dict[str, Any]]:
@@ -49,17 +49,17 @@ def _argument_data(argument: Argument) -> dict[str, Any]:
 
 
 def _with_results(signature: Signature) -> list[ReturnCode]:
-    """The codes with which there are results."""
+    """The return codes with which the call has results."""
     return [code for code in (ReturnCode.KERN_SUCCESS, *signature.partial) if signature.results(code)]
 
 
 def _results_in_words(signature: Signature) -> str:
-    """With which codes there are which results, where it isn't all with success alone."""
+    """Which results come with which return code; empty if only KERN_SUCCESS has results."""
     parts = []
     for code in dict.fromkeys(_with_results(signature)):
-        given = signature.results(code)
-        parts.append(f"{code.name} {'all of them' if given == signature.outputs else ', '.join(output.name for output in given)}")
-    return f"What it gives, by its code: {'; '.join(parts)}." if signature.partial else ""
+        results = signature.results(code)
+        parts.append(f"{code.name}: {'all' if results == signature.outputs else ', '.join(output.name for output in results)}")
+    return f"Results by return code: {'; '.join(parts)}." if signature.partial else ""
 
 
 def _served_by(signature: Signature) -> list[str]:
@@ -67,8 +67,8 @@ def _served_by(signature: Signature) -> list[str]:
 
 
 def calls_table() -> Table:
-    """Every call on a line."""
-    table = Table(Column("call", no_wrap=True), "arguments", "gives")
+    """A table with a row for each call."""
+    table = Table(Column("call", no_wrap=True), "arguments", "results")
     for signature in SIGNATURES.values():
         arguments = ", ".join(argument.name if argument.required else f"[{argument.name}]" for argument in signature.arguments)
         table.add_row(Text(signature.name, "bold"), Text(arguments), Text(", ".join(output.name for output in signature.outputs)))
@@ -76,27 +76,27 @@ def calls_table() -> Table:
 
 
 def call_view(signature: Signature) -> RenderableType:
-    """One call, in full."""
+    """Everything about one call."""
     table = Table("", "name", "type", "about")
     for argument in signature.arguments:
         kind = argument.type.value + (f" to {argument.object.name}" if argument.object is not None else "")
         default = "" if argument.required else f" (default {argument.default})"
-        table.add_row("takes", Text(argument.name, "bold"), Text(kind), Text(argument.about + default))
+        table.add_row("argument", Text(argument.name, "bold"), Text(kind), Text(argument.about + default))
     for output in signature.outputs:
-        table.add_row("gives", Text(output.name, "bold"), Text(output.type.value), Text(output.about))
-    sent = f"Sent to the port of its argument {signature.target}." if signature.target else "A trap: it is sent to no port."
+        table.add_row("result", Text(output.name, "bold"), Text(output.type.value), Text(output.about))
+    sent = f"A message to the port in its argument {signature.target}." if signature.target else "A trap, not a message to a port."
     return Group(
         Text(signature.name, "bold"),
         Text(signature.about),
         Text(f"{sent} Profiles: {', '.join(_served_by(signature))}."),
-        *([Text("Kernels do it in steps: it can stop in between, and go on.")] if signature.in_steps else []),
+        *([Text("Kernels execute it in steps: it can stop between two steps, and be resumed.")] if signature.in_steps else []),
         table,
         *([Text(_results_in_words(signature))] if signature.partial else []),
     )
 
 
 def profiles_data(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
-    """``profiles`` with all their switches, for ``--json``."""
+    """``profiles`` with all their switches, as plain data for ``--json``."""
     return [{switch: _plain(getattr(profile, switch)) for switch in Profile.__struct_fields__} for profile in profiles]
 
 
@@ -111,9 +111,9 @@ def _plain(value: Any) -> Any:
 
 
 def differences(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
-    """The switches in which ``profiles`` differ, each with its value in every one of them: plain data, for ``--json``.
+    """The switches in which ``profiles`` differ, with the value in each profile, as plain data for ``--json``.
 
-    Of sets: what isn't in all of them.
+    If the values are sets, the elements that are in all of them are left out.
     """
     found = {}
     for switch in SWITCHES:
@@ -127,17 +127,18 @@ def differences(profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
 
 
 def profiles_table(profiles: Sequence[Profile]) -> RenderableType:
-    """The switches in which ``profiles`` differ."""
+    """A table of the switches in which ``profiles`` differ."""
     table = Table("switch", *(Column(profile.name, overflow="fold") for profile in profiles))
     different = differences(profiles)
     for switch, values in different.items():
         table.add_row(Text(switch), *(Text(words(value)) for value in values.values()))
-    whom = "both" if len(profiles) == 2 else "all profiles"
-    return Group(table, Text(f"{len(SWITCHES) - len(different)} more switches are the same in {whom}; --json shows them."))
+    where = "both profiles" if len(profiles) == 2 else "all profiles"
+    same = f"{len(SWITCHES) - len(different)} other switches are the same in {where} (--json lists them)."
+    return Group(table, Text(f"{same} docs/profiles.md explains the switches, call by call."))
 
 
 def words(value: Any) -> str:
-    """A switch's value, as ``differences`` has it, for people."""
+    """A switch's value, as in ``differences``, in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:

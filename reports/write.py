@@ -1,4 +1,4 @@
-"""Every file that sendright writes for a user is written here: whole or not at all, and never in place of anything that isn't sendright's."""
+"""Writes every file that sendright makes for a user: whole or not at all, and never over a file that sendright didn't write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sendright.reports.sarif import sarif
 def write_reports(
     result: AnyResult, directory: Path, rerun: Rerun, version: str, refused: Callable[[Path, OSError], object] | None = None
 ) -> tuple[Path, ...]:
-    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and where there are any ``script.json``, ``trace.json``, ``trace-2.json`` …
+    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and any scripts and traces (``trace.json``, ``trace-2.json`` …).
 
     Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. With ``refused``, which gets each file
     that can't be written and why, the others are written all the same. Raises OSError.
@@ -62,8 +62,10 @@ _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)
 
 
 def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
-    """Remove the reports of an earlier run from ``directory``, which may not be there: files of their names that begin as they do,
-    ``but`` some. Raises OSError."""
+    """Remove the reports of an earlier run from ``directory``, which may be missing.
+
+    Reports are files that have a report's name and begin as a report does. Files in ``but`` stay. Raises OSError.
+    """
     if not directory.is_dir():
         return
     kept = {os.path.realpath(path) for path in but}

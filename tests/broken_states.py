@@ -17,7 +17,7 @@ from sendright.mach.snapshot import Snapshot, changes
 from sendright.mach.trace import LIMITS, Step
 from sendright.model.witnesses import tupled, witnesses
 from sendright.properties.judged_run import can_make
-from sendright.properties.shown_state import wrong_form
+from sendright.properties.shown_state import state_error
 
 NUMBERS = (-(2**63), -2, -1, 0, 1, 2, 999, 2**31, 2**63 - 1)
 CALLS = ("", "no such call", "mach_msg_send", "mach_msg_receive", "host_security_create_task_token", "task_set_special_port")
@@ -125,7 +125,7 @@ def damages(found: Iterable[Moment]) -> Iterator[tuple[Moment, Damage]]:
         others: dict[str, list[Any]] = {}
         _gather(FORM, state, "", others)
         for where, what, damaged in _damaged(FORM, state, "", others):
-            if (where, what) not in seen and damaged != state and wrong_form(damaged) is None:
+            if (where, what) not in seen and damaged != state and state_error(damaged) is None:
                 seen.add((where, what))
                 yield moment, Damage(where, what, damaged)
 

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 from fnmatch import fnmatch
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,9 +12,11 @@ FAST = (
     "test_calls_in_progress",
     "test_cli_graph",
     "test_cli_profiles",
-    "test_cli_witnesses",
     "test_instantiate",
     "test_locked_versions",
+    "test_model_messages",
+    "test_model_peek",
+    "test_mutants_of_port_calls",
     "test_not_utf_8",
     "test_recordings_bsm",
     "test_recordings_endpoint_security",
@@ -29,14 +32,24 @@ FAST = (
     "test_script",
     "test_script_export",
 )
-"""Modules whose tests take a minute in all (``pytest -m fast``)."""
+"""Modules whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging"))
+        slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging", "heavy"))
         if not slow and any(fnmatch(item.path.stem, module) for module in FAST):
             item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n`` a module's tests are all run by one process: what they share is made once. (``--dist`` may say otherwise.)"""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ def _witness_calls() -> Iterator[list[tuple[int, Call]]]:
 
 
 def record() -> None:
-    """Write the transcripts. Raises Broken if the kernel disagrees with the specification."""
+    """Write the transcripts. Raises Violated if the kernel disagrees with the specification."""
     lines: list[tuple[str, str]] = []
 
     def start() -> Driven:

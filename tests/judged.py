@@ -1,4 +1,4 @@
-"""Shorthand for tests that drive the reference kernel beside the oracle: every step and the whole run must agree."""
+"""Shorthand for tests that drive a kernel beside the oracle: they agree on every answer and every state, and all invariants hold."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.implementation import Implementation
-from sendright.mach.profiles import Profile
+from sendright.mach.profiles import MANUAL, Profile
 from sendright.mach.rights import Disposition, Right
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.oracle import Judgement, Oracle
+from sendright.mach.snapshot import Snapshot
+from sendright.model.oracle import Judgement, Oracle, broken_invariants
 from sendright.properties.conformance import Run
 
 
 class Judged:
     """A run by the bootstrap task, which calls on itself where nothing else is said."""
 
-    def __init__(self, profile: Profile, kernel: Implementation | None = None) -> None:
+    def __init__(self, profile: Profile = MANUAL, kernel: Implementation | None = None) -> None:
         self.profile = profile
         self.kernel, self.oracle = kernel or ReferenceKernel(), Oracle(self.profile)
         self.run = Run(self.kernel, self.oracle, self.profile)
@@ -33,9 +34,11 @@ class Judged:
         return Call(name, arguments)
 
     def code(self, name: str, /, shortage: int = 0, **arguments: Any) -> str:
-        """Make a call; the name of its code."""
+        """Make a call, whatever comes of it; the name of its code."""
         call = msgspec.structs.replace(self.call(name, **arguments), shortage=shortage)
-        return code_name(self.run.step(0, call).code)
+        code = code_name(self.run.step(0, call).code)
+        assert broken_invariants(self.state(), self.profile) == ()
+        return code
 
     def does(self, name: str, /, shortage: int = 0, **arguments: Any) -> Any:
         """Make a call that must succeed; its only output, or all of them."""
@@ -46,6 +49,14 @@ class Judged:
     def would(self, name: str, /, outputs: dict[str, Any] | None = None, code: int = ReturnCode.KERN_SUCCESS, **arguments: Any) -> Judgement:
         """What the oracle says of an answer that the kernel didn't give. The oracle is of no more use if it agrees."""
         return self.oracle.judge(0, self.call(name, **arguments), Result(code, outputs or {}))
+
+    def state(self) -> Snapshot:
+        """Everything there is, as the kernel and the oracle show it."""
+        return self.run.snapshot
+
+    def named(self, well_known: str) -> int:
+        """The bootstrap task's name for one of the ports that it was given."""
+        return self.profile.bootstrap_names.index(well_known) + 1
 
     def port(self) -> int:
         name: int = self.does("mach_port_allocate", right=Right.RECEIVE)

@@ -107,6 +107,7 @@ def _dies(group: Group, questions: object, report: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.heavy
 def test_a_group_on_which_every_process_dies(groups: list[Group], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many, "_work", _dies)
     with pytest.raises(WorkersDied, match="every process that worked on it died"):
@@ -157,6 +158,7 @@ def _address(file: Path) -> str:
     raise AssertionError("the scheduler didn't begin")
 
 
+@pytest.mark.heavy
 def test_on_a_cluster_of_which_a_worker_is_killed(
     groups: list[Group], expected: AuditResult, dask: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:

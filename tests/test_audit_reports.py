@@ -17,6 +17,7 @@ from sarif_schema import SARIF_SCHEMA
 from synthesized import write_log
 
 from sendright.mach.audit_results import AuditFinding, AuditResult, Evidence, Severity
+from sendright.mach.verdicts import Verdict
 from sendright.properties.audit.audit import Log
 from sendright.properties.audit.many import audit_logs
 from sendright.properties.audit.questions import Question
@@ -69,6 +70,14 @@ def test_a_page_has_findings_timeline_rights_and_tree(result: AuditResult) -> No
         ET.fromstring(svg)
     assert any("depth-1" in (attributes.get("class") or "") for _, attributes in elements)
     assert "sendright audit log.json" in page
+
+
+def test_the_headline_names_each_broken_rule(result: AuditResult) -> None:
+    headline = audit_page(result).partition("<h1>")[2].partition("</h1>")[0].partition("Broken rules: ")[2]
+    errors = {finding.rule for finding in result.findings if finding.severity is Severity.ERROR}
+    assert sorted(headline.split(", ")) == sorted(errors)
+    holds = msgspec.structs.replace(result, verdict=Verdict.PASSED, findings=())
+    assert "No finding of severity warning or worse" in audit_page(holds)
 
 
 def test_a_page_needs_no_network(result: AuditResult) -> None:

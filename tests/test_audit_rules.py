@@ -26,7 +26,7 @@ from sendright.mach.facts import (
     TaskSeen,
     Token,
 )
-from sendright.properties.audit.audit import suspects_of
+from sendright.properties.audit.audit import run_rules
 from sendright.properties.audit.store import Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ def judged(given: Sequence[Fact]) -> dict[str, list[Severity]]:
         try:
             store.take("log", [facts.RecordingBegan(Record("log", 0), "x", True), *given])
             store.finish()
-            suspects, _ = suspects_of(store)
+            suspects, _ = run_rules(store)
             return {rule: [one.severity for one in found] for rule, found in suspects.items() if found}
         finally:
             store.close()

@@ -14,7 +14,7 @@ from sendright.mach.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.snapshot import EMPTY, Entry, Slot, Snapshot, changes, entry_in_words, slots
 from sendright.mach.trace import Step
-from sendright.properties.authority import Authority, NoSuchPort, Reach, authority, port_called, prevention
+from sendright.properties.authority import Authority, NoSuchPort, Reach, authority, find_port, prevention
 from sendright.properties.authority_graph import Container, FlowGraph
 from sendright.properties.generation import Calls, near_limits
 from sendright.properties.judged_run import callers
@@ -88,7 +88,7 @@ def test_what_is_said_to_take_so_many_calls_does(two: tuple[Machine, Actor, Acto
     got = reach(authority(before, HOST_SECURITY_PORT, MANUAL), child.number)
     # The child's only way is to ask: allocate, send, and receive the answer.
     assert got.calls == 5
-    assert got.way[-1].words == f"task 0 answers task {child.number} with it"
+    assert got.way[-1].words == f"task 0 replies to task {child.number} with it"
     answers = child.port()
     child.sends(name, reply=answers, reply_disposition=Disposition.MAKE_SEND_ONCE)
     reply = root.receives(port)["reply"]
@@ -123,7 +123,7 @@ def test_who_is_controlled_cannot_be_trusted(two: tuple[Machine, Actor, Actor]) 
     asked = authority(machine.snapshot(), HOST_SECURITY_PORT, MANUAL, trusted=(0,))
     assert reach(asked, 0).takes_part
     assert reach(asked, child.number).calls == 1
-    assert reach(asked, child.number).way[-1].words == f"task {child.number} takes it from task 0"
+    assert reach(asked, child.number).way[-1].words == f"task {child.number} extracts it from task 0"
 
 
 def test_a_task_port_that_stays_is_not_sent() -> None:
@@ -143,7 +143,7 @@ def test_rights_that_the_kernel_makes() -> None:
         machine = Machine(profile)
         child = machine.root.child()
         got = reach(authority(machine.snapshot(), HOST_PORT, profile), child.number)
-        assert (got.calls, got.prevented_by, got.way[0].words) == (1, None, f"task {child.number} asks for it")
+        assert (got.calls, got.prevented_by, got.way[0].words) == (1, None, f"task {child.number} requests it")
     machine = Machine()
     child = machine.root.child()
     slot = Slot("place", child.number, Place.HOST)
@@ -159,15 +159,15 @@ def test_rights_that_the_kernel_makes() -> None:
 )
 def test_what_is_not_there_is_said(wanted: str, words: str) -> None:
     with pytest.raises(NoSuchPort, match=words):
-        port_called(Machine().snapshot(), wanted)
+        find_port(Machine().snapshot(), wanted)
 
 
 def test_ports_by_what_they_are_called() -> None:
     state = Machine().snapshot()
-    assert port_called(state, "host_security") == HOST_SECURITY_PORT
-    assert port_called(state, "task:0") == BOOTSTRAP_TASK_PORT
-    assert port_called(state, "port:5") == 5
-    with pytest.raises(NoSuchPort, match="no port 99"):
+    assert find_port(state, "host_security") == HOST_SECURITY_PORT
+    assert find_port(state, "task:0") == BOOTSTRAP_TASK_PORT
+    assert find_port(state, "port:5") == 5
+    with pytest.raises(NoSuchPort, match="no live port 99"):
         authority(state, 99)
 
 
@@ -220,7 +220,7 @@ def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
         trusted = frozenset(task for task in before.tasks if random.random() < 0.5)
         graphs = {port: FlowGraph(before, port, trusted, run.profile) for port in before.ports}
         can = {port: {one.task for one in authority(before, port, run.profile, trusted).tasks if one.calls is not None} for port in before.ports}
-        aside = next(iter(graphs.values())).aside if graphs else set()
+        aside = next(iter(graphs.values())).passive if graphs else set()
         active = before.tasks.keys() - aside
         refused += sum(len(active - can[port]) for port in before.ports)
         run.go_on(60, frozenset(aside))
@@ -285,7 +285,7 @@ def test_the_end_of_a_task_revokes_what_is_said() -> None:
             assert changed == said.own.keys() | said.queued.keys() | said.fired.keys() | said.others.keys()
             died += len(said.others)
             fired += len(said.fired)
-            rescued += len(said.rescued)
+            rescued += len(said.redirected)
             break
     assert died > 80
     assert fired > 10

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from model_driver import Pair, titles
+from by_hand import ME, ByHand
+from judged import Judged
+from model_driver import titles
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
@@ -26,7 +29,9 @@ from sendright.model.prove import Part, decide_case
 from sendright.model.touched import property_titles
 from sendright.properties.replay import replay
 from sendright.reports.findings import findings, summary
+from sendright.reports.html import page
 from sendright.reports.junit import junit
+from sendright.reports.rerun import Rerun
 
 ALLOCATE, UNDER_ANOTHER = "mach_port_allocate_name", "a dead name, under another name than was asked for"
 SCRIPTS = Path(__file__).parent / "scripts" / "hazards"
@@ -108,6 +113,14 @@ def test_what_breaks_as_known_is_told_and_passes_in_ci() -> None:
     document = junit(result)
     assert "<skipped" in document
     assert "<failure" not in document
+    shown = page(result, Rerun())
+    assert "except 1 that this kernel is known to break" in shown
+    assert "BREAKS AS KNOWN</span>" in shown
+    assert "UNDETERMINED</span>" not in shown, "a known break has a counterexample"
+    gone = msgspec.structs.replace(result, verdict=Verdict.FAILED, obligations=(obligation(Verdict.FAILED),))
+    shown = page(gone, Rerun())
+    assert "step invariant 117 is no longer broken</span>" in shown
+    assert "REFUTED</span>" not in shown, "nothing is refuted where a known break is gone"
 
 
 # ---- the hazards as they are seen
@@ -119,55 +132,40 @@ def test_a_kernel_shows_the_hazard(name: str) -> None:
     assert [(case.id, case.expected, case.seen) for case in result.cases if case.verdict != "passed"] == []
 
 
-class Alone:
-    """The specification alone: it agrees with the answers that a kernel of the profile would give."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.oracle = Oracle(profile)
-        assert self.oracle.judge(0, Call("mach_task_self", {}), Result(0, {"port": self.own})).agreed
-
-    own = 100
-
-    def gives(self, name: str, /, outputs: dict[str, object] | None = None, **arguments: object) -> None:
-        judgement = self.oracle.judge(0, Call(name, dict(arguments)), Result(0, dict(outputs or {})))
-        assert judgement.agreed, judgement.words
-
-
 def test_a_child_has_its_parents_tokens_until_it_is_given_its_own() -> None:
     """H-2."""
-    alone = Alone(XNU_792)
+    run = ByHand(XNU_792)
     security = XNU_792.bootstrap_names.index("host_security") + 1
-    create = {"host_security": security, "parent_task": alone.own, "security_token": (7, 8)}
+    create = {"host_security": security, "parent_task": ME, "security_token": (7, 8)}
     stopped = Result(ReturnCode.MACH_RCV_IN_PROGRESS, {}, 1)
-    assert alone.oracle.judge(0, Call("host_security_create_task_token", create, stop=True), stopped).agreed
-    tasks = alone.oracle.snapshot().tasks
+    run.answers(0, Call("host_security_create_task_token", create, stop=True), stopped)
+    tasks = run.state.tasks
     assert tasks[1].security_token == tasks[0].security_token != (7, 8)
-    done = Result(ReturnCode.KERN_SUCCESS, {"child_task": 102})
-    assert alone.oracle.judge(0, Call("host_security_create_task_token", {}, resume=True), done).agreed
-    assert alone.oracle.snapshot().tasks[1].security_token == (7, 8)
+    run.resumed("host_security_create_task_token", by=0, child_task=102)
+    assert run.state.tasks[1].security_token == (7, 8)
 
 
 def test_any_host_port_grants_the_privileged_one() -> None:
     """H-4."""
-    alone = Alone(XNU_792)
-    alone.gives("mach_host_self", {"port": 101})
+    run = ByHand(XNU_792)
+    run.says("mach_host_self", port=101)
     security = XNU_792.bootstrap_names.index("host_security") + 1
-    alone.gives("host_security_set_task_token", host_security=security, target_task=alone.own, security_token=(7, 8), host=101)
-    state = alone.oracle.snapshot()
+    run.says("host_security_set_task_token", {"host_security": security, "target_task": ME, "security_token": (7, 8), "host": 101})
+    state = run.state
     assert state.ports[state.tasks[0].places[Place.HOST].port].object is PortObject.HOST_PRIV
 
 
 def test_a_rescued_ports_send_right_stays_counted() -> None:
     """H-8."""
-    alone = Alone(OSF)
-    alone.gives("mach_port_allocate", {"name": 200}, task=alone.own, right=Right.RECEIVE)
-    alone.gives("mach_port_allocate", {"name": 201}, task=alone.own, right=Right.RECEIVE)
-    alone.gives("mach_port_insert_right", task=alone.own, name=201, poly=201, disposition=Disposition.MAKE_SEND)
-    port = alone.oracle.snapshot().tasks[0].names[201].port
+    run = ByHand(OSF)
+    run.says("mach_port_allocate", {"task": ME, "right": Right.RECEIVE}, name=200)
+    run.says("mach_port_allocate", {"task": ME, "right": Right.RECEIVE}, name=201)
+    run.says("mach_port_insert_right", {"task": ME, "name": 201, "poly": 201, "disposition": Disposition.MAKE_SEND})
+    port = run.state.tasks[0].names[201].port
     asked = {"variant": Notification.PORT_DESTROYED, "sync": 0, "notify": 200, "notify_disposition": Disposition.MAKE_SEND_ONCE}
-    alone.gives("mach_port_request_notification", {"previous": NULL_NAME}, task=alone.own, name=201, **asked)
-    alone.gives("mach_port_mod_refs", task=alone.own, name=201, right=Right.RECEIVE, delta=-1)
-    state = alone.oracle.snapshot()
+    run.says("mach_port_request_notification", {"task": ME, "name": 201, **asked}, previous=NULL_NAME)
+    run.says("mach_port_mod_refs", {"task": ME, "name": 201, "right": Right.RECEIVE, "delta": -1})
+    state = run.state
     assert state.tasks[0].names[201].kind.name == "DEAD_NAME"
     assert state.ports[port].send_rights == 1
     assert broken_in_state(state, OSF) == (), "what is left of invariant 8 holds"
@@ -176,11 +174,11 @@ def test_a_rescued_ports_send_right_stays_counted() -> None:
 
 def test_a_tasks_message_has_the_kernels_token() -> None:
     """H-3."""
-    alone = Alone(OSF)
-    alone.gives("mach_port_allocate", {"name": 200}, task=alone.own, right=Right.RECEIVE)
-    alone.gives("mach_msg_send", dest=200, dest_disposition=Disposition.MAKE_SEND, id=42)
-    [port] = [port for port in alone.oracle.snapshot().ports.values() if port.queue]
-    assert port.queue[0].security_token == KERNEL_SECURITY_TOKEN != alone.oracle.snapshot().tasks[0].security_token
+    run = ByHand(OSF)
+    run.says("mach_port_allocate", {"task": ME, "right": Right.RECEIVE}, name=200)
+    run.says("mach_msg_send", {"dest": 200, "dest_disposition": Disposition.MAKE_SEND, "id": 42})
+    [port] = [port for port in run.state.ports.values() if port.queue]
+    assert port.queue[0].security_token == KERNEL_SECURITY_TOKEN != run.state.tasks[0].security_token
 
 
 # ---- answers for NULL and DEAD
@@ -217,18 +215,17 @@ OUTPUTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize(("call", "arguments", "null", "dead"), ANSWERS)
 def test_null_and_dead_have_answers_of_their_own(call: str, arguments: dict[str, object], null: str, dead: str) -> None:
     for name, expected in ((NULL_NAME, null), (DEAD_NAME, dead)):
-        alone = Alone(XNU_792)
+        run = ByHand(XNU_792)
         code = ReturnCode[expected]
         outputs = OUTPUTS.get(call, {}) if code is ReturnCode.KERN_SUCCESS else {}
-        before = alone.oracle.snapshot()
-        judgement = alone.oracle.judge(0, Call(call, {"task": alone.own, "name": name, **arguments}), Result(code, dict(outputs)))
-        assert judgement.agreed, judgement.words
-        assert alone.oracle.snapshot() == before
+        before = run.state
+        run.answers(0, Call(call, {"task": ME, "name": name, **arguments}), Result(code, dict(outputs)))
+        assert run.state == before
 
 
 @pytest.mark.parametrize(("call", "arguments", "null", "dead"), ANSWERS)
 def test_elsewhere_they_denote_nothing(call: str, arguments: dict[str, object], null: str, dead: str) -> None:
-    pair = Pair(MANUAL)
+    judged = Judged()
     for name in (NULL_NAME, DEAD_NAME):
-        code = pair.code(call, task=pair.own, name=name, **arguments)
+        code = judged.code(call, name=name, **arguments)
         assert code == ("KERN_INVALID_NAME" if null in ("KERN_SUCCESS", "KERN_INVALID_RIGHT") else null)

@@ -8,10 +8,10 @@ from itertools import islice
 import msgspec
 import pytest
 from broken_states import FORM, Damage, Moment, damages, fields, moments, telling
+from check_doubles import Faulty
 from report_runs import every_report
 
-from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call, Result
+from sendright.mach.calls import Call
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.results import CheckResult
@@ -21,7 +21,7 @@ from sendright.mach.trace import LIMITS, Trace, Violation, ViolationKind, contra
 from sendright.mach.verdicts import Verdict
 from sendright.mach.view import view_of
 from sendright.model.oracle import Oracle, broken_by_step, broken_invariants
-from sendright.properties.authority import authority, tokens_from
+from sendright.properties.authority import authority, token_paths
 from sendright.properties.check import check
 from sendright.properties.derivation import derive, unexplained
 from sendright.properties.export import script_of
@@ -73,7 +73,7 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
             assert msgspec.json.decode(trace_text(trace), type=Trace).final.ports.keys() == damage.state.ports.keys()
             assert contradiction(trace) is None
             unexplained(trace)
-            tokens_from(derive(trace))
+            token_paths(derive(trace))
             healed = msgspec.structs.replace(step, index=len(trace.steps), changes=changes(damage.state, moment.before))
             derive(msgspec.structs.replace(trace, steps=(*trace.steps, healed), final=moment.before))
             script_of(trace, id="broken")
@@ -93,6 +93,7 @@ def test_damage_is_a_difference() -> None:
         assert differences(moment.after, damage.state), (damage.where, damage.what)
 
 
+@pytest.mark.heavy
 def test_reports_of_broken_states() -> None:
     """One kind of damage of each field is reported in every form."""
     reported: set[str] = set()
@@ -128,27 +129,6 @@ def _result(trace: Trace) -> CheckResult:
         script=script_of(trace, id="found"),
         message="found by a test",
     )
-
-
-class Damaging(ReferenceKernel):
-    """Shows a state with damage as soon as there is what can be damaged."""
-
-    def __init__(self, damage: Callable[[Snapshot], Snapshot | None]) -> None:
-        super().__init__()
-        self._damage = damage
-        self._calls = 0
-
-    def boot(self, profile: Profile) -> None:
-        super().boot(profile)
-        self._calls = 0
-
-    def call(self, task: int, call: Call) -> Result:
-        self._calls += 1
-        return super().call(task, call)
-
-    def snapshot(self) -> Snapshot:
-        shown = super().snapshot()
-        return (self._damage(shown) if self._calls else None) or shown
 
 
 Damages = Callable[[Snapshot], Snapshot | None]
@@ -255,7 +235,7 @@ def test_a_kernel_with_a_broken_state_fails(broken: str) -> None:
     damage, invariant = BROKEN[broken]
 
     def kernel() -> Implementation:
-        return Damaging(damage)
+        return Faulty(1, show=lambda shown: damage(shown) or shown)
 
     result = check(kernel, Oracle, MANUAL, 1, 1, first=[CALLS], minimize_seconds=1)
     assert result.verdict is Verdict.FAILED

@@ -18,7 +18,7 @@ from sendright.mach.profiles import MANUAL, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, Disposition, Place, PortObject, SlotKind
 from sendright.mach.script import parse_script
 from sendright.mach.script_steps import PlannedStep
-from sendright.mach.snapshot import EMPTY, Change, Descriptor, Entry, Message, Port, Slot, Snapshot, Task, Waiting, changes, differences
+from sendright.mach.snapshot import EMPTY, Change, Descriptor, Entry, Message, PendingCall, Port, Slot, Snapshot, Task, changes, differences
 from sendright.mach.trace import Step, Trace
 from sendright.properties.authority import authority
 from sendright.properties.derivation import derive, unexplained
@@ -26,9 +26,9 @@ from sendright.properties.export import script_of
 from sendright.properties.generation import Calls, near_limits
 from sendright.properties.judged_run import callers, can_make, waiters
 from sendright.properties.lowering import simpler
-from sendright.properties.outputs import malformed
+from sendright.properties.outputs import answer_error
 from sendright.properties.revocation import revoked_by_end
-from sendright.properties.symbolic_calls import Given, Results, SymbolicCall, names_in, symbolic
+from sendright.properties.symbolic_calls import ResultRef, Results, SymbolicCall, names_in, to_symbolic
 from sendright.reports.graph_picture import description, picture
 from sendright.reports.history import moments
 from sendright.reports.symbolic import arguments_in_words, call_line, outputs_in_words
@@ -92,7 +92,7 @@ def waiting_send(state: Snapshot, serial: int = 1) -> Message:
 def a_send_that_waits(serial_when_queued: int = 1) -> Trace:
     """It waits, goes on in vain, and is queued in the end."""
     start = booted()
-    waits = with_task(start, waiting=Waiting(call="mach_msg_send", message=waiting_send(start)))
+    waits = with_task(start, waiting=PendingCall(call="mach_msg_send", message=waiting_send(start)))
     port = msgspec.structs.replace(start.ports[USER], queue=(waiting_send(start, serial_when_queued),))
     queued = msgspec.structs.replace(start, ports={**start.ports, USER: port})
     arguments = {"dest": USER, "dest_disposition": Disposition.COPY_SEND, "id": 42, "descriptors": BODY, "wait": True}
@@ -126,10 +126,12 @@ def test_a_right_that_a_waiting_message_has_from_nowhere() -> None:
 
 def test_a_waiting_message_has_its_senders_tokens() -> None:
     trace = a_send_that_waits()
-    waits = msgspec.structs.replace(trace, steps=trace.steps[:1], final=with_task(trace.initial, waiting=Waiting(call="mach_msg_send", message=None)))
+    waits = msgspec.structs.replace(
+        trace, steps=trace.steps[:1], final=with_task(trace.initial, waiting=PendingCall(call="mach_msg_send", message=None))
+    )
     assert unexplained(waits) == ()
     forged = msgspec.structs.replace(waiting_send(trace.initial), security_token=(7, 7))
-    final = with_task(trace.initial, waiting=Waiting(call="mach_msg_send", message=forged))
+    final = with_task(trace.initial, waiting=PendingCall(call="mach_msg_send", message=forged))
     (found,) = unexplained(msgspec.structs.replace(waits, final=final))
     assert "message 1 carries security token (7, 7)" in found.words
 
@@ -140,7 +142,7 @@ SPECIAL = {"task": OWN, "which": 4, "port": USER}
 def a_stopped_special_port() -> Trace:
     start = with_task(booted(), places={**booted().tasks[0].places, Place.BOOTSTRAP: send(OTHER)})
     places = {**start.tasks[0].places, Place.BOOTSTRAP: send(USER)}
-    stopped = with_task(start, places=places, waiting=Waiting(call="task_set_special_port", held=send(OTHER)))
+    stopped = with_task(start, places=places, waiting=PendingCall(call="task_set_special_port", held=send(OTHER)))
     done = with_task(start, places=places)
     begun = step("task_set_special_port", RCV_WAITS, stop=True, arguments=SPECIAL)
     return traced(MANUAL, start, (begun, stopped), (step("task_set_special_port", resume=True), done))
@@ -152,7 +154,7 @@ def test_what_a_call_holds_was_moved_there() -> None:
     held = Change(Slot("held", 0, 0), EMPTY, send(HOST_PRIV_PORT))
     changed = tuple(held if change.slot == held.slot else change for change in trace.steps[0].changes)
     wrong = msgspec.structs.replace(trace, steps=(msgspec.structs.replace(trace.steps[0], changes=changed),))
-    assert ["right that its call still holds" in violation.words for violation in unexplained(wrong)] == [True]
+    assert ["right held by its pending call" in violation.words for violation in unexplained(wrong)] == [True]
 
 
 TOKEN, AUDIT = (501, 20), (1, 2, 3, 4, 5, 6, 7, 8)
@@ -165,7 +167,7 @@ def a_stopped_creation(security: tuple[int, int] = TOKEN, privileged: int = HOST
     inherited = {place: entry for place, entry in root.places.items() if place is not Place.KERNEL}
     plain = {"places": {**inherited, Place.KERNEL: send(20)}, "ledgers": root.ledgers}
     tokens = {"security_token": root.security_token, "audit_token": root.audit_token}
-    waiting = Waiting(call="host_security_create_task_token", child=1, security_token=TOKEN, audit_token=AUDIT, privileged=True)
+    waiting = PendingCall(call="host_security_create_task_token", child=1, security_token=TOKEN, audit_token=AUDIT, privileged=True)
     stopped = with_task(with_child(start, **plain, **tokens), waiting=waiting)
     places = {**plain["places"], Place.HOST: send(privileged)}
     done = with_child(start, **{**plain, "places": places}, security_token=security, audit_token=AUDIT)
@@ -182,7 +184,7 @@ def test_a_stopped_creation_gives_the_tokens_when_it_goes_on() -> None:
     assert derivation.violations == []
     assert derivation.tokens.current[1].step == 1
     (wrong,) = unexplained(a_stopped_creation(security=(0, 5)))
-    assert "task 1 has tokens that no call gave it" in wrong.words
+    assert "task 1 has tokens that no call set" in wrong.words
 
 
 def test_the_host_port_of_a_stopped_creation_is_the_one_that_was_presented() -> None:
@@ -191,7 +193,7 @@ def test_the_host_port_of_a_stopped_creation_is_the_one_that_was_presented() -> 
 
 
 def test_who_waits_only_goes_on() -> None:
-    state = with_child(with_task(booted(), waiting=Waiting(call="mach_msg_receive", name=USER, port=USER)), suspend_count=1)
+    state = with_child(with_task(booted(), waiting=PendingCall(call="mach_msg_receive", name=USER, port=USER)), suspend_count=1)
     assert (callers(state), waiters(state)) == ([], [0])
     assert can_make(state, 0, Call("mach_msg_receive", {}, resume=True))
     assert not can_make(state, 0, Call("mach_msg_send", {}, resume=True))
@@ -201,8 +203,8 @@ def test_who_waits_only_goes_on() -> None:
 
 
 def test_a_run_goes_on_by_those_who_wait_until_all_did_so_in_vain() -> None:
-    waiting = Waiting(call="mach_msg_receive", name=USER, port=USER)
-    state = with_child(with_task(booted(), waiting=waiting), waiting=Waiting(call="mach_msg_send"))
+    waiting = PendingCall(call="mach_msg_receive", name=USER, port=USER)
+    state = with_child(with_task(booted(), waiting=waiting), waiting=PendingCall(call="mach_msg_send"))
     calls = Calls(near_limits(MANUAL), bytes(range(256)))
     asked = []
     while not calls.over(state):
@@ -220,17 +222,17 @@ def test_results_come_with_the_codes_that_the_signature_says() -> None:
     body = ((7, 17), ((1, 2), 17), ((), 0), (3,), (-1,))
     whole = {**received, "descriptors": body, "security_token": (), "audit_token": ()}
     receive, sent = Call("mach_msg_receive", {"port": 7}), Call("mach_msg_send", {"dest": 7})
-    assert malformed(receive, Result(0, whole)) is None
-    assert malformed(receive, Result(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, whole)) is None
-    assert malformed(receive, Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": 40})) is None
-    assert malformed(receive, Result(ReturnCode.MACH_RCV_TOO_LARGE, {})) is not None
-    assert malformed(receive, Result(RCV_WAITS)) is None
-    assert malformed(receive, Result(RCV_WAITS, whole)) is not None
-    assert malformed(sent, Result(0)) is None
+    assert answer_error(receive, Result(0, whole)) is None
+    assert answer_error(receive, Result(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, whole)) is None
+    assert answer_error(receive, Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": 40})) is None
+    assert answer_error(receive, Result(ReturnCode.MACH_RCV_TOO_LARGE, {})) is not None
+    assert answer_error(receive, Result(RCV_WAITS)) is None
+    assert answer_error(receive, Result(RCV_WAITS, whole)) is not None
+    assert answer_error(sent, Result(0)) is None
     for code in (ReturnCode.MACH_SEND_TIMED_OUT, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE):
-        assert malformed(sent, Result(code, {"dest": 7, "reply": 0, "descriptors": body})) is None
+        assert answer_error(sent, Result(code, {"dest": 7, "reply": 0, "descriptors": body})) is None
     for wrong in ((7,), ((7, 17, 3),), (((1, "x"), 17),), (("p",),), ((),), (((1,), None),)):
-        assert malformed(receive, Result(0, {**whole, "descriptors": wrong})) is not None
+        assert answer_error(receive, Result(0, {**whole, "descriptors": wrong})) is not None
 
 
 def test_calls_come_back_from_a_trace_as_they_were_made() -> None:
@@ -238,14 +240,14 @@ def test_calls_come_back_from_a_trace_as_they_were_made() -> None:
     read = msgspec.json.decode(msgspec.json.encode(trace), type=Trace)
     assert [(each.stop, each.resume) for each in read.steps] == [(False, False), (False, True), (False, True)]
     assert unexplained(read) == (), "arrays are lists there"
-    calls = symbolic(a_stopped_creation().steps, booted(XNU_792))
+    calls = to_symbolic(a_stopped_creation().steps, booted(XNU_792))
     assert [(call.stop, call.resume, call.creates) for call in calls] == [(True, False, 1), (False, True, None)]
     assert Results([0]).real(calls[1]) == Call("host_security_create_task_token", {}, resume=True)
-    assert Results([0]).real(symbolic(trace.steps, trace.initial)[0]) == trace.steps[0].made
+    assert Results([0]).real(to_symbolic(trace.steps, trace.initial)[0]) == trace.steps[0].made
 
 
 def test_names_in_arrays_are_names() -> None:
-    given = Given(0, "name", 0, 5)
+    given = ResultRef(0, "name", 0, 5)
     call = SymbolicCall(1, 0, "mach_msg_send", {"dest": 1, "descriptors": (((given, 2), 19), (0, 1, True), (3, 20))})
     assert names_in(call) == [1, given, 2, 3]
 
@@ -269,23 +271,23 @@ def test_the_way_down_ends_at_a_plain_call() -> None:
 
 def test_the_end_of_a_task_that_waits() -> None:
     trace = a_send_that_waits()
-    state = with_task(trace.initial, waiting=Waiting(call="mach_msg_send", message=waiting_send(trace.initial)))
+    state = with_task(trace.initial, waiting=PendingCall(call="mach_msg_send", message=waiting_send(trace.initial)))
     assert set(revoked_by_end(state, 0).queued) == {Slot("message", 1, place) for place in (-2, 0, 1, 2)}
-    held = with_task(booted(), waiting=Waiting(call="task_set_special_port", held=send(OTHER)))
+    held = with_task(booted(), waiting=PendingCall(call="task_set_special_port", held=send(OTHER)))
     assert revoked_by_end(held, 0).own[Slot("held", 0, 0)] == send(OTHER)
 
 
 def test_what_waits_is_part_of_who_can_get_what() -> None:
     base = with_child(booted(), names={5: Entry(SlotKind.RECEIVE, USER)})
     base = with_task(base, names={name: entry for name, entry in base.tasks[0].names.items() if name != USER})
-    state = with_task(base, waiting=Waiting(call="mach_msg_send", message=waiting_send(base)))
+    state = with_task(base, waiting=PendingCall(call="mach_msg_send", message=waiting_send(base)))
     reach = {one.task: one.calls for one in authority(state, HOST_PRIV_PORT, MANUAL).tasks}
     assert reach == {0: 0, 1: 2}, "the sender goes on, and task 1 receives"
     assert authority(with_task(base, waiting=None), HOST_PRIV_PORT, MANUAL).tasks[1].calls is None
-    stopped = with_task(with_child(booted(XNU_792)), waiting=Waiting(call="host_security_create_task_token", child=1, privileged=True))
+    stopped = with_task(with_child(booted(XNU_792)), waiting=PendingCall(call="host_security_create_task_token", child=1, privileged=True))
     assert {one.task: one.calls for one in authority(stopped, 20, XNU_792).tasks}[0] == 1
-    held = with_task(booted(), waiting=Waiting(call="task_set_special_port", held=send(OTHER)))
-    assert authority(held, OTHER, MANUAL).kept == ("send right to port 8 at task 0, right that its call still holds",)
+    held = with_task(booted(), waiting=PendingCall(call="task_set_special_port", held=send(OTHER)))
+    assert authority(held, OTHER, MANUAL).kept == ("send right to port 8 at task 0, right held by its pending call",)
 
 
 # ---- scripts
@@ -335,7 +337,7 @@ def test_steps_that_stop_and_go_on() -> None:
     going_on = script(begun, {"as": "A", "call": "task_set_special_port", "resume": True, "expect": {"ret": "KERN_SUCCESS"}})
     assert going_on.resume
     assert going_on.arguments == {}
-    with pytest.raises(ValueError, match=r"steps\[0\].args: a call that goes on is made as it was"):
+    with pytest.raises(ValueError, match=r"steps\[0\].args: a resumed call keeps what it was made with"):
         script({"as": "A", "call": "mach_msg_receive", "resume": True, "args": {"port": 5}})
 
 
@@ -363,7 +365,7 @@ def test_calls_in_progress_in_words() -> None:
     first, again, _ = (moment.step for moment in history[1:])
     assert first is not None
     assert again is not None
-    assert call_line(again, "manual") == "t0: goes on with mach_msg_send → MACH_SEND_IN_PROGRESS, and waits"
+    assert call_line(again, "manual") == "t0: resumes mach_msg_send → MACH_SEND_IN_PROGRESS, and waits"
     told = {each.name: each.value for each in arguments_in_words(history[1], "manual")}
     assert told["descriptors"] == "[array [name 7, name 1] as COPY_SEND, memory at page 0 (VIRTUAL copy, then deallocated), name 8 as MAKE_SEND]"
     assert [dict(moment.waiting) for moment in history] == [{}, {0: "mach_msg_send"}, {0: "mach_msg_send"}, {}]
@@ -374,7 +376,7 @@ def test_calls_in_progress_in_words() -> None:
     stopped = moments(a_stopped_special_port())[1]
     assert stopped.step is not None
     assert "stopped between its steps" in call_line(stopped.step, "manual")
-    assert "right that its call still holds" in picture(stopped, "")
+    assert "right held by its pending call" in picture(stopped, "")
 
 
 def test_what_was_received_in_words() -> None:
@@ -382,15 +384,15 @@ def test_what_was_received_in_words() -> None:
     trace = traced(MANUAL, booted(), (step("mach_msg_receive", arguments={"port": 7, "limit": -1, "trailer": 0}, outputs=outputs), booted()))
     moment = moments(trace)[1]
     told = {each.name: each.value for each in outputs_in_words(moment)}
-    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory for which there was no room]"
-    assert (told["size"], told["sequence_number"], told["security_token"]) == ("68 bytes", "not asked for", "not told")
+    assert told["descriptors"] == "[array [name 7, name 8] as MOVE_SEND, empty array, memory at page 3, memory that the receiver had no room for]"
+    assert (told["size"], told["sequence_number"], told["security_token"]) == ("68 bytes", "not requested", "absent")
     asked = {each.name: each.value for each in arguments_in_words(moment, "manual")}
     assert (asked["limit"], asked["trailer"]) == ("no limit", "0 (up to its size)")
 
 
 def test_states_that_differ_in_who_waits() -> None:
-    waits = with_task(booted(), waiting=Waiting(call="mach_msg_receive", name=USER, port=USER))
-    assert [str(one) for one in differences(booted(), waits)] == ["task 0, call that hasn't ended: expected none, seen waits in mach_msg_receive"]
+    waits = with_task(booted(), waiting=PendingCall(call="mach_msg_receive", name=USER, port=USER))
+    assert [str(one) for one in differences(booted(), waits)] == ["task 0, call that hasn't ended: expected none, seen blocked in mach_msg_receive"]
 
 
 def test_a_stopped_child_that_has_ended_gives_a_dead_name() -> None:

@@ -101,19 +101,19 @@ def test_questions_about_root_where_nobody_got_a_right(tmp_path: Path, capsys: p
     log.write_text(shell + shell.replace("501,501,20,501,20,16", "501,0,0,0,0,17"))
     assert audit(log, "--who-can-reach", "root", "--path", "16", "root", "--cut") == 0
     out = capsys.readouterr().out
-    assert "who can reach root: nobody can, by rights that were recorded" in out
-    assert "how 16 reaches root: no way, by rights that were recorded" in out
+    assert "who can reach root: no task can, by recorded rights" in out
+    assert "how 16 reaches root: no path, by recorded rights" in out
     listing = Path(__file__).parent / "recordings" / "lsmp.txt"
     audit(listing, "--who-can-reach", "root")
-    assert "this log doesn't tell which tasks are root's" in capsys.readouterr().out
+    assert "this log doesn't show which tasks are root's" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no log is named"),
-        (["LOG", "--format", "nonsense"], "no form is called 'nonsense'"),
-        (["LOG", "--cut"], "--cut: nothing is asked"),
+        ([], "no log given"),
+        (["LOG", "--format", "nonsense"], "unknown format 'nonsense'"),
+        (["LOG", "--cut"], "--cut: no question to answer"),
         (["LOG", "--who-can-reach", "everything"], "'everything' is no task"),
         (["LOG", "--path", "1", "x"], "'x' is no task"),
         (["LOG", "--fail-on", "nothing"], "nothing"),

@@ -62,7 +62,7 @@ def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     assert "KERN_SUCCESS 12  KERN_INVALID_NAME 3" in text
     assert "Every case of the specification was reached." in text
-    assert "PASSED: 1,203 judged calls of a kernel in 0.8 s." in text
+    assert "PASSED: 1,203 judged calls on a kernel in 0.8 s." in text
     checking(msgspec.structs.replace(passing(), cases_missed=("task_info/KERN_SUCCESS/a token",)))
     assert main(["check"]) == 0
     assert "task_info/KERN_SUCCESS/a token" in capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_stopped_in_the_middle(checking: Install, capsys: pytest.CaptureFixture[
 def test_interrupted_after_a_failure_it_is_a_failure(checking: Install, capsys: pytest.CaptureFixture[str]) -> None:
     checking(msgspec.structs.replace(failing_check(), interrupted=True))
     assert main(["check"]) == 1
-    assert "Interrupted: this is what was found so far." in capsys.readouterr().out
+    assert "Interrupted: this is only what was found so far." in capsys.readouterr().out
 
 
 def test_a_crash(checking: Install, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,10 +35,11 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert "send right to port 8 at task 1, name 3\n" in text
     assert "    call 6, mach_port_insert_right: moved: send right to port 8 at task 1, name 3\n" in text
+    assert "\n    granted at boot: " in text
     for option, number, words in (
         ("--task", "99", "no task 99 lives at the end of the run (choose one of 0, 1)"),
         ("--task", "-1", "no task -1"),
-        ("--port", "99", "no port 99"),
+        ("--port", "99", "no live port 99"),
         ("--trust", "9", "no task 9"),
     ):
         assert main(["graph", file, option, number]) == 2
@@ -50,7 +51,7 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
 def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = saved(tmp_path, forged(run(ReferenceKernel(), MOVE_TO_CHILD[:3])))
     assert main(["graph", file]) == 1
-    assert "nothing explains it" in capsys.readouterr().out
+    assert "no call and no boot state explains it" in capsys.readouterr().out
 
 
 def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sendright.cli import main as cli
+from sendright.cli.help import help_text
 from sendright.cli.main import main
 
 RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
@@ -114,12 +116,46 @@ def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], mo
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "check", "prove", "replay", "graph", "calls", "profiles", "trace-spec"])
-def test_help_teaches(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    assert main([*command.split(), "--help"]) == 0
+COMMANDS = ["check", "prove", "replay", "audit", "synthesize", "graph", "calls", "profiles", "trace-spec", "setup", "witnesses"]
+
+
+def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert (f"sendright {command}" if command else "Exit status") in text
-    assert "Examples" in text or not command
+    assert sorted(name for name in COMMANDS if re.search(rf"│ {name} +\w", text)) == sorted(COMMANDS)
+    assert len(cli.app.registered_commands) == len(COMMANDS)
+    assert "Exit status" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """It has examples, one on each line, and the exit statuses."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    lines = [line.strip() for line in text.splitlines()]
+    begin, end = lines.index("Examples"), lines.index("Exit status")
+    examples = [line for line in lines[begin + 1 : end] if line]
+    assert len(examples) >= 2
+    assert all(f"sendright {command}" in line for line in examples)
+    statuses = [line.split()[0] for line in lines[end + 2 : lines.index("", end + 2)]]
+    assert {"0", "2"} <= set(statuses) <= {"0", "1", "2", "3", "4", "130"}
+    assert statuses == sorted(statuses, key=int)
+
+
+def test_paragraphs_of_help_wrap_and_examples_keep_their_lines() -> None:
+    def command() -> None:
+        """First
+        line.
+
+        One
+        paragraph.
+
+          example 1
+          example 2
+        """
+
+    assert help_text(command) == "First line.\n\nOne paragraph.\n\n  example 1\n  example 2"
 
 
 def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:

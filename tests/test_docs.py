@@ -42,6 +42,7 @@ def pages(reference: ModuleType) -> dict[str, str]:
     return made
 
 
+@pytest.mark.heavy
 def test_every_call_has_a_page_with_its_errors_in_their_order(pages: dict[str, str]) -> None:
     for name, signature in SIGNATURES.items():
         page = pages[f"reference/calls/{name}.md"]
@@ -54,6 +55,7 @@ def test_every_call_has_a_page_with_its_errors_in_their_order(pages: dict[str, s
             assert "/".join(wanted) in "/".join(errors), name
 
 
+@pytest.mark.heavy
 def test_every_invariant_has_its_words(pages: dict[str, str]) -> None:
     page = pages["reference/invariants.md"]
     for number, invariant in INVARIANTS.items():
@@ -64,6 +66,7 @@ def test_every_invariant_has_its_words(pages: dict[str, str]) -> None:
     assert "1. *As if created by task_create*" in page
 
 
+@pytest.mark.heavy
 def test_profiles_are_compared_two_by_two(pages: dict[str, str], reference: ModuleType) -> None:
     page = pages["reference/profiles.md"]
     names = list(PROFILES)
@@ -74,6 +77,7 @@ def test_profiles_are_compared_two_by_two(pages: dict[str, str], reference: Modu
     assert reference.switch_words()["registered_ports"] == "``TASK_PORT_REGISTER_MAX``."
 
 
+@pytest.mark.heavy
 def test_links_lead_to_pages(pages: dict[str, str]) -> None:
     written = {str(path.relative_to(DOCS)): path.read_text() for path in DOCS.glob("*.md")}
     every = written | pages
@@ -133,6 +137,7 @@ def _dedented(block: str) -> str:
     return "\n".join(line[indent:] for line in block.splitlines())
 
 
+@pytest.mark.heavy
 def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the docs group isn't installed")
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]

@@ -15,7 +15,7 @@ from sendright.mach.implementation import FRAMES, ImplementationCrash, frames_of
 from sendright.mach.profiles import MANUAL
 from sendright.model.oracle import Oracle
 from sendright.properties.isolation import IsolatedKernel
-from sendright.properties.judged_run import Broken, JudgedRun
+from sendright.properties.judged_run import JudgedRun, Violated
 
 KERNEL = """
 from sendright.impl.reference import ReferenceKernel
@@ -84,7 +84,7 @@ def test_few_frames_are_told_of_many(isolated: bool) -> None:
     for kernel in (Deep, Odd):
         run = JudgedRun(IsolatedKernel(kernel) if isolated else kernel(), Oracle(MANUAL), MANUAL, 10.0)
         run.boot()
-        with pytest.raises(Broken) as broken:
+        with pytest.raises(Violated) as broken:
             run.call(0, Call("mach_task_self", {}))
         frames = broken.value.violation.frames
         assert frames
@@ -101,7 +101,7 @@ def test_the_reference_kernel_tells_its_own_frames() -> None:
 
     run = JudgedRun(Broke(), Oracle(MANUAL), MANUAL, 2.0)
     run.boot()
-    with pytest.raises(Broken) as broken:
+    with pytest.raises(Violated) as broken:
         run.call(0, Call("mach_port_names", {}))  # lacks what must be given
     assert any("impl/reference/" in frame for frame in broken.value.violation.frames)
     assert not any("properties/" in frame for frame in broken.value.violation.frames)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from check_doubles import SMALL, go_on, random_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_runs import SMALL, go_on, random_run
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.notifications import REQUESTED, Notification

@@ -230,7 +230,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert main(["check", "--sut", "gnumach", "-n", "3", "--steps", "20", "--report-dir", str(tmp_path)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "Not compared:" in told
-    assert "judged calls of GNU Mach 1.8" in told
+    assert "judged calls on GNU Mach 1.8" in told
 
 
 def test_the_benchmark(capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,7 +225,7 @@ def test_setup_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main(["check", "--sut", "gnumach"]) == 2
     assert "qemu-system-i386 isn't installed" in capsys.readouterr().err
     assert main(["setup", "hurd"]) == 2
-    assert "'hurd' is nothing that can be set up" in capsys.readouterr().err
+    assert "setup: unknown 'hurd'" in capsys.readouterr().err
 
 
 def test_setup_leaves_a_folder_with_files_of_the_users_own(

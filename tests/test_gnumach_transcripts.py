@@ -15,7 +15,7 @@ from sendright.mach.profiles import GNUMACH
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import tupled
 from sendright.properties.conformance import Run
-from sendright.properties.judged_run import Broken
+from sendright.properties.judged_run import Violated
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_any_other_number_in_a_view_is_found(recorded: list[Transcript]) -> None
         lines[number] = (lines[number][0], " ".join(changed))
         try:
             replayed(msgspec.structs.replace(transcript, lines=tuple(lines)))
-        except Broken as broken:
+        except Violated as broken:
             found += broken.violation.step <= number
         else:
             kept.append(at)
@@ -81,5 +81,5 @@ def test_any_other_answer_is_found(recorded: list[Transcript]) -> None:
             continue
         words = answered.split()
         lines[number] = asked, " ".join(["A", "0" if words[1] != "0" else "5", *words[2:]])
-        with pytest.raises(Broken):
+        with pytest.raises(Violated):
             replayed(msgspec.structs.replace(transcript, lines=tuple(lines)))

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from check_doubles import Faulty
 
 from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
@@ -32,21 +33,7 @@ Wrong = Callable[[], Any]
 
 def kernel(wrong: Wrong, state: Callable[[Snapshot], Any] | None = None) -> Callable[[], ReferenceKernel]:
     """A kernel that does ``wrong`` instead of listing names, and then shows ``state`` of its state."""
-
-    class Hostile(ReferenceKernel):
-        listed = False
-
-        def call(self, task: int, call: Call) -> Any:
-            if call.name == AT:
-                self.listed = True
-                return wrong()
-            return super().call(task, call)
-
-        def snapshot(self) -> Any:
-            shown = super().snapshot()
-            return state(shown) if state and self.listed else shown
-
-    return Hostile
+    return lambda: Faulty(AT, lambda call, right: wrong(), state)
 
 
 def booted(wrong: Wrong, state: Callable[[Snapshot], Any] | None = None) -> IsolatedKernel:
@@ -101,7 +88,7 @@ def half() -> None:
         (end, "ended the process with exit status 0"),
         (killed, "ended the process with SIGKILL"),
         (interrupts, "raised KeyboardInterrupt"),
-        (untold, "raised Untold: its text can't be had, that raised ZeroDivisionError"),
+        (untold, "raised Untold: its text is unavailable: str() raised ZeroDivisionError"),
         (half, r"raised RuntimeError: half \ud800"),
     ],
 )
@@ -216,11 +203,11 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("Ends", 3, "mach_port_names ended the process with exit status 0"),
         ("Spins", 3, "mach_port_names did not end within"),
-        ("Nests", 1, "the result names is [[[]]], which is no names"),
+        ("Nests", 1, "the result names is [[[]]], which is not of type names"),
         ("Sized", 1, "1000000000000000000000000000000"),
-        ("Texts", 3, "mach_port_names answered a Result whose code is 'x', not a number"),
+        ("Texts", 3, "mach_port_names returned a Result whose code is 'x', not a number"),
         ("Half", 3, r"mach_port_names raised RuntimeError: half \ud800"),
-        ("Shows", 3, "showed a malformed state: it is no Snapshot but NoneType"),
+        ("Shows", 3, "showed a malformed state: expected a Snapshot, got NoneType"),
     ],
 )
 @pytest.mark.parametrize("command", [("replay", "names.json"), ("check", "--examples", "20")])

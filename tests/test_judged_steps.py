@@ -14,10 +14,10 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.profiles import MANUAL, PROFILES, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Place, Right, SlotKind
-from sendright.mach.snapshot import Entry, Task, Waiting
+from sendright.mach.snapshot import Entry, PendingCall, Task
 from sendright.mach.tokens import BOOTSTRAP_SECURITY_TOKEN
 from sendright.model.oracle import Judgement, Oracle, broken_by_step
-from sendright.properties.judged_run import Broken
+from sendright.properties.judged_run import Violated
 
 CREATE, SET = "host_security_create_task_token", "task_set_special_port"
 WAITS, SUCCESS = ReturnCode.MACH_RCV_IN_PROGRESS, ReturnCode.KERN_SUCCESS
@@ -98,7 +98,7 @@ def test_a_setting_in_two_steps_is_judged(profile: Profile) -> None:
     run.does(SET, which=BOOTSTRAP_PORT, port=old)
     run.stops(0, SET, task=run.me, which=BOOTSTRAP_PORT, port=new)
     assert run.task(0).places[Place.BOOTSTRAP] == send(run.number(new))
-    assert run.task(0).waiting == Waiting(call=SET, held=send(run.number(old)))
+    assert run.task(0).waiting == PendingCall(call=SET, held=send(run.number(old)))
     assert run.sends(run.number(old)) == 2
     run.goes_on(0)
     assert run.sends(run.number(old)) == 1
@@ -131,8 +131,8 @@ def test_two_calls_stop_at_one_place() -> None:
     run.does(SET, task=seen_as, which=BOOTSTRAP_PORT, port=first)
     run.stops(0, SET, task=seen_as, which=BOOTSTRAP_PORT, port=second)
     run.stops(child, SET, task=own, which=BOOTSTRAP_PORT, port=NULL_NAME)
-    assert run.task(0).waiting == Waiting(call=SET, held=send(run.number(first)))
-    assert run.task(child).waiting == Waiting(call=SET, held=send(run.number(second)))
+    assert run.task(0).waiting == PendingCall(call=SET, held=send(run.number(first)))
+    assert run.task(child).waiting == PendingCall(call=SET, held=send(run.number(second)))
     run.goes_on(child)
     run.goes_on(0)
     assert [run.sends(run.number(port)) for port in (first, second)] == [1, 1]
@@ -145,7 +145,7 @@ def test_the_right_in_hand_dies_with_its_port() -> None:
     run.does(SET, task=seen_as, which=BOOTSTRAP_PORT, port=port)
     run.stops(child, SET, task=own, which=BOOTSTRAP_PORT, port=NULL_NAME)
     run.does("mach_port_destroy", name=port)
-    assert run.task(child).waiting == Waiting(call=SET, held=Entry(SlotKind.DEAD_NAME, None))
+    assert run.task(child).waiting == PendingCall(call=SET, held=Entry(SlotKind.DEAD_NAME, None))
     run.goes_on(child)
 
 
@@ -189,7 +189,7 @@ def test_a_suspended_caller_stays_between_the_steps() -> None:
     run.does("task_suspend", task=seen_as)
     run.does("task_suspend", task=seen_as)
     run.does("task_resume", task=seen_as)
-    assert run.task(child).waiting == Waiting(call=SET)
+    assert run.task(child).waiting == PendingCall(call=SET)
     run.does("task_resume", task=seen_as)
     run.goes_on(child)
 
@@ -221,7 +221,7 @@ def test_a_right_that_is_released_twice_is_found_out() -> None:
     run.run.implementation = kernel
     kernel.boot(MANUAL)
     kernel.call(0, Call("mach_task_self", {}))
-    with pytest.raises(Broken) as broken:
+    with pytest.raises(Violated) as broken:
         run.makes(0, SET, stop=True, task=run.me, which=BOOTSTRAP_PORT, port=run.me)
     assert broken.value.violation.kind == "state"
     assert "expected send right to port 6, seen none" in broken.value.violation.words
@@ -244,7 +244,7 @@ def test_a_creation_in_two_steps_is_judged(host: str | None, granted: int) -> No
     run = Steps(XNU_792)
     result = run.stops(0, CREATE, **creation(run, host=NULL_NAME if host is None else named(run, host)))
     assert result.created_task == 1
-    assert run.task(0).waiting == Waiting(call=CREATE, child=1, security_token=USER, audit_token=AUDIT, privileged=granted == HOST_PRIV_PORT)
+    assert run.task(0).waiting == PendingCall(call=CREATE, child=1, security_token=USER, audit_token=AUDIT, privileged=granted == HOST_PRIV_PORT)
     child = run.task(1)
     assert (child.security_token, child.places[Place.HOST].port, run.sends(child.port)) == (BOOTSTRAP_SECURITY_TOKEN, HOST_PORT, 1)
     result = run.goes_on(0)
@@ -300,7 +300,7 @@ def test_a_child_that_ends_between_the_steps_is_a_dead_name(suspended: bool) -> 
         run.does("task_suspend", task=seen_as)
     child = run.makes(2, "mach_task_self").outputs["port"]
     run.makes(2, "task_terminate", task=child)
-    assert run.task(creator).waiting == Waiting(call=CREATE, security_token=USER, audit_token=AUDIT)
+    assert run.task(creator).waiting == PendingCall(call=CREATE, security_token=USER, audit_token=AUDIT)
     if suspended:
         run.does("task_resume", task=seen_as)
     assert run.goes_on(creator).outputs == {"child_task": DEAD_NAME}

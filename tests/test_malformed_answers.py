@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from check_doubles import Faulty
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_runs import every_report
 
-from sendright.impl.reference import ReferenceKernel
 from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
@@ -21,7 +21,7 @@ from sendright.mach.verdicts import Verdict
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.check import check
-from sendright.properties.outputs import malformed
+from sendright.properties.outputs import answer_error
 
 OUTPUTS = sorted({output.name for signature in SIGNATURES.values() for output in signature.outputs})
 NUMBERS = st.sampled_from([-(2**70), -(2**31), -1, 0, 1, 2, 3, 6, 999, 2**32, 2**64, 2**70])
@@ -31,25 +31,6 @@ OTHERS: st.SearchStrategy[Any] = st.just({}) | st.dictionaries(
     st.integers(-1, 4) | SCALARS, VALUES | st.builds(Result, st.sampled_from([0, 4]), st.just({})), max_size=2
 )
 ANYTHING = st.one_of(VALUES, st.just({}))
-
-
-class Answers(ReferenceKernel):
-    """Does what it should, but its answer to one call is another one."""
-
-    def __init__(self, change: Callable[[Call, Result], Any], at: int) -> None:
-        super().__init__()
-        self._change = change
-        self._at = at
-        self._calls = 0
-
-    def boot(self, profile: Profile) -> None:
-        super().boot(profile)
-        self._calls = 0
-
-    def call(self, task: int, call: Call) -> Result:
-        self._calls += 1
-        answer = super().call(task, call)
-        return self._change(call, answer) if self._calls == self._at else answer
 
 
 @st.composite
@@ -96,7 +77,7 @@ def test_any_answer_is_judged(profile: Profile, change: Callable[[Call, Result],
     """Whatever it is: it is right, or a finding with reports."""
     run = data.draw(st.sampled_from(RUNS[profile.name]), label="run")
     at = data.draw(st.integers(1, len(run)), label="at")
-    result = check(lambda: Answers(change, at), Oracle, profile, 1, 1, first=[run], minimize_seconds=0)
+    result = check(lambda: Faulty(at, change), Oracle, profile, 1, 1, first=[run], minimize_seconds=0)
     assert result.verdict in (Verdict.PASSED, Verdict.FAILED, Verdict.CRASHED)
     assert every_report(result)
     assert result.failure is None or contradiction(result.failure) is None
@@ -107,11 +88,11 @@ def test_a_task_that_no_call_created() -> None:
     for signature in SIGNATURES.values():
         outputs: dict[str, Any] = {}
         failed = Result(ReturnCode.KERN_INVALID_TASK, outputs, created_task=1)
-        assert malformed(Call(signature.name, {}), failed) is not None
-        wrong = malformed(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
+        assert answer_error(Call(signature.name, {}), failed) is not None
+        wrong = answer_error(Call(signature.name, {}), Result(ReturnCode.MACH_RCV_IN_PROGRESS, outputs, created_task=1))
         assert (wrong is None) == signature.creates_task, signature.name
         if signature.creates_task:
-            assert "before" in str(malformed(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
+            assert "before" in str(answer_error(Call(signature.name, {}, resume=True), Result(ReturnCode.KERN_SUCCESS, outputs, created_task=1)))
 
 
 CREATED: list[tuple[Any, str]] = [
@@ -119,21 +100,21 @@ CREATED: list[tuple[Any, str]] = [
     (Result(ReturnCode.KERN_SUCCESS, {"port": 6}, created_task=0), "created_task is 0, but mach_task_self creates no task"),
     (Result(ReturnCode.KERN_SUCCESS, {"port": 6, "name": 7}), "the results are port, name instead of port"),
     (Result(ReturnCode.KERN_SUCCESS, {}), "the results are none instead of port"),
-    (Result(ReturnCode.KERN_SUCCESS, {"port": "6"}), "the result port is '6', which is no port"),
-    (Result(ReturnCode.KERN_SUCCESS, {"port": (6,)}), "the result port is (6,), which is no port"),
-    (Result(True, {}), "the return code is True, which is no number of a machine's"),
-    (Result(2**70, {}), f"the return code is {2**70}, which is no number of a machine's"),
+    (Result(ReturnCode.KERN_SUCCESS, {"port": "6"}), "the result port is '6', which is not of type port"),
+    (Result(ReturnCode.KERN_SUCCESS, {"port": (6,)}), "the result port is (6,), which is not of type port"),
+    (Result(True, {}), "the return code is True, which is not a machine's number"),
+    (Result(2**70, {}), f"the return code is {2**70}, which is not a machine's number"),
     (Result(0, {"port": 6}, ended=3), "ended is 3, not a dictionary of answers by tasks"),  # type: ignore[arg-type]
-    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is no number of a task"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={1: 0}), "what ended for task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
-    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer says that a call of task 0 has ended, but task 0 waits in none"),
-    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer says that a call of task 7 has ended, but task 7 waits in none"),
+    (Result(0, {"port": 6}, ended={"1": Result(0)}), "ended has an answer of '1', which is not a task's number"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={1: 0}), "the ended call of task 1 is int instead of a Result with a code and outputs"),  # type: ignore[dict-item]
+    (Result(0, {"port": 6}, ended={0: Result(0)}), "the answer reports the end of a call of task 0, but task 0 has no pending call"),
+    (Result(0, {"port": 6}, ended={7: Result(0)}), "the answer reports the end of a call of task 7, but task 7 has no pending call"),
 ]
 
 
 @pytest.mark.parametrize(("answer", "words"), CREATED, ids=[words for _, words in CREATED])
 def test_what_is_said_of_an_answer_without_form(answer: Any, words: str) -> None:
-    result = check(lambda: Answers(lambda call, right: answer, 1), Oracle, MANUAL, 1, 1, first=[[(0, Call("mach_task_self", {}))]])
+    result = check(lambda: Faulty(1, lambda call, right: answer), Oracle, MANUAL, 1, 1, first=[[(0, Call("mach_task_self", {}))]])
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     [violation] = [violation for violation in result.failure.violations if violation.kind == "result"]
@@ -149,7 +130,7 @@ def test_a_created_task_that_is_none_or_another_one(created: int | None, seen: s
         return msgspec.structs.replace(answer, created_task=created)
 
     calls = [(0, Call("mach_task_self", {})), (0, Call("task_create", {"parent_task": 6}))]
-    result = check(lambda: Answers(change, 2), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=0)
+    result = check(lambda: Faulty(2, change), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=0)
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     assert f"number of the new task: expected 1, seen {seen}" in result.failure.violations[0].words
@@ -161,11 +142,11 @@ def test_any_time_for_minimizing_will_do(seconds: float) -> None:
     """Without any, the run is reported as it was found, and the report says so."""
     calls = [(0, Call("mach_task_self", {})), (0, Call("mach_task_self", {})), (0, Call("mach_reply_port", {}))]
     wrong = Result(ReturnCode.KERN_SUCCESS, {"port": "6"})
-    result = check(lambda: Answers(lambda call, right: wrong, 3), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=seconds)
+    result = check(lambda: Faulty(3, lambda call, right: wrong), Oracle, MANUAL, 1, 1, first=[calls], minimize_seconds=seconds)
     assert result.verdict is Verdict.FAILED
     assert result.failure is not None
     if seconds <= 1e-9:
         assert len(result.failure.steps) == 3
-        assert result.message.endswith("; not minimized, because there was no time for it: perhaps calls can be left out")
-    assert "left out" in result.message
+        assert result.message.endswith("; not minimized, as there was no time for it: some calls may be unnecessary")
+    assert "necessary" in result.message
     assert result.message in every_report(result)

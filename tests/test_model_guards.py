@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 import z3
+from check_doubles import Faulty
 from judged import Judged
 from test_mutants_of_the_specification import Change, instead, quick, seen, then  # noqa: F401 - quick is a fixture
 
-from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call, Result
+from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import PROFILES, XNU, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right, SlotKind
@@ -21,7 +21,7 @@ from sendright.model.oracle import Oracle, broken_invariants
 from sendright.model.rules import COPY_IN, Context
 from sendright.model.state import After
 from sendright.properties.conformance import Run
-from sendright.properties.judged_run import Broken
+from sendright.properties.judged_run import Violated
 
 SMALL = msgspec.structs.replace(XNU, urefs_max=4)
 GUARD, OTHER = 7, 8
@@ -272,24 +272,6 @@ def test_a_new_port_under_a_name_that_is_not_free(judged: Judged, name: int) -> 
     assert not judged.would(CONSTRUCT, {"name": name}).agreed
 
 
-class Forgetful(ReferenceKernel):
-    """A kernel that does a call, and then forgets something of a port."""
-
-    def __init__(self, call: str, forget: Callable[[Port], Port]) -> None:
-        super().__init__()
-        self.wrong, self.forget = call, forget
-        self.done = False
-
-    def call(self, task: int, call: Call) -> Result:
-        result = super().call(task, call)
-        self.done |= call.name == self.wrong
-        return result
-
-    def snapshot(self) -> Snapshot:
-        told = super().snapshot()
-        return msgspec.structs.replace(told, ports={number: self.forget(port) for number, port in told.ports.items()}) if self.done else told
-
-
 @pytest.mark.parametrize(
     ("call", "part", "value"),
     [
@@ -301,7 +283,11 @@ class Forgetful(ReferenceKernel):
     ],
 )
 def test_a_kernel_that_forgets_a_guard_is_found_out(call: str, part: str, value: int) -> None:
-    kernel = Forgetful(call, lambda port: msgspec.structs.replace(port, **{part: value}))
+    def forget(shown: Snapshot) -> Snapshot:
+        ports = {number: msgspec.structs.replace(port, **{part: value}) for number, port in shown.ports.items()}
+        return msgspec.structs.replace(shown, ports=ports)
+
+    kernel = Faulty(call, show=forget)
     run = Run(kernel, Oracle(SMALL), SMALL)
     run.boot()
     me = run.step(0, Call("mach_task_self", {})).outputs["port"]
@@ -310,7 +296,7 @@ def test_a_kernel_that_forgets_a_guard_is_found_out(call: str, part: str, value:
         name = run.step(0, Call(CONSTRUCT, {"task": me, **IMMOVABLE, "strict": True})).outputs["name"]
         run.step(0, Call(TAKE_OFF, {"task": me, "name": name, "guard": GUARD}))
 
-    with pytest.raises(Broken, match=part):
+    with pytest.raises(Violated, match=part):
         story()
 
 
@@ -379,7 +365,7 @@ def test_what_a_mistake_breaks(rule: str, title: str, number: int, change: Chang
 
 
 def _named(k: Context) -> tuple[z3.ExprRef]:
-    return (k.before.port(k.slot(k.name, k.task_behind(k.task))),)
+    return (k.before.port(k.slot(k["name"], k.task_behind(k["task"]))),)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 import z3
-from model_driver import Pair, assumptions_are_possible, broken_when, then, without
+from judged import Judged
+from model_driver import assumptions_are_possible, broken_when, then, without
 
 from sendright.mach.profiles import MANUAL
 from sendright.mach.rights import PortObject, SlotKind
@@ -21,46 +22,46 @@ NOT_PRIVILEGED = "host_priv is not the privileged host port"
 
 
 @pytest.fixture
-def pair() -> Pair:
-    return Pair()
+def judged() -> Judged:
+    return Judged()
 
 
-def get(pair: Pair, which: int, host_priv: str = "host_priv") -> str:
-    return pair.code("host_get_special_port", host_priv=pair.named(host_priv), node=0, which=which)
+def get(judged: Judged, which: int, host_priv: str = "host_priv") -> str:
+    return judged.code("host_get_special_port", host_priv=judged.named(host_priv), node=0, which=which)
 
 
-def set_(pair: Pair, which: int, port: int, host_priv: str = "host_priv") -> str:
-    return pair.code("host_set_special_port", host_priv=pair.named(host_priv), which=which, port=port)
+def set_(judged: Judged, which: int, port: int, host_priv: str = "host_priv") -> str:
+    return judged.code("host_set_special_port", host_priv=judged.named(host_priv), which=which, port=port)
 
 
 @pytest.mark.parametrize(
     ("which", "code"), [(0, "KERN_INVALID_ARGUMENT"), (-1, "KERN_INVALID_ARGUMENT"), (12, "KERN_INVALID_ARGUMENT"), (11, "KERN_SUCCESS")]
 )
-def test_which_there_are(pair: Pair, which: int, code: str) -> None:
+def test_which_there_are(judged: Judged, which: int, code: str) -> None:
     """Number 0, the security port, and those below (hazard H-14) are refused."""
-    assert get(pair, which) == code
+    assert get(judged, which) == code
 
 
 @pytest.mark.parametrize(
     ("which", "code"), [(1, "KERN_INVALID_ARGUMENT"), (7, "KERN_INVALID_ARGUMENT"), (8, "KERN_SUCCESS"), (12, "KERN_INVALID_ARGUMENT")]
 )
-def test_which_can_be_set(pair: Pair, which: int, code: str) -> None:
-    assert set_(pair, which, pair.own) == code
+def test_which_can_be_set(judged: Judged, which: int, code: str) -> None:
+    assert set_(judged, which, judged.me) == code
 
 
-def test_a_right_is_kept_replaced_and_given(pair: Pair) -> None:
-    assert set_(pair, 8, pair.own) == "KERN_SUCCESS"
-    assert pair.does("host_get_special_port", host_priv=pair.named("host_priv"), node=7, which=8) == pair.own
-    assert set_(pair, 8, 0xFFFFFFFF) == "KERN_SUCCESS"
-    assert pair.does("host_get_special_port", host_priv=pair.named("host_priv"), which=8) == 0xFFFFFFFF
-    assert set_(pair, 8, 0) == "KERN_SUCCESS"
-    assert 8 not in pair.state().host_ports
+def test_a_right_is_kept_replaced_and_given(judged: Judged) -> None:
+    assert set_(judged, 8, judged.me) == "KERN_SUCCESS"
+    assert judged.does("host_get_special_port", host_priv=judged.named("host_priv"), node=7, which=8) == judged.me
+    assert set_(judged, 8, 0xFFFFFFFF) == "KERN_SUCCESS"
+    assert judged.does("host_get_special_port", host_priv=judged.named("host_priv"), which=8) == 0xFFFFFFFF
+    assert set_(judged, 8, 0) == "KERN_SUCCESS"
+    assert 8 not in judged.state().host_ports
 
 
 @pytest.mark.parametrize("instead", ["host_security", "device_priv"])
-def test_another_port_is_no_authority(pair: Pair, instead: str) -> None:
-    assert get(pair, 1, instead) == "KERN_INVALID_ARGUMENT"
-    assert set_(pair, 8, pair.own, instead) == "KERN_INVALID_ARGUMENT"
+def test_another_port_is_no_authority(judged: Judged, instead: str) -> None:
+    assert get(judged, 1, instead) == "KERN_INVALID_ARGUMENT"
+    assert set_(judged, 8, judged.me, instead) == "KERN_INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize(
@@ -73,8 +74,8 @@ def test_another_port_is_no_authority(pair: Pair, instead: str) -> None:
     ],
     ids=["uncounted", "send-once", "with references", "to a dead port"],
 )
-def test_wrong_host_ports_are_found(pair: Pair, entry: Entry, numbers: set[int]) -> None:
-    state = pair.state()
+def test_wrong_host_ports_are_found(judged: Judged, entry: Entry, numbers: set[int]) -> None:
+    state = judged.state()
     wrong = msgspec.structs.replace(state, host_ports={**state.host_ports, 8: entry})
     assert {int(each.name.split()[1][:-1]) for each in broken_invariants(wrong, MANUAL)} == numbers
 

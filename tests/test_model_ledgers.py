@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 import z3
-from model_driver import Pair, assumptions_are_possible, broken_when, then, titles, without
+from judged import Judged
+from model_driver import assumptions_are_possible, broken_when, then, titles, without
 
 from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
@@ -23,102 +24,102 @@ CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
 
 
 @pytest.fixture(params=[MANUAL, OSF], ids=["manual", "osf"])
-def pair(request: pytest.FixtureRequest) -> Pair:
-    return Pair(request.param)
+def judged(request: pytest.FixtureRequest) -> Judged:
+    return Judged(request.param)
 
 
 class Ledgers:
     """The bootstrap task's ledgers, by its names for them."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
-        self.root = pair.named("root_ledger_wired")
+    def __init__(self, judged: Judged) -> None:
+        self.judged = judged
+        self.root = judged.named("root_ledger_wired")
 
     def child(self, parent: int, payer: int, limit: int) -> int:
-        name: int = self.pair.does("ledger_create", parent_ledger=parent, ledger_ledger=payer, transfer=limit)
+        name: int = self.judged.does("ledger_create", parent_ledger=parent, ledger_ledger=payer, transfer=limit)
         return name
 
     def read(self, name: int) -> tuple[int, int]:
         """Balance and limit."""
-        outputs = self.pair.does("ledger_read", ledger=name)
+        outputs = self.judged.does("ledger_read", ledger=name)
         return outputs["balance"], outputs["limit"]
 
     def port(self, name: int) -> int:
-        port = self.pair.state().tasks[0].names[name].port
+        port = self.judged.state().tasks[0].names[name].port
         assert port is not None
         return port
 
 
 @pytest.fixture
-def ledgers(pair: Pair) -> Ledgers:
-    return Ledgers(pair)
+def ledgers(judged: Judged) -> Ledgers:
+    return Ledgers(judged)
 
 
-def test_a_limit_is_given_from_the_root_to_the_leaves(pair: Pair, ledgers: Ledgers) -> None:
+def test_a_limit_is_given_from_the_root_to_the_leaves(judged: Judged, ledgers: Ledgers) -> None:
     first = ledgers.child(ledgers.root, ledgers.root, 10)
     second = ledgers.child(first, first, 4)
     third = ledgers.child(second, first, 1)
     assert [ledgers.read(name) for name in (ledgers.root, first, second, third)] == [(1, -1), (2, 6), (0, 3), (0, 1)]
-    given = state_of(pair.state())["given_limits"]
+    given = state_of(judged.state())["given_limits"]
     assert [given.get(ledgers.port(name), 0) for name in (ledgers.root, first, second, third)] == [10, 4, 1, 0]
-    assert pair.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=4) == "KERN_SUCCESS"
-    assert pair.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=1) == "KERN_RESOURCE_SHORTAGE"
-    assert pair.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=-7) == "KERN_SUCCESS"
-    assert pair.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=-1) == "KERN_RESOURCE_SHORTAGE"
-    assert pair.code("ledger_transfer", parent_ledger=first, child_ledger=third, transfer=1) == "KERN_INVALID_LEDGER"
+    assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=4) == "KERN_SUCCESS"
+    assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=1) == "KERN_RESOURCE_SHORTAGE"
+    assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=-7) == "KERN_SUCCESS"
+    assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=-1) == "KERN_RESOURCE_SHORTAGE"
+    assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=third, transfer=1) == "KERN_INVALID_LEDGER"
     assert [ledgers.read(name) for name in (ledgers.root, first, second, third)] == [(1, -1), (2, 9), (0, 0), (0, 1)]
 
 
-def test_who_pays_for_a_child_and_gives_its_limit_needs_both(pair: Pair, ledgers: Ledgers) -> None:
+def test_who_pays_for_a_child_and_gives_its_limit_needs_both(judged: Judged, ledgers: Ledgers) -> None:
     giver = ledgers.child(ledgers.root, ledgers.root, 3)
     create = {"parent_ledger": giver, "ledger_ledger": giver}
-    assert pair.code("ledger_create", **create, transfer=3) == "KERN_RESOURCE_SHORTAGE"
-    assert pair.code("ledger_create", **create, transfer=-1) == "KERN_INVALID_VALUE"
-    assert pair.code("ledger_create", parent_ledger=ledgers.root, ledger_ledger=ledgers.root, transfer=-2) == "KERN_INVALID_VALUE"
-    assert pair.code("ledger_create", **create, transfer=2) == "KERN_SUCCESS"
+    assert judged.code("ledger_create", **create, transfer=3) == "KERN_RESOURCE_SHORTAGE"
+    assert judged.code("ledger_create", **create, transfer=-1) == "KERN_INVALID_VALUE"
+    assert judged.code("ledger_create", parent_ledger=ledgers.root, ledger_ledger=ledgers.root, transfer=-2) == "KERN_INVALID_VALUE"
+    assert judged.code("ledger_create", **create, transfer=2) == "KERN_SUCCESS"
     assert ledgers.read(giver) == (1, 1)
-    assert pair.code("ledger_create", parent_ledger=ledgers.root, ledger_ledger=giver, transfer=0) == "KERN_RESOURCE_SHORTAGE"
+    assert judged.code("ledger_create", parent_ledger=ledgers.root, ledger_ledger=giver, transfer=0) == "KERN_RESOURCE_SHORTAGE"
 
 
-def test_an_infinite_child(pair: Pair, ledgers: Ledgers) -> None:
+def test_an_infinite_child(judged: Judged, ledgers: Ledgers) -> None:
     """What passes between an infinite ledger and a finite one is made or absorbed; what passes between infinite ones is nothing."""
     endless = ledgers.child(ledgers.root, ledgers.root, -1)
     finite = ledgers.child(endless, endless, 5)
     for transfer in (3, -6):
-        assert pair.code("ledger_transfer", parent_ledger=endless, child_ledger=finite, transfer=transfer) == "KERN_SUCCESS"
-        assert pair.code("ledger_transfer", parent_ledger=ledgers.root, child_ledger=endless, transfer=transfer) == "KERN_SUCCESS"
+        assert judged.code("ledger_transfer", parent_ledger=endless, child_ledger=finite, transfer=transfer) == "KERN_SUCCESS"
+        assert judged.code("ledger_transfer", parent_ledger=ledgers.root, child_ledger=endless, transfer=transfer) == "KERN_SUCCESS"
     assert [ledgers.read(name) for name in (endless, finite)] == [(1, -1), (0, 2)]
 
 
-def test_a_ledger_ends_when_nothing_depends_on_it(pair: Pair, ledgers: Ledgers) -> None:
+def test_a_ledger_ends_when_nothing_depends_on_it(judged: Judged, ledgers: Ledgers) -> None:
     parent = ledgers.child(ledgers.root, ledgers.root, 9)
     child = ledgers.child(parent, ledgers.root, 4)
     paid = ledgers.child(ledgers.root, parent, 0)
-    assert pair.code("ledger_terminate", ledger=ledgers.root) == "KERN_INVALID_LEDGER"
-    assert pair.code("ledger_terminate", ledger=parent) == "KERN_FAILURE"  # it pays
-    assert pair.code("ledger_terminate", ledger=paid) == "KERN_SUCCESS"
-    assert pair.code("ledger_terminate", ledger=parent) == "KERN_FAILURE"  # it has a child
-    assert pair.code("ledger_terminate", ledger=child) == "KERN_SUCCESS"
+    assert judged.code("ledger_terminate", ledger=ledgers.root) == "KERN_INVALID_LEDGER"
+    assert judged.code("ledger_terminate", ledger=parent) == "KERN_FAILURE"  # it pays
+    assert judged.code("ledger_terminate", ledger=paid) == "KERN_SUCCESS"
+    assert judged.code("ledger_terminate", ledger=parent) == "KERN_FAILURE"  # it has a child
+    assert judged.code("ledger_terminate", ledger=child) == "KERN_SUCCESS"
     assert ledgers.read(parent) == (0, 9)
-    assert pair.code("ledger_terminate", ledger=parent) == "KERN_SUCCESS"
+    assert judged.code("ledger_terminate", ledger=parent) == "KERN_SUCCESS"
     assert ledgers.read(ledgers.root) == (0, -1)
-    assert pair.code("ledger_read", ledger=parent) == "MACH_SEND_INVALID_DEST"
+    assert judged.code("ledger_read", ledger=parent) == "MACH_SEND_INVALID_DEST"
 
 
 def test_a_ledger_does_not_end_while_a_task_draws_on_it() -> None:
-    pair = Pair()
-    ledgers = Ledgers(pair)
+    judged = Judged()
+    ledgers = Ledgers(judged)
     drawn = ledgers.child(ledgers.root, ledgers.root, 9)
-    child = pair.does("task_create", parent_task=pair.own, ledgers=(ledgers.root, drawn))
-    assert pair.code("ledger_terminate", ledger=drawn) == "KERN_FAILURE"
-    assert pair.code("task_terminate", task=child) == "KERN_SUCCESS"
-    assert pair.code("ledger_terminate", ledger=drawn) == "KERN_SUCCESS"
+    child = judged.does("task_create", parent_task=judged.me, ledgers=(ledgers.root, drawn))
+    assert judged.code("ledger_terminate", ledger=drawn) == "KERN_FAILURE"
+    assert judged.code("task_terminate", task=child) == "KERN_SUCCESS"
+    assert judged.code("ledger_terminate", ledger=drawn) == "KERN_SUCCESS"
 
 
-def test_what_is_numbered_among_the_paid_stays_so_when_one_in_the_middle_ends(pair: Pair, ledgers: Ledgers) -> None:
+def test_what_is_numbered_among_the_paid_stays_so_when_one_in_the_middle_ends(judged: Judged, ledgers: Ledgers) -> None:
     names = [ledgers.child(ledgers.root, ledgers.root, 1) for _ in range(3)]
     for name in (names[1], names[0], names[2]):
-        assert pair.code("ledger_terminate", ledger=name) == "KERN_SUCCESS"
+        assert judged.code("ledger_terminate", ledger=name) == "KERN_SUCCESS"
     assert ledgers.read(ledgers.root) == (0, -1)
 
 
@@ -144,26 +145,26 @@ def with_ledger(snapshot: Snapshot, port: int, ledger: Ledger) -> Snapshot:
     ids=["above its limit", "no limit", "a circle", "no parent", "no payer", "pays for nobody", "pays for more", "a finite root"],
 )
 def test_wrong_ledgers_are_found(wrong: Ledger) -> None:
-    pair = Pair()
-    ledgers = Ledgers(pair)
+    judged = Judged()
+    ledgers = Ledgers(judged)
     first = ledgers.child(ledgers.root, ledgers.root, 5)
     second = ledgers.child(first, ledgers.root, 0)
     assert [ledgers.port(name) for name in (ledgers.root, first, second)] == [3, 7, 8]
-    broken = broken_invariants(with_ledger(pair.state(), 7, wrong), MANUAL)
+    broken = broken_invariants(with_ledger(judged.state(), 7, wrong), MANUAL)
     assert {each.name for each in broken} == {"invariant 37: ledgers keep within their limits"}
-    assert broken_invariants(with_ledger(pair.state(), 7, wrong), GNUMACH) == ()
+    assert broken_invariants(with_ledger(judged.state(), 7, wrong), GNUMACH) == ()
 
 
 def test_a_kernel_that_makes_limits_is_found() -> None:
     """The kernel's step, as snapshots show it: the child has more, its parent no less."""
-    pair = Pair()
-    ledgers = Ledgers(pair)
+    judged = Judged()
+    ledgers = Ledgers(judged)
     parent = ledgers.child(ledgers.root, ledgers.root, 5)
     child = ledgers.child(parent, ledgers.root, 2)
-    before, call = pair.state(), Call("ledger_transfer", {"parent_ledger": parent, "child_ledger": child, "transfer": 3})
-    assert pair.code(call.name, **call.arguments) == "KERN_SUCCESS"
-    assert broken_by_step(before, pair.state(), 0, call, ReturnCode.KERN_SUCCESS, MANUAL) == ()
-    wrong = with_ledger(pair.state(), ledgers.port(parent), Ledger(limit=3, balance=0, parent=3, ledger_ledger=3))
+    before, call = judged.state(), Call("ledger_transfer", {"parent_ledger": parent, "child_ledger": child, "transfer": 3})
+    assert judged.code(call.name, **call.arguments) == "KERN_SUCCESS"
+    assert broken_by_step(before, judged.state(), 0, call, ReturnCode.KERN_SUCCESS, MANUAL) == ()
+    wrong = with_ledger(judged.state(), ledgers.port(parent), Ledger(limit=3, balance=0, parent=3, ledger_ledger=3))
     [broken] = broken_by_step(before, wrong, 0, call, ReturnCode.KERN_SUCCESS, MANUAL)
     assert broken.name == "invariant 37: limits are given, not made"
     assert broken.words.endswith("The clause 'conserved' does not hold for port 7.")
@@ -173,7 +174,7 @@ def test_a_limit_out_of_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     """The parent keeps what it gave."""
 
     def keep(k: Context, after: After) -> None:
-        parent = k.before.port(k.slot(k.parent_ledger))
+        parent = k.before.port(k.slot(k["parent_ledger"]))
         after.at("ledger_limit")[parent] = k.before.ledger_limit(parent)
 
     assert "step invariant 37" in broken_when(monkeypatch, "ledger_create", "a ledger with a part of its parent's limit", then(keep), 37)

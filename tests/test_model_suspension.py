@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from model_driver import Pair, assumptions_are_possible, broken_when, then, without
+from judged import Judged
+from model_driver import assumptions_are_possible, broken_when, then, without
 
 from sendright.mach.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.rights import Inheritance
@@ -16,34 +17,34 @@ CREATING = {name: profile for name, profile in PROFILES.items() if profile.serve
 
 
 @pytest.fixture(params=CREATING.values(), ids=CREATING)
-def pair(request: pytest.FixtureRequest) -> Pair:
+def judged(request: pytest.FixtureRequest) -> Judged:
     """In the profiles in which tasks are made."""
-    return Pair(request.param)
+    return Judged(request.param)
 
 
-def child_of(pair: Pair, inherit_memory: bool = False) -> int:
-    name: int = pair.does("task_create", parent_task=pair.own, inherit_memory=inherit_memory)
+def child_of(judged: Judged, inherit_memory: bool = False) -> int:
+    name: int = judged.does("task_create", parent_task=judged.me, inherit_memory=inherit_memory)
     return name
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_suspensions_are_counted(profile: Profile) -> None:
-    pair = Pair(profile)
-    child = child_of(pair) if profile.name in CREATING else 1 + len(profile.bootstrap_names)
-    at_zero = pair.profile.resume_at_zero_code.name
-    codes = [pair.code(f"task_{what}", task=child) for what in ("suspend", "suspend", "resume", "resume", "resume")]
+    judged = Judged(profile)
+    child = child_of(judged) if profile.name in CREATING else 1 + len(profile.bootstrap_names)
+    at_zero = judged.profile.resume_at_zero_code.name
+    codes = [judged.code(f"task_{what}", task=child) for what in ("suspend", "suspend", "resume", "resume", "resume")]
     assert codes == ["KERN_SUCCESS"] * 4 + [at_zero]
 
 
-def test_a_child_of_a_suspended_task_runs(pair: Pair) -> None:
-    child = child_of(pair)
-    assert pair.code("task_suspend", task=child) == "KERN_SUCCESS"
-    pair.does("task_create", parent_task=child)
-    assert [task.suspend_count for task in pair.state().tasks.values()] == [0, 1, 0]
+def test_a_child_of_a_suspended_task_runs(judged: Judged) -> None:
+    child = child_of(judged)
+    assert judged.code("task_suspend", task=child) == "KERN_SUCCESS"
+    judged.does("task_create", parent_task=child)
+    assert [task.suspend_count for task in judged.state().tasks.values()] == [0, 1, 0]
 
 
 def test_a_negative_count_is_found() -> None:
-    state = Pair().state()
+    state = Judged().state()
     wrong = msgspec.structs.replace(state, tasks={0: msgspec.structs.replace(state.tasks[0], suspend_count=-1)})
     assert [each.name for each in broken_invariants(wrong, MANUAL)] == ["invariant 41: a terminated task has nothing"]
 
@@ -66,32 +67,32 @@ def test_assumptions_are_possible(rule: str) -> None:
     assert assumptions_are_possible(rule)
 
 
-def test_a_page_that_is_given_up_stays_with_who_shares_it(pair: Pair) -> None:
-    assert pair.code("vm_allocate", task=pair.own, address=1) == "KERN_SUCCESS"
-    assert pair.code("vm_inherit", task=pair.own, address=1, inheritance=int(Inheritance.SHARE)) == "KERN_SUCCESS"
-    child = child_of(pair, inherit_memory=True)
-    assert pair.code("vm_deallocate", task=pair.own, address=1) == "KERN_SUCCESS"
-    assert pair.code("vm_read", task=pair.own, address=1) == "KERN_INVALID_ADDRESS"
-    assert pair.code("vm_write", task=child, address=1, value=7) == "KERN_SUCCESS"
-    assert pair.code("vm_deallocate", task=pair.own, address=1) == pair.profile.hole_code.name
+def test_a_page_that_is_given_up_stays_with_who_shares_it(judged: Judged) -> None:
+    assert judged.code("vm_allocate", task=judged.me, address=1) == "KERN_SUCCESS"
+    assert judged.code("vm_inherit", task=judged.me, address=1, inheritance=int(Inheritance.SHARE)) == "KERN_SUCCESS"
+    child = child_of(judged, inherit_memory=True)
+    assert judged.code("vm_deallocate", task=judged.me, address=1) == "KERN_SUCCESS"
+    assert judged.code("vm_read", task=judged.me, address=1) == "KERN_INVALID_ADDRESS"
+    assert judged.code("vm_write", task=child, address=1, value=7) == "KERN_SUCCESS"
+    assert judged.code("vm_deallocate", task=judged.me, address=1) == judged.profile.hole_code.name
 
 
-def test_a_copy_is_seen_by_who_shares_the_page(pair: Pair) -> None:
+def test_a_copy_is_seen_by_who_shares_the_page(judged: Judged) -> None:
     for address, value in ((0, 3), (1, 4)):
-        assert pair.code("vm_allocate", task=pair.own, address=address) == "KERN_SUCCESS"
-        assert pair.code("vm_write", task=pair.own, address=address, value=value) == "KERN_SUCCESS"
-    assert pair.code("vm_inherit", task=pair.own, address=1, inheritance=int(Inheritance.SHARE)) == "KERN_SUCCESS"
-    child = child_of(pair, inherit_memory=True)
-    assert pair.code("vm_copy", task=pair.own, source_address=0, dest_address=1) == "KERN_SUCCESS"
-    assert pair.does("vm_read", task=child, address=1) == 3
-    assert pair.code("vm_copy", task=pair.own, source_address=2, dest_address=1) == "KERN_INVALID_ADDRESS"
-    assert pair.code("vm_copy", task=pair.own, source_address=1, dest_address=2) == "KERN_INVALID_ADDRESS"
-    assert pair.code("vm_copy", task=pair.own, source_address=1, dest_address=1) == "KERN_SUCCESS"
+        assert judged.code("vm_allocate", task=judged.me, address=address) == "KERN_SUCCESS"
+        assert judged.code("vm_write", task=judged.me, address=address, value=value) == "KERN_SUCCESS"
+    assert judged.code("vm_inherit", task=judged.me, address=1, inheritance=int(Inheritance.SHARE)) == "KERN_SUCCESS"
+    child = child_of(judged, inherit_memory=True)
+    assert judged.code("vm_copy", task=judged.me, source_address=0, dest_address=1) == "KERN_SUCCESS"
+    assert judged.does("vm_read", task=child, address=1) == 3
+    assert judged.code("vm_copy", task=judged.me, source_address=2, dest_address=1) == "KERN_INVALID_ADDRESS"
+    assert judged.code("vm_copy", task=judged.me, source_address=1, dest_address=2) == "KERN_INVALID_ADDRESS"
+    assert judged.code("vm_copy", task=judged.me, source_address=1, dest_address=1) == "KERN_SUCCESS"
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_what_is_no_task(profile: Profile) -> None:
-    pair = Pair(profile)
-    host = pair.named("host_priv")
+    judged = Judged(profile)
+    host = judged.named("host_priv")
     for call, arguments in (("task_suspend", {}), ("task_resume", {}), ("vm_deallocate", {"address": 0})):
-        assert pair.code(call, task=host, **arguments) == "KERN_INVALID_ARGUMENT"
+        assert judged.code(call, task=host, **arguments) == "KERN_INVALID_ARGUMENT"

@@ -12,7 +12,7 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import GNUMACH, MANUAL, OSF, Profile
 from sendright.mach.rights import Disposition, Right, SlotKind
-from sendright.mach.snapshot import Waiting
+from sendright.mach.snapshot import PendingCall
 
 RECEIVE, MAKE_ONCE, COPY = int(Disposition.MOVE_RECEIVE), int(Disposition.MAKE_SEND_ONCE), int(Disposition.COPY_SEND)
 P, Q, OWN = 40, 41, 50
@@ -37,7 +37,7 @@ def begin_to_send(run: ByHand, *descriptors: Any, **more: Any) -> None:
     run.fails(IN_PROGRESS, "mach_msg_send", {**send(P, *descriptors), "dest_disposition": COPY, "wait": True, **more}, by=1)
 
 
-def waiting(run: ByHand) -> Waiting:
+def waiting(run: ByHand) -> PendingCall:
     found = run.state.tasks[1].waiting
     assert found is not None
     return found
@@ -123,7 +123,7 @@ def send_there(run: ByHand, **more: Any) -> None:
 def test_a_receive_waits_for_a_message(run: ByHand) -> None:
     reach(run)
     begin_to_receive(run, limit=36, large=True, trailer=0)
-    assert waiting(run) == Waiting(call="mach_msg_receive", name=OWN, port=8 + 1, limit=36, large=True, trailer=0)
+    assert waiting(run) == PendingCall(call="mach_msg_receive", name=OWN, port=8 + 1, limit=36, large=True, trailer=0)
     run.resumed("mach_msg_receive", 1, WAITS)
     send_there(run)
     run.says("mach_port_rename", {"task": CHILD, "old_name": OWN, "new_name": 70})

@@ -20,7 +20,7 @@ from sendright.mach.profiles import XNU as WHOLE_XNU
 from sendright.mach.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
 from sendright.model.rules import RULES
 from sendright.model.touched import cases_of
-from sendright.properties.judged_run import Broken
+from sendright.properties.judged_run import Violated
 
 LIMIT = 4
 """User references are pegged at so many."""
@@ -538,7 +538,7 @@ def test_the_specification_agrees(switch: str, story: Story) -> None:
 @told
 def test_a_kernel_without_the_switch_is_found_out(switch: str, story: Story) -> None:
     assert getattr(XNU, switch) != getattr(MANUAL, switch)
-    with pytest.raises(Broken):
+    with pytest.raises(Violated):
         story(Judged(XNU, Other(switch)))
 
 

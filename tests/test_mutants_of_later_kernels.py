@@ -31,8 +31,8 @@ DROPPED = "a send right is dropped: its name has all references it can have"
 def anything_that_fits(k: Context, case: Case) -> Iterator[Case]:
     """Whether a right may pass is forgotten."""
     if case.code is ReturnCode.MACH_SEND_INVALID_RIGHT:
-        fit = z3.Or(k.reserved(k.name), fits(k.before, k.slot(k.name, k.space), k.disposition))
-        case = replace(case, when=z3.Not(z3.And(k.is_disposition(k.disposition), fit)))
+        fit = z3.Or(k.reserved(k["name"]), fits(k.before, k.slot(k["name"], k["space"]), k["disposition"]))
+        case = replace(case, when=z3.Not(z3.And(k.is_disposition(k["disposition"]), fit)))
     yield case
 
 
@@ -43,7 +43,7 @@ def not_if(*titles: str) -> Change:
 
 def one_more(k: Context, after: After) -> None:
     """The dead name gets a reference, whatever it has."""
-    entry = k.slot(k.name, k.space)
+    entry = k.slot(k["name"], k["space"])
     after.at("urefs")[entry] = k.before.urefs(entry) + 1
 
 

@@ -16,8 +16,8 @@ from sendright.model.state import After
 
 def entry(k: Context, name: str) -> tuple[z3.ExprRef, z3.ExprRef]:
     """The target task, and the slot of the argument ``name`` in its space."""
-    task = k.task_behind(k.task)
-    return task, k.slot(getattr(k, name), task)
+    task = k.task_behind(k["task"])
+    return task, k.slot(k[name], task)
 
 
 def keeps_its_sets(k: Context, after: After) -> None:
@@ -27,7 +27,7 @@ def keeps_its_sets(k: Context, after: After) -> None:
 def joins_too(k: Context, after: After) -> None:
     """The member stays in the sets in which it is."""
     keeps_its_sets(k, after)
-    after.store("member", (k.before.port(entry(k, "member")[1]), k.after), z3.BoolVal(True))
+    after.store("member", (k.before.port(entry(k, "member")[1]), k["after"]), z3.BoolVal(True))
 
 
 def renamed_set_without_members(k: Context, after: After) -> None:
@@ -39,7 +39,7 @@ def renamed_but_not_found(k: Context, after: After) -> None:
     task, old = entry(k, "old_name")
     kind, port, urefs = k.before.kind(old), k.before.port(old), k.before.urefs(old)
     clear(after, old)
-    put_name(after, task, k.new_name, kind, port, urefs)
+    put_name(after, task, k["new_name"], kind, port, urefs)
 
 
 def any_limit(k: Context, after: After) -> None:
@@ -50,7 +50,7 @@ def another_ports_count(field: str) -> Change:
     """Every user port's number is stored, not only that of the port that is named."""
 
     def everywhere(k: Context, after: After) -> None:
-        value = getattr(k, field)
+        value = k[field]
         after.sweep(field, "ports", lambda p: (k.before.object(p) == OBJECT.of(PortObject.NONE), value))
 
     title = "the count is stored" if field == "mscount" else "the number is stored"

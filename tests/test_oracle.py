@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 from judged import Judged
@@ -17,89 +15,75 @@ from sendright.mach.snapshot import Entry, Snapshot, differences
 from sendright.model.oracle import Oracle, broken_invariants
 
 
-class Pair:
-    """The reference kernel and an oracle beside it."""
-
-    def __init__(self, profile: Profile = MANUAL) -> None:
-        self.kernel, self.oracle = ReferenceKernel(), Oracle(profile)
-        self.kernel.boot(profile)
-
-    def do(self, name: str, /, **arguments: Any) -> dict[str, Any]:
-        result = self.kernel.call(0, Call(name, arguments))
-        judgement = self.oracle.judge(0, Call(name, arguments), result)
-        assert judgement.agreed, judgement
-        assert differences(self.oracle.snapshot(), self.kernel.snapshot()) == ()
-        return result.outputs
+@pytest.fixture
+def judged() -> Judged:
+    return Judged()
 
 
 @pytest.fixture
-def pair() -> Pair:
-    return Pair()
-
-
-@pytest.fixture
-def own(pair: Pair) -> int:
-    return int(pair.do("mach_task_self")["port"])
+def own(judged: Judged) -> int:
+    return judged.me
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_boot_states_agree(profile: Profile) -> None:
-    pair = Pair(profile)
-    assert differences(pair.oracle.snapshot(), pair.kernel.snapshot()) == ()
-    assert broken_invariants(pair.kernel.snapshot(), profile) == ()
+    kernel, oracle = ReferenceKernel(), Oracle(profile)
+    kernel.boot(profile)
+    assert differences(oracle.snapshot(), kernel.snapshot()) == ()
+    assert broken_invariants(kernel.snapshot(), profile) == ()
 
 
-def test_a_wrong_code(pair: Pair, own: int) -> None:
-    judgement = pair.oracle.judge(0, Call("mach_port_deallocate", {"task": own, "name": 77}), Result(ReturnCode.KERN_SUCCESS))
+def test_a_wrong_code(judged: Judged, own: int) -> None:
+    judgement = judged.oracle.judge(0, Call("mach_port_deallocate", {"task": own, "name": 77}), Result(ReturnCode.KERN_SUCCESS))
     assert not judgement.agreed
     assert judgement.clause == "mach_port_deallocate/KERN_INVALID_NAME/the name denotes nothing"
     assert judgement.words == "return code: expected KERN_INVALID_NAME, seen KERN_SUCCESS"
 
 
-def test_a_new_name_that_is_in_use(pair: Pair, own: int) -> None:
+def test_a_new_name_that_is_in_use(judged: Judged, own: int) -> None:
     call = Call("mach_port_allocate", {"task": own, "right": int(Right.RECEIVE)})
-    judgement = pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": own}))
+    judgement = judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": own}))
     assert not judgement.agreed
     assert "isn't allowed" in judgement.clause
 
 
 @pytest.mark.parametrize("reserved", [0, 0xFFFFFFFF])
-def test_a_new_name_that_is_reserved(pair: Pair, own: int, reserved: int) -> None:
+def test_a_new_name_that_is_reserved(judged: Judged, own: int, reserved: int) -> None:
     call = Call("mach_port_allocate", {"task": own, "right": int(Right.DEAD_NAME)})
-    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": reserved})).agreed
+    assert not judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"name": reserved})).agreed
 
 
-def test_a_second_name_for_a_known_port(pair: Pair, own: int) -> None:
-    judgement = pair.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 40}))
+def test_a_second_name_for_a_known_port(judged: Judged, own: int) -> None:
+    judgement = judged.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 40}))
     assert not judgement.agreed
     assert judgement.words == f"port: expected {own}, seen 40"
 
 
-def test_any_free_name_will_do(pair: Pair) -> None:
-    assert pair.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 4711})).agreed
+def test_any_free_name_will_do() -> None:
+    assert Oracle(MANUAL).judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": 4711})).agreed
 
 
-def test_a_wrong_token(pair: Pair, own: int) -> None:
+def test_a_wrong_token(judged: Judged, own: int) -> None:
     call = Call("task_info", {"task": own, "flavor": 13, "count": 2})
-    judgement = pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"value": (0, 1)}))
+    judgement = judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"value": (0, 1)}))
     assert judgement.words == "result value: expected (0, 0), seen (0, 1)"
 
 
-def test_a_result_that_nobody_promised(pair: Pair, own: int) -> None:
+def test_a_result_that_nobody_promised(judged: Judged, own: int) -> None:
     call = Call("mach_port_type", {"task": own, "name": own})
     bits = SlotKind.SEND.type_bits
-    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": bits, "more": 1})).agreed
+    assert not judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": bits, "more": 1})).agreed
 
 
-def test_memory_shortage_must_have_been_injected(pair: Pair, own: int) -> None:
+def test_memory_shortage_must_have_been_injected(judged: Judged, own: int) -> None:
     call = Call("task_create", {"parent_task": own})
-    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
-    assert pair.oracle.judge(0, msgspec.structs.replace(call, shortage=1), Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
+    assert not judged.oracle.judge(0, call, Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
+    assert judged.oracle.judge(0, msgspec.structs.replace(call, shortage=1), Result(ReturnCode.KERN_RESOURCE_SHORTAGE)).agreed
 
 
-def test_a_wrong_number_of_rights(pair: Pair, own: int) -> None:
+def test_a_wrong_number_of_rights(judged: Judged, own: int) -> None:
     call = Call("mach_ports_lookup", {"task": own})
-    assert not pair.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"ports": (0, 0)})).agreed
+    assert not judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"ports": (0, 0)})).agreed
 
 
 def test_a_call_that_the_profile_lacks() -> None:
@@ -109,9 +93,9 @@ def test_a_call_that_the_profile_lacks() -> None:
     assert not oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS)).agreed
 
 
-def test_a_message_with_another_token(pair: Pair, own: int) -> None:
-    port = pair.do("mach_port_allocate", task=own, right=int(Right.RECEIVE))["name"]
-    kernel, oracle = pair.kernel, pair.oracle
+def test_a_message_with_another_token(judged: Judged, own: int) -> None:
+    port = judged.port()
+    kernel, oracle = judged.kernel, judged.oracle
     send = Call("mach_msg_send", {"dest": port, "dest_disposition": int(Disposition.MAKE_SEND)})
     assert oracle.judge(0, send, kernel.call(0, send)).agreed
     receive = Call("mach_msg_receive", {"port": port})
@@ -138,20 +122,20 @@ def with_entry(snapshot: Snapshot, name: int, entry: Entry) -> Snapshot:
     ],
     ids=["uncounted", "to a dead port", "second receive right", "dead name without references", "send-once twice", "too many references"],
 )
-def test_broken_invariants_are_named(pair: Pair, entry: Entry, numbers: set[int]) -> None:
-    broken = {int(found.name.split()[1].rstrip(":")) for found in broken_invariants(with_entry(pair.kernel.snapshot(), 50, entry), MANUAL)}
+def test_broken_invariants_are_named(judged: Judged, entry: Entry, numbers: set[int]) -> None:
+    broken = {int(found.name.split()[1].rstrip(":")) for found in broken_invariants(with_entry(judged.kernel.snapshot(), 50, entry), MANUAL)}
     assert numbers <= broken
 
 
 def test_a_wrong_rule_is_a_difference_and_no_crash() -> None:
     """Rights of a task that is gone, and a message that nobody stamped, are shown as they are: no implementation shows the same."""
-    pair = Pair()
-    state = pair.oracle.system.state
+    judged = Judged()
+    state = judged.oracle.system.state
     state.write("kind", {(1, 7, 0): int(SlotKind.SEND)})
     state.write("port", {(1, 7, 0): 0})
     state.write("stage", {3: 2})
     state.write("queue", {3: 0})
-    wheres = [difference.where for difference in differences(pair.oracle.snapshot(), pair.kernel.snapshot())]
+    wheres = [difference.where for difference in differences(judged.oracle.snapshot(), judged.kernel.snapshot())]
     assert "task 7" in wheres
 
 

@@ -93,7 +93,7 @@ def test_a_changed_rule_is_proved_again(cache: Cache, monkeypatch: pytest.Monkey
     def wrong(k: Context, case: Case) -> Case:
         def effect(after: After) -> None:
             case.effect(after)
-            put(after, k.slot(k.name, k.task_behind(k.task)), KIND.DEAD_NAME, k.sorts.no_port, 0)
+            put(after, k.slot(k["name"], k.task_behind(k["task"])), KIND.DEAD_NAME, k.sorts.no_port, 0)
 
         return replace(case, effect=effect) if case.code == 0 else case
 

@@ -54,7 +54,7 @@ def spoilt(k: Context, case: Case) -> Case:
     """A wrong rule: what has one reference less becomes a dead name without any."""
 
     def effect(after: After) -> None:
-        put(after, k.slot(k.name, k.task_behind(k.task)), KIND.DEAD_NAME, k.sorts.no_port, 0)
+        put(after, k.slot(k["name"], k.task_behind(k["task"])), KIND.DEAD_NAME, k.sorts.no_port, 0)
 
     return replace(case, effect=effect) if case.title == TITLE else case
 

@@ -1,6 +1,9 @@
-"""The documentation's prose: lines of at most 120 characters, and none of the turns of phrase that readers had to read twice."""
+"""Prose in the documentation, reports and the command line: short lines, and none of the phrases that readers had to read twice."""
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TEMPLATES = sorted(ROOT.glob("docs/generator/*.j2"))
+SOURCES = sorted([*ROOT.glob("reports/*.py"), *ROOT.glob("cli/*.py")])
+WRITTEN = sorted([*ROOT.glob("reports/*.html"), *ROOT.glob("reports/*.js")])
 LONGEST = 120
 
 UNPLAIN = {
@@ -55,6 +60,34 @@ def test_lines_of_prose_are_short(page: Path) -> None:
 @pytest.mark.parametrize("page", [*PAGES, *TEMPLATES], ids=lambda page: page.name)
 def test_the_english_is_plain(page: Path) -> None:
     assert list(_unplain(page.read_text("utf-8"))) == []
+
+
+def _texts(source: str) -> Iterator[str]:
+    """The strings and comments of Python source; of an f-string, its literal parts."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value.replace("``", "`")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_messages_docstrings_and_comments_are_plain(source: Path) -> None:
+    assert [found for text in _texts(source.read_text("utf-8")) for found in _unplain(text)] == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_lines_of_docstrings_are_short(source: Path) -> None:
+    tree = ast.parse(source.read_text("utf-8"))
+    texts = [node.value.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    assert [line for text in texts if isinstance(text, str) for line in text.splitlines() if len(line) > LONGEST] == []
+
+
+@pytest.mark.parametrize("template", WRITTEN, ids=lambda path: path.name)
+def test_pages_are_plain(template: Path) -> None:
+    text = re.sub(r"<[^>]*>", " ", template.read_text("utf-8")).replace("’", "'")
+    assert list(_unplain(text)) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import z3
+from model_driver import little_effort
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES
@@ -36,8 +37,8 @@ def mutate(patch: pytest.MonkeyPatch, rule: str, change: Callable[[Context, Case
 
 @pytest.fixture
 def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only the proof matters: a counterexample takes seconds to find."""
-    monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
+    """Where only the proof matters."""
+    little_effort(monkeypatch)
 
 
 def failing(obligations: list[Obligation]) -> dict[str, Verdict]:
@@ -86,7 +87,7 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
 
     def keep(k: Context, case: Case) -> Iterator[Case]:
         if case.title == "MOVE_SEND takes the last reference":
-            yield replace(case, effect=lambda after: put(after, k.place, KIND.SEND, k.before.port(k.slot(k.name, k.space))))
+            yield replace(case, effect=lambda after: put(after, k["place"], KIND.SEND, k.before.port(k.slot(k["name"], k["space"]))))
         else:
             yield case
 
@@ -99,12 +100,13 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
     assert found.reachable is not None
 
 
+@pytest.mark.heavy
 def test_a_send_once_right_that_vanishes_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scope must have room for a port of a user's beside the kernel's own, or nothing that needs one is ever refuted."""
     rule, title = "mach_port_deallocate", "the send-once right becomes a notification"
 
     def vanish(k: Context, case: Case) -> Iterator[Case]:
-        slot = k.slot(k.name, k.task_behind(k.task))
+        slot = k.slot(k["name"], k.task_behind(k["task"]))
         yield replace(case, effect=lambda after: put(after, slot, KIND.NONE, k.sorts.no_port)) if case.title == title else case
 
     mutate(monkeypatch, rule, vanish)
@@ -128,7 +130,7 @@ def test_tokens_set_too_late_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def forget(k: Context, case: Case) -> Iterator[Case]:
         def effect(after: After) -> None:
             case.effect(after)
-            after.at("security")[k.child] = k.before.security(k.task_behind(k.parent_task))
+            after.at("security")[k["child"]] = k.before.security(k.task_behind(k["parent_task"]))
 
         yield replace(case, effect=effect) if case.code is ReturnCode.KERN_SUCCESS else case
 
@@ -155,7 +157,7 @@ def test_a_case_that_is_missing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_authority_that_depends_on_the_holder_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def only_for_itself(k: Context, case: Case) -> Iterator[Case]:
         if case.code is ReturnCode.KERN_SUCCESS:
-            yield k.fails(ReturnCode.KERN_NO_ACCESS, "not its own", k.task_behind(k.task) != k.caller)
+            yield k.fails(ReturnCode.KERN_NO_ACCESS, "not its own", k.task_behind(k["task"]) != k.caller)
         yield case
 
     mutate(monkeypatch, "task_terminate", only_for_itself)
@@ -167,7 +169,7 @@ def test_a_name_that_matters_elsewhere_is_seen(monkeypatch: pytest.MonkeyPatch) 
     def peep(k: Context, case: Case) -> Iterator[Case]:
         if case.code is ReturnCode.KERN_SUCCESS:
             stranger = z3.Const("stranger", k.sorts.Task)
-            yield k.fails(ReturnCode.KERN_NO_ACCESS, "the name is used elsewhere", z3.Not(k.before.empty(k.slot(k.name, stranger))))
+            yield k.fails(ReturnCode.KERN_NO_ACCESS, "the name is used elsewhere", z3.Not(k.before.empty(k.slot(k["name"], stranger))))
         yield case
 
     mutate(monkeypatch, "mach_port_type", peep)
@@ -199,7 +201,7 @@ def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     def more(k: Context, case: Case) -> Iterator[Case]:
         def effect(after: After) -> None:
             case.effect(after)
-            after.at("wired")[k.child] = k.before.wired(k.caller)
+            after.at("wired")[k["child"]] = k.before.wired(k.caller)
 
         yield replace(case, effect=effect) if case.code is ReturnCode.KERN_SUCCESS else case
 

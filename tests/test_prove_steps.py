@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 import z3
-from model_driver import titles
+from model_driver import little_effort, titles
 
 from sendright.mach.profiles import MANUAL, XNU_792, Profile
 from sendright.mach.rights import Place
 from sendright.mach.verdicts import Verdict
-from sendright.model import instantiate
 from sendright.model import refute as refuter
 from sendright.model.actions import clear, drop_held_send, make_send, place_slot
 from sendright.model.calls.special_ports import in_hand
 from sendright.model.prove import Part, decide_case
-from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context, rules_of
+from sendright.model.rules import CREATION_RESUMED, RULES, SETTING_RESUMED, Context
+from sendright.model.sequences import rules_of
 from sendright.model.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.state import After
 
@@ -79,7 +79,7 @@ def leaves_the_old_right_there(k: Context, after: After) -> None:
 
 
 def lets_another_task_wait(k: Context, after: After) -> None:
-    after.at("wait")[k.task_behind(k.task)] = WAIT.RECEIVING
+    after.at("wait")[k.task_behind(k["task"])] = WAIT.RECEIVING
 
 
 def gives_the_callers_tokens(k: Context, after: After) -> None:
@@ -110,12 +110,12 @@ def asks_for_its_own_tokens(k: Context, after: After) -> None:
 
 def will_give_them_to_the_parent(k: Context, after: After) -> None:
     _stops(k, after)
-    after.at("waits_child")[k.caller] = k.task_behind(k.parent_task)
+    after.at("waits_child")[k.caller] = k.task_behind(k["parent_task"])
 
 
 def _stops(k: Context, after: After) -> None:
     after.at("wait")[k.caller] = WAIT.CREATING
-    after.at("waits_security")[k.caller], after.at("waits_audit")[k.caller] = k.security_token, k.audit_token
+    after.at("waits_security")[k.caller], after.at("waits_audit")[k.caller] = k["security_token"], k["audit_token"]
     after.at("waits_host")[k.caller] = k.sorts.host_port
 
 
@@ -137,7 +137,7 @@ MUTANTS = [
 def test_a_mistake_is_seen(
     monkeypatch: pytest.MonkeyPatch, profile: Profile, rule: str, title: str, wrong: Wrong, only: tuple[int, ...], broken: str
 ) -> None:
-    monkeypatch.setattr(instantiate, "ROUNDS", 1)
+    little_effort(monkeypatch)
     assert not_proved(profile, rule, title, *only) == set()
     original = RULES[rule]
 

@@ -7,7 +7,7 @@ from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import MANUAL, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place
-from sendright.mach.snapshot import Waiting
+from sendright.mach.snapshot import PendingCall
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 
 CREATE, SET = "host_security_create_task_token", "task_set_special_port"
@@ -26,7 +26,7 @@ def test_a_child_has_its_parents_tokens_between_the_steps() -> None:
     root = Machine(XNU_792).root
     result = root.waits(CREATE, stop=True, **create(root, host=root.machine.named("host_priv")))
     assert (result.code, result.created_task) == (ReturnCode.MACH_RCV_IN_PROGRESS, 1)
-    assert root.shown.waiting == Waiting(call=CREATE, child=1, security_token=USER, audit_token=AUDIT, privileged=True)
+    assert root.shown.waiting == PendingCall(call=CREATE, child=1, security_token=USER, audit_token=AUDIT, privileged=True)
     state = root.machine.snapshot()
     child = state.tasks[1]
     assert (child.security_token, child.audit_token) == (BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN)
@@ -59,7 +59,7 @@ def test_a_child_that_ended_between_the_steps_is_a_dead_name() -> None:
     actor.waits(CREATE, stop=True, **(create(root) | {"host_security": root.gives(actor, 3, Disposition.COPY_SEND), "parent_task": actor.me}))
     child = Actor(root.machine, 2)
     child.does("task_terminate", task=child.me)
-    assert actor.shown.waiting == Waiting(call=CREATE, security_token=USER, audit_token=AUDIT)
+    assert actor.shown.waiting == PendingCall(call=CREATE, security_token=USER, audit_token=AUDIT)
     result = actor.goes_on()
     assert (result.code, result.outputs) == (0, {"child_task": DEAD_NAME})
 
@@ -119,7 +119,7 @@ def test_the_right_that_was_there_is_held_between_the_steps(profile: Profile) ->
     old, new = root.port_with_send(), root.port_with_send()
     root.does(SET, which=4, port=old)
     root.waits(SET, which=4, port=new, stop=True)
-    assert root.shown.waiting == Waiting(call=SET, held=send(root.number_of(old)))
+    assert root.shown.waiting == PendingCall(call=SET, held=send(root.number_of(old)))
     assert root.shown.places[Place.BOOTSTRAP] == send(root.number_of(new))
     assert root.port_of(old).send_rights == 2
     assert root.goes_on().code == 0
@@ -129,7 +129,7 @@ def test_the_right_that_was_there_is_held_between_the_steps(profile: Profile) ->
 def test_nothing_to_release_is_a_step_too() -> None:
     root = Machine().root
     root.waits(SET, which=4, port=NULL_NAME, stop=True)
-    assert root.shown.waiting == Waiting(call=SET)
+    assert root.shown.waiting == PendingCall(call=SET)
     assert root.goes_on().code == 0
 
 
@@ -141,7 +141,7 @@ def test_the_held_right_can_die_and_ends_with_its_task() -> None:
         child.waits(SET, which=4, port=NULL_NAME, stop=True)
         if old == port:
             root.does("mach_port_destroy", name=port)
-            assert child.shown.waiting == Waiting(call=SET, held=dead())
+            assert child.shown.waiting == PendingCall(call=SET, held=dead())
             assert child.goes_on().code == 0
     root.does("task_terminate", task=child.seen_as)
     assert root.port_of(other).send_rights == 1

@@ -7,7 +7,7 @@ from sendright.mach.calls import Call
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import OSF
 from sendright.mach.rights import Disposition, Right, SlotKind
-from sendright.mach.snapshot import Waiting
+from sendright.mach.snapshot import PendingCall
 
 COPY, MOVE, RECEIVE, MAKE_ONCE = Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MOVE_RECEIVE, Disposition.MAKE_SEND_ONCE
 
@@ -140,7 +140,7 @@ def test_a_receive_waits_for_a_message(root: Actor, child: Actor) -> None:
     port = root.port_with_send()
     root.gives(child, port, COPY)
     root.waits("mach_msg_receive", port=port, wait=True, limit=100, large=True, trailer=1)
-    expected = Waiting(call="mach_msg_receive", name=port, port=root.number_of(port), limit=100, large=True, trailer=1)
+    expected = PendingCall(call="mach_msg_receive", name=port, port=root.number_of(port), limit=100, large=True, trailer=1)
     assert root.shown.waiting == expected
     before = root.machine.snapshot()
     assert root.goes_on().code == ReturnCode.MACH_RCV_IN_PROGRESS
@@ -220,7 +220,7 @@ def test_waiting_at_a_set(root: Actor, child: Actor) -> None:
     root.gives(child, port, RECEIVE)
     members = child.does("mach_port_allocate", right=Right.PORT_SET)
     child.waits("mach_msg_receive", port=members, wait=True)
-    assert child.shown.waiting == Waiting(call="mach_msg_receive", name=members, port=None, trailer=3)
+    assert child.shown.waiting == PendingCall(call="mach_msg_receive", name=members, port=None, trailer=3)
     root.does("mach_port_move_member", task=child.seen_as, member=50, after=members)
     root.sends(port)
     assert child.goes_on().outputs["local"] == 50

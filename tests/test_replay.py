@@ -144,14 +144,14 @@ def test_no_cases_at_all_is_undetermined() -> None:
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
-        ([step("mach_port_type", {"name": "host_security"})], "nobody has host_security in profile gnumach"),
-        ([step("task_get_special_port", {"which": "TASK_HOST_PORT"})], "TASK_HOST_PORT is no special port of profile gnumach"),
+        ([step("mach_port_type", {"name": "host_security"})], "no task has host_security in profile gnumach"),
+        ([step("task_get_special_port", {"which": "TASK_HOST_PORT"})], "TASK_HOST_PORT is not a special port of profile gnumach"),
         (
             [step("task_create", bind={"task": "B"}), step("task_terminate", {"task": "B"}), step("mach_task_self", caller="B")],
             "task B no longer lives",
         ),
-        ([step("mach_port_allocate", {"right": 9}, bind={"name": "p"}), step("mach_port_type", {"name": "p"})], "p is no name"),
-        ([ALLOCATE, step("mach_task_self", caller="p")], "p is no task that a step created"),
+        ([step("mach_port_allocate", {"right": 9}, bind={"name": "p"}), step("mach_port_type", {"name": "p"})], "p is not a name"),
+        ([ALLOCATE, step("mach_task_self", caller="p")], "p is not a task that a step created"),
     ],
 )
 def test_what_turns_out_not_to_be_modelled(steps: list[dict[str, Any]], reason: str) -> None:
@@ -326,8 +326,8 @@ NAMES = step("mach_port_names", expect={"ret": "KERN_SUCCESS"})
         (Panics, "crash", "mach_port_names panicked: zalloc backtrace follows"),
         (Exits, "crash", "mach_port_names raised SystemExit: 7"),
         (Hangs, "hang", "mach_port_names did not end within 0.5 s"),
-        (AnswersRubbish, "crash", "mach_port_names answered str instead of a Result with a code and outputs"),
-        (ShowsGarbage, "crash", "showing the state after mach_port_names: {name} showed a malformed state: it is no Snapshot but NoneType"),
+        (AnswersRubbish, "crash", "mach_port_names returned str instead of a Result with a code and outputs"),
+        (ShowsGarbage, "crash", "showing the state after mach_port_names: {name} showed a malformed state: expected a Snapshot, got NoneType"),
         (
             ShowsWrongKeys,
             "crash",
@@ -367,7 +367,7 @@ def test_a_crash_while_a_presumed_task_is_made() -> None:
 
     case = run(ALLOCATE, kernel=CreatesNoTask)
     assert (case.verdict, case.step, case.call) == ("crashed", None, "host_security_create_task_token")
-    assert case.reason == "host_security_create_task_token, while what the script presumes was set up"
+    assert case.reason == "host_security_create_task_token, during the script's set-up"
 
 
 def test_a_failure_outranks_a_crash() -> None:

@@ -181,10 +181,10 @@ def test_what_is_wrong_comes_before_the_rule_that_it_is_judged_by() -> None:
     box = html.partition('<blockquote class="broken">')[2].partition("</blockquote>")[0]
     assert violation.words in box
     assert violation.clause not in box
-    assert f"The case of the specification that applies: <span>{violation.clause}" in html
+    assert f"By the specification: <span>{violation.clause}" in html
     for written in (text, junit(result), sarif(result, "0")):
         assert written.index("the caller gives its user reference up") < written.index(violation.clause)
-    assert f"The case of the specification that applies: {violation.clause}" in " ".join(text.split())
+    assert f"By the specification: {violation.clause}" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("result", [failing_check(), crashed_check(), replay_result(), proof_result()])
@@ -193,7 +193,7 @@ def test_the_terminal_begins_with_the_verdict(result: AnyResult, width: int) -> 
     assert told(result, width).lstrip().startswith(f"{result.verdict.value}: ")
 
 
-@pytest.mark.parametrize(("more", "said"), [(0, None), (1, "1 more difference is below"), (2, "2 more differences are below")])
+@pytest.mark.parametrize(("more", "said"), [(0, None), (1, "1 more difference below"), (2, "2 more differences below")])
 def test_how_many_more_differences_there_are(more: int, said: str | None) -> None:
     differences = tuple(Difference(f"task 0, name {number}", "nothing", "dead name") for number in range(more + 1))
     result = failing_check()

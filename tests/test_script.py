@@ -16,7 +16,7 @@ from sendright.mach.profiles import MANUAL, PROFILES
 from sendright.mach.script import BadScript, Script, load_script, parse_script
 from sendright.mach.script_form import script_schema
 from sendright.mach.script_steps import PlannedStep, UnmodelledStep
-from sendright.mach.script_values import Known, Limit, Symbol, TaskPort, TokenOf
+from sendright.mach.script_values import Limit, Symbol, TaskPort, TokenOf, WellKnown
 
 ROOT = Path(__file__).parent.parent
 OWN_SCRIPTS = sorted((ROOT / "tests" / "scripts").glob("*.json"))
@@ -79,8 +79,8 @@ def test_a_step_is_read_into_the_signatures_words() -> None:
         ({"right": "SEND", "delta": 0, "name": -1}, "name", 0xFFFFFFFF),
         ({"right": "SEND", "delta": 0, "name": "0x103"}, "name", 0x103),
         ({"right": "SEND", "delta": 0, "name": "MACH_PORT_NAME_DEAD"}, "name", 0xFFFFFFFF),
-        ({"right": "SEND", "delta": 0, "name": None}, "name", Known("NULL")),
-        ({"right": "SEND", "delta": 0, "name": "host priv port"}, "name", Known("host_priv")),
+        ({"right": "SEND", "delta": 0, "name": None}, "name", WellKnown("NULL")),
+        ({"right": "SEND", "delta": 0, "name": "host priv port"}, "name", WellKnown("host_priv")),
     ],
 )
 def test_spellings_of_values(args: dict[str, Any], name: str, value: object) -> None:
@@ -92,7 +92,7 @@ def test_spellings_of_values(args: dict[str, Any], name: str, value: object) -> 
 @pytest.mark.parametrize(
     ("call", "spelled", "read"),
     [
-        ("mach_port_rename", {"old": "host_priv", "new": 111}, {"old_name": Known("host_priv"), "new_name": 111}),
+        ("mach_port_rename", {"old": "host_priv", "new": 111}, {"old_name": WellKnown("host_priv"), "new_name": 111}),
         ("mach_port_set_mscount", {"name": 5, "mscount": 3}, {"name": 5, "mscount": 3}),
         ("mach_port_set_seqno", {"name": 5, "seqno": -1}, {"name": 5, "seqno": -1}),
         ("mach_port_get_attributes", {"name": 5, "flavor": "RECEIVE_STATUS", "count": "MACH_PORT_RECEIVE_STATUS_COUNT-1"}, {"flavor": 2, "count": 9}),
@@ -100,7 +100,7 @@ def test_spellings_of_values(args: dict[str, Any], name: str, value: object) -> 
         ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": {"mpl_qlimit": 3}}, {"info": (3,)}),
         ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": "MACH_PORT_QLIMIT_MAX+1"}, {"info": (Limit(1, "queue_limit_max"),)}),
         ("mach_port_set_attributes", {"name": 5, "flavor": 1, "info": []}, {"info": ()}),
-        ("mach_port_move_member", {"name": 5, "set": "NULL"}, {"member": 5, "after": Known("NULL")}),
+        ("mach_port_move_member", {"name": 5, "set": "NULL"}, {"member": 5, "after": WellKnown("NULL")}),
         ("mach_port_insert_member", {"name": 5, "set": 6}, {"name": 5, "pset": 6}),
         ("mach_port_get_set_status", {"pset": 6}, {"name": 6}),
         (
@@ -112,8 +112,8 @@ def test_spellings_of_values(args: dict[str, Any], name: str, value: object) -> 
         ("task_set_exception_ports", {"mask": "EXC_MASK_ALL", "port": 5, "behavior": "EXCEPTION_STATE"}, {"exception_mask": 0x3FE, "behavior": 2}),
         ("task_get_exception_ports", {"mask": ["EXC_MASK_BAD_ACCESS", "BREAKPOINT"]}, {"exception_mask": 1 << 1 | 1 << 6}),
         ("task_get_exception_ports", {"exception_mask": "EXC_MASK_SYSCALL | EXC_MASK_RPC_ALERT"}, {"exception_mask": 1 << 7 | 1 << 9}),
-        ("host_get_special_port", {"host": "host_priv", "which": "HOST_PRIV_PORT"}, {"host_priv": Known("host_priv"), "which": 2}),
-        ("host_set_special_port", {"host_priv": "valid", "which": 9, "port": 5}, {"host_priv": Known("valid"), "which": 9}),
+        ("host_get_special_port", {"host": "host_priv", "which": "HOST_PRIV_PORT"}, {"host_priv": WellKnown("host_priv"), "which": 2}),
+        ("host_set_special_port", {"host_priv": "valid", "which": 9, "port": 5}, {"host_priv": WellKnown("valid"), "which": 9}),
         ("ledger_create", {"parent": "valid", "ledger_ledger": "valid", "transfer": "LEDGER_ITEM_INFINITY"}, {"transfer": -1}),
         ("ledger_transfer", {"parent": "valid", "child": 5, "amount": -2}, {"child_ledger": 5, "transfer": -2}),
         ("vm_copy", {"source": 0, "dest": 1}, {"source_address": 0, "dest_address": 1}),
@@ -160,7 +160,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
         (step("mach_port_allocate", {"right": "LABELH"}), "argument right"),
         (step("mach_port_type", {"name": "some old name"}), "argument name"),
         (step("mach_port_type", {"name": "mach_thread_self"}), '"mach_thread_self"'),
-        (step("mach_port_type"), "doesn't say name"),
+        (step("mach_port_type"), "gives no value for name"),
         (step("task_info", {"flavor": "TASK_BASIC_INFO"}), "argument flavor"),
         (step("task_get_special_port", {"which": "TASK_NAME_PORT"}), "argument which"),
         (step("mach_task_self", expect={"errno": 1}), "expectation errno: not modelled for mach_task_self"),
@@ -191,10 +191,10 @@ def test_what_is_not_modelled_ends_the_case(bad: dict[str, Any], reason: str) ->
         (b'{"format":\n "\xff"}', "suite.json:2:3: not UTF-8 (byte 0xff)"),
         (b"[" * 100_000, "nested deeper than 64 levels"),
         (b'{"a":' * 80 + b"1" + b"}" * 80, "nested deeper than 64 levels"),
-        (b'{"format": NaN}', "NaN is no JSON number"),
+        (b'{"format": NaN}', "NaN is not a JSON number"),
         (b'{"format": ' + b"9" * 5000 + b"}", "a number is too long"),
         (b'{"format": "\\ud800"}', "suite.json: format: the string has half a surrogate pair"),
-        (b'{"cases": [{"id": 1, "id": 2}]}', 'suite.json: cases[0]: key "id" is given twice'),
+        (b'{"cases": [{"id": 1, "id": 2}]}', 'suite.json: cases[0]: duplicate key "id"'),
         (b"[]", "not a script"),
         (b'"mach-cases/1"', "not a script"),
         ({}, "suite.json: format: is missing"),
@@ -214,7 +214,7 @@ def test_what_is_not_modelled_ends_the_case(bad: dict[str, Any], reason: str) ->
         (changed(["cases", 0, "urefs_max"], 1), "suite.json: cases[0].urefs_max: expected int >= 2"),
         (changed(["profile"], "mach3"), 'suite.json: profile: unknown profile "mach3": choose one of ' + ", ".join(PROFILES)),
         (changed(["profile"], None), "suite.json: profile: is missing: add one of " + ", ".join(PROFILES)),
-        (changed(["cases"], [SCRIPT["cases"][0]] * 2), 'suite.json: cases[1].id: id "one" is given twice'),  # type: ignore[index]
+        (changed(["cases"], [SCRIPT["cases"][0]] * 2), 'suite.json: cases[1].id: duplicate id "one"'),  # type: ignore[index]
         (
             changed(["cases", 0, "steps", 0, "args", "right"], [1]),
             "cases[0].steps[0].args.right: expected a kind of right (RECEIVE, SEND, …), got an array",
@@ -225,7 +225,7 @@ def test_what_is_not_modelled_ends_the_case(bad: dict[str, Any], reason: str) ->
         (script(step("mach_port_type", {"name": True})), "cases[0].steps[0].args.name: expected a port name"),
         (script(step("mach_ports_register", {"ports": [1, [2]]})), "cases[0].steps[0].args.ports[1]: expected a port name"),
         (script(step("mach_msg_send", {"dest": 1, "body": [[1, 2, 3]]})), "args.body[0]: expected a descriptor"),
-        (script(step("task_create", {"parent": "A", "parent_task": "A"})), "args.parent_task: argument parent_task is given twice"),
+        (script(step("task_create", {"parent": "A", "parent_task": "A"})), "args.parent_task: duplicate argument parent_task"),
         (script(step("task_create", {"parent": "A", "inherit_memory": 2})), "args.inherit_memory: expected true or false"),
         (script(step("host_security_set_task_token", {"host_security": 1, "task": "A", "token": [1]})), "expected a token of 2 numbers, got 1"),
         (script(step("mach_task_self", expect={"ret": []})), "cases[0].steps[0].expect.ret: expected a return code"),

@@ -23,7 +23,7 @@ from sendright.mach.script_form import script_schema
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
 from sendright.mach.trace import Trace
 from sendright.properties.export import script_of
-from sendright.properties.judged_run import Broken, JudgedRun, callers
+from sendright.properties.judged_run import JudgedRun, Violated, callers
 from sendright.properties.replay import replay
 
 
@@ -115,7 +115,7 @@ def run_of(kernel: Implementation, profile: Profile, *calls: tuple[int, str, dic
     try:
         for task, name, arguments in calls:
             run.call(task, Call(name, arguments))
-    except Broken:
+    except Violated:
         pass
     return run.trace()
 

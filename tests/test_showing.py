@@ -16,7 +16,7 @@ from sendright.model.oracle import Oracle
 from sendright.model.showing import Showing
 from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.judged_run import JudgedRun
-from sendright.properties.shown_state import unpacked
+from sendright.properties.shown_state import unpack_state
 
 CALLS = 120
 PACKED = msgspec.msgpack.encode
@@ -94,4 +94,4 @@ def test_candidates_are_all_that_matters(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def changed_slots(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """``changes`` without a look at who is the same object."""
-    return changes(unpacked(PACKED(before)), unpacked(PACKED(after)))
+    return changes(unpack_state(PACKED(before)), unpack_state(PACKED(after)))

@@ -17,22 +17,20 @@ from sendright.mach.capabilities import Capabilities, NotMade
 from sendright.mach.profiles import GNUMACH, MANUAL, PROFILES
 from sendright.mach.rights import Right, SlotKind
 from sendright.mach.verdicts import Verdict
-from sendright.mach.view import Named, Receiver, Shown, Space, View, lacking, view_differences, view_of
+from sendright.mach.view import NamedRight, Receiver, Space, View, ViewPart, missing_part, view_differences, view_of
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.check import check
-from sendright.properties.judged_run import Broken, JudgedRun
+from sendright.properties.judged_run import JudgedRun, Violated
 
-ALL = frozenset(Shown)
+ALL = frozenset(ViewPart)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_kernel_that_shows_a_view_only_agrees_with_the_specification(profile: str) -> None:
     result = check(Viewed, Oracle, PROFILES[profile], 25, 60)
     assert result.verdict is Verdict.PASSED, result.message
-    assert result.not_compared == (
-        "messages in queues, a task's special ports, memory and tokens are compared only when a call's answer tells of them",
-    )
+    assert result.not_compared == ("messages in queues, a task's special ports, memory and tokens, unless a call returns them",)
 
 
 def test_a_kernel_whose_tasks_go_on_by_themselves_agrees_with_the_specification() -> None:
@@ -50,7 +48,7 @@ def test_a_fault_that_a_view_shows_is_found() -> None:
     assert "user references" in result.failure.violations[0].words or "nothing" in result.failure.violations[0].words
 
 
-def changed_view(change: dict[str, Any], shows: frozenset[Shown] = ALL) -> tuple[str, ...]:
+def changed_view(change: dict[str, Any], shows: frozenset[ViewPart] = ALL) -> tuple[str, ...]:
     """What differs when the first task's name 3, a receive right with two send references, shows a ``change``."""
     kernel = ReferenceKernel()
     kernel.boot(GNUMACH)
@@ -61,7 +59,7 @@ def changed_view(change: dict[str, Any], shows: frozenset[Shown] = ALL) -> tuple
     snapshot = kernel.snapshot()
     space = view_of(snapshot).tasks[0]
     named = space.names[name]
-    own_parts = {part: value for part, value in change.items() if part in Named.__struct_fields__}
+    own_parts = {part: value for part, value in change.items() if part in NamedRight.__struct_fields__}
     assert named.receiver is not None
     receiver = msgspec.structs.replace(named.receiver, **{part: value for part, value in change.items() if part not in own_parts})
     changed = msgspec.structs.replace(named, receiver=receiver, **own_parts)
@@ -91,7 +89,7 @@ def test_each_part_of_a_view_is_compared_if_it_is_shown(part: str, value: Any) -
     [difference] = changed_view({part: value})
     assert difference.startswith("task 0, name 4")
     if part != "kind":
-        assert changed_view({part: value}, ALL - {Shown(part)}) == ()
+        assert changed_view({part: value}, ALL - {ViewPart(part)}) == ()
 
 
 def test_ports_are_compared_by_which_names_denote_the_same_one() -> None:
@@ -112,21 +110,21 @@ def test_what_was_declared_must_be_shown() -> None:
     receiver = Receiver(
         pset=0, sequence_number=0, make_send_count=0, queue_limit=5, messages=0, send_rights=0, send_once_rights=0, port_destroyed=False
     )
-    view = View({3: Space({7: Named(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
-    assert lacking(view, ALL) == "task 3, name 7: the no-senders request is missing, which it declared to show"
-    assert lacking(view, ALL - {Shown.NO_SENDERS}) is None
-    assert lacking(View({3: Space({})}), ALL) == "task 3: the suspend count is missing, which it declared to show"
+    view = View({3: Space({7: NamedRight(SlotKind.RECEIVE, 0, None, False, receiver)}, 0)})
+    assert missing_part(view, ALL) == "task 3, name 7: the no-senders request is missing, although it is declared in shows"
+    assert missing_part(view, ALL - {ViewPart.NO_SENDERS}) is None
+    assert missing_part(View({3: Space({})}), ALL) == "task 3: the suspend count is missing, although it is declared in shows"
 
 
 class Picky(Viewed):
     """Has three calls, and doesn't make all of them."""
 
     def __init__(self) -> None:
-        super().__init__(shows=frozenset({Shown.UREFS}))
+        super().__init__(shows=frozenset({ViewPart.UREFS}))
         self.capabilities = Capabilities(
             profiles=("gnumach",),
             calls=frozenset({"mach_port_allocate", "mach_task_self", "mach_port_destroy"}),
-            shows=frozenset({Shown.UREFS}),
+            shows=frozenset({ViewPart.UREFS}),
             shortages=False,
             limits=False,
         )
@@ -144,7 +142,7 @@ def test_what_was_not_compared_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "calls that it doesn't have: task_create," in told
     assert "it doesn't show: suspend count, which port it is," in told
     assert "that it can't make: nothing is destroyed here" in told
-    assert "what a call does when the kernel's memory is short" in told
+    assert "behaviour when the kernel runs out of memory" in told
     assert "limits other than the kernel's own" in told
 
 
@@ -155,14 +153,14 @@ def test_a_replay_says_what_was_not_compared(tmp_path: Path, capsys: pytest.Capt
     main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert "calls that it doesn't have: task_create" in told["not_compared"]
-    assert "what a call does when the kernel's memory is short" in told["not_compared"]
+    assert "behaviour when the kernel runs out of memory" in told["not_compared"]
 
 
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ({"queue_limit": 2}, "it can't be booted with other limits than its own"),
-        ({"profile": "manual"}, "it can't be booted as manual, but as gnumach"),
+        ({"queue_limit": 2}, "it can't boot with limits other than its own"),
+        ({"profile": "manual"}, "it can't boot as manual, only as gnumach"),
         ({"queue_limit": GNUMACH.queue_limit}, None),
     ],
 )
@@ -192,7 +190,7 @@ def test_a_run_whose_view_is_wrong_fails_at_that_call() -> None:
     run = JudgedRun(Wrong(), Oracle(GNUMACH), GNUMACH, 2.0)
     run.boot()
     run.call(0, Call("mach_task_self", {}))
-    with pytest.raises(Broken, match="name 3, user references: expected 2, seen 1"):
+    with pytest.raises(Violated, match="name 3, user references: expected 2, seen 1"):
         run.call(0, Call("mach_task_self", {}))
 
 

@@ -25,13 +25,13 @@ from sendright.mach.snapshot import Entry, Slot, Snapshot, slots
 from sendright.mach.tokens import TASK_SECURITY_TOKEN
 from sendright.mach.trace import Trace, contradiction
 from sendright.mach.verdicts import Verdict
-from sendright.mach.view import OF_A_RECEIVE_RIGHT, Named, Receiver, Shown, Space, View, view_differences, view_of
+from sendright.mach.view import OF_A_RECEIVE_RIGHT, NamedRight, Receiver, Space, View, ViewPart, view_differences, view_of
 from sendright.model.oracle import Oracle
 from sendright.model.witnesses import witnessed_calls
 from sendright.properties.conformance import Run
 from sendright.properties.derivation import derive
 from sendright.properties.export import script_of
-from sendright.properties.judged_run import Broken, can_make
+from sendright.properties.judged_run import Violated, can_make
 from sendright.properties.replay import replay
 from sendright.reports.html import page
 from sendright.reports.junit import junit
@@ -40,7 +40,7 @@ from sendright.reports.sarif import sarif
 from sendright.reports.write import trace_text
 
 Change = Callable[[View], View]
-ALL = frozenset(Shown)
+ALL = frozenset(ViewPart)
 AGAIN = Rerun(commands=("sendright check",), scripts={})
 NAME = 7
 """The receive right with a send right that the runs of these tests make."""
@@ -49,7 +49,7 @@ NAME = 7
 class Changed(Viewed):
     """Shows another view than the kernel's state, from the ``at``-th call on (0: from the boot on)."""
 
-    def __init__(self, change: Change, at: int, shows: frozenset[Shown] = ALL, wrong: Callable[[Result], Result] = lambda result: result) -> None:
+    def __init__(self, change: Change, at: int, shows: frozenset[ViewPart] = ALL, wrong: Callable[[Result], Result] = lambda result: result) -> None:
         super().__init__(shows=shows)
         self.change, self.at, self.made, self.wrong = change, at, 0, wrong
 
@@ -67,24 +67,24 @@ class Changed(Viewed):
         return self.change(shown) if self.made >= self.at else shown
 
 
-def named(change: Callable[[Named], Named | None], name: int = NAME, task: int = 0) -> Change:
+def named(change: Callable[[NamedRight], NamedRight | None], name: int = NAME, task: int = 0) -> Change:
     """A view in which ``name`` is another right, or (None) there is none."""
 
     def changed(view: View) -> View:
         space = view.tasks[task]
-        other = change(space.names.get(name, Named(SlotKind.SEND, 1, 900, False)))
+        other = change(space.names.get(name, NamedRight(SlotKind.SEND, 1, 900, False)))
         names = {number: each for number, each in space.names.items() if number != name} | ({} if other is None else {name: other})
         return View({**view.tasks, task: Space(dict(sorted(names.items())), space.suspend_count)})
 
     return changed
 
 
-def becomes(**parts: Any) -> Callable[[Named], Named]:
+def becomes(**parts: Any) -> Callable[[NamedRight], NamedRight]:
     return lambda was: msgspec.structs.replace(was, **parts)
 
 
-def receives(**parts: Any) -> Callable[[Named], Named]:
-    def changed(was: Named) -> Named:
+def receives(**parts: Any) -> Callable[[NamedRight], NamedRight]:
+    def changed(was: NamedRight) -> NamedRight:
         assert was.receiver is not None
         return msgspec.structs.replace(was, receiver=msgspec.structs.replace(was.receiver, **parts))
 
@@ -125,7 +125,7 @@ def broken(kernel: Changed, calls: tuple[Call, ...] = CALLS) -> Trace:
         for call in calls:
             run.step(0, call)
 
-    with pytest.raises(Broken):
+    with pytest.raises(Violated):
         make()
     trace = run.trace()
     assert trace.violations
@@ -196,7 +196,7 @@ def test_a_right_that_should_have_stayed_and_is_gone() -> None:
         (becomes(port=4711), None, None),
     ],
 )
-def test_a_right_that_is_another(change: Callable[[Named], Named], after: Entry | None, said: str | None) -> None:
+def test_a_right_that_is_another(change: Callable[[NamedRight], NamedRight], after: Entry | None, said: str | None) -> None:
     kernel = Changed(named(change), 4)
     if after is None:  # any number will do, as long as no other name has it
         run = Run(kernel, Oracle(MANUAL), MANUAL)
@@ -241,7 +241,7 @@ def test_more_messages_than_there_should_be_and_fewer() -> None:
     assert len(trace.final.ports[7].queue) == 2
     words = told(trace)
     assert "<td>no such port → 2</td>" in words
-    assert "unknown message 1, destination: nothing → send right to port 7 (only that it is there is shown)" in words
+    assert "unknown message 1, destination: nothing → send right to port 7 (only its existence is shown)" in words
     assert derive(trace).violations == [], "where they came from isn't shown"
     send = (*CALLS[:3], Call("mach_msg_send", {"dest": NAME}))
     fewer = broken(Changed(named(receives(messages=0)), 4), send)
@@ -264,10 +264,10 @@ def test_a_suspend_count_that_is_wrong() -> None:
 
 
 def test_a_task_that_nobody_made_and_one_that_is_missing() -> None:
-    extra = broken(Changed(lambda view: View({**view.tasks, 5: Space({3: Named(SlotKind.SEND, 1, 2, False)}, 0)}), 4))
+    extra = broken(Changed(lambda view: View({**view.tasks, 5: Space({3: NamedRight(SlotKind.SEND, 1, 2, False)}, 0)}), 4))
     assert extra.final.tasks[5].port == NO_PORT
     assert "task 5: expected none, seen a live task" in told(extra)
-    assert any("task 5 lives" in violation.words for violation in extra.violations)
+    assert any("task 5 is live" in violation.words for violation in extra.violations)
     made = (Call("mach_task_self", {}), Call("task_create", {"parent_task": 6}))
     missing = broken(Changed(lambda view: View({0: view.tasks[0]}), 2), made)
     assert list(missing.final.tasks) == [0]
@@ -309,13 +309,13 @@ def test_a_token_that_is_wrong_is_told_as_the_kernel_told_it() -> None:
 
 
 def test_what_is_not_shown_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shows = ALL - {Shown.UREFS, Shown.PORT, Shown.MAKE_SEND_COUNT}
+    shows = ALL - {ViewPart.UREFS, ViewPart.PORT, ViewPart.MAKE_SEND_COUNT}
     create = (CALLS[0], Call("task_create", {"parent_task": 6}), Call("mach_port_deallocate", {"task": 6, "name": 7}))
     trace = broken(Changed(named(becomes(kind=SlotKind.SEND, urefs=5, port=1)), 3, shows), create)
     words = told(trace)
     assert "task 1, kernel port: nothing → send right to port 7 (expected, not shown)" in words
     assert "(which port it is and user references: expected, not shown)" in words
-    assert "doesn’t show all of its state" in words
+    assert "doesn’t report all of its state" in words
     assert trace.final.tasks[0].names[7] == Entry(SlotKind.SEND, 7, 1), "what it doesn't declare to show is not looked at"
     (tmp_path / "trace.json").write_text(trace_text(trace))
     assert main(["graph", str(tmp_path / "trace.json")]) == 0
@@ -353,9 +353,9 @@ def replayed(tmp_path: Path, kernel: Viewed) -> Any:
 
 
 def test_a_script_is_told_what_the_kernel_shows(tmp_path: Path) -> None:
-    hidden = replayed(tmp_path, Viewed(shows=ALL - {Shown.UREFS}))
+    hidden = replayed(tmp_path, Viewed(shows=ALL - {ViewPart.UREFS}))
     assert (hidden.verdict, hidden.seen) == ("failed", "2 references (expected, not shown)")
-    assert "reference kernel doesn't show what it has" in hidden.violation.words
+    assert "reference kernel doesn't show its own" in hidden.violation.words
     shown = replayed(tmp_path, Viewed())
     assert (shown.verdict, shown.seen) == ("failed", "2 references")
     wrong = replayed(tmp_path, Changed(named(becomes(urefs=7), name=2, task=1), 6))  # the harness makes three calls first
@@ -407,7 +407,7 @@ _receivers = st.builds(
 )
 _named = st.sampled_from([kind for kind in SlotKind if kind]).flatmap(
     lambda kind: st.builds(
-        Named,
+        NamedRight,
         st.just(kind),
         _small,
         st.one_of(st.none(), st.integers(0, 12)),
@@ -424,10 +424,10 @@ _spaces = st.builds(Space, st.dictionaries(st.integers(1, 12), _named, max_size=
     old=st.booleans(),
     names=st.dictionaries(st.integers(1, 12), st.one_of(st.none(), _named), max_size=4),
     tasks=st.dictionaries(st.integers(0, 4), st.one_of(st.none(), _spaces), max_size=2),
-    shows=st.frozensets(st.sampled_from(Shown)),
+    shows=st.frozensets(st.sampled_from(ViewPart)),
 )
 def test_the_state_agrees_with_any_view(
-    pair: tuple[Snapshot, Snapshot], old: bool, names: dict[int, Named | None], tasks: dict[int, Space | None], shows: frozenset[Shown]
+    pair: tuple[Snapshot, Snapshot], old: bool, names: dict[int, NamedRight | None], tasks: dict[int, Space | None], shows: frozenset[ViewPart]
 ) -> None:
     """Whatever a kernel shows, nothing in the state contradicts it, apart from what no state of Mach can say."""
     before, expected = pair
@@ -439,7 +439,7 @@ def test_the_state_agrees_with_any_view(
             view = named(lambda was, each=each: each, name)(view)  # type: ignore[misc]
     state = seen_state(expected, before, view, shows)
     # Two names that are shown to receive from one port have one port's attributes, whatever each is shown with.
-    tellable = shows - {*OF_A_RECEIVE_RIGHT, Shown.PORT}
+    tellable = shows - {*OF_A_RECEIVE_RIGHT, ViewPart.PORT}
     assert view_differences(state, view, tellable) == ()
     assert all(entry.kind for slot, entry in slots(state).items())
     assert msgspec.json.decode(msgspec.json.encode(state), type=Snapshot) == state

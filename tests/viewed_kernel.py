@@ -10,13 +10,13 @@ from sendright.mach.codes import IN_PROGRESS
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
-from sendright.mach.view import Shown, View, view_of
+from sendright.mach.view import View, ViewPart, view_of
 
 
 class Viewed:
     """Shows parts of a view of ``kernel``'s state."""
 
-    def __init__(self, kernel: Implementation | None = None, shows: frozenset[Shown] = frozenset(Shown)) -> None:
+    def __init__(self, kernel: Implementation | None = None, shows: frozenset[ViewPart] = frozenset(ViewPart)) -> None:
         self.kernel = kernel or ReferenceKernel()
         self.name = self.kernel.name
         self.capabilities = Capabilities(shows=shows)

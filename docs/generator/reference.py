@@ -19,7 +19,7 @@ from sendright.model import theorems
 from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
 from sendright.model.invariants import INVARIANTS, VARIANTS, Variables
 from sendright.model.manual_page import CALL, PAGE
-from sendright.model.prove import RELATIONAL
+from sendright.model.properties import RELATIONAL
 from sendright.model.rules import PENDING_RULES, RULES, Context
 from sendright.model.sorts import UNBOUNDED
 from sendright.model.state import FIELDS, After, State

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
-from sendright.mach.interruption import POLL, deaf_children, stop_if_asked
+from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 
 LONGEST = 1 << 24
@@ -32,7 +32,7 @@ class LineProcess:
     def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
         """``quiet``: what it writes to standard error is thrown away; else it goes to ours."""
         be_ready_to_keep()
-        with deaf_children():
+        with children_ignore_interrupts():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -86,7 +86,7 @@ class LineProcess:
 
     def _write(self, content: bytes, deadline: float) -> None:
         while content:
-            stop_if_asked()
+            stop_if_interrupted()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Silent
@@ -99,7 +99,7 @@ class LineProcess:
 
     def _read_line(self, deadline: float, give_up: Callable[[], bool]) -> bytes:
         while b"\n" not in self._received:
-            stop_if_asked()
+            stop_if_interrupted()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Silent

@@ -12,7 +12,7 @@ from sendright.impl.reference.message import Descriptor, Message
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import NO_PAGE, CopyOption, is_memory, laid_out, layout_of, pages_in, rights_in, size_without_data
+from sendright.mach.descriptors import NO_PAGE, CopyOption, build_descriptors, is_memory, layout_of, pages_in, rights_in, size_without_data
 from sendright.mach.rights import Disposition, Inheritance
 
 
@@ -60,7 +60,7 @@ class Bodies(Core):
         """
         rights = [(copy_out(task.space, right), int(form)) for right, form in message.body]
         pages = [self._copy_out_page(task, value) for value in message.memory]
-        return laid_out(message.layout, rights, pages), NO_PAGE not in pages
+        return build_descriptors(message.layout, rights, pages), NO_PAGE not in pages
 
     def _copy_out_page(self, task: Task, value: int) -> int:
         address = task.memory.free_address(self.profile.pages)

@@ -19,7 +19,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach import boot, snapshot
 from sendright.mach.codes import ReturnCode
-from sendright.mach.parts import Parts, renewed
+from sendright.mach.parts import Parts, updated_parts
 from sendright.mach.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.rights import RESERVED_NAMES, Place, PortObject, SlotKind
 
@@ -162,8 +162,8 @@ class Core:
 
     def snapshot(self) -> snapshot.Snapshot:
         """Everything there is. Only what has changed since the last time is written down anew."""
-        self.shown_tasks = renewed(self.shown_tasks, self.changes.tasks, self._show_task)
-        self.shown_ports = renewed(self.shown_ports, self.changes.ports, self._show_port)
+        self.shown_tasks = updated_parts(self.shown_tasks, self.changes.tasks, self._show_task)
+        self.shown_ports = updated_parts(self.shown_ports, self.changes.ports, self._show_port)
         self.changes.tasks.clear()
         self.changes.ports.clear()
         return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show())

@@ -12,7 +12,7 @@ from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.impl.reference.waiting import Receiving
 from sendright.mach import snapshot
-from sendright.mach.parts import Parts, renewed
+from sendright.mach.parts import Parts, updated_parts
 from sendright.mach.rights import SlotKind
 
 if TYPE_CHECKING:
@@ -222,8 +222,8 @@ class Space:
 
     def show(self) -> dict[int, snapshot.Entry]:
         """All names as a snapshot has them; ``shown_requests`` then has the requests about them."""
-        self.shown = renewed(self.shown, self.changed_names, self._show_name)
-        self.shown_requests = renewed(self.shown_requests, self.changed_names, self._show_request)
+        self.shown = updated_parts(self.shown, self.changed_names, self._show_name)
+        self.shown_requests = updated_parts(self.shown_requests, self.changed_names, self._show_request)
         self.changed_names.clear()
         return self.shown
 

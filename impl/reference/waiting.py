@@ -41,7 +41,7 @@ class Wait(ABC):
         return ()
 
     @abstractmethod
-    def show(self, task: Task) -> snapshot.Waiting:
+    def show(self, task: Task) -> snapshot.PendingCall:
         """This call, which ``task`` waits in, as a snapshot has it."""
 
 
@@ -65,8 +65,8 @@ class Sending(Wait):
     def rights(self) -> tuple[Right, ...]:
         return self.message.rights
 
-    def show(self, task: Task) -> snapshot.Waiting:
-        return snapshot.Waiting(call=self.call, message=self.message.show(task))
+    def show(self, task: Task) -> snapshot.PendingCall:
+        return snapshot.PendingCall(call=self.call, message=self.message.show(task))
 
 
 class Receiving(Wait):
@@ -84,9 +84,9 @@ class Receiving(Wait):
         self.large = large
         self.trailer = trailer
 
-    def show(self, task: Task) -> snapshot.Waiting:
+    def show(self, task: Task) -> snapshot.PendingCall:
         port = None if self.port is None else self.port.number
-        return snapshot.Waiting(call=self.call, name=self.name, port=port, limit=self.limit, large=self.large, trailer=self.trailer)
+        return snapshot.PendingCall(call=self.call, name=self.name, port=port, limit=self.limit, large=self.large, trailer=self.trailer)
 
 
 class Creating(Wait):
@@ -103,11 +103,11 @@ class Creating(Wait):
     def created_task(self) -> int | None:
         return self.child.number
 
-    def show(self, task: Task) -> snapshot.Waiting:
+    def show(self, task: Task) -> snapshot.PendingCall:
         port = self.child.port
         if port.alive:
             port.shown_by.add((task, NULL_NAME))
-        return snapshot.Waiting(
+        return snapshot.PendingCall(
             call=self.call,
             child=self.child.number if port.alive else None,
             security_token=self.tokens.security,
@@ -128,5 +128,5 @@ class Setting(Wait):
     def rights(self) -> tuple[Right, ...]:
         return (self.old,)
 
-    def show(self, task: Task) -> snapshot.Waiting:
-        return snapshot.Waiting(call=self.call, held=self.old.show(task))
+    def show(self, task: Task) -> snapshot.PendingCall:
+        return snapshot.PendingCall(call=self.call, held=self.old.show(task))

@@ -1,6 +1,7 @@
 """The signature table: every Mach call, described once.
 
-From this table come the Hypothesis arguments, the script and trace schema and ``sendright calls``. How an entry is to be read: ``form.py``.
+The Hypothesis arguments, the script and trace schemas and ``sendright calls`` come from this table. ``form.py``
+explains entries.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from sendright.mach.signatures.tasks import TASKS
 
 __all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
-# A call's place is its number in a live kernel's recorded transcripts, and decides what a seed draws: what is new comes last.
+# A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
 _TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY)
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
 """Every call that sendright models, by name, in the order of the documentation."""
 
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
-"""The calls that make a task."""
+"""The calls that create a task."""
 
 
 def with_defaults(call: Call) -> Call:
-    """``call`` with all its arguments, in the signature's order: those that are left out have their defaults.
+    """``call`` with all its arguments, in the signature's order, and defaults for those that are missing.
 
-    What goes on with a call has none (``Call.resume``), and what must be given and isn't stays missing.
+    A resumption (``Call.resume``) has no arguments. A missing argument without a default stays missing.
     """
     signature = SIGNATURES.get(call.name)
     if signature is None or call.resume or len(call.arguments) == len(signature.arguments):

@@ -1,7 +1,7 @@
-"""How a call is described: what its arguments and results are, and who it is sent to.
+"""Describes a call: its arguments, its results, and its target.
 
-A port argument is a name in the *caller's* space; the kernel takes a copy of the send right found there (COPY_SEND) and converts it to the
-object that it stands for, or to none. A ``NAME`` is a plain number: it is looked up in the *target task's* space.
+A port argument is a name in the *caller's* space. The kernel copies the send right found there (COPY_SEND) and converts
+it to its kernel object, or to none. A ``NAME`` is a plain number that the kernel looks up in the *target task's* space.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class ArgumentType(Enum):
     COUNTER = "counter"  # a make-send count or sequence number to store (int, 0 or more)
     ATTRIBUTES = "attributes"  # which attributes of a port (int)
     LIMITS = "limits"  # words of attributes: a queue limit first (tuple of int)
-    NOTIFICATION = "notification"  # the id of the kind of notification that is asked for (int)
+    NOTIFICATION = "notification"  # the id of the requested kind of notification (int)
     EXCEPTION_MASK = "exception-mask"  # a bit for each type of exception: of type 1 it is 2 (int)
     BEHAVIOUR = "behaviour"  # exception_behavior_t (int)
     STATE_FLAVOUR = "state-flavour"  # thread_state_flavor_t (int)
     HOST_SELECTOR = "host-selector"  # which special port of the host (int)
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
     GUARD = "guard"  # a port's context or guard: a 64-bit word (int)
-    QUEUE_LIMIT = "queue-limit"  # a queue limit, or -1 for the usual one (int)
+    QUEUE_LIMIT = "queue-limit"  # a queue limit, or -1 for the default one (int)
 
 
 class OutputType(Enum):
-    """What a successful call gives back. Python values are in parentheses."""
+    """What a successful call returns. Python values are in parentheses."""
 
     PORT = "port"  # a right, copied out into the caller's space: its name, 0 for none, DEAD_NAME for a dead one (int)
     PORTS = "ports"  # an array of those (tuple of int)
@@ -81,9 +81,10 @@ class Argument(msgspec.Struct, frozen=True):
     type: ArgumentType
     about: str
     object: PortObject | None = None
-    """For ports: what kernel object the call wants behind it; None takes any right."""
+    """For ports: the kernel object that the call requires behind it; None: any right will do."""
     default: Any = msgspec.UNSET
-    """The value when a script leaves the argument out; UNSET: it must be given (``task`` defaults to the caller)."""
+    """The value when a script leaves the argument out; UNSET: the argument is required (``task`` defaults to the
+    caller)."""
 
     @property
     def required(self) -> bool:
@@ -99,7 +100,8 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One call: what it takes and gives. ``target`` names the argument that the request is sent to; traps have none."""
+    """One call: its arguments and results. ``target`` names the argument that the request is sent to; traps have
+    none."""
 
     name: str
     about: str
@@ -107,12 +109,12 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Output, ...] = ()
     target: str | None = None
     partial: dict[ReturnCode, tuple[str, ...] | None] = {}
-    """Which results come with these codes (None: all), where it isn't all with success and none with failure."""
+    """Code -> the results that come with it (None: all), if they aren't all with success and none with failure."""
     creates_task: bool = False
     in_steps: bool = False
-    """A kernel does it in steps, between which it can be stopped (``Call.stop``), in some profiles at least."""
+    """Whether kernels, at least in some profiles, do the call in steps, and can stop between them (``Call.stop``)."""
     section: str = ""
-    """Where the manual or the sources say what it does."""
+    """The section of the manual or of the sources that defines it."""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -141,7 +143,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def changes_ledgers(self) -> bool:
-        """Whether the call is sent to a ledger and does more than to read it: reading gives values back, and no right."""
+        """Whether the call is sent to a ledger and does more than to read it: reading gives values back, and no
+        right."""
         return self.targets_ledger and (self.replies_with_rights or not self.outputs)
 
     @property

@@ -1,4 +1,4 @@
-"""Of later kernels: ports with guards, and looking into queues."""
+"""Calls of later kernels: guarded ports, and peeking into queues."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ GUARDS = (
         "mach_port.c",
         Argument("context", T.GUARD, "a word that the port keeps for its receiver", default=0),
         Argument("context_as_guard", T.BOOLEAN, "MPO_CONTEXT_AS_GUARD: whether the port is guarded with that word", default=False),
-        Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the guard isn't told", default=False),
+        Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the guard is kept secret", default=False),
         Argument("immovable", T.BOOLEAN, "MPO_IMMOVABLE_RECEIVE, of a guarded port: whether the receive right can't be sent", default=False),
         Argument("insert_send", T.BOOLEAN, "MPO_INSERT_SEND_RIGHT: whether a send right is made too, under the same name", default=False),
-        Argument("qlimit", T.QUEUE_LIMIT, "MPO_QLIMIT: the queue limit; -1: the usual one", default=-1),
+        Argument("qlimit", T.QUEUE_LIMIT, "MPO_QLIMIT: the queue limit; -1: the default", default=-1),
         outputs=(Output("name", O.NAME, "the new name"),),
     ),
     on_task(
@@ -33,7 +33,7 @@ GUARDS = (
         "mach_port.c",
         NAME,
         Argument("guard", T.GUARD, "the guard"),
-        Argument("strict", T.BOOLEAN, "whether the guard isn't told", default=False),
+        Argument("strict", T.BOOLEAN, "whether the guard is kept secret", default=False),
     ),
     on_task(
         "mach_port_unguard",
@@ -44,10 +44,10 @@ GUARDS = (
     ),
     on_task(
         "mach_port_peek",
-        "Look at a message in a port's queue.",
+        "Peek at a message in a port's queue.",
         "mach_port.c",
         NAME,
-        Argument("trailer", T.TRAILER, "which elements of the trailer are wanted", default=3),
+        Argument("trailer", T.TRAILER, "which elements of the trailer to return", default=3),
         Argument("seqno", T.COUNTER, "the sequence number that the message would have; 0: the oldest message", default=0),
         Argument("room", T.SIZE, "bytes of room for the trailer; -1: enough", default=-1),
         outputs=(
@@ -55,8 +55,8 @@ GUARDS = (
             Output("size", O.SIZE, "msgh_size"),
             Output("id", O.MESSAGE_ID, "msgh_id"),
             Output("trailer_size", O.SIZE, "bytes of the trailer"),
-            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not asked for"),
-            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not asked for"),
+            Output("security_token", O.SECURITY_TOKEN, "the sender's security token; empty: not requested"),
+            Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not requested"),
         ),
     ),
 )

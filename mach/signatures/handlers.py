@@ -19,7 +19,7 @@ _NODE = Argument("node", T.COUNT, "which node; there is one", default=0)
 _WHICH_HOST_PORT = Argument("which", T.HOST_SELECTOR, "which special port")
 
 HANDLERS = (
-    on_task("task_suspend", "Stop a task, once more.", "semantics 3.5"),
+    on_task("task_suspend", "Suspend a task, once more.", "semantics 3.5"),
     on_task("task_resume", "Take back one suspension of a task.", "semantics 3.5"),
     on_task(
         "task_set_exception_ports",

@@ -28,7 +28,7 @@ LEDGERS = (
         arguments=(
             Argument("parent_ledger", T.PORT, "the parent", PortObject.LEDGER),
             Argument("child_ledger", T.PORT, "its child", PortObject.LEDGER),
-            Argument("transfer", T.AMOUNT, "how much the child gets; what is below 0, the parent"),
+            Argument("transfer", T.AMOUNT, "how much goes to the child; if negative, to the parent"),
         ),
         target="parent_ledger",
         section="semantics 8",

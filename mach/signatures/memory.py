@@ -47,4 +47,4 @@ LATER_MEMORY = (
         Argument("dest_address", T.PAGE, "the page that is written"),
     ),
 )
-"""These have their places at the end of the table."""
+"""Calls at the end of the table."""

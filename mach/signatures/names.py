@@ -34,7 +34,7 @@ NAMES = (
     ),
     on_task(
         "mach_port_type",
-        "Say which rights a name denotes.",
+        "Report which rights a name denotes.",
         "semantics 5.6",
         NAME,
         outputs=(Output("type", O.TYPE, "one bit for each kind of right"),),

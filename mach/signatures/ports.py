@@ -1,4 +1,4 @@
-"""Names chosen by the caller, port sets, what a port tells its receiver, and requests for notifications."""
+"""Names chosen by the caller, port sets, attributes of ports, and requests for notifications."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ PORTS = (
         "semantics 5.1",
         RIGHT,
         NAME,
-        outputs=(Output("name", O.NAME, "the name that it is under"),),
+        outputs=(Output("name", O.NAME, "its name"),),
     ),
     on_task(
         "mach_port_allocate_full",
-        "Make a receive right, a port set or a dead name, with choices.",
+        "Make a receive right, a port set or a dead name, with options.",
         "semantics 5.1",
         RIGHT,
-        Argument("proto", T.PORT, "a subsystem, or none: no kernel takes one any more", default=0),
-        Argument("named", T.BOOLEAN, "whether it goes under a chosen name", default=False),
+        Argument("proto", T.PORT, "a subsystem, or none: kernels no longer accept one", default=0),
+        Argument("named", T.BOOLEAN, "whether to use a chosen name", default=False),
         Argument("prealloc", T.BOOLEAN, "whether memory for a message is set aside, for a receive right", default=False),
         Argument("name", T.NAME, "the chosen name", default=0),
-        outputs=(Output("name", O.NAME, "the name that it is under"),),
+        outputs=(Output("name", O.NAME, "its name"),),
     ),
     on_task(
         "mach_port_rename",
         "Change the name under which a task has a right.",
         "semantics 5.7",
-        Argument("old_name", T.NAME, "the name that there is"),
-        Argument("new_name", T.NAME, "the name that it shall be"),
+        Argument("old_name", T.NAME, "the present name"),
+        Argument("new_name", T.NAME, "the new name"),
     ),
     on_task(
         "mach_port_set_mscount",
@@ -73,7 +73,7 @@ PORTS = (
     ),
     on_task(
         "mach_port_insert_member",
-        "Put a receive right into a port set, and leave it in others.",
+        "Put a receive right into a port set; it stays in its other sets.",
         "semantics 5.10",
         NAME,
         Argument("pset", T.NAME, "the port set"),
@@ -94,11 +94,11 @@ PORTS = (
     ),
     on_task(
         "mach_port_request_notification",
-        "Ask to be told of a port's end, of its last send right's end, or of its death.",
+        "Request a notification: port-destroyed, no-senders or dead-name.",
         "semantics 5.13",
         NAME,
         Argument("variant", T.NOTIFICATION, "MACH_NOTIFY_PORT_DESTROYED, _NO_SENDERS or _DEAD_NAME"),
-        Argument("sync", T.COUNTER, "no senders: the make-send count from which on; dead name: 1 to be told of a dead one at once", default=0),
+        Argument("sync", T.COUNTER, "no senders: the least make-send count; dead name: 1 to be notified at once if it is dead already", default=0),
         Argument("notify", T.RIGHT_NAME, "where to send it, or none to cancel", default=0),
         Argument("notify_disposition", T.DISPOSITION, "how that right is carried", default=21),
         outputs=(Output("previous", O.PORT, "the send-once right that was registered"),),

@@ -1,4 +1,4 @@
-"""Tasks: making and ending them, who they are, and the ports that the kernel keeps for them."""
+"""Tasks: creating and terminating them, their tokens, and the ports that the kernel keeps for them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CHILD = Output("child_task", O.PORT, "a send right to the new task's port")
 TASKS = (
     Signature(
         name="host_security_create_task_token",
-        about="Create a task with explicit security and audit tokens; in all else as task_create.",
+        about="Create a task with explicit security and audit tokens; otherwise like task_create.",
         arguments=(
             Argument("host_security", T.PORT, "the host security port", PortObject.HOST_SECURITY),
-            Argument("parent_task", T.PORT, "the task to draw port rights and address space from", PortObject.TASK),
+            Argument("parent_task", T.PORT, "the task whose port rights and address space the child inherits", PortObject.TASK),
             Argument("security_token", T.SECURITY_TOKEN, "the child's security token", default=(0, 0)),
             Argument("audit_token", T.AUDIT_TOKEN, "the child's audit token", default=_ZERO_AUDIT),
-            Argument("host", T.PORT, "the privileged host port, or none for the ordinary one, as the child's", PortObject.HOST_PRIV, default=0),
+            Argument("host", T.PORT, "the child's host port: the privileged one, or none for the ordinary one", PortObject.HOST_PRIV, default=0),
             Argument("ledgers", T.PORTS, "the ledgers to draw on: wired, paged", PortObject.LEDGER, default=()),
             Argument("inherit_memory", T.BOOLEAN, "whether the child inherits the parent's address space", default=False),
         ),
@@ -55,7 +55,7 @@ TASKS = (
         creates_task=True,
         section="semantics 3.3",
     ),
-    on_task("task_terminate", "End a task: its rights, its space and its port die.", "semantics 3.4"),
+    on_task("task_terminate", "Terminate a task: its rights, its space and its port die.", "semantics 3.4"),
     on_task(
         "task_info",
         "Read a task's security or audit token.",

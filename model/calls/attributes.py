@@ -11,6 +11,7 @@ from sendright.model.calls.names import Entry, on_reserved, on_space
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import Term
 from sendright.model.state import After
+from sendright.model.terms import Array, Int, Name
 
 LIMITS_INFO, RECEIVE_STATUS = 1, 2
 """``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``."""
@@ -37,52 +38,54 @@ def _flags(k: Context, port: Term) -> Term:
     return z3.If(b.is_guarded(port), GUARDED + strict + immovable, 0)
 
 
-@rule("mach_port_set_mscount", task="Name", name="Name", mscount="Int")
-def mach_port_set_mscount(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_set_mscount(k: Context, task: Name, name: Name, mscount: Int) -> Iterator[Case]:
     """Store a make-send count, whatever it is. Nobody is told. Source: semantics 5.11."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
-        after.at("mscount")[e.port] = k.mscount
+        after.at("mscount")[e.port] = mscount
 
-    yield k.succeeds("the count is stored", True, store)
+    yield k.succeeds("the count is stored", k.otherwise(), store)
 
 
-@rule("mach_port_set_seqno", task="Name", name="Name", seqno="Int")
-def mach_port_set_seqno(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Iterator[Case]:
     """Store the sequence number of the next message that the port receives. Source: semantics 5.11."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
-        after.at("seqno")[e.port] = k.seqno
+        after.at("seqno")[e.port] = seqno
 
-    yield k.succeeds("the number is stored", True, store)
+    yield k.succeeds("the number is stored", k.otherwise(), store)
 
 
-@rule("mach_port_get_attributes", task="Name", name="Name", flavor="Int", count="Int")
-def mach_port_get_attributes(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
     """Read a port's queue limit, or all that there is to say of its receive right. Source: semantics 5.12."""
     # NAMES
     b, S = k.before, k.sorts.Slot
-    e = Entry(k)
-    limits, status = k.flavor == LIMITS_INFO, k.flavor == RECEIVE_STATUS
+    e = Entry(k, task, name)
+    limits, status = flavor == LIMITS_INFO, flavor == RECEIVE_STATUS
 
     def one_if(condition: Term) -> Term:
         return z3.If(condition, z3.IntVal(1), z3.IntVal(0))
 
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)))
     room = z3.If(limits, z3.IntVal(LIMITS_WORDS), z3.IntVal(RECEIVE_STATUS_WORDS))
-    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", k.count < room)
+    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < room)
     yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=limits, title="NULL or DEAD: no attributes", info_length=z3.IntVal(0))
     yield from _receives(k, e)
     # REPLY: word by word (the oracle looks for the port's sets: what is not of fixed length has no term)
@@ -99,23 +102,24 @@ def mach_port_get_attributes(k: Context) -> Iterator[Case]:
         "nsrequest": one_if(z3.Not(b.empty(S.no_senders_slot(e.port)))),
         "flags": _flags(k, e.port),
     }
-    yield k.succeeds("the receive status", True, **{f"info.{word}": value for word, value in words.items()})
+    yield k.succeeds("the receive status", k.otherwise(status), **{f"info.{word}": value for word, value in words.items()})
 
 
-@rule("mach_port_set_attributes", task="Name", name="Name", flavor="Int", info="array of Int", info_length="Int")
-def mach_port_set_attributes(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int) -> Iterator[Case]:
     """Set how many messages fit in a port's queue. What is above it already stays. Source: semantics 5.12."""
     # NAMES
-    e = Entry(k)
-    limit = k.info(z3.IntVal(0))
+    e = Entry(k, task, name)
+    limit = info(z3.IntVal(0))
     # CASES
-    yield from on_space(k)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", k.flavor != LIMITS_INFO)
-    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", k.info_length < LIMITS_WORDS)
+    yield from on_space(k, task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", flavor != LIMITS_INFO)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < LIMITS_WORDS)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.Or(limit < 0, limit > k.queue_limit_max))
     yield from _receives(k, e)
 
+    # RIGHTS
     def store(after: After) -> None:
         after.at("qlimit")[e.port] = limit
 
-    yield k.succeeds("the queue limit is set", True, store)
+    yield k.succeeds("the queue limit is set", k.otherwise(), store)

@@ -12,11 +12,12 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.model.actions import put, set_guard
-from sendright.model.calls.allocation import CHOICES, fresh_name, make_port, shortage
+from sendright.model.calls.allocation import fresh_name, make_port
 from sendright.model.calls.names import Entry, on_space
 from sendright.model.rules import Case, Context, Effect, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
+from sendright.model.terms import Bool, Int, Name, Port
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
@@ -25,61 +26,73 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 
-@rule(
-    "mach_port_construct",
-    choices=CHOICES,
-    task="Name",
-    context="Int",
-    context_as_guard="Bool",
-    strict="Bool",
-    immovable="Bool",
-    insert_send="Bool",
-    qlimit="Int",
-    shortage="Int",
-)
-def mach_port_construct(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_construct(
+    k: Context,
+    task: Name,
+    context: Int,
+    context_as_guard: Bool,
+    strict: Bool,
+    immovable: Bool,
+    insert_send: Bool,
+    qlimit: Int,
+    shortage: Int,
+    *,
+    new_name: Name,
+    new_port: Port,
+    out_of_memory: Bool,
+) -> Iterator[Case]:
     """Make a receive right with a new port, and say what else it shall have: a context or a guard, a queue limit, a send right under the same name.
 
     What is said of the guard means nothing without one. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
     """
     # NAMES
-    task = k.task_behind(k.task)
-    usual = k.qlimit == -1
+    target = k.task_behind(task)
+    usual = qlimit == -1
     # CASES
-    yield from on_space(k)
-    unfit = z3.And(z3.Not(usual), z3.Or(k.qlimit < 0, k.qlimit > k.queue_limit_max))
+    yield from on_space(k, task)
+    unfit = z3.And(z3.Not(usual), z3.Or(qlimit < 0, qlimit > k.queue_limit_max))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", unfit)
-    yield shortage(k)
+    yield k.lacks_memory(shortage, out_of_memory)
 
-    # RIGHTS, REPLY
+    # RIGHTS
     def make(after: After) -> None:
-        fresh_name(k, after, task)
-        make_port(k, after, task, k.new_name)
-        after.at("qlimit")[k.new_port] = z3.If(usual, k.queue_limit, k.qlimit)
-        guard = k.context_as_guard
-        set_guard(after, k.new_port, k.context, guard, z3.And(guard, k.strict), z3.And(guard, k.immovable))
+        fresh_name(k, after, target, new_name)
+        make_port(k, after, target, new_name, new_port)
+        after.at("qlimit")[new_port] = z3.If(usual, k.queue_limit, qlimit)
+        guard = context_as_guard
+        set_guard(after, new_port, context, guard, z3.And(guard, strict), z3.And(guard, immovable))
 
     def make_with_send(after: After) -> None:
         make(after)
-        after.add("srights", k.new_port, 1)
-        after.add("mscount", k.new_port, 1)
-        put(after, k.slot(k.new_name, task), KIND.SEND_RECEIVE, k.new_port, 1)
+        after.add("srights", new_port, 1)
+        after.add("mscount", new_port, 1)
+        put(after, k.slot(new_name, target), KIND.SEND_RECEIVE, new_port, 1)
 
-    yield k.succeeds("a receive right with a new port, and a send right", k.insert_send, make_with_send, name=k.new_name)
-    yield k.succeeds("a receive right with a new port", True, make, name=k.new_name)
+    # REPLY
+    yield k.succeeds("a receive right with a new port, and a send right", insert_send, make_with_send, name=new_name)
+    yield k.succeeds("a receive right with a new port", k.otherwise(z3.Not(insert_send)), make, name=new_name)
 
 
-@rule("mach_port_destruct", task="Name", name="Name", srdelta="Int", guard="Int")
-def mach_port_destruct(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: Int) -> Iterator[Case]:
     """Give up a receive right, as who knows its guard; and before it some or all references of the send right under the same name.
 
     Source: ``mach_port_destruct`` in ``ipc/mach_port.c``, ``ipc_right_destruct`` in ``ipc/ipc_right.c``.
     """
     # NAMES
-    e = Entry(k)
-    left = e.urefs + k.srdelta
+    e = Entry(k, task, name)
+    left = e.urefs + srdelta
     if k.profile.pegged_urefs:
-        left = z3.If(z3.And(e.is_pegged, k.srdelta != -k.urefs_max), e.urefs, left)
+        left = z3.If(z3.And(e.is_pegged, srdelta != -k.urefs_max), e.urefs, left)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(srdelta != 0, z3.Not(e.sends)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references are not added", srdelta > 0)
+    other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != guard)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", other)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has fewer references", e.urefs + srdelta < 0)
 
     # RIGHTS
     def first(effect: Effect) -> Effect:
@@ -91,57 +104,54 @@ def mach_port_destruct(k: Context) -> Iterator[Case]:
 
         return both
 
-    # CASES
-    yield from on_space(k)
-    yield from _receives(k, e)
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(k.srdelta != 0, z3.Not(e.sends)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references are not added", k.srdelta > 0)
-    other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != k.guard)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", other)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has fewer references", e.urefs + k.srdelta < 0)
-    yield k.succeeds("all send references go, then the receive right", z3.And(e.sends, left == 0), e.release_all)
-    yield k.succeeds("the receive right goes where it was asked for", e.is_asked_for, first(e.give_up_receive))
-    yield k.succeeds("the receive right goes, and its port dies", True, first(e.kill_port))
+    all_go = z3.And(e.sends, left == 0)
+    rescued = k.otherwise(z3.And(z3.Not(all_go), e.is_asked_for), tested=e.is_asked_for)
+    yield k.succeeds("all send references go, then the receive right", all_go, e.release_all)
+    yield k.succeeds("the receive right goes where it was asked for", rescued, first(e.give_up_receive))
+    dies = k.otherwise(z3.And(z3.Not(all_go), z3.Not(e.is_asked_for)))
+    yield k.succeeds("the receive right goes, and its port dies", dies, first(e.kill_port))
 
 
-@rule("mach_port_guard", task="Name", name="Name", guard="Int", strict="Bool")
-def mach_port_guard(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool) -> Iterator[Case]:
     """Guard a port that has no context. (One that is guarded with 0 has none, and can be guarded again.)
 
     Source: ``mach_port_guard_locked`` in ``ipc/mach_port.c``.
     """
     # NAMES
-    e = Entry(k)
-
-    def guard(after: After) -> None:
-        after.at("context")[e.port] = k.guard
-        after.at("is_guarded")[e.port] = z3.BoolVal(True)
-        after.at("is_strict")[e.port] = k.strict
-
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     yield from _receives(k, e)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has a context", k.before.context(e.port) != 0)
-    yield k.succeeds("the port is guarded", True, guard)
+
+    # RIGHTS
+    def put_on(after: After) -> None:
+        after.at("context")[e.port] = guard
+        after.at("is_guarded")[e.port] = z3.BoolVal(True)
+        after.at("is_strict")[e.port] = strict
+
+    yield k.succeeds("the port is guarded", k.otherwise(), put_on)
 
 
-@rule("mach_port_unguard", task="Name", name="Name", guard="Int")
-def mach_port_unguard(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterator[Case]:
     """Take the guard off a port, as who knows it. A receive right that is immovable stays so.
 
     Source: ``mach_port_unguard_locked`` in ``ipc/mach_port.c``.
     """
     # NAMES
-    e = Entry(k)
-    matches: Term = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) == k.guard)
+    e = Entry(k, task, name)
+    matches: Term = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) == guard)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard, or another", z3.Not(matches))
 
+    # RIGHTS
     def unguard(after: After) -> None:
         after.at("context")[e.port] = z3.IntVal(0)
         after.at("is_guarded")[e.port] = z3.BoolVal(False)
         after.at("is_strict")[e.port] = z3.BoolVal(False)
 
-    # CASES
-    yield from on_space(k)
-    yield from _receives(k, e)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard, or another", z3.Not(matches))
-    yield k.succeeds("the guard is gone", True, unguard)
+    yield k.succeeds("the guard is gone", k.otherwise(), unguard)

@@ -12,48 +12,49 @@ from sendright.model.actions import clone, drop_held_send
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
 from sendright.model.rules import Case, Context, rule
 from sendright.model.state import After
+from sendright.model.terms import Int, Message, Name
 
 KERNELS_OWN = 7
 """``HOST_MAX_SPECIAL_KERNEL_PORT``: up to this number the kernel alone sets them."""
 
 
-def _request(k: Context, lowest: int, *others: str) -> Iterator[Case]:
+def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name) -> Iterator[Case]:
     """The first tests of both calls. Number 0, the security port, is refused like any that doesn't exist."""
-    yield from k.request("host_priv", *others)
-    privileged = k.object(k.host_priv, PortObject.HOST_PRIV)
+    yield from k.request(host_priv, *others, called="host_priv")
+    privileged = k.object(host_priv, PortObject.HOST_PRIV)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "host_priv is not the privileged host port", z3.Not(privileged))
-    outside = z3.Or(k.which < lowest, k.which > k.profile.host_special_ports)
+    outside = z3.Or(which < lowest, which > k.profile.host_special_ports)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such special port", outside)
 
 
-@rule("host_get_special_port", choices={"reply_message": "Message"}, host_priv="Name", which="Int")
-def host_get_special_port(k: Context) -> Iterator[Case]:
+@rule()
+def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to one of the host's special ports. Source: semantics 4.4."""
     # NAMES
-    held = k.sorts.Slot.host_slot(k.which)
+    held = k.sorts.Slot.host_slot(which)
     # CASES
-    yield from _request(k, 1)
+    yield from _request(k, host_priv, which, 1)
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
-        [result] = k.begin_reply(after, 1)
+        [result] = k.begin_reply(after, reply_message, 1)
         clone(after, held, result)
 
-    yield k.succeeds("a clone of the special port", True, give, replies=1)
+    yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
 
-@rule("host_set_special_port", host_priv="Name", which="Int", port="Name")
-def host_set_special_port(k: Context) -> Iterator[Case]:
+@rule()
+def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -> Iterator[Case]:
     """Keep a right as one of the host's special ports; what was there is given up. Source: semantics 4.4."""
     # NAMES
-    held = k.sorts.Slot.host_slot(k.which)
+    held = k.sorts.Slot.host_slot(which)
     # CASES
-    yield from _request(k, KERNELS_OWN + 1, "port")
-    yield from may_be_kept(k, k.port)
+    yield from _request(k, host_priv, which, KERNELS_OWN + 1, port)
+    yield from may_be_kept(k, port)
 
     # RIGHTS
     def keep(after: After) -> None:
         drop_held_send(after, held)
-        hold_copy(k, after, k.port, held)
+        hold_copy(k, after, port, held)
 
-    yield k.succeeds("the right is kept", True, keep)
+    yield k.succeeds("the right is kept", k.otherwise(), keep)

@@ -12,10 +12,11 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
-from sendright.model.actions import Release, make_kernel_port, make_send
+from sendright.model.actions import make_kernel_port, make_send, release
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import OBJECT, Term
 from sendright.model.state import After, State
+from sendright.model.terms import Bool, Int, Message, Name, Port
 
 INFINITE = -1
 """``LEDGER_ITEM_INFINITY``."""
@@ -43,125 +44,123 @@ def _give(after: After, ledger: Term, amount: Term) -> None:
     after.add("ledger_limit", ledger, z3.If(finite(after, ledger), amount, 0))
 
 
-@rule(
-    "ledger_create",
-    choices={"new_port": "Port", "reply_message": "Message", "out_of_memory": "Bool"},
-    parent_ledger="Name",
-    ledger_ledger="Name",
-    transfer="Int",
-    shortage="Int",
-)
-def ledger_create(k: Context) -> Iterator[Case]:
+@rule()
+def ledger_create(
+    k: Context, parent_ledger: Name, ledger_ledger: Name, transfer: Int, shortage: Int, *, new_port: Port, reply_message: Message, out_of_memory: Bool
+) -> Iterator[Case]:
     """Make a ledger whose limit is a part of its parent's. ``ledger_ledger`` pays for it.
 
     No limit is made from nothing: a finite parent gives no infinite one. Source: semantics 8, without hazard H-7.
     """
     # NAMES
-    b, new = k.before, k.new_port
-    parent, payer = _ledger(k, k.parent_ledger), _ledger(k, k.ledger_ledger)
-    infinite = k.transfer == INFINITE
+    b, new = k.before, new_port
+    parent, payer = _ledger(k, parent_ledger), _ledger(k, ledger_ledger)
+    infinite = transfer == INFINITE
 
     # CASES
-    yield from k.request("parent_ledger", "ledger_ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(k.parent_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is no ledger", z3.Not(k.object(k.ledger_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", k.transfer < INFINITE)
+    yield from k.request(parent_ledger, ledger_ledger, called="parent_ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is no ledger", z3.Not(k.object(ledger_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", transfer < INFINITE)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "a finite ledger has no infinite limit to give", z3.And(infinite, finite(b, parent)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "ledger_ledger cannot pay", short(b, payer, z3.IntVal(0), SIZE))
     pays_too = z3.If(parent == payer, SIZE, 0)
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", short(b, parent, k.transfer, pays_too))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", short(b, parent, transfer, pays_too))
+    yield k.lacks_memory(shortage, out_of_memory)
 
+    # RIGHTS
     def create(after: After) -> None:
         make_kernel_port(after, new, PortObject.LEDGER, k.queue_limit)
-        after.at("ledger_limit")[new] = k.transfer
+        after.at("ledger_limit")[new] = transfer
         after.at("ledger_balance")[new] = z3.IntVal(0)
         after.at("ledger_parent")[new] = parent
         after.at("ledger_payer")[new] = payer
-        _give(after, parent, -k.transfer)
+        _give(after, parent, -transfer)
         after.add("ledger_balance", payer, SIZE)
         # ghosts: one level below its parent; the last among those that its payer pays for
         after.at("given_limits")[new] = z3.IntVal(0)
-        after.add("given_limits", parent, z3.If(infinite, 0, k.transfer))
+        after.add("given_limits", parent, z3.If(infinite, 0, transfer))
         after.at("ledger_depth")[new] = b.ledger_depth(parent) + 1
         after.at("payee_number")[new] = b.ledger_balance(payer)
         after.at("payee")[(payer, b.ledger_balance(payer))] = new
-        # RIGHTS, REPLY: a send right to the new ledger
-        [result] = k.begin_reply(after, 1)
+        # REPLY: a send right to the new ledger
+        [result] = k.begin_reply(after, reply_message, 1)
         make_send(after, result, new)
 
-    yield k.succeeds("a ledger with a part of its parent's limit", True, create, replies=1)
+    yield k.succeeds("a ledger with a part of its parent's limit", k.otherwise(), create, replies=1)
 
 
-@rule("ledger_transfer", parent_ledger="Name", child_ledger="Name", transfer="Int")
-def ledger_transfer(k: Context) -> Iterator[Case]:
+@rule()
+def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfer: Int) -> Iterator[Case]:
     """Move a part of the limit from a ledger to its child, or back. An infinite ledger gives and takes without change. Source: semantics 8."""
     # NAMES
     b = k.before
-    parent, child, amount = _ledger(k, k.parent_ledger), _ledger(k, k.child_ledger), k.transfer
+    parent, child, amount = _ledger(k, parent_ledger), _ledger(k, child_ledger), transfer
 
     # CASES
-    yield from k.request("parent_ledger", "child_ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(k.parent_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "child_ledger is no ledger", z3.Not(k.object(k.child_ledger, PortObject.LEDGER)))
+    yield from k.request(parent_ledger, child_ledger, called="parent_ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "child_ledger is no ledger", z3.Not(k.object(child_ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "both are the same ledger", parent == child)
     yield k.succeeds("nothing is moved", amount == 0)
     yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "child_ledger has another parent", b.ledger_parent(child) != parent)
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", z3.And(amount > 0, short(b, parent, amount)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "child_ledger has less to give back", z3.And(amount < 0, short(b, child, -amount)))
 
+    # RIGHTS
     def move(after: After) -> None:
         _give(after, parent, -amount)
         _give(after, child, amount)
         after.add("given_limits", parent, z3.If(finite(b, child), amount, 0))
 
     yield k.succeeds("the child has more", amount > 0, move)
-    yield k.succeeds("the child has less", True, move)
+    yield k.succeeds("the child has less", k.otherwise(amount < 0), move)
 
 
-@rule("ledger_terminate", ledger="Name")
-def ledger_terminate(k: Context) -> Iterator[Case]:
+@rule()
+def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
     """End a ledger that nothing depends on: its limit goes back to its parent, its payer pays less, its port dies.
 
     Source: semantics 8, without hazard H-7.
     """
     # NAMES
     b = k.before
-    ledger = _ledger(k, k.ledger)
-    parent, payer, limit = b.ledger_parent(ledger), b.ledger_payer(ledger), b.ledger_limit(ledger)
+    this = _ledger(k, ledger)
+    parent, payer, limit = b.ledger_parent(this), b.ledger_payer(this), b.ledger_limit(this)
     other, task = z3.Const("other", k.sorts.Port), z3.Const("drawing", k.sorts.Task)
 
     # CASES
-    yield from k.request("ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(k.ledger, PortObject.LEDGER)))
+    yield from k.request(ledger, called="ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "a root ledger does not end", parent == k.sorts.no_port)
-    yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(ledger) != 0)
-    child = z3.And(b.active(other), b.object(other) == OBJECT.of(PortObject.LEDGER), b.ledger_parent(other) == ledger)
+    yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(this) != 0)
+    child = z3.And(b.active(other), b.object(other) == OBJECT.of(PortObject.LEDGER), b.ledger_parent(other) == this)
     yield k.fails(ReturnCode.KERN_FAILURE, "the ledger has children", z3.Exists([other], child))
-    draws = z3.And(b.alive(task), z3.Or(b.wired(task) == ledger, b.paged(task) == ledger))
+    draws = z3.And(b.alive(task), z3.Or(b.wired(task) == this, b.paged(task) == this))
     yield k.fails(ReturnCode.KERN_FAILURE, "a task draws on the ledger", z3.Exists([task], draws))
 
+    # RIGHTS
     def end(after: After) -> None:
         _give(after, parent, limit)
         after.add("ledger_balance", payer, -SIZE)
         # ghosts: the last among those that its payer pays for takes its number
-        after.add("given_limits", parent, z3.If(finite(b, ledger), -limit, 0))
+        after.add("given_limits", parent, z3.If(finite(b, this), -limit, 0))
         last = b.payee(payer, b.ledger_balance(payer) - SIZE)
-        after.at("payee_number")[last] = b.payee_number(ledger)
-        after.at("payee")[(payer, b.payee_number(ledger))] = last
-        # RIGHTS: its port dies
-        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == ledger)
+        after.at("payee_number")[last] = b.payee_number(this)
+        after.at("payee")[(payer, b.payee_number(this))] = last
+        # its port dies
+        release(after, lambda slot: z3.BoolVal(False), lambda port: port == this)
 
-    yield k.succeeds("the ledger ends", True, end)
+    yield k.succeeds("the ledger ends", k.otherwise(), end)
 
 
-@rule("ledger_read", ledger="Name")
-def ledger_read(k: Context) -> Iterator[Case]:
+@rule()
+def ledger_read(k: Context, ledger: Name) -> Iterator[Case]:
     """Read how much is drawn on a ledger, and its limit. Source: semantics 8."""
     # NAMES
-    ledger = _ledger(k, k.ledger)
+    this = _ledger(k, ledger)
     # CASES
-    yield from k.request("ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(k.ledger, PortObject.LEDGER)))
+    yield from k.request(ledger, called="ledger")
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(ledger, PortObject.LEDGER)))
     # REPLY
-    yield k.succeeds("balance and limit", True, balance=k.before.ledger_balance(ledger), limit=k.before.ledger_limit(ledger))
+    yield k.succeeds("balance and limit", k.otherwise(), balance=k.before.ledger_balance(this), limit=k.before.ledger_limit(this))

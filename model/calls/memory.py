@@ -9,132 +9,139 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.mach.descriptors import NO_PAGE
 from sendright.mach.rights import Inheritance, PortObject
-from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import INHERITANCE, Term
 from sendright.model.state import After
+from sendright.model.terms import Bool, Int, Name, Object
 
 
-def _map(k: Context) -> Iterator[Case]:
+def _map(k: Context, task: Name) -> Iterator[Case]:
     """The first tests of every vm call: the request, and the map behind the task port."""
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
 
 
-@rule("vm_allocate", choices={"new_page": "Int", "new_object": "Object"}, task="Name", address="Int", anywhere="Bool")
-def vm_allocate(k: Context) -> Iterator[Case]:
+@rule()
+def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_page: Int, new_object: Object) -> Iterator[Case]:
     """Make one zero-filled page, to be copied to children. Source: semantics 9."""
     # NAMES
     b = k.before
-    task = k.task_behind(k.task)
+    target = k.task_behind(task)
     page = z3.Int("page")
 
     def unmapped(page: Term) -> Term:
-        return b.mapped(task, page) == k.sorts.no_object
+        return b.mapped(target, page) == k.sorts.no_object
 
     def within(page: Term) -> Term:
         return z3.And(page >= 0, page < k.pages)
 
     # CASES
-    yield from _map(k)
+    yield from _map(k, task)
     some_free = z3.Exists([page], z3.And(within(page), unmapped(page)))
-    yield k.fails(ReturnCode.KERN_NO_SPACE, "no page is free", z3.And(k.anywhere, z3.Not(some_free)))
-    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the address is outside the map", z3.And(z3.Not(k.anywhere), z3.Not(within(k.address))))
-    yield k.fails(ReturnCode.KERN_NO_SPACE, "the page is in use", z3.And(z3.Not(k.anywhere), z3.Not(unmapped(k.address))))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "no page is free", z3.And(anywhere, z3.Not(some_free)))
+    yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the address is outside the map", z3.And(z3.Not(anywhere), z3.Not(within(address))))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "the page is in use", z3.And(z3.Not(anywhere), z3.Not(unmapped(address))))
 
+    # RIGHTS
     def allocate(after: After, page: Term) -> None:
-        after.assumptions += [z3.Not(b.object_made(k.new_object)), k.new_object != k.sorts.no_object]
-        after.at("mapped")[(task, page)] = k.new_object
-        after.at("inheritance")[(task, page)] = INHERITANCE.INHERIT_COPY
-        after.at("content")[k.new_object] = z3.IntVal(0)
-        after.at("object_made")[k.new_object] = z3.BoolVal(True)
-        after.at("carrier_index")[k.new_object] = z3.IntVal(NO_PAGE)
+        after.assumptions += [z3.Not(b.object_made(new_object)), new_object != k.sorts.no_object]
+        after.at("mapped")[(target, page)] = new_object
+        after.at("inheritance")[(target, page)] = INHERITANCE.INHERIT_COPY
+        after.at("content")[new_object] = z3.IntVal(0)
+        after.at("object_made")[new_object] = z3.BoolVal(True)
+        after.at("carrier_index")[new_object] = z3.IntVal(NO_PAGE)
 
     def allocate_anywhere(after: After) -> None:
-        after.assumptions += [within(k.new_page), unmapped(k.new_page)]
-        allocate(after, k.new_page)
+        after.assumptions += [within(new_page), unmapped(new_page)]
+        allocate(after, new_page)
 
     # REPLY
-    yield k.succeeds("a page of the kernel's choice", k.anywhere, allocate_anywhere, address=k.new_page)
-    yield k.succeeds("the page that was asked for", True, lambda after: allocate(after, k.address), address=k.address)
+    yield k.succeeds("a page of the kernel's choice", anywhere, allocate_anywhere, address=new_page)
+    yield k.succeeds("the page that was asked for", k.otherwise(z3.Not(anywhere)), lambda after: allocate(after, address), address=address)
 
 
-@rule("vm_inherit", task="Name", address="Int", inheritance="Int")
-def vm_inherit(k: Context) -> Iterator[Case]:
+@rule()
+def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterator[Case]:
     """Say what children made from now on get of a page. Source: semantics 9."""
     # NAMES
-    task = k.task_behind(k.task)
+    target = k.task_behind(task)
     # CASES
-    yield from _map(k)
-    unknown = z3.Or(k.inheritance < 0, k.inheritance > int(Inheritance.NONE))
+    yield from _map(k, task)
+    unknown = z3.Or(inheritance < 0, inheritance > int(Inheritance.NONE))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such inheritance", unknown)
-    hole = k.before.mapped(task, k.address) == k.sorts.no_object
-    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
+    hole = k.before.mapped(target, address) == k.sorts.no_object
+    yield k.fails(k.profile.hole_code, "the page is not allocated", hole)
 
+    # RIGHTS
     def inherit(value: Inheritance) -> Case:
         def effect(after: After) -> None:
-            after.at("inheritance")[(task, k.address)] = INHERITANCE.of(value)
+            after.at("inheritance")[(target, address)] = INHERITANCE.of(value)
 
-        return k.succeeds(f"children get {value.name}", k.inheritance == int(value), effect)
+        chosen = inheritance == int(value)
+        return k.succeeds(f"children get {value.name}", k.otherwise(z3.And(z3.Not(hole), chosen), tested=chosen), effect)
 
     yield from (inherit(value) for value in Inheritance)
 
 
-@rule("vm_read", task="Name", address="Int")
-def vm_read(k: Context) -> Iterator[Case]:
+@rule()
+def vm_read(k: Context, task: Name, address: Int) -> Iterator[Case]:
     """Read a page. Source: semantics 9."""
     # NAMES
     b = k.before
-    there = b.mapped(k.task_behind(k.task), k.address)
+    there = b.mapped(k.task_behind(task), address)
     # CASES
-    yield from _map(k)
+    yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
     # REPLY
-    yield k.succeeds("what the page contains", True, value=b.content(there))
+    yield k.succeeds("what the page contains", k.otherwise(), value=b.content(there))
 
 
-@rule("vm_write", task="Name", address="Int", value="Int")
-def vm_write(k: Context) -> Iterator[Case]:
+@rule()
+def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]:
     """Write a page: all who share it see that. Source: semantics 9."""
     # NAMES
-    there = k.before.mapped(k.task_behind(k.task), k.address)
+    there = k.before.mapped(k.task_behind(task), address)
     # CASES
-    yield from _map(k)
+    yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
 
+    # RIGHTS
     def write(after: After) -> None:
-        after.at("content")[there] = k.value
+        after.at("content")[there] = value
 
-    yield k.succeeds("the page is written", True, write)
+    yield k.succeeds("the page is written", k.otherwise(), write)
 
 
-@rule("vm_deallocate", task="Name", address="Int")
-def vm_deallocate(k: Context) -> Iterator[Case]:
+@rule()
+def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
     """Give up a page. Who shares it keeps it. Source: semantics 9."""
     # NAMES
-    task = k.task_behind(k.task)
+    target = k.task_behind(task)
     # CASES
-    yield from _map(k)
-    hole = k.before.mapped(task, k.address) == k.sorts.no_object
-    yield Case(k.profile.hole_code, "the page is not allocated", hole, nothing)
+    yield from _map(k, task)
+    hole = k.before.mapped(target, address) == k.sorts.no_object
+    yield k.fails(k.profile.hole_code, "the page is not allocated", hole)
 
+    # RIGHTS
     def deallocate(after: After) -> None:
-        after.at("mapped")[(task, k.address)] = k.sorts.no_object
+        after.at("mapped")[(target, address)] = k.sorts.no_object
 
-    yield k.succeeds("the page is gone", True, deallocate)
+    yield k.succeeds("the page is gone", k.otherwise(z3.Not(hole)), deallocate)
 
 
-@rule("vm_copy", task="Name", source_address="Int", dest_address="Int")
-def vm_copy(k: Context) -> Iterator[Case]:
+@rule()
+def vm_copy(k: Context, task: Name, source_address: Int, dest_address: Int) -> Iterator[Case]:
     """Copy what one page contains to another: all who share that one see it. Source: semantics 9."""
     # NAMES
-    b, task = k.before, k.task_behind(k.task)
-    source, destination = b.mapped(task, k.source_address), b.mapped(task, k.dest_address)
+    b, target = k.before, k.task_behind(task)
+    source, destination = b.mapped(target, source_address), b.mapped(target, dest_address)
     # CASES
-    yield from _map(k)
+    yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the source is not allocated", source == k.sorts.no_object)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the destination is not allocated", destination == k.sorts.no_object)
 
+    # RIGHTS
     def copy(after: After) -> None:
         after.at("content")[destination] = b.content(source)
 
-    yield k.succeeds("the contents are the same", True, copy)
+    yield k.succeeds("the contents are the same", k.otherwise(), copy)

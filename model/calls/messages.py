@@ -16,9 +16,27 @@ from sendright.mach.descriptors import CopyOption, natural_size, size_without_da
 from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
 from sendright.model.calls.request_reply import fits, is_done_with
-from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, HANDED_BACK, RESUMED_SEND, Case, Context, rule
+from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
+from sendright.model.sequences import (
+    ArrayPart,
+    Driver,
+    Failed,
+    Outcome,
+    PagePart,
+    Part,
+    RightPart,
+    Run,
+    Steps,
+    Value,
+    copy_in,
+    copy_out,
+    copy_out_body,
+    run,
+    sequence,
+)
 from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Term
 from sendright.model.state import After, State
+from sendright.model.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
 MIG_REPLY = 100
 """A reply's id is the request's plus this."""
@@ -34,101 +52,104 @@ def least_size(parts: Term) -> Term:
     return HEADER_SIZE + z3.If(parts > 0, BODY_SIZE + DESCRIPTOR_SIZE * parts, 0)
 
 
-@rule(
-    "mach_msg_send",
-    choices={"message": "Message"},
-    dest="Name",
-    dest_disposition="Int",
-    reply="Name",
-    reply_disposition="Int",
-    id="Int",
-    data="Int",
-    layout="Layout",
-    size="Int",
-    copy_options="array of Int",
-    copy_options_length="Int",
-)
-def mach_msg_send(k: Context) -> Iterator[Case]:
+@rule(computed=("layout", "copy_options", "copy_options_length"), without=("descriptors", "wait"))
+def mach_msg_send(
+    k: Context,
+    dest: Name,
+    dest_disposition: Int,
+    reply: Name,
+    reply_disposition: Int,
+    id: Int,
+    data: Int,
+    layout: Layout,
+    size: Int,
+    copy_options: Array[Int],
+    copy_options_length: Int,
+    *,
+    message: Message,
+) -> Iterator[Case]:
     """The header of a message is checked, and the sender's tokens are stamped on it.
 
     Both rights of the header are there or nothing happens. Source: semantics 6.1, 6.2.
     """
     # NAMES
     b = k.before
-    dest, reply = k.slot(k.dest), k.slot(k.reply)
-    dest_by, reply_by = k.dest_disposition, k.reply_disposition
-    no_reply = k.reserved(k.reply)
-    same = z3.And(k.dest == k.reply, z3.Not(no_reply))
+    dest_slot, reply_slot = k.slot(dest), k.slot(reply)
+    dest_by, reply_by = dest_disposition, reply_disposition
+    no_reply = k.reserved(reply)
+    same = z3.And(dest == reply, z3.Not(no_reply))
     takes = Disposition.MOVE_SEND
 
     # CASES
-    odd = z3.And(k.size != -1, z3.Or(k.size < HEADER_SIZE, k.size % 4 != 0))
+    odd = z3.And(size != -1, z3.Or(size < HEADER_SIZE, size % 4 != 0))
     yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the size is none of a message", odd)
     if k.profile.body_checked_first:
-        yield from _body_as_a_whole(k, k.layout, z3.If(k.size == -1, least_size(k.sorts.parts_of(k.layout)) + DATA_SIZE, k.size))
+        yield from _body_as_a_whole(
+            k, layout, z3.If(size == -1, least_size(k.sorts.parts_of(layout)) + DATA_SIZE, size), copy_options, copy_options_length
+        )
     header = z3.Or(
         z3.Not(k.is_sendish(dest_by)),
-        z3.And(reply_by == 0, k.reply != k.sorts.null),
+        z3.And(reply_by == 0, reply != k.sorts.null),
         z3.And(reply_by != 0, z3.Not(k.is_sendish(reply_by))),
     )
     yield k.fails(ReturnCode.MACH_SEND_INVALID_HEADER, "the header's dispositions carry no send right", header)
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination is NULL or DEAD", k.reserved(k.dest))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest))
-    cannot_be_reply = z3.Not(fits(b, reply, reply_by))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination is NULL or DEAD", k.reserved(dest))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest_slot))
+    cannot_be_reply = z3.Not(fits(b, reply_slot, reply_by))
     if k.profile.dead_reply_refused:
-        cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply) == KIND.DEAD_NAME)
+        cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
     if k.profile.task_ports_stay:
-        cannot_be_reply = z3.Or(cannot_be_reply, k.may_not_pass(reply))
+        cannot_be_reply = z3.Or(cannot_be_reply, k.may_not_pass(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right that can be carried so", unfit_reply)
     once = z3.And(same, z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, reply_by == Disposition.MOVE_SEND_ONCE))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
-    unfit = z3.Or(z3.Not(fits(b, dest, dest_by)), b.kind(dest) == KIND.DEAD_NAME)
+    unfit = z3.Or(z3.Not(fits(b, dest_slot, dest_by)), b.kind(dest_slot) == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no live right that can be carried so", unfit)
-    one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest) < 2)
+    one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest_slot) < 2)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
 
-    # TOKENS
+    # RIGHTS
     def begin(after: After) -> None:
-        message = k.message
-        needed = least_size(k.sorts.parts_of(k.layout)) + DATA_SIZE
+        needed = least_size(k.sorts.parts_of(layout)) + DATA_SIZE
         after.assumptions.append(after.stage(message) == STAGE.FREE)
         after.at("stage")[message] = STAGE.IN_KERNEL
         after.at("owner")[message] = k.caller
-        after.at("id")[message] = k.id
-        after.at("data")[message] = z3.If(z3.Or(k.size == -1, k.size >= needed), k.data, 0)
-        after.at("size")[message] = z3.If(k.size == -1, needed, k.size)
-        after.at("layout")[message] = k.layout
-        after.at("body_count")[message] = k.sorts.rights_of(k.layout)
+        after.at("id")[message] = id
+        after.at("data")[message] = z3.If(z3.Or(size == -1, size >= needed), data, 0)
+        after.at("size")[message] = z3.If(size == -1, needed, size)
+        after.at("layout")[message] = layout
+        after.at("body_count")[message] = k.sorts.rights_of(layout)
+        after.at("from_kernel")[message] = z3.BoolVal(False)
+        # TOKENS
         if k.profile.trailer_is_senders:
             after.at("sender_security")[message] = b.security(k.caller)
             after.at("sender_audit")[message] = b.audit(k.caller)
         else:
             after.at("sender_security")[message] = k.sorts.kernel_security_token
             after.at("sender_audit")[message] = k.sorts.kernel_audit_token
-        after.at("from_kernel")[message] = z3.BoolVal(False)
 
     # REPLY: which of the two rights is copied in first matters only when one reference is moved and copied
     reply_first = z3.And(same, dest_by == takes, reply_by == Disposition.COPY_SEND)
     yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True))
-    yield k.continues("the header is good", True, begin, reply_first=z3.BoolVal(False))
+    yield k.continues("the header is good", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
 
 
-def _in_kernel(k: Context) -> list[Term]:
-    return [k.in_kernel(k.message)]
+def _in_kernel(k: Context, message: Message) -> list[Term]:
+    return [k.in_kernel(message)]
 
 
-def _body_as_a_whole(k: Context, layout: Term, size: Term) -> Iterator[Case]:
+def _body_as_a_whole(k: Context, layout: Layout, size: Int, options: Array[Int], options_length: Int) -> Iterator[Case]:
     """What is looked at before anything in the body is taken."""
     i, parts = z3.Int("i"), k.sorts.parts_of(layout)
-    unknown = z3.And(*[k.copy_options(i) != int(each) for each in CopyOption])
+    unknown = z3.And(*[options(i) != int(each) for each in CopyOption])
     yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the descriptors don't fit into the size", size < least_size(parts))
-    some = z3.Exists([i], z3.And(i >= 0, i < k.copy_options_length, unknown))
+    some = z3.Exists([i], z3.And(i >= 0, i < options_length, unknown))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_TYPE, "no such copy option", some)
 
 
-@rule(BODY, requires=_in_kernel, message="Message", copy_options="array of Int", copy_options_length="Int")
-def look_at_body(k: Context) -> Iterator[Case]:
+@rule(BODY, requires=_in_kernel)
+def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_options_length: Int) -> Iterator[Case]:
     """The body is looked at as a whole, before anything in it is taken: its descriptors are there, their options known. Source: semantics 6.3.
 
     Some kernels do that first of all, before the header's rights are taken.
@@ -137,27 +158,27 @@ def look_at_body(k: Context) -> Iterator[Case]:
     b = k.before
     # CASES
     if not k.profile.body_checked_first:
-        yield from _body_as_a_whole(k, b.layout(k.message), b.size(k.message))
-    yield k.continues("the body is good", True)
+        yield from _body_as_a_whole(k, b.layout(message), b.size(message), copy_options, copy_options_length)
+    yield k.continues("the body is good", k.otherwise())
 
 
-@rule(ARRAY, requires=_in_kernel, message="Message", disposition="Int")
-def look_at_array(k: Context) -> Iterator[Case]:
+@rule(ARRAY, requires=_in_kernel)
+def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Case]:
     """Out-of-line ports have one disposition, which is looked at even if there are none. Source: semantics 6.3."""
     # CASES
-    none = z3.Not(k.is_disposition(k.disposition))
+    none = z3.Not(k.is_disposition(disposition))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
-    yield k.continues("its rights can be copied in", True)
+    yield k.continues("its rights can be copied in", k.otherwise())
 
 
-def _live_destination(k: Context) -> Term:
-    kind = k.before.kind(k.sorts.Slot.destination_slot(k.message))
+def _live_destination(k: Context, message: Message) -> Term:
+    kind = k.before.kind(k.sorts.Slot.destination_slot(message))
     return z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
 
 
-def _deliver_requires(k: Context) -> list[Term]:
+def _deliver_requires(k: Context, message: Message) -> list[Term]:
     b = k.before
-    return [k.in_kernel(k.message), _live_destination(k), b.body_count(k.message) == k.sorts.rights_of(b.layout(k.message))]
+    return [k.in_kernel(message), _live_destination(k, message), b.body_count(message) == k.sorts.rights_of(b.layout(message))]
 
 
 def is_full(state: State, message: Term) -> Term:
@@ -167,14 +188,8 @@ def is_full(state: State, message: Term) -> Term:
     return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))
 
 
-@rule(
-    DELIVER,
-    choices={"reaches": "from Port to Bool", "lift": "Int"},
-    requires=_deliver_requires,
-    message="Message",
-    wait="Bool",
-)
-def deliver(k: Context) -> Iterator[Case]:
+@rule(DELIVER, requires=_deliver_requires)
+def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """A message that carries all that it should is delivered.
 
     A kernel port answers at once; a message that carries its own destination's receive right, or one that the destination is on its way
@@ -182,54 +197,66 @@ def deliver(k: Context) -> Iterator[Case]:
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    port, i = b.port(S.destination_slot(k.message)), z3.Int("i")
-    transit = Transit(b, port, k.reaches, k.lift)
-    carried = S.body_slot(k.message, i)
-    moves = z3.And(i >= 0, i < b.body_count(k.message), b.kind(carried) == KIND.RECEIVE)
-    circular = z3.Exists([i], z3.And(moves, k.reaches(b.port(carried))))
+    port, i = b.port(S.destination_slot(message)), z3.Int("i")
+    transit = Transit(b, port, reaches, lift)
+    carried = S.body_slot(message, i)
+    moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
+    circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
     lower = z3.ForAll([i], z3.Implies(moves, b.transit_rank(b.port(carried)) < transit.top))
+    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(b, message)
+    no_wait = z3.And(full, z3.Not(wait))
 
     # RIGHTS
     def destroy(after: After) -> None:
         transit.assume(after)
-        release_message(after, k.message)
-        after.at("stage")[k.message] = STAGE.FREE
+        release_message(after, message)
+        after.at("stage")[message] = STAGE.FREE
 
     def take_in(after: After) -> None:
-        release_message(after, k.message, keep=S.is_reply_slot)
+        release_message(after, message, keep=S.is_reply_slot)
 
-    def wait(after: After) -> None:
+    def wait_for_room(after: After) -> None:
         transit.assume(after)
         transit.lead(after, lower)
-        after.at("stage")[k.message] = STAGE.WAITING
+        after.at("stage")[message] = STAGE.WAITING
         after.at("wait")[k.caller] = WAIT.SENDING
-        after.at("waits_with")[k.caller] = k.message
+        after.at("waits_with")[k.caller] = message
 
     def enqueue(after: After) -> None:
         transit.assume(after)
         transit.lead(after, lower)
-        queue_message(after, k.message, port)
+        queue_message(after, message, port)
 
-    # CASES
-    yield k.continues("a kernel port: the rights are given up", b.object(port) != OBJECT.OBJECT_NONE, take_in, by_kernel=z3.BoolVal(True))
-    full = is_full(b, k.message)
-    hands_back = k.continues("the queue is full: the message is handed back", z3.And(full, z3.Not(k.wait)), handed_back=z3.BoolVal(True))
-    destroyed = k.succeeds("circular: the message is destroyed", circular, destroy)
-    yield from (hands_back, destroyed) if k.profile.full_before_circular else (destroyed, hands_back)
-    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", full, wait)
-    yield k.succeeds("the message is queued", True, enqueue)
+    def hands_back(unless: Term) -> Case:
+        left = k.otherwise(z3.And(no_wait, z3.Not(unless)), tested=no_wait)
+        return k.continues("the queue is full: the message is handed back", left, handed_back=z3.BoolVal(True))
+
+    def is_destroyed(unless: Term) -> Case:
+        left = k.otherwise(z3.And(circular, z3.Not(unless)), tested=circular)
+        return k.succeeds("circular: the message is destroyed", left, destroy)
+
+    yield k.continues("a kernel port: the rights are given up", by_kernel, take_in, by_kernel=z3.BoolVal(True))
+    if k.profile.full_before_circular:
+        yield hands_back(unless=by_kernel)
+        yield is_destroyed(unless=z3.Or(by_kernel, no_wait))
+    else:
+        yield is_destroyed(unless=by_kernel)
+        yield hands_back(unless=z3.Or(by_kernel, circular))
+    waits = k.otherwise(z3.And(z3.Not(by_kernel), z3.Not(circular), full, wait), tested=full)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", waits, wait_for_room)
+    yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(by_kernel, circular, full))), enqueue)
 
 
-@rule(HANDED_BACK, requires=is_done_with, message="Message", lost="Bool")
-def handed_back(k: Context) -> Iterator[Case]:
+@rule(HANDED_BACK, requires=is_done_with)
+def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     """All that the message carried is the sender's again, but (``lost``) pages for which there was no room. Source: semantics 6.4."""
 
+    # RIGHTS
     def free(after: After) -> None:
-        after.at("stage")[k.message] = STAGE.FREE
+        after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield Case(ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, "the queue is full, and there was no room for memory", k.lost, free)
-    yield Case(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", z3.BoolVal(True), free)
+    yield k.fails(ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE, "the queue is full, and there was no room for memory", lost, free)
+    yield k.fails(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", k.otherwise(z3.Not(lost)), free)
 
 
 @rule(RESUMED_SEND, resumes="SENDING")
@@ -253,44 +280,97 @@ def resume_send(k: Context) -> Iterator[Case]:
         go_on(after)
         queue_message(after, message, b.port(destination))
 
-    # CASES
-    yield k.succeeds("the destination is dead: the message is destroyed", b.kind(destination) == KIND.DEAD_NAME, destroy)
-    yield Case(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
-    yield k.succeeds("the message that waited is queued", True, enqueue)
+    dead = b.kind(destination) == KIND.DEAD_NAME
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
+    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 
-def _answer_requires(k: Context) -> list[Term]:
+def _answer_requires(k: Context, message: Message) -> list[Term]:
     return [
-        k.in_kernel(k.message),
-        k.carries_nothing_but(k.message, k.sorts.Slot.reply_slot(k.message)),
-        k.carries_no_memory(k.message),
+        k.in_kernel(message),
+        k.carries_nothing_but(message, k.sorts.Slot.reply_slot(message)),
+        k.carries_no_memory(message),
     ]
 
 
-@rule(ANSWER, requires=_answer_requires, message="Message")
-def kernel_answer(k: Context) -> Iterator[Case]:
+@rule(ANSWER, requires=_answer_requires)
+def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
     """The kernel finds no routine for the id and says so on the reply right, if it leads to a user's port. Source: semantics 1, 6.4."""
     # NAMES
     b, S = k.before, k.sorts.Slot
-    reply, port = S.reply_slot(k.message), b.port(S.reply_slot(k.message))
+    reply, port = S.reply_slot(message), b.port(S.reply_slot(message))
     kind = b.kind(reply)
     live = z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
 
     # RIGHTS, TOKENS
     def answer(after: After) -> None:
-        put(after, S.destination_slot(k.message), kind, port)
+        put(after, S.destination_slot(message), kind, port)
         put(after, reply, KIND.NONE, k.sorts.no_port)
         after.at("form")[reply] = z3.IntVal(0)
-        after.at("body_count")[k.message] = z3.IntVal(0)
-        after.at("layout")[k.message] = k.sorts.no_descriptors
-        after.at("size")[k.message] = z3.IntVal(natural_size(()))
-        stamp_by_kernel(after, k.message, b.id(k.message) + MIG_REPLY, int(ReturnCode.MIG_BAD_ID))
-        queue_message(after, k.message, port)
+        after.at("body_count")[message] = z3.IntVal(0)
+        after.at("layout")[message] = k.sorts.no_descriptors
+        after.at("size")[message] = z3.IntVal(natural_size(()))
+        stamp_by_kernel(after, message, b.id(message) + MIG_REPLY, int(ReturnCode.MIG_BAD_ID))
+        queue_message(after, message, port)
 
     def end(after: After) -> None:
         drop_held_send(after, reply)
-        after.at("stage")[k.message] = STAGE.FREE
+        after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield k.succeeds("the answer is queued on the reply port", z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE)), answer)
-    yield k.succeeds("nobody to answer", z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE), end)
+    to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
+    nobody = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
+    yield k.succeeds("the answer is queued on the reply port", to_user, answer)
+    yield k.succeeds("nobody to answer", nobody, end)
+
+
+@sequence("mach_msg_send")
+def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value) -> Steps:
+    """The header is tested; its two rights, then what is in the body, are copied in one by one; the message is delivered.
+
+    If something in the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers. A message that finds
+    the queue full is copied out to its sender, and the results name what it carried.
+    """
+    header = yield run("mach_msg_send")
+    message, reply_first = header["message"], header["reply_first"]
+
+    def carry_reply(*when: Value) -> Run:
+        return copy_in(d, message, d.reply(message), reply, reply_disposition, when=when, cannot_fail=True)
+
+    try:
+        yield carry_reply(reply_first)
+        destination = yield copy_in(d, message, d.destination(message), dest, dest_disposition, cannot_fail=True)
+        yield carry_reply(not reply_first, reply_disposition != int(Disposition.NONE))
+        yield run(BODY, message=message, since=header)
+        for part in d.parts(descriptors):
+            yield _carried(d, message, part, header)
+    except Failed:
+        yield run(DESTROY, message=message)
+        raise
+    delivered = yield run(DELIVER, message=message, since=destination)
+    yield run(ANSWER, message=message, when=delivered.says("by_kernel"))
+    if delivered.says("handed_back"):
+        yield copy_out(message, d.destination(message), "dest", since=delivered)
+        yield copy_out(message, d.reply(message), "reply", since=delivered)
+        lost = yield from copy_out_body(d, message, "descriptors", delivered)
+        yield run(HANDED_BACK, message=message, lost=lost, since=delivered)
+
+
+@sequence("mach_msg_send", resumed=True)
+def go_on_sending(d: Driver) -> Steps:
+    """Everything that the message carries is in it already."""
+    yield run(RESUMED_SEND)
+
+
+def _carried(d: Driver, message: Value, part: Part, header: Outcome) -> Run:
+    """One part of the body is copied in: where it goes is free since the header was good."""
+    match part:
+        case PagePart():
+            page = {"index": part.index, "address": part.address, "deallocate": part.deallocate}
+            return run(PAGE_IN, since=header, within=part.within, message=message, **page)
+        case ArrayPart():
+            return run(ARRAY, since=header, message=message, disposition=part.disposition)
+        case RightPart():
+            place = d.body(message, part.index)
+            return copy_in(d, message, place, part.name, part.disposition, since=header, within=part.within)
+    raise TypeError(part)

@@ -8,26 +8,28 @@ import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
-from sendright.model.actions import Release, clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
-from sendright.model.rules import Case, Context, Effect, rule
+from sendright.model.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, release, set_guard
+from sendright.model.rules import Case, Context, Effect, Otherwise, rule
 from sendright.model.sorts import KIND, Term
 from sendright.model.state import After
+from sendright.model.terms import Int, Message, Name
 
 
 class Entry:
     """NAMES of every call on a name in a task's space: the space, the entry's slot and what it contains."""
 
-    def __init__(self, k: Context, name: Term | None = None) -> None:
+    def __init__(self, k: Context, task: Name, name: Name) -> None:
         b = k.before
         self.k = k
-        self.task = k.task_behind(k.task)
-        self.name = k.name if name is None else name
+        self.task = k.task_behind(task)
+        self.name = name
         self.slot = k.slot(self.name, self.task)
         self.kind, self.port, self.urefs = b.kind(self.slot), b.port(self.slot), b.urefs(self.slot)
         self.unknown = self.kind == KIND.NONE
         self.is_dead = self.kind == KIND.DEAD_NAME
         self.is_set = self.kind == KIND.PORT_SET
         self.is_send_once = self.kind == KIND.SEND_ONCE
+        self.is_send, self.is_both = self.kind == KIND.SEND, self.kind == KIND.SEND_RECEIVE
         self.sends, self.receives = b.sends(self.slot), b.receives(self.slot)
         self.is_pegged = k.is_pegged(self.slot)
         self.is_asked_for = b.kind(k.sorts.Slot.port_destroyed_slot(self.port)) == KIND.SEND_ONCE
@@ -69,11 +71,11 @@ class Entry:
 
     def release_all(self, after: After) -> None:
         """The name is freed and all that it denoted is given up: a receive right takes its port with it."""
-        Release(after, lambda slot: slot == self.slot)
+        release(after, lambda slot: slot == self.slot)
 
     def kill_port(self, after: After) -> None:
         """The receive right goes: the port dies; a send right beside it becomes a dead name."""
-        Release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
+        release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)
 
     def give_up_receive(self, after: After) -> None:
         """The receive right goes into limbo, since somebody has asked for it; a send right beside it stays, or dies, as the kernel has it."""
@@ -94,10 +96,10 @@ class Entry:
         set_guard(after, port)
 
 
-def on_space(k: Context, *others: str) -> Iterator[Case]:
+def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:
     """The first tests of every mach_port call: the request with its ``others`` ports, and the space behind the task port."""
-    yield from k.request("task", *others)
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield from k.request(task, *others)
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
 
 
 def on_reserved(
@@ -112,14 +114,14 @@ def on_reserved(
         yield Case(code, title or "the name is NULL or DEAD", condition, outputs=outputs)
 
 
-@rule("mach_port_deallocate", choices={"notification": "Message"}, task="Name", name="Name")
-def mach_port_deallocate(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
     """Give up one user reference of a send right, send-once right or dead name; in some kernels a port set. Source: semantics 5.2."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
+    yield from on_space(k, task)
+    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     if k.profile.deallocate_destroys_set:
         yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right", e.kind == KIND.RECEIVE)
@@ -128,50 +130,53 @@ def mach_port_deallocate(k: Context) -> Iterator[Case]:
     # RIGHTS
     if k.profile.deallocate_destroys_set:
         yield k.succeeds("the port set is destroyed", e.is_set, e.free)
-    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
+    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(notification))
     if k.profile.pegged_urefs:
         yield k.succeeds("the name is pegged: it keeps its references", e.is_pegged)
-    yield k.succeeds("one of several references goes", e.urefs > 1, e.add_references(-1))
-    yield k.succeeds("the dead name is freed", e.is_dead, e.free)
-    yield k.succeeds("the last send reference goes", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("the last send reference goes, the receive right stays", e.sends, e.release_send_beside_receive)
+    last = e.urefs <= 1
+    several = k.otherwise(z3.And(e.urefs > 1, z3.Not(z3.And(k.profile.pegged_urefs, e.is_pegged))), tested=e.urefs > 1)
+    yield k.succeeds("one of several references goes", several, e.add_references(-1))
+    yield k.succeeds("the dead name is freed", k.otherwise(z3.And(e.is_dead, last), tested=e.is_dead), e.free)
+    yield k.succeeds("the last send reference goes", k.otherwise(z3.And(e.is_send, last), tested=e.is_send), e.release_send)
+    beside = k.otherwise(z3.And(e.is_both, last), tested=e.sends)
+    yield k.succeeds("the last send reference goes, the receive right stays", beside, e.release_send_beside_receive)
 
 
-@rule("mach_port_destroy", choices={"notification": "Message"}, task="Name", name="Name")
-def mach_port_destroy(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
     """Give up everything that a name denotes. Source: semantics 5.3."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
+    yield from on_space(k, task)
+    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield from e.guarded_against(k.before.context(e.port) != 0)
     # RIGHTS
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
-    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(k.notification))
+    yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(notification))
     yield k.succeeds("the send right goes with all references", e.kind == KIND.SEND, e.release_send)
     yield k.succeeds("the receive right goes, and its port dies or is rescued", e.receives, e.release_all)
 
 
-@rule("mach_port_mod_refs", choices={"notification": "Message"}, task="Name", name="Name", right="Int", delta="Int")
-def mach_port_mod_refs(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: Int, *, notification: Message) -> Iterator[Case]:
     """Add to (or take from) the user references of one kind of right under a name.
 
     Where references are pegged those that reach the limit stay there, until all are given up at once. Source: semantics 5.5.
     """
     # NAMES
-    e = Entry(k)
-    sum_ = e.urefs + k.delta
+    e = Entry(k, task, name)
+    sum_ = e.urefs + delta
 
-    def asked(right: Right) -> Term:
-        return k.right == int(right)
+    def asked(kind: Right) -> Term:
+        return right == int(kind)
 
     # CASES
-    yield from on_space(k)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    yield from on_space(k, task)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= RIGHT_NUMBER))
     yield from on_reserved(
-        k, k.name, code=ReturnCode.KERN_SUCCESS, when=z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE)), title="nothing is counted: NULL or DEAD"
+        k, name, code=ReturnCode.KERN_SUCCESS, when=z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE)), title="nothing is counted: NULL or DEAD"
     )
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     has = z3.Or(
@@ -183,71 +188,84 @@ def mach_port_mod_refs(k: Context) -> Iterator[Case]:
     )
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right of this kind", z3.Not(has))
     counted = z3.Or(asked(Right.SEND), asked(Right.DEAD_NAME))
+    stays = z3.BoolVal(False)
     if k.profile.pegged_urefs:
-        beyond = z3.And(counted, z3.Or(k.delta > k.urefs_max, k.delta < -k.urefs_max))
+        beyond = z3.And(counted, z3.Or(delta > k.urefs_max, delta < -k.urefs_max))
         yield k.fails(ReturnCode.KERN_INVALID_VALUE, "more references than any name can have", beyond)
-        stays = z3.And(counted, e.is_pegged, k.delta != -k.urefs_max)
+        stays = z3.And(counted, e.is_pegged, delta != -k.urefs_max)
         yield k.succeeds("the name is pegged: it keeps its references", stays)
-    unfit = z3.If(counted, sum_ < 0, z3.And(k.delta != 0, k.delta != -1))
+    unfit = z3.If(counted, sum_ < 0, z3.And(delta != 0, delta != -1))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such reference count", unfit)
     if k.profile.pegged_urefs:
-        yield k.succeeds("the name has all references it can have, and is pegged", z3.And(counted, sum_ > k.urefs_max), e.peg)
+        full = z3.And(counted, sum_ > k.urefs_max)
+        yield k.succeeds("the name has all references it can have, and is pegged", k.otherwise(z3.And(full, z3.Not(stays)), tested=full), e.peg)
     else:
         most = z3.If(asked(Right.SEND), k.urefs_max - 1, k.urefs_max)
-        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, k.delta > 0, sum_ > most))
-    yield from e.guarded_against(z3.And(asked(Right.RECEIVE), k.delta == -1))
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "more references than a name can have", z3.And(counted, delta > 0, sum_ > most))
+    yield from e.guarded_against(z3.And(asked(Right.RECEIVE), delta == -1))
+
     # RIGHTS
-    yield k.succeeds("nothing is added", k.delta == 0)
-    yield k.succeeds("references are added or taken", z3.And(counted, sum_ > 0), e.add_references(k.delta))
-    yield k.succeeds("the port set is destroyed", asked(Right.PORT_SET), e.free)
-    yield k.succeeds("the receive right goes where it was asked for", z3.And(asked(Right.RECEIVE), e.is_asked_for), e.give_up_receive)
-    yield k.succeeds("the receive right goes, and its port dies", asked(Right.RECEIVE), e.kill_port)
-    yield k.succeeds("the send-once right becomes a notification", asked(Right.SEND_ONCE), e.release_send_once(k.notification))
-    yield k.succeeds("the dead name is freed", asked(Right.DEAD_NAME), e.free)
-    yield k.succeeds("all send references go", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("all send references go, the receive right stays", e.sends, e.release_send_beside_receive)
+    def left(meaning: Term, tested: Term) -> Otherwise:
+        """Something is added or taken, and not of a name that keeps its references."""
+        return k.otherwise(z3.And(delta != 0, z3.Not(stays), meaning), tested=tested)
+
+    sends, receives, once, dead = (asked(each) for each in (Right.SEND, Right.RECEIVE, Right.SEND_ONCE, Right.DEAD_NAME))
+    yield k.succeeds("nothing is added", k.otherwise(z3.And(delta == 0, z3.Not(stays)), tested=delta == 0))
+    some = z3.And(counted, sum_ > 0)
+    most = z3.Or(z3.Not(k.profile.pegged_urefs), sum_ <= k.urefs_max)
+    yield k.succeeds("references are added or taken", left(z3.And(some, most), tested=some), e.add_references(delta))
+    yield k.succeeds("the port set is destroyed", left(asked(Right.PORT_SET), tested=asked(Right.PORT_SET)), e.free)
+    rescued = z3.And(receives, e.is_asked_for)
+    yield k.succeeds("the receive right goes where it was asked for", left(rescued, tested=rescued), e.give_up_receive)
+    dies = left(z3.And(receives, z3.Not(e.is_asked_for)), tested=receives)
+    yield k.succeeds("the receive right goes, and its port dies", dies, e.kill_port)
+    yield k.succeeds("the send-once right becomes a notification", left(once, tested=once), e.release_send_once(notification))
+    yield k.succeeds("the dead name is freed", left(z3.And(dead, sum_ == 0), tested=dead), e.free)
+    yield k.succeeds("all send references go", left(z3.And(sends, e.is_send, sum_ == 0), tested=e.is_send), e.release_send)
+    beside = left(z3.And(sends, e.is_both, sum_ == 0), tested=e.sends)
+    yield k.succeeds("all send references go, the receive right stays", beside, e.release_send_beside_receive)
 
 
-@rule("mach_port_get_refs", task="Name", name="Name", right="Int")
-def mach_port_get_refs(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterator[Case]:
     """Count the user references of one kind of right under a name: 0 if it has none. Source: semantics 5.4."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
 
-    def asked(right: Right) -> Term:
-        return k.right == int(right)
+    def asked(kind: Right) -> Term:
+        return right == int(kind)
 
     # CASES
-    yield from on_space(k)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(k.right < 0, k.right >= RIGHT_NUMBER))
+    yield from on_space(k, task)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= RIGHT_NUMBER))
     sending = z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE))
-    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, of NULL or DEAD", refs=z3.IntVal(1))
+    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, of NULL or DEAD", refs=z3.IntVal(1))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
     counted = z3.Or(z3.And(asked(Right.SEND), e.sends), z3.And(asked(Right.DEAD_NAME), e.is_dead))
     one = z3.Or(z3.And(asked(Right.RECEIVE), e.receives), z3.And(asked(Right.SEND_ONCE), e.is_send_once), z3.And(asked(Right.PORT_SET), e.is_set))
     yield k.succeeds("the user references", counted, refs=e.urefs)
     yield k.succeeds("one", one, refs=z3.IntVal(1))
-    yield k.succeeds("none of this kind", True, refs=z3.IntVal(0))
+    yield k.succeeds("none of this kind", k.otherwise(z3.Not(z3.Or(counted, one))), refs=z3.IntVal(0))
 
 
-@rule("mach_port_type", task="Name", name="Name")
-def mach_port_type(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """Say which rights a name denotes. Source: semantics 5.6."""
     # NAMES
-    e = Entry(k)
+    e = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, k.name, code=ReturnCode.KERN_SUCCESS, when=k.name == k.sorts.dead, title="DEAD is a dead name", type=KIND.DEAD_NAME)
+    yield from on_space(k, task)
+    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=name == k.sorts.dead, title="DEAD is a dead name", type=KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
-    yield k.succeeds("the kind of the entry", True, type=e.kind)
+    yield k.succeeds("the kind of the entry", k.otherwise(), type=e.kind)
 
 
-@rule("mach_port_names", task="Name")
-def mach_port_names(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
     """List the names of a space and what each denotes. Source: semantics 5.6."""
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     # REPLY: all names of the space (the oracle lists them: a list has no term)
-    yield k.succeeds("all names and their types", True, names_of=k.task_behind(k.task))
+    yield k.succeeds("all names and their types", k.otherwise(), names_of=k.task_behind(task))

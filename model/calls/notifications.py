@@ -8,34 +8,37 @@ that is freed or dead beside its request, a port whose last send right went, a r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import z3
 
 from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import Disposition, Notification, PortObject
-from sendright.model.actions import Release, Transit, clear, drop_held_send, notify, put
+from sendright.model.actions import Transit, clear, drop_held_send, notify, put, release
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.transfer import begin_request
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
+from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.sorts import KIND, OBJECT, Term
 from sendright.model.state import After
+from sendright.model.terms import Bool, Function, Int, Message, Name, Port, Task
 
 
-def _request_pending(k: Context) -> list[Term]:
+def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
     b = k.before
-    entry = b.kind(k.slot(k.name, k.space))
-    return [z3.Not(b.empty(k.sorts.Slot.request_slot(k.space, k.name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME)]
+    entry = b.kind(k.slot(name, space))
+    return [z3.Not(b.empty(k.sorts.Slot.request_slot(space, name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME)]
 
 
-@rule("a dead-name request fires", pending=True, choices={"notification": "Message"}, requires=_request_pending, space="Task", name="Name")
-def fire_request(k: Context) -> Iterator[Case]:
+@rule("a dead-name request fires", pending=True, requires=_request_pending)
+def fire_request(k: Context, space: Task, name: Name, *, notification: Message) -> Iterator[Case]:
     """Who asked about a name is told that it is dead, or that it is gone. A dead name gets a user reference with that.
 
     Where references are pegged a name that has all it can have gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``, ``ipc_right_dncancel``.
     """
     # NAMES
     b = k.before
-    entry, request = k.slot(k.name, k.space), k.sorts.Slot.request_slot(k.space, k.name)
+    entry, request = k.slot(name, space), k.sorts.Slot.request_slot(space, name)
     dead, live = b.kind(entry) == KIND.DEAD_NAME, b.kind(request) == KIND.SEND_ONCE
 
     # RIGHTS
@@ -51,48 +54,48 @@ def fire_request(k: Context) -> Iterator[Case]:
         add_reference(after)
 
     def tell_gone(after: After) -> None:
-        notify(after, request, k.notification, Notification.PORT_DELETED, k.sorts.number_of(k.name))
+        notify(after, request, notification, Notification.PORT_DELETED, k.sorts.number_of(name))
 
     def tell_dead(after: After) -> None:
-        notify(after, request, k.notification, Notification.DEAD_NAME, k.sorts.number_of(k.name))
+        notify(after, request, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
         add_reference(after)
 
-    # CASES
     yield k.continues("the name is dead, and so is who asked", z3.And(dead, z3.Not(live)), forget_dead)
-    yield k.continues("the name is gone, and who asked is dead", z3.Not(live), forget)
-    yield k.continues("dead-name", dead, tell_dead)
-    yield k.continues("port-deleted", True, tell_gone)
+    yield k.continues("the name is gone, and who asked is dead", k.otherwise(z3.Not(z3.Or(dead, live)), tested=z3.Not(live)), forget)
+    yield k.continues("dead-name", k.otherwise(z3.And(dead, live), tested=dead), tell_dead)
+    yield k.continues("port-deleted", k.otherwise(z3.And(z3.Not(dead), live)), tell_gone)
 
 
-@rule("no senders are left", pending=True, choices={"notification": "Message"}, requires=lambda k: [k.before.no_senders_due(k.of) != 0], of="Port")
-def tell_no_senders(k: Context) -> Iterator[Case]:
+def _due(k: Context, of: Port) -> list[Term]:
+    return [k.before.no_senders_due(of) != 0]
+
+
+@rule("no senders are left", pending=True, requires=_due)
+def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[Case]:
     """Who asked is told that a port has no send rights any more, with its make-send count. Source: semantics 2, 7; ``ipc_notify_no_senders``."""
     # NAMES
     b = k.before
-    request = k.sorts.Slot.no_senders_slot(k.of)
+    request = k.sorts.Slot.no_senders_slot(of)
 
     # RIGHTS
     def forget(after: After) -> None:
-        after.at("no_senders_due")[k.of] = z3.IntVal(0)
+        after.at("no_senders_due")[of] = z3.IntVal(0)
         clear(after, request)
 
     def tell(after: After) -> None:
-        after.at("no_senders_due")[k.of] = z3.IntVal(0)
-        notify(after, request, k.notification, Notification.NO_SENDERS, b.no_senders_due(k.of) - 1)
+        after.at("no_senders_due")[of] = z3.IntVal(0)
+        notify(after, request, notification, Notification.NO_SENDERS, b.no_senders_due(of) - 1)
 
-    # CASES
     yield k.continues("who asked is dead", b.kind(request) != KIND.SEND_ONCE, forget)
-    yield k.continues("no-senders", True, tell)
+    yield k.continues("no-senders", k.otherwise(b.kind(request) == KIND.SEND_ONCE), tell)
 
 
-@rule(
-    "a receive right is rescued",
-    pending=True,
-    choices={"notification": "Message", "reaches": "from Port to Bool", "lift": "Int"},
-    requires=lambda k: [k.before.kind(k.sorts.Slot.limbo_slot(k.of)) == KIND.RECEIVE, k.before.no_senders_due(k.of) == 0],
-    of="Port",
-)
-def rescue(k: Context) -> Iterator[Case]:
+def _in_limbo(k: Context, of: Port) -> list[Term]:
+    return [k.before.kind(k.sorts.Slot.limbo_slot(of)) == KIND.RECEIVE, k.before.no_senders_due(of) == 0]
+
+
+@rule("a receive right is rescued", pending=True, requires=_in_limbo)
+def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """A receive right in limbo goes to who asked for it, once all others are told.
 
     If that port is dead too, or on its way over this one, this one dies after all.
@@ -101,91 +104,121 @@ def rescue(k: Context) -> Iterator[Case]:
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    limbo, request = S.limbo_slot(k.of), S.port_destroyed_slot(k.of)
-    transit = Transit(b, b.port(request), k.reaches, k.lift)
+    limbo, request = S.limbo_slot(of), S.port_destroyed_slot(of)
+    transit = Transit(b, b.port(request), reaches, lift)
 
     # RIGHTS
     def die(after: After) -> None:
-        Release(after, lambda slot: slot == limbo, lambda port: port == k.of)
+        release(after, lambda slot: slot == limbo, lambda port: port == of)
 
     def send(after: After) -> None:
         transit.assume(after)
-        transit.lead(after, b.transit_rank(k.of) < transit.top)
-        place = S.body_slot(k.notification, z3.IntVal(0))
-        notify(after, request, k.notification, Notification.PORT_DESTROYED, rights=1)
+        transit.lead(after, b.transit_rank(of) < transit.top)
+        place = S.body_slot(notification, z3.IntVal(0))
+        notify(after, request, notification, Notification.PORT_DESTROYED, rights=1)
         clear(after, limbo)
-        put(after, place, KIND.RECEIVE, k.of)
+        put(after, place, KIND.RECEIVE, of)
         after.at("form")[place] = z3.IntVal(int(Disposition.MOVE_RECEIVE))
-        after.at("receiver")[k.of] = place
+        after.at("receiver")[of] = place
 
-    # CASES
+    live = b.kind(request) == KIND.SEND_ONCE
+    itself = k.otherwise(z3.And(live, reaches(of)), tested=reaches(of))
     yield k.continues("who asked is dead: the port dies", b.kind(request) != KIND.SEND_ONCE, die)
-    yield k.continues("who asked would get it from itself: the port dies", k.reaches(k.of), die)
-    yield k.continues("port-destroyed", True, send)
+    yield k.continues("who asked would get it from itself: the port dies", itself, die)
+    yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 
-@rule(
-    "mach_port_request_notification: request",
-    choices={"request_message": "Message"},
-    task="Name",
-    notify_disposition="Int",
-)
-def request_notification_request(k: Context) -> Iterator[Case]:
+@rule("mach_port_request_notification: request")
+def request_notification_request(k: Context, task: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """The request of ``mach_port_request_notification`` is begun: it will carry the right, if the disposition says how."""
     # CASES
-    yield from k.request("task")
+    yield from k.request(task)
+
     # RIGHTS
-    carries = k.is_disposition(k.notify_disposition)
-    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), lambda after: begin_request(k, after))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after))
+    def begin(after: After) -> None:
+        begin_request(k, after, request_message, task)
+
+    carries = k.is_disposition(notify_disposition)
+    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin, carries=z3.BoolVal(False))
+    yield k.continues("the right is to be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
-def _requested(k: Context) -> list[Term]:
+def _requested(k: Context, message: Message, notify_disposition: Int) -> list[Term]:
     S = k.sorts.Slot
-    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
+    destination, carried = S.destination_slot(message), S.body_slot(message, z3.IntVal(0))
     kind = k.before.kind(carried)
     once = z3.Or(kind == KIND.NONE, kind == KIND.SEND_ONCE, kind == KIND.DEAD_NAME)
     return [
-        k.in_kernel(k.message),
-        k.before.body_count(k.message) == 1,
-        k.before.layout(k.message) == k.sorts.no_descriptors,
+        k.in_kernel(message),
+        k.before.body_count(message) == 1,
+        k.before.layout(message) == k.sorts.no_descriptors,
         k.before.kind(destination) == KIND.SEND,
-        k.carries_nothing_but(k.message, destination, carried),
-        z3.Implies(_sends_once(k), once),
+        k.carries_nothing_but(message, destination, carried),
+        z3.Implies(_sends_once(notify_disposition), once),
     ]
 
 
-def _sends_once(k: Context) -> Term:
-    return z3.Or(k.notify_disposition == Disposition.MOVE_SEND_ONCE, k.notify_disposition == Disposition.MAKE_SEND_ONCE)
+def _sends_once(disposition: Int) -> Term:
+    return z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
 
 
-@rule(
-    "mach_port_request_notification",
-    choices={"notification": "Message", "out_of_memory": "Bool"},
-    requires=_requested,
-    message="Message",
-    name="Name",
-    variant="Int",
-    sync="Int",
-    notify_disposition="Int",
-    shortage="Int",
-)
-def mach_port_request_notification(k: Context) -> Iterator[Case]:
+@rule(requires=_requested, computed=("message",), without=("task", "notify"))
+def mach_port_request_notification(
+    k: Context,
+    message: Message,
+    name: Name,
+    variant: Int,
+    sync: Int,
+    notify_disposition: Int,
+    shortage: Int,
+    *,
+    notification: Message,
+    out_of_memory: Bool,
+) -> Iterator[Case]:
     """Register the carried send-once right for an event, in place of the one that was registered, which comes back. Source: semantics 5.13."""
     # NAMES
     b, S = k.before, k.sorts.Slot
-    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
+    destination, carried = S.destination_slot(message), S.body_slot(message, z3.IntVal(0))
     target = b.port(destination)
     is_task = z3.And(b.sends(destination), b.object(target) == OBJECT.of(PortObject.TASK))
     task = b.object_task(target)
-    entry = k.slot(k.name, task)
+    entry = k.slot(name, task)
     kind, port = b.kind(entry), b.port(entry)
     given = b.kind(carried) == KIND.SEND_ONCE
 
-    def asked(notification: Notification) -> Term:
-        return k.variant == int(notification)
+    def asked(event: Notification) -> Term:
+        return variant == int(event)
 
     destroyed, no_senders, dead_name = (asked(each) for each in (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME))
+
+    # CASES
+    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, sync != 0))
+    yield from on_reserved(k, name, when=z3.Not(dead_name))
+    yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
+    nothing_to_cancel = z3.BoolVal(False)
+    if k.profile.cancels_nothing:
+        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
+        yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
+    unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
+    at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
+    if k.profile.sync_fires_dead_name:
+        nobody = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
+        full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
+        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
+    else:
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
+    if k.profile.port_destroyed_stays:
+        there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
+        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
+    first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, name)))
+    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, shortage > 0, out_of_memory))
 
     # RIGHTS
     def register(after: After, slot: Term) -> None:
@@ -200,50 +233,44 @@ def mach_port_request_notification(k: Context) -> Iterator[Case]:
         slot = S.no_senders_slot(port)
         old_kind, old_port = after.kind(slot), after.port(slot)
         drop_held_send(after, destination)
-        notify(after, carried, k.notification, Notification.NO_SENDERS, b.mscount(port))
+        notify(after, carried, notification, Notification.NO_SENDERS, b.mscount(port))
         clear(after, slot)
         put(after, carried, old_kind, old_port)
 
     def fire_dead_name(after: After) -> None:
         drop_held_send(after, destination)
         after.at("urefs")[entry] = b.urefs(entry) + 1
-        notify(after, carried, k.notification, Notification.DEAD_NAME, k.sorts.number_of(k.name))
+        notify(after, carried, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
 
-    def cancel_nothing(after: After) -> None:
-        drop_held_send(after, destination)
-
-    # CASES
-    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(k)))
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, k.sync != 0))
-    yield from on_reserved(k, k.name, when=z3.Not(dead_name))
-    yield from on_reserved(k, k.name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
-    if k.profile.cancels_nothing:
-        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, k.name)))
-        yield k.continues("there is nothing to cancel", nothing_to_cancel, cancel_nothing)
-    unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
-    at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
-    if k.profile.sync_fires_dead_name:
-        nobody = z3.And(at_once, z3.Or(k.sync == 0, z3.Not(given)))
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
-        full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
-        yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
-    else:
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
-    if k.profile.port_destroyed_stays:
-        there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
-        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
-    first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, k.name)))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, k.shortage > 0, k.out_of_memory))
     # REPLY: the right that was registered is where the given one was
     if k.profile.sync_fires_dead_name:
         yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
-    told = z3.And(no_senders, given, b.srights(port) == 0, k.sync <= b.mscount(port))
+    told = z3.And(no_senders, given, b.srights(port) == 0, sync <= b.mscount(port))
     yield k.continues("there are no senders: it is told at once", told, fire_no_senders)
-    yield k.continues("dead-name is registered", dead_name, lambda after: register(after, S.request_slot(task, k.name)))
-    yield k.continues("no-senders is registered", no_senders, lambda after: register(after, S.no_senders_slot(port)))
-    yield k.continues("port-destroyed is registered", True, lambda after: register(after, S.port_destroyed_slot(port)))
+    later = k.otherwise(z3.And(dead_name, z3.Not(z3.Or(at_once, nothing_to_cancel))), tested=dead_name)
+    yield k.continues("dead-name is registered", later, lambda after: register(after, S.request_slot(task, name)))
+    yield k.continues(
+        "no-senders is registered",
+        k.otherwise(z3.And(no_senders, z3.Not(told)), tested=no_senders),
+        lambda after: register(after, S.no_senders_slot(port)),
+    )
+    yield k.continues("port-destroyed is registered", k.otherwise(destroyed), lambda after: register(after, S.port_destroyed_slot(port)))
+
+
+@sequence("mach_port_request_notification")
+def request_notification(d: Driver, notify: Value, notify_disposition: Value) -> Steps:
+    """A request is begun; the caller's right ``notify`` is copied in to it, and registered; what was registered is copied out: ``previous`` names it.
+
+    If that fails, the request is destroyed with the right that it carries.
+    """
+    begun = yield run("mach_port_request_notification: request")
+    request = begun["request_message"]
+    place = d.body(request, 0)
+    try:
+        yield copy_in(d, request, place, notify, notify_disposition, when=begun["carries"])
+        registered = yield run("mach_port_request_notification", message=request)
+    except Failed:
+        yield run(DESTROY, message=request)
+        raise
+    yield copy_out(request, place, "previous", since=registered)
+    yield run(FINISH, message=request, since=registered)

@@ -12,18 +12,13 @@ from sendright.model.calls.names import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
 from sendright.model.rules import Case, Context, rule
 from sendright.model.state import After
+from sendright.model.terms import Function, Int, Message, Name
 
 
-@rule(
-    "mach_port_peek",
-    choices={"place_of": "from Message to Int", "message_at": "from Int to Message"},
-    task="Name",
-    name="Name",
-    trailer="Int",
-    seqno="Int",
-    room="Int",
-)
-def mach_port_peek(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_peek(
+    k: Context, task: Name, name: Name, trailer: Int, seqno: Int, room: Int, *, place_of: Function[Message, Int], message_at: Function[Int, Message]
+) -> Iterator[Case]:
     """Tell of the message that will be received under the number ``seqno``, or of the oldest. Nothing changes.
 
     The port's messages are numbered from 0 in the order of their arrival: ``place_of`` and ``message_at`` say which has which number.
@@ -31,35 +26,35 @@ def mach_port_peek(k: Context) -> Iterator[Case]:
     Source: ``mach_port_peek`` in ``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` in ``ipc/ipc_mqueue.c``.
     """
     # NAMES
-    b, e = k.before, Entry(k)
+    b, e = k.before, Entry(k, task, name)
     one = z3.Const("one", k.sorts.Message)
-    asked = k.seqno != 0
-    place = z3.If(asked, k.seqno - b.seqno(e.port), z3.IntVal(0))
-    peeked = k.message_at(place)
+    asked = seqno != 0
+    place = z3.If(asked, seqno - b.seqno(e.port), z3.IntVal(0))
+    peeked = message_at(place)
     bytes_ = z3.IntVal(TRAILER_SIZES[AUDIT_TOKEN])
     for elements in range(AUDIT_TOKEN):
-        bytes_ = z3.If(k.trailer == elements, z3.IntVal(TRAILER_SIZES[elements]), bytes_)
-
-    def look(after: After) -> None:
-        numbered = z3.And(k.place_of(one) >= 0, k.place_of(one) < b.msgcount(e.port), k.message_at(k.place_of(one)) == one)
-        in_order = z3.If(k.place_of(one) <= place, b.arrival(one) <= b.arrival(peeked), b.arrival(peeked) <= b.arrival(one))
-        after.assumptions += [
-            z3.And(b.queued_on(peeked, e.port), k.place_of(peeked) == place),
-            z3.ForAll([one], z3.Implies(b.queued_on(one, e.port), z3.And(numbered, in_order))),
-        ]
-
+        bytes_ = z3.If(trailer == elements, z3.IntVal(TRAILER_SIZES[elements]), bytes_)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, k.name)
-    unfit = z3.Or(k.trailer < 0, k.trailer > AUDIT_TOKEN, z3.And(k.room != -1, k.room < bytes_))
+    yield from on_space(k, task)
+    yield from on_reserved(k, name)
+    unfit = z3.Or(trailer < 0, trailer > AUDIT_TOKEN, z3.And(room != -1, room < bytes_))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such trailer, or no room for it", unfit)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
     yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port)))
+
     # REPLY
+    def look(after: After) -> None:
+        numbered = z3.And(place_of(one) >= 0, place_of(one) < b.msgcount(e.port), message_at(place_of(one)) == one)
+        in_order = z3.If(place_of(one) <= place, b.arrival(one) <= b.arrival(peeked), b.arrival(peeked) <= b.arrival(one))
+        after.assumptions += [
+            z3.And(b.queued_on(peeked, e.port), place_of(peeked) == place),
+            z3.ForAll([one], z3.Implies(b.queued_on(one, e.port), z3.And(numbered, in_order))),
+        ]
+
     yield k.succeeds(
         "what the message is",
-        True,
+        k.otherwise(),
         look,
         sequence_number=b.seqno(e.port) + place,
         size=b.size(peeked),
@@ -67,6 +62,6 @@ def mach_port_peek(k: Context) -> Iterator[Case]:
         trailer_size=bytes_,
         security_token=b.sender_security(peeked),
         audit_token=b.sender_audit(peeked),
-        tells_security_token=k.trailer >= SECURITY_TOKEN,
-        tells_audit_token=k.trailer >= AUDIT_TOKEN,
+        tells_security_token=trailer >= SECURITY_TOKEN,
+        tells_audit_token=trailer >= AUDIT_TOKEN,
     )

@@ -9,9 +9,10 @@ import z3
 from sendright.mach.codes import ReturnCode
 from sendright.model.actions import leave_sets
 from sendright.model.calls.names import Entry, on_reserved, on_space
-from sendright.model.rules import Case, Context, nothing, rule
+from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import Term
 from sendright.model.state import After, State
+from sendright.model.terms import Name
 
 
 def in_a_set(state: State, port: Term) -> Term:
@@ -30,75 +31,77 @@ def _port_set(k: Context, pset: Entry, when: Term | bool = True) -> Iterator[Cas
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is no port set", z3.And(when, z3.Not(pset.is_set)))
 
 
-@rule("mach_port_move_member", task="Name", member="Name", after="Name")
-def mach_port_move_member(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> Iterator[Case]:
     """Put a receive right into one port set and no other; with NULL for the set, into none. Source: semantics 5.10."""
     # NAMES
-    member, pset = Entry(k, k.member), Entry(k, k.after)
-    out = k.after == k.sorts.null
+    entry, pset = Entry(k, task, member), Entry(k, task, after)
+    out = after == k.sorts.null
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, member.name)
+    yield from on_space(k, task)
+    yield from on_reserved(k, entry.name)
     yield from on_reserved(k, pset.name, when=z3.Not(out), title="the set is DEAD")
-    yield from _receive_right(k, member)
+    yield from _receive_right(k, entry)
     yield from _port_set(k, pset, z3.Not(out))
-    yield Case(k.profile.null_move_code, "the member is in no set", z3.And(out, z3.Not(in_a_set(k.before, member.port))), nothing)
+    in_none = z3.And(out, z3.Not(in_a_set(k.before, entry.port)))
+    yield k.fails(k.profile.null_move_code, "the member is in no set", in_none)
 
     # RIGHTS
     def move(after: After) -> None:
-        leave_sets(after, member.port)
-        after.at("member")[(member.port, pset.name)] = z3.BoolVal(True)
+        leave_sets(after, entry.port)
+        after.at("member")[(entry.port, pset.name)] = z3.BoolVal(True)
 
-    yield k.succeeds("the member leaves all sets", out, lambda after: leave_sets(after, member.port))
-    yield k.succeeds("the member is in this set and no other", True, move)
+    leaves = k.otherwise(z3.And(out, z3.Not(in_none)), tested=out)
+    yield k.succeeds("the member leaves all sets", leaves, lambda after: leave_sets(after, entry.port))
+    yield k.succeeds("the member is in this set and no other", k.otherwise(z3.Not(out)), move)
 
 
-@rule("mach_port_insert_member", task="Name", name="Name", pset="Name")
-def mach_port_insert_member(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> Iterator[Case]:
     """Put a receive right into a port set, and leave it in those in which it is. Source: semantics 5.10."""
     # NAMES
-    member, pset = Entry(k), Entry(k, k.pset)
+    member, set_ = Entry(k, task, name), Entry(k, task, pset)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, member.name, pset.name)
+    yield from on_space(k, task)
+    yield from on_reserved(k, member.name, set_.name)
     yield from _receive_right(k, member)
-    yield from _port_set(k, pset)
-    yield k.fails(ReturnCode.KERN_ALREADY_IN_SET, "the member is in the set", k.before.member(member.port, pset.name))
+    yield from _port_set(k, set_)
+    yield k.fails(ReturnCode.KERN_ALREADY_IN_SET, "the member is in the set", k.before.member(member.port, set_.name))
 
     # RIGHTS
     def insert(after: After) -> None:
-        after.at("member")[(member.port, pset.name)] = z3.BoolVal(True)
+        after.at("member")[(member.port, set_.name)] = z3.BoolVal(True)
 
-    yield k.succeeds("the member is in this set too", True, insert)
+    yield k.succeeds("the member is in this set too", k.otherwise(), insert)
 
 
-@rule("mach_port_extract_member", task="Name", name="Name", pset="Name")
-def mach_port_extract_member(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_extract_member(k: Context, task: Name, name: Name, pset: Name) -> Iterator[Case]:
     """Take a receive right out of one port set. Source: semantics 5.10."""
     # NAMES
-    member, pset = Entry(k), Entry(k, k.pset)
+    member, set_ = Entry(k, task, name), Entry(k, task, pset)
     # CASES
-    yield from on_space(k)
-    yield from on_reserved(k, member.name, pset.name)
+    yield from on_space(k, task)
+    yield from on_reserved(k, member.name, set_.name)
     yield from _receive_right(k, member)
-    yield from _port_set(k, pset)
-    yield k.fails(ReturnCode.KERN_NOT_IN_SET, "the member is not in the set", z3.Not(k.before.member(member.port, pset.name)))
+    yield from _port_set(k, set_)
+    yield k.fails(ReturnCode.KERN_NOT_IN_SET, "the member is not in the set", z3.Not(k.before.member(member.port, set_.name)))
 
     # RIGHTS
     def extract(after: After) -> None:
-        after.at("member")[(member.port, pset.name)] = z3.BoolVal(False)
+        after.at("member")[(member.port, set_.name)] = z3.BoolVal(False)
 
-    yield k.succeeds("the member leaves the set", True, extract)
+    yield k.succeeds("the member leaves the set", k.otherwise(), extract)
 
 
-@rule("mach_port_get_set_status", task="Name", name="Name")
-def mach_port_get_set_status(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_get_set_status(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """List the members of a port set. Source: semantics 5.10."""
     # NAMES
-    pset = Entry(k)
+    pset = Entry(k, task, name)
     # CASES
-    yield from on_space(k)
+    yield from on_space(k, task)
     yield from on_reserved(k, pset.name)
     yield from _port_set(k, pset)
     # REPLY: the names of all members (the oracle lists them: a list has no term)
-    yield k.succeeds("the members' names", True, members_of=pset.slot)
+    yield k.succeeds("the members' names", k.otherwise(), members_of=pset.slot)

@@ -16,9 +16,11 @@ from sendright.mach.profiles import Profile
 from sendright.model.actions import drop_held_send, in_space
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.calls.request_reply import is_done_with
-from sendright.model.rules import DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
+from sendright.model.rules import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
+from sendright.model.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.sorts import KIND, STAGE, WAIT, Term
 from sendright.model.state import After
+from sendright.model.terms import Bool, Int, Message, Name, Port
 
 SEQUENCE_NUMBER, SECURITY_TOKEN, AUDIT_TOKEN = 1, 2, 3
 """Elements of a trailer (``MACH_RCV_TRAILER_SEQNO`` …)."""
@@ -42,70 +44,71 @@ class _Source:
         b = self.k.before
         return z3.And(b.member(port, self.name), in_space(b, port, self.k.caller))
 
-    def chosen(self, effect: Effect, limit: Term, large: Term, trailer: Term) -> Iterator[Case]:
-        """There is a message: the port from which it is taken is told, and how."""
+    def chosen(self, effect: Effect, source: Port, limit: Int, large: Bool, trailer: Int) -> Iterator[Case]:
+        """There is a message: the port from which it is taken is told, and how; from a port set it is the kernel's choice ``source``."""
         k = self.k
 
         def choose(after: After) -> None:
             effect(after)
-            after.assumptions += [self.is_member(k.source), k.before.msgcount(k.source) > 0]
+            after.assumptions += [self.is_member(source), k.before.msgcount(source) > 0]
 
         how = {"limit": limit, "large": large, "trailer": trailer}
-        yield k.continues("from a member of the port set", self.is_set, choose, source=k.source, **how)
-        yield k.continues("from the port", True, effect, source=self.port, **how)
+        yield k.continues("from a member of the port set", self.is_set, choose, source=source, **how)
+        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, source=self.port, **how)
 
 
-@rule("mach_msg_receive", choices={"source": "Port"}, port="Name", limit="Int", large="Bool", trailer="Int", wait="Bool")
-def mach_msg_receive(k: Context) -> Iterator[Case]:
+@rule()
+def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: Int, wait: Bool, *, source: Port) -> Iterator[Case]:
     """Choose the port to receive from: the one whose receive right is named, or a port set's member with a message, of the kernel's choice.
 
     Source: semantics 6.5.
     """
     # NAMES
-    named = _Source(k, k.port)
-
-    def begin_to_wait(after: After) -> None:
-        after.at("wait")[k.caller] = WAIT.RECEIVING
-        after.at("waits_at")[k.caller] = k.port
-        after.at("waits_for")[k.caller] = z3.If(named.is_set, k.sorts.no_port, named.port)
-        after.at("waits_limit")[k.caller] = k.limit
-        after.at("waits_large")[k.caller] = k.large
-        after.at("waits_trailer")[k.caller] = k.trailer
-
+    named = _Source(k, port)
     # CASES
     yield k.fails(ReturnCode.MACH_RCV_INVALID_NAME, "the name has no receive right", z3.Not(z3.Or(named.receives, named.is_set)))
     if not k.profile.many_sets:
         yield k.fails(ReturnCode.MACH_RCV_IN_SET, "the port is in a set", named.shut)
     none, none_in_set = z3.And(z3.Not(named.is_set), named.no_message), z3.And(named.is_set, named.none_in_set)
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(k.wait), none))
-    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(z3.Not(k.wait), none_in_set))
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "the receiver waits", z3.Or(none, none_in_set), begin_to_wait)
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is there", z3.And(z3.Not(wait), none))
+    yield k.fails(ReturnCode.MACH_RCV_TIMED_OUT, "no message is in the port set", z3.And(z3.Not(wait), none_in_set))
+
+    # RIGHTS
+    def begin_to_wait(after: After) -> None:
+        after.at("wait")[k.caller] = WAIT.RECEIVING
+        after.at("waits_at")[k.caller] = port
+        after.at("waits_for")[k.caller] = z3.If(named.is_set, k.sorts.no_port, named.port)
+        after.at("waits_limit")[k.caller] = limit
+        after.at("waits_large")[k.caller] = large
+        after.at("waits_trailer")[k.caller] = trailer
+
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the receiver waits", z3.Or(none, none_in_set), begin_to_wait)
     # REPLY
-    yield from named.chosen(nothing, k.limit, k.large, k.trailer)
+    yield from named.chosen(nothing, source, limit, large, trailer)
 
 
-@rule(RESUMED_RECEIVE, choices={"source": "Port"}, resumes="RECEIVING")
-def resume_receive(k: Context) -> Iterator[Case]:
+@rule(RESUMED_RECEIVE, resumes="RECEIVING")
+def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
     """The caller waits for a message. Its name may be another one by now; it may denote something else. Source: semantics 6.5."""
     # NAMES
     b, task = k.before, k.caller
     named, port = _Source(k, b.waits_at(task)), b.waits_for(task)
     at_set = port == k.sorts.no_port
 
+    # RIGHTS
     def go_on(after: After) -> None:
         after.at("wait")[task] = WAIT.NOTHING
 
-    # CASES
-    yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
+    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
-    yield Case(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
+    yield k.fails(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
     if not k.profile.many_sets:
-        yield Case(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
-    yield Case(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)
+        yield k.fails(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
+    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)
     none = z3.If(at_set, named.none_in_set, named.no_message)
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
     # REPLY
-    yield from named.chosen(go_on, b.waits_limit(task), b.waits_large(task), b.waits_trailer(task))
+    yield from named.chosen(go_on, source, b.waits_limit(task), b.waits_large(task), b.waits_trailer(task))
 
 
 def _elements(profile: Profile, asked: Term) -> Term:
@@ -125,33 +128,25 @@ def _trailer_size(profile: Profile, asked: Term) -> Term:
     return size
 
 
-def _take_requires(k: Context) -> list[Term]:
-    return [k.before.active(k.source), in_space(k.before, k.source, k.caller)]
+def _take_requires(k: Context, source: Port) -> list[Term]:
+    return [k.before.active(source), in_space(k.before, source, k.caller)]
 
 
-@rule(
-    TAKE,
-    choices={"oldest": "Message"},
-    requires=_take_requires,
-    source="Port",
-    limit="Int",
-    large="Bool",
-    trailer="Int",
-)
-def take(k: Context) -> Iterator[Case]:
+@rule(TAKE, requires=_take_requires)
+def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message) -> Iterator[Case]:
     """Take the oldest message of a port, if there is room for it. Its destination right is consumed. Source: semantics 6.5, 6.8."""
     # NAMES
-    b, S, port, message = k.before, k.sorts.Slot, k.source, k.oldest
+    b, S, port, message = k.before, k.sorts.Slot, source, oldest
     destination, other = S.destination_slot(message), z3.Const("other", k.sorts.Message)
-    trailer, bytes_ = _elements(k.profile, k.trailer), _trailer_size(k.profile, k.trailer)
+    elements, bytes_ = _elements(k.profile, trailer), _trailer_size(k.profile, trailer)
 
+    # RIGHTS
     def look(after: After) -> None:
         after.assumptions += [
             b.queued_on(message, port),
             z3.ForAll([other], z3.Implies(b.queued_on(other, port), b.arrival(message) <= b.arrival(other))),
         ]
 
-    # RIGHTS
     def take(after: After) -> None:
         look(after)
         after.at("stage")[message] = STAGE.IN_KERNEL
@@ -163,11 +158,9 @@ def take(k: Context) -> Iterator[Case]:
         after.add("sorights", port, z3.If(once, -1, 0))
         drop_held_send(after, destination)
 
-    # CASES
-    too_large = z3.And(k.limit != -1, b.size(message) + bytes_ > k.limit)
-    size = {"size": b.size(message)}
-    yield Case(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays", z3.And(too_large, k.large), look, size)
-    yield Case(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is lost", too_large, take, {**size, "message": message})
+    too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays", z3.And(too_large, large), look, size=b.size(message))
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is lost", too_large, take, size=b.size(message), message=message)
     # REPLY
     told = {
         "id": b.id(message),
@@ -175,24 +168,55 @@ def take(k: Context) -> Iterator[Case]:
         "data": b.data(message),
         "size": b.size(message),
         "trailer_size": bytes_,
-        "sequence_number": z3.If(trailer >= SEQUENCE_NUMBER, b.seqno(port), -1) if k.profile.trailer_elements else b.seqno(port),
+        "sequence_number": z3.If(elements >= SEQUENCE_NUMBER, b.seqno(port), -1) if k.profile.trailer_elements else b.seqno(port),
         "security_token": b.sender_security(message),
         "audit_token": b.sender_audit(message),
-        "tells_security_token": z3.And(trailer >= SECURITY_TOKEN, k.profile.tokens_in_trailer),
-        "tells_audit_token": z3.And(trailer >= AUDIT_TOKEN, k.profile.tokens_in_trailer, k.profile.audit_tokens),
+        "reply_disposition": b.form(S.reply_slot(message)),
+        "tells_security_token": z3.And(elements >= SECURITY_TOKEN, k.profile.tokens_in_trailer),
+        "tells_audit_token": z3.And(elements >= AUDIT_TOKEN, k.profile.tokens_in_trailer, k.profile.audit_tokens),
         "layout": b.layout(message),
         "message": message,
     }
-    yield k.continues("the oldest message", True, take, **told)
+    yield k.continues("the oldest message", k.otherwise(), take, **told)
 
 
-@rule(DONE, requires=is_done_with, message="Message", lost="Bool")
-def done(k: Context) -> Iterator[Case]:
+@rule(DONE, requires=is_done_with)
+def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     """All that the message carried is the receiver's, but (``lost``) pages for which there was no room. Source: semantics 6.5."""
 
+    # RIGHTS
     def free(after: After) -> None:
-        after.at("stage")[k.message] = STAGE.FREE
+        after.at("stage")[message] = STAGE.FREE
 
-    # CASES
-    yield Case(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, "there was no room for memory", k.lost, free)
-    yield k.succeeds("the message is received", True, free)
+    yield k.fails(ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, "there was no room for memory", lost, free)
+    yield k.succeeds("the message is received", k.otherwise(), free)
+
+
+@sequence("mach_msg_receive")
+def receive(d: Driver) -> Steps:
+    """A port is chosen; its oldest message is taken, and copied out."""
+    chosen = yield run("mach_msg_receive")
+    yield from _take_from(d, chosen)
+
+
+@sequence("mach_msg_receive", resumed=True)
+def go_on_receiving(d: Driver) -> Steps:
+    """As at once, when a message has come."""
+    chosen = yield run(RESUMED_RECEIVE)
+    yield from _take_from(d, chosen)
+
+
+def _take_from(d: Driver, chosen: Outcome) -> Steps:
+    """The oldest message of the chosen port is taken; its reply right, then what is in its body, is copied out.
+
+    A message that is too large, and isn't to stay, is destroyed.
+    """
+    try:
+        taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})
+    except Failed as failed:
+        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"])
+        raise
+    message = taken["message"]
+    yield copy_out(message, d.reply(message), "reply", since=taken)
+    lost = yield from copy_out_body(d, message, "descriptors", taken)
+    yield run(DONE, message=message, lost=lost, since=taken)

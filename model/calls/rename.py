@@ -12,17 +12,25 @@ from sendright.model.calls.names import Entry, on_space
 from sendright.model.rules import Case, Context, rule
 from sendright.model.sorts import KIND, WAIT, Term
 from sendright.model.state import After
+from sendright.model.terms import Name
 
 
-@rule("mach_port_rename", task="Name", old_name="Name", new_name="Name")
-def mach_port_rename(k: Context) -> Iterator[Case]:
+@rule()
+def mach_port_rename(k: Context, task: Name, old_name: Name, new_name: Name) -> Iterator[Case]:
     """What is under one name goes under another: its references, its dead-name request and, of a port set, its members.
 
     A task that waits there to receive waits under the new name. Source: semantics 5.7.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    old, new = Entry(k, k.old_name), Entry(k, k.new_name)
+    old, new = Entry(k, task, old_name), Entry(k, task, new_name)
+    # CASES
+    yield from on_space(k, task)
+    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
+        yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(old_name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(new_name))
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)
 
     # RIGHTS
     def move(after: After, source: Term, target: Term) -> None:
@@ -52,14 +60,7 @@ def mach_port_rename(k: Context) -> Iterator[Case]:
 
         after.sweep("member", "renamed members", lambda p, n: (either(p, n), z3.And(n == new.name, b.member(p, old.name))))
 
-    # CASES
-    yield from on_space(k)
-    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
-        yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(k.old_name))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(k.new_name))
-    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name denotes nothing", old.unknown)
     yield k.succeeds("a receive right goes under the new name", old.receives, move_receive)
     yield k.succeeds("a send right goes under the new name", old.kind == KIND.SEND, move_send)
     yield k.succeeds("a port set goes under the new name, with its members", old.is_set, move_set)
-    yield k.succeeds("a send-once right or dead name goes under the new name", True, move_entry)
+    yield k.succeeds("a send-once right or dead name goes under the new name", k.otherwise(z3.Or(old.is_send_once, old.is_dead)), move_entry)

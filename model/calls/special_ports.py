@@ -12,39 +12,40 @@ from sendright.model.actions import clear, clone, drop_held_send, place_slot, pu
 from sendright.model.rules import SETTING_RESUMED, Case, Context, rule
 from sendright.model.sorts import KIND, PLACE, WAIT, Term
 from sendright.model.state import After
+from sendright.model.terms import Array, Bool, Int, Message, Name
 
 
-def _selected(k: Context, task: Term) -> tuple[Term, Term]:
-    """Whether the selector is one of the profile's, and the slot it means."""
+def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:
+    """Whether the selector ``which`` is one of the profile's, and the slot it means."""
     selectors = k.profile.special_ports
-    known = z3.Or(*[k.which == selector for selector in selectors])
+    known = z3.Or(*[which == selector for selector in selectors])
     [first, *rest] = selectors.items()
     place = PLACE.of(first[1])
     for selector, candidate in rest:
-        place = z3.If(k.which == selector, PLACE.of(candidate), place)
+        place = z3.If(which == selector, PLACE.of(candidate), place)
     return known, k.sorts.Slot.place_slot(task, place)
 
 
-@rule("task_get_special_port", choices={"reply_message": "Message"}, task="Name", which="Int")
-def task_get_special_port(k: Context) -> Iterator[Case]:
+@rule()
+def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to one of a task's special ports. Source: semantics 4.1."""
     # NAMES
-    known, held = _selected(k, k.task_behind(k.task))
+    known, held = _selected(k, k.task_behind(task), which)
     # CASES
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
-        [result] = k.begin_reply(after, 1)
+        [result] = k.begin_reply(after, reply_message, 1)
         clone(after, held, result)
 
-    yield k.succeeds("a clone of the special port", True, give, replies=1)
+    yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
 
-@rule("task_set_special_port", task="Name", which="Int", port="Name", stop="Bool")
-def task_set_special_port(k: Context) -> Iterator[Case]:
+@rule()
+def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: Bool) -> Iterator[Case]:
     """Keep a right in one of a task's special places; what was there is given up, at once or in a second step.
 
     Any send right will do, but some kernels protect places.
@@ -53,15 +54,15 @@ def task_set_special_port(k: Context) -> Iterator[Case]:
     """
     # NAMES
     profile = k.profile
-    known, held = _selected(k, k.task_behind(k.task))
+    known, held = _selected(k, k.task_behind(task), which)
 
     def selects(places: frozenset[Place]) -> Term:
-        return z3.Or(*[k.which == selector for selector, place in profile.special_ports.items() if place in places])
+        return z3.Or(*[which == selector for selector, place in profile.special_ports.items() if place in places])
 
     # CASES
-    yield from k.request("task", "port")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield from may_be_kept(k, k.port)
+    yield from k.request(task, port)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield from may_be_kept(k, port)
     if profile.protected_places:
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "nobody sets this place", selects(profile.protected_places))
     if profile.set_once_places:
@@ -72,16 +73,16 @@ def task_set_special_port(k: Context) -> Iterator[Case]:
     # RIGHTS
     def keep(after: After) -> None:
         drop_held_send(after, held)
-        hold_copy(k, after, k.port, held)
+        hold_copy(k, after, port, held)
 
-    def stop(after: After) -> None:
+    def keep_and_stop(after: After) -> None:
         put(after, in_hand(k), after.kind(held), after.port(held))
         clear(after, held)
-        hold_copy(k, after, k.port, held)
+        hold_copy(k, after, port, held)
         after.at("wait")[k.caller] = WAIT.SETTING
 
-    yield Case(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", k.stop, stop)
-    yield k.succeeds("the right is kept", True, keep)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", stop, keep_and_stop)
+    yield k.succeeds("the right is kept", k.otherwise(z3.Not(stop)), keep)
 
 
 def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
@@ -100,7 +101,7 @@ def resume_setting(k: Context) -> Iterator[Case]:
         drop_held_send(after, in_hand(k))
         after.at("wait")[k.caller] = WAIT.NOTHING
 
-    yield k.succeeds("what was there is given up", True, give_up)
+    yield k.succeeds("what was there is given up", k.otherwise(), give_up)
 
 
 def in_hand(k: Context) -> Term:
@@ -115,45 +116,45 @@ def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
     put(after, held, kind, port)
 
 
-@rule("mach_ports_register", task="Name", ports="array of Name", ports_length="Int")
-def mach_ports_register(k: Context) -> Iterator[Case]:
+@rule()
+def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length: Int) -> Iterator[Case]:
     """Replace all of a task's registered ports; places without a right in the array become empty. Source: semantics 4.3."""
     # NAMES
-    task, places = k.task_behind(k.task), k.profile.registered_places
+    target, places = k.task_behind(task), k.profile.registered_places
     # CASES
-    yield from k.request("task", arrays={"ports": "ports_length"})
+    yield from k.request(task, arrays={"ports": (ports, ports_length)})
     if k.profile.register_takes_all:
-        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "not one right for each place", k.ports_length != len(places))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield from may_be_kept(k, *[k.ports(index) for index, _ in enumerate(places)])
+        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "not one right for each place", ports_length != len(places))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield from may_be_kept(k, *[ports(index) for index, _ in enumerate(places)])
     if not k.profile.register_takes_all:
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", k.ports_length > len(places))
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", ports_length > len(places))
 
     # RIGHTS
     def register(after: After) -> None:
         for place in places:
-            drop_held_send(after, place_slot(after, task, place))
+            drop_held_send(after, place_slot(after, target, place))
         for index, place in enumerate(places):
-            name = z3.If(index < k.ports_length, k.ports(index), k.sorts.null)
-            hold_copy(k, after, name, place_slot(after, task, place))
+            name = z3.If(index < ports_length, ports(index), k.sorts.null)
+            hold_copy(k, after, name, place_slot(after, target, place))
 
-    yield k.succeeds("the registered ports are replaced", True, register)
+    yield k.succeeds("the registered ports are replaced", k.otherwise(), register)
 
 
-@rule("mach_ports_lookup", choices={"reply_message": "Message", "out_of_memory": "Bool"}, task="Name", shortage="Int")
-def mach_ports_lookup(k: Context) -> Iterator[Case]:
+@rule()
+def mach_ports_lookup(k: Context, task: Name, shortage: Int, *, reply_message: Message, out_of_memory: Bool) -> Iterator[Case]:
     """Get send rights to all of a task's registered ports. Source: semantics 4.3."""
     # NAMES
-    task, places = k.task_behind(k.task), k.profile.registered_places
+    target, places = k.task_behind(task), k.profile.registered_places
     # CASES
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(k.shortage > 0, k.out_of_memory))
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.lacks_memory(shortage, out_of_memory)
 
-    # RIGHTS, REPLY
+    # REPLY
     def give(after: After) -> None:
-        results = k.begin_reply(after, len(places))
+        results = k.begin_reply(after, reply_message, len(places))
         for place, result in zip(places, results, strict=True):
-            clone(after, place_slot(after, task, place), result)
+            clone(after, place_slot(after, target, place), result)
 
-    yield k.succeeds("clones of the registered ports", True, give, replies=len(places))
+    yield k.succeeds("clones of the registered ports", k.otherwise(), give, replies=len(places))

@@ -10,34 +10,38 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.rights import PortObject
 from sendright.model.rules import Case, Context, rule
 from sendright.model.state import After
+from sendright.model.terms import Name
 
 
-@rule("task_suspend", task="Name")
-def task_suspend(k: Context) -> Iterator[Case]:
+@rule()
+def task_suspend(k: Context, task: Name) -> Iterator[Case]:
     """Stop a task once more. Suspensions are counted: it runs again when as many were taken back. Source: semantics 3.5."""
     # NAMES
-    task = k.task_behind(k.task)
+    target = k.task_behind(task)
     # CASES
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
 
+    # RIGHTS
     def suspend(after: After) -> None:
-        after.add("suspend_count", task, 1)
+        after.add("suspend_count", target, 1)
 
-    yield k.succeeds("the task is suspended once more", True, suspend)
+    yield k.succeeds("the task is suspended once more", k.otherwise(), suspend)
 
 
-@rule("task_resume", task="Name")
-def task_resume(k: Context) -> Iterator[Case]:
+@rule()
+def task_resume(k: Context, task: Name) -> Iterator[Case]:
     """Take back one suspension of a task. Of a task that isn't suspended there is none to take back. Source: semantics 3.5."""
     # NAMES
-    task = k.task_behind(k.task)
+    target = k.task_behind(task)
     # CASES
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield Case(k.profile.resume_at_zero_code, "the task is not suspended", k.before.suspend_count(task) == 0)
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    runs = k.before.suspend_count(target) == 0
+    yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", runs)
 
+    # RIGHTS
     def resume(after: After) -> None:
-        after.add("suspend_count", task, -1)
+        after.add("suspend_count", target, -1)
 
-    yield k.succeeds("one suspension is taken back", True, resume)
+    yield k.succeeds("one suspension is taken back", k.otherwise(z3.Not(runs)), resume)

@@ -11,14 +11,15 @@ from sendright.mach.rights import Disposition, PortObject
 from sendright.model.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.request_reply import fits, is_immovable, received_form
-from sendright.model.rules import Case, Context, rule
+from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
+from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.state import After
+from sendright.model.terms import Int, Message, Name
 
 
-def begin_request(k: Context, after: After) -> None:
+def begin_request(k: Context, after: After, message: Message, task: Name) -> None:
     """A request to ``task`` that will carry one right is begun: it has a copy of the right to the task's port for destination."""
-    message = k.request_message
     after.assumptions.append(after.stage(message) == STAGE.FREE)
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = k.caller
@@ -27,51 +28,62 @@ def begin_request(k: Context, after: After) -> None:
     after.at("sender_security")[message] = k.before.security(k.caller)
     after.at("sender_audit")[message] = k.before.audit(k.caller)
     after.at("from_kernel")[message] = z3.BoolVal(False)
-    clone(after, k.slot(k.task), k.sorts.Slot.destination_slot(message))
+    clone(after, k.slot(task), k.sorts.Slot.destination_slot(message))
 
 
-@rule("mach_port_insert_right: request", choices={"request_message": "Message"}, task="Name", disposition="Int")
-def insert_right_request(k: Context) -> Iterator[Case]:
+@rule("mach_port_insert_right: request")
+def insert_right_request(k: Context, task: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """The request of ``mach_port_insert_right`` is begun: it will carry the right, if the disposition says how."""
 
     # CASES
-    yield from k.request("task")
+    yield from k.request(task)
 
     # RIGHTS
-    none = z3.Not(k.is_disposition(k.disposition))
-    yield k.continues("no right is carried: the disposition says none", none, lambda after: begin_request(k, after))
-    yield k.continues("the right is to be carried", True, lambda after: begin_request(k, after))
+    def begin(after: After) -> None:
+        begin_request(k, after, request_message, task)
+
+    carries = k.is_disposition(disposition)
+    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin, carries=z3.BoolVal(False))
+    yield k.continues("the right is to be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
-def _insert_requires(k: Context) -> list[Term]:
+def _insert_requires(k: Context, message: Message) -> list[Term]:
     S = k.sorts.Slot
-    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
-    whole = [k.before.kind(destination) == KIND.SEND, k.before.layout(k.message) == k.sorts.no_descriptors]
-    return [k.in_kernel(k.message), *whole, k.carries_nothing_but(k.message, destination, carried)]
+    destination, carried = S.destination_slot(message), S.body_slot(message, z3.IntVal(0))
+    whole = [k.before.kind(destination) == KIND.SEND, k.before.layout(message) == k.sorts.no_descriptors]
+    return [k.in_kernel(message), *whole, k.carries_nothing_but(message, destination, carried)]
 
 
-@rule("mach_port_insert_right", requires=_insert_requires, message="Message", name="Name", disposition="Int")
-def mach_port_insert_right(k: Context) -> Iterator[Case]:
+@rule(requires=_insert_requires, computed=("message",), without=("task", "poly"))
+def mach_port_insert_right(k: Context, message: Message, name: Name, disposition: Int) -> Iterator[Case]:
     """Put the carried right into the target task's space under ``name``.
 
     On failure the request is destroyed, and the carried right with it (hazard H-11): a receive right takes its port along. Source: semantics 5.8.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
-    destination, carried = S.destination_slot(k.message), S.body_slot(k.message, z3.IntVal(0))
+    destination, carried = S.destination_slot(message), S.body_slot(message, z3.IntVal(0))
     target = b.port(destination)
     is_task = z3.And(b.sends(destination), b.object(target) == OBJECT.of(PortObject.TASK))
     task = b.object_task(target)
     kind, port = b.kind(carried), b.port(carried)
-    entry = k.slot(k.name, task)
+    entry = k.slot(name, task)
     one_name = z3.Or(kind == KIND.SEND, kind == KIND.RECEIVE)
     known = b.known_as(task, port)
-    same = z3.And(one_name, known == k.name)
+    same = z3.And(one_name, known == name)
+    # CASES
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
+    null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
+    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
+    elsewhere = z3.And(one_name, known != k.sorts.null, known != name)
+    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
 
     # RIGHTS
     def end(after: After) -> None:
         drop_held_send(after, destination)
-        after.at("stage")[k.message] = STAGE.FREE
+        after.at("stage")[message] = STAGE.FREE
 
     def drop(after: After) -> None:
         drop_held_send(after, carried)
@@ -89,14 +101,20 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
 
     def receive_into(after: After, kind: Term, urefs: Term | int) -> None:
         clear(after, carried)
-        put_name(after, task, k.name, kind, port, urefs)
+        put_name(after, task, name, kind, port, urefs)
         after.at("receiver")[port] = entry
         after.at("mscount")[port] = z3.IntVal(0)
         end(after)
 
+    def join_send(after: After) -> None:
+        receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry))
+
+    def new_receive(after: After) -> None:
+        receive_into(after, KIND.RECEIVE, 0)
+
     def new_send(after: After) -> None:
         clear(after, carried)
-        put_name(after, task, k.name, KIND.SEND, port, 1)
+        put_name(after, task, name, KIND.SEND, port, 1)
         end(after)
 
     def new_send_once(after: After) -> None:
@@ -104,55 +122,76 @@ def mach_port_insert_right(k: Context) -> Iterator[Case]:
         put(after, entry, KIND.SEND_ONCE, port, 1)
         end(after)
 
-    # CASES
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(k.name))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)))
-    null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
-    elsewhere = z3.And(one_name, known != k.sorts.null, known != k.name)
-    yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
     full = z3.And(same, kind == KIND.SEND, b.sends(entry), b.urefs(entry) >= k.send_urefs_max)
     if k.profile.pegged_urefs:
         yield k.succeeds("the name is pegged: the right is dropped", full, drop)
     else:
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the name has all references it can have", full)
     yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(z3.Not(b.empty(entry)), z3.Not(same)))
-    yield k.succeeds("a user reference is added", z3.And(same, kind == KIND.SEND, b.sends(entry)), add_reference)
-    yield k.succeeds("the send right joins the receive right", z3.And(same, kind == KIND.SEND), join_receive)
-    yield k.succeeds("the receive right joins the send right", same, lambda after: receive_into(after, KIND.SEND_RECEIVE, b.urefs(entry)))
-    yield k.succeeds("a send right under the name", kind == KIND.SEND, new_send)
+    send, receive, new = kind == KIND.SEND, kind == KIND.RECEIVE, z3.Not(same)
+    adds, joins = z3.And(same, kind == KIND.SEND, b.sends(entry)), z3.And(same, kind == KIND.SEND)
+    yield k.succeeds("a user reference is added", k.otherwise(z3.And(adds, z3.Not(full)), tested=adds), add_reference)
+    yield k.succeeds("the send right joins the receive right", k.otherwise(z3.And(joins, z3.Not(adds)), tested=joins), join_receive)
+    yield k.succeeds("the receive right joins the send right", k.otherwise(z3.And(same, receive), tested=same), join_send)
+    yield k.succeeds("a send right under the name", k.otherwise(z3.And(new, send), tested=send), new_send)
     yield k.succeeds("a send-once right under the name", kind == KIND.SEND_ONCE, new_send_once)
-    yield k.succeeds("a receive right under the name", kind == KIND.RECEIVE, lambda after: receive_into(after, KIND.RECEIVE, 0))
+    yield k.succeeds("a receive right under the name", k.otherwise(z3.And(new, receive), tested=receive), new_receive)
 
 
-@rule("mach_port_extract_right", choices={"reply_message": "Message"}, task="Name", name="Name", disposition="Int")
-def mach_port_extract_right(k: Context) -> Iterator[Case]:
+@sequence("mach_port_insert_right")
+def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
+    """A request is begun; the caller's right ``poly`` is copied in to it; from there it is put under ``name`` into the target's space.
+
+    If that fails, the request is destroyed with the right that it carries.
+    """
+    begun = yield run("mach_port_insert_right: request")
+    request = begun["request_message"]
+    try:
+        yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun["carries"])
+        yield run("mach_port_insert_right", message=request)
+    except Failed:
+        yield run(DESTROY, message=request)
+        raise
+
+
+@rule()
+def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int, *, reply_message: Message) -> Iterator[Case]:
     """Take a right out of a task's space, as if that task sent it.
 
     Where rights to tasks' ports stay, a task may have another copy of one that it has, and no more. Source: semantics 5.9.
     """
     # NAMES
     b = k.before
-    task = k.task_behind(k.task)
-    entry = k.slot(k.name, task)
+    target = k.task_behind(task)
+    entry = k.slot(name, target)
     # CASES
-    yield from k.request("task")
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(k.task, PortObject.TASK)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(k.disposition)))
-    yield from on_reserved(k, k.name)
+    yield from k.request(task)
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
+    yield from on_reserved(k, name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, k.disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, disposition)))
     if k.profile.task_ports_stay:
-        own = z3.And(k.disposition == Disposition.COPY_SEND, task == k.caller)
+        own = z3.And(disposition == Disposition.COPY_SEND, target == k.caller)
         stays = z3.And(k.may_not_pass(entry), z3.Not(own))
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port stays where it is", stays)
 
     if k.profile.has_guards:
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry))
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry, disposition))
 
     # REPLY: the right is copied in to the reply from the target's space, then copied out
     def begin(after: After) -> None:
-        k.begin_reply(after, 1)
+        k.begin_reply(after, reply_message, 1)
 
-    yield k.continues("the right is to be taken", True, begin, space=task, acquired=received_form(k.disposition))
+    yield k.continues("the right is to be taken", k.otherwise(), begin, space=target, acquired=received_form(disposition))
+
+
+@sequence("mach_port_extract_right")
+def extract_right(d: Driver, task: Value, name: Value, disposition: Value) -> Steps:
+    """The right is copied in to a reply from the target's space, where it was tested; the reply is copied out: ``poly`` names the right."""
+    tested = yield run("mach_port_extract_right")
+    reply = tested["reply_message"]
+    place = d.body(reply, 0)
+    yield copy_in(d, reply, place, name, disposition, space=tested["space"], control=task, cannot_fail=True)
+    yield copy_out(reply, place, "poly", since=tested)
+    yield run(FINISH, message=reply, since=tested)

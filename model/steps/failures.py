@@ -49,7 +49,7 @@ def failure_changes_nothing(v: Variables, x: Transition) -> Iterator[tuple[str, 
     yield "names and places", forall([v.s], z3.Implies(z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s), S.is_host_slot(v.s)), z3.Or(kept, died)))
     stays = z3.And(a.stage(v.m) == b.stage(v.m), z3.Implies(a.stage(v.m) == STAGE.QUEUED, a.queue(v.m) == b.queue(v.m)))
     lost = z3.And(b.stage(v.m) == STAGE.QUEUED, z3.Not(a.active(b.queue(v.m))))
-    others = z3.And(v.m != x.k.message, b.stage(v.m) != STAGE.FREE)
+    others = z3.And(v.m != x.k["message"], b.stage(v.m) != STAGE.FREE)
     yield "messages", forall([v.m], z3.Implies(others, z3.Or(stays, lost)))
     yield "pages", forall([v.t, v.i], a.mapped(v.t, v.i) == b.mapped(v.t, v.i))
     of_task = ("task_life", "security", "audit", "wait", "suspend_count")

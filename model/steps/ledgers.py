@@ -28,19 +28,19 @@ def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     had, has = b.ledger_limit(v.p) + b.given_limits(v.p), a.ledger_limit(v.p) + a.given_limits(v.p)
     given, parent = z3.IntVal(0), none
     if x.rule == "ledger_transfer" and x.case.code is ReturnCode.KERN_SUCCESS:
-        given = z3.If(v.p == b.port(x.k.slot(x.k.child_ledger)), x.k.transfer, 0)
+        given = z3.If(v.p == b.port(x.k.slot(x.k["child_ledger"])), x.k["transfer"], 0)
     yield "conserved", forall([v.p], z3.Implies(z3.And(kept, b.ledger_limit(v.p) != -1), has == had + given))
     yield "finite stays finite", forall([v.p], z3.Implies(kept, (b.ledger_limit(v.p) == -1) == (a.ledger_limit(v.p) == -1)))
     if x.rule == "ledger_create":
-        parent = b.port(x.k.slot(x.k.parent_ledger))
-        born = z3.And(has == x.k.transfer, a.ledger_balance(v.p) == 0, a.ledger_parent(v.p) == parent, parent != none)
+        parent = b.port(x.k.slot(x.k["parent_ledger"]))
+        born = z3.And(has == x.k["transfer"], a.ledger_balance(v.p) == 0, a.ledger_parent(v.p) == parent, parent != none)
         yield "a new ledger", forall([v.p], z3.Implies(made, born))
     else:
         yield "nobody else makes ledgers", forall([v.p], z3.Not(made))
     ends = z3.And(is_ledger(b, v.p), z3.Not(is_ledger(a, v.p)))
     ended = z3.BoolVal(False)
     if x.rule == "ledger_terminate":
-        ended = z3.And(v.p == b.port(x.k.slot(x.k.ledger)), b.ledger_balance(v.p) == 0, b.ledger_parent(v.p) != none)
+        ended = z3.And(v.p == b.port(x.k.slot(x.k["ledger"])), b.ledger_balance(v.p) == 0, b.ledger_parent(v.p) != none)
     yield "what ends", forall([v.p], z3.Implies(ends, ended))
     same = z3.And(a.ledger_parent(v.p) == b.ledger_parent(v.p), a.ledger_payer(v.p) == b.ledger_payer(v.p))
     if not x.is_call(lambda call: call.changes_ledgers):

@@ -35,14 +35,14 @@ def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     slot = S.no_senders_slot(v.p)
     told = z3.And(x.newly_made(v.m), a.stage(v.m) == STAGE.QUEUED, a.from_kernel(v.m), a.id(v.m) == int(Notification.NO_SENDERS))
     if x.rule == "no senders are left":
-        used = S.no_senders_slot(x.k.of)
-        home = z3.And(v.m == x.k.notification, b.kind(used) == KIND.SEND_ONCE, a.queue(v.m) == b.port(used))
-        yield "as it was noted", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k.of) - 1)))
-        yield "once", z3.And(a.empty(used), a.no_senders_due(x.k.of) == 0)
+        used = S.no_senders_slot(x.k["of"])
+        home = z3.And(v.m == x.k["notification"], b.kind(used) == KIND.SEND_ONCE, a.queue(v.m) == b.port(used))
+        yield "as it was noted", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k["of"]) - 1)))
+        yield "once", z3.And(a.empty(used), a.no_senders_due(x.k["of"]) == 0)
     elif x.rule == "mach_port_request_notification":
-        task = b.object_task(b.port(S.destination_slot(x.k.message)))
-        port = b.port(S.name_slot(task, x.k.name))
-        now = z3.And(v.m == x.k.notification, b.srights(port) == 0, a.data(v.m) == b.mscount(port), a.empty(S.no_senders_slot(port)))
+        task = b.object_task(b.port(S.destination_slot(x.k["message"])))
+        port = b.port(S.name_slot(task, x.k["name"]))
+        now = z3.And(v.m == x.k["notification"], b.srights(port) == 0, a.data(v.m) == b.mscount(port), a.empty(S.no_senders_slot(port)))
         yield "at once", forall([v.m], z3.Implies(told, now))
     else:
         registered = z3.And(b.kind(slot) == KIND.SEND_ONCE, b.port(slot) == a.queue(v.m), a.empty(slot))
@@ -69,29 +69,29 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
     received_from, number = z3.BoolVal(False), b.seqno(v.p)
     if x.rule == TAKE and "message" in x.case.outputs:
-        port = b.queue(x.k.oldest)
+        port = b.queue(x.k["oldest"])
         first = z3.And(x.receives_from(b.queue(v.m)), z3.Implies(b.queued_on(v.m2, b.queue(v.m)), b.arrival(v.m) <= b.arrival(v.m2)))
         yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
-        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.k.oldest))
+        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.k["oldest"]))
         received_from = v.p == port
         if x.case.code is None:
             number_told = x.case.outputs["sequence_number"]
-            asked = z3.BoolVal(True) if not x.k.profile.trailer_elements else x.k.trailer >= 1
+            asked = z3.BoolVal(True) if not x.k.profile.trailer_elements else x.k["trailer"] >= 1
             yield "its number", z3.If(asked, number_told == b.seqno(port), z3.Or(number_told == -1, number_told == b.seqno(port)))
             yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
     else:
         yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
     if x.rule == "mach_port_peek" and x.case.code is ReturnCode.KERN_SUCCESS:
-        port = b.port(x.k.slot(x.k.name, x.k.task_behind(x.k.task)))
+        port = b.port(x.k.slot(x.k["name"], x.k.task_behind(x.k["task"])))
         told = x.case.outputs
-        peeked = x.k.message_at(told["sequence_number"] - b.seqno(port))
+        peeked = x.k["message_at"](told["sequence_number"] - b.seqno(port))
         same = [told["id"] == b.id(peeked), told["size"] == b.size(peeked)]
         same += [told["security_token"] == b.sender_security(peeked), told["audit_token"] == b.sender_audit(peeked)]
-        yield "what is peeked at", z3.And(b.queued_on(peeked, port), z3.Or(x.k.seqno == 0, told["sequence_number"] == x.k.seqno), *same)
-        oldest = z3.Implies(z3.And(x.k.seqno == 0, b.queued_on(v.m, port)), b.arrival(peeked) <= b.arrival(v.m))
+        yield "what is peeked at", z3.And(b.queued_on(peeked, port), z3.Or(x.k["seqno"] == 0, told["sequence_number"] == x.k["seqno"]), *same)
+        oldest = z3.Implies(z3.And(x.k["seqno"] == 0, b.queued_on(v.m, port)), b.arrival(peeked) <= b.arrival(v.m))
         yield "the first, if no number is given", forall([v.m], oldest)
     if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
-        number = z3.If(x.named_receive(v.p), x.k.seqno, number)
+        number = z3.If(x.named_receive(v.p), x.k["seqno"], number)
     place = a.receiver(v.p)
     carried_off = z3.And(place != b.receiver(v.p), z3.Or(v.S.is_body_slot(place), v.S.is_limbo_slot(place)))
     number = z3.If(received_from, number + 1, z3.If(carried_off, 0, number))
@@ -116,7 +116,7 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m), a.from_kernel(v.m) == b.from_kernel(v.m)
     )
     if x.rule == ANSWER:
-        same = z3.Or(same, z3.And(v.m == x.k.message, kernels))
+        same = z3.Or(same, z3.And(v.m == x.k["message"], kernels))
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
     yield "ever after", forall([v.m], z3.Implies(kept, same))
     if x.rule == TAKE and x.case.code is None:
@@ -136,7 +136,7 @@ def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     said = ("id", "data", "layout", "size", "body_count")
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
     same = z3.And(*[a.fields[name](v.m) == b.fields[name](v.m) for name in said])
-    anew = v.m == x.k.message if x.rule == ANSWER else z3.BoolVal(False)
+    anew = v.m == x.k["message"] if x.rule == ANSWER else z3.BoolVal(False)
     yield "what it says", forall([v.m], z3.Implies(kept, z3.Or(same, anew)))
     message = v.sorts.message_of(v.s)
     underway = z3.And(v.sorts.in_message(v.s), b.on_its_way(message), a.on_its_way(message))
@@ -145,14 +145,14 @@ def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "its rights", forall([v.s], z3.Implies(underway, z3.Or(right, died)))
     pages = a.memory(v.m, v.i) == b.memory(v.m, v.i)
     if x.rule in (PAGE_IN, PAGE_OUT):
-        pages = z3.Or(pages, z3.And(v.m == x.k.message, v.i == x.k.index))
+        pages = z3.Or(pages, z3.And(v.m == x.k["message"], v.i == x.k["index"]))
     elif x.rule == DELIVER:
-        pages = z3.Or(pages, z3.And(v.m == x.k.message, a.memory(v.m, v.i) == none))
+        pages = z3.Or(pages, z3.And(v.m == x.k["message"], a.memory(v.m, v.i) == none))
     yield "its memory", forall([v.m, v.i], z3.Implies(kept, pages))
     carried = b.memory(v.m, v.i)
     contents = z3.Implies(carried != none, a.content(carried) == b.content(carried))
     yield "what that contains", forall([v.m, v.i], contents)
     if x.rule == TAKE:
         told = [x.case.outputs[name] == b.fields[name](v.m) for name in said if name in x.case.outputs]
-        taken = z3.And(x.taken(v.m), v.m == x.k.oldest)
+        taken = z3.And(x.taken(v.m), v.m == x.k["oldest"])
         yield "what the receiver is told", forall([v.m], z3.Implies(taken, z3.And(*told)))

@@ -45,12 +45,12 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
     slot = v.S.name_slot(v.t, v.n)
     given_up = z3.BoolVal(False)
     if x.rule == "mach_port_destroy":
-        given_up = slot == k.slot(k.name, k.task_behind(k.task))
+        given_up = slot == k.slot(k["name"], k.task_behind(k["task"]))
     elif x.rule in ("mach_port_mod_refs", "mach_port_destruct"):
-        delta = k.delta if x.rule == "mach_port_mod_refs" else k.srdelta
-        given_up = z3.And(slot == k.slot(k.name, k.task_behind(k.task)), delta == -k.urefs_max)
+        delta = k["delta"] if x.rule == "mach_port_mod_refs" else k["srdelta"]
+        given_up = z3.And(slot == k.slot(k["name"], k.task_behind(k["task"])), delta == -k.urefs_max)
     elif x.rule == "task_terminate":
-        given_up = v.t == k.task_behind(k.task)
+        given_up = v.t == k.task_behind(k["task"])
 
     def pegged(s: State) -> Term:
         return z3.And(z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME), s.urefs(slot) == k.urefs_max)
@@ -74,14 +74,14 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     both = z3.And(b.active(v.p), a.active(v.p))
     made = z3.BoolVal(False)
     if x.rule == COPY_IN:
-        entry = x.k.slot(x.k.name, x.k.space)
-        made = z3.And(x.k.disposition == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
+        entry = x.k.slot(x.k["name"], x.k["space"])
+        made = z3.And(x.k["disposition"] == Disposition.MAKE_SEND_ONCE, b.receives(entry), b.port(entry) == v.p)
     yield "made", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) > b.sorights(v.p)), made))
     received = z3.BoolVal(False)
     if x.rule == TAKE:
-        destination = v.S.destination_slot(x.k.oldest)
-        from_it = z3.And(x.receives_from(v.p), b.queue(x.k.oldest) == v.p)
-        received = z3.And(from_it, b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k.oldest))
+        destination = v.S.destination_slot(x.k["oldest"])
+        from_it = z3.And(x.receives_from(v.p), b.queue(x.k["oldest"]) == v.p)
+        received = z3.And(from_it, b.kind(destination) == KIND.SEND_ONCE, x.taken(x.k["oldest"]))
     yield "ended", forall([v.p], z3.Implies(z3.And(both, a.sorights(v.p) < b.sorights(v.p)), received))
     one_more = z3.And(x.after.sorights(v.p) <= b.sorights(v.p) + 1, b.sorights(v.p) <= a.sorights(v.p) + 1)
     yield "one at a time", forall([v.p], z3.Implies(both, one_more))
@@ -96,13 +96,13 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "a move resets it", forall([v.p], z3.Implies(z3.And(both, moved), a.mscount(v.p) == 0))
     rise = a.mscount(v.p) - b.mscount(v.p)
     if x.rule == COPY_IN:
-        entry = x.k.slot(x.k.name, x.k.space)
-        made = z3.And(x.k.disposition == Disposition.MAKE_SEND, z3.Not(x.k.reserved(x.k.name)), b.port(entry) == v.p)
+        entry = x.k.slot(x.k["name"], x.k["space"])
+        made = z3.And(x.k["disposition"] == Disposition.MAKE_SEND, z3.Not(x.k.reserved(x.k["name"])), b.port(entry) == v.p)
         one = z3.BoolVal(x.case.code is None)
         expected = z3.If(z3.And(one, made), 1, 0)
         yield "by one for MAKE_SEND", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == expected))
     elif x.rule == "mach_port_set_mscount":
-        set_ = z3.And(x.named_receive(v.p), a.mscount(v.p) == x.k.mscount)
+        set_ = z3.And(x.named_receive(v.p), a.mscount(v.p) == x.k["mscount"])
         yield "set for the port that is named", forall([v.p], z3.Implies(both, z3.Or(rise == 0, set_)))
     elif x.rule in MAKERS:
         yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
@@ -163,7 +163,7 @@ def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         if argument.type is not ArgumentType.PORT or argument.object is None or not argument.required:
             continue
         carried = argument.name not in k.constants  # by the request, whose destination it is
-        slot = v.S.destination_slot(k.message) if carried else k.slot(k.constants[argument.name])
+        slot = v.S.destination_slot(k["message"]) if carried else k.slot(k.constants[argument.name])
         port = b.port(slot)
         yield argument.name, z3.And(b.sends(slot), b.active(port), b.object(port) == OBJECT.of(argument.object))
 
@@ -192,9 +192,9 @@ def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """Who allocates a right under a name of its choice has it under that name, in the space that was asked for, and is told no other."""
     if x.rule not in NAMED_BY_CALLER or x.case.code is not ReturnCode.KERN_SUCCESS:
         return
-    asked = x.k.named if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
-    slot = x.k.slot(x.k.name, x.k.task_behind(x.k.task))
-    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k.name)
+    asked = x.k["named"] if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
+    slot = x.k.slot(x.k["name"], x.k.task_behind(x.k["task"]))
+    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k["name"])
     yield "where it is", z3.Implies(asked, there)
 
 
@@ -212,18 +212,18 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     words, told = ("context", "is_guarded", "is_strict"), z3.BoolVal(False)
     same = z3.And(*[a.fields[name](v.p) == b.fields[name](v.p) for name in words])
     if x.rule in ("mach_port_destruct", "mach_port_unguard"):
-        told = z3.And(x.named_receive(v.p), k.guard == b.context(v.p))
+        told = z3.And(x.named_receive(v.p), k["guard"] == b.context(v.p))
     elif x.rule in ("mach_port_destroy", "mach_port_guard"):
         told = z3.And(x.named_receive(v.p), b.context(v.p) == 0)
     elif x.rule == COPY_IN:
-        told = z3.And(k.disposition == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k.name, k.space))
+        told = z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k["name"], k["space"]))
     elif x.rule == "task_terminate":
-        told = v.S.space(b.receiver(v.p)) == k.task_behind(k.task)
+        told = v.S.space(b.receiver(v.p)) == k.task_behind(k["task"])
     guarded = z3.And(b.active(v.p), b.is_guarded(v.p))
     yield "who ends it", forall([v.p], z3.Implies(guarded, z3.Or(z3.And(a.active(v.p), same), told)))
     new = z3.And(b.active(v.p), z3.Not(b.is_guarded(v.p)), a.is_guarded(v.p))
     if x.rule == "mach_port_guard":
-        yield "who makes it", forall([v.p], z3.Implies(new, z3.And(x.named_receive(v.p), a.context(v.p) == k.guard)))
+        yield "who makes it", forall([v.p], z3.Implies(new, z3.And(x.named_receive(v.p), a.context(v.p) == k["guard"])))
     else:
         yield "who makes it", forall([v.p], z3.Not(new))
     both = z3.And(b.active(v.p), a.active(v.p))

@@ -13,7 +13,6 @@ from sendright.mach.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.model.invariants import Variables
 from sendright.model.rules import (
     CREATION_RESUMED,
-    RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
 )
@@ -81,14 +80,14 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))
     ended = z3.BoolVal(False)
     if x.rule == "task_terminate" and x.case.code is ReturnCode.KERN_SUCCESS:
-        target = x.k.task_behind(x.k.task)
+        target = x.k.task_behind(x.k["task"])
         ended = v.t == target
         yield "the one that was named", a(target) == LIFE.ENDED
     yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))
     rise = x.after.suspend_count(v.t) - x.before.suspend_count(v.t)
     lives = z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ALIVE)
     if x.rule in SUSPENSION:
-        named = v.t == x.k.task_behind(x.k.task)
+        named = v.t == x.k.task_behind(x.k["task"])
         yield "suspensions", forall([v.t], z3.Implies(lives, z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))))
     else:
         yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
@@ -101,7 +100,7 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     """What a call tells of a task, hands out of its places or keeps there is of the very task and place that were named."""
     k, b, a, S = x.k, x.before, x.after, v.S
     if x.rule in ("mach_msg_receive", RESUMED_RECEIVE) and "source" in x.case.outputs:
-        name = k.port if x.rule == "mach_msg_receive" else b.waits_at(k.caller)
+        name = k["port"] if x.rule == "mach_msg_receive" else b.waits_at(k.caller)
         yield "the port to receive from", x.named_by(x.case.outputs["source"], name)
     if x.case.code is not ReturnCode.KERN_SUCCESS and not x.stops:
         return
@@ -117,10 +116,10 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
     registered = k.profile.registered_places
     if x.rule == "task_info":
-        task, value = k.task_behind(k.task), x.case.outputs["value"]
+        task, value = k.task_behind(k["task"]), x.case.outputs["value"]
         tokens = b.security(task) if value.sort() == v.sorts.SecurityToken else b.audit(task)
         flavour = TASK_SECURITY_TOKEN if value.sort() == v.sorts.SecurityToken else TASK_AUDIT_TOKEN
-        yield "its token", z3.And(value == tokens, k.flavor == flavour)
+        yield "its token", z3.And(value == tokens, k["flavor"] == flavour)
     elif x.rule in ("mach_task_self", "mach_host_self"):
         if x.rule == "mach_task_self" or k.profile.host_self is HostSelf.SLOT:
             which = Place.KERNEL if x.rule == "mach_task_self" else Place.HOST
@@ -129,29 +128,29 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             yield "the host port", z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == v.sorts.host_port)
     elif x.rule in ("task_get_special_port", "task_set_special_port"):
         for selector, which in k.profile.special_ports.items():
-            held = place(k.task_behind(k.task), which)
-            done = copied(held, x.reply(0)) if x.rule == "task_get_special_port" else kept(held, k.port)
-            yield f"the {which.name.lower()} port", z3.Implies(k.which == selector, done)
+            held = place(k.task_behind(k["task"]), which)
+            done = copied(held, x.reply(0)) if x.rule == "task_get_special_port" else kept(held, k["port"])
+            yield f"the {which.name.lower()} port", z3.Implies(k["which"] == selector, done)
             if x.stops:
-                yield f"the {which.name.lower()} port that was there", z3.Implies(k.which == selector, copied(held, x.in_hand))
+                yield f"the {which.name.lower()} port that was there", z3.Implies(k["which"] == selector, copied(held, x.in_hand))
     elif x.rule == CREATION_RESUMED:
         lives = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == b.task_port(x.half_made))
         yield "the child's port", z3.If(b.alive(x.half_made), lives, a.kind(x.reply(0)) == KIND.DEAD_NAME)
     elif x.rule == "mach_ports_lookup":
         for index, which in enumerate(registered):
-            yield f"registered port {index}", copied(place(k.task_behind(k.task), which), x.reply(index))
+            yield f"registered port {index}", copied(place(k.task_behind(k["task"]), which), x.reply(index))
     elif x.rule == "mach_ports_register":
         for index, which in enumerate(registered):
-            name = z3.If(index < k.ports_length, k.ports(index), v.sorts.null)
-            yield f"registered port {index}", kept(place(k.task_behind(k.task), which), name)
+            name = z3.If(index < k["ports_length"], k["ports"](index), v.sorts.null)
+            yield f"registered port {index}", kept(place(k.task_behind(k["task"]), which), name)
     elif x.rule == "host_get_special_port":
-        yield "the host's port", copied(S.host_slot(k.which), x.reply(0))
+        yield "the host's port", copied(S.host_slot(k["which"]), x.reply(0))
     elif x.rule == "host_set_special_port":
-        yield "the host's port", kept(S.host_slot(k.which), k.port)
+        yield "the host's port", kept(S.host_slot(k["which"]), k["port"])
     elif x.is_call(lambda call: call.selects_exceptions):
-        task, told = k.task_behind(k.task), x.case.outputs
+        task, told = k.task_behind(k["task"]), x.case.outputs
         for number, which in enumerate(EXCEPTION_PLACES, 1):
-            held, selected = place(task, which), (k.exception_mask / z3.IntVal(1 << number)) % 2 == 1
+            held, selected = place(task, which), (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1
             if told:
                 reply = z3.If(told[f"told.{number}"], copied(held, x.reply(number - 1)), a.empty(x.reply(number - 1)))
                 yield f"what is told of exception {number}", z3.And(reply, z3.Implies(told[f"told.{number}"], selected))
@@ -160,19 +159,19 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             same = z3.And(copied(held, held), was[0] == was[1], was[2] == was[3])
             done = same
             if x.rule != "task_get_exception_ports":
-                new = z3.And(kept(held, k.new_port), was[1] == k.behavior, was[3] == k.new_flavor)
+                new = z3.And(kept(held, k["new_port"]), was[1] == k["behavior"], was[3] == k["new_flavor"])
                 done = z3.If(selected, z3.Or(new, same) if told else new, same)
             yield f"the port of exception {number}", done
     changed = z3.Or(a.kind(v.s) != b.kind(v.s), a.port(v.s) != b.port(v.s))
     if x.rule == "host_set_special_port":
-        yield "no other host port", forall([v.s], z3.Implies(changed, v.s == S.host_slot(k.which)))
+        yield "no other host port", forall([v.s], z3.Implies(changed, v.s == S.host_slot(k["which"])))
     if x.rule in ("task_set_special_port", "mach_ports_register"):
         selected = (
-            [z3.And(k.which == selector, S.place(v.s) == PLACE.of(which)) for selector, which in k.profile.special_ports.items()]
+            [z3.And(k["which"] == selector, S.place(v.s) == PLACE.of(which)) for selector, which in k.profile.special_ports.items()]
             if (x.rule == "task_set_special_port")
             else [S.place(v.s) == PLACE.of(which) for which in registered]
         )
-        there = z3.And(S.is_place_slot(v.s), S.holder(v.s) == k.task_behind(k.task), z3.Or(*selected))
+        there = z3.And(S.is_place_slot(v.s), S.holder(v.s) == k.task_behind(k["task"]), z3.Or(*selected))
         yield "no other place", forall([v.s], z3.Implies(changed, z3.Or(there, v.s == x.in_hand) if x.stops else there))
     if x.rule == SETTING_RESUMED:
         yield "no place", forall([v.s], z3.Implies(changed, v.s == x.in_hand))
@@ -186,5 +185,5 @@ def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
     if x.stops:
         yield "it stops", a.wait(x.k.caller) == STOPPED[x.rule]
-    elif x.rule in RESUMED.values() and x.case.code not in IN_PROGRESS:
+    elif x.k.rule.resumes != "NOTHING" and x.case.code not in IN_PROGRESS:
         yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING

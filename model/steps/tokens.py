@@ -29,9 +29,9 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
     allowed = z3.BoolVal(False)
     if x.rule == "host_security_set_task_token":
-        allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k.target_task), x.has_given_tokens(v.t))
+        allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k["target_task"]), x.has_given_tokens(v.t))
         if x.case.code is ReturnCode.KERN_SUCCESS:
-            yield "they are changed", x.has_given_tokens(k.task_behind(k.target_task))
+            yield "they are changed", x.has_given_tokens(k.task_behind(k["target_task"]))
         if not k.profile.audit_tokens:
             yield "no audit tokens", forall([v.t], a.audit(v.t) == b.audit(v.t))
     elif x.rule == CREATION_RESUMED:
@@ -43,7 +43,7 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         same = z3.And(b.wait(v.t) == WAIT.CREATING, *wanted, child)
         asked = z3.BoolVal(False)
         if x.creates and x.stops:
-            tokens = [a.waits_security(v.t) == k.security_token, *([a.waits_audit(v.t) == k.audit_token] if k.profile.audit_tokens else [])]
+            tokens = [a.waits_security(v.t) == k["security_token"], *([a.waits_audit(v.t) == k["audit_token"]] if k.profile.audit_tokens else [])]
             asked = z3.And(v.t == k.caller, x.presents_security_port, *tokens, x.new_task(a.waits_child(v.t)))
         yield "what a creation will set", forall([v.t], z3.Implies(a.wait(v.t) == WAIT.CREATING, z3.Or(same, asked)))
     yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
@@ -81,21 +81,21 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
     presented = z3.BoolVal(False)
     if x.grants_host:
-        given = x.k.slot(x.k.host)
-        granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k.target_task)
+        given = x.k.slot(x.k["host"])
+        granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k["target_task"])
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), granted)
     elif x.rule == CREATION_RESUMED:
         presented = z3.And(v.t == x.half_made, a.port(slot) == b.waits_host(x.k.caller))
     elif x.rule == "task_set_special_port":
-        given = x.k.slot(x.k.port)
-        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k.task))
+        given = x.k.slot(x.k["port"])
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k["task"]))
     inherited = z3.BoolVal(False)
     if x.creates and not x.grants_host:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
         inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
     yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
     if x.creates and x.stops:
-        given, port = x.k.slot(x.k.host), a.waits_host(v.t)
+        given, port = x.k.slot(x.k["host"]), a.waits_host(v.t)
         granted = z3.And(x.begins_creation(v.t), a.object(port) == privileged)
         yield "what will be granted", forall([v.t], z3.Implies(granted, z3.And(b.sends(given), b.port(given) == port)))
 

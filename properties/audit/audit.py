@@ -1,4 +1,4 @@
-"""The audit of one group of logs: read them into a store, ask every rule, draw what was found."""
+"""The audit of one group of logs: read them into a store, run every rule, derive the paths of the findings."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sendright.mach.audit_results import (
     Bucket,
     GroupAudit,
     Identity,
+    ReportedRight,
+    ReportedTask,
     Severity,
-    ShownRight,
-    ShownTask,
     World,
 )
 from sendright.mach.facts import NO_TOKEN, Fact
@@ -31,36 +31,37 @@ from sendright.properties.audit import authority_rules, holding_rules, identity_
 from sendright.properties.audit.lineage import controls, origins, path_of
 from sendright.properties.audit.questions import Question, answer
 from sendright.properties.audit.rules import RULES, Suspect, evidence, rows
-from sendright.properties.audit.store import MINUTE, Store, WorldSeen
+from sendright.properties.audit.store import MINUTE, Store, WorldState
 
 __all__ = ["RULES", "Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]
 
 STANDARD_INPUT = "-"
 FINDINGS = 200
-"""Findings of one rule and severity that are told one by one; further ones are counted."""
+"""The most findings of one rule and severity that are listed; further ones are only counted."""
 TASKS = 400
 RIGHTS = 300
 BUCKETS = 60
-"""Parts of the timeline."""
+"""The number of intervals of the timeline."""
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A log to be audited."""
+    """A log to audit."""
 
     path: str
     """A file, or - for standard input."""
     form: str | None = None
-    """Its form; None: by its content."""
+    """Its form; None: detected from its content."""
     at: str = ""
-    """Where it is, for a worker whose current directory is another; "": at ``path``."""
+    """Its absolute path, for a worker with another current directory; "": ``path``."""
 
 
 Progress: TypeAlias = Callable[[int], object]
-"""Told how many bytes have been read."""
+"""Called with the number of bytes read."""
 
 
 def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
-    """The stream that a log is read from, None if it can't be opened, and its facts, which raise RecordingError if nothing can be read."""
+    """The stream of a log, None if it can't be opened, and its facts. The facts raise RecordingError if nothing can
+    be read."""
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
@@ -77,9 +78,10 @@ def audit_group(
     progress: Progress | None = None,
     directory: str | None = None,
 ) -> tuple[GroupAudit, tuple[Answer, ...]]:
-    """Audit ``logs`` together, as those of one host, unless they say that they aren't.
+    """Audit ``logs`` together, as those of one host, unless they name different hosts.
 
-    The store is in a temporary directory under ``directory``, which is removed. A log of which nothing can be read is among ``refused``.
+    The store is in a temporary directory under ``directory``, and is removed. A log that can't be read at all is listed
+    in ``refused``.
     """
     began = time.monotonic()
     with temporary_directory("sendright-audit-", directory) as place:
@@ -90,7 +92,7 @@ def audit_group(
             for log in logs:
                 stream, facts = open_log(log)
                 try:
-                    store.take(log.path, facts, _telling(progress, stream, done))
+                    store.take(log.path, facts, _progress_of(progress, stream, done))
                 except RecordingError as error:
                     refused.append(str(error))
                 finally:
@@ -98,7 +100,7 @@ def audit_group(
                     if stream is not None and log.path != STANDARD_INPUT:
                         stream.close()
             store.finish()
-            suspects, counts = suspects_of(store)
+            suspects, counts = run_rules(store)
             drawn = origins(store, {task for suspect in suspects.values() for one in suspect for task in one.tasks if task.pid >= 0})
             findings = [_finding(store, rule, suspect, path_of(drawn, suspect), logs) for rule, found in suspects.items() for suspect in found]
             findings.sort(key=lambda finding: (-finding.severity, finding.time or 0))
@@ -129,21 +131,21 @@ def audit_group(
             store.close()
 
 
-def _telling(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], object] | None:
-    """What tells ``progress`` how many bytes are read; ``before`` are those of other logs."""
+def _progress_of(progress: Progress | None, stream: BinaryIO | None, before: int) -> Callable[[int], object] | None:
+    """A function that reports to ``progress`` how many bytes are read; ``before``: the bytes of earlier logs."""
     return None if progress is None else lambda place: progress(before + _at(stream))
 
 
 def _at(stream: BinaryIO | None) -> int:
-    """How much of a file is read."""
+    """How many bytes of a file are read."""
     try:
         return 0 if stream is None else stream.tell()
     except (OSError, ValueError):
         return 0
 
 
-def suspects_of(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
-    """What each rule found: some to be told, all counted."""
+def run_rules(store: Store) -> tuple[dict[str, list[Suspect]], dict[str, dict[str, int]]]:
+    """The suspects that each rule found, at most FINDINGS of each severity, and the number of all."""
     suspects: dict[str, list[Suspect]] = {}
     counts: dict[str, dict[str, int]] = {}
     for rule in RULES.values():
@@ -176,12 +178,12 @@ def _finding(store: Store, name: str, suspect: Suspect, path: tuple[object, ...]
 
 
 def _host(store: Store, logs: Sequence[Log]) -> str:
-    """What a host is called whose records don't say."""
+    """The name of a host whose records don't have one."""
     named = next((world.host for world in store.worlds if world.host), "")
     return named or Path(logs[0].path).name
 
 
-def _world(store: Store, number: int, seen: WorldSeen, logs: Sequence[Log]) -> World:
+def _world(store: Store, number: int, seen: WorldState, logs: Sequence[Log]) -> World:
     missing = store.ask("SELECT coalesce(sum(missing), 0) FROM gap WHERE world = ?", number)[0][0]
     recorded = store.ask("SELECT count(*) FROM (SELECT 1 FROM call WHERE world = ? LIMIT 1)", number)[0][0]
     unseen = """
@@ -203,8 +205,8 @@ def _world(store: Store, number: int, seen: WorldSeen, logs: Sequence[Log]) -> W
     )
 
 
-def _timeline(store: Store, number: int, seen: WorldSeen) -> tuple[Bucket, ...]:
-    """How much happened when, in at most BUCKETS parts."""
+def _timeline(store: Store, number: int, seen: WorldState) -> tuple[Bucket, ...]:
+    """The number of facts over time, in at most BUCKETS intervals."""
     if seen.first is None or seen.last is None:
         return ()
     first, last = seen.first // MINUTE, seen.last // MINUTE
@@ -223,21 +225,21 @@ def _timeline(store: Store, number: int, seen: WorldSeen) -> tuple[Bucket, ...]:
     return tuple(Bucket((first + part * width) * MINUTE, facts[part], rights.get(part, 0), gaps[part]) for part in parts)
 
 
-def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
-    """The rights to tasks that are shown: those that cross identities first."""
+def _rights(store: Store) -> tuple[tuple[ReportedRight, ...], int]:
+    """The rights to tasks for the report, those that cross identities first, and how many are left out."""
     if not store.counts["rights"]:
         shown = tuple(_listed(store, RIGHTS)) if store.counts["holding"] else ()
         return shown, 0
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, h_pid, h_ver, t_pid, t_ver, right_ FROM rights WHERE succeeded <> 0)")[0][0]
     crossing = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
-    found: list[ShownRight] = []
+    found: list[ReportedRight] = []
     for crosses, condition in ((True, crossing), (False, f"NOT {crossing}")):
         for row in controls(store, condition):
             if len(found) >= RIGHTS:
                 break
             words = f"{row.how or row.right_}"
             found.append(
-                ShownRight(
+                ReportedRight(
                     holder=row.who("h_"),
                     target=row.who("t_"),
                     right=row.right_,
@@ -251,10 +253,10 @@ def _rights(store: Store) -> tuple[tuple[ShownRight, ...], int]:
     return tuple(found), max(0, int(total) - len(found))
 
 
-def _listed(store: Store, most: int) -> Iterator[ShownRight]:
+def _listed(store: Store, most: int) -> Iterator[ReportedRight]:
     question = f"SELECT * FROM holding WHERE right_ <> '' AND t_pid >= 0 AND own = 0 AND t_pid <> pid ORDER BY n LIMIT {max(0, most)}"
     for row in rows(store, question):
-        yield ShownRight(
+        yield ReportedRight(
             holder=row.who(),
             target=row.who("t_"),
             right=row.right_,
@@ -264,8 +266,9 @@ def _listed(store: Store, most: int) -> Iterator[ShownRight]:
         )
 
 
-def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ShownTask, ...], int]:
-    """The tasks that are shown, with whom they came from: those that findings and rights are about, then the first others."""
+def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ReportedTask, ...], int]:
+    """The tasks for the report, with their parents, and how many are left out: first those in findings and rights,
+    then others."""
     total = store.ask("SELECT count(*) FROM (SELECT DISTINCT world, pid, ver FROM sight)")[0][0]
     if len(chosen) < TASKS:
         question = f"SELECT world, pid, ver FROM (SELECT world, pid, ver, min(n) AS n FROM sight GROUP BY ALL) ORDER BY n LIMIT {TASKS}"
@@ -279,7 +282,7 @@ def _tasks(store: Store, chosen: set[Identity]) -> tuple[tuple[ShownTask, ...], 
         source = next(iter(graph.predecessors(task)), None)
         edge = {} if source is None else graph[source][task]
         shown.append(
-            ShownTask(
+            ReportedTask(
                 task=task,
                 parent=source,
                 token=node.get("token", NO_TOKEN),

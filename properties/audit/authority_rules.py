@@ -1,4 +1,5 @@
-"""Authority over tasks: who holds a task's control port has all that the task has, so nobody may get one of a task that has more."""
+"""Authority over tasks: the holder of a task's control port has the task's authority, so no task may get that of a
+stronger task."""
 
 from __future__ import annotations
 
@@ -10,25 +11,25 @@ import networkx as nx
 
 from sendright.mach.audit_results import Identity, Severity
 from sendright.properties.audit.lineage import add_control, controls, links, origins
-from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import Row, Suspect, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 _CROSSES = "(differs(h_euid, t_euid) OR differs(h_euid, t_ruid))"
 _LOW = "h_euid > 0 AND NOT is_of_system(h_platform, h_program, h_euid)"
-"""Neither root nor a part of the system, which may have been given more than its ids say."""
+"""Neither root nor part of the system, which may have more authority than its ids say."""
 
 
 @rule("control", (22, 23), "a right over a task of another identity", needs=("rights",))
 def control(store: Store) -> Iterator[Suspect]:
-    """A task that isn't root gets no control of a task with other user ids, real or effective, and can't read it.
+    """A task that isn't root gets no right to control or read a task with other user ids, real or effective.
 
-    Root may, and so may entitled programs of the system: these are reported as notes, once for each holder.
+    Root and entitled programs of the system may get one. Their rights are reported as notes, once for each holder.
     """
     for row in controls(store, f"right_ IN ('control', 'read') AND h_pid >= 0 AND {_CROSSES} AND {_LOW}"):
         holder, target = row.who("h_"), row.who("t_")
         severity = Severity.ERROR if row.right_ == "control" else Severity.WARNING
-        severity = sure(row.h_amb or row.t_amb, severity if row.succeeded == 1 else Severity.WARNING)
-        got = "got" if row.succeeded == 1 else "asked for (and whether it was refused isn't recorded)"
+        severity = unless_ambiguous(row.h_amb or row.t_amb, severity if row.succeeded == 1 else Severity.WARNING)
+        got = "got" if row.succeeded == 1 else "requested (and whether the request succeeded isn't recorded)"
         how = f" by {row.how}" if row.how else ""
         times = f", {row.times:,} times" if row.times > 1 else ""
         yield Suspect(
@@ -71,7 +72,8 @@ def _entitled(store: Store) -> Iterator[Suspect]:
 
 @rule("listed-control", (22, 23), "a control right in a snapshot", needs=("holding",))
 def listed_control(store: Store) -> Iterator[Suspect]:
-    """A listing shows a task with another task's control port. It has no identities, so each such right is only reported."""
+    """A listing shows a task with another task's control port. Listings have no identities, so each such right is
+    only a note."""
     question = """
         SELECT world, pid, ver, arg_min(file, n) AS file, arg_min(place, n) AS place, max(tm) AS tm, min(n) AS n, count(DISTINCT t_pid) AS targets,
             arg_min(t_pid, n) AS t_pid, arg_min(t_ver, n) AS t_ver, arg_min(program, n) AS program, arg_min(name, n) AS name
@@ -93,9 +95,10 @@ def listed_control(store: Store) -> Iterator[Suspect]:
 
 @rule("chain", (22, 23), "a chain of control from a low task to root's", needs=("rights",))
 def chain(store: Store) -> Iterator[Suspect]:
-    """A task that controls another also controls all that the other controls. So no non-root task may control a task that controls … a root task.
+    """A task that controls another also controls everything that the other controls. So no non-root task may control a
+    task that controls … a root task.
 
-    A task is responsible for the tasks that it makes and the images that it executes, unless an image is set-id.
+    A task also controls the tasks that it creates and the images that it executes, unless an image is set-id.
     """
     edges = [row for row in controls(store, "right_ = 'control' AND h_euid > 0 AND h_ruid <> 0") if not row.h_amb and not row.t_amb]
     last = [row for row in edges if row.t_euid == 0]
@@ -109,7 +112,7 @@ def chain(store: Store) -> Iterator[Suspect]:
     for row in edges:
         platform[row.who("h_")] = row.of_system
         add_control(store, graph, row)
-    told: set[tuple[Identity, Identity]] = set()
+    reported: set[tuple[Identity, Identity]] = set()
     for row in last:
         holder, target = row.who("h_"), row.who("t_")
         before = nx.ancestors(graph, holder)
@@ -117,9 +120,9 @@ def chain(store: Store) -> Iterator[Suspect]:
         for start in sorted(starts or before & platform.keys()):
             line = [*nx.dijkstra_path(graph, start, holder, weight=_steps), target]
             steps = sum(graph[one][other]["kind"] == "control" for one, other in pairwise(line))
-            if steps < 2 or (start, holder) in told:
+            if steps < 2 or (start, holder) in reported:
                 continue
-            told.add((start, holder))
+            reported.add((start, holder))
             path = links(graph, line)
             yield Suspect(
                 severity=Severity.NOTE if all(platform.get(one, True) for one in line[:-1]) else Severity.ERROR,

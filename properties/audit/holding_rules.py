@@ -1,7 +1,7 @@
-"""Snapshots: what one listing of all rights must agree on with itself.
+"""Snapshots: a listing of all rights must be consistent.
 
-A listing is made task by task while they run, so what one task's rows say of another's may be a moment old: that is a warning. What a task's rows say
-of themselves is of one moment.
+A listing is made task by task while the tasks run. So one task's rows may be older than another's, and inconsistencies
+between tasks are warnings. The rows of one task are of the same moment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sendright.properties.audit.rules import Suspect, evidence, rows, rule
 from sendright.properties.audit.store import Store
 
 _SAME = "world, file, snapshot"
-"""One listing."""
+"""The columns that identify a listing."""
 
 
 @rule("receive-right", (1, 3), "one receive right for each port", needs=("holding",))
@@ -45,7 +45,7 @@ def receive_right(store: Store) -> Iterator[Suspect]:
 
 
 def _elsewhere(store: Store) -> Iterator[Suspect]:
-    """A send row names a receiver that was listed and has no such receive right."""
+    """A send right's row names a receiver, and the receiver's rows don't have the receive right."""
     question = """
         SELECT s.* FROM holding s
         WHERE s.sends = 1 AND s.receives = 0 AND s.r_pid > 0 AND s.port <> ''
@@ -60,7 +60,7 @@ def _elsewhere(store: Store) -> Iterator[Suspect]:
             severity=Severity.WARNING,
             world=row.world,
             time=row.time,
-            words=f"{who} sends to port {row.port} under name {row.name:#x}, which {receiver} is said to receive from; it has no such right",
+            words=f"{who} has a send right to port {row.port} under name {row.name:#x}, with {receiver} as its receiver, which has no such right",
             evidence=(evidence(store, row.file, row.place, f"→ {receiver}, name {row.r_name:#x}"),),
             tasks=(who, receiver),
         )
@@ -68,7 +68,8 @@ def _elsewhere(store: Store) -> Iterator[Suspect]:
 
 @rule("counts", (8, 9), "rights are counted", needs=("holding", "totals"))
 def counts(store: Store) -> Iterator[Suspect]:
-    """A port has at most as many send-once rights as it counts, and no send rights if it counts none. A task's rights are as many as its totals."""
+    """A port has at most as many send-once rights as it counts, and no send rights if it counts none. A task has as
+    many rights as its totals say."""
     yield from _more_than_counted(store)
     yield from _totals(store)
 
@@ -106,7 +107,7 @@ def _more_than_counted(store: Store) -> Iterator[Suspect]:
 
 
 _KINDS = {"send": "in_both", "receive": "in_both", "send_once": "0", "port_set": "0", "dead_name": "0"}
-"""What is counted; a name with a receive right and send rights may be counted as either."""
+"""The counted kinds. A name with a receive right and send rights may count as either."""
 
 
 def _totals(store: Store) -> Iterator[Suspect]:
@@ -127,7 +128,7 @@ def _totals(store: Store) -> Iterator[Suspect]:
             severity=Severity.WARNING,
             world=row.world,
             time=row.time,
-            words=f"the totals of {who} are not those of its rows: {what}",
+            words=f"the totals of {who} don't match its rows: {what}",
             evidence=(evidence(store, row.file, row.place, "the totals"),),
             tasks=(who,),
         )

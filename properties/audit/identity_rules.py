@@ -1,4 +1,4 @@
-"""Token integrity: who a task is comes from its parent, and changes only where something changes it."""
+"""Token integrity: a task's identity comes from its parent, and changes only in calls and images that change it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from sendright.mach.audit_results import Severity
 from sendright.mach.facts import Token
-from sendright.properties.audit.rules import Row, Suspect, changes, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import Row, Suspect, changes, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 SLACK = 1_000_000
-"""Microseconds by which a record of a credential call may be off: threads run on while one of them makes it."""
+"""Microseconds by which the record of a credential call may be off: other threads run while one makes the call."""
 SECURITY_CALLS = "('host_security_set_task_token')"
 AUDIT_CALLS = "('setaudit', 'setaudit_addr', 'setauid', 'host_security_set_task_token')"
 
@@ -22,7 +22,8 @@ _EFFECTIVE = ("euid", "egid", "ruid", "rgid")
 
 @rule("inheritance", (30,), "a child's tokens are its parent's", needs=("birth",))
 def inheritance(store: Store) -> Iterator[Suspect]:
-    """A new task has its parent's tokens, but for process id and version, unless the call that made it gave it others."""
+    """A new task has its parent's tokens, except for process id and version, unless the call that created it set
+    others."""
     question = """
         SELECT * FROM birth
         WHERE given = 0 AND (differs(p_auid, c_auid) OR differs(p_euid, c_euid) OR differs(p_egid, c_egid)
@@ -33,14 +34,14 @@ def inheritance(store: Store) -> Iterator[Suspect]:
         parent, child = row.who("p_"), row.who("c_")
         what = changes(row, "p_", "c_")
         yield Suspect(
-            severity=sure(row.p_amb or row.c_amb, Severity.ERROR),
+            severity=unless_ambiguous(row.p_amb or row.c_amb, Severity.ERROR),
             world=row.world,
             time=row.time,
-            words=f"{child} was made by {parent} ({row.how}) and has other ids than its parent: {what}",
+            words=f"{child}, created by {parent} ({row.how}), has other ids than its parent: {what}",
             evidence=(evidence(store, row.file, row.place, f"{row.how}: {what}"),),
             tasks=(parent, child),
             step=(parent, child),
-            how=f"made ({row.how}), with {what}",
+            how=f"created ({row.how}), with {what}",
             token=token_of(row, "c_"),
             program=row.c_program,
         )
@@ -48,13 +49,14 @@ def inheritance(store: Store) -> Iterator[Suspect]:
 
 @rule("effective-ids", (29,), "effective ids change at a set-id image or in a credential call", needs=("sight", "image"))
 def effective_ids(store: Store) -> Iterator[Suspect]:
-    """A non-root task changes its user or group ids only by executing a set-id image (to the owner's ids) or in a recorded credential call."""
+    """A non-root task changes its user or group ids only by executing a set-id image (to the owner's ids) or in a
+    recorded credential call."""
     yield from _by_image(store)
     yield from _between_records(store)
 
 
 def _by_image(store: Store) -> Iterator[Suspect]:
-    """Root may start an image as anybody; anybody may start one with the real ids for effective ones."""
+    """Root may execute an image with any ids; every task may execute one with its real ids as effective ids."""
     question = """
         SELECT *, mode < 0 OR (mode & 2048 <> 0 AND owner < 0) OR (mode & 1024 <> 0 AND grp < 0) AS unknown FROM image
         WHERE a_pid >= 0 AND b_euid > 0 AND (
@@ -68,9 +70,9 @@ def _by_image(store: Store) -> Iterator[Suspect]:
         what = changes(row, "b_", "a_", _EFFECTIVE)
         image = _image_words(row)
         if row.mode < 0:
-            severity, more = Severity.NOTE, "; whether that is a set-id image isn't recorded"
+            severity, more = Severity.NOTE, "; whether the image is set-id isn't recorded"
         else:
-            severity, more = sure(row.b_amb or row.a_amb, Severity.ERROR), ""
+            severity, more = unless_ambiguous(row.b_amb or row.a_amb, Severity.ERROR), ""
         yield Suspect(
             severity=severity,
             world=row.world,
@@ -110,11 +112,11 @@ CHANGES = """
     WHERE was IS NOT NULL AND (differs(was.auid, auid) OR differs(was.euid, euid) OR differs(was.egid, egid) OR differs(was.ruid, ruid)
         OR differs(was.rgid, rgid))
 """.format(was="itself")
-"""Where a task is seen with another token than when it was seen before; both with their records."""
+"""Pairs of successive records of a task with different tokens."""
 
 
 def _changes(store: Store) -> int:
-    """Make the table of changes, once; how many there are."""
+    """Make the table of changes, once; returns the number of changes."""
     if "change" not in store.counts:
         store.connection.execute(CHANGES)
         store.counts["change"] = int(store.ask("SELECT count(*) FROM change")[0][0])
@@ -122,7 +124,7 @@ def _changes(store: Store) -> int:
 
 
 def _between_records(store: Store) -> Iterator[Suspect]:
-    """What a task had before it may have again: that is what saved ids are for."""
+    """A task may return to ids that it had before: it saved them."""
     if not _changes(store):
         return
     question = f"""
@@ -156,18 +158,18 @@ def _between_records(store: Store) -> Iterator[Suspect]:
     for row in rows(store, question):
         who = row.who()
         what = changes(row, "w_", "", _EFFECTIVE)
-        severity, more = sure(row.amb, Severity.ERROR), "no credential call of its was recorded in between"
+        severity, more = unless_ambiguous(row.amb, Severity.ERROR), "no credential call by it was recorded in between"
         if row.unseen:
-            severity, more = Severity.NOTE, "records are missing in between, so nobody knows how"
+            severity, more = Severity.NOTE, "records are missing in between, so the cause is unknown"
         elif not store.worlds[row.world].tells_gaps:
-            severity, more = Severity.NOTE, "this log doesn't tell whether records are missing, so how that came may have got lost"
+            severity, more = Severity.NOTE, "this log doesn't show whether records are missing, so the record of the cause may be lost"
         elif not (row.users_recorded and row.groups_recorded):
             severity, more = Severity.NOTE, f"no calls that set {'group' if row.users_recorded else 'user'} ids are recorded in this log"
         yield Suspect(
             severity=severity,
             world=row.world,
             time=row.time,
-            words=f"{who} is somebody else than before: {what}; {more}",
+            words=f"{who} has changed its ids: {what}; {more}",
             evidence=(
                 evidence(store, row.w_file, row.w_place, f"before: euid {id_words(row.w_euid)}, egid {id_words(row.w_egid)}"),
                 evidence(store, row.file, row.place, f"then: euid {id_words(row.euid)}, egid {id_words(row.egid)}"),
@@ -180,9 +182,10 @@ def _between_records(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("audit-user", (29,), "an audit user id that is set stays", needs=("sight", "image"))
+@rule("audit-user", (29,), "an audit user id that is set doesn't change", needs=("sight", "image"))
 def audit_user(store: Store) -> Iterator[Suspect]:
-    """Once a task's audit user id is set it stays, unless the task joins another audit session, by itself or with another image."""
+    """Once a task's audit user id is set it doesn't change, unless the task joins another audit session, by itself
+    or with another image."""
     _changes(store)
     question = f"""
         SELECT n, world, file, place, tm, pid, ver, pid AS w_pid, ver AS w_ver, amb, auid, w_auid, asid, w_file, w_place, '' AS how, program
@@ -201,18 +204,18 @@ def audit_user(store: Store) -> Iterator[Suspect]:
         what = f"auid {id_words(row.w_auid)} → {id_words(row.auid)}"
         sessions = row.asid >= 0
         versions = store.worlds[row.world].versions
-        severity = sure(row.amb or not sessions or not versions, Severity.ERROR)
+        severity = unless_ambiguous(row.amb or not sessions or not versions, Severity.ERROR)
         seen = [evidence(store, row.file, row.place, f"then: auid {id_words(row.auid)}")]
         if (row.w_file, row.w_place) != (row.file, row.place):
             seen.insert(0, evidence(store, row.w_file, row.w_place, f"before: auid {id_words(row.w_auid)}"))
         more = f"in the same audit session {row.asid}" if sessions else "in an audit session that isn't recorded"
         if not versions:
-            more += "; on systems other than macOS root may do that"
+            more += "; on systems other than macOS root may change it"
         yield Suspect(
             severity=severity,
             world=row.world,
             time=row.time,
-            words=f"{who} is somebody else for the audit than before: {what}, {more}",
+            words=f"{who} has changed its audit user id: {what}, {more}",
             evidence=tuple(seen),
             tasks=(before, who) if before != who else (who,),
             step=(before, who),
@@ -224,7 +227,8 @@ def audit_user(store: Store) -> Iterator[Suspect]:
 
 @rule("reuse", (41, 36), "a process id with its version is used once", needs=("birth", "image"))
 def reuse(store: Store) -> Iterator[Suspect]:
-    """A process id and version name one image of one process, for as long as the machine runs: no other process, and no later image, has both."""
+    """As long as the machine runs, a process id with its version names one image of one process: no other process
+    and no later image has both."""
     question = """
         WITH born AS (
             SELECT n, world, file, place, ord, tm, c_pid AS pid, c_ver AS ver, how, p_pid AS f_pid, p_ver AS f_ver,
@@ -244,15 +248,15 @@ def reuse(store: Store) -> Iterator[Suspect]:
     """
     for row in rows(store, question):
         if row.w_file is None or (row.w_event, row.w_how) == (row.event, row.how):
-            continue  # the first, or the same event told by two recorders
+            continue  # the first, or the same event in two recordings
         who = row.who()
         one_boot = store.worlds[row.world].clock != "time"
-        more = "" if one_boot else "; the machine may have been started anew in between, which its wall clock doesn't tell"
+        more = "" if one_boot else "; the machine may have restarted in between, which its wall clock doesn't show"
         yield Suspect(
-            severity=sure(not row.whole or not one_boot, Severity.ERROR),
+            severity=unless_ambiguous(not row.whole or not one_boot, Severity.ERROR),
             world=row.world,
             time=row.time,
-            words=f"{who} came to be twice: first by {row.w_how}, then again by {row.how}{more}",
+            words=f"{who} began twice: first by {row.w_how}, then again by {row.how}{more}",
             evidence=(
                 evidence(store, row.w_file, row.w_place, f"{row.w_how}: {who}"),
                 evidence(store, row.file, row.place, f"{row.how}: {who} again"),
@@ -263,7 +267,7 @@ def reuse(store: Store) -> Iterator[Suspect]:
 
 
 def _kept(store: Store) -> Iterator[Suspect]:
-    """An image, or a child, that has the very identity of the task that it came from."""
+    """An image, or a child, with the same identity as the task that it came from."""
     question = """
         SELECT n, world, file, place, tm, a_pid AS pid, a_ver AS ver, a_auid >= 0 AND a_asid >= 0 AS whole, how, 'its new image' AS what
         FROM image WHERE a_ver >= 0 AND a_pid = b_pid AND a_ver = b_ver
@@ -275,7 +279,7 @@ def _kept(store: Store) -> Iterator[Suspect]:
     for row in rows(store, question):
         who = row.who()
         yield Suspect(
-            severity=sure(not row.whole, Severity.ERROR),
+            severity=unless_ambiguous(not row.whole, Severity.ERROR),
             world=row.world,
             time=row.time,
             words=f"{who} has the same process id and version as {row.what} ({row.how})",

@@ -1,7 +1,8 @@
-"""The derivation graph of a log, as far as somebody asks for it: where tasks came from, and who got control of whom.
+"""The requested part of a log's derivation graph: where tasks came from, and which task got control of which.
 
-Nodes are identities, with ``token`` and ``program`` as they were first seen. An edge says how its target came from its source: ``kind`` is ``made``,
-``image`` or ``control``; ``boundary`` marks an image that has an authority of its own, because it is set-id: who starts it doesn't have what it has.
+Nodes are identities, with ``token`` and ``program`` from their first record. An edge says how its target came from its
+source: ``kind`` is ``made``, ``image`` or ``control``. ``boundary`` marks a set-id image: it has authority that its
+executor doesn't have.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from sendright.properties.audit.rules import Row, Suspect, evidence, rows, token
 from sendright.properties.audit.store import Store
 
 GENERATIONS = 64
-"""So far back ancestors are looked for."""
+"""The most generations of ancestors to follow."""
 LINKS = 16
-"""Of a longer path the first and the last are shown."""
+"""A longer path is shortened to its first and last links."""
 
 _ORIGINS = """
     SELECT world, file, place, tm, p_pid AS f_pid, p_ver AS f_ver, p_auid AS f_auid, p_euid AS f_euid, p_egid AS f_egid, p_ruid AS f_ruid,
@@ -48,11 +49,11 @@ CONTROL_EDGES = """
     GROUP BY world, h_pid, h_ver, t_pid, t_ver, right_
     ORDER BY n
 """
-"""Each right to a task's port once, by whoever got it: the first record of it."""
+"""Each right to a task's port once for each holder, with its first record."""
 
 
 def origins(store: Store, tasks: Iterable[Identity]) -> nx.DiGraph[Identity]:
-    """``tasks`` and all whom they came from."""
+    """The graph of ``tasks`` and all their ancestors."""
     graph: nx.DiGraph[Identity] = nx.DiGraph()
     wanted = set(tasks)
     graph.add_nodes_from(wanted)
@@ -65,12 +66,12 @@ def origins(store: Store, tasks: Iterable[Identity]) -> nx.DiGraph[Identity]:
         for row in rows(store, _ORIGINS):
             source, target = Identity(row.world, row.f_pid, row.f_ver), Identity(row.world, row.t_pid, row.t_ver)
             if source == target or any(True for _ in graph.predecessors(target)):
-                continue  # an identity that comes about twice is told of by a rule; here the first time counts
+                continue  # a rule reports an identity that begins twice; here the first time counts
             if source not in graph:
                 found.add(source)
             _describe(graph, source, row, "f_")
             _describe(graph, target, row, "t_")
-            words = f"made ({row.how})" if row.kind == "made" else f"became another image ({row.how})"
+            words = f"created ({row.how})" if row.kind == "made" else f"became another image ({row.how})"
             graph.add_edge(
                 source,
                 target,
@@ -87,12 +88,12 @@ def origins(store: Store, tasks: Iterable[Identity]) -> nx.DiGraph[Identity]:
 
 
 def controls(store: Store, condition: str = "right_ = 'control'") -> Iterable[Row]:
-    """The rights to tasks' ports for which ``condition`` holds, one row each."""
+    """The rights to tasks' ports that satisfy the SQL ``condition``, one row each."""
     return rows(store, CONTROL_EDGES.format(condition=condition))
 
 
 def add_control(store: Store, graph: nx.DiGraph[Identity], row: Row) -> None:
-    """Draw one right into ``graph``."""
+    """Add one right to ``graph``."""
     holder, target = row.who("h_"), row.who("t_")
     _describe(graph, holder, row, "h_")
     _describe(graph, target, row, "t_")
@@ -101,8 +102,8 @@ def add_control(store: Store, graph: nx.DiGraph[Identity], row: Row) -> None:
         graph.add_edge(holder, target, kind="control", how=words, evidence=evidence(store, row.file, row.place, words), boundary=False, time=row.time)
 
 
-def way(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
-    """Where ``task`` came from, the oldest first."""
+def ancestry(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
+    """The ancestors of ``task`` and the task itself, the oldest first."""
     line = [task]
     while (sources := list(graph.predecessors(line[-1]))) and len(line) < GENERATIONS:
         if sources[0] in line:
@@ -112,7 +113,7 @@ def way(graph: nx.DiGraph[Identity], task: Identity) -> tuple[Link, ...]:
 
 
 def links(graph: nx.DiGraph[Identity], line: list[Identity]) -> tuple[Link, ...]:
-    """A path through ``graph`` as a reader sees it."""
+    """A path through ``graph`` as links for a report."""
     found = [link(graph, line[0])]
     for source, target in pairwise(line):
         edge = graph[source][target]
@@ -133,14 +134,14 @@ def link(graph: nx.DiGraph[Identity], task: Identity, how: str = "", edge: dict[
 
 
 def path_of(graph: nx.DiGraph[Identity], suspect: Suspect) -> tuple[Link, ...]:
-    """The derivation path of what a rule found."""
+    """The derivation path of a rule's suspect."""
     if suspect.path:
         return suspect.path
     if suspect.step is None:
-        return shortened(way(graph, suspect.tasks[-1])) if suspect.tasks else ()
+        return shortened(ancestry(graph, suspect.tasks[-1])) if suspect.tasks else ()
     source, target = suspect.step
     wrong = Link(task=target, token=suspect.token, program=suspect.program, how=suspect.how, evidence=suspect.evidence[-1], wrong=True)
-    return (*shortened(way(graph, source)), wrong)
+    return (*shortened(ancestry(graph, source)), wrong)
 
 
 def shortened(path: tuple[Link, ...]) -> tuple[Link, ...]:
@@ -161,7 +162,7 @@ def _describe(graph: nx.DiGraph[Identity], task: Identity, row: Row, prefix: str
 
 
 def _describe_strangers(store: Store, graph: nx.DiGraph[Identity]) -> None:
-    """Who those are that nobody saw come about."""
+    """Add token and program of the tasks whose beginning isn't recorded."""
     strangers = [task for task, node in graph.nodes(data=True) if "token" not in node]
     if not strangers:
         return

@@ -1,7 +1,7 @@
-"""Many groups of logs at once: on the processes of a machine, or wherever a ``concurrent.futures.Executor`` leads.
+"""Audits many groups of logs at once: in processes of this machine, or on any ``concurrent.futures.Executor``.
 
-A group is audited by one worker, from its files to its findings, so nothing passes between workers. A worker that dies takes nothing along: its
-group is given to another.
+One worker audits a group, from its files to its findings, so workers exchange no data. If a worker dies, another one
+audits its group.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 import msgspec
 
 from sendright.mach.audit_results import Answer, AuditFinding, AuditResult, GroupAudit, Severity
-from sendright.mach.interruption import POLL, stop_if_asked
+from sendright.mach.interruption import POLL, stop_if_interrupted
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.verdicts import Verdict
 from sendright.model.workers import Lost, in_workers
@@ -31,17 +31,17 @@ ATTEMPTS = 3
 """How often a group is tried on a cluster, if the process that works on it dies."""
 
 Group: TypeAlias = tuple[Log, ...]
-Audited: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
+AuditedGroup: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
 OnProgress: TypeAlias = Callable[[float, float | None, str], None]
-"""Told the bytes that are done, all bytes (None: not known), and words."""
+"""Called with the bytes done, all bytes (None: unknown), and words."""
 
 
 class WorkersDied(Exception):
-    """Every process that worked on a group died; one line."""
+    """Every process that audited a group died. The message is one line."""
 
 
 class NoCluster(Exception):
-    """There is no cluster at an address; one line."""
+    """There is no cluster at an address. The message is one line."""
 
 
 def audit_logs(
@@ -55,11 +55,11 @@ def audit_logs(
 ) -> AuditResult:
     """Audit every group, on ``executor``, or else in ``jobs`` processes.
 
-    The result doesn't depend on where, nor on how many. After Ctrl-C in an ``interruptible`` command it is of the groups that were done.
-    Raises WorkersDied.
+    The result doesn't depend on the executor or on ``jobs``. After Ctrl-C in an ``interruptible`` command it covers the
+    finished groups. Raises WorkersDied.
     """
     began = time.monotonic()
-    audited: dict[int, Audited] = {}
+    audited: dict[int, AuditedGroup] = {}
     interrupted = False
     with temporary_directory("sendright-audit-") as directory:
         progress = _Progress(groups, Path(directory), on_progress)
@@ -82,7 +82,8 @@ def audit_logs(
 
 @contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths. Raises NoCluster."""
+    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths.
+    Raises NoCluster."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -96,17 +97,17 @@ def cluster(address: str) -> Iterator[Executor]:
         yield executor
 
 
-def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, Audited]]:
+def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:
     for number, group in enumerate(groups):
 
-        def told(at: int, number: int = number) -> None:
-            stop_if_asked()
+        def report_bytes(at: int, number: int = number) -> None:
+            stop_if_interrupted()
             progress.show({number: at})
 
-        yield number, audit_group(group, questions, told)
+        yield number, audit_group(group, questions, report_bytes)
 
 
-def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
+def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGroup:
     """What a worker does.
 
     ``report`` is a file in which it writes how many bytes it has done, if that is on its machine. Its tables are beside that file then, so that
@@ -122,7 +123,7 @@ def _work(group: Group, questions: Sequence[Question], report: str) -> Audited:
         os.close(file)
 
 
-def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, Audited]]:
+def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, AuditedGroup]]:
     waiting = {executor.submit(_work, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
     try:
         yield from _as_completed(waiting, progress)
@@ -131,10 +132,10 @@ def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress:
             future.cancel()
 
 
-def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> Iterator[tuple[int, Audited]]:
-    """Each group as it is done. Raises what a worker raised; what is left stays in ``waiting``."""
+def _as_completed(waiting: dict[Future[AuditedGroup], int], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:
+    """Each group when it is done. Raises a worker's exception; the unfinished groups stay in ``waiting``."""
     while waiting:
-        stop_if_asked()
+        stop_if_interrupted()
         done, _ = wait(waiting, POLL, FIRST_COMPLETED)
         for future in done:
             found = future.result()
@@ -142,7 +143,7 @@ def _as_completed(waiting: dict[Future[Audited], int], progress: _Progress) -> I
         progress.show({})
 
 
-def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, Audited]]:
+def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, AuditedGroup]]:
     items = [(number, group, questions, progress.file(number)) for number, group in enumerate(groups)]
     for (number, group, *_), found in in_workers(partial(_unpacked, _work), items, jobs, lambda: progress.show({})):
         if isinstance(found, Lost):
@@ -151,12 +152,12 @@ def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progre
         yield number, found
 
 
-def _unpacked(work: Callable[[Group, Sequence[Question], str], Audited], item: tuple[int, Group, Sequence[Question], str]) -> Audited:
+def _unpacked(work: Callable[[Group, Sequence[Question], str], AuditedGroup], item: tuple[int, Group, Sequence[Question], str]) -> AuditedGroup:
     return work(*item[1:])
 
 
 class _Progress:
-    """How far the groups are, by what workers write into files."""
+    """The progress of the groups, from the files that workers write."""
 
     def __init__(self, groups: Sequence[Group], directory: Path, tell: OnProgress | None) -> None:
         self.directory, self.tell = directory, tell
@@ -170,17 +171,17 @@ class _Progress:
             (directory / str(number)).write_bytes(struct.pack("<q", 0))
 
     def file(self, number: int) -> str:
-        """Where the worker of a group writes."""
+        """The progress file for the worker of a group."""
         return str(self.directory / str(number))
 
     def done(self, number: int) -> None:
-        """A group is done."""
+        """Record that a group is done."""
         self.at[number] = float(sum(size or 0 for size in self.sizes[number]))
         self.finished += 1
         self.show({number: int(self.at[number])})
 
     def show(self, known: dict[int, int]) -> None:
-        """Tell what is done, with ``known`` and with what the files say."""
+        """Report the progress, from ``known`` and from the files."""
         if self.tell is None:
             return
         for number, at in known.items():
@@ -207,8 +208,8 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _result(audited: dict[int, Audited], fail_on: Severity, seconds: float, interrupted: bool) -> AuditResult:
-    """All groups together, in their order."""
+def _result(audited: dict[int, AuditedGroup], fail_on: Severity, seconds: float, interrupted: bool) -> AuditResult:
+    """The result of all groups, in their order."""
     groups, findings, answers = [], list[AuditFinding](), list[Answer]()
     for place, number in enumerate(sorted(audited)):
         group, said = audited[number]

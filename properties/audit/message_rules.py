@@ -1,11 +1,11 @@
-"""Messages: who sent one is told by the token that came with it, and by no other."""
+"""Messages: the token that comes with a message identifies its sender, and nothing else does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sendright.mach.audit_results import Severity
-from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words, rows, rule, sure, token_of
+from sendright.properties.audit.rules import WORDS, Suspect, evidence, id_words, rows, rule, token_of, unless_ambiguous
 from sendright.properties.audit.store import Store
 
 
@@ -17,7 +17,8 @@ def message_token(store: Store) -> Iterator[Suspect]:
 
 
 def _of_another(store: Store) -> Iterator[Suspect]:
-    """A record names the sender and a token, and they are not the same process. A sender that has become another image since is still the same."""
+    """A record names a sender and a token of different processes. (A sender with a new image is still the same
+    process.)"""
     question = f"""
         SELECT *, {" OR ".join(f"differs(s_{word}, k_{word})" for word in WORDS)} AS other_ids FROM message
         WHERE has_sender = 1 AND has_token = 1 AND (differs(s_token_pid, k_pid) OR (s_ver < 0 AND other_ids)) ORDER BY n
@@ -25,22 +26,22 @@ def _of_another(store: Store) -> Iterator[Suspect]:
     for row in rows(store, question):
         sender, other = row.who("s_"), row.who("k_")
         what = f" ({row.what})" if row.what else ""
-        taken = "what the trailer says is" if row.action == "received" else "the token that it took for the sender's is"
+        taken = "the token in its trailer is" if row.action == "received" else "the token that it used for the sender is"
         yield Suspect(
-            severity=sure(row.s_amb, Severity.ERROR),
+            severity=unless_ambiguous(row.s_amb, Severity.ERROR),
             world=row.world,
             time=row.time,
-            words=f"{row.who('m_')} {row.action} a message{what} of {sender}'s, but {taken} {_token_words(row)}",
+            words=f"{row.who('m_')} {row.action} a message{what} from {sender}, but {taken} {_token_words(row)}",
             evidence=(evidence(store, row.file, row.place, f"sender {sender}, token of pid {id_words(row.k_pid)}"),),
             tasks=(sender, row.who("m_")),
             step=(sender, row.who("m_")),
-            how=f"sent it a message{what}, which was taken for {other}'s",
+            how=f"sent it a message{what}, which it attributed to {other}",
             token=token_of(row, "m_"),
         )
 
 
 def _on_the_way(store: Store) -> Iterator[Suspect]:
-    """A message is known by its number when it is sent and when it is received."""
+    """A message had different tokens when it was sent and when it was received. Its serial identifies it."""
     differ = " OR ".join(f"differs(sent.k_{word}, got.k_{word})" for word in ("pid", "ver", *WORDS))
     columns = ", ".join(f"sent.k_{word} AS w_{word}, got.k_{word} AS k_{word}" for word in ("pid", "ver", *WORDS))
     question = f"""
@@ -56,7 +57,7 @@ def _on_the_way(store: Store) -> Iterator[Suspect]:
             severity=Severity.ERROR,
             world=row.world,
             time=row.time,
-            words=f"message {row.serial} was sent by {sender}, and when {receiver} {row.action} it, it had another token: {_token_words(row)}",
+            words=f"{sender} sent message {row.serial}, and when {receiver} {row.action} it, it had another token: {_token_words(row)}",
             evidence=(
                 evidence(store, row.w_file, row.w_place, f"sent by {sender}"),
                 evidence(store, row.file, row.place, f"{row.action} with {_token_words(row)}"),

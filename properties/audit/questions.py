@@ -1,7 +1,8 @@
-"""Questions about the derivation graph of a log: who can come to control a task, how, and which rights to take away so that nobody can.
+"""Questions about a log's derivation graph: which tasks can come to control a task, how, and which rights to remove to
+prevent it.
 
-Control goes along control rights, and from a task to what it makes and becomes; not into set-id images, which have an authority of their own.
-Only the rights that were recorded, and the ancestors of who holds them, are drawn.
+Control follows control rights, and leads from a task to its children and new images, except for set-id images, which
+have an authority of their own. The graph has only recorded rights, and the ancestors of their holders.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ from sendright.properties.audit.store import Store
 
 ROOT = "root"
 PATHS = 50
-"""Ways that are shown; further ones are counted."""
+"""The most paths listed; further ones are only counted."""
 
 
-_NOBODY = "nobody can, by rights that were recorded"
-_NO_WAY = "no way, by rights that were recorded"
+_NO_TASK_CAN = "no task can, by recorded rights"
+_NO_PATH = "no path, by recorded rights"
 _WHERE_TASKS_ARE = (("sight", ""), ("holding", ""), ("birth", "c_"), ("image", "a_"), ("rights", "t_"), ("rights", "h_"))
-"""Tables, and what the columns of the task begin with."""
+"""Tables, and the prefix of the task's columns."""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question."""
+    """One question about paths of control."""
 
     kind: Literal["who-can-reach", "path"]
     target: str
     """A process id, ``PID:VERSION`` or ``root``: any task whose effective user is root."""
     source: str = ""
-    """Of a path."""
+    """The start of the path, in the same notation."""
     cut: bool = False
-    """Which rights to take away is asked, too."""
+    """Whether to find the rights whose removal leaves no path."""
 
 
 class NoSuchTask(ValueError):
-    """What is asked for isn't a task."""
+    """The text doesn't name a task."""
 
 
 def parse_task(text: str) -> tuple[int, int | None] | None:
@@ -50,18 +51,18 @@ def parse_task(text: str) -> tuple[int, int | None] | None:
         return None
     pid, colon, version = text.partition(":")
     if not all(part.isascii() and part.isdecimal() and len(part) <= 10 for part in ((pid, version) if colon else (pid,))):
-        raise NoSuchTask(f"{text!r} is no task (write a process id, PID:VERSION or root)")
+        raise NoSuchTask(f"{text!r} is not a task (write a process id, PID:VERSION or root)")
     return int(pid), int(version) if colon else None
 
 
 def answer(store: Store, question: Question, host: str) -> Answer:
-    """What the log says to ``question``."""
+    """The answer to ``question`` from the log."""
     targets = _tasks(store, question.target)
     sources = _tasks(store, question.source) if question.source else set()
     words = f"who can reach {question.target}" if question.kind == "who-can-reach" else f"how {question.source} reaches {question.target}"
     for name, found in ((question.target, targets), *(((question.source, sources),) if question.source else ())):
         if not found:
-            return Answer(question=words, host=host, words=_none(store, name, _NOBODY if question.kind == "who-can-reach" else _NO_WAY))
+            return Answer(question=words, host=host, words=_none(store, name, _NO_TASK_CAN if question.kind == "who-can-reach" else _NO_PATH))
     graph = _graph(store, targets | sources)
     if question.kind == "path":
         return _path(graph, words, host, sources, targets, question.cut)
@@ -69,10 +70,10 @@ def answer(store: Store, question: Question, host: str) -> Answer:
 
 
 def _none(store: Store, name: str, nothing: str) -> str:
-    """Why there is no such task; ``nothing``: there may be tasks of root's, but no right to one."""
+    """Why there is no task ``name``; ``nothing``: the answer if root has tasks, but there is no right to one."""
     if name != ROOT:
         return f"no task {name} is in this log"
-    return nothing if store.ask("SELECT 1 FROM sight WHERE euid >= 0 LIMIT 1") else "this log doesn't tell which tasks are root's"
+    return nothing if store.ask("SELECT 1 FROM sight WHERE euid >= 0 LIMIT 1") else "this log doesn't show which tasks are root's"
 
 
 def _graph(store: Store, tasks: set[Identity]) -> nx.DiGraph[Identity]:
@@ -90,7 +91,7 @@ def _graph(store: Store, tasks: set[Identity]) -> nx.DiGraph[Identity]:
 
 
 def _tasks(store: Store, text: str) -> set[Identity]:
-    """The tasks that ``text`` names. Of root's only those that somebody got a right to."""
+    """The tasks that ``text`` names; for ``root`` only those to which a recorded right exists."""
     wanted = parse_task(text)
     if wanted is None:
         question = "SELECT DISTINCT world, t_pid AS pid, t_ver AS ver FROM rights WHERE t_euid = 0 AND right_ = 'control' AND succeeded <> 0"
@@ -105,13 +106,13 @@ def _tasks(store: Store, text: str) -> set[Identity]:
 
 
 def _reach(graph: nx.DiGraph[Identity], words: str, host: str, targets: set[Identity], cut: bool) -> Answer:
-    """Everybody from whom control leads to one of ``targets``, who isn't one."""
+    """The tasks, except ``targets``, from which control leads to one of ``targets``."""
     reached = _reversed(graph, targets)
     sources = [task for task in reached if task not in targets and any(edge["kind"] == "control" for _, _, edge in graph.out_edges(task, data=True))]
     sources.sort(key=lambda task: (reached[task][0], task))
     paths = tuple(links(graph, reached[task][1][::-1]) for task in sources[:PATHS])
     count = len(sources)
-    said = f"{count:,} task{'s' if count != 1 else ''} can, by rights that were recorded" if sources else _NOBODY
+    said = f"{count:,} task{'s' if count != 1 else ''} can, by recorded rights" if sources else _NO_TASK_CAN
     wanted = _cut(graph, [task for task in sources if not _is_root(graph, task)] or sources, targets) if cut and sources else None
     return Answer(question=words, host=host, words=said, paths=paths, cut=wanted)
 
@@ -122,13 +123,13 @@ def _path(graph: nx.DiGraph[Identity], words: str, host: str, sources: set[Ident
     for source in sorted(sources - targets):
         if source in reached:
             found.append(links(graph, reached[source][1][::-1]))
-    said = f"{len(found)} way{'s' if len(found) != 1 else ''}" if found else _NO_WAY
+    said = f"{len(found)} path{'s' if len(found) != 1 else ''}" if found else _NO_PATH
     wanted = _cut(graph, sorted(sources - targets), targets) if cut and found else None
     return Answer(question=words, host=host, words=said, paths=tuple(found), cut=wanted)
 
 
 def _reversed(graph: nx.DiGraph[Identity], targets: set[Identity]) -> dict[Identity, tuple[float, list[Identity]]]:
-    """Everybody who reaches a target, with the steps of control that it takes and the way, from the target back."""
+    """Each task that reaches a target -> the number of steps of control, and the path from the target back."""
     distances, ways = nx.multi_source_dijkstra(graph.reverse(copy=False), targets & set(graph), weight=_steps)
     return {task: (distances[task], ways[task]) for task in distances}
 
@@ -143,7 +144,7 @@ def _is_root(graph: nx.DiGraph[Identity], task: Identity) -> bool:
 
 
 def _cut(graph: nx.DiGraph[Identity], sources: Sequence[Identity], targets: set[Identity]) -> tuple[Link, ...] | None:
-    """A smallest set of control rights without which no way is left; None: there is a way without any."""
+    """A smallest set of control rights whose removal leaves no path; None: there is a path without control rights."""
     flow: nx.DiGraph[object] = nx.DiGraph()
     for source, target, edge in graph.edges(data=True):
         if edge["kind"] == "control":

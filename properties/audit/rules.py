@@ -1,7 +1,8 @@
-"""Rules: what must hold of a log. Each stands for invariants of the model, by whose numbers it goes, as far as a log can show them.
+"""Rules: properties that a log must have. Each rule checks invariants of the model, given by number, as far as a log
+can show them.
 
-A rule is a question to the store; what it yields are suspects, told with their evidence and in words. A rule must not mistake what nobody
-recorded for what didn't happen: where records are missing, or were never asked for, a suspect is a note at most.
+A rule queries the store and yields suspects, with their evidence and a description. A missing record doesn't mean that
+nothing happened: if records are missing, or were not recorded at all, a suspect is at most a note.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from sendright.mach.facts import NO_TOKEN, UNSET, Token
 from sendright.properties.audit.store import Store
 
 WORDS = ("auid", "euid", "egid", "ruid", "rgid", "asid")
-"""The words of a token that are neither process id nor version."""
+"""The words of a token, except process id and version."""
 AT_ONCE = 1_000
-"""Rows that are taken from an answer at once."""
+"""The number of rows fetched at once."""
 
 
 class Suspect(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,16 +31,16 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     evidence: tuple[Evidence, ...]
     tasks: tuple[Identity, ...]
-    """Whom it is about; the last one is where the wrong comes to light."""
+    """The tasks involved; the fault shows in the last one."""
     step: tuple[Identity, Identity] | None = None
-    """The step of the derivation that is wrong, from whom to whom."""
+    """The faulty step of the derivation: source and target."""
     how: str = ""
-    """What that step is."""
+    """The faulty step in words."""
     token: Token = NO_TOKEN
-    """What the task that the step leads to has then."""
+    """The token of the step's target."""
     program: str = ""
     path: tuple[Link, ...] = ()
-    """The derivation, where the rule knows more of it than where the task came from."""
+    """The derivation, if the rule knows more of it than the task's ancestors."""
 
 
 Finder: TypeAlias = Callable[[Store], Iterator[Suspect]]
@@ -50,11 +51,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     invariants: tuple[int, ...]
-    """Of the model: ``sendright prove --invariant N`` proves them of every call."""
+    """The model's invariants: ``sendright prove --invariant N`` proves them for every call."""
     title: str
     about: str
     needs: tuple[str, ...]
-    """Tables; where all of them are empty there is nothing to ask."""
+    """The tables it queries. If all of them are empty, the rule doesn't run."""
     find: Finder
 
 
@@ -62,7 +63,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(name: str, invariants: Sequence[int], title: str, needs: Sequence[str]) -> Callable[[Finder], Finder]:
-    """Declare a rule; its docstring says it in words."""
+    """Declare a rule; its docstring is its description for users."""
 
     def declare(find: Finder) -> Finder:
         assert name not in RULES, name
@@ -99,7 +100,7 @@ class Row:
 
 
 def rows(store: Store, question: str) -> Iterator[Row]:
-    """The answer to ``question``, a part at a time. Until its end nothing else may be asked."""
+    """The rows that answer ``question``, fetched in parts. Don't query the store again before the last row."""
     answer = store.connection.execute(question)
     names = [column[0] for column in answer.description or ()]
     while part := answer.fetchmany(AT_ONCE):
@@ -120,7 +121,7 @@ def evidence(store: Store, file: int, place: int, words: str) -> Evidence:
 
 
 def id_words(number: int) -> str:
-    """A user or group id as people read it."""
+    """A user or group id for readers."""
     return "unset" if number == UNSET else "not shown" if number < 0 else str(number)
 
 
@@ -130,6 +131,6 @@ def changes(row: Row, before: str, after: str, columns: Sequence[str] = WORDS) -
     return ", ".join(f"{column} {id_words(old)} → {id_words(new)}" for column, old, new in pairs if old >= 0 and new >= 0 and old != new)
 
 
-def sure(ambiguous: bool, severity: Severity) -> Severity:
-    """``severity``, unless it can't be told which task it is about."""
+def unless_ambiguous(ambiguous: bool, severity: Severity) -> Severity:
+    """``severity``, or NOTE if the task is ``ambiguous``."""
     return Severity.NOTE if ambiguous else severity

@@ -1,6 +1,7 @@
-"""The store: facts come in as a stream and go to tables on disk, in batches.
+"""The store: writes a stream of facts to tables on disk, in batches.
 
-Most facts say only that a task is still who it was. Of a row of those the first and the last are kept, so that it is known since when and until when.
+Most facts only confirm that a task has the same token as before. Of successive equal ones only the first and the last
+are kept, which gives the interval.
 """
 
 from __future__ import annotations
@@ -41,47 +42,47 @@ from sendright.mach.rights import SlotKind
 from sendright.properties.audit.tables import NUMBERS, TASK, TEXTS, definitions
 
 MEMORY = "256MB"
-"""What the tables may take of it; what is more is on disk."""
+"""The most memory for the tables; the rest is on disk."""
 BATCH = 16_384
-"""Rows that are written at once."""
+"""The number of rows written at once."""
 REMEMBERED = 100_000
-"""Tasks whose last sight is remembered, so that the same isn't written again."""
+"""The number of tasks whose last record is kept in memory, to skip equal ones."""
 COMPLAINTS = 1_000
-"""Records that couldn't be read and are told of one by one."""
+"""The most unreadable records that are listed."""
 LARGEST = (1 << 63) - 1
 MINUTE = 60_000_000
 BOOT_SECONDS = 1.0
-"""Two clocks that disagree on the order of two records by so much are not those of one boot."""
+"""Two records whose clocks disagree on their order by this much are of different boots."""
 
 _SENDS = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 _RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 _TAKES_CONTROL = ("ptrace", "remote_thread_create")
-"""What somebody does to a task who has control of it."""
+"""Actions that need control of their target."""
 
 
-class WorldSeen(msgspec.Struct):
-    """What is known of a world while its records come in."""
+class WorldState(msgspec.Struct):
+    """The state of a world while its records are read."""
 
     host: str
     clock: str
     last_order: int = -1
-    """Of the record that came last."""
+    """The order of the last record."""
     last_time: datetime | None = None
     first: int | None = None
     last: int | None = None
     numbered: bool = False
     disordered: bool = False
-    """The numbers go back, so they don't tell where records are missing."""
+    """Whether the numbers go back, so that gaps can't be found."""
     files: dict[str, None] = msgspec.field(default_factory=dict)
     minutes: Counter[int] = msgspec.field(default_factory=Counter)
     gap_minutes: Counter[int] = msgspec.field(default_factory=Counter)
     versions: bool = False
     selective: bool = False
-    """Which records there are is chosen for each user, so that a call that is not recorded may have been made."""
+    """Whether recording is configured for each user, so that a missing record of a call proves nothing."""
 
     @property
     def tells_gaps(self) -> bool:
-        """Whether it is known where records are missing."""
+        """Whether gaps in the records can be found."""
         return self.numbered and not self.disordered and not self.selective
 
 
@@ -102,7 +103,7 @@ class Store:
         )
         for statement in definitions():
             self.connection.execute(statement)
-        self.worlds: list[WorldSeen] = []
+        self.worlds: list[WorldState] = []
         self.files: list[str] = []
         self.binary: list[bool] = []
         self.formats: dict[str, None] = {}
@@ -112,14 +113,15 @@ class Store:
         self.unreadable = 0
         self.complaints: list[str] = []
         self.counts: dict[str, int] = dict.fromkeys(NUMBERS, 0)
-        """Rows of each table."""
+        """Table -> number of rows."""
         self._rows: dict[str, list[tuple[int, ...]]] = {name: [] for name in NUMBERS}
         self._texts: dict[str, list[tuple[str, ...]]] = {name: [] for name in NUMBERS}
         self._seen: dict[_Key, tuple[Token, Task | None, tuple[int, ...]]] = {}
-        """The token that each task was last seen with; and if that is not written, the sight and its record."""
+        """Task -> its token in the last record; and if that record isn't written yet, the task and the record's
+        columns."""
         self._by_host: dict[tuple[str, str], int] = {}
         self._world = -1
-        self._current: WorldSeen | None = None
+        self._current: WorldState | None = None
         self._record: Record | None = None
         self._row: tuple[int, ...] = ()
         self._before: tuple[int, ...] = ()
@@ -142,10 +144,11 @@ class Store:
             RecordingEnded: self._recorded,
         }
 
-    # ---- what comes in
+    # ---- input
 
     def take(self, file: str, facts: Iterable[Fact], progress: Callable[[int], object] | None = None) -> None:
-        """Keep the ``facts`` of ``file``; ``progress`` is told now and then how far in it they are. Raises what ``facts`` raises."""
+        """Store the ``facts`` of ``file``. ``progress`` is called now and then with the position in it. Raises what
+        ``facts`` raises."""
         self.files.append(file)
         self.binary.append(False)
         self._current = self._record = None
@@ -175,7 +178,7 @@ class Store:
         self.facts += count
 
     def finish(self) -> None:
-        """All facts have come."""
+        """Write everything that is pending: there are no more facts."""
         self._forget_all()
         for name in self._rows:
             self._write(name)
@@ -185,13 +188,13 @@ class Store:
         return self.connection.execute(question, list(values)).fetchall()
 
     def close(self) -> None:
-        """Nothing more is asked."""
+        """Close the database."""
         self.connection.close()
 
     # ---- where and when
 
     def _place(self, record: Record) -> None:
-        """``record`` is the next one: which world it is in, and its first columns."""
+        """Set the world and the first columns for the next ``record``."""
         if record.binary:
             self.binary[-1] = True
         self._record, self._before = record, self._row
@@ -220,8 +223,9 @@ class Store:
             world.numbered = True
         self._row = (self._number, self._world, len(self.files) - 1, record.place, ordered if ordered >= 0 else self._number, micros)
 
-    def _find_world(self, record: Record) -> WorldSeen:
-        """The world of a record that is not simply the next of its world. One that doesn't say whose it is is of the same host as the one before."""
+    def _find_world(self, record: Record) -> WorldState:
+        """The world of a record that doesn't simply continue the last one. A record without a host is of the same
+        host as the one before."""
         host = record.host or (self.worlds[self._world].host if self._world >= 0 else "")
         clock = "order" if record.order is not None else "time" if record.time is not None else "place"
         number = self._by_host.get((host, clock))
@@ -234,7 +238,7 @@ class Store:
                     number = None
         if number is None:
             number = len(self.worlds)
-            self.worlds.append(WorldSeen(host, clock, versions=self._versions, selective=self._selective))
+            self.worlds.append(WorldState(host, clock, versions=self._versions, selective=self._selective))
             self._by_host[host, clock] = number
         self._world, self._current = number, self.worlds[number]
         self._current.files[self.files[-1]] = None
@@ -263,7 +267,7 @@ class Store:
         texts.clear()
 
     def _sight(self, task: Task, what: str) -> None:
-        """A record shows who ``task`` is."""
+        """Store the token of ``task`` in a record."""
         token = task.token
         if token is NO_TOKEN or token == NO_TOKEN:
             return
@@ -280,7 +284,7 @@ class Store:
         self._put("sight", (*numbers_of(task), int(not begins)), (task.executable, what))
 
     def _write_last(self, key: _Key) -> None:
-        """The last of several equal sights is written."""
+        """Write the last of several equal records."""
         token, task, row = self._seen[key]
         if task is not None:
             self._rows["sight"].append((*row, *numbers_of(task), 1))
@@ -296,7 +300,7 @@ class Store:
         if fact.parent is not None:
             self._sight(fact.parent, "seen")
         self._sight(fact.task, "birth")
-        parent = _NOBODY if fact.parent is None else numbers_of(fact.parent)
+        parent = _NO_TASK if fact.parent is None else numbers_of(fact.parent)
         program = "" if fact.parent is None else fact.parent.executable
         self._put("birth", (*parent, *numbers_of(fact.task), int(fact.given)), (program, fact.task.executable, fact.how))
 
@@ -307,8 +311,8 @@ class Store:
         if after is not None:
             self._sight(after, "image")
         numbers = (
-            *(_NOBODY if before is None else numbers_of(before)),
-            *(_NOBODY if after is None else numbers_of(after)),
+            *(_NO_TASK if before is None else numbers_of(before)),
+            *(_NO_TASK if after is None else numbers_of(after)),
             _known(fact.mode),
             _known(fact.owner),
             _known(fact.group),
@@ -354,7 +358,7 @@ class Store:
         if (token := fact.token) is not None:
             ids = (token.auid, token.euid, token.egid, token.ruid, token.rgid, token.asid)
             carried = (_known(token.pid), _known(token.pidversion), *map(_known, ids))
-        sender = _NOBODY if fact.sender is None else numbers_of(fact.sender)
+        sender = _NO_TASK if fact.sender is None else numbers_of(fact.sender)
         named = -1 if fact.sender is None else _known(fact.sender.token.pid)
         flags = (int(fact.sender is not None), int(token is not None), _known(fact.serial), named)
         self._put("message", (*numbers_of(fact.task), *sender, *carried, *flags), (fact.action, fact.what))
@@ -371,7 +375,7 @@ class Store:
             _known(fact.send_once),
             _flag(fact.senders),
             *receiver,
-            *(_NOBODY if fact.target is None else numbers_of(fact.target)),
+            *(_NO_TASK if fact.target is None else numbers_of(fact.target)),
             int(fact.is_self),
         )
         right = "" if fact.right is None else fact.right.value
@@ -383,7 +387,7 @@ class Store:
 
     def _gap(self, fact: SequenceGap) -> None:
         if fact.stream:
-            return  # those of one kind are among those of all
+            return  # gaps of one kind of event are also gaps of all events
         row = self._row
         now = row[4]
         before = self._before[4] if self._before and self._before[1] == row[1] else now
@@ -409,7 +413,7 @@ class Store:
 
 
 _Key: TypeAlias = tuple[int, int, int | None, int]
-_NOBODY = (-1,) * len(TASK)
+_NO_TASK = (-1,) * len(TASK)
 
 
 def numbers_of(task: Task) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""The tables that facts are kept in. They are on disk: what is in memory doesn't grow with them.
+"""The tables of facts. They are on disk, so memory use doesn't grow with them.
 
-Every row begins with its record; a task is nine columns, a word or number that a record doesn't tell is -1. ``world`` is one boot of one host as one
-clock saw it, and ``ord`` orders what happened in it.
+Every row begins with its record. A task has nine columns; an unrecorded word or number is -1. ``world`` is one boot of
+one host by one clock, and ``ord`` is the order of events in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 RECORD = ("n", "world", "file", "place", "ord", "tm")
 """Number of the fact, world, number of the file, place in it, order, time in microseconds since 1970."""
 TASK = ("pid", "ver", "amb", "auid", "euid", "egid", "ruid", "rgid", "asid")
-"""``ver``: the pid version, or -1 - lifetime. ``amb``: it may be another task of that pid."""
+"""``ver``: the pid version, or -1 - lifetime. ``amb``: it may be another task with that pid."""
 TOKEN = TASK[3:]
 
 
@@ -36,7 +36,8 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "totals": (*RECORD, "pid", "ver", "snapshot", "total", "send", "receive", "send_once", "port_set", "dead_name"),
     "gap": (*RECORD, "lo", "hi", "missing"),
 }
-"""The columns of each table that are numbers; its texts follow. ``later`` is 0 of what begins an identity: nothing was before it at the same time."""
+"""The numeric columns of each table; the text columns follow. ``later`` is 0 for the record that begins an identity,
+which comes before others of the same time."""
 TEXTS: Mapping[str, tuple[str, ...]] = {
     "sight": ("program", "what"),
     "birth": ("p_program", "c_program", "how"),
@@ -52,7 +53,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 
 
 def definitions() -> list[str]:
-    """The statements that make the tables, and the words in which rules ask."""
+    """The statements that create the tables and the macros for rules."""
     tables = []
     for name, numbers in NUMBERS.items():
         columns = [f"{column} BIGINT" for column in numbers] + [f"{column} VARCHAR" for column in TEXTS[name]]
@@ -61,9 +62,9 @@ def definitions() -> list[str]:
 
 
 SYSTEM_PATHS = r"^/(System|bin|sbin|usr/(bin|sbin|lib|libexec|share))/"
-"""Where only the system's own programs are, on macOS: nobody else can write there."""
+"""Directories on macOS with only the system's programs: no one else can write there."""
 PEOPLE = 500
-"""User ids from here on are people's; below are root's and those of the system's services."""
+"""The first user id of people; lower ones are of root and of the system's services."""
 
 MACROS = (
     "CREATE MACRO differs(a, b) AS (a >= 0 AND b >= 0 AND a <> b)",
@@ -72,5 +73,5 @@ MACROS = (
     "CREATE MACRO is_set(auid) AS (auid >= 0 AND auid <> 4294967295)",
     "CREATE MACRO unseen_between(w, a, b) AS (EXISTS (SELECT 1 FROM gap WHERE gap.world = w AND gap.hi > a AND gap.lo < b))",
 )
-"""``differs``: both are known and they are not the same. ``is_of_system``: the recorder says so, or if it doesn't say, the program's place
-does, or if that isn't recorded either, the user. ``unseen_between``: records are missing between two moments of a world."""
+"""``differs``: both are known and they are different. ``is_of_system``: decided by the recorder, or else by the
+program's path, or else by the user id. ``unseen_between``: records are missing between two moments of a world."""

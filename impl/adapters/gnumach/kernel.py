@@ -16,7 +16,7 @@ from sendright.mach.implementation import ImplementationCrash
 from sendright.mach.profiles import GNUMACH, Profile
 from sendright.mach.rights import Right, SlotKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.view import Named, Receiver, Shown, Space, View
+from sendright.mach.view import NamedRight, Receiver, Space, View, ViewPart
 
 BOOTS = 500
 """Systems that are begun on one boot of the machine, before it is booted anew."""
@@ -55,7 +55,7 @@ class GnuMach:
     capabilities = Capabilities(
         profiles=("gnumach",),
         calls=frozenset(name for name in SIGNATURES if GNUMACH.serves(name)),
-        shows=frozenset(Shown),
+        shows=frozenset(ViewPart),
         shortages=False,
         limits=False,
         recovers=True,
@@ -201,13 +201,13 @@ def _space(words: list[int]) -> Space:
     return Space(dict(_names(source)), suspended)
 
 
-def _names(source: Iterator[int]) -> Iterator[tuple[int, Named]]:
+def _names(source: Iterator[int]) -> Iterator[tuple[int, NamedRight]]:
     for name in source:
         rights, urefs = next(source), next(source)
         kind = _KINDS[rights & 0x1F]
         sends, receives = rights & 1 << Right.SEND, rights & 1 << Right.RECEIVE
         port = next(source) if sends else 0
-        yield name, Named(kind, urefs, port or None, bool(rights & _REQUEST_BIT), _receiver(source) if receives else None)
+        yield name, NamedRight(kind, urefs, port or None, bool(rights & _REQUEST_BIT), _receiver(source) if receives else None)
 
 
 def _receiver(source: Iterator[int]) -> Receiver:
