@@ -7,9 +7,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from sendright.cli.audit import audit
 from sendright.cli.bad_input import BadInput
@@ -31,8 +32,20 @@ from sendright.mach.profiles import UnknownProfile
 from sendright.mach.script import BadScript
 from sendright.mach.verdicts import ExitStatus
 
+
+class Commands(TyperGroup):
+    """All commands. What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always)."""
+
+    def invoke(self, ctx: Any) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as signalled:
+            raise typer.Abort() from signalled
+
+
 app = typer.Typer(
     name="sendright",
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -85,8 +85,6 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
 
     try:
         return recorded_in(output)
-    except IsADirectoryError as error:
-        raise _cannot_write(output, error.strerror) from error
     except (OSError, msgspec.DecodeError) as error:
         raise BadInput(f"{output}: not a file of recorded runs: {error} (choose another file with --output)") from None
 

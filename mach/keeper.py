@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -85,11 +86,12 @@ class _Keeper:
         self._lock = threading.Lock()
 
     def say(self, words: bytes) -> None:
+        """Tell the keeper, which is started first if it isn't there; without words only that."""
         with self._lock:
             try:
                 if self._process is None:
                     self._start()
-                if self._pipe is not None:
+                if words and self._pipe is not None:
                     os.write(self._pipe, words + b"\0")
             except OSError:
                 pass
@@ -128,6 +130,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _keeper.forget())
 
 
+def be_ready_to_keep() -> None:
+    """Called before a process is started: no time passes then between its start and ``keep_process``, in which this process may be killed."""
+    _keeper.say(b"")
+
+
 def keep_process(pid: int) -> None:
     """End the process ``pid``, and all that it started, when this process has ended, until ``let_go``."""
     _keeper.say(b"+p%d" % pid)
@@ -144,8 +151,13 @@ def temporary_directory(prefix: str, parent: str | os.PathLike[str] | None = Non
 
     Raises OSError if it can't be made.
     """
-    path = os.path.abspath(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    _keeper.say(b"+d" + os.fsencode(path))
+    path = os.path.abspath(os.path.join(parent or tempfile.gettempdir(), prefix + secrets.token_hex(8)))
+    _keeper.say(b"+d" + os.fsencode(path))  # before it is there: this process may be killed as soon as it is
+    try:
+        os.mkdir(path, 0o700)
+    except OSError:
+        _keeper.say(b"-d" + os.fsencode(path))
+        raise
     try:
         yield path
     finally:

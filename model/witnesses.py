@@ -53,8 +53,9 @@ def all_witnesses() -> tuple[Witness, ...]:
 
 
 def recorded_in(path: Path) -> tuple[Witness, ...]:
-    """The recorded runs of all profiles in a file; none if there is no such file. Raises OSError and msgspec.DecodeError."""
-    return read_json(path.read_bytes(), tuple[Witness, ...]) if path.is_file() else ()
+    """The recorded runs of all profiles in a file; none if there is no such file, or an empty one. Raises OSError and msgspec.DecodeError."""
+    content = path.read_bytes() if path.is_file() else b""
+    return read_json(content, tuple[Witness, ...]) if content else ()
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
-from sendright.mach.keeper import keep_process, let_go
+from sendright.mach.keeper import be_ready_to_keep, keep_process, let_go
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -38,6 +38,7 @@ class _Worker(Generic[Item]):
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function), daemon=True)
         resource_tracker.ensure_running()  # or else it is started next, and takes the block off SIGINT
+        be_ready_to_keep()
         with children_ignore_interrupts():
             self.process.start()
         assert self.process.pid is not None

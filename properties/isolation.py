@@ -22,7 +22,7 @@ from sendright.mach.calls import Call, Result
 from sendright.mach.capabilities import Capabilities, NotMade, capabilities_of
 from sendright.mach.implementation import Implementation, ImplementationCrash, MalformedState, error_in_words, frames_of
 from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
-from sendright.mach.keeper import end_tree, keep_process, lead, let_go
+from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 from sendright.mach.profiles import Profile
 from sendright.mach.snapshot import Snapshot
 from sendright.mach.view import View
@@ -82,6 +82,7 @@ class _Child:
         context = get_context("fork")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._connection, build))
+        be_ready_to_keep()
         with children_ignore_interrupts():
             self._process.start()
         assert self._process.pid is not None

@@ -35,7 +35,7 @@ def junit(result: AnyResult) -> str:
     document.add_testsuite(suite)
     document.update_statistics()  # type: ignore[no-untyped-call]
     text: bytes = document.tostring()  # type: ignore[no-untyped-call]
-    return text.decode()
+    return text.decode().replace("<testsuites", "<!-- written by sendright -->\n<testsuites", 1)
 
 
 def _interrupted(result: ReplayResult | ProofResult) -> TestCase:

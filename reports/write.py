@@ -49,8 +49,7 @@ _NAMES = re.compile(r"report\.html|junit\.xml|report\.sarif|script(-\d+)?\.json|
 _HEAD = 4096
 _SIGNS = (
     rb'<!doctype html>.*<meta name="generator" content="sendright">',
-    rb"<\?xml[^>]*\?>\s*<!-- written by sendright -->",  # GraphML
-    rb'(<\?xml[^>]*\?>\s*)?<testsuites\b[^<>]*\sname="sendright"',
+    rb"(<\?xml[^>]*\?>\s*)?<!-- written by sendright -->\n<(graphml|testsuites)\b",
     rb'\{[^{}]*"runs":\s*\[\s*\{\s*"tool":\s*\{\s*"driver":\s*\{\s*"name":\s*"sendright"',  # SARIF
     rb'\{\s*"format":\s*"sendright-trace/',
     rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',

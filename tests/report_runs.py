@@ -18,8 +18,8 @@ from sendright.mach.codes import ReturnCode
 from sendright.mach.implementation import Implementation
 from sendright.mach.profiles import MANUAL
 from sendright.mach.results import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
-from sendright.mach.rights import Disposition, Right
-from sendright.mach.snapshot import Difference, changes, differences
+from sendright.mach.rights import Disposition, Right, SlotKind
+from sendright.mach.snapshot import EMPTY, Change, Difference, Entry, Slot, changes, differences
 from sendright.mach.trace import Step, Trace, Violation, ViolationKind
 from sendright.mach.verdicts import Verdict
 from sendright.reports.html import page
@@ -75,6 +75,15 @@ MOVE_TO_CHILD: Calls = (
     (0, "mach_msg_send", {"dest": 8, "descriptors": ((3, Disposition.COPY_SEND), (7, Disposition.COPY_SEND))}, 0),
     (0, "mach_port_insert_right", {"task": 7, "name": 3, "poly": 8, "disposition": Disposition.MOVE_SEND}, 0),
 )
+
+
+def forged(trace: Trace) -> Trace:
+    """The trace of a kernel whose last call brings one right more, from nowhere."""
+    last, slot, right = trace.steps[-1], Slot("name", 0, 77), Entry(SlotKind.SEND, 2, 1)
+    step = msgspec.structs.replace(last, changes=(*last.changes, Change(slot, EMPTY, right)))
+    task = trace.final.tasks[0]
+    tasks = {**trace.final.tasks, 0: msgspec.structs.replace(task, names={**task.names, 77: right})}
+    return msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step), final=msgspec.structs.replace(trace.final, tasks=tasks))
 
 
 def failing_check() -> CheckResult:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from report_runs import MOVE_TO_CHILD, run
+from report_runs import MOVE_TO_CHILD, forged, run
 
 from sendright.cli.main import main
 from sendright.impl.faults import FAULTS
@@ -46,15 +46,6 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
         captured = capsys.readouterr()
         assert captured.out == ""
         assert words in captured.err
-
-
-def forged(trace: Trace) -> Trace:
-    """The trace of a kernel whose last call brings one right more, from nowhere."""
-    last, slot, right = trace.steps[-1], Slot("name", 0, 77), Entry(SlotKind.SEND, 2, 1)
-    step = msgspec.structs.replace(last, changes=(*last.changes, Change(slot, EMPTY, right)))
-    task = trace.final.tasks[0]
-    tasks = {**trace.final.tasks, 0: msgspec.structs.replace(task, names={**task.names, 77: right})}
-    return msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step), final=msgspec.structs.replace(trace.final, tasks=tasks))
 
 
 def test_a_right_that_nobody_gave_is_a_violation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_file_that_would_not_be_whole_is_not_written(path: Path, search: list[
     assert sorted(path.parent.iterdir()) == [path]
     missing, unchanged = capsys.readouterr().out.splitlines()
     assert missing == "not reached in osf: a case"
-    assert unchanged.startswith(f"{path} is as before (look with another --seed")
+    assert unchanged.startswith(f"{path} is unchanged (try another --seed")
     assert search == (["osf"] if "-p" in options else list(PROFILES))
 
 
@@ -93,7 +93,7 @@ def test_an_interrupted_search_says_what_is_missing(path: Path, monkeypatch: pyt
     assert main([*COMMAND, "-o", str(path)]) == 130
     assert path.read_bytes() == before
     out = capsys.readouterr().out.splitlines()
-    assert out == ["not reached in osf: a case", "not searched to the end: osf, xnu-792, gnumach, xnu", f"{path} is as before (run it again)."]
+    assert out == ["not reached in osf: a case", "not searched to the end: osf, xnu-792, gnumach, xnu", f"{path} is unchanged (run it again)."]
 
 
 def test_a_search_that_ends_before_anything_is_known(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

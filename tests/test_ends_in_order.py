@@ -7,10 +7,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
+
+from sendright.impl.synthesis.logs import log_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc to find processes in")
 
@@ -60,14 +64,14 @@ for line in sys.stdin:
 class Run:
     """A command in a process of its own, with a temporary directory of its own."""
 
-    def __init__(self, place: Path, *arguments: str) -> None:
+    def __init__(self, place: Path, *arguments: str, program: Sequence[str] = PROGRAM) -> None:
         self.cookie = f"SENDRIGHT_TEST={uuid.uuid4()}"
         self.temporary, self.ready = place / "tmp", place / "ready"
         self.temporary.mkdir()
         name, _, value = self.cookie.partition("=")
         environment = os.environ | {name: value, "TMPDIR": str(self.temporary), "READY": str(self.ready), "PYTHONPATH": str(place)}
         self.process = subprocess.Popen(
-            [*PROGRAM, *arguments],
+            [*program, *arguments],
             cwd=place,
             env=environment,
             stdin=subprocess.PIPE,
@@ -76,6 +80,16 @@ class Run:
             text=True,
             start_new_session=True,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for member in self.members():
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
+        with self.process:  # closes its pipes
+            pass
 
     def members(self) -> list[int]:
         """The processes that have come from it, it too; not those that have ended and wait to be asked how."""
@@ -88,9 +102,10 @@ class Run:
                 continue
         return found
 
-    def workers(self) -> int:
-        """How many of them are Python's spawned ones."""
-        return sum(b"spawn_main" in Path(f"/proc/{member}/cmdline").read_bytes() for member in self.members())
+    def mapping(self, library: bytes) -> int:
+        """How many of its workers have loaded ``library``."""
+        members = [Path("/proc", str(member)) for member in self.members()]
+        return sum(b"spawn_main" in (one / "cmdline").read_bytes() and library in (one / "maps").read_bytes() for one in members)
 
     def made(self) -> list[Path]:
         return list(self.temporary.rglob("*"))
@@ -112,11 +127,16 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    log = tmp_path_factory.mktemp("logs") / "log.json"
-    subprocess.run([*PROGRAM, "synthesize", "-q", "--events", "60000", "-o", str(log)], check=True)
-    return log
+@contextmanager
+def logs_without_end(place: Path) -> Iterator[None]:
+    """``a.json`` and ``b.json``: logs that are still being written."""
+    begun = b"".join(log_of("eslogger", 10, 0))
+    with ExitStack() as stack:
+        for name in ("a.json", "b.json"):
+            os.mkfifo(place / name)
+            pipe = stack.enter_context(open(os.open(place / name, os.O_RDWR | os.O_NONBLOCK), "wb", buffering=0))
+            pipe.write(begun)
+        yield
 
 
 def ready(run: Run) -> bool:
@@ -124,7 +144,7 @@ def ready(run: Run) -> bool:
 
 
 def at_work(run: Run) -> bool:
-    return run.workers() >= 2
+    return run.mapping(b"libz3") == 2
 
 
 def stores_made(run: Run) -> bool:
@@ -147,69 +167,109 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Run], bool]]] = {
     "a driver whose child has a session": ((*CHECK, f"stdio:{sys.executable} driver.py session"), ready),
     "a driver with a daemon": ((*CHECK, f"stdio:{sys.executable} driver.py daemon"), ready),
     "a proof": (("prove", "-q", "--json", "--no-cache", "--call", "mach_port_insert_right"), at_work),
-    "an audit in workers": (("audit", "-q", "--json", "-j", "2", "LOG", "LOG2"), stores_made),
+    "an audit in workers": (("audit", "-q", "--json", "-j", "2", "a.json", "b.json"), stores_made),
     "an audit of what doesn't come": (("audit", "-q", "--json", "-"), reads),
     "a log": (("synthesize", "-q", "--events", "100000000", "-o", "out.json"), writes),
 }
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-ENDED = [
-    pytest.param(what, number, id=f"{what}-{number.name}", marks=[pytest.mark.heavy] if place != index % len(SIGNALS) else [])
-    for index, what in enumerate(COMMANDS)
-    for place, number in enumerate(SIGNALS)
-]
-"""Every command with every signal. All but one of each command's are heavy: each takes seconds, for a new process builds the specification."""
+IN_EVERY_RUN = {
+    "a kernel of one's own": (signal.SIGTERM,),
+    "a kernel that forks": (signal.SIGKILL,),
+    "a driver with a daemon": (signal.SIGTERM,),
+    "a proof": (signal.SIGHUP, signal.SIGKILL),
+    "an audit in workers": (signal.SIGTERM, signal.SIGKILL),
+    "an audit of what doesn't come": (signal.SIGINT, signal.SIGKILL),
+    "a log": (signal.SIGTERM, signal.SIGHUP),
+}
+"""The signals that are tried with each command in every run of the tests: each at least once, and each way in which a command does its work."""
 
 
-@pytest.mark.parametrize(("what", "number"), ENDED)
-def test_nothing_is_left_of_a_command_that_is_ended(place: Path, log: Path, what: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("what", "number"),
+    [
+        pytest.param(what, number, id=f"{what}-{number.name}", marks=() if number in IN_EVERY_RUN.get(what, ()) else pytest.mark.heavy)
+        for what in COMMANDS
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+    ],
+)
+def test_nothing_is_left_of_a_command_that_is_ended(place: Path, what: str, number: signal.Signals) -> None:
     arguments, begun = COMMANDS[what]
-    os.link(log, place / "second.json")
-    run = Run(place, *({"LOG": str(log), "LOG2": "second.json"}.get(word, word) for word in arguments))
-    try:
+    with logs_without_end(place), Run(place, *arguments) as run:
         assert until(lambda: begun(run) or run.process.poll() is not None)
         assert run.process.poll() is None, run.process.communicate()
         run.process.send_signal(number)
-        status = run.process.wait(PATIENCE)
-        assert until(lambda: not run.members(), 10), "a process is left"
-        assert until(lambda: not run.made(), 10), "a file is left"
-        out, err = run.process.communicate()
-        assert status == (-number if number == signal.SIGKILL else 128 + number)
+        out, err = run.process.communicate(timeout=PATIENCE)
+        assert until(lambda: not run.members()), "a process is left"
+        assert until(lambda: not run.made()), "a file is left"
+        assert run.process.returncode == (-number if number == signal.SIGKILL else 128 + number)
         assert "Traceback" not in err
         if number == signal.SIGKILL:
             assert err == ""
-        else:
+        elif what == "a log":
+            assert err == "sendright: interrupted before anything was found\n"
             assert not writes(run)
-            if "check" in arguments or "prove" in arguments:
-                assert json.loads(out)["interrupted"]
-    finally:
-        for member in run.members():
-            os.kill(member, signal.SIGKILL)
+        else:
+            assert json.loads(out)["interrupted"]
+
+
+def test_a_directory_goes_even_if_its_maker_is_killed_when_it_has_just_made_it(place: Path) -> None:
+    (place / "killed.py").write_text(
+        "import os, signal\n"
+        "from sendright.mach import keeper\n"
+        "make = os.mkdir\n"
+        "def made(*arguments):\n"
+        "    make(*arguments)\n"
+        "    open(os.environ['READY'], 'w').close()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.mkdir = made\n"
+        "with keeper.temporary_directory('killed-'): pass\n"
+    )
+    with Run(place, program=[sys.executable, "killed.py"]) as run:
+        assert run.process.wait(PATIENCE) == -signal.SIGKILL
+        assert ready(run)
+        assert until(lambda: not run.made())
+        assert until(lambda: not run.members())
+
+
+def test_the_keeper_is_there_before_the_first_process_that_it_has_to_know_of(place: Path) -> None:
+    (place / "started.py").write_text(
+        "import sys, time\n"
+        "from sendright.impl.adapters import line_process\n"
+        "line_process.keep_process = lambda pid: (print('started', flush=True), time.sleep(300))\n"
+        "line_process.LineProcess([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
+    )
+    with Run(place, program=[sys.executable, "started.py"]) as run:
+        assert run.process.stdout is not None
+        assert run.process.stdout.readline() == "started\n"
+        assert sum(b"keeper.py" in Path(f"/proc/{member}/cmdline").read_bytes() for member in run.members()) == 1
 
 
 def test_a_second_signal_ends_at_once(place: Path) -> None:
-    run = Run(place, "check", "-q", "--sut", "kernels:Forks")
-    assert until(lambda: ready(run))
-    run.process.send_signal(signal.SIGTERM)
-    run.process.send_signal(signal.SIGHUP)
-    assert run.process.wait(PATIENCE) in (128 + signal.SIGTERM, 128 + signal.SIGHUP)
-    assert until(lambda: not run.members(), 10)
+    arguments, begun = COMMANDS["a proof"]
+    with Run(place, *arguments) as run:
+        assert until(lambda: begun(run))
+        run.process.send_signal(signal.SIGTERM)
+        run.process.send_signal(signal.SIGHUP)
+        assert run.process.wait(PATIENCE) in (128 + signal.SIGTERM, 128 + signal.SIGHUP)
+        assert until(lambda: not run.members())
 
 
 def test_what_nohup_ignores_is_ignored(place: Path) -> None:
+    arguments, begun = COMMANDS["a log"]
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        run = Run(place, *CHECK, "kernels:Hangs")
+        started = Run(place, *arguments)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert until(lambda: ready(run))
-    run.process.send_signal(signal.SIGHUP)
-    time.sleep(1)
-    assert run.process.poll() is None
-    run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(PATIENCE) == 128 + signal.SIGTERM
-    assert until(lambda: not run.members(), 10)
+    with started as run:
+        assert until(lambda: begun(run))
+        run.process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        assert run.process.poll() is None
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(PATIENCE) == 128 + signal.SIGTERM
+        assert until(lambda: not run.members())
 
 
 def test_a_driver_that_ends_takes_its_children_along(place: Path) -> None:
@@ -218,7 +278,7 @@ def test_a_driver_that_ends_takes_its_children_along(place: Path) -> None:
             "            time.sleep(300)", "            time.sleep(300); os._exit(0)"
         )
     )
-    run = Run(place, "check", "-q", "--json", "--examples", "1", "--sut", f"stdio:{sys.executable} ends.py child")
-    run.process.communicate(timeout=PATIENCE)
-    assert run.process.returncode == 3
-    assert until(lambda: not run.members(), 10)
+    with Run(place, "check", "-q", "--json", "--examples", "1", "--sut", f"stdio:{sys.executable} ends.py child") as run:
+        run.process.communicate(timeout=PATIENCE)
+        assert run.process.returncode == 3
+        assert until(lambda: not run.members())

@@ -228,6 +228,33 @@ def test_setup_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "setup: unknown 'hurd'" in capsys.readouterr().err
 
 
+def test_setup_leaves_a_folder_with_files_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tools").mkdir()
+    for tool in ("apt-get", "dpkg-deb", "qemu-system-i386", "gcc", "perl"):
+        (tmp_path / "tools" / tool).write_text("#!/bin/sh\necho E: not today >&2\nexit 1\n")
+        (tmp_path / "tools" / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    place = tmp_path / "place"
+    monkeypatch.setenv("SENDRIGHT_GNUMACH", str(place))
+    place.mkdir()
+    for name in ("driver", "notes.txt", "stamp"):
+        (place / name).write_text("mine")
+        assert main(["setup", "gnumach"]) == 2
+        assert f"{place} has files that sendright didn't put there" in capsys.readouterr().err
+        assert [(path.name, path.read_text()) for path in place.iterdir()] == [(name, "mine")]
+        (place / name).unlink()
+    for _ in range(2):  # the second time it is a folder that sendright has begun to set up
+        assert main(["setup", "gnumach"]) == 2
+        assert "not today" in capsys.readouterr().err
+    (place / "CACHEDIR.TAG").unlink()
+    (place / "stamp").write_text("0" * 64)  # set up by a version that left no tag
+    assert main(["setup", "gnumach"]) == 2
+    assert "not today" in capsys.readouterr().err
+    assert (place / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+
+
 def test_a_package_that_is_not_the_known_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetched(place: Path, wanted: object) -> None:
         for package in packages.PACKAGES:

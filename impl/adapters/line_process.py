@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
-from sendright.mach.keeper import end_tree, keep_process, lead, let_go
+from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 
 LONGEST = 1 << 24
 """The largest number of bytes in a line, so that a line without an end doesn't fill the memory."""
@@ -33,6 +33,7 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
         """Start the program. ``quiet``: discard its standard error, instead of passing it on to this process's."""
+        be_ready_to_keep()
         with children_ignore_interrupts():
             self._process = subprocess.Popen(
                 command,

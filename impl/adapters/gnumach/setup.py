@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -63,7 +64,7 @@ def set_up(tell: Callable[[str], None]) -> SetupResult:
             raise NotSetUp(f"{tool} isn't installed ({hint})")
     place = directory()
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        _claim(place)
         changed = _make(place, tell)
     except OSError as error:
         raise NotSetUp(f"{error.filename or place}: {error.strerror} (SENDRIGHT_GNUMACH names another folder)") from error
@@ -76,6 +77,23 @@ def set_up(tell: Callable[[str], None]) -> SetupResult:
     seconds = time.monotonic() - began
     machine.end()
     return SetupResult(place, seconds, changed)
+
+
+_TAG = "CACHEDIR.TAG"
+_TAG_BEGINS = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of sendright's."
+"""As https://bford.info/cachedir/ has it: programs that make backups leave such a folder out."""
+
+
+def _claim(place: Path) -> None:
+    """Make ``place`` a folder of sendright's, which says so. Raises NotSetUp if it has files and doesn't say so, and OSError."""
+    place.mkdir(parents=True, exist_ok=True)
+    tag, stamp = place / _TAG, place / "stamp"
+    if tag.is_file() and tag.read_text("utf-8", "replace").startswith(_TAG_BEGINS):
+        return
+    set_up_before = stamp.is_file() and re.fullmatch("[0-9a-f]{64}", stamp.read_text("utf-8", "replace"))
+    if any(place.iterdir()) and not set_up_before:
+        raise NotSetUp(f"{place} has files that sendright didn't put there (let SENDRIGHT_GNUMACH name an empty folder, or one that isn't there)")
+    tag.write_text(f"{_TAG_BEGINS}\n# sendright setup makes what is in it again.\n")
 
 
 def _make(place: Path, tell: Callable[[str], None]) -> bool:
