@@ -33,6 +33,8 @@ _NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is no task"
 _NO_SECURITY = "KERN_INVALID_SECURITY/host_security is not the security port"
 _NO_MEMORY = "KERN_RESOURCE_SHORTAGE/the kernel is out of memory"
 _TOKENS = "test_reference_kernel_tokens.py"
+_CREATED = f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens"
+_INHERITS = f"{_TOKENS}::test_the_child_inherits_from_its_parent_and_not_from_the_caller"
 _TASKS = "test_reference_kernel_tasks.py"
 _REQUESTS = "test_reference_kernel_requests.py"
 _PROVED = "test_prove.py::test_the_headline_call_keeps_every_invariant_and_theorem"
@@ -44,7 +46,7 @@ PAGE: tuple[PageClause, ...] = (
         words="The call makes a task, and its caller says which security token the task has.",
         cases=(_MADE,),
         properties=("step invariant 30",),
-        tests=(f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens",),
+        tests=(_CREATED,),
     ),
     PageClause(
         section="SYNOPSIS",
@@ -52,7 +54,7 @@ PAGE: tuple[PageClause, ...] = (
         words="It takes the security port, a parent, two tokens, ledgers and whether memory is inherited; it gives a code and the child.",
         cases=(_MADE,),
         properties=("decided",),
-        tests=("test_traceability.py::test_the_headline_call_takes_and_gives_what_its_page_says",),
+        tests=("test_traceability.py::test_the_headline_call_takes_and_gives_what_its_page_says", _CREATED),
     ),
     PageClause(
         section="PARAMETERS",
@@ -60,7 +62,7 @@ PAGE: tuple[PageClause, ...] = (
         words="host_security: a send right to the host's security port.",
         cases=(_NO_TARGET, _NO_SECURITY, _MADE),
         properties=("decided", "step invariant 32"),
-        tests=(f"{_TOKENS}::test_only_the_security_port_will_do", f"{_REQUESTS}::test_a_token_call_goes_to_the_security_port"),
+        tests=(f"{_TOKENS}::test_only_the_security_port_will_do", f"{_REQUESTS}::test_a_token_call_goes_to_the_security_port", _CREATED),
     ),
     PageClause(
         section="PARAMETERS",
@@ -80,7 +82,7 @@ PAGE: tuple[PageClause, ...] = (
         words="security_token: the child's security token.",
         cases=(_MADE,),
         properties=("step invariant 30", "step invariant 36", "theorem 3"),
-        tests=(f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens", "test_prove.py::test_tokens_set_too_late_are_found"),
+        tests=(_CREATED, "test_prove.py::test_tokens_set_too_late_are_found"),
     ),
     PageClause(
         section="PARAMETERS",
@@ -88,7 +90,7 @@ PAGE: tuple[PageClause, ...] = (
         words="audit_token: the child's audit token.",
         cases=(_MADE,),
         properties=("step invariant 30", "step invariant 36", "theorem 3"),
-        tests=(f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens",),
+        tests=(_CREATED,),
     ),
     PageClause(
         section="PARAMETERS",
@@ -99,6 +101,7 @@ PAGE: tuple[PageClause, ...] = (
         tests=(
             f"{_TASKS}::test_a_child_draws_on_the_two_ledgers_that_it_is_given",
             f"{_TASKS}::test_a_child_draws_on_its_parents_ledgers_otherwise",
+            f"{_TOKENS}::test_of_two_mistakes_the_first_in_order_is_returned",
             f"{_TOKENS}::test_in_all_else_it_is_as_task_create_makes_it",
         ),
     ),
@@ -116,7 +119,7 @@ PAGE: tuple[PageClause, ...] = (
         words="inherit_memory false: the child's address space is empty.",
         cases=(_MADE,),
         properties=("step invariant 40",),
-        tests=("test_reference_kernel_memory.py::test_without_inherit_memory_a_child_has_none",),
+        tests=("test_reference_kernel_memory.py::test_without_inherit_memory_a_child_has_none", _INHERITS),
     ),
     PageClause(
         section="PARAMETERS",
@@ -127,7 +130,7 @@ PAGE: tuple[PageClause, ...] = (
             "copy out a right: CONTINUES/a send right takes a new name",
         ),
         properties=("invariant 4", "invariant 8"),
-        tests=(f"{_TASKS}::test_a_childs_port_has_two_send_rights_both_made",),
+        tests=(f"{_TASKS}::test_a_childs_port_has_two_send_rights_both_made", _INHERITS),
     ),
     PageClause(
         section="DESCRIPTION",
@@ -136,7 +139,7 @@ PAGE: tuple[PageClause, ...] = (
         cases=(_MADE,),
         properties=("step invariant 30", "step invariant 35", "step invariant 36"),
         tests=(
-            f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens",
+            _CREATED,
             "test_reference_kernel_faults.py::test_the_child_is_left_behind_with_its_parents_tokens",
         ),
     ),
@@ -146,7 +149,7 @@ PAGE: tuple[PageClause, ...] = (
         words="The caller gets the child's name in child_task.",
         cases=(_MADE,),
         properties=("step invariant 22",),
-        tests=(f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens",),
+        tests=(_CREATED,),
     ),
     PageClause(
         section="DESCRIPTION",
@@ -167,7 +170,11 @@ PAGE: tuple[PageClause, ...] = (
         words="The security port is a privilege: the bootstrap task is given it for this call, and nobody has it otherwise.",
         cases=(_NO_SECURITY, _MADE),
         properties=("step invariant 22", "step invariant 29", "step invariant 32", "theorem 2"),
-        tests=("test_reference_kernel_boot.py::test_the_bootstrap_task_is_given_the_hosts_ports", f"{_TOKENS}::test_only_the_security_port_will_do"),
+        tests=(
+            "test_reference_kernel_boot.py::test_the_bootstrap_task_is_given_the_hosts_ports",
+            f"{_TOKENS}::test_only_the_security_port_will_do",
+            _CREATED,
+        ),
     ),
     PageClause(
         section="RETURN VALUES",

@@ -107,7 +107,8 @@ class Actor:
         return self.adopt(result)
 
     def adopt(self, result: Result) -> Actor:
-        """The task that ``result`` says was made."""
+        """The task that a successful call has made."""
+        assert result.code == ReturnCode.KERN_SUCCESS
         assert result.created_task is not None
         child = Actor(self.machine, result.created_task)
         child.seen_as = result.outputs["child_task"]

@@ -27,8 +27,8 @@ from sendright.properties.tests_found import ANSWERS, KERNEL_TESTS, Answers, rea
 HERE = Path(__file__).parent
 OPTIONS = ("-q", "--no-header", "--assert=plain", "--tb=native", "-p", "no:cacheprovider")
 """For pytest: failures are frequent here, and only counted, not printed."""
-MOST = 40
-"""A test that gets more answers than this is a random run."""
+SEED = "seed"
+"""The argument of tests that are random runs."""
 Answer = tuple[str, str]
 """A call and the name of the code that it returned."""
 
@@ -44,7 +44,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool:
-        if not isinstance(item, pytest.Function) or hasattr(item.function, "hypothesis"):
+        if not isinstance(item, pytest.Function) or SEED in item.fixturenames or hasattr(item.function, "hypothesis"):
             return True
         id = f"{item.path.relative_to(self.directory).as_posix()}::{item.originalname}"
         if id in self.skip:
@@ -53,7 +53,7 @@ class Recorder:
         with answering() as answers:
             if fails(item):
                 self.failed.append(item.nodeid)
-        for answer in sorted(answers) if len(answers) <= MOST else ():
+        for answer in sorted(answers):
             with answering(altered=answer):
                 if fails(item):
                     expected.add(answer)

@@ -72,7 +72,7 @@ class LineProcess:
             if line is not None:
                 self._write(line + b"\n", deadline)
             return self._read_line(deadline, give_up)
-        except BaseException:  # also after a timeout or Ctrl-C: a late answer must not be taken for the answer to a later line
+        except BaseException:  # also a timeout or Ctrl-C: a late answer must not be taken for the next one
             self.end()
             raise
 

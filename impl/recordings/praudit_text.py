@@ -61,7 +61,7 @@ class PrauditText:
 
     def recognizes(self, head: bytes) -> bool:
         lines = head.decode("utf-8", "replace").lstrip().splitlines()[:256]
-        # Lines of many files begin with a number; a header that is a number is accepted only at a recording's beginning.
+        # Many files have lines that begin with a number: a header that is one is accepted only at the beginning.
         return bool(lines and _HEADER.match(lines[0])) or any(line.startswith("header") and _HEADER.match(line) for line in lines)
 
     def read(self, source: Source) -> Iterator[Fact]:

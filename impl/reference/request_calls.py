@@ -55,7 +55,7 @@ class RequestCalls(Core):
         """Register a port-destroyed request: the receive right is sent instead of dying.
 
         KERN_INVALID_VALUE; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_FAILURE in profiles where a request can't be
-        cancelled.
+        replaced.
         """
         if sync != 0:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)

@@ -59,7 +59,7 @@ class SendCalls(Bodies):
         if dest in RESERVED_NAMES:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         destination, reply_right = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition)
-        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3: the task's own tokens are never copied
+        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3
         answer = Descriptor(reply_right, Disposition(reply_disposition).received_form)
         body: list[Descriptor] = []
         try:
@@ -92,7 +92,7 @@ class SendCalls(Bodies):
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if reply_entry is None:
             return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
-        # With one name for both, the first copy-in may free the name; ``entry`` still has the port that the second needs.
+        # With one name for both, the first copy-in may free the name; ``entry`` still has the port for the second.
         destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
         return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
 

@@ -49,7 +49,7 @@ class Machine:
         module = f"{driver} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)"
         command = [
             *(files.qemu, "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-vga", "none", "-net", "none", "-nodefaults"),
-            # The guest's time is the number of its instructions: it doesn't wait for missing hardware, and every run is the same.
+            # The guest's time is the number of its instructions: it never waits for hardware, and every run is the same.
             *("-icount", "shift=5,sleep=off"),
             *("-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"),
             *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
