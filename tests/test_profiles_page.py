@@ -15,7 +15,8 @@ import pytest
 from sendright.mach.codes import ReturnCode
 from sendright.mach.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.rules import ARRAY, BODY, COPY_IN, rules_of
+from sendright.model.rules import ARRAY, BODY, COPY_IN
+from sendright.model.sequences import rules_of
 from sendright.model.touched import cases_of
 
 PAGE = (Path(__file__).parent.parent / "docs" / "profiles.md").read_text()

@@ -12,7 +12,7 @@ from sendright.mach.codes import ReturnCode, code_name
 from sendright.mach.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU_792, LedgerRule, Profile
 from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, Place
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.mach.snapshot import Task, Waiting
+from sendright.mach.snapshot import PendingCall, Task
 from sendright.mach.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.model.touched import cases_of
 
@@ -74,7 +74,7 @@ def test_the_child_inherits_from_its_parent_and_not_from_the_caller(profile: Pro
     assert result.created_task is not None
     if profile.tokens_in_two_steps:
         assert tokens_of(root.machine.snapshot().tasks[result.created_task]) == BOB
-        assert root.shown.waiting == Waiting(call=CREATE, child=result.created_task, **ALICE)
+        assert root.shown.waiting == PendingCall(call=CREATE, child=result.created_task, **ALICE)
         answer = root.goes_on()
     else:
         answer = result
