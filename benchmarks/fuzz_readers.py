@@ -31,7 +31,7 @@ from rich.console import Console
 
 from sendright.impl.recordings.form import RecordingError
 from sendright.impl.recordings.read import form_names, read_recording
-from sendright.mach.facts import AnyFact, RecordingBegan, RecordingEnded, Unreadable
+from sendright.mach.results.facts import AnyFact, RecordingBegan, RecordingEnded, Unreadable
 
 OWN = Path(__file__).parent.parent / "tests" / "recordings"
 SLOW_SECONDS = 20.0

@@ -26,12 +26,12 @@ from rich.progress import track
 from rich.table import Table
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call
-from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import MANUAL
-from sendright.mach.rights import Disposition, Right
-from sendright.model.oracle import Oracle
-from sendright.properties.judged_run import JudgedRun
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, Right
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import MANUAL
+from sendright.model.execution.oracle import Oracle
+from sendright.properties.runs.judged_run import JudgedRun
 
 PROFILE = MANUAL
 REPEATS = 20

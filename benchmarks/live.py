@@ -25,12 +25,12 @@ from rich.table import Table
 from sendright.impl.adapters.gnumach import GnuMach
 from sendright.impl.adapters.gnumach.files import NotSetUp, files
 from sendright.impl.adapters.gnumach.machine import Machine
-from sendright.mach.calls import Call
-from sendright.mach.capabilities import NotMade
-from sendright.mach.profiles import GNUMACH
-from sendright.model.oracle import Oracle
-from sendright.properties.conformance import Run
-from sendright.properties.generation import BYTES_PER_CALL, Calls
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.capabilities import NotMade
+from sendright.mach.kernel.profiles import GNUMACH
+from sendright.model.execution.oracle import Oracle
+from sendright.properties.generation.calls import BYTES_PER_CALL, Calls
+from sendright.properties.runs.run import Run
 
 STEPS = 30
 MACHINES = 2

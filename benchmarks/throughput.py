@@ -23,12 +23,12 @@ from rich.progress import track
 from rich.table import Table
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call
-from sendright.mach.profiles import MANUAL
-from sendright.model.oracle import Oracle
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import MANUAL
+from sendright.model.execution.oracle import Oracle
 from sendright.properties.check import check
-from sendright.properties.conformance import Run
-from sendright.properties.generation import BYTES_PER_CALL, Calls, near_limits
+from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
+from sendright.properties.runs.run import Run
 
 STEPS = 100
 """Calls in a run."""

@@ -16,11 +16,11 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
-from sendright.cli.outcome import check_files, conclude, version, write_files
 from sendright.cli.progress import ProgressBar
+from sendright.cli.reporting import check_files, conclude, version, write_files
 from sendright.cli.streams import complain, show, show_json
-from sendright.mach.audit_results import AuditResult, Severity
-from sendright.mach.verdicts import ExitStatus, exit_status
+from sendright.mach.results.audits import AuditResult, Severity
+from sendright.mach.results.verdicts import ExitStatus, exit_status
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -134,8 +134,8 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
     if len(refused) > COMPLAINTS:
         complain(f"{len(refused) - COMPLAINTS} more logs can't be read")
     status = exit_status(result.verdict)
-    from sendright.reports.audit_html import audit_page
-    from sendright.reports.audit_sarif import audit_sarif
+    from sendright.reports.audit.html import audit_page
+    from sendright.reports.audit.sarif import audit_sarif
 
     failed: list[str] = []
     files = {"--html": (html, lambda: audit_page(result, [command])), "--sarif": (sarif, lambda: audit_sarif(result, version()))}
@@ -145,7 +145,7 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
         if json:
             show_json(_data(result) | {"reports": [str(file) for file in written]})
         else:
-            from sendright.reports.audit_terminal import audit_terminal
+            from sendright.reports.audit.terminal import audit_terminal
 
             show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
 

@@ -34,7 +34,7 @@ def calls(
       2  the command line is wrong
     """
     if script_schema:
-        from sendright.mach.script_form import script_schema as schema
+        from sendright.properties.scripts.schema import script_schema as schema
 
         show_json(schema())
         return 0

@@ -22,10 +22,10 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
 )
-from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import ProgressBar
+from sendright.cli.reporting import Outputs, finish
 from sendright.cli.streams import show, show_json
-from sendright.mach.trace import Trace
+from sendright.mach.state.trace import Trace
 from sendright.reports.rerun import Rerun, script_text
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
@@ -83,8 +83,8 @@ def check(
     kernel_profile = profile_for(profile, factory)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
     outputs.prepare()
-    from sendright.model.oracle import Oracle
-    from sendright.model.witnesses import witnessed_calls
+    from sendright.model.execution.oracle import Oracle
+    from sendright.model.execution.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
     from sendright.reports.write import scripts
 

@@ -12,22 +12,22 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
-from sendright.cli.outcome import check_files, conclude, write_files
+from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.json_text import read_json
-from sendright.mach.profiles import PROFILES
-from sendright.mach.rights import PortObject
+from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.results.verdicts import ExitStatus
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.trace import TRACE_FORMAT, Trace, contradiction
-from sendright.mach.verdicts import ExitStatus
-from sendright.mach.view import NOT_SHOWN
-from sendright.reports.visible import one_line
+from sendright.mach.state.trace import TRACE_FORMAT, Trace, contradiction
+from sendright.mach.state.view import NOT_SHOWN
+from sendright.reports.escape import one_line
 
 if TYPE_CHECKING:
-    from sendright.properties.authority import Authority, Hop
-    from sendright.properties.derivation import Derivation
-    from sendright.properties.derivation_nodes import Node
-    from sendright.properties.revocation import Revocation
+    from sendright.properties.provenance.authority import Authority, Hop
+    from sendright.properties.provenance.derivation import Derivation
+    from sendright.properties.provenance.nodes import Node
+    from sendright.properties.provenance.revocation import Revocation
 
 
 def graph(
@@ -72,10 +72,10 @@ def graph(
     trace = _read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
-    from sendright.properties.authority import derivation_path, token_paths
-    from sendright.properties.derivation import derive
-    from sendright.properties.derivation_nodes import not_shown
-    from sendright.properties.revocation import revoked_by_end
+    from sendright.properties.provenance.authority import derivation_path, token_paths
+    from sendright.properties.provenance.derivation import derive
+    from sendright.properties.provenance.nodes import not_shown
+    from sendright.properties.provenance.revocation import revoked_by_end
 
     authorities = _authorities(trace, task, port, who or [], trust or [])
     derivation = derive(trace)
@@ -160,7 +160,7 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
 
     Without that option: to the live ports that ``--task`` and ``--port`` name, or else to the host security port.
     """
-    from sendright.properties.authority import NoSuchPort, authority, find_port
+    from sendright.properties.provenance.authority import NoSuchPort, authority, find_port
 
     final = trace.final
     for trusted in trust:
@@ -180,7 +180,7 @@ def _authorities(trace: Trace, task: int | None, port: int | None, who: list[str
 
 def _write_files(derivation: Derivation, parts: list[Node] | None, dot: Path | None, graphml: Path | None) -> list[str]:
     """Write the whole graph, or only what ``parts`` came from. Gives a message for each file that can't be written."""
-    from sendright.properties import graph_files
+    from sendright.properties.provenance import graph_files
 
     graph = derivation.graph if parts is None else graph_files.history_of(derivation, parts)
     shows = derivation.trace.shows

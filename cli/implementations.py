@@ -12,9 +12,9 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
-from sendright.mach.capabilities import capabilities_of
-from sendright.mach.implementation import Implementation, ImplementationCrash, error_in_words
-from sendright.mach.profiles import Profile, profile_named
+from sendright.mach.kernel.capabilities import capabilities_of
+from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words
+from sendright.mach.kernel.profiles import Profile, profile_named
 
 REFERENCE = "reference"
 GNUMACH = "gnumach"
@@ -86,7 +86,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")
-    from sendright.properties.isolation import IsolatedKernel, NotBuilt
+    from sendright.properties.runs.isolation import IsolatedKernel, NotBuilt
 
     def build() -> Implementation:
         return _built(module_name, name)
@@ -106,7 +106,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
 
 def _built(module_name: str, name: str) -> Implementation:
     """Import and build it; modules may be in the current directory. Raises NotBuilt."""
-    from sendright.properties.isolation import NotBuilt
+    from sendright.properties.runs.isolation import NotBuilt
 
     sys.path.insert(0, os.getcwd())
     try:
@@ -126,6 +126,6 @@ def _built(module_name: str, name: str) -> Implementation:
     if not isinstance(getattr(kernel, "name", None), str):
         missing.append("name")
     if missing:
-        raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.implementation.Implementation)")
+        raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.kernel.implementation.Implementation)")
     made: Implementation = kernel
     return made

@@ -18,19 +18,19 @@ from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
-from sendright.cli.outcome import version
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
+from sendright.cli.reporting import version
 from sendright.cli.setup import setup
 from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.synthesize import synthesize
 from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
-from sendright.mach.interruption import ending_in_order, interrupted_status, interruptible
-from sendright.mach.profiles import UnknownProfile
-from sendright.mach.script import BadScript
-from sendright.mach.verdicts import ExitStatus
+from sendright.mach.interrupt import ending_in_order, interrupted_status, interruptible
+from sendright.mach.kernel.profiles import UnknownProfile
+from sendright.mach.results.verdicts import ExitStatus
+from sendright.properties.scripts.load import BadScript
 
 
 class Commands(TyperGroup):

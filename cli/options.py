@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sendright.mach.profiles import PROFILES
+from sendright.mach.kernel.profiles import PROFILES
 
 _PROFILES = ", ".join(PROFILES)
 

@@ -9,7 +9,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json
-from sendright.mach.profiles import PROFILES, profile_named
+from sendright.mach.kernel.profiles import PROFILES, profile_named
 
 
 def profiles(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from sendright.reports.visible import one_line
+from sendright.reports.escape import one_line
 
 SILENCE = 1.0
 """Seconds before the first sign of progress."""

@@ -12,14 +12,14 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
-from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import ProgressBar
+from sendright.cli.reporting import Outputs, finish
 from sendright.cli.streams import complain
-from sendright.mach.profiles import profile_named
+from sendright.mach.kernel.profiles import profile_named
 from sendright.reports.rerun import Rerun
 
 if TYPE_CHECKING:
-    from sendright.model.proof_cache import Cache
+    from sendright.model.proof.cache import Cache
 
 
 def prove(
@@ -72,8 +72,8 @@ def prove(
     kernel_profile = profile_named(profile)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
     outputs.prepare()
-    from sendright.model.prove import UnknownSelection
-    from sendright.model.prove import prove as run_prove
+    from sendright.model.proof.prove import UnknownSelection
+    from sendright.model.proof.prove import prove as run_prove
 
     chosen_properties = [_property(words) for words in invariant or []]
     kept = None if no_cache else _cache(cache)
@@ -92,8 +92,8 @@ def _cache(named: Path | None) -> Cache | None:
 
     Raises BadInput if the named folder can't be trusted.
     """
-    from sendright.model.own_files import Unusable
-    from sendright.model.proof_cache import NoKey, open_cache
+    from sendright.model.proof.cache import NoKey, open_cache
+    from sendright.model.proof.own_files import Unusable
 
     try:
         opened = open_cache(named)

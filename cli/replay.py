@@ -23,11 +23,11 @@ from sendright.cli.options import (
     TraceFile,
     Traces,
 )
-from sendright.cli.outcome import Outputs, finish
 from sendright.cli.progress import ProgressBar
-from sendright.mach.results import ReplayResult
-from sendright.mach.script import load_script
-from sendright.mach.trace import Trace
+from sendright.cli.reporting import Outputs, finish
+from sendright.mach.results.checks import ReplayResult
+from sendright.mach.state.trace import Trace
+from sendright.properties.scripts.load import load_script
 from sendright.reports.rerun import Rerun
 
 
@@ -70,8 +70,8 @@ def replay(
     scripts = [load_script(path, override) for path in files]
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
     outputs.prepare(files)
-    from sendright.model.oracle import Oracle
-    from sendright.properties.replay import replay as run_replay
+    from sendright.model.execution.oracle import Oracle
+    from sendright.properties.scripts.replay import replay as run_replay
 
     total = sum(len(script.cases) for script in scripts)
     with ProgressBar("replaying", quiet) as progress:

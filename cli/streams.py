@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from sendright.reports.visible import one_line
+from sendright.reports.escape import one_line
 
 PIPE_WIDTH = 160
 """Columns of a table when standard output isn't a terminal."""

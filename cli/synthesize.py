@@ -12,9 +12,9 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Quiet
-from sendright.cli.outcome import check_files
 from sendright.cli.progress import ProgressBar
-from sendright.mach.interruption import heeding_at_once, stop_if_interrupted
+from sendright.cli.reporting import check_files
+from sendright.mach.interrupt import heeding_at_once, stop_if_interrupted
 
 AT_ONCE = 256
 """Lines per write."""

@@ -11,10 +11,10 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import known_call
 from sendright.cli.options import Json, ProfileName
-from sendright.cli.outcome import conclude
+from sendright.cli.reporting import conclude
 from sendright.cli.streams import show, show_json
-from sendright.mach.profiles import profile_named
-from sendright.mach.verdicts import exit_status
+from sendright.mach.kernel.profiles import profile_named
+from sendright.mach.results.verdicts import exit_status
 
 
 def trace_spec(
@@ -47,8 +47,8 @@ def trace_spec(
     kernel_profile = profile_named(profile)
     if call is not None and not kernel_profile.serves(known_call("trace-spec", call)):
         raise BadInput(f"trace-spec: the profile {profile} doesn't serve {call}")
-    from sendright.properties.tests_found import find_tests
-    from sendright.properties.traceability import trace_specification
+    from sendright.properties.coverage.tests_found import find_tests
+    from sendright.properties.coverage.traceability import trace_specification
     from sendright.reports.traceability import trace_lines
 
     try:

@@ -14,20 +14,22 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
-from sendright.cli.outcome import check_files, conclude
 from sendright.cli.progress import ProgressBar
+from sendright.cli.reporting import check_files, conclude
 from sendright.cli.streams import show, show_json
-from sendright.mach.interruption import interrupted_status
-from sendright.mach.profiles import PROFILES, profile_named
-from sendright.mach.verdicts import ExitStatus
+from sendright.mach.interrupt import interrupted_status
+from sendright.mach.kernel.profiles import PROFILES, profile_named
+from sendright.mach.results.verdicts import ExitStatus
 
 if TYPE_CHECKING:
-    from sendright.model.witnesses import Witness
-    from sendright.properties.witness_search import Found
+    from sendright.model.execution.witnesses import Witness
+    from sendright.properties.coverage.witness_search import Found
 
 
 def witnesses(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the recorded runs.")] = Path("model/witnesses.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the recorded runs.")] = Path(
+        "model/execution/witnesses.json"
+    ),
     search_all: Annotated[bool, typer.Option("--all", help="Keep no recorded run: search for every case again.")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the search: the same seed finds the same runs.")] = 0,
     profile: Annotated[
@@ -48,7 +50,7 @@ def witnesses(
 
     [bold]Examples[/bold]
 
-      sendright witnesses --output model/witnesses.json
+      sendright witnesses --output model/execution/witnesses.json
       sendright witnesses --profile xnu
 
     [bold]Exit status[/bold]
@@ -81,7 +83,7 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
     """What the file has. Raises BadInput."""
     import msgspec
 
-    from sendright.model.witnesses import recorded_in
+    from sendright.model.execution.witnesses import recorded_in
 
     try:
         return recorded_in(output)
@@ -91,8 +93,8 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
 
 def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
     """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers wrongly."""
-    from sendright.properties.judged_run import Violated
-    from sendright.properties.witness_search import find_witnesses
+    from sendright.properties.coverage.witness_search import find_witnesses
+    from sendright.properties.runs.judged_run import Violated
 
     try:
         return find_witnesses(implementation_factory(sut, None), profile_named(name), recorded, seed, runs, on_progress=on_progress)
@@ -102,7 +104,7 @@ def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: s
 
 def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, progress: ProgressBar) -> Iterator[tuple[str, Found]]:
     """The witnesses of each profile, in the order in which they are found."""
-    from sendright.model.workers import Lost, in_workers
+    from sendright.model.proof.workers import Lost, in_workers
 
     if min(jobs, len(chosen)) == 1:
         for name in chosen:
@@ -144,7 +146,7 @@ def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], fo
             if whole:
                 lines.append(f"{len(every)} witnesses with {calls} calls are in {output}: {kept} kept, {new} new, {dropped} dropped.")
             else:
-                advice = "run it again" if unfinished else "try another --seed or more --runs, or write a run in properties/rare_runs.py"
+                advice = "run it again" if unfinished else "try another --seed or more --runs, or write a run in properties/generation/scenarios.py"
                 lines.append(f"{output} is unchanged ({advice}).")
             show(*map(Text, lines))
 

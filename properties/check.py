@@ -11,20 +11,20 @@ from typing import Any, NamedTuple, Protocol, get_args
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
-from sendright.mach.calls import Call
-from sendright.mach.capabilities import NotMade, capabilities_of, not_compared
-from sendright.mach.codes import code_name
-from sendright.mach.implementation import Implementation
-from sendright.mach.profiles import Profile, UnknownProfile
-from sendright.mach.results import CheckResult, OtherFailure
+from sendright.mach.abi.codes import code_name
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.capabilities import NotMade, capabilities_of, not_compared
+from sendright.mach.kernel.implementation import Implementation
+from sendright.mach.kernel.profiles import Profile, UnknownProfile
+from sendright.mach.results.checks import CheckResult, OtherFailure
+from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.trace import Trace, Violation, ViolationKind
-from sendright.mach.verdicts import Verdict
-from sendright.properties.conformance import CALL_SECONDS, Invariants, Run, specified_invariants
-from sendright.properties.export import script_of
-from sendright.properties.generation import Calls, blocks, near_limits
-from sendright.properties.judged_run import Oracle, Violated, can_make
-from sendright.properties.minimize import SECONDS, MinimizedRun, Minimizer
+from sendright.mach.state.trace import Trace, Violation, ViolationKind
+from sendright.properties.generation.calls import Calls, blocks, near_limits
+from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
+from sendright.properties.runs.judged_run import Oracle, Violated, can_make
+from sendright.properties.runs.run import CALL_SECONDS, Invariants, Run, specified_invariants
+from sendright.properties.scripts.export import script_of
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 KnownRun = Sequence[tuple[int, Call]]

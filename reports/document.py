@@ -13,9 +13,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sendright.reports.visible import visible
+from sendright.reports.escape import visible
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "templates"
 
 
 def document(template: str, styles: Sequence[str], script: str, /, **values: object) -> str:

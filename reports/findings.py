@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from sendright.mach.codes import code_name
-from sendright.mach.results import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
-from sendright.mach.snapshot import Difference
-from sendright.mach.trace import Trace, Violation
-from sendright.mach.verdicts import Verdict
+from sendright.mach.abi.codes import code_name
+from sendright.mach.results.checks import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.snapshot import Difference
+from sendright.mach.state.trace import Trace, Violation
 
 AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult
 

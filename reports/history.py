@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from sendright.mach.codes import IN_PROGRESS
-from sendright.mach.rights import Place, PortObject, SlotKind
-from sendright.mach.snapshot import EMPTY, Change, Entry, Slot, slots
-from sendright.mach.trace import Step, Trace
+from sendright.mach.abi.codes import IN_PROGRESS
+from sendright.mach.abi.rights import Place, PortObject, SlotKind
+from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
+from sendright.mach.state.trace import Step, Trace
 
 
 class Moment(msgspec.Struct, frozen=True):

@@ -11,20 +11,20 @@ import re
 import msgspec
 from markupsafe import Markup
 
-from sendright.mach.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.profiles import PROFILES
-from sendright.mach.results import CheckResult, ProofResult, ReplayResult
-from sendright.mach.snapshot import Difference, Port, Snapshot, entry_in_words
-from sendright.mach.trace import Trace
-from sendright.mach.verdicts import Verdict
-from sendright.mach.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
+from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.snapshot import Difference, Port, Snapshot, entry_in_words
+from sendright.mach.state.trace import Trace
+from sendright.mach.state.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
+from sendright.reports.call_text import Named, arguments_in_words, outputs_in_words
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, summary
-from sendright.reports.graph_picture import picture
 from sendright.reports.history import Moment, moments, port_words
 from sendright.reports.proof_table import proof_table
 from sendright.reports.rerun import Rerun
-from sendright.reports.symbolic import Named, arguments_in_words, outputs_in_words
+from sendright.reports.rights_graph import picture
 
 PICTURES = 40
 """Steps of one run that have a picture: the failing step and those before it."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from sendright.mach.results import CaseResult, CheckResult, ProofResult, ReplayResult
-from sendright.mach.trace import Trace
-from sendright.mach.verdicts import Verdict
+from sendright.mach.results.checks import CaseResult, CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.trace import Trace
+from sendright.reports.call_text import call_line
+from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, call_at, findings, not_compared
-from sendright.reports.symbolic import call_line
-from sendright.reports.visible import one_line, visible
 
 
 def junit(result: AnyResult) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from sendright.mach.results import Obligation, ProofResult
-from sendright.mach.verdicts import Verdict, combine
+from sendright.mach.results.checks import Obligation, ProofResult
+from sendright.mach.results.verdicts import Verdict, combine
 
 MARKS = {Verdict.PROVED: "✓", Verdict.BREAKS_AS_KNOWN: "≠", Verdict.REFUTED: "✗", Verdict.UNDETERMINED: "?"}
 

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from sendright.mach.results import CheckResult, ReplayResult
-from sendright.mach.verdicts import Verdict
+from sendright.mach.results.checks import CheckResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.reports.call_text import call_line
+from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
-from sendright.reports.symbolic import call_line
-from sendright.reports.visible import one_line, visible
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

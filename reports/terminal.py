@@ -10,13 +10,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sendright.mach.results import CheckResult, ProofResult, ReplayResult
-from sendright.mach.trace import Trace
-from sendright.mach.verdicts import Verdict
+from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.trace import Trace
+from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import lines_of
 from sendright.reports.proof_table import MARKS, Cell, proof_table
-from sendright.reports.visible import one_line, visible
 
 _STYLES = {
     Verdict.PROVED: "bold green",

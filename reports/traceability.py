@@ -7,7 +7,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from sendright.mach.results import CallTrace, ClauseTrace, TraceabilityResult
+from sendright.mach.results.checks import CallTrace, ClauseTrace, TraceabilityResult
 
 SHOWN_TESTS = 3
 """Tests that are printed for each clause; ``--json`` has all."""

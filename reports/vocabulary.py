@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import PROFILES, Profile
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 
 SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title"))

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sendright.mach.results import CheckResult
-from sendright.mach.trace import Trace
+from sendright.mach.results.checks import CheckResult
+from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult, findings
 from sendright.reports.html import page
 from sendright.reports.junit import junit

@@ -18,13 +18,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
+from support.places import TESTS
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.calls import Call, Result
-from sendright.mach.codes import ReturnCode, code_name
-from sendright.properties.tests_found import ANSWERS, KERNEL_TESTS, Answers, read_answers, sources
+from sendright.mach.abi.codes import ReturnCode, code_name
+from sendright.mach.kernel.call import Call, Result
+from sendright.properties.coverage.tests_found import ANSWERS, KERNEL_TESTS, Answers, read_answers, sources
 
-HERE = Path(__file__).parent
 OPTIONS = ("-q", "--no-header", "--assert=plain", "--tb=native", "-p", "no:cacheprovider")
 """For pytest: failures are frequent here, and only counted, not printed."""
 SEED = "seed"
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="also run tests that haven't changed")
     parser.add_argument("--check", action="store_true", help="run all tests and write nothing; fail if the file isn't up to date")
-    parser.add_argument("directory", nargs="?", type=Path, default=HERE, help="where the tests are")
+    parser.add_argument("directory", nargs="?", type=Path, default=TESTS, help="where the tests are")
     options = parser.parse_args(arguments)
     directory = options.directory.resolve()
     file = directory / ANSWERS

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.places import ROOT
 
 
 def benchmark(name: str) -> ModuleType:
-    file = Path(__file__).parent.parent / "benchmarks" / f"{name}.py"
+    file = ROOT / "benchmarks" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None

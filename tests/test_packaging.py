@@ -9,8 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from support.places import ROOT
 
 
 @pytest.mark.packaging
@@ -24,7 +23,13 @@ def test_wheel_has_every_subpackage(tmp_path: Path) -> None:
     folders = {"mach", "model", "impl", "properties", "reports", "cli"}
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         assert f"sendright/{path.relative_to(ROOT)}" in names
-    for data in ("model/witnesses.json", "reports/page.html", "reports/page.css", "reports/page.js", "mach/py.typed"):
+    for data in (
+        "model/execution/witnesses.json",
+        "reports/templates/page.html",
+        "reports/templates/page.css",
+        "reports/templates/page.js",
+        "mach/py.typed",
+    ):
         assert f"sendright/{data}" in names
     assert "sendright/__init__.py" not in names, "sendright is a namespace"
 

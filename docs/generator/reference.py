@@ -12,20 +12,20 @@ from typing import Any
 import jinja2
 import msgspec
 
-from sendright.mach import profiles as profiles_module
-from sendright.mach.profiles import MANUAL, PROFILES, XNU, Profile
+from sendright.mach.kernel import profiles as profiles_module
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.signatures import SIGNATURES, Signature
-from sendright.model import theorems
-from sendright.model.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
-from sendright.model.invariants import INVARIANTS, VARIANTS, Variables
-from sendright.model.manual_page import CALL, PAGE
-from sendright.model.properties import RELATIONAL
-from sendright.model.rules import PENDING_RULES, RULES, Context
-from sendright.model.sorts import UNBOUNDED
-from sendright.model.state import FIELDS, After, State
-from sendright.model.steps import STEP_PROPERTIES
-from sendright.model.touched import cases_of, property_titles
-from sendright.model.transition import Transition
+from sendright.model.invariants import theorems
+from sendright.model.invariants.catalogue import INVARIANTS, VARIANTS, Variables
+from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.sorts import UNBOUNDED
+from sendright.model.language.state import FIELDS, After, State
+from sendright.model.language.transition import Transition
+from sendright.model.proof.properties import RELATIONAL
+from sendright.model.proof.relevance import cases_of, property_titles
+from sendright.model.tracing.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
+from sendright.model.tracing.manual_page import CALL, PAGE
 from sendright.reports.traceability import shortened
 from sendright.reports.vocabulary import SWITCHES, differences, words
 

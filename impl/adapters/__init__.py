@@ -1,1 +1,1 @@
-"""Adapters: other kernels behind the interface ``sendright.mach.implementation``."""
+"""Adapters: other kernels behind the interface ``sendright.mach.kernel.implementation``."""

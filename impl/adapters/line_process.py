@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
-from sendright.mach.interruption import POLL, children_ignore_interrupts, stop_if_interrupted
+from sendright.mach.interrupt import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
 
 LONGEST = 1 << 24

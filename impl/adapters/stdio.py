@@ -12,15 +12,15 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
-from sendright.mach.calls import Call, Result
-from sendright.mach.capabilities import Capabilities, NotMade
-from sendright.mach.implementation import ImplementationCrash, MalformedState
 from sendright.mach.json_text import read_json
-from sendright.mach.profiles import Profile
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.capabilities import Capabilities, NotMade
+from sendright.mach.kernel.implementation import ImplementationCrash, MalformedState
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import Snapshot
-from sendright.mach.trace import LIMITS
-from sendright.mach.view import View
+from sendright.mach.state.snapshot import Snapshot
+from sendright.mach.state.trace import LIMITS
+from sendright.mach.state.view import View
 
 _T = TypeVar("_T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sendright.mach.implementation import Implementation
+from sendright.mach.kernel.implementation import Implementation
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from sendright.impl.faults.fault import Fault
 from sendright.impl.reference import ReferenceKernel
 from sendright.impl.reference.port import Right
 from sendright.impl.reference.task import Task
-from sendright.mach.rights import Disposition
+from sendright.mach.abi.rights import Disposition
 
 
 class MoveSendKeepsSender(ReferenceKernel):

@@ -7,7 +7,7 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.impl.reference.port import Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import PartialSteps, PausedReplacement
-from sendright.mach.rights import Place
+from sendright.mach.abi.rights import Place
 
 
 class SpecialPortSwapInTwoSteps(ReferenceKernel):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from sendright.impl.recordings.source import Source
-from sendright.mach.facts import Fact
+from sendright.mach.results.facts import Fact
 
 
 class RecordingError(ValueError):

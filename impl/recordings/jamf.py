@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sendright.impl.recordings.bsm_events import event_name
-from sendright.impl.recordings.bsm_record import AuditFacts, AuditRecord
-from sendright.impl.recordings.bsm_tokens import argument_key, moment
+from sendright.impl.recordings.bsm.events import event_name
+from sendright.impl.recordings.bsm.record import AuditFacts, AuditRecord
+from sendright.impl.recordings.bsm.tokens import argument_key, moment
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
 from sendright.impl.recordings.json_values import json_begins, json_values
 from sendright.impl.recordings.lifetimes import Lifetimes
 from sendright.impl.recordings.source import Source
 from sendright.impl.recordings.token_spellings import word
-from sendright.mach.facts import Fact, Status, Task, TaskSeen, Token, Word
+from sendright.mach.results.facts import Fact, Status, Task, TaskSeen, Token, Word
 
 _MARKS = re.compile(rb'"(?:_event_score|host_info|event_name)"\s*:|"related"\s*:|"vendor"\s*:\s*"Jamf"|"protectVersion"\s*:')
 _Id = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 32) - 1)]

@@ -13,8 +13,8 @@ from typing import BinaryIO, Protocol
 from sendright.impl.recordings.form import Form, RecordingError
 from sendright.impl.recordings.forms import FORMS
 from sendright.impl.recordings.source import HEAD_BYTES, Source
-from sendright.mach.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
-from sendright.mach.interruption import heeding_at_once
+from sendright.mach.interrupt import heeding_at_once
+from sendright.mach.results.facts import Fact, Record, RecordingBegan, RecordingEnded, Unreadable
 
 _GZIP = b"\x1f\x8b"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sendright.mach.facts import Record, SequenceGap
+from sendright.mach.results.facts import Record, SequenceGap
 
 _STREAMS = 1 << 16
 """The number of streams that are tracked, so that a file can't exhaust memory."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from io import BufferedReader
 
-from sendright.mach.facts import Record, Unreadable
+from sendright.mach.results.facts import Record, Unreadable
 
 HEAD_BYTES = 1 << 16
 """The number of bytes by which a file's form is recognized."""

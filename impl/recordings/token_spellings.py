@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from sendright.mach.facts import Token, Word
-from sendright.mach.tokens import AUDIT_TOKEN_WORDS
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS
+from sendright.mach.results.facts import Token, Word
 
 Spelled: TypeAlias = Token | tuple[Word, Word, Word, Word, Word, Word, Word, Word] | str
 """The types of a field for a token. A record's version doesn't determine it in general: message version 10 writes

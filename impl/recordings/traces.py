@@ -17,9 +17,12 @@ import msgspec
 from sendright.impl.recordings.decoding import UNDECODABLE, decoded, why_undecodable
 from sendright.impl.recordings.json_values import json_values
 from sendright.impl.recordings.source import Source
-from sendright.mach import facts
-from sendright.mach.codes import ReturnCode
-from sendright.mach.facts import (
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject, SlotKind
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
+from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.results import facts
+from sendright.mach.results.facts import (
     Count,
     CredentialsSet,
     Fact,
@@ -34,11 +37,8 @@ from sendright.mach.facts import (
     Token,
     Word,
 )
-from sendright.mach.profiles import PROFILES
-from sendright.mach.rights import Place, PortObject, SlotKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.snapshot import Change, Slot, Snapshot
-from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
+from sendright.mach.state.snapshot import Change, Slot, Snapshot
 
 _FORMAT = re.compile(rb'"format"\s*:\s*"sendright-trace/\d')
 _ARRAYS = frozenset([b"steps"])

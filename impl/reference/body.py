@@ -13,9 +13,9 @@ from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Descriptor, Message
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import NO_PAGE, CopyOption, build_descriptors, is_memory, layout_of, pages_in, rights_in, size_without_data
-from sendright.mach.rights import Disposition, Inheritance
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import NO_PAGE, CopyOption, build_descriptors, is_memory, layout_of, pages_in, rights_in, size_without_data
+from sendright.mach.abi.rights import Disposition, Inheritance
 
 
 def check_descriptors(descriptors: Sequence[Sequence[Any]], size: int) -> None:

@@ -17,11 +17,11 @@ from sendright.impl.reference.port import Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
-from sendright.mach import boot, snapshot
-from sendright.mach.codes import ReturnCode
-from sendright.mach.parts import Parts, updated_parts
-from sendright.mach.profiles import MANUAL, LedgerRule, Profile
-from sendright.mach.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
+from sendright.mach.kernel.profiles import MANUAL, LedgerRule, Profile
+from sendright.mach.state import boot, snapshot
+from sendright.mach.state.sharing import Parts, updated_parts
 
 
 class Core:
@@ -41,14 +41,14 @@ class Core:
         """Serial numbers for messages."""
         self.allocations_until_shortage = 0
         self.well_known: tuple[Port, ...] = ()
-        """The ports of the boot state, by the numbers of ``mach/boot.py``."""
+        """The ports of the boot state, by the numbers of ``mach/state/boot.py``."""
         self.changes = Changes()
         self.shown_tasks: Parts[snapshot.Task] = Parts()
         self.shown_ports: Parts[snapshot.Port] = Parts()
         """All tasks and ports as they were in the last snapshot."""
 
     def boot(self, profile: Profile) -> None:
-        """Discard all state and start in the boot state of ``mach/boot.py``, as ``profile`` says."""
+        """Discard all state and start in the boot state of ``mach/state/boot.py``, as ``profile`` says."""
         self._start(profile)
         self.well_known = tuple([self.make_port(object) for object in boot.boot_ports(profile.boot_tasks).values()])
         wired, paged = (Ledger(self.well_known[number], INFINITY) for number in boot.ROOT_LEDGERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sendright.mach.codes import ReturnCode
+from sendright.mach.abi.codes import ReturnCode
 
 
 class Failure(Exception):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sendright.impl.reference.port import NULL_RIGHT, Right
-from sendright.mach import snapshot
-from sendright.mach.rights import SlotKind
+from sendright.mach.abi.rights import SlotKind
+from sendright.mach.state import snapshot
 
 LAST_KERNEL_PORT = 7
 """``HOST_MAX_SPECIAL_KERNEL_PORT``: special ports up to this number are the kernel's own; no call sets them."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.port import Right
 from sendright.impl.reference.space import Entry
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Disposition
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition
 
 
 def is_immovable(entry: Entry, disposition: int, into_kernel: bool = False) -> bool:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from sendright.impl.reference.allocation_calls import AllocationCalls
-from sendright.impl.reference.attribute_calls import AttributeCalls
-from sendright.impl.reference.exception_calls import ExceptionCalls
+from sendright.impl.reference.calls.allocation import AllocationCalls
+from sendright.impl.reference.calls.attributes import AttributeCalls
+from sendright.impl.reference.calls.exceptions import ExceptionCalls
+from sendright.impl.reference.calls.guards import GuardCalls
+from sendright.impl.reference.calls.host_ports import HostCalls
+from sendright.impl.reference.calls.ledgers import LedgerCalls
+from sendright.impl.reference.calls.memory import MemoryCalls
+from sendright.impl.reference.calls.names import NameCalls
+from sendright.impl.reference.calls.peek import PeekCalls
+from sendright.impl.reference.calls.port_sets import PortSetCalls
+from sendright.impl.reference.calls.receive import ReceiveCalls
+from sendright.impl.reference.calls.requests import RequestCalls
+from sendright.impl.reference.calls.rights import RightCalls
+from sendright.impl.reference.calls.send import SendCalls
+from sendright.impl.reference.calls.special_ports import SpecialPortCalls
+from sendright.impl.reference.calls.suspension import SuspensionCalls
+from sendright.impl.reference.calls.tokens import TokenCalls
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.guard_calls import GuardCalls
-from sendright.impl.reference.host_calls import HostCalls
-from sendright.impl.reference.ledger_calls import LedgerCalls
-from sendright.impl.reference.memory_calls import MemoryCalls
-from sendright.impl.reference.name_calls import NameCalls
-from sendright.impl.reference.peek_calls import PeekCalls
-from sendright.impl.reference.port_set_calls import PortSetCalls
-from sendright.impl.reference.receive_calls import ReceiveCalls
-from sendright.impl.reference.request_calls import RequestCalls
-from sendright.impl.reference.right_calls import RightCalls
-from sendright.impl.reference.send_calls import SendCalls
 from sendright.impl.reference.server import Stub, stub
-from sendright.impl.reference.special_port_calls import SpecialPortCalls
-from sendright.impl.reference.suspension_calls import SuspensionCalls
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.token_calls import TokenCalls
 from sendright.impl.reference.waiting import Steps
-from sendright.mach.calls import Call, Result
-from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import Profile
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 
 

@@ -7,7 +7,7 @@ all below it doesn't change. Only ledgers are ever charged to a ledger: each cos
 from __future__ import annotations
 
 from sendright.impl.reference.port import Port
-from sendright.mach import snapshot
+from sendright.mach.state import snapshot
 
 INFINITY = -1
 """``LEDGER_ITEM_INFINITY``: the limit of a ledger that has none."""

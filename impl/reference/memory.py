@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sendright.mach import snapshot
-from sendright.mach.rights import Inheritance
+from sendright.mach.abi.rights import Inheritance
+from sendright.mach.state import snapshot
 
 
 class MemoryObject:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sendright.impl.reference.changes import Holder
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
-from sendright.mach import snapshot
-from sendright.mach.descriptors import PORT, Layout, natural_size
-from sendright.mach.rights import Disposition, SlotKind
-from sendright.mach.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, AuditToken, SecurityToken
+from sendright.mach.abi.descriptors import PORT, Layout, natural_size
+from sendright.mach.abi.rights import Disposition, SlotKind
+from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, AuditToken, SecurityToken
+from sendright.mach.state import snapshot
 
 REPLY_OFFSET = 100
 """MIG's reply has the msgh_id of the request plus this."""

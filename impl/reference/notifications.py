@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.message import Descriptor, from_kernel
 from sendright.impl.reference.port import Port, Right
-from sendright.mach.rights import Disposition, Notification
+from sendright.mach.abi.rights import Disposition, Notification
 
 
 def notify(right: Right, id: Notification, data: int = 0) -> None:

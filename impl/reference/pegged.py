@@ -7,7 +7,7 @@ could be freed while a part of the program still uses it.
 from __future__ import annotations
 
 from sendright.impl.reference.failure import Failure
-from sendright.mach.codes import ReturnCode
+from sendright.mach.abi.codes import ReturnCode
 
 
 def settled_delta(urefs: int, delta: int, limit: int) -> int:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sendright.impl.reference.changes import Changes, Holder
-from sendright.mach import snapshot
-from sendright.mach.rights import PortObject, SlotKind
+from sendright.mach.abi.rights import PortObject, SlotKind
+from sendright.mach.state import snapshot
 
 if TYPE_CHECKING:
     from sendright.impl.reference.ledger import Ledger

@@ -18,10 +18,10 @@ from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import Steps
-from sendright.mach.calls import Result
-from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import Profile
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.kernel.call import Result
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import Argument, ArgumentType, Signature
 
 Object: TypeAlias = Task | Ledger | Port | Right | None

@@ -12,9 +12,9 @@ from sendright.impl.reference.notifications import notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.impl.reference.waiting import BlockedReceive
-from sendright.mach import snapshot
-from sendright.mach.parts import Parts, updated_parts
-from sendright.mach.rights import Notification, SlotKind
+from sendright.mach.abi.rights import Notification, SlotKind
+from sendright.mach.state import snapshot
+from sendright.mach.state.sharing import Parts, updated_parts
 
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task

@@ -8,8 +8,8 @@ from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.waiting import Steps, Wait
-from sendright.mach import snapshot
-from sendright.mach.rights import Place, SlotKind
+from sendright.mach.abi.rights import Place, SlotKind
+from sendright.mach.state import snapshot
 
 
 class Task:

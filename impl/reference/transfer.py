@@ -10,8 +10,8 @@ from sendright.impl.reference.immovable import is_immovable
 from sendright.impl.reference.notifications import release_send
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import DEAD_NAME, NULL_NAME, Disposition, SlotKind
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, SlotKind
 
 _SEND_OR_DEAD = (*HAS_SEND, SlotKind.DEAD_NAME)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sendright.impl.reference.message import Message, Tokens
 from sendright.impl.reference.port import Port, Right
-from sendright.mach import snapshot
-from sendright.mach.calls import Result
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import NULL_NAME
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import NULL_NAME
+from sendright.mach.kernel.call import Result
+from sendright.mach.state import snapshot
 
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task

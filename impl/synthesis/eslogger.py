@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sendright.impl.synthesis.occurrence import Occurrence, Sighting
-from sendright.mach.tokens import AuditToken
+from sendright.mach.abi.tokens import AuditToken
 
 WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
 TOKEN_FORMS = ("object", "array", "text", "dashes")

@@ -11,8 +11,8 @@ import msgspec
 
 from sendright.impl.synthesis.life import Life
 from sendright.impl.synthesis.machine import Machine, Process
-from sendright.mach.rights import Disposition, PortObject, SlotKind
-from sendright.mach.snapshot import Snapshot
+from sendright.mach.abi.rights import Disposition, PortObject, SlotKind
+from sendright.mach.state.snapshot import Snapshot
 
 _RIGHTS = {
     SlotKind.RECEIVE: "recv",

@@ -10,12 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.boot import BOOTSTRAP_TASK
-from sendright.mach.calls import Call, Result
-from sendright.mach.codes import ReturnCode
-from sendright.mach.profiles import MANUAL
-from sendright.mach.rights import Disposition, Right
-from sendright.mach.tokens import AuditToken
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, Right
+from sendright.mach.abi.tokens import AuditToken
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.state.boot import BOOTSTRAP_TASK
 
 HOST_SECURITY = MANUAL.bootstrap_names.index("host_security") + 1
 """The bootstrap task's name for the host security port."""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sendright.impl.synthesis.machine import Process
-from sendright.mach.tokens import AuditToken
+from sendright.mach.abi.tokens import AuditToken
 
 
 class Sighting(msgspec.Struct, frozen=True, eq=False):

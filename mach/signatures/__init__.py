@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sendright.mach.calls import Call
-from sendright.mach.signatures.form import Argument, ArgumentType, Output, OutputType, Signature
+from sendright.mach.kernel.call import Call
 from sendright.mach.signatures.guards import GUARDS
 from sendright.mach.signatures.handlers import HANDLERS
 from sendright.mach.signatures.ledgers import LEDGERS
@@ -17,6 +16,7 @@ from sendright.mach.signatures.memory import LATER_MEMORY, MEMORY
 from sendright.mach.signatures.messages import MESSAGES
 from sendright.mach.signatures.names import NAMES
 from sendright.mach.signatures.ports import PORTS
+from sendright.mach.signatures.signature import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.tasks import TASKS
 
 __all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sendright.mach.rights import PortObject
-from sendright.mach.signatures.form import Argument, Output, Signature, on_task
-from sendright.mach.signatures.form import ArgumentType as T
-from sendright.mach.signatures.form import OutputType as O
+from sendright.mach.abi.rights import PortObject
+from sendright.mach.signatures.signature import Argument, Output, Signature, on_task
+from sendright.mach.signatures.signature import ArgumentType as T
+from sendright.mach.signatures.signature import OutputType as O
 
 _MASK = Argument("exception_mask", T.EXCEPTION_MASK, "which types of exception")
 _ACTION = (

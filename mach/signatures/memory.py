@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sendright.mach.signatures.form import Argument, Output, on_task
-from sendright.mach.signatures.form import ArgumentType as T
-from sendright.mach.signatures.form import OutputType as O
+from sendright.mach.signatures.signature import Argument, Output, on_task
+from sendright.mach.signatures.signature import ArgumentType as T
+from sendright.mach.signatures.signature import OutputType as O
 
 MEMORY = (
     on_task(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.signatures.form import Argument, Output, Signature
-from sendright.mach.signatures.form import ArgumentType as T
-from sendright.mach.signatures.form import OutputType as O
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.signatures.signature import Argument, Output, Signature
+from sendright.mach.signatures.signature import ArgumentType as T
+from sendright.mach.signatures.signature import OutputType as O
 
 MESSAGES = (
     Signature(

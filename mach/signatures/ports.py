@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sendright.mach.signatures.form import NAME, RIGHT, Argument, Output, on_task
-from sendright.mach.signatures.form import ArgumentType as T
-from sendright.mach.signatures.form import OutputType as O
+from sendright.mach.signatures.signature import NAME, RIGHT, Argument, Output, on_task
+from sendright.mach.signatures.signature import ArgumentType as T
+from sendright.mach.signatures.signature import OutputType as O
 
 PORTS = (
     on_task(

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject, Right
-from sendright.model.actions import put, put_name, set_guard
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject, Right
 from sendright.model.calls.names import on_space
-from sendright.model.rules import Case, Context, Effect, rule
-from sendright.model.sorts import KIND, LIFE, OBJECT, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Int, Name, Port
+from sendright.model.language.actions import put, put_name, set_guard
+from sendright.model.language.rule import Case, Context, Effect, rule
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Int, Name, Port
 
 _WHAT = {Right.RECEIVE: "a receive right with a new port", Right.PORT_SET: "a port set", Right.DEAD_NAME: "a dead name"}
 """What can be allocated."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
+from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.names import Entry, on_reserved, on_space
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import Term
-from sendright.model.state import After
-from sendright.model.terms import Array, Int, Name
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Array, Int, Name
 
 LIMITS_INFO, RECEIVE_STATUS = 1, 2
 """``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``."""

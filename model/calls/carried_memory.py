@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import NO_PAGE
-from sendright.model.rules import PAGE_IN, PAGE_OUT, Case, Context, rule
-from sendright.model.sorts import INHERITANCE, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Int, Message, Object
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import NO_PAGE
+from sendright.model.language.rule import PAGE_IN, PAGE_OUT, Case, Context, rule
+from sendright.model.language.sorts import INHERITANCE, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Int, Message, Object
 
 
 def _copy_in_requires(k: Context, message: Message, index: Int) -> list[Term]:

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
-from sendright.model.actions import drop_held_send_if, hold_copy_if, place_slot
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
 from sendright.model.calls.special_ports import may_be_kept
-from sendright.model.rules import FINISH, Case, Context, rule
-from sendright.model.sequences import Driver, Steps, copy_out, run, sequence
-from sendright.model.sorts import PLACE, Term
-from sendright.model.state import After
-from sendright.model.terms import Int, Message, Name
+from sendright.model.language.actions import drop_held_send_if, hold_copy_if, place_slot
+from sendright.model.language.rule import FINISH, Case, Context, rule
+from sendright.model.language.sequences import Driver, Steps, copy_out, run, sequence
+from sendright.model.language.sorts import PLACE, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Int, Message, Name
 
 EXCEPTION_TYPES = range(1, len(EXCEPTION_PLACES) + 1)
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.model.actions import put, set_guard
+from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.allocation import fresh_name, make_port
 from sendright.model.calls.names import Entry, on_space
-from sendright.model.rules import Case, Context, Effect, rule
-from sendright.model.sorts import KIND, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Int, Name, Port
+from sendright.model.language.actions import put, set_guard
+from sendright.model.language.rule import Case, Context, Effect, rule
+from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Int, Name, Port
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject
-from sendright.model.actions import clone, drop_held_send
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
-from sendright.model.rules import Case, Context, rule
-from sendright.model.state import After
-from sendright.model.terms import Int, Message, Name
+from sendright.model.language.actions import clone, drop_held_send
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.state import After
+from sendright.model.language.terms import Int, Message, Name
 
 KERNELS_OWN = 7
 """``HOST_MAX_SPECIAL_KERNEL_PORT``: up to this number the kernel alone sets them."""

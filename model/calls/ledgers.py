@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject
-from sendright.model.actions import make_kernel_port, make_send, release
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import OBJECT, Term
-from sendright.model.state import After, State
-from sendright.model.terms import Bool, Int, Message, Name, Port
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
+from sendright.model.language.actions import make_kernel_port, make_send, release
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import OBJECT, Term
+from sendright.model.language.state import After, State
+from sendright.model.language.terms import Bool, Int, Message, Name, Port
 
 INFINITE = -1
 """``LEDGER_ITEM_INFINITY``."""

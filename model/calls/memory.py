@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import NO_PAGE
-from sendright.mach.rights import Inheritance, PortObject
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import INHERITANCE, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Int, Name, Object
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import NO_PAGE
+from sendright.mach.abi.rights import Inheritance, PortObject
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import INHERITANCE, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Int, Name, Object
 
 
 def _map(k: Context, task: Name) -> Iterator[Case]:

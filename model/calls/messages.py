@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import CopyOption, natural_size, size_without_data
-from sendright.mach.rights import Disposition, PortObject
-from sendright.model.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
-from sendright.model.calls.request_reply import fits, is_done_with
-from sendright.model.rules import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
-from sendright.model.sequences import (
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import CopyOption, natural_size, size_without_data
+from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.model.calls.carrying import fits, is_done_with
+from sendright.model.language.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
+from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
+from sendright.model.language.sequences import (
     ArrayPart,
     Driver,
     Failed,
@@ -34,9 +34,9 @@ from sendright.model.sequences import (
     run,
     sequence,
 )
-from sendright.model.sorts import KIND, OBJECT, STAGE, WAIT, Term
-from sendright.model.state import After, State
-from sendright.model.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
+from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.state import After, State
+from sendright.model.language.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
 MIG_REPLY = 100
 """A reply's id is the request's plus this."""
@@ -48,7 +48,7 @@ BODY_SIZE = size_without_data((0,)) - HEADER_SIZE - DESCRIPTOR_SIZE
 
 
 def least_size(parts: Term) -> Term:
-    """Bytes of a message with so many descriptors, without its word of inline data (``mach/descriptors.py``)."""
+    """Bytes of a message with so many descriptors, without its word of inline data (``mach/abi/descriptors.py``)."""
     return HEADER_SIZE + z3.If(parts > 0, BODY_SIZE + DESCRIPTOR_SIZE * parts, 0)
 
 

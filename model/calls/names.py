@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import RIGHT_NUMBER, Notification, PortObject, Right
-from sendright.model.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, release, set_guard
-from sendright.model.rules import Case, Context, Effect, Otherwise, rule
-from sendright.model.sorts import KIND, Term
-from sendright.model.state import After
-from sendright.model.terms import Int, Message, Name
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import RIGHT_NUMBER, Notification, PortObject, Right
+from sendright.model.language.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, release, set_guard
+from sendright.model.language.rule import Case, Context, Effect, Otherwise, rule
+from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Int, Message, Name
 
 
 class Entry:

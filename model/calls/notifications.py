@@ -12,16 +12,16 @@ from functools import partial
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Disposition, Notification, PortObject
-from sendright.model.actions import Transit, clear, drop_held_send, notify, put, release
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.names import on_reserved
 from sendright.model.calls.transfer import begin_request
-from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
-from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
-from sendright.model.sorts import KIND, OBJECT, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Function, Int, Message, Name, Port, Task
+from sendright.model.language.actions import Transit, clear, drop_held_send, notify, put, release
+from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
+from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
+from sendright.model.language.sorts import KIND, OBJECT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Function, Int, Message, Name, Port, Task
 
 
 def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import TRAILER_SIZES
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import TRAILER_SIZES
 from sendright.model.calls.names import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
-from sendright.model.rules import Case, Context, rule
-from sendright.model.state import After
-from sendright.model.terms import Function, Int, Message, Name
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.state import After
+from sendright.model.language.terms import Function, Int, Message, Name
 
 
 @rule()

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.model.actions import leave_sets
+from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.names import Entry, on_reserved, on_space
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import Term
-from sendright.model.state import After, State
-from sendright.model.terms import Name
+from sendright.model.language.actions import leave_sets
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import Term
+from sendright.model.language.state import After, State
+from sendright.model.language.terms import Name
 
 
 def in_a_set(state: State, port: Term) -> Term:

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import TRAILER_SIZES
-from sendright.mach.profiles import Profile
-from sendright.model.actions import drop_held_send, in_space
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import TRAILER_SIZES
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.calls.carrying import is_done_with
 from sendright.model.calls.port_sets import in_a_set
-from sendright.model.calls.request_reply import is_done_with
-from sendright.model.rules import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
-from sendright.model.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
-from sendright.model.sorts import KIND, STAGE, WAIT, Term
-from sendright.model.state import After
-from sendright.model.terms import Bool, Int, Message, Name, Port
+from sendright.model.language.actions import drop_held_send, in_space
+from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
+from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
+from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Bool, Int, Message, Name, Port
 
 SEQUENCE_NUMBER, SECURITY_TOKEN, AUDIT_TOKEN = 1, 2, 3
 """Elements of a trailer (``MACH_RCV_TRAILER_SEQNO`` …)."""

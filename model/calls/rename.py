@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.model.actions import clear, in_space, put
+from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.names import Entry, on_space
-from sendright.model.rules import Case, Context, rule
-from sendright.model.sorts import KIND, WAIT, Term
-from sendright.model.state import After
-from sendright.model.terms import Name
+from sendright.model.language.actions import clear, in_space, put
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import KIND, WAIT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Name
 
 
 @rule()

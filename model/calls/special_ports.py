@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Place, PortObject
-from sendright.model.actions import clear, clone, drop_held_send, place_slot, put
-from sendright.model.rules import SETTING_RESUMED, Case, Context, rule
-from sendright.model.sorts import KIND, PLACE, WAIT, Term
-from sendright.model.state import After
-from sendright.model.terms import Array, Bool, Int, Message, Name
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.model.language.actions import clear, clone, drop_held_send, place_slot, put
+from sendright.model.language.rule import SETTING_RESUMED, Case, Context, rule
+from sendright.model.language.sorts import KIND, PLACE, WAIT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Array, Bool, Int, Message, Name
 
 
 def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import PortObject
-from sendright.model.rules import Case, Context, rule
-from sendright.model.state import After
-from sendright.model.terms import Name
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
+from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.state import After
+from sendright.model.language.terms import Name
 
 
 @rule()

@@ -8,16 +8,16 @@ from functools import partial
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import NO_PAGE
-from sendright.mach.profiles import HostSelf, LedgerRule
-from sendright.mach.rights import EXCEPTION_PLACES, Place, PortObject
-from sendright.mach.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.model.actions import clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot, put, release
-from sendright.model.rules import CREATION_RESUMED, Case, Context, Otherwise, rule
-from sendright.model.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
-from sendright.model.state import After
-from sendright.model.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import NO_PAGE
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.kernel.profiles import HostSelf, LedgerRule
+from sendright.model.language.actions import clone, drop_held_send, lose_memory, make_kernel_port, make_send, place_slot, put, release
+from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
 
 
 @dataclass(frozen=True)

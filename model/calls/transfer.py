@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.codes import ReturnCode
-from sendright.mach.rights import Disposition, PortObject
-from sendright.model.actions import clear, clone, drop_held_send, put, put_name
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.names import on_reserved
-from sendright.model.calls.request_reply import fits, is_immovable, received_form
-from sendright.model.rules import DESTROY, FINISH, Case, Context, rule
-from sendright.model.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
-from sendright.model.sorts import KIND, OBJECT, STAGE, Term
-from sendright.model.state import After
-from sendright.model.terms import Int, Message, Name
+from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
+from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
+from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
+from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
+from sendright.model.language.state import After
+from sendright.model.language.terms import Int, Message, Name
 
 
 def begin_request(k: Context, after: After, message: Message, task: Name) -> None:

@@ -13,7 +13,9 @@ import msgspec
 
 from sendright.impl.recordings.form import RecordingError
 from sendright.impl.recordings.read import read_recording
-from sendright.mach.audit_results import (
+from sendright.mach.interrupt import heeding_at_once
+from sendright.mach.keeper import temporary_directory
+from sendright.mach.results.audits import (
     Answer,
     AuditFinding,
     Bucket,
@@ -24,13 +26,14 @@ from sendright.mach.audit_results import (
     Severity,
     World,
 )
-from sendright.mach.facts import NO_TOKEN, Fact
-from sendright.mach.interruption import heeding_at_once
-from sendright.mach.keeper import temporary_directory
-from sendright.properties.audit import authority_rules, holding_rules, identity_rules, message_rules
+from sendright.mach.results.facts import NO_TOKEN, Fact
 from sendright.properties.audit.lineage import controls, origins, path_of
 from sendright.properties.audit.questions import Question, answer
-from sendright.properties.audit.rules import RULES, Suspect, evidence, rows
+from sendright.properties.audit.rules import authority as authority_rules
+from sendright.properties.audit.rules import holdings as holding_rules
+from sendright.properties.audit.rules import identity as identity_rules
+from sendright.properties.audit.rules import messages as message_rules
+from sendright.properties.audit.rules.rule import RULES, Suspect, evidence, rows
 from sendright.properties.audit.store import MINUTE, Store, WorldState
 
 __all__ = ["RULES", "Log", "audit_group", "authority_rules", "holding_rules", "identity_rules", "message_rules"]

@@ -13,9 +13,9 @@ from itertools import pairwise
 import networkx as nx
 import numpy as np
 
-from sendright.mach.audit_results import Identity, Link
-from sendright.mach.facts import NO_TOKEN
-from sendright.properties.audit.rules import Row, Suspect, evidence, rows, token_of
+from sendright.mach.results.audits import Identity, Link
+from sendright.mach.results.facts import NO_TOKEN
+from sendright.properties.audit.rules.rule import Row, Suspect, evidence, rows, token_of
 from sendright.properties.audit.store import Store
 
 GENERATIONS = 64

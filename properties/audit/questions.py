@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 import networkx as nx
 
-from sendright.mach.audit_results import Answer, Identity, Link
+from sendright.mach.results.audits import Answer, Identity, Link
 from sendright.properties.audit.lineage import add_control, controls, link, links, origins
-from sendright.properties.audit.rules import evidence, rows
+from sendright.properties.audit.rules.rule import evidence, rows
 from sendright.properties.audit.store import Store
 
 ROOT = "root"

@@ -16,7 +16,8 @@ import duckdb
 import msgspec
 import numpy as np
 
-from sendright.mach.facts import (
+from sendright.mach.abi.rights import SlotKind
+from sendright.mach.results.facts import (
     NO_TOKEN,
     ActedOn,
     CredentialsSet,
@@ -38,7 +39,6 @@ from sendright.mach.facts import (
     Token,
     Unreadable,
 )
-from sendright.mach.rights import SlotKind
 from sendright.properties.audit.tables import NUMBERS, TASK, TEXTS, definitions
 
 MEMORY = "256MB"

@@ -8,15 +8,15 @@ from typing import Protocol
 from sendright.impl.adapters.gnumach.files import files
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.words import NUMBERS, outputs_of, words_of
-from sendright.mach.boot import BOOTSTRAP_TASK
-from sendright.mach.calls import Call, Result
-from sendright.mach.capabilities import Capabilities, NotMade
-from sendright.mach.codes import ReturnCode
-from sendright.mach.implementation import ImplementationCrash
-from sendright.mach.profiles import GNUMACH, Profile
-from sendright.mach.rights import Right, SlotKind
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Right, SlotKind
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.capabilities import Capabilities, NotMade
+from sendright.mach.kernel.implementation import ImplementationCrash
+from sendright.mach.kernel.profiles import GNUMACH, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.view import NamedRight, Receiver, Space, View, ViewPart
+from sendright.mach.state.boot import BOOTSTRAP_TASK
+from sendright.mach.state.view import NamedRight, Receiver, Space, View, ViewPart
 
 BOOTS = 500
 """The number of runs on one boot of the machine, before it is booted again."""

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from sendright.impl.adapters.gnumach.files import Files
 from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
-from sendright.mach.implementation import ImplementationCrash
 from sendright.mach.keeper import temporary_directory
+from sendright.mach.kernel.implementation import ImplementationCrash
 
 MEGABYTES = 32
 BOOT_SECONDS = 30.0

@@ -16,8 +16,8 @@ from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, directory, dri
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch, run
 from sendright.impl.adapters.gnumach.words import NUMBERS
-from sendright.mach.implementation import ImplementationCrash
 from sendright.mach.keeper import temporary_directory
+from sendright.mach.kernel.implementation import ImplementationCrash
 from sendright.mach.signatures import SIGNATURES
 
 SOURCE = Path(__file__).parent / "driver"

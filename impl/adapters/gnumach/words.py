@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sendright.mach.calls import Call
-from sendright.mach.capabilities import NotMade
-from sendright.mach.codes import ReturnCode
-from sendright.mach.descriptors import HEADER_SIZE, Layout, is_array, is_memory, layout_of, natural_size, rights_in, size_without_data
-from sendright.mach.port_attributes import PortAttributes
-from sendright.mach.profiles import Profile
-from sendright.mach.rights import Disposition
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import HEADER_SIZE, Layout, is_array, is_memory, layout_of, natural_size, rights_in, size_without_data
+from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.rights import Disposition
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.capabilities import NotMade
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 
 NUMBERS = {name: number for number, name in enumerate(SIGNATURES)}

@@ -1,0 +1,159 @@
+"""The end of a command: writes reports, prints the result, and turns the verdict into the exit status."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.streams import NoOutput, complain, show, show_json, width
+from sendright.mach.interrupt import interrupted_status
+from sendright.mach.results.checks import ReplayResult
+from sendright.mach.results.verdicts import ExitStatus, exit_status
+from sendright.mach.state.trace import Trace
+from sendright.reports.findings import AnyResult
+from sendright.reports.rerun import Rerun
+
+
+class Outputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The outputs that the options ask for."""
+
+    directory: Path
+    html: Path | None = None
+    junit: Path | None = None
+    sarif: Path | None = None
+    trace: Path | None = None
+    json: bool = False
+    traces: bool = False
+
+    def prepare(self, inputs: Collection[Path] = ()) -> None:
+        """Before a run: check that the files are distinct, and remove an earlier run's reports. Raises BadInput."""
+        from sendright.reports.write import clear_reports
+
+        check_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
+        try:
+            clear_reports(self.directory, inputs)
+        except OSError as error:
+            raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
+
+
+def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ()) -> None:
+    """Check that no two options name one file, and that none names one of the ``inputs`` or a file that sendright didn't write. Raises BadInput."""
+    from sendright.reports.write import check_target
+
+    seen: dict[str, str] = {}
+    read = {os.path.realpath(file) for file in inputs}
+    for option, path in files.items():
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        first = seen.setdefault(place, option)
+        if first != option:
+            raise BadInput(f"{option}: {path} is the file of {first} too (name another one)")
+        if place in read:
+            raise BadInput(f"{option}: {path} is read by this command (name another one)")
+        try:
+            check_target(path)
+        except OSError as error:
+            raise BadInput(f"{option}: {path}: can't be written: {error.strerror} (or choose another place)") from error
+
+
+def write_files(outputs: Mapping[str, tuple[Path | None, Callable[[], str]]], failed: list[str]) -> list[Path]:
+    """Write the text of each option to its file, if it names one; gives the files written. Words for what can't be written go to ``failed``."""
+    from sendright.reports.write import write_text
+
+    written: list[Path] = []
+    for option, (path, text) in outputs.items():
+        if path is not None:
+            try:
+                written.append(write_text(path, text()))
+            except OSError as error:
+                failed.append(_cannot_write(option, path, error))
+    return written
+
+
+def _cannot_write(option: str, path: Path, error: OSError) -> str:
+    return f"{path}: the report can't be written: {error.strerror} (choose another place with {option})"
+
+
+def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (), interrupted: bool = False) -> int:
+    """Let ``say`` print the result, complain of outputs that ``failed``, and give the exit status.
+
+    What was found comes before what couldn't be written.
+    """
+    failed = list(failed)
+    try:
+        say()
+    except NoOutput as error:
+        failed.append(f"the result can't be written to standard output: {error}")
+    if failed:
+        complain("; ".join(failed))
+    if interrupted and status in (ExitStatus.HOLDS, ExitStatus.UNDETERMINED):
+        return interrupted_status()
+    return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
+
+
+def version() -> str:
+    """sendright's own version; 0 when it runs from a source tree that isn't installed."""
+    try:
+        return importlib.metadata.version("sendright")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def finish(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None) -> int:
+    """Write, print, and give the exit status. ``trace`` is what ``--trace`` asks for, if there was a run."""
+    status = exit_status(result.verdict)
+    failed: list[str] = []
+    written = _write(result, outputs, rerun, trace, status != ExitStatus.HOLDS, failed)
+
+    def say() -> None:
+        if outputs.json:
+            show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
+        else:
+            from sendright.reports.terminal import terminal
+
+            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+
+    return conclude(status, say, failed, result.interrupted)
+
+
+def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool, failed: list[str]) -> list[Path]:
+    """The files written; ``failed`` gets what went wrong. What can't be written must not hide the result."""
+    from sendright.reports.html import page
+    from sendright.reports.junit import junit
+    from sendright.reports.sarif import sarif
+    from sendright.reports.write import trace_text, write_reports
+
+    written: list[Path] = []
+    if bad:
+
+        def refused(path: Path, error: OSError) -> None:
+            failed.append(_cannot_write("--report-dir", path, error))
+
+        try:
+            written += write_reports(result, outputs.directory, rerun, version(), refused)
+        except OSError as error:
+            refused(outputs.directory, error)
+    files: dict[str, tuple[Path | None, Callable[[], str]]] = {
+        "--html": (outputs.html, lambda: page(result, rerun)),
+        "--junit": (outputs.junit, lambda: junit(result)),
+        "--sarif": (outputs.sarif, lambda: sarif(result, version())),
+    }
+    if trace is not None:
+        files["--trace"] = (outputs.trace, lambda: trace_text(trace))
+    return written + write_files(files, failed)
+
+
+def _data(result: AnyResult, traces: bool) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
+    if isinstance(result, ReplayResult) and not traces:
+        for case in data["cases"]:
+            del case["trace"]
+    return data

@@ -1,0 +1,1 @@
+"""Readers of Endpoint Security messages in JSON."""

@@ -1,0 +1,1 @@
+"""Readers of lsmp(1)'s listings of port rights."""

@@ -1,0 +1,1 @@
+"""The calls of the reference kernel: a file for each subject."""

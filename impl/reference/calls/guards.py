@@ -1,0 +1,95 @@
+"""Guarded receive rights: making, guarding and ending them (``ipc/mach_port.c`` and ``ipc_right_destruct`` of later
+kernels).
+
+A guard is a word that only the port's owner knows. Code that gives up a wrong name by mistake can't end a guarded port.
+A guard doesn't prevent the right from being sent in a message; for that the port is made immovable.
+"""
+
+from __future__ import annotations
+
+from sendright.impl.reference.calls.names import NameCalls, entry_of, receive_right_of, space_of
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.pegged import settled_delta
+from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND
+from sendright.impl.reference.task import Task
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import SlotKind
+from sendright.mach.kernel.call import Result
+
+USUAL_QUEUE_LIMIT = -1
+
+
+class GuardCalls(NameCalls):
+    """The calls that make ports with options, guard them, and end them."""
+
+    def mach_port_construct(
+        self,
+        caller: Task,
+        task: Task | None,
+        context: int,
+        context_as_guard: bool,
+        strict: bool,
+        immovable: bool,
+        insert_send: bool,
+        qlimit: int,
+    ) -> Result:
+        """Make a receive right, optionally guarded, optionally with a send right; returns its name.
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
+        """
+        space = space_of(task)
+        if qlimit != USUAL_QUEUE_LIMIT and not 0 <= qlimit <= self.profile.queue_limit_max:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        self.allocate()
+        port = self.make_port()
+        if qlimit != USUAL_QUEUE_LIMIT:
+            port.queue_limit = qlimit
+        port.context = context
+        if context_as_guard:
+            port.guarded, port.strict, port.immovable = True, strict, immovable
+        name = space.fresh_name()
+        space.enter(name, SlotKind.RECEIVE, port)
+        if insert_send:
+            space.join(name, port.make_send())
+        return Result(ReturnCode.KERN_SUCCESS, {"name": name})
+
+    def mach_port_destruct(self, caller: Task, task: Task | None, name: int, srdelta: int, guard: int) -> Result:
+        """Give up a receive right by its guard. With ``srdelta`` < 0, first give up so many references of the send
+        right under the same name.
+
+        KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_INVALID_VALUE if ``srdelta`` > 0;
+        KERN_INVALID_ARGUMENT for a wrong guard; KERN_INVALID_VALUE if there are fewer references.
+        """
+        space = space_of(task)
+        entry = entry_of(space, name)
+        if entry.kind not in HAS_RECEIVE or (srdelta != 0 and entry.kind not in HAS_SEND):
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if srdelta > 0:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        if entry.port.guarded and entry.port.context != guard:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if srdelta != 0:
+            space.set_references(name, entry.urefs + settled_delta(entry.urefs, srdelta, self.profile.urefs_max))
+        self.release_receive(space, name, entry)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_guard(self, caller: Task, task: Task | None, name: int, guard: int, strict: bool) -> Result:
+        """Guard a port that has no context yet. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT,
+        KERN_INVALID_ARGUMENT.
+        """
+        port = receive_right_of(space_of(task), name)
+        if port.context != 0:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        port.context, port.guarded, port.strict = guard, True, strict
+        port.changed()
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_unguard(self, caller: Task, task: Task | None, name: int, guard: int) -> Result:
+        """Remove a port's guard. An immovable port stays immovable. KERN_INVALID_TASK, KERN_INVALID_NAME,
+        KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT.
+        """
+        port = receive_right_of(space_of(task), name)
+        if not port.guarded or port.context != guard:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        port.context, port.guarded, port.strict = 0, False, False
+        port.changed()
+        return Result(ReturnCode.KERN_SUCCESS)

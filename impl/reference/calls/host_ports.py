@@ -1,0 +1,36 @@
+"""The host's special ports, for holders of the privileged host port (semantics 4.4; ``kern/host.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.host import LAST_KERNEL_PORT
+from sendright.impl.reference.immovable import check_can_be_kept
+from sendright.impl.reference.port import Port, Right
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.call import Result
+
+
+class HostCalls(Core):
+    """The calls that get the host's special ports, and set those that aren't the kernel's own."""
+
+    def host_get_special_port(self, caller: Task, host_priv: Port | None, node: int, which: int) -> Result:
+        """Return a clone of the right in one of the host's places. The security port is in none of them.
+        KERN_INVALID_ARGUMENT. (semantics 4.4)
+        """
+        if host_priv is None or not 1 <= which <= self.profile.host_special_ports:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.host.right_at(which).clone())})
+
+    def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
+        """Put ``port``, a right to any port, into one of the host's places.
+
+        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right. (semantics 4.4)
+        """
+        if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        check_can_be_kept(port)
+        self.release([self.host.put(which, port.clone())])
+        return Result(ReturnCode.KERN_SUCCESS)

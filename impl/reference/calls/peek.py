@@ -1,0 +1,46 @@
+"""Peeking into a port's queue (``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` of later kernels)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.calls.names import receive_right_of, space_of
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.task import Task
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import TRAILER_SIZES
+from sendright.mach.abi.rights import RESERVED_NAMES
+from sendright.mach.kernel.call import Result
+
+_SECURITY_TOKEN, _AUDIT_TOKEN = 2, 3
+"""The trailer elements from which on it has each token. A peek can request no element beyond the second."""
+
+
+class PeekCalls(Core):
+    """The call that describes a message without receiving it."""
+
+    def mach_port_peek(self, caller: Task, task: Task | None, name: int, trailer: int, seqno: int, room: int) -> Result:
+        """Describe the message that will be received with the sequence number ``seqno``, or the oldest. Nothing
+        changes.
+
+        KERN_INVALID_TASK; KERN_INVALID_RIGHT (reserved name); KERN_INVALID_VALUE for the trailer; KERN_INVALID_NAME;
+        KERN_INVALID_RIGHT; KERN_FAILURE if there is no such message.
+        """
+        space = space_of(task)
+        if name in RESERVED_NAMES:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if not 0 <= trailer <= _AUDIT_TOKEN or (room != -1 and room < TRAILER_SIZES[trailer]):
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        port = receive_right_of(space, name)
+        place = seqno - port.sequence_number if seqno else 0
+        if not 0 <= place < len(port.queue):
+            raise Failure(ReturnCode.KERN_FAILURE)
+        message = port.queue[place]
+        outputs = {
+            "sequence_number": port.sequence_number + place,
+            "size": message.size,
+            "id": message.id,
+            "trailer_size": TRAILER_SIZES[trailer],
+            "security_token": message.tokens.security if trailer >= _SECURITY_TOKEN else (),
+            "audit_token": message.tokens.audit if trailer >= _AUDIT_TOKEN else (),
+        }
+        return Result(ReturnCode.KERN_SUCCESS, outputs)

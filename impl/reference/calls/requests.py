@@ -1,0 +1,113 @@
+"""Requests for notifications (semantics 5.13; ``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.calls.names import entry_of, space_of
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.notifications import notify
+from sendright.impl.reference.port import NULL_RIGHT, Port, Right
+from sendright.impl.reference.space import HAS_RECEIVE, Space
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, Notification, SlotKind
+from sendright.mach.kernel.call import Result
+
+_SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
+
+
+class RequestCalls(Core):
+    """The one call that registers, replaces and cancels requests for notifications."""
+
+    def mach_port_request_notification(
+        self, caller: Task, task: Task | None, name: int, variant: int, sync: int, notify: int, notify_disposition: int
+    ) -> Result:
+        """Register the send-once right under the caller's name ``notify`` for a notification about ``name``; returns
+        the right that was registered before.
+
+        MACH_SEND_INVALID_RIGHT, with nothing changed; MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY;
+        KERN_INVALID_VALUE; then the errors of the variant. A right that was copied in but not registered is released.
+        """
+        carried = copy_in(caller.space, notify, notify_disposition) if is_disposition(notify_disposition) else NULL_RIGHT
+        try:
+            if notify_disposition not in _SEND_ONCE_DISPOSITIONS:
+                raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
+            space = space_of(task)
+            if carried.kind is SlotKind.DEAD_NAME:
+                raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+            previous = self._request(space, name, variant, sync, carried if carried.live else None)
+        except Failure:
+            self.release([carried])
+            raise
+        return Result(ReturnCode.KERN_SUCCESS, {"previous": copy_out(caller.space, previous or NULL_RIGHT)})
+
+    def _request(self, space: Space, name: int, variant: int, sync: int, right: Right | None) -> Right | None:
+        if variant == Notification.PORT_DESTROYED:
+            return self._request_port_destroyed(space, name, sync, right)
+        if variant == Notification.NO_SENDERS:
+            return self._request_no_senders(space, name, sync, right)
+        if variant == Notification.DEAD_NAME:
+            return self._request_dead_name(space, name, sync, right)
+        raise Failure(ReturnCode.KERN_INVALID_VALUE)
+
+    def _request_port_destroyed(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Register a port-destroyed request: the receive right is sent instead of dying.
+
+        KERN_INVALID_VALUE; KERN_INVALID_NAME; KERN_INVALID_RIGHT; KERN_FAILURE in profiles where a request can't be
+        replaced.
+        """
+        if sync != 0:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        port = self._receiver(space, name)
+        if self.profile.port_destroyed_stays and port.port_destroyed is not None:
+            raise Failure(ReturnCode.KERN_FAILURE)
+        previous, port.port_destroyed = port.port_destroyed, right
+        port.changed()
+        return previous
+
+    def _request_no_senders(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Register a no-senders request. KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+
+        If there are no send rights now, and the make-send count is at least ``sync``, it fires at once.
+        """
+        port = self._receiver(space, name)
+        previous, port.no_senders = port.no_senders, right
+        port.changed()
+        if right is not None and port.send_rights == 0 and sync <= port.make_send_count:
+            port.no_senders = None
+            notify(right, Notification.NO_SENDERS, port.make_send_count)
+        return previous
+
+    def _receiver(self, space: Space, name: int) -> Port:
+        self.refuse_reserved(name)
+        entry = entry_of(space, name)
+        if entry.kind not in HAS_RECEIVE:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        return entry.port
+
+    def _request_dead_name(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
+        """Register a dead-name request for the port under ``name``. With ``sync`` it fires at once if the port is dead
+        already.
+
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT; for a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW;
+        KERN_RESOURCE_SHORTAGE.
+        """
+        if self.has_answer_for(name):
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        entry = entry_of(space, name)
+        if right is None and entry.request is None and self.profile.cancels_nothing:
+            return None
+        if entry.kind is SlotKind.PORT_SET:
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if entry.kind is not SlotKind.DEAD_NAME:
+            if right is not None and entry.request is None:
+                self.allocate()  # the request
+            return space.set_request(name, right)
+        if sync == 0 or right is None or not self.profile.sync_fires_dead_name:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if entry.urefs >= self.profile.urefs_max:
+            raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+        space.set_references(name, entry.urefs + 1)
+        notify(right, Notification.DEAD_NAME, name)
+        return None

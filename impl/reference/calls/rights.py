@@ -1,0 +1,81 @@
+"""Inserting rights into, and extracting them from, another task's space (semantics 5.8, 5.9; ``ipc/mach_port.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.calls.names import entry_of, space_of
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
+from sendright.impl.reference.port import NULL_RIGHT, Right
+from sendright.impl.reference.space import Space
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in, copy_in_entry, copy_out, fits, is_disposition
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, SlotKind
+from sendright.mach.kernel.call import Result
+
+
+class RightCalls(Core):
+    """The calls that insert and extract rights."""
+
+    def mach_port_insert_right(self, caller: Task, task: Task | None, name: int, poly: int, disposition: int) -> Result:
+        """Put the right under the caller's name ``poly`` into the task's space under the chosen ``name``.
+
+        MACH_SEND_INVALID_RIGHT, with nothing changed; KERN_INVALID_TASK; KERN_INVALID_VALUE (reserved name, not a
+        disposition); KERN_INVALID_CAPABILITY; KERN_RIGHT_EXISTS; KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that
+        was copied in but not inserted is released; for a receive right this ends its port (hazard H-11). (semantics
+        5.8)
+        """
+        right = self.carry_argument(caller, poly, disposition)
+        try:
+            space = space_of(task)
+            if name in RESERVED_NAMES or not is_disposition(disposition):
+                raise Failure(ReturnCode.KERN_INVALID_VALUE)
+            if not right.live:
+                raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+            self._insert(space, name, right)
+        except Failure:
+            self.release([right])
+            raise
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
+        """Copy in the right to insert from the caller's space. Raises MACH_SEND_INVALID_RIGHT.
+
+        If ``disposition`` isn't one, returns a null right: the routine will refuse it.
+        """
+        return copy_in(caller.space, name, disposition) if is_disposition(disposition) else NULL_RIGHT
+
+    def _insert(self, space: Space, name: int, right: Right) -> None:
+        known = None if right.kind is SlotKind.SEND_ONCE else space.name_of(right.port)
+        if known is None:
+            if space.lookup(name) is not None:
+                raise Failure(ReturnCode.KERN_NAME_EXISTS)
+            space.enter(name, right.kind, right.port)
+        elif known != name:
+            raise Failure(ReturnCode.KERN_RIGHT_EXISTS)
+        elif right.kind is SlotKind.SEND and space.at_limit(name):
+            if not self.profile.pegged_urefs:
+                raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
+            self.release([right])
+        else:
+            space.join(name, right)
+
+    def mach_port_extract_right(self, caller: Task, task: Task | None, name: int, disposition: int) -> Result:
+        """Copy in a right from the task's space, as if that task sent it, and copy it out to the caller's.
+
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY for an
+        immovable right, unless it is only copied within the caller's space. (semantics 5.9)
+        """
+        space = space_of(task)
+        if not is_disposition(disposition):
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        self.refuse_reserved(name)
+        entry = entry_of(space, name)
+        if not fits(entry, disposition):
+            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+        if is_immovable(entry, disposition, into_kernel=space is caller.space and disposition == Disposition.COPY_SEND):
+            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+        right = copy_in_entry(space, name, entry, disposition)
+        acquired = int(Disposition(disposition).received_form)
+        return Result(ReturnCode.KERN_SUCCESS, {"poly": copy_out(caller.space, right), "acquired": acquired})

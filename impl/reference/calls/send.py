@@ -1,0 +1,166 @@
+"""Sending (semantics 6.1 to 6.4; ``ipc/mach_msg.c``, ``ipc/ipc_kmsg.c``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sendright.impl.reference.body import Bodies, check_descriptors
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.immovable import is_immovable
+from sendright.impl.reference.message import KERNEL_TOKENS, REPLY_OFFSET, Descriptor, Message, from_kernel
+from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
+from sendright.impl.reference.space import Entry, Space
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits
+from sendright.impl.reference.waiting import BlockedSend, PartialSteps, Steps
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import HEADER_SIZE, layout_of, natural_size
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, RESERVED_NAMES, Disposition, PortObject, SlotKind
+from sendright.mach.kernel.call import Result
+
+_HEADER_DISPOSITIONS = range(Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE + 1)
+"""The dispositions of a header's rights: send and send-once rights, not receive rights."""
+
+
+class SendCalls(Bodies):
+    """The call that sends a message (``mach_msg`` with MACH_SEND_MSG)."""
+
+    def mach_msg_send(
+        self,
+        caller: Task,
+        dest: int,
+        dest_disposition: int,
+        reply: int,
+        reply_disposition: int,
+        id: int,
+        descriptors: tuple[tuple[Any, ...], ...],
+        data: int,
+        size: int,
+        wait: bool,
+    ) -> Steps:
+        """Send a message; the arguments are names and pages of the caller.
+
+        MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing.
+        Errors of the body lose the rights that were copied in before: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE,
+        MACH_SEND_INVALID_RIGHT, MACH_SEND_INVALID_MEMORY. MACH_SEND_TIMED_OUT returns all rights as a receive would,
+        under the names in the outputs (hazard H-19). (semantics 6.1 to 6.4)
+        """
+        natural = natural_size(layout_of(descriptors))
+        if size == -1:
+            size = natural
+        if size < HEADER_SIZE or size % 4 != 0:
+            raise Failure(ReturnCode.MACH_SEND_MSG_TOO_SMALL)
+        if self.profile.body_checked_first:
+            check_descriptors(descriptors, size)
+        if dest_disposition not in _HEADER_DISPOSITIONS:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_HEADER)
+        if reply_disposition not in _HEADER_DISPOSITIONS and (reply_disposition != Disposition.NONE or reply != NULL_NAME):
+            raise Failure(ReturnCode.MACH_SEND_INVALID_HEADER)
+        if dest in RESERVED_NAMES:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        destination, reply_right = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition)
+        tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3
+        answer = Descriptor(reply_right, Disposition(reply_disposition).received_form)
+        body: list[Descriptor] = []
+        try:
+            check_descriptors(descriptors, size)
+            memory = self.copy_in_body(caller, descriptors, destination.port.object is not PortObject.NONE, body)
+        except Failure:
+            self.release([destination, reply_right, *(right for right, _ in body)])
+            raise
+        layout = layout_of(descriptors)
+        word = data if size >= natural else 0
+        message = Message(next(self.serials), id, destination, answer, tuple(body), tokens, layout, memory, size, word)
+        return (yield from self.deliver(caller, message, wait))
+
+    def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
+        """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
+
+        The order of checks: that the destination exists, then the reply, then the rest of the destination.
+        """
+        dest_entry = space.lookup(dest)
+        if dest_entry is None:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        reply_entry = None
+        if reply not in RESERVED_NAMES:
+            reply_entry = space.lookup(reply)
+            if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition):
+                raise Failure(ReturnCode.MACH_SEND_INVALID_REPLY)
+        if dest == reply and not self._fits_twice(dest_entry, dest_disposition, reply_disposition):
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        if not fits(dest_entry, dest_disposition) or dest_entry.kind is SlotKind.DEAD_NAME:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        if reply_entry is None:
+            return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
+        # With one name for both, the first copy-in may free the name; ``entry`` still has the port for the second.
+        destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
+        return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
+
+    def _fits_reply(self, entry: Entry, disposition: int) -> bool:
+        """Whether ``entry`` can be copied in as a reply: not if it is immovable, and in some profiles not if it is
+        dead.
+        """
+        if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
+            return False
+        return fits(entry, disposition) and not is_immovable(entry, disposition)
+
+    def _fits_twice(self, entry: Entry, dest_disposition: int, reply_disposition: int) -> bool:
+        """Whether one name can be copied in as both rights of a header, if the first copy-in doesn't prevent the
+        second.
+        """
+        both = (dest_disposition, reply_disposition)
+        if Disposition.MOVE_SEND_ONCE in both:
+            return False
+        return both != (Disposition.MOVE_SEND, Disposition.MOVE_SEND) or entry.urefs >= 2
+
+    def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
+        """Deliver a complete message: queue it, block, return it to the sender, or hand it to the kernel.
+        (``ipc_mqueue_send``; semantics 6.4)
+        """
+        port = message.destination.port
+        has_room = not port.full or message.destination.kind is not SlotKind.SEND
+        if port.object is not PortObject.NONE:
+            self._answer_bad_id(message)
+        elif message.circular and (has_room or wait or not self.profile.full_before_circular):
+            self.release(message.rights)
+        elif has_room:
+            message.send_off()
+        elif wait:
+            yield from self._deliver_later(message)
+        else:
+            return self._hand_back(caller, message)
+        return Result(ReturnCode.MACH_MSG_SUCCESS)
+
+    def _deliver_later(self, message: Message) -> PartialSteps:
+        """Block until the queue has room or the port dies. The message is in transit meanwhile."""
+        port = message.destination.port
+        message.set_out()
+        waiting = BlockedSend(message)
+        yield waiting
+        while port.alive and port.full:
+            yield waiting
+        if port.alive:
+            message.send_off()
+        else:
+            self.release(message.rights)
+
+    def _answer_bad_id(self, message: Message) -> None:
+        """The kernel gets a request that it has no routine for. It releases the message's rights and sends an error
+        reply, if there is a reply port.
+        """
+        reply = message.reply.right
+        self.release([message.destination, *message.cargo[1:]])
+        if reply.live and reply.port.object is PortObject.NONE:
+            from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID)).send_off()
+        else:
+            self.release([reply])
+
+    def _hand_back(self, sender: Task, message: Message) -> Result:
+        """Return a message's rights to the sender, as if it received the message. (``ipc_kmsg_copyout_pseudo``;
+        semantics 6.4)
+        """
+        dest = copy_out(sender.space, message.destination)
+        reply = copy_out(sender.space, message.reply.right)
+        descriptors, complete = self.copy_out_body(sender, message)
+        code = ReturnCode.MACH_SEND_TIMED_OUT if complete else ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE
+        return Result(code, {"dest": dest, "reply": reply, "descriptors": descriptors})

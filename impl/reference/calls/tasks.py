@@ -1,0 +1,101 @@
+"""Making, ending and querying tasks (semantics 3; ``kern/task.c``)."""
+
+from __future__ import annotations
+
+from sendright.impl.reference.core import Core
+from sendright.impl.reference.failure import Failure
+from sendright.impl.reference.ledger import Ledger
+from sendright.impl.reference.message import Tokens
+from sendright.impl.reference.task import Task
+from sendright.impl.reference.transfer import copy_out
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
+from sendright.mach.kernel.call import Result
+from sendright.mach.kernel.profiles import LedgerRule
+
+_NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
+"""Places for which a new task gets rights of its own; the others are cloned from its parent."""
+
+
+class TaskCalls(Core):
+    """The calls that make, end and query tasks."""
+
+    def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Result:
+        """Create a task that inherits from ``parent``; returns a send right to its port.
+
+        The profile's ``null_parent_code`` if ``parent`` isn't a task; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
+        """
+        if parent is None:
+            raise Failure(self.profile.null_parent_code)
+        child = self.create_child(parent, parent.tokens, ledgers, inherit_memory)
+        return self.hand_over(caller, child)
+
+    def create_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
+        """Make a task that has ``tokens`` from the first moment. Raises KERN_RESOURCE_SHORTAGE, and then nothing was
+        made.
+        """
+        self.allocate()  # the task
+        self.allocate()  # its space and tokens
+        return self.build_child(parent, tokens, ledgers, inherit_memory)
+
+    def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
+        """Make the task, after its memory was allocated. This can't fail."""
+        child = self.make_task(self.make_port(PortObject.TASK), tokens, self.draw_ledgers(parent, ledgers))
+        for place in self.profile.places:
+            if place not in _NOT_INHERITED:
+                child.put(place, parent.right_at(place).clone())
+        child.exceptions = dict(parent.exceptions)
+        if inherit_memory:
+            child.memory.inherit_from(parent.memory)
+        return child
+
+    def draw_ledgers(self, parent: Task, given: tuple[Ledger | None, ...]) -> tuple[Ledger, Ledger] | None:
+        """The wired and the paged ledger for a child of ``parent``, by the profile's rule; None if the parent has
+        none.
+        """
+        if parent.ledgers is None:
+            return None
+        wired, paged = parent.ledgers
+        if self.profile.ledger_rule is LedgerRule.PARENT_SLOT:
+            return self._ledger_named(parent, Place.WIRED_LEDGER) or wired, self._ledger_named(parent, Place.PAGED_LEDGER) or paged
+        if len(given) == 2 and given[0] is not None and given[1] is not None:
+            return given[0], given[1]
+        return wired, paged
+
+    def _ledger_named(self, task: Task, place: Place) -> Ledger | None:
+        port = task.right_at(place).port
+        return port.ledger if port.alive else None
+
+    def hand_over(self, caller: Task, child: Task) -> Result:
+        """Copy out to the creator a send right to the new task's port; returns the call's result."""
+        return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, child.port.make_send())}, child.number)
+
+    def task_terminate(self, caller: Task, task: Task | None) -> Result:
+        """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT.
+        (semantics 3.4)
+        """
+        if task is None:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        for page in task.memory.pages.values():
+            self.object_changed(page.object)
+        del self.tasks[task.number]
+        task.memory.unmap_all()
+        task.changed()
+        names = task.space.clear()  # before any port dies, so that dead-name requests fire as port-deleted
+        self.release(task.places.values())
+        held = () if task.waiting is None else task.waiting.rights
+        self.release([*names, *held])
+        self.release(self.destroy_port(task.port))
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def task_info(self, caller: Task, task: Task | None, flavor: int, count: int) -> Result:
+        """Return one of the task's tokens; a send right to the task's port suffices. KERN_INVALID_ARGUMENT for any
+        wrong argument. (semantics 3.6)
+        """
+        if task is None or flavor not in self.profile.token_flavours:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        security = flavor == TASK_SECURITY_TOKEN
+        if count < (SECURITY_TOKEN_WORDS if security else AUDIT_TOKEN_WORDS):
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        return Result(ReturnCode.KERN_SUCCESS, {"value": task.tokens.security if security else task.tokens.audit})

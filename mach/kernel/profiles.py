@@ -1,0 +1,305 @@
+"""Profiles: the known differences between Mach kernels, as switches.
+
+The specification's rules and the reference kernel's branches read the profile; neither has a copy per kernel.
+``docs/profiles.md`` gives the reasons for the choices of the ``manual`` profile.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import EXCEPTION_PLACES, MACH_EXCEPTION_CODES, REGISTERED_PLACES, Behaviour, Place
+from sendright.mach.signatures import SIGNATURES
+
+
+class LedgerRule(Enum):
+    """The ledgers that a new task draws on."""
+
+    MANUAL = "manual"  # the array if it has exactly two ledgers, else the parent's ledgers
+    PARENT_SLOT = "parent-slot"  # the ledgers in the parent's special ports; the array is ignored
+    NONE = "none"  # the kernel has no ledgers
+
+
+class HostSelf(Enum):
+    """The right that ``mach_host_self`` returns."""
+
+    SLOT = "slot"  # a clone of the caller's settable host port
+    MADE = "made"  # a send right made from the real host port at each call
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel's behaviour where kernels differ (numbers in parentheses refer to the sources' list of
+    disagreements)."""
+
+    name: str
+    title: str
+    lacks: frozenset[str] = frozenset()
+    """Calls that this kernel does not serve: they return MIG_BAD_ID and change nothing."""
+    lacks_arguments: frozenset[str] = frozenset()
+    """Arguments (``call.argument``) that this kernel's calls don't have: they are ignored, and their rights are not
+    copied in."""
+    special_ports: dict[int, Place]
+    """``task_get/set_special_port``: selector -> place."""
+    protected_places: frozenset[Place] = frozenset()
+    """Places that ``task_set_special_port`` doesn't set: KERN_NO_ACCESS."""
+    set_once_places: frozenset[Place] = frozenset()
+    """Places that ``task_set_special_port`` doesn't set while a live right is there: KERN_NO_ACCESS."""
+    registered_ports: int = 3
+    """``TASK_PORT_REGISTER_MAX``."""
+    register_takes_all: bool = False
+    """Whether ``mach_ports_register`` takes exactly one right, or none, for each place; other arrays:
+    MIG_BAD_ARGUMENTS."""
+    task_is_target: bool = False
+    """Whether the two token calls are sent to the task's port, with the security port in the body (18)."""
+    token_flavours: tuple[int, ...] = (13, 15)
+    """``task_info`` flavours that return tokens."""
+    tokens_in_trailer: bool = True
+    """Whether the trailer of a received message can contain tokens."""
+    audit_tokens: bool = True
+    trailer_is_senders: bool = True
+    """Whether trailers carry the sender's tokens; False: always the kernel's (15, hazard H-3)."""
+    host_place: bool = True
+    """Whether tasks have a settable host port (Place.HOST), which ``host_security_set_task_token`` sets."""
+    host_self: HostSelf = HostSelf.SLOT
+    ledger_rule: LedgerRule = LedgerRule.MANUAL
+    null_parent_code: ReturnCode = ReturnCode.KERN_INVALID_ARGUMENT
+    """What ``task_create`` returns when the parent is not a task."""
+    hole_code: ReturnCode = ReturnCode.KERN_INVALID_ADDRESS
+    """What ``vm_inherit`` and ``vm_deallocate`` return for unallocated memory (11)."""
+    host_is_checked: bool = True
+    """Whether the ``host`` argument of the token calls grants the privileged host port only if it is that port;
+    False: if it is any host port (18, hazard H-4)."""
+    tokens_in_two_steps: bool = False
+    """Whether ``host_security_create_task_token`` creates the child with its parent's tokens and then sets the
+    requested ones, so that another task can make calls in between (hazard H-2)."""
+    trailer_elements: int = 3
+    """The highest trailer element that this kernel knows; 0: it has no trailers, and the header carries the sequence
+    number."""
+    reserved_names_pass: bool = False
+    """Whether port calls treat the names NULL and DEAD as a special case; False: as names that denote nothing (5)."""
+    many_sets: bool = True
+    """Whether a port can be in any number of port sets; False: in at most one, and no task can receive from it
+    directly then (3)."""
+    moved_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_CHANGED
+    """What a blocked receive returns when the receive right leaves its space."""
+    full_before_circular: bool = False
+    """Whether a circular message is returned to its sender while the queue is full; False: it is destroyed at once."""
+    null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
+    """What ``mach_port_move_member`` out of all sets returns for a port that is in none (4)."""
+    resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
+    """What ``task_resume`` returns for a task that isn't suspended (9)."""
+    allocate_name_takes_dead_name: bool = True
+    """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard
+    H-10)."""
+    send_survives_rescue: bool = True
+    """What a name with SEND and RECEIVE keeps when RECEIVE is taken from it and a port-destroyed request redirects
+    the receive right: SEND; False: a dead name (14, hazard H-8)."""
+    exception_places: bool = True
+    """Whether tasks have a port for each type of exception."""
+    host_special_ports: int = 0
+    """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
+    queue_limit_max: int = 16
+    """``MACH_PORT_QLIMIT_MAX``: the highest limit that ``mach_port_set_attributes`` takes."""
+    bootstrap_names: tuple[str, ...] = ("host_priv", "device_priv", "host_security", "root_ledger_wired", "root_ledger_paged")
+    """The send rights of the bootstrap task at boot, under the names 1, 2, 3 …"""
+    urefs_max: int = 65535
+    """``MACH_PORT_UREFS_MAX``: the most user references of a dead name; a send right has one fewer (but see
+    ``pegged_urefs``)."""
+    queue_limit: int = 5
+    """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
+    pages: int = 16
+    """Size of an address space, in pages."""
+    boot_tasks: int = 1
+    """How many tasks there are at boot."""
+    pegged_urefs: bool = False
+    """Whether user references that reach ``urefs_max`` stay there until all are released at once, so that none
+    overflow (1)."""
+    deallocate_destroys_set: bool = False
+    """Whether ``mach_port_deallocate`` of a port set destroys it (6)."""
+    sync_fires_dead_name: bool = True
+    """Whether a dead-name request with sync on a dead name fires at once; False: it fails like one without sync (7)."""
+    cancels_nothing: bool = False
+    """Whether cancelling a dead-name request that doesn't exist succeeds for every name; False: only on a right to a
+    live port (7)."""
+    port_destroyed_stays: bool = False
+    """Whether a port-destroyed request can't be replaced or cancelled: KERN_FAILURE (8)."""
+    dead_reply_refused: bool = False
+    """Whether a dead name as the reply is MACH_SEND_INVALID_REPLY; False: the message carries a dead right (12)."""
+    body_checked_first: bool = False
+    """Whether the kernel checks descriptors and their copy options before it copies in the header's rights, so that
+    no right is lost; False: after it."""
+    task_ports_stay: bool = False
+    """Whether send rights to tasks' ports are immovable: they can't be sent to a user's port, be a reply right, be
+    extracted by other tasks, or be put in a place."""
+    set_membership_is_flag: bool = False
+    """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
+    behaviours: frozenset[int] = frozenset({1, 2, 3})
+    """The behaviours that a live exception port can have."""
+    state_flavours: frozenset[int] | None = None
+    """Flavours of thread state that an exception port can have; None: any."""
+
+    @property
+    def send_urefs_max(self) -> int:
+        """The most user references of a send right: one below ``urefs_max``, as a dead-name request may add one,
+        unless they are pegged."""
+        return self.urefs_max if self.pegged_urefs else self.urefs_max - 1
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The places that a task of this kernel has."""
+        exceptions = EXCEPTION_PLACES if self.exception_places else ()
+        return (*self.special_ports.values(), *self.registered_places, *exceptions)
+
+    @property
+    def registered_places(self) -> tuple[Place, ...]:
+        return REGISTERED_PLACES[: self.registered_ports]
+
+    def serves(self, call: str) -> bool:
+        """Whether this kernel has the call named ``call``."""
+        return call not in self.lacks
+
+    @property
+    def has_guards(self) -> bool:
+        """Whether ports can be guarded."""
+        return self.serves("mach_port_guard")
+
+    def takes(self, call: str, argument: str) -> bool:
+        """Whether this kernel's ``call`` has the argument."""
+        return f"{call}.{argument}" not in self.lacks_arguments
+
+
+TOKEN_CALLS = frozenset({"host_security_create_task_token", "host_security_set_task_token"})
+LEDGER_CALLS = frozenset(name for name, signature in SIGNATURES.items() if signature.targets_ledger)
+EXCEPTION_CALLS = frozenset(name for name, signature in SIGNATURES.items() if signature.selects_exceptions)
+HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
+MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
+GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
+"""Calls of later kernels: guarded ports, and peeking into queues."""
+
+MANUAL = Profile(
+    name="manual",
+    title="the manual pages, with the recommended fixes",
+    lacks=GUARD_CALLS,
+    lacks_arguments=frozenset({"host_security_create_task_token.host"}),
+    special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
+    resume_at_zero_code=ReturnCode.KERN_SUCCESS,
+    host_special_ports=11,
+)
+
+OSF = Profile(
+    name="osf",
+    title="OSF MK as shipped in MkLinux",
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS,
+    trailer_elements=2,
+    lacks_arguments=frozenset(
+        {
+            "host_security_create_task_token.audit_token",
+            "host_security_create_task_token.host",
+            "host_security_set_task_token.audit_token",
+            "host_security_set_task_token.host",
+        }
+    ),
+    special_ports={1: Place.KERNEL, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
+    task_is_target=True,
+    token_flavours=(13,),
+    audit_tokens=False,
+    trailer_is_senders=False,
+    host_place=False,
+    host_self=HostSelf.MADE,
+    ledger_rule=LedgerRule.PARENT_SLOT,
+    many_sets=False,
+    send_survives_rescue=False,
+    allocate_name_takes_dead_name=False,
+    hole_code=ReturnCode.KERN_SUCCESS,
+)
+
+GNUMACH = Profile(
+    name="gnumach",
+    title="GNU Mach",
+    lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | {"mach_port_allocate_full"},
+    trailer_elements=0,
+    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
+    special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
+    registered_ports=4,
+    token_flavours=(),
+    tokens_in_trailer=False,
+    audit_tokens=False,
+    host_place=False,
+    host_self=HostSelf.MADE,
+    ledger_rule=LedgerRule.NONE,
+    null_parent_code=ReturnCode.KERN_INVALID_TASK,
+    many_sets=False,
+    moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
+    full_before_circular=True,
+    send_survives_rescue=False,
+    exception_places=False,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    bootstrap_names=("host_priv", "device_priv"),
+)
+
+XNU_792 = Profile(
+    name="xnu-792",
+    title="XNU 792, Mac OS X 10.4",
+    lacks=GUARD_CALLS,
+    special_ports=MANUAL.special_ports,
+    host_special_ports=11,
+    host_is_checked=False,
+    tokens_in_two_steps=True,
+    ledger_rule=LedgerRule.PARENT_SLOT,
+    null_move_code=ReturnCode.KERN_SUCCESS,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    allocate_name_takes_dead_name=False,
+    send_survives_rescue=False,
+    reserved_names_pass=True,
+)
+
+XNU = Profile(
+    name="xnu",
+    title="XNU 11417, macOS 15",
+    lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
+    boot_tasks=3,
+    trailer_elements=7,
+    special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
+    protected_places=frozenset({Place.KERNEL, Place.HOST}),
+    set_once_places=frozenset({Place.ACCESS}),
+    register_takes_all=True,
+    host_special_ports=33,
+    ledger_rule=LedgerRule.NONE,
+    hole_code=ReturnCode.KERN_SUCCESS,
+    reserved_names_pass=True,
+    allocate_name_takes_dead_name=False,
+    queue_limit_max=1024,
+    bootstrap_names=("host_priv", "device_priv"),
+    pegged_urefs=True,
+    deallocate_destroys_set=True,
+    sync_fires_dead_name=False,
+    cancels_nothing=True,
+    port_destroyed_stays=True,
+    dead_reply_refused=True,
+    body_checked_first=True,
+    task_ports_stay=True,
+    set_membership_is_flag=True,
+    behaviours=MANUAL.behaviours | {MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour},
+    state_flavours=frozenset(range(18)),
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH, XNU)}
+"""The profiles, by name."""
+
+
+class UnknownProfile(ValueError):
+    """No profile has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+
+
+def profile_named(name: str) -> Profile:
+    """The profile called ``name``; raises UnknownProfile."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise UnknownProfile(name) from None

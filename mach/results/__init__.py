@@ -1,0 +1,1 @@
+"""Results: of checks, of proofs, of audits."""

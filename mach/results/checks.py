@@ -1,0 +1,170 @@
+"""Results of the commands: ``--json`` prints them, and reports are made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.trace import Trace, Violation
+
+
+class OtherFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A failing run of a check whose failure differs in kind from the first one."""
+
+    failure: Trace
+    """The minimized failing run."""
+    script: dict[str, Any] | None
+    message: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of ``sendright check``: random sequences on one implementation."""
+
+    verdict: Verdict
+    implementation: str
+    profile: str
+    seed: int
+    examples: int
+    calls: int
+    """Judged calls."""
+    seconds: float
+    codes: dict[str, dict[str, int]]
+    """Call name -> name of the return code -> number of calls."""
+    cases_reached: dict[str, int]
+    """Case of the specification -> number of steps that reached it."""
+    cases_missed: tuple[str, ...]
+    """Cases of the specification that no step reached."""
+    failure: Trace | None = None
+    """The minimized failing run."""
+    minimized_from: int = 0
+    """Number of calls in the failing run before minimizing."""
+    script: dict[str, Any] | None = None
+    """The failing run as a script (docs/scripts.md) for ``sendright replay``."""
+    others: tuple[OtherFailure, ...] = ()
+    """If the check continued after a failing run: the runs that failed in other ways."""
+    not_compared: tuple[str, ...] = ()
+    """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
+    not_made: dict[str, int] = {}
+    """Reason why the implementation couldn't make a drawn call -> number of such calls."""
+    interrupted: bool = False
+    message: str = ""
+
+
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One case of a script."""
+
+    id: str
+    title: str
+    verdict: str
+    """``passed``, ``failed``, ``not_modelled`` or ``crashed``."""
+    steps: int
+    """Number of the script's steps that were run and judged."""
+    step: int | None = None
+    """The first step that failed or isn't modelled, from 0."""
+    call: str | None = None
+    expected: str | None = None
+    seen: str | None = None
+    reason: str | None = None
+    violation: Violation | None = None
+    trace: Trace | None = None
+
+
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of ``sendright replay``: scripts on one implementation."""
+
+    verdict: Verdict
+    implementation: str
+    passed: int
+    failed: int
+    not_modelled: int
+    crashed: int = 0
+    cases: tuple[CaseResult, ...]
+    files: tuple[str, ...]
+    not_compared: tuple[str, ...] = ()
+    """As in ``CheckResult``."""
+    interrupted: bool = False
+
+
+class Obligation(msgspec.Struct, frozen=True, kw_only=True):
+    """One obligation that ``sendright prove`` decided."""
+
+    call: str
+    case: str
+    """The case of the call's rule, ``CODE/title``."""
+    property: str
+    """``invariant 8``, ``theorem 2``, ``reachable``, ``decided`` …"""
+    title: str
+    verdict: Verdict
+    seconds: float
+    scope: str | None = None
+    """If not proved: the bounds within which it was checked, such as ``2 tasks, 3 ports``."""
+    untouched: bool = False
+    """Whether it holds trivially: the case changes no field that the property mentions."""
+    cached: bool = False
+    """Whether all of it was proved before, from the same formulas, so that the solver didn't run."""
+    counterexample: str | None = None
+    """A concrete state and call, in words."""
+    hazard: str | None = None
+    """If this profile is known to break it: the hazard's number and description."""
+    reachable: str | None = None
+    """For a counterexample: ``from boot`` with a script, or ``not known``."""
+
+
+class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``sendright prove``."""
+
+    verdict: Verdict
+    profile: str
+    obligations: tuple[Obligation, ...]
+    seconds: float
+    solver: str
+    assumed: str = ""
+    """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
+    interrupted: bool = False
+
+
+class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """One clause in the result of ``sendright trace-spec``, and what covers it."""
+
+    id: str
+    """``call/PART.ordinal``."""
+    words: str
+    cases: tuple[str, ...]
+    """Cases of the specification: ``CODE/title`` of the call's rule, or ``rule: CODE/title``."""
+    properties: tuple[str, ...]
+    """The properties that are proved for these cases, by their names in ``sendright prove``."""
+    tests: tuple[str, ...]
+    """``file::function``."""
+    changes: tuple[str, ...] = ()
+    """The parts of the state that these cases may change."""
+    lacks: tuple[str, ...] = ()
+    """What is missing, in words: a test, a case, a property."""
+
+
+class CallTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """The clauses of one call, or of a rule that several calls share."""
+
+    name: str
+    section: str
+    about: str
+    effect: str
+    """The rule's docstring."""
+    then: tuple[str, ...]
+    """The rules that run next in the call, which have clauses of their own."""
+    clauses: tuple[ClauseTrace, ...]
+
+
+class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of ``sendright trace-spec``."""
+
+    verdict: Verdict
+    profile: str
+    titles: dict[str, str]
+    """Property -> its title."""
+    calls: tuple[CallTrace, ...]
+    problems: tuple[str, ...]
+    """Clauses that aren't covered, and dangling references, each with the clause."""
+    tests: str
+    """The directory searched for tests; empty: none was."""

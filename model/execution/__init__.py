@@ -1,0 +1,1 @@
+"""The specification's terms, run on concrete states: the oracle."""

@@ -1,0 +1,599 @@
+"""The concrete reading: the specification's z3 terms become Python source once, and run on dictionaries.
+
+There is no second specification: conditions become conditions, stores become writes, sweeps and quantifiers become loops over what exists. Numbers
+stand for tasks, ports, names, messages and objects; a slot is a tuple of its constructor's number and arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeAlias
+
+import z3
+
+from sendright.mach.abi import descriptors
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place
+from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
+from sendright.model.execution.candidates import BY_PART, BY_VALUE, PAGES, Candidates, Plan, recognised
+from sendright.model.language.actions import Release
+from sendright.model.language.rule import Case, Context
+from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
+from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Tally
+from sendright.model.proof.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
+
+SlotTuple: TypeAlias = tuple[int, int, int]
+
+ALIVE, ENDED = 1, 2
+FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
+NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
+IN_HAND = len(Place)
+"""The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
+NO_PORT = -1
+NO_OBJECT = -1
+NO_SLOT: SlotTuple = (-1, -1, -1)
+"""Where the receive right is of a port that has none: made by no constructor, it belongs to nobody. Conditions can be evaluated of it."""
+
+NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
+REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
+_CONSTRUCTORS = {
+    "name_slot": NAME_SLOT,
+    "place_slot": PLACE_SLOT,
+    "destination_slot": DESTINATION_SLOT,
+    "reply_slot": REPLY_SLOT,
+    "body_slot": BODY_SLOT,
+    "kernel_slot": KERNEL_SLOT,
+    "request_slot": REQUEST_SLOT,
+    "no_senders_slot": NO_SENDERS_SLOT,
+    "port_destroyed_slot": PORT_DESTROYED_SLOT,
+    "limbo_slot": LIMBO_SLOT,
+    "host_slot": HOST_SLOT,
+}
+_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1} | {
+    "requester": 1,
+    "requested": 2,
+    "watched": 1,
+    "guarded": 1,
+    "rescued": 1,
+    "number": 1,
+}
+
+_DEFAULTS = {
+    "Int": 0,
+    "Bool": False,
+    "Port": NO_PORT,
+    "Name": NULL_NAME,
+    "Object": NO_OBJECT,
+    "Message": -1,
+    "Layout": (),
+    "Task": -1,
+    "Slot": NO_SLOT,
+    "SecurityToken": None,
+    "AuditToken": None,
+}
+DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
+"""What a field says of something that never was: the first member of an enumeration is such a value."""
+
+
+_HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}
+_LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
+ENVIRONMENT = (*_HOST_PORTS, *_LIMITS)
+"""What is the same in all states: the host's two ports and the profile's limits."""
+
+
+def environment(profile: Profile) -> dict[str, Any]:
+    """``ENVIRONMENT`` with its values."""
+    return {**_HOST_PORTS, **{name: getattr(profile, name) for name in _LIMITS}}
+
+
+AFTER = "@after"
+"""Tags the fields of a second state, in what is said of a step."""
+
+
+Key = Callable[[Any, Any], Any]
+
+
+def _value(point: Any, value: Any) -> Any:
+    return value
+
+
+def _indices() -> dict[str, dict[str, Key]]:
+    indices: dict[str, dict[str, Key]] = {
+        "kind": {"slots of": lambda slot, kind: slot[:2], "slots built by": lambda slot, kind: slot[0]},
+        "known_as": {"known by": lambda point, name: (NAME_SLOT, point[0], name)},
+    }
+    for name in BY_VALUE:
+        indices.setdefault(name, {})[f"{name} by value"] = _value
+    for name in BY_PART:
+        indices.setdefault(name, {}).update({f"{name} by 0": lambda point, value: point[0], f"{name} by 1": lambda point, value: point[1]})
+    return indices
+
+
+INDICES = _indices()
+"""Of some fields, the indices, and under which key each has a point with its value."""
+
+EXISTING = {"Slot": "kind", "Port": "port_life", "Message": "stage", "Task": "task_life"}
+"""The field that has all of a sort that exist."""
+
+Points = Mapping[Any, None]
+"""Points in the order in which they were found."""
+_NO_POINTS: Points = {}
+
+
+class ConcreteState:
+    """One concrete state: a dictionary for every field, without entries for what never was.
+
+    What is written by ``write`` is found by the indices, too. ``watch`` sees every point before and after it changes.
+    """
+
+    def __init__(self) -> None:
+        self.fields: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
+        self.indices: dict[str, dict[Any, dict[Any, None]]] = {name: {} for keys in INDICES.values() for name in keys}
+        self.watch: Callable[[str, Any], None] = lambda field, point: None
+        self._keys = {name: [(self.indices[index], key) for index, key in INDICES.get(name, {}).items()] for name in FIELDS}
+
+    def __getitem__(self, name: str) -> dict[Any, Any]:
+        return self.fields[name]
+
+    def write(self, name: str, writes: dict[Any, Any]) -> None:
+        """Change one field at the given points."""
+        field, default, keys = self.fields[name], DEFAULTS[name], self._keys[name]
+        for point, value in writes.items():
+            gone = value == default and name != "object_task"
+            if (point not in field) if gone else (point in field and field[point] == value):
+                continue
+            self.watch(name, point)
+            for index, key in keys:
+                if point in field:
+                    self._unindex(index, key(point, field[point]), point)
+                if not gone:
+                    index.setdefault(key(point, value), {})[point] = None
+            if gone:
+                del field[point]
+            else:
+                field[point] = value
+            self.watch(name, point)
+
+    @staticmethod
+    def _unindex(index: dict[Any, dict[Any, None]], key: Any, point: Any) -> None:
+        del index[key][point]
+        if not index[key]:
+            del index[key]
+
+    def forget(self, sort: str, member: int) -> None:
+        """Keep nothing of what has ended but that it did."""
+        for name, declaration in FIELDS.items():
+            if declaration.domain == (sort,) and name != EXISTING[sort]:
+                self.write(name, {member: DEFAULTS[name]})
+
+    # ---- looking for points
+
+    def slots_of(self, constructor: int, owner: int) -> Points:
+        """The slots of one constructor that belong to a task, message or port, and aren't empty."""
+        return self.indices["slots of"].get((constructor, owner), _NO_POINTS)
+
+    def built_by(self, constructor: int) -> Points:
+        """All slots of one constructor that aren't empty."""
+        return self.indices["slots built by"].get(constructor, _NO_POINTS)
+
+    def by_value(self, name: str, value: Any) -> Points:
+        """The points at which a field has a value."""
+        if value == DEFAULTS[name]:
+            return dict.fromkeys(point for point in self.fields[EXISTING[FIELDS[name].domain[0]]] if point not in self.fields[name])
+        return self.indices[f"{name} by value"].get(value, _NO_POINTS)
+
+    def by_part(self, name: str, part: int, value: Any) -> Points:
+        """The points of a field of two arguments of which one is given."""
+        return self.indices[f"{name} by {part}"].get(value, _NO_POINTS)
+
+    def known_by(self, slot: SlotTuple) -> Points:
+        """The task and port that are known by the name of ``slot``."""
+        return self.indices["known by"].get(slot, _NO_POINTS)
+
+    def waiting(self, port: int) -> list[int]:
+        """The messages queued on ``port``, oldest first."""
+        stage, arrival = self.fields["stage"], self.fields["arrival"]
+        return sorted((m for m in self.by_value("queue", port) if stage.get(m) == QUEUED), key=lambda m: (arrival.get(m, 0), m))
+
+
+LOOKUPS = ("slots_of", "built_by", "by_value", "by_part", "known_by")
+"""The methods of ``ConcreteState`` by which ``Candidates`` finds points."""
+
+
+class Translator:
+    """z3 terms to Python source. ``bound`` are variables of the generated function; everything else must be known."""
+
+    def __init__(self, sorts: Sorts = UNBOUNDED, chosen: Iterable[str] | None = None) -> None:
+        """``chosen`` names the functions to Bool that are given as sets; None: there are no indices to find candidates by."""
+        self.chosen = None if chosen is None else {name: identifier(name) for name in chosen}
+        self.constants: dict[str, str] = {
+            "NULL": str(NULL_NAME),
+            "DEAD": str(DEAD_NAME),
+            "NO_PORT": str(NO_PORT),
+            "NO_OBJECT": str(NO_OBJECT),
+            "NO_DESCRIPTORS": "()",
+            "ONE_PORT": repr((descriptors.PORT,)),
+            "KERNEL_SECURITY_TOKEN": repr(KERNEL_SECURITY_TOKEN),
+            "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
+            "host_port": "env_host_port",
+            "host_priv_port": "env_host_priv_port",
+            "urefs_max": "env_urefs_max",
+            "queue_limit": "env_queue_limit",
+            "queue_limit_max": "env_queue_limit_max",
+            "pages": "env_pages",
+        }
+        for enumeration in NUMBERED_ENUMERATIONS:
+            for index, member in enumerate(enumeration.members):
+                self.constants[member] = str(index)
+
+    def uses(self, terms: Iterable[Term]) -> Counter[int]:
+        """How often each subterm is used."""
+        counts: Counter[int] = Counter()
+        seen: set[int] = set()
+        for term in terms:
+            counts[term.get_id()] += 1
+            for _, _, arguments in new_applications(term, seen):
+                counts.update(map(number_at, arguments))
+        return counts
+
+    def source(self, term: Term, names: dict[int, str], bound: tuple[str, ...] = ()) -> str:
+        """Python source of ``term``; ``names`` has the subterms that are already in variables."""
+        if term.get_id() in names:
+            return names[term.get_id()]
+        if z3.is_var(term):
+            index: int = z3.get_var_index(term)
+            return bound[len(bound) - 1 - index]
+        if z3.is_quantifier(term):
+            return self._quantifier(term, names, bound)
+        declaration, arguments = term.decl(), children(term)
+        kind = declaration.kind()
+        part = [self.source(argument, names, bound) for argument in arguments]
+        if kind in _INFIX:
+            return "(" + f" {_INFIX[kind]} ".join(part) + ")"
+        match kind:
+            case z3.Z3_OP_TRUE:
+                return "True"
+            case z3.Z3_OP_FALSE:
+                return "False"
+            case z3.Z3_OP_NOT:
+                return f"(not {part[0]})"
+            case z3.Z3_OP_IMPLIES:
+                return f"((not {part[0]}) or {part[1]})"
+            case z3.Z3_OP_ITE:
+                return f"({part[1]} if {part[0]} else {part[2]})"
+            case z3.Z3_OP_UMINUS:
+                return f"(-{part[0]})"
+            case z3.Z3_OP_ANUM:
+                return f"{term.as_long()}"
+            case z3.Z3_OP_DT_CONSTRUCTOR:
+                if declaration.name() in _CONSTRUCTORS:
+                    return f"({_CONSTRUCTORS[declaration.name()]}, {part[0]}, {part[1] if len(part) > 1 else 0})"
+                return self.constants[declaration.name()]
+            case z3.Z3_OP_DT_IS | z3.Z3_OP_DT_RECOGNISER:
+                return f"({part[0]}[0] == {_CONSTRUCTORS[recognised(declaration)]})"
+            case z3.Z3_OP_DT_ACCESSOR:
+                return f"{part[0]}[{_ACCESSORS[declaration.name()]}]"
+            case z3.Z3_OP_UNINTERPRETED:
+                return self._application(declaration.name(), part)
+        raise NotImplementedError(f"no Python for {declaration} in {term}")
+
+    def _application(self, name: str, part: list[str]) -> str:
+        if name in FIELDS and len(part) == len(FIELDS[name].domain):
+            key = "()" if not part else part[0] if len(part) == 1 else f"({', '.join(part)})"
+            return f"f_{name}({key}, {DEFAULTS[name]!r})"
+        if name.endswith(AFTER):
+            field = name.removesuffix(AFTER)
+            return f"a_{field}({_key(part)}, {DEFAULTS[field]!r})"
+        if name == "number_of":
+            return part[0]
+        if self.chosen and name in self.chosen:
+            return f"({part[0]} in {self.chosen[name]})"
+        if name in _OF_LAYOUTS:
+            return f"{name}({part[0]})"
+        if part:
+            return f"{identifier(name)}({', '.join(part)})"
+        return self.constants.get(name, identifier(name))
+
+    def _quantifier(self, term: Term, names: dict[int, str], bound: tuple[str, ...]) -> str:
+        depth = len(bound)
+        variables = [_variable(depth + index, term.var_sort(index)) for index in range(term.num_vars())]
+        written = [f"x{depth + index}" for index in range(term.num_vars())]
+        names = names | {variable.get_id(): name for variable, name in zip(variables, written, strict=True)}
+        body = z3.substitute_vars(term.body(), *reversed(variables))
+        plan = self.candidates(body, variables, names) if not term.is_forall() else self.candidates(z3.Not(body), variables, names)
+        domains = [plan.source] if plan else [_DOMAINS[variable.sort().name()] for variable in variables]
+        loops = " ".join(f"for {variable} in {domain}" for variable, domain in zip(written, domains, strict=True))
+        return f"{'all' if term.is_forall() else 'any'}({self.source(body, names, (*bound, *written))} {loops})"
+
+    def candidates(self, condition: Term, variables: Sequence[Term], names: dict[int, str], of: str = "") -> Plan | None:
+        """How to find where ``condition`` can hold; None: by looking everywhere."""
+        if self.chosen is None or (len(variables) > 1 and not of):
+            return None
+        source = partial(self.source, names=names)
+        return Candidates(source, variables, of, self.chosen, _CONSTRUCTORS, _ACCESSORS).where(condition)
+
+
+@cache
+def _variable(index: int, sort: Any) -> Term:
+    return z3.Const(f"bound{index}", sort)
+
+
+_OF_LAYOUTS = {"parts_of": len, "rights_of": descriptors.right_count, "pages_of": descriptors.page_count}
+"""What the specification says of a body's layout."""
+
+_DOMAINS = {
+    "Int": "indices",
+    "Slot": "fields['kind']",
+    "Port": "fields['port_life']",
+    "Message": "fields['stage']",
+    "Task": "fields['task_life']",
+    "Name": "{name for _, name in fields['member']}",
+}
+"""What a quantifier runs over: what exists, for the rest has no rights and no messages. Rules speak of some name only as that of a port set
+with members."""
+
+_INFIX = {
+    z3.Z3_OP_AND: "and",
+    z3.Z3_OP_OR: "or",
+    z3.Z3_OP_EQ: "==",
+    z3.Z3_OP_DISTINCT: "!=",
+    z3.Z3_OP_LE: "<=",
+    z3.Z3_OP_GE: ">=",
+    z3.Z3_OP_LT: "<",
+    z3.Z3_OP_GT: ">",
+    z3.Z3_OP_ADD: "+",
+    z3.Z3_OP_SUB: "-",
+    z3.Z3_OP_MUL: "*",
+    z3.Z3_OP_IDIV: "//",
+    z3.Z3_OP_MOD: "%",
+}
+
+
+def identifier(name: str) -> str:
+    """The Python variable that stands for a z3 constant."""
+    return "v_" + "".join(character if character.isalnum() else "_" for character in name)
+
+
+class FunctionBuilder:
+    """Source of one Python function over a state: shared subterms are computed once, just before they are needed."""
+
+    def __init__(self, name: str, parameters: Sequence[str], roots: Iterable[Term], chosen: Iterable[str] | None = None) -> None:
+        """``chosen`` as for ``Translator``."""
+        self.translator = Translator(chosen=chosen)
+        self.found: dict[str, str] = {}
+        """Candidates that are in variables, by the source that finds them."""
+        self.lines = [f"def {name}({', '.join(['fields', 'env', *parameters])}):"]
+        self.names: dict[int, str] = {}
+        self.uses = self.translator.uses(roots)
+        self.used: set[str] = set()
+
+    def value(self, term: Term, indent: str = "    ") -> str:
+        """A Python expression for ``term``; what it shares with others is assigned to variables first."""
+        for shared in self._shared(term):
+            name = f"t{len(self.names)}"
+            self.lines.append(f"{indent}{name} = {self.translator.source(shared, self.names)}")
+            self.names[shared.get_id()] = name
+        return self.translator.source(term, self.names)
+
+    def _shared(self, term: Term) -> list[Term]:
+        found: list[Term] = []
+        seen: set[int] = set()
+
+        def visit(current: int) -> None:
+            number, arguments = number_at(current), arguments_at(current)
+            if not arguments or number in seen or number in self.names:
+                return
+            seen.add(number)
+            for argument in arguments:
+                visit(argument)
+            if self.uses[number] > 1:
+                found.append(term_at(current))
+
+        visit(address_of(term))
+        return found
+
+    def points(self, condition: Term, variables: Sequence[Term], names: dict[int, str], of: str, everywhere: str) -> str:
+        """The variable that has the points at which ``condition`` can hold, each once."""
+        plan = self.translator.candidates(condition, variables, names, of)
+        source = f"dict.fromkeys({plan.source})" if plan else everywhere
+        if source not in self.found:
+            self.found[source] = f"c{len(self.found)}"
+            self.lines.append(f"    {self.found[source]} = {source}")
+        return self.found[source]
+
+    def finish(self) -> str:
+        """The whole source: fields, environment and indices that the body uses are bound at its head."""
+        body = "\n".join(self.lines[1:])
+        head = [self.lines[0]]
+        head += [f"    f_{name} = fields[{name!r}].get" for name in FIELDS if f"f_{name}(" in body]
+        head += [f"    a_{name} = fields[{name + AFTER!r}].get" for name in FIELDS if f"a_{name}(" in body]
+        head += [f"    env_{name} = env[{name!r}]" for name in ENVIRONMENT if f"env_{name}" in body]
+        head += [f"    {lookup} = env[{lookup!r}]" for lookup in LOOKUPS if f"{lookup}(" in body]
+        head += ["    indices = env['indices']"] if " in indices" in body else []
+        return "\n".join([*head, body])
+
+
+def compile_function(source: str, name: str) -> Callable[..., Any]:
+    """The function called ``name`` that ``source`` defines."""
+    scope: dict[str, Any] = dict(_OF_LAYOUTS)
+    exec(compile(source, f"<specification: {name}>", "exec"), scope)
+    return scope[name]  # type: ignore[no-any-return]
+
+
+class CompiledCase:
+    """One case: its effect and its outputs, as Python functions of state, environment and arguments."""
+
+    def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
+        self.case = case
+        self.id = f"{context.rule.name}/{case.id}"
+        after = After(context.before, context.profile)
+        case.effect(after)
+        self.releases: list[Release] = after.releases
+        chosen = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
+        self.roots = [self._roots(release, parameters, chosen) for release in self.releases]
+        self.chosen = [*chosen, *[release.dying.name() for release in self.releases]]
+        released = [identifier(function.name()) for release in self.releases for function in _release_functions(release)]
+        parameters = [*parameters, *released]
+        self.parameters = parameters
+        self.source = self._effect(after, parameters)
+        self.effect = compile_function(self.source, "effect")
+        self.checks = [term for term in after.assumptions if self._checkable(term)]
+        check = FunctionBuilder("check", parameters, self.checks, self.chosen)
+        check.lines.append(f"    return {' and '.join(check.value(term) for term in self.checks) or 'True'}")
+        self.check = compile_function(check.finish(), "check")
+        outputs = FunctionBuilder("outputs", parameters, case.outputs.values(), self.chosen)
+        parts = [f"{name!r}: {outputs.value(term)}" for name, term in case.outputs.items()]
+        outputs.lines.append(f"    return {{{', '.join(parts)}}}")
+        self.outputs = compile_function(outputs.finish(), "outputs")
+
+    def _checkable(self, term: Term) -> bool:
+        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does make are computed."""
+        used = _functions(term)
+        ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
+        ghosts |= _GHOSTS
+        notified = {release.notified.name() for release in self.releases}
+        over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
+        return not used & ghosts and not (over_messages and used & notified)
+
+    def _roots(self, release: Release, parameters: list[str], chosen: list[str]) -> tuple[Callable[..., list[Any]], Callable[..., list[Any]]]:
+        """Where a release starts: what finds its slots and its ports."""
+        slot, port = z3.Const("x_slot", UNBOUNDED.Slot), z3.Const("x_port", UNBOUNDED.Port)
+        found = []
+        for name, variable, term in (("slot", slot, release.starts_at(slot)), ("port", port, release.roots(port))):
+            builder = FunctionBuilder(name, parameters, [], chosen)
+            names = {variable.get_id(): "y"}
+            points = builder.points(term, [variable], names, "", _DOMAINS[variable.sort().name()])
+            builder.lines.append(f"    return [y for y in {points} if {builder.translator.source(term, names)}]")
+            found.append(compile_function(builder.finish(), name))
+        return found[0], found[1]
+
+    def _effect(self, after: After, parameters: list[str]) -> str:
+        changed = [name for name in FIELDS if after.changed(name) and not FIELDS[name].ghost]
+        roots: list[Term] = []
+        for name in changed:
+            for update in after.fields[name].updates:
+                match update:
+                    case Store(point, value):
+                        roots += [*point, value]
+                    case Add(point, amount):
+                        roots += [*point, amount]
+        builder = FunctionBuilder("effect", parameters, roots, self.chosen)
+        for name in changed:
+            builder.lines.append(f"    w_{name} = {{}}")
+            for update in after.fields[name].updates:
+                self._emit(builder, name, update)
+        builder.lines.append(f"    return {{{', '.join(f'{name!r}: w_{name}' for name in changed)}}}")
+        return builder.finish()
+
+    def _emit(self, builder: FunctionBuilder, name: str, update: Any) -> None:
+        default = DEFAULTS[name]
+        match update:
+            case Store(point, value):
+                key = _key([builder.value(part) for part in point])
+                builder.lines.append(f"    w_{name}[{key}] = {builder.value(value)}")
+            case Add(point, amount):
+                key, add = _key([builder.value(part) for part in point]), builder.value(amount)
+                builder.lines += [f"    k = {key}", f"    w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {add}"]
+            case Sweep(variables, condition, value, over):
+                names = {variable.get_id(): f"y{index}" for index, variable in enumerate(variables)} | builder.names
+                target = _key([names[variable.get_id()] for variable in variables])
+                source = builder.translator.source
+                existing = EXISTING_POINTS.get(over)
+                points = builder.points(condition, variables, names, existing.of, existing.everywhere) if existing else MADE[over]
+                builder.lines += [
+                    f"    for {target} in {points}:",
+                    f"        if {source(condition, names)}:",
+                    f"            w_{name}[{target}] = {source(value, names)}",
+                ]
+            case Tally(_, slot, condition, sign):
+                names = {slot.get_id(): "y"} | builder.names
+                builder.lines += [
+                    f"    for y in {builder.points(condition, [slot], names, '', _DOMAINS['Slot'])}:",
+                    f"        if {builder.translator.source(condition, names)}:",
+                    f"            k = f_port(y, {NO_PORT})",
+                    f"            w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {sign}",
+                ]
+
+
+class Domain(NamedTuple):
+    """Points that exist, over which a sweep runs."""
+
+    everywhere: str
+    """Python source of all of them."""
+    of: str = ""
+    """For points of two parts: what finds them by one, see ``Candidates``."""
+
+
+EXISTING_POINTS = {
+    "slots": Domain(_DOMAINS["Slot"]),
+    "ports": Domain(_DOMAINS["Port"]),
+    "messages": Domain(_DOMAINS["Message"]),
+    "known": Domain("fields['known_as']", "known_as"),
+    "memory": Domain("fields['memory']", "memory"),
+    "members": Domain("fields['member']", "member"),
+    "pages": Domain("[(v, n) for v in (*fields['task_life'], *env['born']) for n in indices]", PAGES),
+}
+"""What a sweep says that it runs over, if that exists already."""
+MADE = {
+    "renamed members": "(*fields['member'], *[(v, v_new_name) for v, _ in fields['member']])",
+    "notifications": "env['notifications']",
+    "notification destinations": "env['notification destinations']",
+    "limbo": "env['limbo']",
+    "copied objects": "env['copied objects']",
+}
+"""The rest is made by the rule: by its arguments, or by what the kernel chooses."""
+
+
+_GHOSTS = {name for name, declaration in FIELDS.items() if declaration.ghost}
+
+
+def _functions(term: Term) -> set[str]:
+    """The names of all functions in ``term``."""
+    names: set[str] = set()
+    stack, seen = [term], set()
+    while stack:
+        current = stack.pop()
+        if current.get_id() in seen:
+            continue
+        seen.add(current.get_id())
+        if z3.is_quantifier(current):
+            stack.append(current.body())
+        elif z3.is_app(current):
+            names.add(current.decl().name())
+            stack.extend(children(current))
+    return names
+
+
+def _key(parts: list[str]) -> str:
+    return "()" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _release_functions(release: Release) -> list[Any]:
+    told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
+    return [release.dying, *told, release.sends_released, release.sends_first]
+
+
+class CompiledRule:
+    """A rule as Python: which case applies, and its compiled cases."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        rule = context.rule
+        self.lengths = [name for name in rule.parameters if name.endswith("_length")]
+        self.parameters = ["v_caller", *[identifier(name) for name in (*rule.parameters, *rule.choices)]]
+        cases = list(context.rule.cases(context))
+        self.cases = [CompiledCase(context, case, self.parameters) for case in cases]
+        chosen = [name for name, sort in rule.choices.items() if sort.is_predicate]
+        builder = FunctionBuilder("applies", self.parameters, [case.when for case in cases], chosen)
+        for index, case in enumerate(cases):
+            builder.lines.append(f"    if {builder.value(case.when)}: return {index}")
+        builder.lines.append("    return -1")
+        self.source = builder.finish()
+        self.applies = compile_function(self.source, "applies")
+        required = rule.requires(context)
+        requires = FunctionBuilder("requires", self.parameters, required, chosen)
+        requires.lines.append(f"    return {' and '.join(requires.value(term) for term in required) or 'True'}")
+        self.requires = compile_function(requires.finish(), "requires")

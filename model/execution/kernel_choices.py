@@ -1,0 +1,137 @@
+"""What a kernel chose while it ran a rule: what its answer says, or the only thing that it could choose.
+
+A rule declares its choices by name (``choices``); here is, by that name, how the oracle finds each. No rule and no call is known by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import NULL_NAME, SlotKind
+from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.model.execution.compiler import DESTINATION_SLOT, NAME_SLOT, NO_PORT
+from sendright.model.execution.system import System
+
+NOT_TOLD = -1
+"""A name or page that no answer has."""
+
+
+class Choosing(msgspec.Struct):
+    """A rule that is about to be run."""
+
+    system: System
+    caller: int
+    arguments: Mapping[str, Any]
+    call: str
+    code: int
+    """What the call answered."""
+    results: dict[str, Any]
+    copied_out: Any
+    """The name or page that the answer gives to what the rule copies out; None: the rule copies nothing out, or the answer names nothing."""
+
+    def result(self, kind: OutputType) -> Any:
+        """The first result of this type; None if there is none."""
+        name = _first_result(self.call, kind)
+        return None if name is None else self.results.get(name)
+
+
+@cache
+def _first_result(call: str, kind: OutputType) -> str | None:
+    return next((output.name for output in SIGNATURES[call].outputs if output.type is kind), None)
+
+
+def _new_name(c: Choosing) -> dict[str, Any]:
+    name = c.copied_out if c.copied_out is not None else c.result(OutputType.NAME)
+    return {"new_name": name if isinstance(name, int) else NOT_TOLD}
+
+
+def _new_page(c: Choosing) -> dict[str, Any]:
+    page = c.copied_out if c.copied_out is not None else c.result(OutputType.PAGE)
+    return {"new_page": page if isinstance(page, int) else NOT_TOLD}
+
+
+def _out_of_memory(c: Choosing) -> dict[str, Any]:
+    """The answer says so, by its code or (a trap) by the name NULL for what it should make."""
+    return {"out_of_memory": c.code == ReturnCode.KERN_RESOURCE_SHORTAGE or c.result(OutputType.NAME) == NULL_NAME}
+
+
+def _child(c: Choosing) -> dict[str, Any]:
+    copied = {page: c.system.fresh_object() for page in range(c.system.profile.pages)}
+    pages = {object_: page for page, object_ in copied.items()}
+    own = {"child": c.system.next_task, "child_port": c.system.next_port, "copied": copied}
+    return own | {"copied_object": lambda page: copied.get(page, NOT_TOLD), "copied_page": lambda object_: pages.get(object_, NOT_TOLD)}
+
+
+def _source(c: Choosing) -> dict[str, Any]:
+    """The port whose message was received: that of the name's receive right, or the port set's member that the result says.
+
+    Of a message that was too large the result says the size; if members have messages of one size, the state that is shown says which it was.
+    """
+    system, state = c.system, c.system.state
+    name = c.arguments["port"] if "port" in c.arguments else state["waits_at"].get(c.caller, NULL_NAME)
+    source = _received_from(system, (NAME_SLOT, c.caller, name), c.results)
+    system.late.settle(source, c.results)
+    return {"source": source}
+
+
+def _received_from(system: System, entry: tuple[int, int, int], results: dict[str, Any]) -> int:
+    state = system.state
+    if state["kind"].get(entry) != SlotKind.PORT_SET:
+        return int(state["port"].get(entry, NO_PORT))
+    members = system.members(entry)
+    if "local" in results:
+        return members.get(results["local"], NO_PORT)
+    oldest = {port: message for port in members.values() if (message := system.oldest_message(port)) is not None}
+    fitting = [port for port, message in oldest.items() if state["size"].get(message, 0) == results.get("size")]
+    shown = system.shown.ports if system.shown else {}
+    shorter = [port for port in fitting if port in shown and shown[port].sequence_number != state["seqno"].get(port, 0)]
+    return next(iter([*shorter, *fitting, *oldest]), NO_PORT)
+
+
+def _oldest(c: Choosing) -> dict[str, Any]:
+    oldest = c.system.oldest_message(c.arguments["source"])
+    return {"oldest": -1 if oldest is None else oldest}
+
+
+def _reaches(c: Choosing) -> dict[str, Any]:
+    return {"reaches": c.system.reached_from(c.system.state["port"][DESTINATION_SLOT, c.arguments["message"], 0])}
+
+
+def _numbering(c: Choosing) -> dict[str, Any]:
+    """The messages of the port that ``name`` denotes are numbered, the oldest first."""
+    state = c.system.state
+    task = state["object_task"].get(state["port"].get((NAME_SLOT, c.caller, c.arguments["task"]), NO_PORT))
+    queue = state.waiting(state["port"].get((NAME_SLOT, task, c.arguments["name"]), NO_PORT))
+    places, messages = {message: index for index, message in enumerate(queue)}, dict(enumerate(queue))
+    return {"place_of": lambda message: places.get(message, -1), "message_at": lambda place: messages.get(place, -1)}
+
+
+def _fresh_message(name: str) -> Callable[[Choosing], dict[str, Any]]:
+    return lambda c: {name: c.system.fresh_message()}
+
+
+_CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
+    "new_name": _new_name,
+    "new_page": _new_page,
+    "out_of_memory": _out_of_memory,
+    "new_port": lambda c: {"new_port": c.system.next_port},
+    "new_object": lambda c: {"new_object": c.system.fresh_object()},
+    **{name: _fresh_message(name) for name in ("message", "reply_message", "request_message", "notification")},
+    **dict.fromkeys(("child", "child_port", "copied_object", "copied_page"), _child),
+    "source": _source,
+    "oldest": _oldest,
+    "reaches": _reaches,
+    "lift": lambda c: {},  # a rank, of which the state says nothing
+    **dict.fromkeys(("place_of", "message_at"), _numbering),
+}
+
+
+@cache
+def ways_to_choose(names: tuple[str, ...]) -> tuple[Callable[[Choosing], dict[str, Any]], ...]:
+    """How to find the choices with these names, each way once. Raises KeyError for a choice of which nobody knows how the oracle finds it."""
+    return tuple(dict.fromkeys(_CHOSEN[name] for name in names))

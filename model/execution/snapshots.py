@@ -1,0 +1,278 @@
+"""What the specification's state shows, in the vocabulary's words. Only tasks and ports that have changed are written down anew.
+
+``_PLACES`` and ``_shown_in`` say which part of a snapshot shows which point of which field: they are the one place to tell of a new kind of slot
+or of a field of a new domain. (``tests/model/execution/test_snapshots.py`` finds out what is forgotten there.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from typing import Any
+
+from sendright.mach.abi.descriptors import page_count
+from sendright.mach.abi.rights import Place, PortObject, SlotKind
+from sendright.mach.kernel.profiles import LedgerRule, Profile
+from sendright.mach.state.sharing import Parts, updated_parts
+from sendright.mach.state.snapshot import Descriptor, Entry, Ledger, Message, Page, PendingCall, Port, Snapshot, Task
+from sendright.model.execution.compiler import (
+    ALIVE,
+    BODY_SLOT,
+    CREATING,
+    DESTINATION_SLOT,
+    HOST_SLOT,
+    IN_HAND,
+    KERNEL_SLOT,
+    LIMBO_SLOT,
+    NAME_SLOT,
+    NO_OBJECT,
+    NO_PORT,
+    NO_SENDERS_SLOT,
+    PLACE_SLOT,
+    PORT_DESTROYED_SLOT,
+    QUEUED,
+    RECEIVING,
+    REPLY_SLOT,
+    REQUEST_SLOT,
+    SENDING,
+    SETTING,
+    WAITING,
+    ConcreteState,
+    SlotTuple,
+)
+from sendright.model.language.state import FIELDS
+
+SnapshotPart = tuple[str, int]
+"""A part of a snapshot that is written down as a whole: ("task", number), ("port", number), ("host", 0)."""
+
+_HOST: SnapshotPart = ("host", 0)
+_PLACES = {
+    NAME_SLOT: "task",
+    PLACE_SLOT: "task",
+    REQUEST_SLOT: "task",
+    DESTINATION_SLOT: "message",
+    REPLY_SLOT: "message",
+    BODY_SLOT: "message",
+    NO_SENDERS_SLOT: "port",
+    PORT_DESTROYED_SLOT: "port",
+    HOST_SLOT: "host",
+    KERNEL_SLOT: "",
+    LIMBO_SLOT: "",
+}
+"""Where a slot is shown: in the task, message or port that owns it, among the host's, or nowhere."""
+
+
+@lru_cache(maxsize=1 << 16)
+def _entry(kind: int, port: int, urefs: int) -> Entry:
+    return Entry(SlotKind(kind), None if port == NO_PORT else port, urefs)
+
+
+class Showing:
+    """Snapshots of one state, which it watches."""
+
+    def __init__(self, state: ConcreteState, profile: Profile) -> None:
+        self._state = state
+        self._no_ledgers = profile.ledger_rule is LedgerRule.NONE
+        self._tasks: Parts[Task] = Parts()
+        self._ports: Parts[Port] = Parts()
+        self._host: dict[int, Entry] = {}
+        self._names: dict[int, Parts[Entry]] = {}
+        """Of each task, its names as last shown: the one part of a task that may be large."""
+        self._changed: set[SnapshotPart] = set()
+        self._changed_names: dict[int, set[int]] = {}
+        by_domain: dict[tuple[str, ...], Callable[[Any], Iterable[SnapshotPart]]] = {
+            ("Slot",): self._shown_with,
+            ("Task",): lambda task: (("task", task),),
+            ("Task", "Place"): lambda point: (("task", point[0]),),
+            ("Task", "Int"): self._with_page,
+            ("Object",): self._mapping,
+            ("Port",): lambda port: (("port", port),),
+            ("Port", "Name"): lambda point: self._of_member(point[0]),
+            ("Message",): self._queue,
+            ("Message", "Int"): lambda point: self._queue(point[0]),
+        }
+        self._shown_in = {name: by_domain.get(declaration.domain, lambda point: ()) for name, declaration in FIELDS.items()}
+        """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
+        self._shown_in["receiver"] = self._of_member
+        self._shown_in["task_life"] = self._of_child
+        state.watch = self._note
+
+    def snapshot(self) -> Snapshot:
+        """Everything there is."""
+        changed = {"task": set[int](), "port": set[int](), "host": set[int]()}
+        for part, number in self._changed:
+            changed[part].add(number)
+        self._tasks = updated_parts(self._tasks, changed["task"], self._task)
+        self._ports = updated_parts(self._ports, changed["port"], self._port)
+        if changed["host"]:
+            self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
+        self._changed.clear()
+        return Snapshot(self._tasks, self._ports, self._host)
+
+    # ---- what has changed
+
+    def _note(self, field: str, point: Any) -> None:
+        """``field`` is about to change at ``point``, or has changed there."""
+        self._changed.update(self._shown_in[field](point))
+
+    def _shown_with(self, slot: SlotTuple) -> Iterable[SnapshotPart]:
+        where = _PLACES[slot[0]]
+        if slot[0] == NAME_SLOT:
+            self._changed_names.setdefault(slot[1], set()).add(slot[2])
+        if where == "message":
+            return self._queue(slot[1])
+        if where == "host":
+            return (_HOST,)
+        return ((where, slot[1]),) if where else ()
+
+    def _queue(self, message: int) -> Iterable[SnapshotPart]:
+        """What shows a message: the port on which it is queued, or the task that waits with it."""
+        f = self._state.fields
+        stage = f["stage"].get(message)
+        if stage == WAITING and message in f["owner"]:
+            return (("task", f["owner"][message]),)
+        return (("port", f["queue"][message]),) if stage == QUEUED and message in f["queue"] else ()
+
+    def _of_child(self, task: int) -> Iterable[SnapshotPart]:
+        """A task is shown, and that it lives where it is the child of a creation that is stopped."""
+        return [("task", task), *[("task", creator) for creator in self._state.by_value("waits_child", task)]]
+
+    def _of_member(self, port: int) -> Iterable[SnapshotPart]:
+        receiver = self._state["receiver"].get(port)
+        return (("task", receiver[1]),) if receiver is not None and receiver[0] == NAME_SLOT else ()
+
+    def _with_page(self, point: tuple[int, int]) -> Iterable[SnapshotPart]:
+        return [("task", point[0]), *self._mapping(self._state["mapped"].get(point, NO_OBJECT))]
+
+    def _mapping(self, object_: int) -> Iterable[SnapshotPart]:
+        return [] if object_ == NO_OBJECT else [("task", task) for task, _ in self._state.by_value("mapped", object_)]
+
+    # ---- writing down
+
+    def _entry_in(self, slot: SlotTuple) -> Entry:
+        f = self._state.fields
+        return _entry(f["kind"].get(slot, 0), f["port"].get(slot, NO_PORT), f["urefs"].get(slot, 0))
+
+    def _task(self, task: int) -> Task | None:
+        """Who lives, or (if a rule is wrong) is gone and still holds rights: an implementation won't show the same."""
+        state, f = self._state, self._state.fields
+        self._names[task] = updated_parts(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
+        places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
+        requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
+        if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
+            del self._names[task]
+            return None
+        return Task(
+            port=f["task_port"].get(task, 0),
+            security_token=f["security"].get(task, ()),
+            audit_token=f["audit"].get(task, ()),
+            names=self._names[task],
+            places=places,
+            ledgers=None if self._no_ledgers else (f["wired"].get(task, NO_PORT), f["paged"].get(task, NO_PORT)),
+            memory={page: self._page((task, page)) for _, page in sorted(state.by_part("mapped", 0, task))},
+            suspend_count=f["suspend_count"].get(task, 0),
+            sets=self._sets(task),
+            exceptions=self._exceptions(task),
+            requests=requests,
+            waiting=self._waiting(task),
+        )
+
+    def _waiting(self, task: int) -> PendingCall | None:
+        f = self._state.fields
+        wait = f["wait"].get(task)
+        if wait == SENDING:
+            return PendingCall(call="mach_msg_send", message=self._message(f["waits_with"][task]))
+        if wait == RECEIVING:
+            return PendingCall(
+                call="mach_msg_receive",
+                name=f["waits_at"][task],
+                port=f["waits_for"].get(task),
+                limit=f["waits_limit"].get(task, 0),
+                large=f["waits_large"].get(task, False),
+                trailer=f["waits_trailer"].get(task, 0),
+            )
+        if wait == CREATING:
+            child = f["waits_child"][task]
+            return PendingCall(
+                call="host_security_create_task_token",
+                child=child if f["task_life"].get(child) == ALIVE else None,
+                security_token=f["waits_security"][task],
+                audit_token=f["waits_audit"][task],
+                privileged=f["object"].get(f["waits_host"][task]) == PortObject.HOST_PRIV,
+            )
+        if wait == SETTING:
+            return PendingCall(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
+        return None
+
+    def _name(self, task: int, name: int) -> Entry | None:
+        entry = self._entry_in((NAME_SLOT, task, name))
+        return entry if entry.kind else None
+
+    def _page(self, point: tuple[int, int]) -> Page:
+        f = self._state.fields
+        object_ = f["mapped"][point]
+        return Page(f["content"].get(object_, 0), f["inheritance"].get(point, 0), min(self._state.by_value("mapped", object_)))
+
+    def _sets(self, task: int) -> dict[int, tuple[int, ...]]:
+        sets: dict[int, list[int]] = {}
+        receiver = self._state["receiver"]
+        for port, pset in self._state["member"]:
+            if receiver[port][:2] == (NAME_SLOT, task):
+                sets.setdefault(pset, []).append(receiver[port][2])
+        return {name: tuple(sorted(members)) for name, members in sets.items()}
+
+    def _exceptions(self, task: int) -> dict[Place, tuple[int, int]]:
+        behaviour, flavour = self._state["exception_behaviour"], self._state["exception_flavour"]
+        if not behaviour and not flavour:
+            return {}
+        told = {place: (behaviour.get((task, place), 0), flavour.get((task, place), 0)) for place in Place}
+        return {place: both for place, both in told.items() if both != (0, 0)}
+
+    def _port(self, port: int) -> Port | None:
+        f = self._state.fields
+        if f["port_life"].get(port) != ALIVE:
+            return None
+        object_ = PortObject(f["object"].get(port, 0))
+        return Port(
+            object=object_,
+            task=f["object_task"].get(port) if object_ == PortObject.TASK else None,
+            make_send_count=f["mscount"].get(port, 0),
+            sequence_number=f["seqno"].get(port, 0),
+            send_rights=f["srights"].get(port, 0),
+            send_once_rights=f["sorights"].get(port, 0),
+            queue_limit=f["qlimit"].get(port, 0),
+            queue=tuple(map(self._message, self._state.waiting(port))),
+            no_senders=self._entry_in((NO_SENDERS_SLOT, port, 0)),
+            port_destroyed=self._entry_in((PORT_DESTROYED_SLOT, port, 0)),
+            ledger=self._ledger(port) if object_ == PortObject.LEDGER else None,
+            context=f["context"].get(port, 0),
+            guarded=f["is_guarded"].get(port, False),
+            strict=f["is_strict"].get(port, False),
+            immovable=f["is_immovable"].get(port, False),
+        )
+
+    def _ledger(self, port: int) -> Ledger:
+        f = self._state.fields
+        parent, payer = (f[name].get(port) for name in ("ledger_parent", "ledger_payer"))
+        return Ledger(f["ledger_limit"].get(port, 0), f["ledger_balance"].get(port, 0), parent, payer)
+
+    def _message(self, message: int) -> Message:
+        f = self._state.fields
+        layout = f["layout"].get(message, ())
+        return Message(
+            serial=message,
+            id=f["id"].get(message, 0),
+            destination=self._entry_in((DESTINATION_SLOT, message, 0)),
+            reply=self._descriptor((REPLY_SLOT, message, 0)),
+            body=tuple(self._descriptor((BODY_SLOT, message, index)) for index in range(f["body_count"].get(message, 0))),
+            security_token=f["sender_security"].get(message, ()),
+            audit_token=f["sender_audit"].get(message, ()),
+            data=f["data"].get(message, 0),
+            from_kernel=f["from_kernel"].get(message, False),
+            layout=layout,
+            memory=tuple(f["content"].get(f["memory"].get((message, index)), 0) for index in range(page_count(layout))),
+            size=f["size"].get(message, 0),
+        )
+
+    def _descriptor(self, slot: SlotTuple) -> Descriptor:
+        return Descriptor(self._entry_in(slot), self._state["form"].get(slot, 0))

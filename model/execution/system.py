@@ -1,0 +1,380 @@
+"""A concrete system that behaves as the specification says: its state, and the rules run on it one by one.
+
+What the kernel may choose freely is given by the caller of ``run`` or, where the rule leaves one thing only (which ports die, which messages
+are made), computed here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from sendright.mach.abi.descriptors import right_count
+from sendright.mach.abi.rights import Notification, Place, SlotKind
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.state.boot import BOOT_HOST_PORTS, BOOTSTRAP_TASK, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS, boot_ports, boot_tokens, task_port
+from sendright.mach.state.snapshot import Snapshot
+from sendright.model import calls as _declared  # noqa: F401 - declares the rules
+from sendright.model.execution.compiler import (
+    ALIVE,
+    BODY_SLOT,
+    DESTINATION_SLOT,
+    ENDED,
+    FREE,
+    HOST_SLOT,
+    KERNEL_SLOT,
+    LIMBO_SLOT,
+    LOOKUPS,
+    NAME_SLOT,
+    NO_PORT,
+    NO_SENDERS_SLOT,
+    PLACE_SLOT,
+    PORT_DESTROYED_SLOT,
+    QUEUED,
+    REPLY_SLOT,
+    REQUEST_SLOT,
+    WAITING,
+    CompiledCase,
+    CompiledRule,
+    ConcreteState,
+    SlotTuple,
+    environment,
+)
+from sendright.model.execution.late_choices import LateChoices
+from sendright.model.execution.snapshots import Showing
+from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.sequences import rules_of
+from sendright.model.language.sorts import UNBOUNDED
+from sendright.model.language.state import FIELDS, State
+
+ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
+"""What says that a task, port or message is no more."""
+MESSAGE_SLOTS = (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT)
+"""The constructors of the places of a message."""
+
+
+_GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
+
+
+class Chosen(frozenset[int]):
+    """What the kernel chose among tasks, ports …: the set, and the function that tells whether something is in it."""
+
+    __call__ = frozenset.__contains__
+
+
+class NotAllowed(Exception):
+    """The kernel chose what it may not choose."""
+
+
+_compiled: dict[str, dict[str, CompiledRule]] = {}
+
+
+def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
+    """All rules that ``profile`` serves, as Python. Profiles that differ in limits only share them."""
+    switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
+    if switches not in _compiled:
+        before = State.arbitrary(UNBOUNDED)
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + list(PENDING_RULES))
+        _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
+    return _compiled[switches]
+
+
+class Applied(msgspec.Struct):
+    """What came of running one rule."""
+
+    case: CompiledCase
+    outputs: dict[str, Any]
+
+
+class System:
+    """A system in the boot state of ``profile``, ready to run rules."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.rules = compiled_rules(profile)
+        self.state = ConcreteState()
+        self.next_task = profile.boot_tasks
+        self.next_port = len(boot_ports(profile.boot_tasks))
+        self.next_message = 0
+        self.next_object = 0
+        self.left: list[tuple[str, dict[str, Any]]] = []
+        """Rules of ``PENDING_RULES`` that are still to be run, with their arguments."""
+        self.shown: Snapshot | None = None
+        """What the implementation shows after the call that is being judged: where the kernel may choose, it says what was chosen."""
+        self.late = LateChoices(self)
+        """If the implementation doesn't show what is in queues: what will be known of them when messages are received."""
+        self.told: list[int] = []
+        """Notifications made in the call that is being judged."""
+        self.ended: list[tuple[str, int]] = []
+        """What ended in the call that is being judged: the field that says so, and the task, port or message."""
+        self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
+        self.showing = Showing(self.state, profile)
+        self.env["indices"] = range(max(profile.pages, 8))
+        for name, values in _boot(profile).items():
+            self.state.write(name, values)
+
+    # ---- running rules
+
+    def run(self, name: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
+        """Run the rule called ``name`` once: the first case that applies has its effect. (``choices`` may have arguments, too.)
+
+        Raises NotAllowed if a choice is not the kernel's to make.
+        """
+        rule = self.rules[name]
+        given = {**arguments, **choices} if choices else arguments
+        declared = rule.context.rule
+        values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
+        self._count(declared.parameters, given)
+        fields, env = self.state.fields, self.env
+        assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
+        index = rule.applies(fields, env, *values)
+        assert index >= 0, f"no case of {name} applies"
+        case = rule.cases[index]
+        env["born"] = [given["child"]] if "child" in given else []
+        env["copied objects"] = list((given.get("copied") or {}).values())
+        for release, (slot_root, port_root) in zip(case.releases, case.roots, strict=True):
+            values = [*values, *self._solve(release, values, slot_root, port_root)]
+        if not case.check(fields, env, *values):
+            chosen = {choice: given[choice] for choice in declared.choices if choice in given}
+            raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
+        outputs = case.outputs(fields, env, *values)
+        for field, writes in case.effect(fields, env, *values).items():
+            self.state.write(field, writes)
+            self._note_what_is_left(field, writes)
+        if self.state["stage"].get(given.get("notification")) == QUEUED:
+            self.told.append(given["notification"])
+        return Applied(case, outputs)
+
+    def _count(self, parameters: Iterable[str], given: dict[str, Any]) -> None:
+        """Bound numbers run over all pages, and over as many indices as any array or body has had."""
+        lengths = [given.get(parameter, 0) for parameter in parameters if parameter.endswith("_length")]
+        lengths.append(right_count(given.get("layout", ())))
+        if max(lengths) > len(self.env["indices"]):
+            self.env["indices"] = range(max(lengths))
+
+    def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
+        """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last send rights."""
+        if field == "kind":
+            for slot, value in writes.items():
+                where, owner, index = slot
+                if where == LIMBO_SLOT and value == SlotKind.RECEIVE:
+                    self.left.append(("a receive right is rescued", {"of": owner}))
+                elif where == NAME_SLOT and value in _GONE and (REQUEST_SLOT, owner, index) in self.state["kind"]:
+                    self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
+        elif field == "no_senders_due":
+            self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
+        elif field in ENDS:
+            self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
+
+    def _solve(
+        self, release: object, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
+    ) -> list[Any]:
+        """The least set of dying ports for a release, and fresh messages for the send-once rights that it gives up."""
+        state, fields, env = self.state, self.state.fields, self.env
+        kind, port, stage = fields["kind"], fields["port"], fields["stage"]
+        released = sorted(slot for slot in slot_roots(fields, env, *values) if slot in kind)
+        todo = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
+        dying = set(todo)
+        receiving = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+        limbo: list[SlotTuple] = []
+
+        def dies_with(slots: list[SlotTuple]) -> Iterator[int]:
+            for slot in slots:
+                if kind[slot] not in receiving or port[slot] in dying:
+                    continue
+                if kind.get((PORT_DESTROYED_SLOT, port[slot], 0)) == SlotKind.SEND_ONCE:
+                    limbo.append((LIMBO_SLOT, port[slot], 0))
+                else:
+                    dying.add(port[slot])
+                    yield port[slot]
+
+        todo += dies_with(released)
+        while todo:
+            current = todo.pop()
+            destroyed = [message for message in state.by_value("queue", current) if stage.get(message) == QUEUED]
+            slots = [slot for message in destroyed for place in MESSAGE_SLOTS for slot in state.slots_of(place, message)]
+            slots += [slot for slot in ((NO_SENDERS_SLOT, current, 0), (PORT_DESTROYED_SLOT, current, 0)) if slot in kind]
+            released += slots
+            todo += dies_with(slots)
+        notification: dict[SlotTuple, int] = {}
+        for slot in released:
+            if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dying:
+                notification[slot] = self.fresh_message()
+        notified = {message: slot for slot, message in notification.items()}
+        clock = fields["clock"].get((), 0)
+        arrival = {message: clock + index for index, message in enumerate(notified)}
+        env["notifications"] = list(notified)
+        env["notification destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
+        env["limbo"] = limbo
+        self.told += notified
+        sends = Counter(port[slot] for slot in released if kind[slot] in (SlotKind.SEND, SlotKind.SEND_RECEIVE))
+        if self.shown is None:
+            for slot, message in notification.items():
+                if slot[0] == NO_SENDERS_SLOT and slot[1] in dying and sends[slot[1]] == fields["srights"].get(slot[1], 0) > 0:
+                    self.late.may_be_no_senders(message, fields["mscount"].get(slot[1], 0))
+        chosen = Chosen(dying)
+        return [chosen, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
+
+    def _shows_no_senders(self, port: int) -> bool:
+        """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send right before."""
+        fields = self.state.fields
+        home = fields["port"].get((NO_SENDERS_SLOT, port, 0), NO_PORT)
+        if self.shown is None or home not in self.shown.ports:
+            return False
+        new = self.shown.ports[home].queue[fields["msgcount"].get(home, 0) :]
+        return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
+
+    def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
+        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in ``PENDING_RULES``.
+
+        ``before_rule`` sees the state before each.
+        """
+        while self.left:
+            self.left.sort(key=lambda left: PENDING_RULES.index(left[0]))
+            name, arguments = self.left.pop(0)
+            rule = self.rules[name]
+            message = self.fresh_message()
+            given = {**arguments, "notification": message}
+            if "reaches" in rule.context.rule.choices:
+                given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT))
+            values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
+            if rule.requires(self.state.fields, self.env, *values):
+                if before_rule:
+                    before_rule(self)
+                yield self.run(name, caller, given)
+
+    def settle(self) -> None:
+        """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation shows."""
+        if len(self.told) < 2:
+            return
+        fields = self.state.fields
+        for port in {fields["queue"][message] for message in self.told if fields["stage"].get(message) == QUEUED}:
+            if self.shown is not None:
+                self._settle_queue(port)
+            else:
+                self.late.told_together(port, tuple([message for message in self.state.waiting(port) if message in self.told]))
+
+    def _settle_queue(self, port: int) -> None:
+        assert self.shown is not None
+        fields, waiting = self.state.fields, self.state.waiting(port)
+        shown = self.shown.ports[port].queue if port in self.shown.ports else ()
+        if len(shown) != len(waiting):
+            return
+        places = [index for index, message in enumerate(waiting) if message in self.told]
+        free = {index: waiting[index] for index in places}
+        arrivals = [fields["arrival"].get(waiting[index], 0) for index in places]
+        for index, arrival in zip(places, arrivals, strict=True):
+            wanted = shown[index]
+            body = tuple(descriptor.entry.port for descriptor in wanted.body)
+            fitting = (place for place, message in free.items() if self._tells(message) == (wanted.id, wanted.data, body))
+            place = next(fitting, None)
+            if place is None:
+                return
+            self.state.write("arrival", {free.pop(place): arrival})
+
+    def _tells(self, message: int) -> tuple[int, int, tuple[int | None, ...]]:
+        fields = self.state.fields
+        body = tuple(fields["port"].get((BODY_SLOT, message, index)) for index in range(fields["body_count"].get(message, 0)))
+        return fields["id"].get(message, 0), fields["data"].get(message, 0), body
+
+    def fresh_message(self) -> int:
+        """A message number never used before."""
+        self.next_message += 1
+        return self.next_message - 1
+
+    def fresh_object(self) -> int:
+        self.next_object += 1
+        return self.next_object - 1
+
+    # ---- looking
+
+    def names(self, task: int) -> dict[int, int]:
+        """The names of ``task``'s space, ascending, with the kind of each."""
+        kind = self.state.fields["kind"]
+        return dict(sorted((slot[2], kind[slot]) for slot in self.state.slots_of(NAME_SLOT, task)))
+
+    def members(self, pset: SlotTuple) -> dict[int, int]:
+        """The members of a port set: the names of their receive rights, ascending, with their ports."""
+        receiver = self.state.fields["receiver"]
+        inside = [(receiver[port], port) for port, _ in self.state.by_part("member", 1, pset[2])]
+        return dict(sorted((place[2], port) for place, port in inside if place[1] == pset[1]))
+
+    def sets_of(self, port: int) -> list[int]:
+        """The names of the port sets in which ``port`` is."""
+        return [name for _, name in self.state.by_part("member", 0, port)]
+
+    def oldest_message(self, port: int) -> int | None:
+        """The message at the head of the port's queue."""
+        return next(iter(self.state.waiting(port)), None)
+
+    def reached_from(self, port: int) -> Chosen:
+        """``port``, the port to which its receive right is on its way, and so on."""
+        fields = self.state.fields
+        reached: set[int] = set()
+        while port not in reached:
+            reached.add(port)
+            receiver = fields["receiver"].get(port)
+            if receiver is not None and receiver[0] == BODY_SLOT and fields["stage"].get(receiver[1]) in (QUEUED, WAITING):
+                port = fields["port"].get((DESTINATION_SLOT, receiver[1], 0), NO_PORT)
+        return Chosen(reached)
+
+    def forget_the_ended(self) -> None:
+        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them."""
+        for life, member in self.ended:
+            if self.state[life].get(member, 0) == ENDS[life]:
+                self.state.forget(FIELDS[life].domain[0], member)
+        self.ended.clear()
+
+    def snapshot(self) -> Snapshot:
+        """The whole state, in the vocabulary's words. What hasn't changed since the last one is the same object again."""
+        return self.showing.snapshot()
+
+
+def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
+    """The fields of the boot state of ``mach/state/boot.py``."""
+    f: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
+    for port, object_ in boot_ports(profile.boot_tasks).items():
+        f["port_life"][port] = ALIVE
+        f["object"][port] = int(object_)
+        kernel = (KERNEL_SLOT, port, 0)
+        f["receiver"][port] = kernel
+        f["qlimit"][port] = profile.queue_limit
+        f["kind"][kernel], f["port"][kernel] = int(SlotKind.RECEIVE), port
+
+    def make_send(slot: SlotTuple, port: int, urefs: int) -> None:
+        f["kind"][slot], f["port"][slot] = int(SlotKind.SEND), port
+        if urefs:
+            f["urefs"][slot] = urefs
+            f["known_as"][slot[1], port] = slot[2]
+        for count in ("srights", "mscount"):
+            f[count][port] = f[count].get(port, 0) + 1
+
+    for ledger in ROOT_LEDGERS:
+        f["ledger_limit"][ledger] = -1
+    named = [*(WELL_KNOWN_PORTS[name] for name in profile.bootstrap_names), *map(task_port, range(1, profile.boot_tasks))]
+    for name, port in enumerate(named, 1):
+        make_send((NAME_SLOT, BOOTSTRAP_TASK, name), port, 1)
+    for task in range(profile.boot_tasks):
+        f["object_task"][task_port(task)] = task
+        f["task_life"][task] = ALIVE
+        f["task_port"][task] = task_port(task)
+        f["security"][task], f["audit"][task] = boot_tokens(task)
+        f["wired"][task] = WELL_KNOWN_PORTS["root_ledger_wired"]
+        f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
+        held = {
+            Place.KERNEL: task_port(task),
+            Place.HOST: HOST_PORT,
+            Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
+            Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
+        }
+        for place, port in held.items():
+            if place in profile.places:
+                make_send((PLACE_SLOT, task, int(place)), port, 0)
+    if profile.host_special_ports:
+        for number, port in BOOT_HOST_PORTS.items():
+            make_send((HOST_SLOT, number, 0), port, 0)
+    return f

@@ -1,0 +1,45 @@
+"""The results that a rule's outputs say, in the form in which a call gives them.
+
+An output with the name of a result is that result. Terms can't say all: what has no fixed length, or a form of its own, is said by outputs whose
+names say how the result is made of them. No call is known by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from sendright.mach.abi.rights import NULL_NAME, SlotKind
+from sendright.model.execution.system import System
+
+
+def told_results(system: System, results: Container[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``outputs`` say of the results with these names."""
+    told: dict[str, Any] = {}
+    for name, value in outputs.items():
+        if name in results:
+            told.setdefault(name, SlotKind(value).type_bits if name == "type" else value)
+            continue
+        whole, dot, part = name.partition(".")
+        if dot and whole in results:  # one word of several, which may be left out
+            word = (_sets(system, value) if part == "sets_of" else value,)
+            told[whole] = told.get(whole, ()) + (word if outputs.get(f"told.{part}", True) else ())
+        elif name.startswith("tells_"):
+            if not value:
+                told[name.removeprefix("tells_")] = ()
+        elif name == "names_of":
+            names = system.names(value)
+            told |= {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
+        elif name == "members_of":
+            told["members"] = tuple(system.members(value))
+        elif name.endswith("_length"):
+            told[name.removesuffix("_length")] = ()
+    return told
+
+
+def _sets(system: System, port: int) -> int:
+    """What is said of the port sets that ``port`` is in: their number, whether there is one, or its name."""
+    sets = system.sets_of(port)
+    if not system.profile.many_sets:
+        return next(iter(sets), NULL_NAME)
+    return min(len(sets), 1) if system.profile.set_membership_is_flag else len(sets)

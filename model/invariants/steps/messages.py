@@ -1,0 +1,158 @@
+"""Steps and messages: their order, what they carry and say, and notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Notification
+from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.rule import (
+    ANSWER,
+    DELIVER,
+    PAGE_IN,
+    PAGE_OUT,
+    TAKE,
+)
+from sendright.model.language.sorts import KIND, STAGE, Term
+from sendright.model.language.step_property import forall, step_property
+from sendright.model.language.transition import (
+    TASKS_MESSAGES,
+    Transition,
+)
+
+
+@step_property(16, "no-senders is told once for a registration")
+def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Who is told that a port has no send rights had a right registered for it, which is used up with that; it is told the make-send count of then.
+
+    When the last send right goes that is noted, with the count of that instant; what is noted is told once. Who asks when there is none is told at
+    once, and isn't registered. A port that dies tells it only if its last send right went before.
+    """
+    b, a, S = x.before, x.after, v.S
+    slot = S.no_senders_slot(v.p)
+    told = z3.And(x.newly_made(v.m), a.stage(v.m) == STAGE.QUEUED, a.from_kernel(v.m), a.id(v.m) == int(Notification.NO_SENDERS))
+    if x.rule == "no senders are left":
+        used = S.no_senders_slot(x.k["of"])
+        home = z3.And(v.m == x.k["notification"], b.kind(used) == KIND.SEND_ONCE, a.queue(v.m) == b.port(used))
+        yield "as it was noted", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k["of"]) - 1)))
+        yield "once", z3.And(a.empty(used), a.no_senders_due(x.k["of"]) == 0)
+    elif x.rule == "mach_port_request_notification":
+        task = b.object_task(b.port(S.destination_slot(x.k["message"])))
+        port = b.port(S.name_slot(task, x.k["name"]))
+        now = z3.And(v.m == x.k["notification"], b.srights(port) == 0, a.data(v.m) == b.mscount(port), a.empty(S.no_senders_slot(port)))
+        yield "at once", forall([v.m], z3.Implies(told, now))
+    else:
+        registered = z3.And(b.kind(slot) == KIND.SEND_ONCE, b.port(slot) == a.queue(v.m), a.empty(slot))
+        last = z3.And(b.srights(v.p) > 0, z3.Not(a.active(v.p)), a.data(v.m) == b.mscount(v.p))
+        yield "by a dying port", forall([v.m], z3.Implies(told, z3.Exists([v.p], z3.And(registered, last))))
+    noted = z3.And(b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
+    then = z3.And(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.Not(b.empty(slot)))
+    yield "what is noted", forall([v.p], z3.Implies(noted, then))
+    if not x.is_call(lambda call: call.selects_exceptions):  # there several rights come and go: which is the last is a matter of counting
+        yield "when it is noted", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
+
+
+@step_property(20, "messages are received in order")
+def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up.
+
+    Who peeks is told what the message with that number is. The holder of the receive right may set that number.
+    """
+    b, a = x.before, x.after
+    queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
+    behind = z3.And(b.clock() <= a.arrival(v.m), a.arrival(v.m) < a.clock())
+    yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))
+    stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
+    yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
+    received_from, number = z3.BoolVal(False), b.seqno(v.p)
+    if x.rule == TAKE and "message" in x.case.outputs:
+        port = b.queue(x.k["oldest"])
+        first = z3.And(x.receives_from(b.queue(v.m)), z3.Implies(b.queued_on(v.m2, b.queue(v.m)), b.arrival(v.m) <= b.arrival(v.m2)))
+        yield "the first is taken", forall([v.m, v.m2], z3.Implies(x.taken(v.m), first))
+        yield "one is taken", forall([v.m], x.taken(v.m) == (v.m == x.k["oldest"]))
+        received_from = v.p == port
+        if x.case.code is None:
+            number_told = x.case.outputs["sequence_number"]
+            asked = z3.BoolVal(True) if not x.k.profile.trailer_elements else x.k["trailer"] >= 1
+            yield "its number", z3.If(asked, number_told == b.seqno(port), z3.Or(number_told == -1, number_told == b.seqno(port)))
+            yield "its port", b.receiver(port) == x.k.slot(x.case.outputs["local"])
+    else:
+        yield "none is taken", forall([v.m], z3.Not(x.taken(v.m)))
+    if x.rule == "mach_port_peek" and x.case.code is ReturnCode.KERN_SUCCESS:
+        port = b.port(x.k.slot(x.k["name"], x.k.task_behind(x.k["task"])))
+        told = x.case.outputs
+        peeked = x.k["message_at"](told["sequence_number"] - b.seqno(port))
+        same = [told["id"] == b.id(peeked), told["size"] == b.size(peeked)]
+        same += [told["security_token"] == b.sender_security(peeked), told["audit_token"] == b.sender_audit(peeked)]
+        yield "what is peeked at", z3.And(b.queued_on(peeked, port), z3.Or(x.k["seqno"] == 0, told["sequence_number"] == x.k["seqno"]), *same)
+        oldest = z3.Implies(z3.And(x.k["seqno"] == 0, b.queued_on(v.m, port)), b.arrival(peeked) <= b.arrival(v.m))
+        yield "the first, if no number is given", forall([v.m], oldest)
+    if x.rule == "mach_port_set_seqno" and x.case.code is ReturnCode.KERN_SUCCESS:
+        number = z3.If(x.named_receive(v.p), x.k["seqno"], number)
+    place = a.receiver(v.p)
+    carried_off = z3.And(place != b.receiver(v.p), z3.Or(v.S.is_body_slot(place), v.S.is_limbo_slot(place)))
+    number = z3.If(received_from, number + 1, z3.If(carried_off, 0, number))
+    yield "the next number", forall([v.p], z3.Implies(z3.And(b.active(v.p), a.active(v.p)), a.seqno(v.p) == number))
+
+
+@step_property(31, "a message carries its sender's tokens")
+def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A message that a task makes carries that task's tokens of this moment, and its receiver is told those.
+
+    A task's message is never taken for one of the kernel's, which carry the kernel's tokens; except that the kernel's answer to a message is
+    that message, made anew.
+    """
+    b, a = x.before, x.after
+    kernels = z3.And(a.from_kernel(v.m), a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
+    made = kernels
+    if x.rule in TASKS_MESSAGES:
+        tokens = z3.And(a.sender_security(v.m) == b.security(x.k.caller), a.sender_audit(v.m) == b.audit(x.k.caller))
+        made = z3.And(z3.Not(a.from_kernel(v.m)), a.owner(v.m) == x.k.caller, tokens)
+    yield "when it is made", forall([v.m], z3.Implies(x.newly_made(v.m), made))
+    same = z3.And(
+        a.sender_security(v.m) == b.sender_security(v.m), a.sender_audit(v.m) == b.sender_audit(v.m), a.from_kernel(v.m) == b.from_kernel(v.m)
+    )
+    if x.rule == ANSWER:
+        same = z3.Or(same, z3.And(v.m == x.k["message"], kernels))
+    kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
+    yield "ever after", forall([v.m], z3.Implies(kept, same))
+    if x.rule == TAKE and x.case.code is None:
+        told = x.case.outputs
+        tokens = z3.And(told["security_token"] == b.sender_security(v.m), told["audit_token"] == b.sender_audit(v.m))
+        yield "what the receiver is told", forall([v.m], z3.Implies(x.taken(v.m), tokens))
+
+
+@step_property(112, "a message arrives as it was sent")
+def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What a message says, its layout and its size are the same from its making to its end, and its receiver is told them.
+
+    While it is on its way it loses no right but to ports that die, and gains none; its memory stays in it, and contains what it did. (The kernel's
+    answer to a message is that message, made anew.)
+    """
+    b, a, none = x.before, x.after, v.sorts.no_object
+    said = ("id", "data", "layout", "size", "body_count")
+    kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
+    same = z3.And(*[a.fields[name](v.m) == b.fields[name](v.m) for name in said])
+    anew = v.m == x.k["message"] if x.rule == ANSWER else z3.BoolVal(False)
+    yield "what it says", forall([v.m], z3.Implies(kept, z3.Or(same, anew)))
+    message = v.sorts.message_of(v.s)
+    underway = z3.And(v.sorts.in_message(v.s), b.on_its_way(message), a.on_its_way(message))
+    right = z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))
+    died = z3.And(a.kind(v.s) == KIND.DEAD_NAME, z3.Not(a.active(b.port(v.s))))
+    yield "its rights", forall([v.s], z3.Implies(underway, z3.Or(right, died)))
+    pages = a.memory(v.m, v.i) == b.memory(v.m, v.i)
+    if x.rule in (PAGE_IN, PAGE_OUT):
+        pages = z3.Or(pages, z3.And(v.m == x.k["message"], v.i == x.k["index"]))
+    elif x.rule == DELIVER:
+        pages = z3.Or(pages, z3.And(v.m == x.k["message"], a.memory(v.m, v.i) == none))
+    yield "its memory", forall([v.m, v.i], z3.Implies(kept, pages))
+    carried = b.memory(v.m, v.i)
+    contents = z3.Implies(carried != none, a.content(carried) == b.content(carried))
+    yield "what that contains", forall([v.m, v.i], contents)
+    if x.rule == TAKE:
+        told = [x.case.outputs[name] == b.fields[name](v.m) for name in said if name in x.case.outputs]
+        taken = z3.And(x.taken(v.m), v.m == x.k["oldest"])
+        yield "what the receiver is told", forall([v.m], z3.Implies(taken, z3.And(*told)))

@@ -1,0 +1,108 @@
+"""Steps and tokens: who changes them, what a child has, and the privileged host port that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.rule import (
+    CREATION_RESUMED,
+)
+from sendright.model.language.sorts import KIND, OBJECT, PLACE, WAIT, Term
+from sendright.model.language.step_property import forall, step_property
+from sendright.model.language.transition import (
+    Transition,
+)
+
+
+@step_property(29, "tokens change by the token calls alone")
+def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and both at once.
+
+    So they do when a creation goes on that was stopped: as was asked when it began, and by a caller who presented that port then.
+    """
+    b, a, k = x.before, x.after, x.k
+    changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
+    allowed = z3.BoolVal(False)
+    if x.rule == "host_security_set_task_token":
+        allowed = z3.And(x.presents_security_port, v.t == k.task_behind(k["target_task"]), x.has_given_tokens(v.t))
+        if x.case.code is ReturnCode.KERN_SUCCESS:
+            yield "they are changed", x.has_given_tokens(k.task_behind(k["target_task"]))
+        if not k.profile.audit_tokens:
+            yield "no audit tokens", forall([v.t], a.audit(v.t) == b.audit(v.t))
+    elif x.rule == CREATION_RESUMED:
+        allowed = z3.And(v.t == x.half_made, x.has_given_tokens(v.t))
+        yield "the child has them", z3.Implies(b.alive(x.half_made), x.has_given_tokens(x.half_made))
+    if k.profile.tokens_in_two_steps:
+        wanted = [b.waits_security(v.t) == a.waits_security(v.t), b.waits_audit(v.t) == a.waits_audit(v.t)]
+        child = z3.Implies(a.alive(b.waits_child(v.t)), a.waits_child(v.t) == b.waits_child(v.t))
+        same = z3.And(b.wait(v.t) == WAIT.CREATING, *wanted, child)
+        asked = z3.BoolVal(False)
+        if x.creates and x.stops:
+            tokens = [a.waits_security(v.t) == k["security_token"], *([a.waits_audit(v.t) == k["audit_token"]] if k.profile.audit_tokens else [])]
+            asked = z3.And(v.t == k.caller, x.presents_security_port, *tokens, x.new_task(a.waits_child(v.t)))
+        yield "what a creation will set", forall([v.t], z3.Implies(a.wait(v.t) == WAIT.CREATING, z3.Or(same, asked)))
+    yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
+
+
+@step_property(30, "a child's tokens are its parent's or the given ones")
+def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A new task has its parent's tokens, unless it was made with explicit ones, by a caller who presented the host security port.
+
+    It has its parent's, too, while such a call is stopped.
+    """
+    a, b = x.after, x.before
+    if x.creates and (x.rule == "task_create" or x.stops):
+        same = z3.And(a.security(v.t) == b.security(x.parent), a.audit(v.t) == b.audit(x.parent))
+        yield "the parent's", forall([v.t], z3.Implies(x.new_task(v.t), same))
+    if x.creates and x.rule != "task_create":
+        if not x.stops:
+            yield "the given ones", forall([v.t], z3.Implies(x.new_task(v.t), x.has_given_tokens(v.t)))
+        if not x.k.profile.audit_tokens:
+            yield "the parent's audit token", forall([v.t], z3.Implies(x.new_task(v.t), a.audit(v.t) == b.audit(x.parent)))
+        yield "by whom", forall([v.t], z3.Implies(x.new_task(v.t), x.presents_security_port))
+    if not x.creates:
+        yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
+
+
+@step_property(33, "the privileged host port is a task's host port by explicit grant")
+def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the task's parent had it so.
+
+    (When a creation goes on that was stopped, the caller gave it when it began.)
+    """
+    b, a, S = x.before, x.after, v.S
+    slot = S.place_slot(v.t, PLACE.of(Place.HOST))
+    privileged = OBJECT.of(PortObject.HOST_PRIV)
+    gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
+    presented = z3.BoolVal(False)
+    if x.grants_host:
+        given = x.k.slot(x.k["host"])
+        granted = x.new_task(v.t) if x.creates else v.t == x.k.task_behind(x.k["target_task"])
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), granted)
+    elif x.rule == CREATION_RESUMED:
+        presented = z3.And(v.t == x.half_made, a.port(slot) == b.waits_host(x.k.caller))
+    elif x.rule == "task_set_special_port":
+        given = x.k.slot(x.k["port"])
+        presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k["task"]))
+    inherited = z3.BoolVal(False)
+    if x.creates and not x.grants_host:
+        source = S.place_slot(x.parent, PLACE.of(Place.HOST))
+        inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
+    yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))
+    if x.creates and x.stops:
+        given, port = x.k.slot(x.k["host"]), a.waits_host(v.t)
+        granted = z3.And(x.begins_creation(v.t), a.object(port) == privileged)
+        yield "what will be granted", forall([v.t], z3.Implies(granted, z3.And(b.sends(given), b.port(given) == port)))
+
+
+@step_property(36, "a child is never seen with other tokens than asked for")
+def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The step in which a task with explicit tokens comes to life is the step in which it has them: there is none between."""
+    if x.rule == "host_security_create_task_token":
+        asked = z3.And(x.has_given_tokens(v.t), x.presents_security_port)
+        yield "from the first moment", forall([v.t], z3.Implies(x.new_task(v.t), asked))

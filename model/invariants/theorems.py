@@ -1,0 +1,213 @@
+"""Theorems beyond invariants.
+
+1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone
+   (and, where the call says which host port the child has, in that place and in how many rights there are to what may be there).
+2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports in two halves such that no right leads from one to
+   the other; no call, made in either half, makes one that does.
+3. *Token integrity*: tokens are given, to a living task or a new one, only in a call that presents the host security port (a task made
+   without it has its parent's); a message carries its sender's tokens of the moment of sending; the kernel's messages carry the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.invariants.catalogue import Variables
+from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.actions import place_slot
+from sendright.model.language.rule import RULES, Context, effective_guards
+from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
+from sendright.model.language.state import FIELDS, After, State, sort_named
+from sendright.model.language.step_property import forall
+from sendright.model.language.terms import Name, sort_of
+from sendright.model.language.transition import Transition
+
+NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
+"""Kernel objects that everybody may hold a right to: no right flows through them from task to task, and they are no authority over one."""
+
+
+class Halves:
+    """A division of all tasks and ports in two halves."""
+
+    def __init__(self, v: Variables, profile: Profile) -> None:
+        self.v, self.profile = v, profile
+        self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
+        self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
+        self.of_host = z3.Const("half_of_host", z3.BoolSort())
+        """That of the privileged host port: who has it has the host's special ports."""
+
+    def of_slot(self, s: State, slot: Term) -> Term:
+        """The half to which a slot belongs: its task's; for a message that of its queue, or of the task that is sending or receiving it.
+
+        The host's special ports belong to the half of the privileged host port.
+        """
+        S, sorts = self.v.S, self.v.sorts
+        message = sorts.message_of(slot)
+        of_message = z3.If(s.stage(message) == STAGE.QUEUED, self.of_port(s.queue(message)), self.of_task(s.owner(message)))
+        task = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_request_slot(slot), S.requester(slot), S.holder(slot)))
+        of_the_port = z3.If(S.is_no_senders_slot(slot), S.watched(slot), z3.If(S.is_port_destroyed_slot(slot), S.guarded(slot), S.rescued(slot)))
+        ports = z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot), S.is_limbo_slot(slot))
+        in_port = self.of_port(z3.If(S.is_kernel_slot(slot), S.of(slot), of_the_port))
+        of_kernel = z3.If(S.is_host_slot(slot), self.of_host, in_port)
+        kernels = z3.Or(S.is_kernel_slot(slot), S.is_host_slot(slot), ports)
+        return z3.If(kernels, of_kernel, z3.If(sorts.in_message(slot), of_message, self.of_task(task)))
+
+    def closed(self, s: State) -> Iterator[tuple[str, Term]]:
+        """No right leads from one half to the other, except to neutral kernel objects."""
+        v = self.v
+        nothing = s.port(v.s) == v.sorts.no_port
+        neutral = z3.Or(*[s.object(s.port(v.s)) == OBJECT.of(kind) for kind in NEUTRAL])
+        inside = self.of_slot(s, v.s) == self.of_port(s.port(v.s))
+        yield "no right leads from one half to the other", forall([v.s], z3.Or(nothing, neutral, inside))
+        privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
+        yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
+        yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
+        if self.profile.tokens_in_two_steps:
+            child, host = s.waits_child(v.t), s.waits_host(v.t)
+            with_child = z3.Implies(s.alive(child), self.of_task(v.t) == self.of_task(child))
+            with_host = z3.Implies(s.object(host) == OBJECT.of(PortObject.HOST_PRIV), self.of_task(v.t) == self.of_port(host))
+            stopped = z3.Implies(s.wait(v.t) == WAIT.CREATING, z3.And(with_child, with_host))
+            yield "who is to give a child tokens and a host port is in one half with both", forall([v.t], stopped)
+
+    def makes_in_own_half(self, x: Transition) -> list[Term]:
+        """What a call makes belongs to its caller's half."""
+        v, b, own = self.v, x.before, self.of_task(x.k.caller)
+        return [
+            forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
+            forall([v.p], z3.Implies(b.port_life(v.p) == LIFE.UNBORN, self.of_port(v.p) == own)),
+        ]
+
+
+def isolation(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
+    """Theorem 2 for one case: what to assume, and what follows."""
+    halves = Halves(v, x.k.profile)
+    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
+    return assumptions, list(halves.closed(x.after))
+
+
+def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
+    """Invariant 32 for one case: the security port stays in its half."""
+    halves = Halves(v, x.k.profile)
+
+    def confined(s: State) -> Term:
+        security = z3.And(s.object(s.port(v.s)) == OBJECT.of(PortObject.HOST_SECURITY), x.right(s, v.s))
+        held = z3.Or(v.S.is_name_slot(v.s), v.S.is_place_slot(v.s), v.S.is_host_slot(v.s))
+        mine = halves.of_slot(s, v.s) == halves.of_port(s.port(v.s))
+        return forall([v.s], z3.Implies(z3.And(security, held), mine))
+
+    assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x) + [confined(x.before)]
+    return assumptions, [("nobody in the other half has it", confined(x.after))]
+
+
+def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Theorem 3 for one case: invariants 29, 30 and 31 together."""
+    yield from chain.from_iterable(STEP_PROPERTIES[number].clauses(v, x) for number in (29, 30, 31))
+
+
+def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
+    """Theorem 1, field by field, for each way in which the call with tokens succeeds: (field, what to assume, what follows)."""
+    [(plain_guard, plain, _)] = _creations("task_create", profile)
+    for guard, explicit, k in _creations("host_security_create_task_token", profile):
+        assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
+        for name, declaration in FIELDS.items():
+            point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(declaration.domain)]
+            same = explicit.fields[name](*point) == plain.fields[name](*point)
+            apart = _apart(k, explicit, name, point[0]) if point else z3.BoolVal(False)
+            yield name, assumptions, forall(point, z3.Or(apart, same)) if point else same
+
+
+def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]:
+    """The cases in which the rule makes a task: when, and the state after it."""
+    k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
+    cases = list(k.rule.cases(k))
+    made = []
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        if case.code is ReturnCode.KERN_SUCCESS:
+            after = After(k.before, profile)
+            case.effect(after)
+            made.append((guard, after, k))
+    return made
+
+
+def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
+    """Where the two calls may differ: the child's tokens, and its host port if the call says what that is."""
+    if name in ("security", "audit"):
+        return point == k["child"]
+    if not k.profile.takes("host_security_create_task_token", "host"):
+        return z3.BoolVal(False)
+    given, cloned = place_slot(explicit, k["child"], Place.HOST), place_slot(explicit, k.task_behind(k["parent_task"]), Place.HOST)
+    if name in ("kind", "port"):
+        return point == given
+    if name in ("srights", "mscount", "sending_slots"):
+        return z3.Or(point == explicit.port(given), point == k.before.port(cloned))
+    return z3.BoolVal(False)
+
+
+def is_targeted_only(rule: str, profile: Profile) -> bool:
+    """Whether all that counts for the rule's call is the right to the target task's port, whoever has it.
+
+    Where rights to tasks' ports stay who extracts one is looked at: a task may copy its own, and nobody else may.
+    """
+    signature = SIGNATURES.get(rule)
+    extracts = rule == "mach_port_extract_right" and profile.task_ports_stay
+    return signature is not None and signature.targets_task_only and not extracts
+
+
+def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
+    """Invariant 23 for one rule, case by case: whoever holds a task's port is answered, told and obeyed as any other holder.
+
+    The same case applies, the results are the same, and the state after it is the same (but for whose reply it is).
+    """
+    other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
+    b = k.before
+    slot, other = k.slot(k["task"]), k.slot(other_name, other_caller)
+    holders = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
+
+    def swapped(term: Term) -> Term:
+        return z3.substitute(term, (k.caller, other_caller), (k["task"], other_name))
+
+    cases = list(k.rule.cases(k))
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        yield f"{case.id}: whether it applies", holders, [case.when == swapped(case.when)]
+        after = After(b, k.profile)
+        case.effect(after)
+        chosen = [*after.assumptions, *[swapped(term) for term in after.assumptions]]
+        same = [value == swapped(value) for value in case.outputs.values()]
+        for name, declaration in FIELDS.items():
+            if after.changed(name) and name != "owner":
+                point = [z3.Const(f"x{index}", sort_named(k.sorts, part)) for index, part in enumerate(declaration.domain)]
+                value = after.fields[name](*point)
+                same.append(forall(point, value == swapped(value)) if point else value == swapped(value))
+        if same:
+            yield case.id, [*holders, guard, *chosen], same
+
+
+def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
+    """Invariant 26 for one rule: what names denote in a third task's space makes no difference to which case applies."""
+    b, S = k.before, k.sorts.Slot
+    parameters = k.rule.parameters
+    involved = [k.caller]
+    if "space" in parameters:
+        involved.append(k["space"])
+    involved += [k.task_behind(k[name]) for name in ("task", "parent_task", "target_task") if parameters.get(name) == sort_of(Name)]
+    if "message" in parameters:
+        involved.append(b.object_task(b.port(S.destination_slot(k["message"]))))
+    elsewhere = State.arbitrary(k.sorts, "_elsewhere")
+    other = State(k.sorts, dict(b.fields))
+
+    def foreign(slot: Term) -> Term:
+        return z3.And(S.is_name_slot(slot), *[S.space(slot) != task for task in involved])
+
+    for name in ("kind", "port", "urefs"):
+        mixed = type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
+        other.fields[name] = mixed
+    twin = Context(k.rule, other, k.profile)
+    for case, same in zip(k.rule.cases(k), k.rule.cases(twin), strict=True):
+        yield case.id, [], [case.when == same.when]

@@ -1,0 +1,1 @@
+"""The notation in which rules and invariants are written."""

@@ -1,0 +1,384 @@
+"""How a rule is written down: parameters, ordered cases, effects.
+
+A rule is a list of cases in the order in which the kernel tests them: the first whose condition holds applies, so error precedence is
+part of the specification. Every rule has the same sections in the same order, marked by comments; one that would be empty is left out:
+
+- NAMES: what the arguments denote;
+- CASES: the tests, before anything changes;
+- RIGHTS: what changes, but for tokens: the effects, and the cases that have them;
+- TOKENS: what changes of tokens;
+- REPLY: what comes back: results, and rights in the reply.
+
+Two that one statement makes share a heading (``# RIGHTS, REPLY``). ``tests/model/language/test_rule_form.py`` keeps that.
+
+A call is one rule, or a sequence of several (``sequences.py``): a message's rights are copied in one by one, each step a rule of its own, so
+that proofs cover messages with any number of rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, Concatenate, get_type_hints
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.language.actions import begin_reply
+from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
+from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
+from sendright.model.language.state import After, State, sort_named
+from sendright.model.language.terms import Array, Bool, Int, Message, Name, Sort, sort_of
+
+Effect = Callable[[After], None]
+
+
+def nothing(after: After) -> None:
+    """The effect of a case that changes nothing."""
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """The guard of a case that takes what the cases before it leave: what is tested there, and what that comes to (``Context.otherwise``)."""
+
+    tested: Term
+    meaning: Term | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a rule. ``code`` None: the call goes on with the next rule."""
+
+    code: ReturnCode | None
+    title: str
+    when: Term
+    effect: Effect = nothing
+    outputs: dict[str, Term] = field(default_factory=dict)
+    replies: int = 0
+    """Rights in the reply message, to be copied out to the caller."""
+    meaning: Term | None = None
+    """When it applies if no case before it refuses the call, for a reader; None: when ``when`` holds. Nothing but ``when`` is tested and proved."""
+
+    @property
+    def refuses(self) -> bool:
+        """It answers an error."""
+        return self.code not in (None, ReturnCode.KERN_SUCCESS)
+
+    @property
+    def id(self) -> str:
+        return f"{'CONTINUES' if self.code is None else self.code.name}/{self.title}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule: its parameters and what the kernel may choose, each with its sort, and the function that tells its cases."""
+
+    name: str
+    parameters: dict[str, Sort]
+    choices: dict[str, Sort]
+    cases: Callable[[Context], Iterator[Case]]
+    requires: Callable[[Context], list[Term]]
+    """What the rules before it supply: proved of the sequences (``rows.py``), and checked by the oracle at every step."""
+    pending: bool = False
+    """It does something that a rule before it left to do; all other rules begin when nothing is left."""
+    resumes: str = "NOTHING"
+    """The member of ``Wait`` that says in what its caller waits: it goes on with that. The callers of all other rules wait for nothing."""
+    applies: Callable[[Profile], bool] = lambda profile: True
+    """Whether the calls that run through it do so in this profile."""
+
+    @property
+    def manual(self) -> str:
+        """The rule's docstring: the manual entry in our words."""
+        return self.cases.__doc__ or ""
+
+
+class Context:
+    """What a rule sees: the state before, the caller, its arguments, what the kernel chooses, and the profile's limits."""
+
+    def __init__(self, rule: Rule, before: State, profile: Profile, tag: str = "") -> None:
+        self.rule = rule
+        self.before = before
+        self.sorts: Sorts = before.sorts
+        self.profile = profile
+        self.caller: Term = z3.Const("caller" + tag, self.sorts.Task)
+        self.urefs_max: Term = z3.Int("urefs_max")
+        self.queue_limit: Term = z3.Int("queue_limit")
+        self.queue_limit_max: Term = z3.Int("queue_limit_max")
+        self.pages: Term = z3.Int("pages")
+        self.constants: dict[str, Term] = {}
+        """The arguments and the kernel's choices, by the names of the rule's parameters."""
+        for name, sort in {**rule.parameters, **rule.choices}.items():
+            range_ = sort_named(self.sorts, sort.name)
+            self.constants[name] = (
+                z3.Const(name + tag, range_) if sort.domain is None else z3.Function(name + tag, sort_named(self.sorts, sort.domain), range_)
+            )
+
+    def __getitem__(self, name: str) -> Term:
+        """The argument or choice called ``name``, for those who speak of a rule that isn't theirs; raises KeyError if the rule has none."""
+        if name not in self.constants:
+            raise KeyError(f"the rule {self.rule.name!r} has no parameter {name!r}")
+        return self.constants[name]
+
+    # ---- names
+
+    def slot(self, name: Term, task: Term | None = None) -> Term:
+        """The slot of ``name`` in the caller's space (or ``task``'s)."""
+        return self.sorts.Slot.name_slot(self.caller if task is None else task, name)
+
+    def reserved(self, name: Term) -> Term:
+        return z3.Or(name == self.sorts.null, name == self.sorts.dead)
+
+    def sends(self, name: Term) -> Term:
+        """The caller has a send right under ``name``."""
+        return self.before.sends(self.slot(name))
+
+    def carriable(self, name: Term) -> Term:
+        """``name`` can be copied in with COPY_SEND: a send right, a dead name, NULL or DEAD."""
+        return z3.Or(self.reserved(name), self.sends(name), self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
+
+    def object(self, name: Term, kind: PortObject) -> Term:
+        """The caller's ``name`` is a send right to a port that stands for a kernel object of this kind."""
+        return z3.And(self.sends(name), self.before.object(self.before.port(self.slot(name))) == OBJECT.of(kind))
+
+    def task_behind(self, name: Term) -> Term:
+        """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``)."""
+        return self.before.object_task(self.before.port(self.slot(name)))
+
+    def carried_kind(self, name: Term) -> Term:
+        """What COPY_SEND of ``name`` carries: a send right, a dead right or nothing."""
+        dead = z3.Or(name == self.sorts.dead, self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
+        return z3.If(self.sends(name), KIND.SEND, z3.If(dead, KIND.DEAD_NAME, KIND.NONE))
+
+    def carried_port(self, name: Term) -> Term:
+        return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
+
+    # ---- rights that stay where they are
+
+    def is_pegged(self, slot: Term) -> Term:
+        """The name in ``slot`` has all references that it can have, and keeps them (where ``pegged_urefs``)."""
+        return self.before.urefs(slot) == self.urefs_max
+
+    def may_not_pass(self, slot: Term) -> Term:
+        """The send right in ``slot`` is to a task's port (which, where ``task_ports_stay``, goes to no other task)."""
+        return z3.And(self.before.sends(slot), self.before.object(self.before.port(slot)) == OBJECT.of(PortObject.TASK))
+
+    # ---- cases
+
+    def request(self, target: Name, *others: Name, called: str = "task", arrays: dict[str, tuple[Array[Name], Int]] | None = None) -> Iterator[Case]:
+        """The request itself: the target needs a send right, the other ports one or a dead or reserved name, in this order.
+
+        ``called`` is the name of the argument ``target``; ``arrays`` has other ports too: by its name each array, and how many ports are in it.
+        """
+        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", z3.Not(self.sends(target)))
+        unfit = [z3.Not(self.carriable(other)) for other in others]
+        for name, (array, length) in (arrays or {}).items():
+            i = z3.Int(f"{name}_index")
+            unfit.append(z3.Exists([i], z3.And(i >= 0, i < length, z3.Not(self.carriable(array(i))))))
+        if unfit:
+            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
+
+    def lacks_memory(self, shortage: Int, out_of_memory: Bool) -> Case:
+        """There is no memory for what is to be made: memory may be short, and the kernel finds that it is."""
+        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
+
+    def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(code, title, when, effect, outputs)
+
+    def succeeds(self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
+        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, replies)
+
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
+        return _case(None, title, when, effect, outputs)
+
+    def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
+        """In all cases that are left; or if ``tested``, in those of them. ``meaning`` writes out which these are, if not all that aren't refused.
+
+        The meaning is for a reader, and ``tests/model/language/test_rule_form.py`` proves it; what is tested, and proved of the rule, is ``tested`` alone.
+        """
+        return Otherwise(z3.BoolVal(True) if tested is None else tested, meaning)
+
+    def begin_reply(self, after: After, message: Message, rights: int) -> list[Term]:
+        """A reply to the caller is begun, in ``message``; the slots for its rights."""
+        begin_reply(after, message, self.caller, rights)
+        return [self.sorts.Slot.body_slot(message, z3.IntVal(index)) for index in range(rights)]
+
+    # ---- numbers
+
+    @property
+    def send_urefs_max(self) -> Term:
+        """The most references that a send right can have: where they aren't pegged there is room for the one that its port's death may add."""
+        return self.urefs_max if self.profile.pegged_urefs else self.urefs_max - 1
+
+    def is_disposition(self, disposition: Term) -> Term:
+        return z3.And(int(Disposition.MOVE_RECEIVE) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
+
+    def is_sendish(self, disposition: Term) -> Term:
+        """A disposition that carries a send or send-once right."""
+        return z3.And(int(Disposition.MOVE_SEND) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
+
+    def assumptions(self) -> list[Term]:
+        """What is always so for a caller and for limits, and what the rule requires."""
+        limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.queue_limit_max >= 0, self.pages >= 1]
+        if self.rule.pending:
+            return [*limits, *self.rule.requires(self)]
+        waits = self.before.wait(self.caller) == getattr(WAIT, self.rule.resumes)
+        runs = z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0, waits)
+        return [runs, *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
+
+    def nothing_left_to_do(self) -> list[Term]:
+        """No notification waits to be made: dead-name requests are beside live rights, nothing is in limbo, nobody is due to be told."""
+        b, S = self.before, self.sorts.Slot
+        task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
+        entry = S.name_slot(task, name)
+        live = z3.Or(b.sends(entry), b.receives(entry), b.kind(entry) == KIND.SEND_ONCE)
+        return [
+            z3.ForAll([task, name], z3.Or(b.empty(S.request_slot(task, name)), live)),
+            z3.ForAll([port], z3.And(b.empty(S.limbo_slot(port)), b.no_senders_due(port) == 0)),
+        ]
+
+    def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
+        """``message`` carries nothing, except perhaps in ``slots``."""
+        slot = z3.Const("carried", self.sorts.Slot)
+        others = z3.And(self.sorts.slots_of_message(slot, message), *[slot != kept for kept in slots])
+        return z3.ForAll([slot], z3.Implies(others, self.before.empty(slot)))
+
+    def carries_no_memory(self, message: Term) -> Term:
+        page = z3.Int("page")
+        return z3.ForAll([page], self.before.memory(message, page) == self.sorts.no_object)
+
+    def in_kernel(self, message: Term) -> Term:
+        """``message`` is being sent or received by the caller."""
+        return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
+
+
+def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: dict[str, Term], replies: int = 0) -> Case:
+    if isinstance(when, Otherwise):
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
+    return Case(code, title, when, effect, outputs, replies)
+
+
+RULES: dict[str, Rule] = {}
+"""Every rule by name."""
+
+
+Cases = Callable[Concatenate[Context, ...], Iterator[Case]]
+"""A rule as it is written: a function of the context, the call's arguments and, as keyword-only parameters, what the kernel may choose."""
+
+
+def rule(
+    name: str = "",
+    /,
+    requires: Callable[Concatenate[Context, ...], list[Term]] | None = None,
+    pending: bool = False,
+    resumes: str = "NOTHING",
+    applies: Callable[[Profile], bool] = lambda profile: True,
+    computed: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> Callable[[Cases], Rule]:
+    """Declare a rule. Its name is that of the function, which is that of a call, unless ``name`` says otherwise.
+
+    The function's signature says what the rule takes: positional parameters are arguments, keyword-only ones what the kernel may choose freely; their
+    annotations (``model/language/terms.py``) say of which sorts. ``requires`` is a function of some of these parameters, by the same names.
+
+    A rule that is named like a call takes the call's arguments as the signature table has them, in its order; after them what else may befall a call
+    (``CIRCUMSTANCES``). Exceptions are declared: ``without`` names arguments that other rules of the call take, ``computed`` parameters that are
+    made from them. Raises TypeError for a function whose signature isn't so.
+    """
+
+    def declare(function: Cases) -> Rule:
+        called = name or function.__name__
+        assert called not in RULES, called
+        parameters, choices = _sorts(called, function)
+        _check_against_table(called, parameters, computed, without)
+
+        @wraps(function)
+        def cases(k: Context) -> Iterator[Case]:
+            return function(k, **{each: k.constants[each] for each in (*parameters, *choices)})
+
+        declared = Rule(called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies)
+        RULES[called] = declared
+        return declared
+
+    return declare
+
+
+def _sorts(called: str, function: Callable[..., object]) -> tuple[dict[str, Sort], dict[str, Sort]]:
+    """The sorts of the function's parameters after the context: positional ones, keyword-only ones."""
+    hints = get_type_hints(function, include_extras=True)
+    context, *others = signature(function).parameters.values()
+    if hints.get(context.name) is not Context:
+        raise TypeError(f"{called}: the first parameter of {function.__name__} is not k: Context")
+    found: dict[Any, dict[str, Sort]] = {Parameter.POSITIONAL_OR_KEYWORD: {}, Parameter.KEYWORD_ONLY: {}}
+    for parameter in others:
+        if parameter.kind not in found or parameter.default is not Parameter.empty:
+            raise TypeError(f"{called}: {parameter} is neither an argument nor, after *, a choice of the kernel's")
+        try:
+            found[parameter.kind][parameter.name] = sort_of(hints.get(parameter.name))
+        except TypeError as error:
+            raise TypeError(f"{called}: the parameter {parameter.name} has no sort: {error}") from None
+    return found[Parameter.POSITIONAL_OR_KEYWORD], found[Parameter.KEYWORD_ONLY]
+
+
+def _requirements(called: str, requires: Callable[..., list[Term]] | None, known: dict[str, Sort]) -> Callable[[Context], list[Term]]:
+    """``requires`` as a function of the context alone; its parameters are some of the rule's."""
+    if requires is None:
+        return lambda k: []
+    positional, keyword_only = _sorts(called, requires)
+    wanted = positional | keyword_only
+    for name, sort in wanted.items():
+        if known.get(name) != sort:
+            raise TypeError(f"{called}: {requires.__name__} wants {name}: {sort}, and the rule has no such parameter")
+    return lambda k: requires(k, **{each: k.constants[each] for each in wanted})
+
+
+def _check_against_table(called: str, parameters: dict[str, Sort], computed: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """A rule that is named like a call takes what the call takes, but for what it declares."""
+    call = SIGNATURES.get(called)
+    table = parameters_of(call) if call else {}
+    if unknown := [name for name in without if name not in table or name in parameters]:
+        raise TypeError(f"{called}: without={unknown}, but these are no arguments of the call that the rule leaves to others")
+    if unknown := [name for name in computed if name in table or name not in parameters]:
+        raise TypeError(f"{called}: computed={unknown}, but these are no parameters of the rule that the call hasn't")
+    if call is None:
+        return
+    wanted = [(name, sort) for name, sort in table.items() if name not in without]
+    wanted += [(name, sort) for name, sort in CIRCUMSTANCES.items() if name in parameters]
+    found = [(name, sort) for name, sort in parameters.items() if name not in computed]
+    if found != wanted:
+        raise TypeError(f"{called}: the rule takes ({_listed(found)}), the call in mach/signatures takes ({_listed(wanted)})")
+    if call.in_steps != ("stop" in parameters):
+        raise TypeError(f"{called}: a rule takes stop if the signature says in_steps, and only then")
+
+
+def _listed(parameters: list[tuple[str, Sort]]) -> str:
+    return ", ".join(f"{name}: {sort}" for name, sort in parameters)
+
+
+def effective_guards(cases: list[Case]) -> list[Term]:
+    """For each case, when it applies: its condition, and none of those before it."""
+    guards: list[Term] = []
+    earlier: list[Any] = []
+    for case in cases:
+        guards.append(z3.And(case.when, *[z3.Not(condition) for condition in earlier]))
+        earlier.append(case.when)
+    return guards
+
+
+COPY_IN = "copy in a right"
+COPY_OUT = "copy out a right"
+PAGE_IN = "copy in a page"
+PAGE_OUT = "copy out a page"
+FINISH = "the message is done with"
+DESTROY = "the message is destroyed"
+"""What comes after a failure, if rights were copied in before it."""
+BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
+HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
+RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
+CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
+PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
+"""What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""

@@ -1,0 +1,51 @@
+"""What holds of every step from one state to the next. The numbers are those of the fact base's invariants (semantics 12).
+
+Some invariants speak of change: who may gain a right, what may alter a token. They are proved of each case of each rule, for any state in
+which the state invariants hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import msgspec
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.sorts import Term
+from sendright.model.language.transition import Transition
+
+IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
+"""What a call answers that waits."""
+
+Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
+
+
+class StepProperty(msgspec.Struct, frozen=True):
+    """A named property of steps."""
+
+    number: int
+    title: str
+    about: str
+    clauses: Clauses
+
+
+STEP_PROPERTIES: dict[int, StepProperty] = {}
+
+
+def step_property(number: int, title: str) -> Callable[[Clauses], Clauses]:
+    """Declare a step property; its docstring says it in words."""
+
+    def declare(clauses: Clauses) -> Clauses:
+        assert number not in STEP_PROPERTIES, number
+        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses)
+        return clauses
+
+    return declare
+
+
+def forall(variables: list[Term], body: Term) -> Term:
+    """``body`` for all ``variables``."""
+    return z3.ForAll(variables, body)

@@ -1,0 +1,158 @@
+"""One step from a state to the next: one case of one rule, and what is said of it again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.kernel.profiles import TOKEN_CALLS, LedgerRule
+from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
+from sendright.model.language.actions import in_space
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.state import State
+
+MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
+"""The rules in which send rights to ports that there are are made. (``ledger_create`` makes one to a new port.)"""
+STOPPED = {"host_security_create_task_token": WAIT.CREATING, "task_set_special_port": WAIT.SETTING}
+"""The calls that can be stopped between their steps, and how their callers wait then."""
+SUSPENSION = {"task_suspend": 1, "task_resume": -1}
+NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
+"""The calls that allocate under a name of the caller's choice."""
+TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
+"""The rules that make a message of the caller's; other rules make the kernel's."""
+
+
+class Transition:
+    """One case of one rule: the states before and after it, the caller and the arguments."""
+
+    def __init__(self, k: Context, case: Case, after: State) -> None:
+        self.k, self.case = k, case
+        self.before: State = k.before
+        self.after: State = after
+        self.rule = k.rule.name
+        self.call: Signature | None = SIGNATURES.get(self.rule)
+        """The call that the rule is, or begins; None for a rule that calls share or that goes on with one."""
+        self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
+        """The call stops between its steps."""
+        self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
+
+    def is_call(self, fact: Callable[[Signature], bool]) -> bool:
+        """Whether the rule is a call, and this ``fact`` of the signature table is so of it."""
+        return self.call is not None and fact(self.call)
+
+    def right(self, state: State, slot: Term) -> Term:
+        """The slot holds a right to a port."""
+        kind = state.kind(slot)
+        return z3.And(kind != KIND.NONE, kind != KIND.DEAD_NAME, kind != KIND.PORT_SET)
+
+    def gained(self, slot: Term) -> Term:
+        """The slot holds a right to a port to which it held none before."""
+        b, a = self.before, self.after
+        return z3.And(self.right(a, slot), z3.Or(z3.Not(self.right(b, slot)), b.port(slot) != a.port(slot)))
+
+    def is_callers(self, slot: Term) -> Term:
+        """A name of the caller's, or a place of a message that the caller is sending or receiving."""
+        k, b, S = self.k, self.before, self.k.sorts.Slot
+        message = k.sorts.message_of(slot)
+        in_hand = z3.And(k.sorts.in_message(slot), b.stage(message) == STAGE.IN_KERNEL, b.owner(message) == k.caller)
+        return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
+
+    def controls(self, task: Term) -> Term:
+        """The caller is the task, or holds a send right to its port, or goes on with its creation."""
+        if self.rule == CREATION_RESUMED:
+            return z3.Or(task == self.k.caller, task == self.half_made)
+        slot = z3.Const("control", self.k.sorts.Slot)
+        b = self.before
+        held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
+        return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
+
+    @property
+    def half_made(self) -> Term:
+        """The child of the creation with which the caller goes on."""
+        return self.before.waits_child(self.k.caller)
+
+    @property
+    def in_hand(self) -> Term:
+        """The slot of what the caller's call has in its hands."""
+        return self.k.sorts.Slot.place_slot(self.k.caller, PLACE.PLACE_IN_HAND)
+
+    def begins_creation(self, task: Term) -> Term:
+        """The task stops between the steps of a creation."""
+        return z3.And(self.before.wait(task) != WAIT.CREATING, self.after.wait(task) == WAIT.CREATING)
+
+    @property
+    def holds_host_priv(self) -> Term:
+        """The caller holds a send right to the privileged host port."""
+        slot = z3.Const("privileged", self.k.sorts.Slot)
+        b = self.before
+        return z3.Exists([slot], z3.And(self.is_callers(slot), b.sends(slot), b.object(b.port(slot)) == OBJECT.of(PortObject.HOST_PRIV)))
+
+    def newly_made(self, message: Term) -> Term:
+        return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
+
+    def moved(self, port: Term) -> Term:
+        """The port's receive right goes elsewhere. (A name that becomes another name is no move.)"""
+        return z3.And(self.after.receiver(port) != self.before.receiver(port), self.rule != "mach_port_rename")
+
+    def named_receive(self, port: Term) -> Term:
+        """The argument ``name`` denotes ``port``'s receive right."""
+        return self.before.receiver(port) == self.k.slot(self.k["name"], self.k.task_behind(self.k["task"]))
+
+    def receives_from(self, port: Term) -> Term:
+        """This port, whose receive right is in the caller's space, is the one to take a message from."""
+        return z3.And(port == self.k["source"], in_space(self.before, port, self.k.caller))
+
+    def named_by(self, port: Term, name: Term) -> Term:
+        """The caller's ``name`` denotes this port's receive right, or a port set in which that is."""
+        k, b = self.k, self.before
+        return z3.Or(b.receiver(port) == k.slot(name), z3.And(b.member(port, name), in_space(b, port, k.caller)))
+
+    def taken(self, message: Term) -> Term:
+        """The message is received in this step."""
+        return z3.And(self.before.stage(message) == STAGE.QUEUED, self.after.stage(message) == STAGE.IN_KERNEL)
+
+    def new_task(self, task: Term) -> Term:
+        return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
+
+    def has_given_tokens(self, task: Term) -> Term:
+        """After the step the task has the tokens that the call's arguments name (or named, when the call was stopped)."""
+        a, k = self.after, self.k
+        security, audit = (
+            (self.before.waits_security(k.caller), self.before.waits_audit(k.caller))
+            if self.rule == CREATION_RESUMED
+            else (k["security_token"], k["audit_token"])
+        )
+        given = a.security(task) == security
+        return z3.And(given, a.audit(task) == audit) if k.profile.audit_tokens else given
+
+    @property
+    def grants_host(self) -> bool:
+        """The call says which host port a task has from now on."""
+        success = self.case.code is ReturnCode.KERN_SUCCESS
+        return success and self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
+
+    @property
+    def presents_security_port(self) -> Term:
+        """The caller has a send right to the host security port under the name that it gives as ``host_security``."""
+        return self.k.object(self.k["host_security"], PortObject.HOST_SECURITY)
+
+    def other_ledgers(self, ledger: Term, place: Place, index: int) -> list[Term]:
+        """What else than its parent's ``ledger`` may be that a new task draws on: the one given, or by the profile the one in its parent's place."""
+        k, b = self.k, self.before
+        if k.profile.ledger_rule is LedgerRule.PARENT_SLOT:
+            held = k.sorts.Slot.place_slot(self.parent, PLACE.of(place))
+            return [z3.And(b.sends(held), b.port(held) == ledger)]
+        given = k["ledgers"](index)
+        return [z3.And(k["ledgers_length"] == 2, k.object(given, PortObject.LEDGER), b.port(k.slot(given)) == ledger)]
+
+    def reply(self, index: int) -> Term:
+        """The slot of the reply's right ``index``."""
+        return self.k.sorts.Slot.body_slot(self.k["reply_message"], z3.IntVal(index))
+
+    @property
+    def parent(self) -> Term:
+        return self.k.task_behind(self.k["parent_task"])

@@ -1,0 +1,1 @@
+"""Proving and refuting: the specification's terms, put to z3."""

@@ -1,0 +1,47 @@
+"""A state of which nothing is known, and what invariants say of it: what the proofs of all rules begin with. Told once in a process."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.invariants.catalogue import Invariant, Variables, state_invariants
+from sendright.model.language.sorts import UNBOUNDED, Term
+from sendright.model.language.state import Field, State
+
+ANY_STATE, ANYTHING = State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
+"""A state of which nothing is known, and the variables for it: what rules are proved of."""
+
+
+class _Noted(dict[str, Field]):
+    """Fields, and which of them were read."""
+
+    def __init__(self, fields: dict[str, Field]) -> None:
+        super().__init__(fields)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Field:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
+@cache
+def _of_any_state(invariant: Invariant) -> tuple[tuple[tuple[str, Term], ...], frozenset[str]]:
+    fields = _Noted(ANY_STATE.fields)
+    clauses = tuple(invariant.clauses(ANYTHING, State(UNBOUNDED, fields)))
+    return clauses, frozenset(fields.read)
+
+
+def of_any_state(invariant: Invariant) -> tuple[tuple[str, Term], ...]:
+    """The clauses of ``invariant``, told of ``ANY_STATE``."""
+    return _of_any_state(invariant)[0]
+
+
+def fields_of(invariant: Invariant) -> frozenset[str]:
+    """The fields of which ``invariant`` speaks."""
+    return _of_any_state(invariant)[1]
+
+
+def held_by_any_state(profile: Profile) -> list[Term]:
+    """All that ``profile``'s invariants say of ``ANY_STATE``."""
+    return [clause for invariant in state_invariants(profile) for _, clause in of_any_state(invariant)]

@@ -1,0 +1,216 @@
+"""On-disk cache of proved queries: those for which z3 returned ``unsat``.
+
+A query is identified by the hash of all that its answer rests on: the assumptions and the goal with the declarations of
+everything that they mention, as SMT-LIB; the solver's version; and the source of every module that turns a query into an
+answer. Code that only makes formulas is not part of the hash, because the formulas are.
+
+The cache contains nothing but an authentication code (HMAC) of each proved query, under a key that belongs to the user and
+lies outside the cache. So a folder that came from elsewhere answers no query, and any other line says nothing. The folder
+may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+
+import platformdirs
+import z3
+
+from sendright.model.language.sorts import Sorts, Term
+from sendright.model.proof import instantiate
+from sendright.model.proof.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
+from sendright.model.proof.own_source import sources
+
+KEY_BYTES = 32
+FILE_LIMIT = 1 << 20
+"""Bytes of a cache file at most. The longest that was seen has 20,000."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of proved queries, and the key that tells the user's own entries from any others."""
+
+    folder: Path
+    key: bytes = field(repr=False)
+
+    def entry(self, question: str) -> str:
+        """The line that says that ``question``, the hash of a query, was proved. Only those who have the key can make it."""
+        return hmac.digest(self.key, question.encode(), "sha256").hex()
+
+
+class NoKey(Exception):
+    """The user has no key that can be trusted, so no entry can. The words say why, and what to do."""
+
+
+def open_cache(folder: Path | None = None) -> Cache:
+    """The cache in ``folder``, or in the user's own cache directory. Makes the folder and the user's key if need be.
+
+    Raises Unusable if the folder can't be trusted or made, and NoKey.
+    """
+    mine = own_folder(folder) if folder else folder_in(platformdirs.user_cache_path, "sendright/proofs")
+    try:
+        rests_on()
+        return Cache(mine, _key_of_user())
+    except ImportError as error:
+        raise NoKey(f"the prover's own source can't be read: {error} (install sendright with its source)") from error
+    except Unusable as error:
+        raise NoKey(str(error)) from error
+
+
+def _key_of_user() -> bytes:
+    """The key, from the user's data directory: a cache that brings a key along must not be believed. Raises Unusable."""
+    file = folder_in(platformdirs.user_data_path, "sendright") / "proofs.key"
+    try:
+        if not os.path.lexists(file):
+            write_secret(file, secrets.token_bytes(KEY_BYTES))
+        key = read_own(file, KEY_BYTES, secret=True)
+    except OSError as error:
+        raise Unusable(f"{file}: {error.strerror} (make it readable for yourself, or remove it)") from error
+    if len(key) != KEY_BYTES:
+        raise Unusable(f"{file} is not a key of sendright's (remove it)")
+    return key
+
+
+class _Questions:
+    """Where answers are kept, and how many questions were asked in this process."""
+
+    cache: Cache | None = None
+    asked = 0
+    answered = 0
+    """By the cache."""
+
+
+_questions = _Questions()
+
+
+def keep_proofs_in(cache: Cache | None) -> None:
+    """From now on, in this process, proofs are looked up and recorded in ``cache``. None: nowhere."""
+    _questions.cache = cache
+
+
+class Mark:
+    """A moment, to tell later what was asked since."""
+
+    def __init__(self) -> None:
+        self._asked, self._answered = _questions.asked, _questions.answered
+
+    @property
+    def all_from_cache(self) -> bool:
+        """Something was asked since, and the cache answered it all."""
+        asked = _questions.asked - self._asked
+        return asked > 0 and asked == _questions.answered - self._answered
+
+
+class Proof:
+    """As ``instantiate.Proof``, which is only begun when there is a question that the cache can't answer."""
+
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
+        self._given = sorts, ground_facts, universals
+        self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given)
+        self._proof: instantiate.Proof | None = None
+        self._known: Known | None = None
+
+    def decide(self, goal: Term) -> z3.CheckSatResult:
+        """``unsat``: the goal (a clause) follows. Anything else: not shown."""
+        _questions.asked += 1
+        if _questions.cache is None:
+            return self._ask(goal)
+        if self._known is None:
+            _, facts, universals = self._given
+            self._known = Known(_questions.cache, [*facts, *universals])
+        question = self._known.question(goal)
+        if self._known.is_proved(question):
+            _questions.answered += 1
+            return z3.unsat
+        verdict = self._ask(goal)
+        if verdict == z3.unsat:
+            self._known.keep(question)
+        return verdict
+
+    @contextmanager
+    def with_more(self, assumptions: list[Term]) -> Iterator[Proof]:
+        """The same proof with more assumptions, "for all …" or plain, as long as the block lasts."""
+        sorts, ground_facts, universals = self._given
+        more = Proof(sorts, [*ground_facts, *assumptions], universals)
+        with ExitStack() as stack:
+            more._start = lambda: stack.enter_context(self._begun().with_more(assumptions))
+            yield more
+
+    def _begun(self) -> instantiate.Proof:
+        if self._proof is None:
+            self._proof = self._start()
+        return self._proof
+
+    def _ask(self, goal: Term) -> z3.CheckSatResult:
+        return self._begun().decide(goal)
+
+
+class Known:
+    """What was proved from some assumptions: a file of entries, one a line. Any other line is ignored."""
+
+    def __init__(self, cache: Cache, assumptions: Sequence[Term]) -> None:
+        self._cache = cache
+        self._tags: dict[str, str] = {}
+        self._assumptions = sha256("\n".join([rests_on(), self._written(assumptions, self._tags)]).encode()).hexdigest()
+        self._file = cache.folder / f"{self._assumptions}.txt"
+        self._entries: set[str] = set()
+        with contextlib.suppress(OSError, Unusable):
+            self._entries = set(read_own(self._file, FILE_LIMIT).decode("ascii", "replace").splitlines())
+
+    def question(self, goal: Term) -> str:
+        """The hash of the query whether ``goal`` follows."""
+        return sha256(f"{self._assumptions}\n{self._written([goal], dict(self._tags))}".encode()).hexdigest()
+
+    def is_proved(self, question: str) -> bool:
+        """The user's own prover has answered the query ``question`` with ``unsat``."""
+        return self._cache.entry(question) in self._entries
+
+    def keep(self, question: str) -> None:
+        """Record that it has. (Where that can't be written, the query is asked again next time.)"""
+        entry = self._cache.entry(question)
+        self._entries.add(entry)
+        with contextlib.suppress(OSError, Unusable):
+            append_own(self._file, f"\n{entry}\n".encode(), FILE_LIMIT)  # after a line that was cut off this is still one of its own
+
+    @staticmethod
+    def _written(formulas: Sequence[Term], tags: dict[str, str]) -> str:
+        """Formulas, and the declarations of all that they speak of, alike in all processes.
+
+        Tags are numbered in the order in which they come up: such a tag makes a name fresh and says nothing, and it is any number that the
+        process hasn't used yet. (``to_smt2`` would say it all, but its text of formulas depends on what else there is in the process.)
+        """
+
+        def untagged(text: str) -> str:
+            return _TAG.sub(lambda match: f"!{tags.setdefault(match[1], str(len(tags)))}", text)
+
+        solver = z3.SimpleSolver()
+        solver.add(*formulas)
+        declarations, _, _ = solver.to_smt2().partition("\n(assert")
+        texts = [untagged(" ".join(formula.sexpr().split())) for formula in formulas]  # lines are broken where names end
+        return "\n".join([*texts, *sorted(untagged(declarations).splitlines())])
+
+
+_TAG = re.compile(r"(?<=[a-z_0-9])(?<!\(a)(?<!\sa)!(\d+)")
+"""The tag of a name like ``dying!12``; not ``a!12``, which is how z3 prints what it shares."""
+
+
+@cache
+def rests_on() -> str:
+    """A hash of what all proofs rest on beside formulas: the solver, Python, this module's source and all that it imports.
+
+    The solver's options are part of that source. Raises ImportError if the source can't be read.
+    """
+    parts = [z3.get_full_version(), sys.version, str(sys.flags.optimize)]
+    parts += [f"{name}\n{source}" for name, source in sources(__name__).items()]
+    return sha256("".join(f"{len(part)}\n{part}" for part in parts).encode()).hexdigest()

@@ -1,0 +1,458 @@
+"""Sequences of rules: what a rule requires, the rules before it supply.
+
+A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). Here its declaration is driven
+with terms. It is decided in segments: one rule, in any state; then the steps that copy parts of a message one by one; then what the rule
+after them requires. That the steps which copy leave all else of the message as it is, is decided of each. So, by induction over the rights, all
+requirements hold in a message with any number of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import z3
+
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
+from sendright.model.invariants.catalogue import Variables, forall
+from sendright.model.language.rule import (
+    ARRAY,
+    BODY,
+    COPY_IN,
+    COPY_OUT,
+    DONE,
+    FINISH,
+    HANDED_BACK,
+    PAGE_IN,
+    PAGE_OUT,
+    RULES,
+    Case,
+    Context,
+    effective_guards,
+)
+from sendright.model.language.sequences import SKIPPED, ArrayPart, Failed, Outcome, PagePart, Part, RightPart, Run, Value, begin, first_rule, rules_of
+from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
+from sendright.model.language.state import After, State
+from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
+from sendright.model.proof.cache import Proof
+
+S = UNBOUNDED.Slot
+
+
+class Link(msgspec.Struct, frozen=True):
+    """One thing to decide: assumptions, on a state that has all invariants, and what follows from them."""
+
+    case: str
+    title: str
+    assumptions: list[Term]
+    claims: list[Term]
+
+    def equals(self, other: Link) -> bool:
+        """Whether both ask the same of the same."""
+
+        def equal(some: list[Term], others: list[Term]) -> bool:
+            return len(some) == len(others) and all(one.eq(another) for one, another in zip(some, others, strict=True))
+
+        return equal(self.claims, other.claims) and equal(self.assumptions, other.assumptions)
+
+
+class Done:
+    """One case of a rule was run: what is known, and the state after it."""
+
+    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
+        self.k, self.case, self.path = k, case, path
+        self.after = After(k.before, k.profile)
+        case.effect(self.after)
+        self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
+
+    @property
+    def fails(self) -> bool:
+        """The rule has answered with the code of an error."""
+        return self.case.code not in (None, ReturnCode.KERN_SUCCESS)
+
+    def next(self, rule: str, **arguments: Term) -> Context:
+        """The next rule of the sequence, in the state after this one."""
+        k = Context(RULES[rule], self.after, self.k.profile, f"@{rule}")
+        k.caller = self.k.caller
+        k.constants.update(arguments)
+        return k
+
+    def knowing(self, condition: Term) -> Done:
+        """The same, where ``condition`` holds."""
+        same = copy(self)
+        same.known = [*self.known, condition]
+        return same
+
+
+def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[Done]:
+    """Every case of a rule after which the sequence goes on; ``path``: the cases of the rules before it."""
+    cases = list(k.rule.cases(k))
+    for case, guard in zip(cases, effective_guards(cases), strict=True):
+        if case.code is None:
+            yield Done(k, case, guard, known or [], (*path, case.title))
+
+
+def first(rule: str, profile: Profile) -> Context:
+    """The rule in any state, with any arguments."""
+    return Context(RULES[rule], ANY_STATE, profile)
+
+
+def links(rule: str, profile: Profile) -> Iterator[Link]:
+    """What is to be decided of ``rule``: that it leaves the rest of a message alone, and that the steps after it get what they require."""
+    if rule in _COPYING:
+        yield from _COPYING[rule](first(rule, profile))
+    if rule in FINISHING:
+        yield from _finish(rule, profile)
+    seen: list[Link] = []
+    for call in SIGNATURES:
+        if not profile.serves(call) or rule not in rules_of(call, profile):
+            continue
+        for resumed in (False, True):
+            for segment in _Segments(call, resumed, profile).all():
+                if segment.start is not None and segment.start.k.rule.name == rule:
+                    for link in segment.links():
+                        if not any(map(link.equals, seen)):
+                            seen.append(link)
+                            yield link
+
+
+@dataclass
+class _Step:
+    """One step after the rule that a segment begins with."""
+
+    run: Run
+    base: int | None
+    """In whose states it is decided: those after the step with this number; None: after the segment's first rule."""
+    when: list[Term]
+    """Its conditions that aren't literally true."""
+
+
+class _Segment:
+    """One case of a rule, and the steps of a sequence that are decided in the states after it."""
+
+    def __init__(self, terms: _Terms, start: Done | None) -> None:
+        self.terms, self.start = terms, start
+        self.steps: list[_Step] = []
+        """The steps that copy a part of a message, then one that does something else, if there is one."""
+        self.outcomes: list[Outcome] = []
+        self.nodes: dict[int, int | None] = {}
+        """The steps that others may name (``since``), by what came of them."""
+        self._states: dict[int | None, list[Done]] = {None: [] if start is None else [start]}
+
+    def add(self, run: Run, when: list[Term]) -> int:
+        """The next step; returns its number."""
+        base = self._before(len(self.steps) - 1)
+        if run.since is not None:
+            base = self.nodes[id(run.since)]
+        self.steps.append(_Step(run, base, when))
+        return len(self.steps) - 1
+
+    def _before(self, number: int) -> int | None:
+        """The last step up to ``number``; one that stands for any number of steps is left out."""
+        while number >= 0 and self.steps[number].run.within:
+            number -= 1
+        return number if number >= 0 else None
+
+    def links(self) -> Iterator[Link]:
+        """What is to be decided: all that the steps require, in each state in which they may be run."""
+        assert self.start is not None
+        asked: list[tuple[Done, Term]] = []
+        for step in self.steps:
+            for state in self._after(step.base):
+                claims = [_if(step.when, claim) for claim in self._required(state, step)]
+                if self.start.fails:  # what cleans up needs little: what the failed rule required itself, and has left alone
+                    claims = [claim for claim in claims if not any(claim.eq(known) for known in state.known)]
+                if not step.run.within:
+                    claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
+                    asked += [(state, claim) for claim in claims]
+                if claims:
+                    yield Link(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
+
+    def _required(self, state: Done, step: _Step) -> list[Term]:
+        """What ``step`` requires of ``state``."""
+        if step.run.rule == PAGE_OUT:
+            return []  # that the page is there no invariant says: the oracle checks it, at every step
+        k = self.terms.context(state, step.run)
+        if step.run.rule in FINISHING:
+            return self._all_copied_out(k)
+        claims = list(k.rule.requires(k))
+        if step.run.cannot_fail:
+            claims += [z3.Not(case.when) for case in k.rule.cases(k) if case.code is not None]
+        if state.after.changed("wait"):
+            claims.append(k.before.wait(k.caller) == getattr(WAIT, k.rule.resumes))
+        return claims
+
+    def _all_copied_out(self, k: Context) -> list[Term]:
+        """What isn't copied out of the message before this step, isn't there."""
+        message, out = k.constants["message"], [step for step in self.steps if step.run.rule == COPY_OUT]
+        places = [(step.run.arguments["place"], step.when) for step in out if not step.run.within]
+        if any(step.run.within for step in out):  # all of the body is
+            others = (S.destination_slot(message), S.reply_slot(message))
+            return [k.before.empty(slot) for slot in others if not any(slot.eq(place) for place, _ in places)]
+        if any(when for _, when in places):
+            slot = z3.Const("carried", k.sorts.Slot)
+            kept = [z3.Not(z3.And(slot == place, *when)) for place, when in places]
+            nothing = z3.ForAll([slot], z3.Implies(z3.And(k.sorts.slots_of_message(slot, message), *kept), k.before.empty(slot)))
+        else:
+            nothing = k.carries_nothing_but(message, *[place for place, _ in places])
+        return [nothing, k.carries_no_memory(message)]
+
+    def _after(self, number: int | None) -> list[Done]:
+        """The states after the step with this number."""
+        if number not in self._states:
+            assert number is not None
+            step = self.steps[number]
+            found: list[Done] = []
+            for state in self._after(step.base):
+                if step.base is not None and holds(Link("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
+                    continue  # it can't have come to this
+                k = self.terms.context(state, step.run)
+                found += runs(k, [*state.known, *step.when], state.path)
+                if step.when:
+                    found.append(state.knowing(z3.Not(z3.And(*step.when))))
+            self._states[number] = found
+        return self._states[number]
+
+
+def _title(run: Run, state: Done) -> str:
+    if run.rule in FINISHING:
+        return "all that the message carries is copied out"
+    after = f" ({'; '.join(state.path)})" if state.path else ""
+    return f"{run.rule}: {'what it requires, so that it cannot fail' if run.cannot_fail else 'what it requires'}{after}"
+
+
+class _Terms:
+    """Drives a sequence with terms (see ``sequences.Driver``)."""
+
+    def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
+        self.profile = profile
+        self.caller: Term = z3.Const("caller", UNBOUNDED.Task)
+        self.renamed: list[tuple[Term, Term]] = []
+        """Each rule is proved with parameters of its own: those stand for what the sequence gives it."""
+        known = first(first_rule(call, resumed), profile).constants
+        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | known
+
+    def resolved(self, value: Value) -> Value:
+        return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
+
+    def rename(self, run: Run, k: Context) -> None:
+        """From now on the parameters of ``k`` stand for the arguments of ``run``."""
+        for name, value in run.arguments.items():
+            if z3.is_const(value) and not value.eq(k.constants[name]):
+                self.renamed.append((value, k.constants[name]))
+
+    def context(self, state: Done, run: Run) -> Context:
+        """The rule of a step, in a state, with its arguments."""
+        parameters = RULES[run.rule].parameters
+        own = {name: value for name, value in self.arguments.items() if name in parameters}
+        return state.next(run.rule, **own | run.arguments)
+
+    def destination(self, message: Term) -> Term:
+        return S.destination_slot(message)
+
+    def reply(self, message: Term) -> Term:
+        return S.reply_slot(message)
+
+    def body(self, message: Term, index: Term | int) -> Term:
+        return S.body_slot(message, z3.IntVal(index) if isinstance(index, int) else index)
+
+    def parts(self, descriptors: Value) -> Iterator[Part]:
+        """A right and a page that stand for any others, and out-of-line ports."""
+        layout, i = self.arguments["layout"], z3.Int("i")
+        yield RightPart(i, (i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
+        yield PagePart(i, (i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
+        yield ArrayPart(i, (), z3.Int("any_disposition"))
+
+    def rights(self, message: Term) -> Iterator[Part]:
+        i = z3.Int("i")
+        yield Part(i, (i >= 0,))
+
+    def pages(self, message: Term) -> Iterator[Part]:
+        i = z3.Int("i")
+        yield Part(i, (i >= 0,))
+
+    def any_of(self, conditions: list[Term]) -> Term:
+        return z3.Or(*conditions)
+
+
+def _constant(argument: Argument) -> Term:
+    """A call's argument that its first rule doesn't look at."""
+    return z3.Const(argument.name, UNBOUNDED.Name if argument.type is ArgumentType.RIGHT_NAME else z3.IntSort())
+
+
+class _Segments:
+    """The segments of a call's sequence."""
+
+    def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
+        self.call, self.resumed, self.profile = call, resumed, profile
+        self._begun: set[str] = set()
+        """The rules with which segments begin that have been found."""
+
+    def all(self) -> Iterator[_Segment]:
+        """Every segment, each once."""
+        if first_rule(self.call, self.resumed) in RULES:
+            yield from self._from([])
+
+    def _from(self, cases: list[int]) -> Iterator[_Segment]:
+        """The segment after that path, and those that follow: of each rule that copies nothing the path says which case applies."""
+        segment, following = self._drive(cases)
+        yield segment
+        for number, step in enumerate(segment.steps):
+            if step.run.rule in _COPYING and f"{step.run.rule} fails" not in self._begun:
+                self._begun.add(f"{step.run.rule} fails")
+                yield from self._failing(cases, number)
+        if following is not None and following.rule not in self._begun:
+            self._begun.add(following.rule)
+            for index in range(len(list(RULES[following.rule].cases(first(following.rule, self.profile))))):
+                yield from self._from([*cases, index])
+
+    def _failing(self, cases: list[int], number: int) -> Iterator[_Segment]:
+        """What cleans up when the step with this number fails."""
+        rule = self._drive(cases)[0].steps[number].run.rule
+        for index, case in enumerate(RULES[rule].cases(first(rule, self.profile))):
+            if case.code is not None:
+                yield self._drive(cases, (number, index))[0]
+
+    def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
+        """The segment after a path, and the rule with which the next one begins. ``failure``: the copying step after the path that fails, and how."""
+        terms = _Terms(self.call, self.resumed, self.profile)
+        steps = begin(terms, self.call, self.resumed, terms.arguments)
+        segment, left = _Segment(terms, None), list(cases)
+        try:
+            step = next(steps)
+            while True:
+                resolved = _resolved(terms, step)
+                when = [condition for condition in resolved.when if not _is(condition, True)]
+                if any(_is(condition, False) for condition in when):
+                    step = steps.send(SKIPPED)
+                elif resolved.rule in _COPYING and not (failure and not left and len(segment.steps) == failure[0]):
+                    outcome = _any_outcome(terms, resolved)
+                    segment.nodes[id(outcome)] = segment.add(resolved, when)
+                    segment.outcomes.append(outcome)
+                    step = steps.send(outcome)
+                elif resolved.rule in _COPYING or left:
+                    index = failure[1] if resolved.rule in _COPYING and failure else left.pop(0)
+                    failure = None if resolved.rule in _COPYING else failure
+                    segment, outcome = self._begin(terms, resolved, index)
+                    waits = segment.start is not None and segment.start.case.code in IN_PROGRESS
+                    if waits:
+                        return segment, None
+                    step = steps.throw(Failed(outcome)) if segment.start is not None and segment.start.fails else steps.send(outcome)
+                else:
+                    segment.add(resolved, when)
+                    return segment, resolved
+        except (StopIteration, Failed):
+            return segment, None
+
+    def _begin(self, terms: _Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
+        """A rule that is proved alone, in any state: one of its cases."""
+        k = first(run.rule, self.profile)
+        terms.rename(run, k)
+        cases = list(k.rule.cases(k))
+        case = cases[index]
+        outcome = Outcome(k.constants, case.outputs, case.replies)
+        segment = _Segment(terms, Done(k, case, effective_guards(cases)[index], []))
+        segment.nodes[id(outcome)] = None
+        segment.outcomes.append(outcome)
+        return segment, outcome
+
+
+def _resolved(terms: _Terms, run: Run) -> Run:
+    arguments = {name: terms.resolved(value) for name, value in run.arguments.items()}
+    return msgspec.structs.replace(run, arguments=arguments, when=tuple(map(terms.resolved, run.when)), within=tuple(map(terms.resolved, run.within)))
+
+
+def _is(condition: Value, truth: bool) -> bool:
+    return condition is truth or (z3.is_expr(condition) and (z3.is_true if truth else z3.is_false)(condition))
+
+
+def _any_outcome(terms: _Terms, run: Run) -> Outcome:
+    """What comes of a step that copies something: outputs of which nothing is known."""
+    k = first(run.rule, terms.profile)
+    said = {name: term.sort() for case in k.rule.cases(k) for name, term in case.outputs.items()}
+    return Outcome(k.constants | run.arguments, {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in said.items()})
+
+
+def _if(conditions: list[Term], claim: Term) -> Term:
+    """``claim``, if all ``conditions`` hold; what it says of all stays outermost."""
+    if not conditions:
+        return claim
+    condition = conditions[0] if len(conditions) == 1 else z3.And(*conditions)
+    if not z3.is_quantifier(claim):
+        return z3.Implies(condition, claim)
+    constants = [z3.Const(claim.var_name(index), claim.var_sort(index)) for index in range(claim.num_vars())]
+    return forall(constants, z3.Implies(condition, z3.substitute_vars(claim.body(), *reversed(constants))))
+
+
+def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
+    v, b = Variables(UNBOUNDED), k.before
+    message, place = k.constants["message"], k.constants["place"]
+    for done in runs(k):
+        a = done.after
+        other = z3.And(k.sorts.slots_of_message(v.s, message), v.s != place)
+        same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
+        same += [forall([v.i], a.memory(message, v.i) == b.memory(message, v.i)), *_still_there(k, a)]
+        yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+
+
+def _still_there(k: Context, a: State) -> list[Term]:
+    """The message is in the kernel as it was, and whoever lived lives."""
+    v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
+    same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
+    return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
+
+
+def _copy_page(k: Context) -> Iterator[Link]:
+    """The message's rights and its other pages stay; after copying out the page's place is empty."""
+    v, b = Variables(UNBOUNDED), k.before
+    message, index = k.constants["message"], k.constants["index"]
+    for done in runs(k):
+        a = done.after
+        mine = k.sorts.slots_of_message(v.s, message)
+        rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
+        pages = forall([v.i], z3.Implies(v.i != index, a.memory(message, v.i) == b.memory(message, v.i)))
+        emptied = (a.memory(message, index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
+        yield Link(done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)])
+
+
+def _nothing_changes(k: Context) -> Iterator[Link]:
+    for done in runs(k):
+        same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
+        yield Link(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
+
+
+def _finish(rule: str, profile: Profile) -> Iterator[Link]:
+    """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
+    k = first(rule, profile)
+    v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
+    gone = [b.empty(S.destination_slot(message)), b.empty(S.reply_slot(message))]
+    within = z3.And(v.i >= 0, v.i < b.body_count(message))
+    gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(message, v.i)))))
+    paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(message)))
+    gone.append(forall([v.i], z3.Implies(paged, b.memory(message, v.i) == k.sorts.no_object)))
+    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
+
+
+_COPYING: dict[str, Callable[[Context], Iterator[Link]]] = {
+    COPY_IN: lambda k: _copy(k, "the other rights of the message stay", []),
+    COPY_OUT: lambda k: _copy(k, "its place is empty, the other rights stay", [k.constants["place"]]),
+    PAGE_IN: _copy_page,
+    PAGE_OUT: _copy_page,
+    BODY: _nothing_changes,
+    ARRAY: _nothing_changes,
+}
+"""The rules that copy a part of a message, or look at one: they leave all else of it as it is, as is decided of each."""
+
+FINISHING = (FINISH, HANDED_BACK, DONE)
+"""The rules that require of a message that nothing is left in it."""
+
+
+def holds(link: Link, profile: Profile) -> bool:
+    """Whether the link is proved."""
+    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], held_by_any_state(profile))
+    return all(proof.decide(claim) == z3.unsat for claim in link.claims)

@@ -1,0 +1,131 @@
+"""The properties that concern a case of a rule, and those that concern the rule: one list, for the proofs and for the traceability of clauses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import z3
+
+from sendright.model.invariants.catalogue import Invariant, broken_invariants, state_invariants
+from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.invariants.theorems import all_authority, is_targeted_only, isolation, names_are_local, security_stays, token_integrity
+from sendright.model.language.rule import Case, Context
+from sendright.model.language.sorts import Term
+from sendright.model.language.state import After
+from sendright.model.language.transition import Transition
+from sendright.model.proof.any_state import ANYTHING, fields_of, of_any_state
+from sendright.model.proof.release_counts import counting
+
+COUNTING = 8
+"""With this invariant the counting of releases is decided."""
+AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
+RELATIONAL = {
+    AUTHORITY: "a task port gives all authority over its task",
+    LOCALITY: "names mean something in their own space only",
+    SECURITY_PORT: "the security port is not to be had from without",
+}
+THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
+CONSERVATION = {1, 13, 14, 37}
+"""What theorem 5 is made of: one receive right for each live port, one message for each send-once right, make-send counts, ledgers."""
+DECIDED = "decided"
+"""Exactly one case of a rule applies: proved of every rule."""
+
+Wants = Callable[[int | str], bool]
+"""Whether a property is asked for: by its number, a theorem by "T2"; "decided" that a case applies."""
+Goals = list[tuple[str, Term]]
+
+
+def everything(number: int | str) -> bool:
+    """All properties are asked for."""
+    return True
+
+
+@dataclass(frozen=True)
+class OfCase:
+    """One property, and what has to be shown for a case to have it."""
+
+    name: str
+    """As in ``Obligation.property``."""
+    title: str
+    goals: Goals
+    assumptions: list[Term]
+    """What is assumed of the state before, besides what the case's proof assumes anyway."""
+    at_rest: Callable[[], Goals]
+    """What would have to be shown if the case changed nothing."""
+
+    @property
+    def depends_on_effect(self) -> bool:
+        """What has to be shown is something else than if the case changed nothing."""
+        resting = self.at_rest()
+        return len(self.goals) != len(resting) or any(not goal.eq(other) for (_, goal), (_, other) in zip(self.goals, resting, strict=True))
+
+
+@dataclass(frozen=True)
+class OfRule:
+    """One property of all cases of a rule together: for each goal its name, what is assumed for it and what has to follow."""
+
+    name: str
+    title: str
+    goals: Callable[[], Iterable[tuple[str, list[Term], list[Term]]]]
+
+
+def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule]:
+    """What has to be shown of the rule of ``k``: that a case applies, authority (23), and locality (26) of its conditions."""
+    rule = k.rule.name
+    if wants(DECIDED):
+        yield OfRule(DECIDED, "some case applies", lambda: [("no case", [], [z3.Or(*[case.when for case in k.rule.cases(k)])])])
+    if wants(AUTHORITY) and is_targeted_only(rule, k.profile):
+        yield OfRule(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], lambda: all_authority(k))
+    if wants(LOCALITY):
+        yield OfRule(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], lambda: names_are_local(k))
+
+
+def properties_of_case(k: Context, case: Case, after: After, wants: Wants = everything) -> Iterator[OfCase]:
+    """What has to be shown of ``case``, in any state before: the invariants, the step properties, the theorems. ``after`` has its effect."""
+    profile = k.profile
+    moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
+    for invariant in (*state_invariants(profile), *broken_invariants(profile)):
+        if wants(invariant.number):
+            own = [clause for _, clause in of_any_state(invariant)] if invariant in broken_invariants(profile) else []
+            yield OfCase(f"invariant {invariant.number}", invariant.title, _to_keep(invariant, after), own, list)
+    for step in STEP_PROPERTIES.values():
+        if wants(step.number):
+            yield _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
+    if wants(COUNTING):
+        for release in after.releases:
+            yield OfCase("counting", "the counts follow a release, slot by slot", list(counting(ANYTHING, release)), [], list)
+    if wants(SECURITY_PORT):
+        yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays, moved, still)
+    if wants("T2"):
+        yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
+    if wants("T3"):
+        yield _of_step("theorem 3", THEOREMS[3], token_integrity, moved, still)
+
+
+def is_of_conservation(name: str) -> bool:
+    """Whether theorem 5 is made of this property of a case, among others."""
+    return name.startswith(("invariant", "step invariant")) and int(name.split()[-1]) in CONSERVATION
+
+
+def _to_keep(invariant: Invariant, after: After) -> Goals:
+    """What has to be shown for ``invariant`` to hold after the case: clauses that the case could change."""
+    if not any(map(after.changed, fields_of(invariant))):
+        return []
+    pairs = zip(invariant.clauses(ANYTHING, after), of_any_state(invariant), strict=True)
+    return [(title, now) for (title, now), (_, before) in pairs if not now.eq(before)]
+
+
+def _of_step(name: str, title: str, clauses: Callable[..., Iterable[tuple[str, Term]]], moved: Transition, still: Transition) -> OfCase:
+    return OfCase(name, title, list(clauses(ANYTHING, moved)), [], lambda: list(clauses(ANYTHING, still)))
+
+
+def _divided(name: str, title: str, theorem: Callable[..., tuple[list[Term], Goals]], moved: Transition, still: Transition) -> OfCase:
+    """A theorem on tasks and ports that are divided into two halves; what is assumed of the state before needs no proof of the state after."""
+
+    def left(x: Transition) -> tuple[list[Term], Goals]:
+        assumptions, goals = theorem(ANYTHING, x)
+        return assumptions, [(title, goal) for title, goal in goals if not any(goal.eq(known) for known in assumptions)]
+
+    assumptions, goals = left(moved)
+    return OfCase(name, title, goals, assumptions, lambda: left(still)[1])

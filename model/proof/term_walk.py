@@ -1,0 +1,130 @@
+"""Looking at z3's terms through its C interface.
+
+A proof looks at millions of terms. z3's Python makes an object of each, by half a dozen calls of the C interface and as many looks for errors;
+here a term is an address until it matters. Addresses and numbers hold as long as somebody keeps the formula that they are in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import z3
+from z3 import z3core
+from z3.z3 import Ast, _to_expr_ref
+
+from sendright.model.language.sorts import Term
+
+_CONTEXT = z3.main_ctx()
+_QUANTIFIED = z3.Probe("has-quantifiers")
+_context = _CONTEXT.ref().value
+
+
+def _function(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function of z3's C interface with plain numbers for handles, and without a look for errors after it."""
+    address = ctypes.cast(function.__defaults__[0].f, ctypes.c_void_p).value
+    assert address is not None
+    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *arguments)(address)
+
+
+_ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_uint
+_kind = _function(z3core.Z3_get_ast_kind, _NUMBER, _ADDRESS)
+_id = _function(z3core.Z3_get_ast_id, _NUMBER, _ADDRESS)
+_declaration = _function(z3core.Z3_get_app_decl, _ADDRESS, _ADDRESS)
+_count = _function(z3core.Z3_get_app_num_args, _NUMBER, _ADDRESS)
+_argument = _function(z3core.Z3_get_app_arg, _ADDRESS, _ADDRESS, _NUMBER)
+_depth = _function(z3core.Z3_get_depth, _NUMBER, _ADDRESS)
+_sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
+_substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
+_assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
+
+
+def address_of(term: Term) -> int:
+    """Where z3 has ``term``."""
+    return int(term.as_ast().value)
+
+
+def term_at(address: int) -> Term:
+    """The term at an address, as a Python object."""
+    return _to_expr_ref(_handle(address), _CONTEXT)
+
+
+def _handle(address: int) -> Ast:
+    handle = Ast.__new__(Ast)  # its own constructor doesn't keep the address where the C interface looks for it
+    handle.value = address
+    return handle
+
+
+def depth_of(term: Term) -> int:
+    """How deep ``term`` is nested; a constant's depth is 1."""
+    return int(_depth(_context, address_of(term)))
+
+
+def sort_of(term: int) -> int:
+    """Where z3 has the sort of the term at an address."""
+    return _sort(_context, term)  # type: ignore[no-any-return]
+
+
+def number_at(term: int) -> int:
+    """The number of the term at an address, as ``get_id`` gives it."""
+    return _id(_context, term)  # type: ignore[no-any-return]
+
+
+def arguments_at(term: int) -> list[int]:
+    """Where z3 has the arguments of the term at an address; none, if it isn't an application."""
+    if _kind(_context, term) != z3.Z3_APP_AST:
+        return []
+    return [_argument(_context, term, index) for index in range(_count(_context, term))]
+
+
+def children(term: Term) -> list[Term]:
+    """As ``term.children()``, of an application."""
+    return [term_at(argument) for argument in arguments_at(address_of(term))]
+
+
+def has_quantifiers(formula: Term) -> bool:
+    """There is a quantifier somewhere in ``formula``."""
+    return bool(_QUANTIFIED(formula))
+
+
+def new_applications(formula: Term, seen: set[int]) -> Iterator[tuple[int, int, list[int]]]:
+    """All applications (constants too) in ``formula`` that aren't in ``seen``, outside its quantified parts, each once.
+
+    Of each its address, its declaration's and its arguments'. Their numbers are added to ``seen``.
+    """
+    context = _context
+    stack = [address_of(formula)]
+    while stack:
+        term = stack.pop()
+        number = _id(context, term)
+        if number in seen or _kind(context, term) != z3.Z3_APP_AST:
+            continue
+        seen.add(number)
+        arguments = [_argument(context, term, index) for index in range(_count(context, term))]
+        stack += arguments
+        yield term, _declaration(context, term), arguments
+
+
+class Body:
+    """The body of a quantifier, to be taken at many values."""
+
+    def __init__(self, body: Term, variables: int) -> None:
+        self._body, self._address, self._size = body, address_of(body), variables
+        self._values = (ctypes.c_void_p * variables)()
+
+    def at(self, values: Sequence[Term]) -> Term:
+        """The body at ``values``, which have the variables' sorts and order."""
+        last = self._size - 1
+        for index, value in enumerate(values):
+            self._values[last - index] = address_of(value)
+        result = _substitute(_context, self._address, self._size, self._values)
+        assert result, "a value has another sort than its variable"
+        return z3.BoolRef(_handle(result), _CONTEXT)
+
+
+def assert_all(solver: z3.Solver, formulas: Iterable[Term]) -> None:
+    """As ``solver.add``, of formulas that are known to be formulas."""
+    address = solver.solver.value
+    for formula in formulas:
+        _assert(_context, address, address_of(formula))

@@ -1,0 +1,1 @@
+"""The specification clause by clause, for traceability."""

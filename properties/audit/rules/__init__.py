@@ -1,0 +1,1 @@
+"""The rules of an audit: a file for each subject."""

@@ -1,0 +1,1 @@
+"""What covers each clause of the specification: witnesses, proofs and tests."""

@@ -1,0 +1,101 @@
+"""Traceability: every clause of the specification with the cases, the properties and the tests that cover it.
+
+A test covers a clause if it expects the clause's answer of the reference kernel (``tests_found.py``): the error that the clause is about,
+or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests, they must expect the codes of its cases.
+
+Reported as missing: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the manual page
+names; a call without a rule.
+"""
+
+from __future__ import annotations
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.results.checks import CallTrace, ClauseTrace, TraceabilityResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.proof.relevance import property_titles
+from sendright.model.tracing.clauses import Clause, Clauses, all_clauses
+from sendright.properties.coverage.tests_found import FoundTests
+
+SUCCESS = ReturnCode.KERN_SUCCESS.name
+
+
+def trace_specification(profile: Profile, tests: FoundTests | None, call: str | None = None) -> TraceabilityResult:
+    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, cover by tests isn't required."""
+    titles = property_titles()
+    every = list(all_clauses(profile, call))
+    calls = [_traced(clauses, titles, tests) for clauses in every]
+    problems = [problem for traced, clauses in zip(calls, every, strict=True) for problem in _problems(traced, clauses)]
+    if problems and tests and tests.changed:
+        one = len(tests.changed) == 1
+        words = "1 test changed since its answers" if one else f"{len(tests.changed)} tests changed since their answers"
+        problems.append(f"{words} were recorded (run python {tests.directory}/record_answers.py): {', '.join(tests.changed)}")
+    return TraceabilityResult(
+        verdict=Verdict.FAILED if problems else Verdict.PASSED,
+        profile=profile.name,
+        titles=titles,
+        calls=tuple(calls),
+        problems=tuple(problems),
+        tests=tests.directory if tests else "",
+    )
+
+
+def _traced(clauses: Clauses, titles: dict[str, str], tests: FoundTests | None) -> CallTrace:
+    return CallTrace(
+        name=clauses.name,
+        section=clauses.section,
+        about=clauses.about,
+        effect=clauses.effect,
+        then=clauses.then,
+        clauses=tuple(_clause(clauses, clause, titles, tests) for clause in clauses.clauses),
+    )
+
+
+def _clause(clauses: Clauses, clause: Clause, titles: dict[str, str], tests: FoundTests | None) -> ClauseTrace:
+    found: tuple[str, ...] = ()
+    if clause.tests is not None:
+        found = clause.tests
+    elif tests:
+        found = tuple(dict.fromkeys(test for call in clauses.calls for test in tests.expecting(call, clause.code or SUCCESS)))
+    return ClauseTrace(
+        id=f"{clauses.name}/{clause.part}.{clause.ordinal}",
+        words=clause.words,
+        cases=clause.cases,
+        properties=clause.properties,
+        tests=found,
+        changes=clause.changes,
+        lacks=tuple(_lacks(clauses, clause, found, titles, tests)),
+    )
+
+
+def _lacks(clauses: Clauses, clause: Clause, found: tuple[str, ...], titles: dict[str, str], tests: FoundTests | None) -> list[str]:
+    lacks = [f"there is no case {case!r}" for case in clause.unknown]
+    lacks += [f"there is no property {name!r}" for name in clause.properties if name not in titles]
+    if not clause.cases:
+        lacks.append("no case")
+    if not clause.properties:
+        lacks.append("no property")
+    if tests:
+        lacks += [f"there is no test {name!r}" for name in found if name not in tests.tests]
+        lacks += [f"none of its tests expects {code} of {clauses.name}" for code in _codes(clause) if not _expected(tests, found, clauses.name, code)]
+        if not found:
+            lacks.append(f"no test expects {clause.code or SUCCESS}")
+    return lacks
+
+
+def _codes(clause: Clause) -> list[str]:
+    """The return codes of the call's own cases that a clause of the manual page names, whose tests are named by hand."""
+    own = [case.partition("/")[0] for case in clause.cases if "/" in case and ": " not in case.partition("/")[0]]
+    return list(dict.fromkeys(own)) if clause.tests else []
+
+
+def _expected(tests: FoundTests, found: tuple[str, ...], call: str, code: str) -> bool:
+    return any(test in tests.tests and tests.tests[test].expects(call, code) for test in found)
+
+
+def _problems(traced: CallTrace, clauses: Clauses) -> list[str]:
+    if traced.name in SIGNATURES and not traced.clauses:
+        return [f"{traced.name}: the specification has no rule for it yet"]
+    unnamed = [f"{traced.name}: no clause of its page names the case {case!r}" for case in clauses.unnamed]
+    return unnamed + [f"{clause.id}: {lack}" for clause in traced.clauses for lack in clause.lacks]

@@ -1,0 +1,1 @@
+"""How random calls are made up."""

@@ -1,0 +1,305 @@
+"""Short runs, call by call, for cases whose conditions random calls seldom bring together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from sendright.mach.abi.descriptors import CopyOption
+from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, Place, Right
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import Profile
+
+Do = Callable[..., dict[str, Any]]
+"""``do(task, call, **arguments)`` makes a call and returns its results. With ``stop=True`` the call stops between
+its steps; with ``resume=True`` the task's pending call is resumed."""
+_UNUSED = 77
+"""A name that denotes nothing."""
+RareRun = Callable[[Do, Profile], None]
+
+
+def _port(do: Do, me: int) -> int:
+    return int(do(0, "mach_port_allocate", task=me, right=int(Right.RECEIVE))["name"])
+
+
+def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
+    """The port of task 1, a child or one of the boot tasks, with a right of the caller's under each of the names
+    ``n31``, ``n32`` …, made or copied."""
+    child = 1 + len(profile.bootstrap_names) if profile.boot_tasks > 1 else int(do(0, "task_create", parent_task=me)["child_task"])
+    for name, right in rights.items():
+        how = Disposition.COPY_SEND if right == me else Disposition.MAKE_SEND
+        do(0, "mach_port_insert_right", task=child, name=int(name.removeprefix("n")), poly=right, disposition=int(how))
+    return child
+
+
+def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
+    """A finite ledger should give its child more than it has."""
+    if not profile.serves("ledger_create"):
+        return
+    root = 1 + profile.bootstrap_names.index("root_ledger_wired")
+    parent = do(0, "ledger_create", parent_ledger=root, ledger_ledger=root, transfer=3)["new_ledger"]
+    child = do(0, "ledger_create", parent_ledger=parent, ledger_ledger=root, transfer=1)["new_ledger"]
+    do(0, "ledger_transfer", parent_ledger=parent, child_ledger=child, transfer=5)
+
+
+def a_ledger_that_a_task_draws_on(do: Do, profile: Profile) -> None:
+    """A call should end a ledger that a task draws on: from the creation's array, or from its parent's places."""
+    if not profile.serves("ledger_create"):
+        return
+    me = do(0, "mach_task_self")["port"]
+    root = 1 + profile.bootstrap_names.index("root_ledger_wired")
+    ledger = do(0, "ledger_create", parent_ledger=root, ledger_ledger=root, transfer=1)["new_ledger"]
+    for which, place in profile.special_ports.items():
+        if place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER):
+            do(0, "task_set_special_port", task=me, which=which, port=ledger)
+    do(0, "task_create", parent_task=me, ledgers=(ledger, ledger))
+    do(0, "ledger_terminate", ledger=ledger)
+
+
+def a_dead_name_with_all_its_references(do: Do, profile: Profile) -> None:
+    """A dead-name request on a dead name would fire at once, but the name has no room for another reference."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    name = do(0, "mach_port_allocate", task=me, right=int(Right.DEAD_NAME))["name"]
+    do(0, "mach_port_mod_refs", task=me, name=name, right=int(Right.DEAD_NAME), delta=profile.urefs_max - 1)
+    _ask(do, me, name, Notification.DEAD_NAME, port, sync=1)
+
+
+def a_no_senders_request_to_a_dead_port(do: Do, profile: Profile) -> None:
+    """A no-senders request whose port is dead when the last send right goes."""
+    me = do(0, "mach_task_self")["port"]
+    port, home = _port(do, me), _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    _ask(do, me, port, Notification.NO_SENDERS, home, sync=2)
+    do(0, "mach_port_destroy", task=me, name=home)
+    do(0, "mach_port_deallocate", task=me, name=port)
+
+
+def _ask(do: Do, me: int, name: int, variant: Notification, home: int, sync: int) -> None:
+    once = int(Disposition.MAKE_SEND_ONCE)
+    do(0, "mach_port_request_notification", task=me, name=name, variant=int(variant), sync=sync, notify=home, notify_disposition=once)
+
+
+def _block_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
+    """The caller's own port and a port set at which it is blocked; task 1 can send to a member (31) and has the
+    caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    pset = do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
+    do(0, "mach_port_move_member", task=me, member=port, after=pset)
+    _other(do, profile, me, n31=port, n32=me)
+    do(0, "mach_msg_receive", port=pset, wait=True)
+    return me, pset
+
+
+def a_message_for_a_task_blocked_at_a_port_set(do: Do, profile: Profile) -> None:
+    """A message comes to a member of the port set at which a task waits."""
+    _block_at_a_set(do, profile)
+    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_port_set_destroyed_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
+    """A port set is destroyed by a holder of the task's port while the task waits there."""
+    _, pset = _block_at_a_set(do, profile)
+    do(1, "mach_port_destroy", task=32, name=pset)
+    do(0, "mach_msg_receive", resume=True)
+
+
+def _block_at_a_port(do: Do, profile: Profile) -> int:
+    """The port at which the caller is blocked; task 1 has the caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _other(do, profile, me, n32=me)
+    do(0, "mach_msg_receive", port=port, wait=True)
+    return port
+
+
+def a_receive_right_extracted_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port takes the receive right at which the task waits."""
+    port = _block_at_a_port(do, profile)
+    do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_receive_right_put_into_a_set_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port puts the receive right at which the task waits into a port set."""
+    port = _block_at_a_port(do, profile)
+    pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
+    do(1, "mach_port_move_member", task=32, member=port, after=pset)
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_message_for_a_task_blocked_at_a_port(do: Do, profile: Profile) -> None:
+    """A message comes to the port at which a task waits."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _other(do, profile, me, n31=port)
+    do(0, "mach_msg_receive", port=port, wait=True)
+    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_port_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port destroys the receive right at which the task waits."""
+    port = _block_at_a_port(do, profile)
+    do(1, "mach_port_destroy", task=32, name=port)
+    do(0, "mach_msg_receive", resume=True)
+
+
+def a_place_that_is_set_twice(do: Do, profile: Profile) -> None:
+    """A place that can be set only once is set again."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    for which, place in profile.special_ports.items():
+        if place in profile.set_once_places:
+            for _ in range(2):
+                do(0, "task_set_special_port", task=me, which=which, port=port)
+
+
+def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
+    """A port with an immovable receive right should become an exception port."""
+    me = do(0, "mach_task_self")["port"]
+    options = {"context": 1, "context_as_guard": True, "immovable": True, "insert_send": True}
+    port = do(0, "mach_port_construct", task=me, **options)["name"]
+    for call in ("task_set_exception_ports", "task_swap_exception_ports"):
+        do(0, call, task=me, exception_mask=2, new_port=port)
+
+
+def names_that_denote_nothing(do: Do, profile: Profile) -> None:
+    """NULL, DEAD and an unused name in calls that look up names."""
+    me = do(0, "mach_task_self")["port"]
+    port, pset = _port(do, me), do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
+    for name in (*RESERVED_NAMES, _UNUSED):
+        for call, given in {"mach_port_set_mscount": {"mscount": 1}, "mach_port_set_seqno": {"seqno": 1}, "mach_port_get_set_status": {}}.items():
+            do(0, call, task=me, name=name, **given)
+        for flavor in PortAttributes:
+            do(0, "mach_port_get_attributes", task=me, name=name, flavor=int(flavor))
+        do(0, "mach_port_set_attributes", task=me, name=name, flavor=int(PortAttributes.LIMITS_INFO), info=(1,))
+        do(0, "mach_port_move_member", task=me, member=name, after=pset)
+        do(0, "mach_port_move_member", task=me, member=port, after=name)
+        for call in ("mach_port_insert_member", "mach_port_extract_member"):
+            do(0, call, task=me, name=name, pset=pset)
+            do(0, call, task=me, name=port, pset=name)
+        if profile.has_guards:
+            do(0, "mach_port_peek", task=me, name=name)
+
+
+def _block_in_a_send(do: Do, profile: Profile) -> int:
+    """The full port at which the caller is blocked in a send; task 1 has the caller's port (32)."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    _other(do, profile, me, n32=me)
+    for _ in range(profile.queue_limit + 1):
+        do(0, "mach_msg_send", dest=port, dest_disposition=int(Disposition.MAKE_SEND), wait=True)
+    return port
+
+
+def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
+    """A blocked send is resumed without success; then there is room."""
+    port = _block_in_a_send(do, profile)
+    do(0, "mach_msg_send", resume=True)
+    taken = do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
+    do(1, "mach_msg_receive", port=taken)
+    do(0, "mach_msg_send", resume=True)
+
+
+def a_queue_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
+    """A holder of the task's port destroys the port to which the task waits to send."""
+    port = _block_in_a_send(do, profile)
+    do(1, "mach_port_destroy", task=32, name=port)
+    do(0, "mach_msg_send", resume=True)
+
+
+def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
+    """All pages of the caller's are in use; returns the arguments for sending one of them to a port of its own."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    for page in range(profile.pages):
+        do(0, "vm_allocate", task=me, address=page)
+    return {"dest": port, "dest_disposition": int(Disposition.COPY_SEND), "descriptors": ((0, int(CopyOption.VIRTUAL), False),)}
+
+
+def memory_that_a_receiver_has_no_room_for(do: Do, profile: Profile) -> None:
+    """A task without a free page receives a message with a page of memory."""
+    message = _memory_without_room(do, profile)
+    do(0, "mach_msg_send", **message)
+    do(0, "mach_msg_receive", port=message["dest"])
+
+
+def memory_that_cannot_be_returned(do: Do, profile: Profile) -> None:
+    """A message with a page of memory finds the queue full, and the sender has no page free."""
+    message = _memory_without_room(do, profile)
+    for _ in range(profile.queue_limit + 1):
+        do(0, "mach_msg_send", **message)
+
+
+def a_right_that_dies_while_a_stopped_call_holds_it(do: Do, profile: Profile) -> None:
+    """A call that replaces a right in a place stops while it holds the old right; then the right's port dies."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    do(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    child = _other(do, profile, me)
+    [which] = [selector for selector, place in profile.special_ports.items() if place is Place.BOOTSTRAP]
+    do(0, "task_set_special_port", task=child, which=which, port=port)
+    own = do(1, "mach_task_self")["port"]
+    do(1, "task_set_special_port", stop=True, task=own, which=which, port=0)
+    do(0, "mach_port_destroy", task=me, name=port)
+    do(1, "task_set_special_port", resume=True)
+
+
+def a_child_that_ends_before_it_gets_its_tokens(do: Do, profile: Profile) -> None:
+    """A creation stops between its steps, and the child terminates itself."""
+    if not profile.tokens_in_two_steps:
+        return
+    me, create = do(0, "mach_task_self")["port"], "host_security_create_task_token"
+    do(0, create, stop=True, host_security=1 + profile.bootstrap_names.index("host_security"), parent_task=me)
+    own = do(1, "mach_task_self")["port"]
+    do(1, "task_terminate", task=own)
+    do(0, create, resume=True)
+
+
+RARE_RUNS: tuple[RareRun, ...] = (
+    a_ledger_that_has_less_to_give,
+    a_ledger_that_a_task_draws_on,
+    a_dead_name_with_all_its_references,
+    a_no_senders_request_to_a_dead_port,
+    a_message_for_a_task_blocked_at_a_port_set,
+    a_port_set_destroyed_while_a_task_is_blocked_there,
+    a_receive_right_extracted_while_a_task_is_blocked_there,
+    a_receive_right_put_into_a_set_while_a_task_is_blocked_there,
+    a_message_for_a_task_blocked_at_a_port,
+    a_port_that_dies_while_a_task_is_blocked_there,
+    a_place_that_is_set_twice,
+    an_exception_port_that_cannot_be_carried,
+    names_that_denote_nothing,
+    a_queue_that_has_room_again,
+    a_queue_that_dies_while_a_task_is_blocked_there,
+    memory_that_a_receiver_has_no_room_for,
+    memory_that_cannot_be_returned,
+    a_right_that_dies_while_a_stopped_call_holds_it,
+    a_child_that_ends_before_it_gets_its_tokens,
+)
+
+
+def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, Any]]) -> None:
+    """Make the calls of ``run`` with ``call``. The run ends early if the profile lacks a call, or if a call fails."""
+
+    def do(task: int, name: str, /, stop: bool = False, resume: bool = False, **arguments: Any) -> dict[str, Any]:
+        return _Results(call(task, Call(name, arguments, stop=stop, resume=resume)))
+
+    with contextlib.suppress(_NoResult):
+        run(do, profile)
+
+
+class _NoResult(Exception):
+    """A call has no result, although a later call needs it."""
+
+
+class _Results(dict[str, Any]):
+    def __missing__(self, name: str) -> Any:
+        raise _NoResult(name)

@@ -1,0 +1,1 @@
+"""How a failing run is made as small as possible."""

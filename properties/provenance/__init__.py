@@ -1,0 +1,1 @@
+"""Where rights and tokens come from, and where they can go."""

@@ -1,0 +1,1 @@
+"""One run of calls on an implementation, judged as it is made."""

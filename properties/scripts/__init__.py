@@ -1,0 +1,1 @@
+"""The script language: reading, running and writing scripts."""

@@ -1,0 +1,254 @@
+"""Scripts: sequences of calls with symbolic names and expected results, read from files (docs/scripts.md).
+
+``load_script`` reads and checks a whole file before anything runs, so that a bad file can't cost the results of earlier
+ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
+from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
+from sendright.properties.scripts.spelling import WrongValue, quoted
+from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
+from sendright.properties.scripts.values import is_mach_word, is_task_letter
+
+DEEPEST_NESTING = 64
+
+
+class BadScript(ValueError):
+    """The file is not a script. The message is one line: the file, the place in it, what is wrong and what to do."""
+
+    def __init__(self, path: Path, what: str, place: str = "", line: int | None = None, column: int | None = None) -> None:
+        self.path = path
+        self.place = place
+        self.line = line
+        self.column = column
+        position = f":{line}" + (f":{column}" if column is not None else "") if line is not None else ""
+        name = str(path).encode("ascii", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+        super().__init__(f"{name}{position}: {place + ': ' if place else ''}{what}")
+
+
+class ScriptCase(msgspec.Struct, frozen=True, kw_only=True):
+    """One case, ready to run."""
+
+    id: str
+    title: str
+    profile: str
+    """The profile of the file or of the case; any string, if the script was loaded with a ``profile_override``."""
+    urefs_max: int | None = None
+    queue_limit: int | None = None
+    queue_limit_max: int | None = None
+    pages: int | None = None
+    preconditions: bool = False
+    """Whether the case requires something that no step establishes."""
+    steps: tuple[PlannedStep | UnmodelledStep, ...]
+    """The steps up to and including the first that isn't modelled."""
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of cases, read and checked."""
+
+    path: str
+    cases: tuple[ScriptCase, ...]
+
+
+def load_script(path: Path | str, profile_override: Profile | None = None) -> Script:
+    """Read the script in the file at ``path``.
+
+    With a ``profile_override``, the profiles in the file are ignored. Raises BadScript for everything that can be wrong
+    with the file: missing, unreadable, not JSON, of the wrong form, with an unknown profile or symbol.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError:
+        raise BadScript(path, "is a directory: name a script, a JSON file") from None
+    except FileNotFoundError:
+        raise BadScript(path, "no such file: check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadScript(path, f"can't be read ({reason}): check the path and its permissions") from None
+    return parse_script(content, path, profile_override)
+
+
+def parse_script(content: bytes, path: Path | str, profile_override: Profile | None = None) -> Script:
+    """Read a script from the bytes of a file; messages and results name it ``path``. Raises BadScript."""
+    path = Path(path)
+    data = _parse_json(content, path)
+    _check_tree(data, path)
+    if not isinstance(data, dict):
+        raise BadScript(path, f"not a script: expected an object with format {quoted(SCRIPT_FORMAT)}", "$")
+    _check_format(data, path)
+    try:
+        form = msgspec.convert(data, ScriptForm)
+    except msgspec.ValidationError as error:
+        _refuse(error, path)
+    return Script(path=str(path), cases=tuple(_read_cases(form, data, path, profile_override)))
+
+
+def _parse_json(content: bytes, path: Path) -> Any:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
+        raise BadScript(path, f"not UTF-8 (byte {content[error.start]:#04x}): save it as UTF-8", "", line, column) from None
+    if not text.strip():
+        raise BadScript(path, f"the file is empty: expected a script of format {SCRIPT_FORMAT}", "", 1)
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise BadScript(path, f"not JSON: {error.msg}: correct the file", "", error.lineno, error.colno) from None
+    except RecursionError:
+        raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script needs that", "", 1) from None
+    except ValueError as error:
+        what = str(error) if isinstance(error, _NotJson) else "a number is too long"
+        raise BadScript(path, f"not JSON: {what}: correct the file", "", 1) from None
+
+
+class _NotJson(ValueError):
+    """Python's parser would accept it, but it isn't JSON."""
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise _NotJson(f"{constant} is not a JSON number")
+
+
+class _DuplicateKey(dict[str, Any]):
+    """A JSON object with a duplicate key."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    seen: set[str] = set()
+    twice = _DuplicateKey(made)
+    twice.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return twice
+
+
+def _check_tree(data: Any, path: Path) -> None:
+    """Refuse duplicate keys, deep nesting, and half surrogate pairs, which can't be written again."""
+    pending: list[tuple[Any, str, int]] = [(data, "", 0)]
+    while pending:
+        value, place, depth = pending.pop()
+        if depth > DEEPEST_NESTING:
+            raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script needs that", place[:60])
+        if isinstance(value, _DuplicateKey):
+            raise BadScript(path, f"duplicate key {quoted(_writable(value.key))}: keep one of them", place or "$")
+        if isinstance(value, str) and value != _writable(value):
+            raise BadScript(path, "the string has half a surrogate pair: correct it", place or "$")
+        if isinstance(value, dict):
+            for key, element in value.items():
+                if key != _writable(key):
+                    raise BadScript(path, "a key has half a surrogate pair: correct it", place or "$")
+                pending.append((element, f"{place}.{key}" if place else key, depth + 1))
+        elif isinstance(value, list):
+            pending.extend((element, f"{place}[{index}]", depth + 1) for index, element in enumerate(value))
+
+
+def _writable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _check_format(data: dict[str, Any], path: Path) -> None:
+    if "format" not in data:
+        raise BadScript(path, f"is missing: not a script, or add {quoted(SCRIPT_FORMAT)}", "format")
+    if data["format"] != SCRIPT_FORMAT:
+        raise BadScript(path, f"unknown format {quoted(data['format'])}: expected {quoted(SCRIPT_FORMAT)}", "format")
+    if data.get("cases") == []:
+        raise BadScript(path, "the file has no cases: add one", "cases")
+
+
+def _refuse(error: msgspec.ValidationError, path: Path) -> NoReturn:
+    """Raise BadScript for a validation error, with the place in sendright's notation."""
+    message, _, place = str(error).partition(" - at `")
+    place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
+    if missing:
+        raise BadScript(path, "is missing: add it", f"{place}.{missing[1]}".lstrip(".")) from None
+    message = message.replace("`", "").replace("Expected", "expected", 1)
+    raise BadScript(path, f"{message}: correct it (see docs/scripts.md)", place or "$") from None
+
+
+def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
+    if profile_override is None and form.profile is not None:
+        _check_profile(form.profile, path, "profile")
+    seen: set[str] = set()
+    cases: list[ScriptCase] = []
+    for number, case in enumerate(form.cases):
+        place = f"cases[{number}]"
+        if case.id in seen:
+            raise BadScript(path, f"duplicate id {quoted(case.id)}: ids must be unique in a file", f"{place}.id")
+        seen.add(case.id)
+        if profile_override is None:
+            if case.profile is not None and case.profile not in PROFILES:
+                cases.append(_of_unknown_profile(case))
+                continue
+            if case.profile is None and form.profile is None:
+                raise BadScript(path, f"is missing: add one of {', '.join(PROFILES)}", "profile")
+        cases.append(
+            ScriptCase(
+                id=case.id,
+                title=case.title,
+                profile=case.profile or form.profile or "",
+                urefs_max=case.urefs_max,
+                queue_limit=case.queue_limit,
+                queue_limit_max=case.queue_limit_max,
+                pages=case.pages,
+                preconditions=bool(case.preconditions),
+                steps=tuple(_read_steps(case, data["cases"][number]["steps"], path, place)),
+            )
+        )
+    return cases
+
+
+def _of_unknown_profile(case: CaseForm) -> ScriptCase:
+    """A case of a kernel that sendright doesn't model. Other cases of its file may still run."""
+    reason = f"profile {quoted(case.profile)} is not modelled; the profiles are {', '.join(PROFILES)}"
+    steps = tuple(UnmodelledStep(step.call, reason) for step in case.steps[:1])
+    return ScriptCase(id=case.id, title=case.title, profile=next(iter(PROFILES)), steps=steps)
+
+
+def _check_profile(name: str, path: Path, place: str) -> None:
+    try:
+        profile_named(name)
+    except UnknownProfile:
+        raise BadScript(path, f"unknown profile {quoted(name)}: choose one of {', '.join(PROFILES)}", place) from None
+
+
+def _read_steps(case: CaseForm, raw: list[dict[str, Any]], path: Path, place: str) -> list[PlannedStep | UnmodelledStep]:
+    """The steps up to and including the first that isn't modelled; later ones are not read."""
+    callers = {step.caller for step in case.steps}
+    bound: set[str] = set()
+    steps: list[PlannedStep | UnmodelledStep] = []
+    for number, form in enumerate(case.steps):
+        where = f"{place}.steps[{number}]"
+        try:
+            step = read_step(form, raw[number].keys() - STEP_KEYS, bound)
+        except WrongValue as error:
+            raise BadScript(path, f"{error} (case {quoted(case.id)})", f"{where}.{error.place}") from None
+        if isinstance(step, PlannedStep):
+            for part, symbol in step.symbols():
+                if symbol in bound or symbol in callers or is_task_letter(symbol):
+                    continue
+                if not (case.preconditions or is_mach_word(symbol)):
+                    what = f"unknown symbol {quoted(symbol)}: no earlier step binds it (case {quoted(case.id)})"
+                    raise BadScript(path, what, f"{where}.{part}")
+                step = UnmodelledStep(form.call, f"{quoted(symbol)} is not modelled: no earlier step binds it")
+                break
+        steps.append(step)
+        if isinstance(step, UnmodelledStep):
+            break
+        bound.update(binding.symbol for binding in step.bindings)
+    return steps

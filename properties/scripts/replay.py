@@ -1,0 +1,238 @@
+"""Runs scripts on an implementation, and judges it by the scripts' expectations and by the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from sendright.mach.kernel.call import Result
+from sendright.mach.kernel.capabilities import NotMade, cannot_boot, capabilities_of, not_compared
+from sendright.mach.kernel.implementation import Implementation
+from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.results.checks import CaseResult, ReplayResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.state.trace import LIMITS, Violation
+from sendright.mach.state.view import NOT_SHOWN
+from sendright.properties.runs.answer_form import answer_error
+from sendright.properties.runs.judged_run import RETURN_CODE, JudgedRun, Oracle, Violated
+from sendright.properties.runs.run import FormCheckedOracle
+from sendright.properties.scripts.judge import FirstValues, Mismatch, StepOutcome, first_mismatch, subject_of
+from sendright.properties.scripts.load import Script, ScriptCase
+from sendright.properties.scripts.spelling import NotModelled
+from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
+from sendright.properties.scripts.symbols import Symbols
+
+CALL_SECONDS = 5.0
+"""A call that takes longer counts as hung."""
+
+
+def replay(
+    scripts: Iterable[Script],
+    implementation_factory: Callable[[], Implementation],
+    oracle_factory: Callable[[Profile], Oracle],
+    profile_override: Profile | None = None,
+    on_case: Callable[[CaseResult], None] | None = None,
+    call_seconds: float = CALL_SECONDS,
+) -> ReplayResult:
+    """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh
+    oracle.
+
+    ``on_case`` gets each result. The verdict is FAILED if any case failed, else CRASHED if any crashed, else PASSED if
+    any passed, else UNDETERMINED. Ctrl-C ends it early with the results so far; the verdict is never PASSED then.
+    """
+    scripts = tuple(scripts)
+    implementation = implementation_factory()
+    cases: list[CaseResult] = []
+    interrupted = False
+    try:
+        for script in scripts:
+            for case in script.cases:
+                profile = _profile_of(case, profile_override)
+                cases.append(_CaseRun(case, JudgedRun(implementation, FormCheckedOracle(oracle_factory(profile)), profile, call_seconds)).result())
+                if on_case is not None:
+                    on_case(cases[-1])
+                if cases[-1].verdict == "crashed":
+                    implementation = implementation_factory()
+    except KeyboardInterrupt:
+        interrupted = True
+    counts = {verdict: sum(case.verdict == verdict for case in cases) for verdict in ("passed", "failed", "not_modelled", "crashed")}
+    return ReplayResult(
+        verdict=_verdict(counts, interrupted),
+        implementation=implementation.name,
+        passed=counts["passed"],
+        failed=counts["failed"],
+        not_modelled=counts["not_modelled"],
+        crashed=counts["crashed"],
+        cases=tuple(cases),
+        files=tuple(script.path for script in scripts),
+        not_compared=tuple(not_compared(capabilities_of(implementation), _calls_of(scripts))),
+        interrupted=interrupted,
+    )
+
+
+def _verdict(counts: dict[str, int], interrupted: bool) -> Verdict:
+    if counts["failed"]:
+        return Verdict.FAILED
+    if counts["crashed"]:
+        return Verdict.CRASHED
+    return Verdict.PASSED if counts["passed"] and not interrupted else Verdict.UNDETERMINED
+
+
+def _calls_of(scripts: Iterable[Script]) -> list[str]:
+    return sorted({step.call for script in scripts for case in script.cases for step in case.steps if isinstance(step, PlannedStep)})
+
+
+def _profile_of(case: ScriptCase, override: Profile | None) -> Profile:
+    profile = override or profile_named(case.profile)
+    limits = {name: getattr(case, name) for name in LIMITS if getattr(case, name) is not None}
+    return msgspec.structs.replace(profile, **limits)
+
+
+class _CaseRun:
+    """The run of one case."""
+
+    def __init__(self, case: ScriptCase, run: JudgedRun) -> None:
+        self.case = case
+        self.run = run
+        self.symbols = Symbols(run, literal_names_of(case))
+        self.first = FirstValues()
+        self.at: int | None = None
+        """The current step of the script; None: during the set-up."""
+
+    def result(self) -> CaseResult:
+        """Run the case."""
+        if not self.case.steps:
+            return self._end("not_modelled", reason="the case has no steps")
+        if isinstance(self.case.steps[0], UnmodelledStep):
+            return self._unmodelled(0, self.case.steps[0].reason)
+        unable = cannot_boot(self.run.capabilities, self.run.profile)
+        if unable is not None:
+            return self._unmodelled(0, f"{self.run.implementation.name}: {unable}")
+        try:
+            return self._run()
+        except NotModelled as unmodelled:
+            return self._unmodelled(self.at or 0, str(unmodelled))
+        except Violated as broken:
+            return self._broken(broken.violation, None, f"{self._last_call()}, during the script's set-up")
+
+    def _run(self) -> CaseResult:
+        self.run.boot()
+        self.symbols.prepare(step for step in self.case.steps if isinstance(step, PlannedStep))
+        self.first.remember(self.run.snapshot)
+        for number, step in enumerate(self.case.steps):
+            self.at = number
+            if isinstance(step, UnmodelledStep):
+                raise NotModelled(step.reason)
+            ended = self._step(step)
+            if ended is not None:
+                return ended
+        self.at = None
+        return self._end("passed")
+
+    def _step(self, step: PlannedStep) -> CaseResult | None:
+        """Make one step; returns the case's result if the step ends it."""
+        caller, call = self.symbols.call_of(step)
+        waiting = self.symbols.waiting.get(caller) if call.resume else None
+        target = subject_of(self.symbols, caller, call) if waiting is None else waiting.target
+        before = self.run.snapshot
+        violation = None
+        try:
+            made = self.run.call(caller, call)
+        except NotMade as error:
+            raise NotModelled(f"{self.run.implementation.name} can't make this call: {error}") from error
+        except Violated as broken:
+            violation = broken.violation
+            if violation.kind in ("crash", "hang"):
+                return self._broken(violation, None)
+            made = self.run.steps[-1]
+        result = Result(made.code, made.outputs, made.created_task)
+        self.first.remember(self.run.snapshot)
+        begun, created = (call, result.created_task) if waiting is None else (waiting.call, waiting.created)
+        seen = StepOutcome(caller, target, begun, result, before, self.run.snapshot, self.first, self.symbols, self.run.capabilities.shows)
+        mismatch = self._mismatch(step, seen, violation)
+        if violation is not None:
+            return self._broken(violation, mismatch)
+        if mismatch is not None:
+            return self._unexpected(mismatch)
+        self.symbols.note_waiting(caller, call, target, result)
+        self.symbols.bind(step, caller, result, created)
+        return None
+
+    def _mismatch(self, step: PlannedStep, seen: StepOutcome, violation: Violation | None) -> Mismatch | None:
+        if answer_error(seen.call, seen.result) is not None:
+            return None
+        try:
+            mismatch = first_mismatch(step.expectations, seen)
+        except NotModelled:
+            if violation is None:
+                raise
+            return None
+        # After a violation only the implementation's own report explains the failure.
+        return mismatch if mismatch is None or mismatch.own_report or violation is None else None
+
+    def _unexpected(self, mismatch: Mismatch) -> CaseResult:
+        """The specification and the implementation agree, but the script expects something else."""
+        if self.case.preconditions:
+            reason = f"expected {mismatch.expected}, seen {mismatch.seen}; the case has preconditions that no step establishes"
+            return self._unmodelled(self.at or 0, reason)
+        name = self.run.implementation.name
+        says = f"{name} gave {mismatch.seen}, as the specification requires"
+        if not mismatch.own_report:
+            says = f"the specification requires {mismatch.seen}, and {name} doesn't show its own"
+        words = f"the script expects {mismatch.expected}; {says}"
+        violation = Violation(step=len(self.run.steps) - 1, kind="expectation", clause=f"expect.{mismatch.key}", words=words)
+        self.run.violations.append(violation)
+        seen = mismatch.seen if mismatch.own_report else f"{mismatch.seen} ({NOT_SHOWN})"
+        return self._end("failed", expected=mismatch.expected, seen=seen, violation=violation)
+
+    def _broken(self, violation: Violation, mismatch: Mismatch | None, reason: str | None = None) -> CaseResult:
+        """The specification and the implementation disagree, or there was no answer."""
+        crashed = violation.kind in ("crash", "hang")
+        if mismatch is not None:
+            expected, seen = mismatch.expected, mismatch.seen
+        elif crashed:
+            expected, seen = "an answer", violation.words
+        elif violation.differences:
+            first = violation.differences[0]
+            where = "" if first.where == RETURN_CODE else f"{first.where}: "
+            expected, seen = where + first.expected, where + first.seen
+        else:
+            expected, seen = violation.clause, violation.words
+        return self._end("crashed" if crashed else "failed", expected=expected, seen=seen, violation=violation, reason=reason)
+
+    def _unmodelled(self, step: int, reason: str) -> CaseResult:
+        self.at = step
+        return self._end("not_modelled", reason=reason)
+
+    def _end(self, verdict: str, **fields: Any) -> CaseResult:
+        step = None if self.at is None else self.case.steps[self.at]
+        judged = len(self.case.steps) if verdict == "passed" else (self.at or 0) + (verdict == "failed" and self.at is not None)
+        return CaseResult(
+            id=self.case.id,
+            title=self.case.title,
+            verdict=verdict,
+            steps=judged,
+            step=self.at,
+            call=self._last_call() if step is None else step.call,
+            trace=self.run.trace(),
+            **fields,
+        )
+
+    def _last_call(self) -> str | None:
+        broken = bool(self.run.violations)
+        return self.run.steps[-1].call if broken and self.run.steps else "boot" if broken else None
+
+
+def literal_names_of(case: ScriptCase) -> frozenset[int]:
+    """The names that the case spells as numbers."""
+    names = (ArgumentType.NAME, ArgumentType.PORT, ArgumentType.RIGHT_NAME)
+    return frozenset(
+        value
+        for step in case.steps
+        if isinstance(step, PlannedStep)
+        for name, value in step.arguments.items()
+        if isinstance(value, int) and SIGNATURES[step.call].argument(name).type in names
+    )

@@ -1,0 +1,69 @@
+"""The form of scripts on disk, ``mach-cases/1``, and its JSON Schema.
+
+These structs define what a file may contain; ``steps.py`` reads what the words in it mean.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, field
+
+SCRIPT_FORMAT = "mach-cases/1"
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class StepForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a case."""
+
+    caller: Annotated[str, Meta(min_length=1, description="The calling task; S holds the host security port.")] = field(name="as")
+    call: Annotated[str, Meta(min_length=1, description="The call's name.")]
+    args: Annotated[dict[str, Any], Meta(description="Arguments by name: symbols, well-known words, numbers.")] = {}
+    bind: Annotated[
+        dict[str, str | list[str | None]],
+        Meta(description="Output -> its symbol in later steps; a list of symbols or nulls for an output of several values."),
+    ] = {}
+    expect: Annotated[dict[str, Any], Meta(description="The expected result; only what is listed here is checked.")] = {}
+    shortage: Annotated[int, Meta(ge=0, description="sendright's own: this allocation of the call fails, counted from 1; 0: none.")] = 0
+    stop: Annotated[bool, Meta(description="sendright's own: stop between the steps of this call in the kernel; the caller is blocked then.")] = False
+    resume: Annotated[bool, Meta(description="sendright's own: resume the caller's pending call of this name; no arguments.")] = False
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+
+
+class CaseForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One sequence of calls, made on a freshly booted kernel."""
+
+    id: Annotated[str, Meta(min_length=1, description="Its name in reports; unique in the file.")]
+    steps: list[StepForm]
+    kind: Annotated[str, Meta(description="test: read from a test; source: from kernel code; run: recorded.")] = "test"
+    path: Annotated[str, Meta(description="Its place in the source.")] = ""
+    test: Annotated[str, Meta(description="The test's, or the kernel's, function.")] = ""
+    title: str = ""
+    profile: Annotated[str | None, Meta(description="Instead of the file's.")] = None
+    source: Annotated[Any, Meta(description="Instead of the file's.")] = None
+    preconditions: Annotated[Any, Meta(description="Other conditions before the first step, for readers.")] = None
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+    urefs_max: Annotated[int, Meta(ge=2, description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit_max: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+    pages: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+
+
+class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of cases."""
+
+    format: Annotated[str, Meta(pattern=f"^{SCRIPT_FORMAT}$", description=f"{SCRIPT_FORMAT}.")]
+    cases: Annotated[list[CaseForm], Meta(min_length=1)]
+    profile: Annotated[str | None, Meta(description="The kernel that the cases describe.")] = None
+    source: Annotated[Any, Meta(description="Their origin: repository, commit, licence.")] = None
+    notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
+
+
+STEP_KEYS = frozenset(StepForm.__struct_encode_fields__)
+"""The keys of a step. An unknown key could change a step's meaning, so a step with one isn't modelled."""
+
+
+def script_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the form, as ``docs/script.schema.json`` has it."""
+    return {"$schema": SCHEMA_DIALECT, "title": f"Scripts of Mach calls, {SCRIPT_FORMAT}", **msgspec.json.schema(ScriptForm)}

@@ -1,0 +1,234 @@
+"""What the command line makes of bad input, and where its words go."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.places import ROOT
+
+from sendright.cli import main as cli
+from sendright.cli.help import help_text
+from sendright.cli.main import main
+
+RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
+
+GOOD = {
+    "format": "mach-cases/1",
+    "profile": "manual",
+    "cases": [{"id": "one", "steps": [{"as": "A", "call": "mach_task_self", "bind": {"port": "me"}, "expect": {"ret": "KERN_SUCCESS"}}]}],
+}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must be refused; the one line that it says."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("sendright: ")
+    return line.removeprefix("sendright: ")
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("{", "not JSON"),
+        ("[]", "not a script"),
+        (json.dumps(GOOD | {"profile": "vms"}), "vms"),
+        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": "A", "call": "mach_port_type", "args": {"name": "nobody"}}]}]}), "nobody"),
+        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": 5, "call": "mach_task_self"}]}]}), "as"),
+    ],
+)
+def test_a_bad_script_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path, content: str, words: str) -> None:
+    (directory / "bad.json").write_text(content)
+    line = refused(capsys, "replay", "bad.json")
+    assert line.startswith("bad.json:")
+    assert words in line
+    assert list(directory.iterdir()) == [directory / "bad.json"], "nothing is written"
+
+
+def test_no_file_and_a_directory(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    assert "no such file" in refused(capsys, "replay", "none.json")
+    assert "directory" in refused(capsys, "replay", str(directory))
+    assert r"\n" in refused(capsys, "replay", "two\nlines.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "nonsense"),
+        (["replay"], "FILE"),
+        (["replay", "--nonsense", "x.json"], "--nonsense"),
+        (["check", "--examples", "many"], "--examples"),
+        (["check", "--examples", "0"], "--examples"),
+        (["check", "--profile", "vms"], "vms"),
+        (["prove", "--profile", "vms"], "vms"),
+        (["replay", "--profile", "vms", "x.json"], "vms"),
+        (["check", "--fault", "move-send-keeps-sendr"], "move-send-keeps-sender"),
+        (["check", "--fault", "x", "--sut", "a:b"], "--sut"),
+        (["check", "--sut", "kernel"], "module:Class"),
+        (["check", "--sut", "no_such_module:Kernel"], "no_such_module"),
+        (["check", "--sut", "os:NoSuchKernel"], "NoSuchKernel"),
+        (["check", "--sut", "os:getcwd"], "boot, call, snapshot, name"),
+        (["check", "--sut", "os:abs"], "abs"),
+        (["calls", "task_creat"], "task_create"),
+        (["graph", "none.json"], "none.json"),
+    ],
+)
+def test_a_bad_command_line_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path, arguments: list[str], words: str) -> None:
+    assert words in refused(capsys, *arguments)
+    assert not list(directory.iterdir())
+
+
+def test_a_kernel_that_cannot_be_built(capfd: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "broken_kernel.py").write_text(
+        "class Kernel:\n    def __init__(self):\n        print('noise')\n        raise RuntimeError('no\\nboard')\n"
+    )
+    assert main(["check", "--sut", "broken_kernel:Kernel"]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "sendright: --sut: broken_kernel:Kernel: can't be built, it raised RuntimeError: no board" in captured.err
+    assert str(directory) not in sys.path
+
+
+def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.delenv("SENDRIGHT_DEBUG", raising=False)
+    assert main([]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sendright: internal error: ZeroDivisionError: one two")
+    monkeypatch.setenv("SENDRIGHT_DEBUG", "1")
+    assert main([]) == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+COMMANDS = ["check", "prove", "replay", "audit", "synthesize", "graph", "calls", "profiles", "trace-spec", "setup", "witnesses"]
+
+
+def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert sorted(name for name in COMMANDS if re.search(rf"│ {name} +\w", text)) == sorted(COMMANDS)
+    assert len(cli.app.registered_commands) == len(COMMANDS)
+    assert "Exit status" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """It has examples, one on each line, and the exit statuses."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    lines = [line.strip() for line in text.splitlines()]
+    begin, end = lines.index("Examples"), lines.index("Exit status")
+    examples = [line for line in lines[begin + 1 : end] if line]
+    assert len(examples) >= 2
+    assert all(f"sendright {command}" in line for line in examples)
+    statuses = [line.split()[0] for line in lines[end + 2 : lines.index("", end + 2)]]
+    assert {"0", "2"} <= set(statuses) <= {"0", "1", "2", "3", "4", "130"}
+    assert statuses == sorted(statuses, key=int)
+
+
+def test_paragraphs_of_help_wrap_and_examples_keep_their_lines() -> None:
+    def command() -> None:
+        """First
+        line.
+
+        One
+        paragraph.
+
+          example 1
+          example 2
+        """
+
+    assert help_text(command) == "First line.\n\nOne paragraph.\n\n  example 1\n  example 2"
+
+
+def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:
+    heavy = {"z3", "hypothesis", "networkx", "jinja2"}
+    program = f"import sys\nfrom sendright.cli.main import main\nmain(['--help'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calls"]) == 0
+    assert "host_security_create_task_token" in capsys.readouterr().out
+    assert main(["calls", "mach_port_insert_right"]) == 0
+    assert "disposition" in capsys.readouterr().out
+    assert main(["calls", "host_security_create_task_token", "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert call["arguments"][0] == {
+        "name": "host_security",
+        "type": "port",
+        "about": "the host security port",
+        "required": True,
+        "object": "HOST_SECURITY",
+    }
+    assert call["profiles"] == ["manual", "osf", "xnu-792"]
+    assert main(["calls", "--script-schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "docs/script.schema.json").read_text())
+    assert main(["profiles"]) == 0
+    assert "null_parent_code" in capsys.readouterr().out
+    assert main(["profiles", "--json"]) == 0
+    profiles = {profile["name"]: profile for profile in json.loads(capsys.readouterr().out)["profiles"]}
+    assert profiles["gnumach"]["special_ports"]["3"] == "EXCEPTION"
+    assert profiles["gnumach"]["null_parent_code"] == "KERN_INVALID_TASK"
+
+
+@pytest.mark.parametrize("command", [["calls"], ["check", "--help"], ["synthesize", "-q", "--events", "2000"]])
+def test_a_reader_who_leaves_is_no_error(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = subprocess.run([*RUN, *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_output_in_an_encoding_without_arrows() -> None:
+    done = subprocess.run([*RUN, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("where", [">&-", "</dev/null >/dev/full", ">&- 2>&- <&-"])
+def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    command = f"{shlex.join(RUN)} check -q --fault move-send-keeps-sender {where}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (directory / "sendright-report/trace.json").exists()
+    if "2>&-" not in where:
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("sendright: the result can't be written to standard output: ")
+
+
+def test_a_command_whose_output_cannot_be_written(directory: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*RUN, "calls", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "sendright: standard output can't be written to: No space left on device\n"
+
+
+def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "good.json").write_text(json.dumps(GOOD))
+    assert "--junit" in refused(capsys, "replay", "good.json", "--html", "x", "--junit", "./x")
+    assert "good.json is read by this command" in refused(capsys, "replay", "good.json", "--html", "good.json")
+    assert [path.name for path in directory.iterdir()] == ["good.json"]

@@ -1,0 +1,284 @@
+"""The live kernel's machine and words, without QEMU: programs that stand in for it do what can go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sendright.cli.main import main
+from sendright.impl.adapters.gnumach import GnuMach, packages
+from sendright.impl.adapters.gnumach.files import Files
+from sendright.impl.adapters.gnumach.machine import Machine
+from sendright.impl.adapters.gnumach.setup import calls_header
+from sendright.impl.adapters.gnumach.words import NUMBERS, outputs_of, words_of
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.capabilities import NotMade
+from sendright.mach.kernel.implementation import ImplementationCrash
+from sendright.mach.kernel.profiles import GNUMACH
+from sendright.mach.signatures import SIGNATURES
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+PRELUDE = """#!{python}
+import mmap, struct, sys, time
+console = open(next(part for part in sys.argv if part.startswith("file:"))[5:], "w")
+memory = next(part for part in sys.argv if "mem-path=" in part).partition("mem-path=")[2].partition(",")[0]
+def line(text):
+    content = text.encode()
+    total = sum(byte * (at % 255 + 1) for at, byte in enumerate(content)) & 0xffff
+    return content + b" # %x" % total
+def say(text):
+    sys.stdout.buffer.write(line(text) + b"\\n")
+    sys.stdout.flush()
+def panic(text):
+    console.write(text)
+    console.flush()
+def hear():
+    return sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[str], Machine]:
+    """Makes a machine whose QEMU is the Python program given."""
+
+    def make(program: str) -> Machine:
+        qemu = tmp_path / "qemu"
+        qemu.write_text(PRELUDE.format(python=sys.executable) + program)
+        qemu.chmod(qemu.stat().st_mode | stat.S_IXUSR)
+        return Machine(Files(str(qemu), tmp_path / "gnumach", tmp_path / "driver"), boot_seconds=10.0)
+
+    return make
+
+
+def test_lines_go_to_and_fro(machine: Callable[[str], Machine]) -> None:
+    running = machine("say('ready')\nwhile True: say('A ' + hear().strip())")
+    assert running.exchange("call 0 1") == ["A", "call", "0", "1"]
+    running.end()
+    assert not running.alive
+
+
+def test_lines_go_through_memory_and_the_serial_port_tells_of_them(machine: Callable[[str], Machine]) -> None:
+    running = machine(
+        "with open(memory, 'wb') as file: file.truncate(1 << 16)\n"
+        "file = open(memory, 'r+b'); shared = mmap.mmap(file.fileno(), 0)\n"
+        "say('ready 1000')\n"
+        "while True:\n"
+        "    asked, = struct.unpack_from('<I', shared, 0x1000)\n"
+        "    if asked:\n"
+        "        answer = line('A ' + shared[0x1008:0x1007 + asked].decode())\n"
+        "        shared[0x1008:0x1008 + len(answer)] = answer\n"
+        "        struct.pack_into('<II', shared, 0x1000, 0, len(answer))\n"
+        "        sys.stdout.write('\\n'); sys.stdout.flush()\n"
+    )
+    for number in range(20):
+        assert running.exchange(f"call {number:x}") == ["A", "call", f"{number:x}"]
+    time.sleep(0.1)
+    assert Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it is paused"
+    running.end()
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("sys.exit(3)", "QEMU ended with exit status 3"),
+        ("print('qemu: no such machine', flush=True)", "wrote what isn't a line of the driver's to the serial port"),
+        ("say('ready'); hear(); print('A 0 # 1', flush=True); hear()", "wrote what isn't a line of the driver's"),
+        ("say('ready'); hear(); sys.stdout.buffer.write(bytes(range(256)) + b'\\n'); sys.stdout.flush(); hear()", "wrote what isn't a line"),
+        ("say('ready'); hear(); sys.stdout.buffer.write(b'A 0 '); sys.stdout.flush(); time.sleep(60)", "did not answer within 0.5 s"),
+        ("say('ready'); hear(); time.sleep(60)", "did not answer within 0.5 s"),
+        ("say('ready'); hear(); import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "QEMU ended with SIGKILL"),
+        ("say('ready'); hear(); panic('boot\\npanic: thread_block\\n'); time.sleep(60)", "panicked: panic: thread_block"),
+        ("say('ready'); hear(); panic('boot\\nkernel: Page fault, panic\\n')", "panicked: kernel: Page fault, panic"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_ends_the_machine(machine: Callable[[str], Machine], program: str, words: str) -> None:
+    with pytest.raises(ImplementationCrash) as crash:
+        machine(program).exchange("call 0 1", 0.5)
+    assert words in str(crash.value)
+
+
+def test_a_machine_ends_with_who_started_it(tmp_path: Path) -> None:
+    qemu = tmp_path / "qemu"
+    qemu.write_text(PRELUDE.format(python=sys.executable) + "say('ready'); time.sleep(100)")
+    qemu.chmod(0o755)
+    program = (
+        "import os, pathlib, sys, time\n"
+        "from sendright.impl.adapters.gnumach.machine import Machine\n"
+        "from sendright.impl.adapters.gnumach.files import Files\n"
+        f"machine = Machine(Files({str(qemu)!r}, pathlib.Path('k'), pathlib.Path('d')))\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(machine.pid))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", program) == -signal.SIGKILL
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while running(pid):
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.05)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_an_answer_says_must_make_sense(machine: Callable[[str], Machine]) -> None:
+    for answer in ("A", "A zz", "T", "E 7 0", "N", "A 0 4 T 0 0 1 1f 1", "? 3", "Q 0"):
+        kernel = GnuMach(lambda answer=answer: machine(f"say('ready')\nhear()\nsay('T 0 0')\nhear()\nsay({answer!r})\nhear()"))
+        kernel.boot(GNUMACH)
+        with pytest.raises(ImplementationCrash, match="makes no sense"):
+            kernel.call(0, Call("mach_task_self", {}))
+        assert kernel.machine is not None
+        assert not kernel.machine.alive
+
+
+# ---- words
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (Call("mach_port_mod_refs", {"task": 3, "name": 4, "right": 0, "delta": -1}), [3, 4, 0, -1]),
+        (Call("task_create", {"parent_task": 3, "inherit_memory": True}), [3, 1]),
+        (Call("mach_ports_register", {"task": 3, "ports": (4, 0)}), [3, 2, 4, 0]),
+        (
+            Call("mach_msg_send", {"dest": 5, "data": 9, "descriptors": ((6, 17), ((7, 8), 19))}),
+            [5, 19, 0, 0, 0, 2, 0, 6, 17, 1, 19, 2, 7, 8, 9, 4, 0, 0],
+        ),
+        (Call("mach_msg_send", {"dest": 5, "data": 9, "size": 24}), [5, 19, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (Call("mach_msg_send", {"dest": 5, "data": 9, "size": 32}), [5, 19, 0, 0, 0, 0, 9, 2, 0, 0]),
+        (Call("mach_msg_send", {"dest": 5, "size": 20}), [5, 19, 0, 0, 0, 0, 0, 1, 20, 0]),
+        (Call("mach_msg_receive", {"port": 5, "limit": 28, "large": True}), [5, 32, 1, 0]),
+        (Call("vm_write", {"task": 3, "address": 2, "value": 7}), [3, 2, 7]),
+    ],
+)
+def test_arguments_as_words(call: Call, words: list[int]) -> None:
+    assert list(words_of(call, GNUMACH)) == words
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("mach_msg_send", {"dest": 5, "descriptors": ((6, 15),)}),
+        Call("mach_msg_send", {"dest": 5, "descriptors": ((0, 0, False),)}),
+        Call("mach_msg_send", {"dest": 5, "size": 0x7FFFFFFC}),
+        Call("mach_port_get_attributes", {"task": 3, "name": 4, "flavor": 3}),
+        Call("mach_port_set_attributes", {"task": 3, "name": 4, "flavor": 1, "info": ()}),
+        Call("vm_read", {"task": 3, "address": 16}),
+        Call("vm_allocate", {"task": 3, "anywhere": True}),
+    ],
+)
+def test_calls_that_this_kernel_cannot_make(call: Call) -> None:
+    with pytest.raises(NotMade):
+        list(words_of(call, GNUMACH))
+
+
+def test_results_from_words() -> None:
+    received = outputs_of(Call("mach_msg_receive", {}), 0, [42, 4, 0, 0, 7, 1, 48, 2, 0, 5, 17, 1, 16, 1, 6, 1, 9, 4])
+    assert received == {
+        "id": 42,
+        "local": 4,
+        "reply": 0,
+        "reply_disposition": 0,
+        "sequence_number": 7,
+        "data": 9,
+        "size": 56,
+        "trailer_size": 0,
+        "descriptors": ((5, 17), ((6,), 16)),
+        "security_token": (),
+        "audit_token": (),
+    }
+    assert outputs_of(Call("mach_port_names", {}), 0, [2, 1, 3, 2, 65536, 65536]) == {"names": (1, 3), "types": (65536, 65536)}
+    assert outputs_of(Call("mach_port_names", {}), 16, []) == {}
+
+
+def test_the_driver_knows_each_call_by_its_place_in_the_table() -> None:
+    header = calls_header()
+    assert [f"CALL_{name} = {number}," in header for number, name in enumerate(SIGNATURES)] == [True] * len(NUMBERS)
+    assert "[CALL_task_suspend] = 1" in header
+    assert "[CALL_mach_msg_send]" not in header
+
+
+# ---- set-up
+
+
+def test_setup_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SENDRIGHT_GNUMACH", str(tmp_path / "place"))
+    assert main(["setup", "gnumach"]) == 2
+    assert "apt-get isn't installed (this machine has no apt" in capsys.readouterr().err
+    for tool in ("apt-get", "dpkg-deb"):
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    assert main(["setup", "gnumach"]) == 2
+    assert "qemu-system-i386 isn't installed (apt-get install" in capsys.readouterr().err
+    assert main(["check", "--sut", "gnumach"]) == 2
+    assert "qemu-system-i386 isn't installed" in capsys.readouterr().err
+    assert main(["setup", "hurd"]) == 2
+    assert "setup: unknown 'hurd'" in capsys.readouterr().err
+
+
+def test_setup_leaves_a_folder_with_files_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tools").mkdir()
+    for tool in ("apt-get", "dpkg-deb", "qemu-system-i386", "gcc", "perl"):
+        (tmp_path / "tools" / tool).write_text("#!/bin/sh\necho E: not today >&2\nexit 1\n")
+        (tmp_path / "tools" / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    place = tmp_path / "place"
+    monkeypatch.setenv("SENDRIGHT_GNUMACH", str(place))
+    place.mkdir()
+    for name in ("driver", "notes.txt", "stamp"):
+        (place / name).write_text("mine")
+        assert main(["setup", "gnumach"]) == 2
+        assert f"{place} has files that sendright didn't put there" in capsys.readouterr().err
+        assert [(path.name, path.read_text()) for path in place.iterdir()] == [(name, "mine")]
+        (place / name).unlink()
+    for _ in range(2):  # the second time it is a folder that sendright has begun to set up
+        assert main(["setup", "gnumach"]) == 2
+        assert "not today" in capsys.readouterr().err
+    (place / "CACHEDIR.TAG").unlink()
+    (place / "stamp").write_text("0" * 64)  # set up by a version that left no tag
+    assert main(["setup", "gnumach"]) == 2
+    assert "not today" in capsys.readouterr().err
+    assert (place / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+
+
+def test_a_package_that_is_not_the_known_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(place: Path, wanted: object) -> None:
+        for package in packages.PACKAGES:
+            (place / package.file).write_bytes(b"something else")
+
+    monkeypatch.setattr(packages, "_download", fetched)
+    with pytest.raises(packages.NotSetUp, match="isn't the package that is known to work: its sha256 is"):
+        packages.fetch(tmp_path, lambda words: None)
+
+
+@pytest.mark.parametrize(
+    ("sources", "mirror"),
+    [
+        ("Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\n", "http://mirror.example/debian"),
+        ("deb [signed-by=/x] https://mirror.example/debian/ trixie main\n", "https://mirror.example/debian"),
+        ("deb http://archive.ubuntu.com/ubuntu noble main\n", packages.USUAL_MIRROR),
+    ],
+)
+def test_the_mirror_of_the_machine_is_used(tmp_path: Path, sources: str, mirror: str) -> None:
+    (tmp_path / "sources").write_text(sources)
+    assert packages.mirror([tmp_path / "none", tmp_path / "sources"]) == mirror
+
+
+def test_a_profile_that_it_cannot_have_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(GnuMach, "__init__", lambda self: None)
+    assert main(["check", "--sut", "gnumach", "--profile", "osf"]) == 2
+    assert "can't be booted as osf (choose one of gnumach, or leave it out)" in capsys.readouterr().err

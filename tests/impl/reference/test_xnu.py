@@ -1,0 +1,288 @@
+"""What is different in the profile ``xnu``, call by call, beside guards and messages."""
+
+import msgspec
+import pytest
+from support.kernel import NOTHING, Actor, Machine, dead, send
+
+from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Disposition, Notification, Place, Right, SlotKind
+from sendright.mach.kernel.profiles import XNU
+from sendright.mach.state.snapshot import Entry
+
+LIMIT = 4
+OTHER = 3
+"""The bootstrap task's name for the port of task 1."""
+PLACES = {1: "KERN_NO_ACCESS", 2: "KERN_NO_ACCESS", 3: "KERN_INVALID_ARGUMENT", 5: "KERN_INVALID_ARGUMENT", 6: "KERN_INVALID_ARGUMENT"}
+
+
+@pytest.fixture
+def root() -> Actor:
+    return Machine(XNU).root
+
+
+@pytest.fixture
+def pegged() -> Actor:
+    """In a kernel whose references are pegged at 4."""
+    return Machine(msgspec.structs.replace(XNU, urefs_max=LIMIT)).root
+
+
+@pytest.mark.parametrize("call", sorted(XNU.lacks))
+def test_what_there_is_not(root: Actor, call: str) -> None:
+    assert root.refused(call) == "MIG_BAD_ID"
+
+
+# user references
+
+
+def test_the_limits_are_the_same(root: Actor) -> None:
+    sent, died = root.port_with_send(65535), root.dead_name(65535)
+    assert root.names[sent].urefs == 65535
+    assert root.names[died] == dead(65535)
+
+
+def name_with(actor: Actor, right: Right, urefs: int) -> int:
+    return actor.port_with_send(urefs) if right is Right.SEND else actor.dead_name(urefs)
+
+
+@pytest.mark.parametrize("right", [Right.SEND, Right.DEAD_NAME])
+@pytest.mark.parametrize(
+    ("urefs", "delta", "left"),
+    [(1, 2, 3), (1, 3, 4), (1, 4, 4), (3, 4, 4), (3, -2, 1), (4, -1, 4), (4, -3, 4), (4, 1, 4), (4, 4, 4), (4, 0, 4), (3, 0, 3)],
+)
+def test_references_stay_at_their_limit(pegged: Actor, right: Right, urefs: int, delta: int, left: int) -> None:
+    name = name_with(pegged, right, urefs)
+    pegged.does("mach_port_mod_refs", name=name, right=right, delta=delta)
+    assert pegged.names[name].urefs == left
+
+
+@pytest.mark.parametrize("right", [Right.SEND, Right.DEAD_NAME])
+@pytest.mark.parametrize(("urefs", "delta"), [(1, 5), (4, 5), (4, -5), (1, -5), (3, -4), (1, -2)])
+def test_deltas_that_no_name_can_have(pegged: Actor, right: Right, urefs: int, delta: int) -> None:
+    name = name_with(pegged, right, urefs)
+    assert pegged.refused("mach_port_mod_refs", name=name, right=right, delta=delta) == "KERN_INVALID_VALUE"
+    other = Right.SEND if right is Right.DEAD_NAME else Right.DEAD_NAME
+    assert pegged.refused("mach_port_mod_refs", name=name, right=other, delta=delta) == "KERN_INVALID_RIGHT"
+
+
+@pytest.mark.parametrize("right", [Right.SEND, Right.DEAD_NAME])
+def test_all_references_at_once_go(pegged: Actor, right: Right) -> None:
+    name = name_with(pegged, right, LIMIT)
+    pegged.does("mach_port_mod_refs", name=name, right=right, delta=-LIMIT)
+    assert pegged.names.get(name, Entry(SlotKind.RECEIVE)).kind is SlotKind.RECEIVE
+
+
+def test_deallocating_a_pegged_name(pegged: Actor) -> None:
+    for name in (pegged.port_with_send(LIMIT), pegged.dead_name(LIMIT)):
+        pegged.does("mach_port_deallocate", name=name)
+        assert pegged.names[name].urefs == LIMIT
+    name = pegged.dead_name(LIMIT - 1)
+    pegged.does("mach_port_deallocate", name=name)
+    assert pegged.names[name].urefs == LIMIT - 2
+
+
+@pytest.mark.parametrize(("urefs", "left"), [(LIMIT, LIMIT), (LIMIT - 1, LIMIT - 2)])
+def test_moving_a_right_out_of_a_pegged_name_copies_it(pegged: Actor, urefs: int, left: int) -> None:
+    other = pegged.machine.booted(1)
+    name = pegged.port_with_send(urefs)
+    pegged.gives(other, name, Disposition.MOVE_SEND)
+    assert (pegged.names[name].urefs, pegged.port_of(name).send_rights) == (left, 2)
+    for disposition in (Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE):
+        name = pegged.dead_name(urefs)
+        assert pegged.does("mach_port_extract_right", name=name, disposition=disposition)["poly"] == DEAD_NAME
+        assert pegged.names[name].urefs == left
+
+
+def test_one_reference_more_is_not_counted(pegged: Actor) -> None:
+    name = pegged.port_with_send(LIMIT)
+    for disposition in (Disposition.MAKE_SEND, Disposition.COPY_SEND, Disposition.MOVE_SEND):
+        pegged.does("mach_port_insert_right", name=name, poly=name, disposition=disposition)
+        assert (pegged.names[name].urefs, pegged.port_of(name).send_rights) == (LIMIT, 1)
+    for _ in range(LIMIT + 1):
+        pegged.does("mach_task_self")
+    assert pegged.names[pegged.me].urefs == LIMIT
+
+
+def test_a_death_adds_no_reference_to_a_pegged_name(pegged: Actor) -> None:
+    told = pegged.port()
+    for urefs in (LIMIT, LIMIT - 1):
+        name = pegged.port_with_send(urefs)
+        pegged.asks(name, Notification.DEAD_NAME, told)
+        pegged.does("mach_port_mod_refs", name=name, right=Right.RECEIVE, delta=-1)
+        assert pegged.names[name] == dead(LIMIT)
+        assert pegged.mail(told)[-1] == (Notification.DEAD_NAME, name)
+
+
+def test_deallocating_a_port_set_destroys_it(root: Actor) -> None:
+    pset, member = root.does("mach_port_allocate", right=Right.PORT_SET), root.port()
+    root.does("mach_port_insert_member", name=member, pset=pset)
+    root.does("mach_port_deallocate", name=pset)
+    assert pset not in root.names
+    assert root.shown.sets == {}
+    assert root.refused("mach_port_deallocate", name=member) == "KERN_INVALID_RIGHT"
+
+
+# rights to tasks' ports
+
+
+def test_a_task_port_goes_into_calls(root: Actor) -> None:
+    first, second = root.machine.booted(1), root.machine.booted(2)
+    root.does("mach_port_insert_right", task=first.seen_as, name=50, poly=second.seen_as, disposition=Disposition.COPY_SEND)
+    assert first.names[50] == send(second.shown.port, urefs=1)
+    assert first.does("mach_port_names", task=50)["names"] == (second.me,)
+
+
+@pytest.mark.parametrize("disposition", [Disposition.COPY_SEND, Disposition.MOVE_SEND])
+def test_a_task_port_is_not_extracted(root: Actor, disposition: Disposition) -> None:
+    other = root.machine.booted(1)
+    assert root.refused("mach_port_extract_right", task=other.seen_as, name=other.me, disposition=disposition) == "KERN_INVALID_CAPABILITY"
+    assert root.refused("mach_port_extract_right", task=other.seen_as, name=other.me, disposition=Disposition.MAKE_SEND) == "KERN_INVALID_RIGHT"
+
+
+def test_a_task_copies_within_its_own_space(root: Actor) -> None:
+    assert root.does("mach_port_extract_right", name=OTHER, disposition=Disposition.COPY_SEND) == {"poly": OTHER, "acquired": 17}
+    assert root.names[OTHER].urefs == 2
+    assert root.refused("mach_port_extract_right", name=OTHER, disposition=Disposition.MOVE_SEND) == "KERN_INVALID_CAPABILITY"
+
+
+def test_a_task_port_is_kept_in_no_place(root: Actor) -> None:
+    for which in (1, 4, 9, 99):
+        assert root.refused("task_set_special_port", which=which, port=OTHER) == "KERN_INVALID_RIGHT"
+    assert root.refused("mach_ports_register", ports=(0, root.port_with_send(), OTHER)) == "KERN_INVALID_RIGHT"
+    for call in ("task_set_exception_ports", "task_swap_exception_ports"):
+        assert root.refused(call, exception_mask=2, new_port=OTHER, behavior=1, new_flavor=99) == "KERN_INVALID_RIGHT"
+        assert root.refused(call, exception_mask=2, new_port=OTHER, behavior=0) == "KERN_INVALID_ARGUMENT"
+    assert root.refused("host_set_special_port", host_priv=1, which=33, port=OTHER) == "KERN_INVALID_RIGHT"
+    assert root.refused("host_set_special_port", host_priv=1, which=7, port=OTHER) == "KERN_INVALID_ARGUMENT"
+    assert root.refused("task_set_special_port", task=1, which=4, port=OTHER) == "KERN_INVALID_ARGUMENT"
+
+
+def test_a_dead_task_port_is_a_dead_right_like_any_other(root: Actor) -> None:
+    root.does("task_terminate", task=OTHER)
+    root.does("task_set_special_port", which=4, port=OTHER)
+    assert root.shown.places[Place.BOOTSTRAP] == dead()
+
+
+# places
+
+
+@pytest.mark.parametrize(("which", "code"), PLACES.items())
+def test_places_that_nobody_sets(root: Actor, which: int, code: str) -> None:
+    assert root.refused("task_set_special_port", which=which, port=NULL_NAME) == code
+    assert root.refused("task_set_special_port", task=1, which=which, port=NULL_NAME) == "KERN_INVALID_ARGUMENT"
+
+
+def test_the_access_port_is_set_once(root: Actor) -> None:
+    name = root.port_with_send()
+    root.does("task_set_special_port", which=9, port=NULL_NAME)
+    root.does("task_set_special_port", which=9, port=name)
+    assert root.refused("task_set_special_port", which=9, port=NULL_NAME) == "KERN_NO_ACCESS"
+    root.does("mach_port_destroy", name=name)
+    root.does("task_set_special_port", which=9, port=root.port_with_send())
+    for which in (4, 10, 11):
+        root.does("task_set_special_port", which=which, port=name)
+        root.does("task_set_special_port", which=which, port=NULL_NAME)
+
+
+def test_three_ports_are_registered(root: Actor) -> None:
+    name = root.port_with_send()
+    for ports in ((), (name,), (0, name), (name,) * 4):
+        assert root.refused("mach_ports_register", ports=ports) == "MIG_BAD_ARGUMENTS"
+        assert root.refused("mach_ports_register", task=1, ports=ports) == "MIG_BAD_ARGUMENTS"
+    root.does("mach_ports_register", ports=(name, NULL_NAME, DEAD_NAME))
+    assert root.does("mach_ports_lookup") == (name, NULL_NAME, DEAD_NAME)
+    assert root.refused("mach_ports_register", task=1, ports=(0, 0, 0)) == "KERN_INVALID_ARGUMENT"
+
+
+# exceptions
+
+
+@pytest.mark.parametrize("behavior", [1, 2, 3, *(MACH_EXCEPTION_CODES | kind for kind in range(1, 6))])
+def test_behaviours_that_there_are(root: Actor, behavior: int) -> None:
+    root.does("task_set_exception_ports", exception_mask=2, new_port=root.port_with_send(), behavior=behavior, new_flavor=17)
+    assert root.shown.exceptions == {Place.EXC_BAD_ACCESS: (behavior, 17)}
+
+
+@pytest.mark.parametrize("behavior", [0, 4, 5, 6, MACH_EXCEPTION_CODES, MACH_EXCEPTION_CODES | 6])
+def test_behaviours_that_there_are_not(root: Actor, behavior: int) -> None:
+    port = root.port_with_send()
+    assert root.refused("task_set_exception_ports", exception_mask=2, new_port=port, behavior=behavior) == "KERN_INVALID_ARGUMENT"
+    root.does("task_set_exception_ports", exception_mask=2, new_port=NULL_NAME, behavior=behavior)
+
+
+def test_exceptions_do_not_go_to_a_port_that_can_not_move(root: Actor) -> None:
+    name = root.does("mach_port_construct", context=7, context_as_guard=True, immovable=True, insert_send=True)
+    given = {"exception_mask": 2, "new_port": name}
+    assert root.refused("task_set_exception_ports", **given, new_flavor=18) == "KERN_INVALID_RIGHT"
+    assert root.refused("task_set_exception_ports", **given, behavior=0) == "KERN_INVALID_ARGUMENT"
+    root.does("task_set_special_port", which=4, port=name)
+
+
+def test_flavours_are_looked_at(root: Actor) -> None:
+    for port in (root.port_with_send(), NULL_NAME, DEAD_NAME):
+        for flavor in (-1, 18):
+            code = root.refused("task_swap_exception_ports", exception_mask=2, new_port=port, behavior=1, new_flavor=flavor)
+            assert code == "KERN_INVALID_ARGUMENT"
+
+
+# requests
+
+
+def test_a_request_for_a_receive_right_stays(root: Actor) -> None:
+    name, told = root.port(), root.port()
+    assert root.asks(name, Notification.PORT_DESTROYED, NULL_NAME) == NULL_NAME
+    assert root.asks(name, Notification.PORT_DESTROYED, told) == NULL_NAME
+    for notify in (told, NULL_NAME):
+        given = {"name": name, "variant": Notification.PORT_DESTROYED, "notify": notify}
+        assert root.fails("mach_port_request_notification", **given) == "KERN_FAILURE"
+        assert root.fails("mach_port_request_notification", **given | {"sync": 1}) == "KERN_INVALID_VALUE"
+    root.does("mach_port_destroy", name=told)
+    assert root.fails("mach_port_request_notification", name=name, variant=Notification.PORT_DESTROYED, notify=NULL_NAME) == "KERN_FAILURE"
+    assert root.port_of(name).port_destroyed == dead()
+
+
+def test_a_dead_name_tells_nobody(root: Actor) -> None:
+    told, name = root.port(), root.dead_name()
+    for sync in (0, 1):
+        given = {"name": name, "variant": Notification.DEAD_NAME, "notify": told, "sync": sync}
+        assert root.fails("mach_port_request_notification", **given) == "KERN_INVALID_ARGUMENT"
+    assert [id for id, _ in root.mail(told)] == [Notification.SEND_ONCE] * 2
+    assert root.names[name] == dead(1)
+
+
+def test_cancelling_nothing_succeeds(root: Actor) -> None:
+    pset = root.does("mach_port_allocate", right=Right.PORT_SET)
+    for name in (root.dead_name(), pset, root.port(), root.port_with_send(), root.send_once(root.port())):
+        assert root.asks(name, Notification.DEAD_NAME, NULL_NAME) == NULL_NAME
+    given = {"variant": Notification.DEAD_NAME, "notify": NULL_NAME}
+    assert root.refused("mach_port_request_notification", name=NOTHING, **given) == "KERN_INVALID_NAME"
+    assert root.fails("mach_port_request_notification", name=pset, variant=Notification.DEAD_NAME, notify=root.port()) == "KERN_INVALID_RIGHT"
+
+
+def test_cancelling_something_gives_it_back(root: Actor) -> None:
+    name, told = root.port(), root.port()
+    root.asks(name, Notification.DEAD_NAME, told)
+    previous = root.asks(name, Notification.DEAD_NAME, NULL_NAME)
+    assert root.names[previous] == Entry(SlotKind.SEND_ONCE, root.number_of(told), 1)
+
+
+# attributes and the host's ports
+
+
+def test_whether_a_port_is_in_sets_is_told_and_not_in_how_many(root: Actor) -> None:
+    name = root.port()
+    assert root.does("mach_port_get_attributes", name=name, flavor=2)[0] == 0
+    for _ in range(2):
+        root.does("mach_port_insert_member", name=name, pset=root.does("mach_port_allocate", right=Right.PORT_SET))
+        assert root.does("mach_port_get_attributes", name=name, flavor=2)[0] == 1
+
+
+def test_large_queues(root: Actor) -> None:
+    name = root.port()
+    root.does("mach_port_set_attributes", name=name, flavor=1, info=(1024,))
+    assert root.refused("mach_port_set_attributes", name=name, flavor=1, info=(1025,)) == "KERN_INVALID_VALUE"
+
+
+def test_the_hosts_ports(root: Actor) -> None:
+    name = root.port_with_send()
+    root.does("host_set_special_port", host_priv=1, which=33, port=name)
+    assert root.does("host_get_special_port", host_priv=1, which=33) == name
+    assert root.refused("host_set_special_port", host_priv=1, which=34, port=name) == "KERN_INVALID_ARGUMENT"

@@ -1,0 +1,559 @@
+"""The switches of the profile ``xnu``, one by one: calls on the reference kernel, judged by the specification.
+
+Each story is told twice: the kernel of the profile must be agreed with, and a kernel that has the switch as the other profiles have it must be
+found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from support.beside_oracle import Judged
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
+from sendright.mach.kernel.profiles import XNU as WHOLE_XNU
+from sendright.model.language.rule import RULES
+from sendright.model.proof.relevance import cases_of
+from sendright.properties.runs.judged_run import Violated
+
+LIMIT = 4
+"""User references are pegged at so many."""
+XNU = msgspec.structs.replace(WHOLE_XNU, urefs_max=LIMIT)
+COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
+    Disposition.COPY_SEND,
+    Disposition.MOVE_SEND,
+    Disposition.MOVE_SEND_ONCE,
+    Disposition.MAKE_SEND,
+    Disposition.MAKE_SEND_ONCE,
+)
+OTHER = 3
+"""The bootstrap task's name for the port of task 1."""
+NOTHING = 77
+"""A name that is never used."""
+SET, SWAP = "task_set_exception_ports", "task_swap_exception_ports"
+
+Story = Callable[[Judged], None]
+STORIES: list[tuple[str, Story]] = []
+
+
+def story(switch: str) -> Callable[[Story], Story]:
+    """What is told of a switch: calls in which it makes a difference."""
+
+    def tell(told: Story) -> Story:
+        STORIES.append((switch, told))
+        return told
+
+    return tell
+
+
+def sending(judged: Judged, urefs: int = 1) -> int:
+    """A new port, with a send right beside its receive right."""
+    name = judged.port()
+    judged.does("mach_port_insert_right", name=name, poly=name, disposition=MAKE)
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=urefs - 1)
+    return name
+
+
+def dead_name(judged: Judged, urefs: int = 1) -> int:
+    name: int = judged.does("mach_port_allocate", right=Right.DEAD_NAME)
+    judged.does("mach_port_mod_refs", name=name, right=Right.DEAD_NAME, delta=urefs - 1)
+    return name
+
+
+def urefs(judged: Judged, name: int) -> int:
+    return judged.run.snapshot.tasks[0].names[name].urefs
+
+
+def asks(judged: Judged, name: int, variant: Notification, notify: int, **arguments: Any) -> str:
+    return judged.code("mach_port_request_notification", name=name, variant=variant, notify=notify, **arguments)
+
+
+# ---- user references that are pegged
+
+
+@story("pegged_urefs")
+def send_references_reach_their_limit(judged: Judged) -> None:
+    name = sending(judged, LIMIT - 1)
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=LIMIT)
+    assert urefs(judged, name) == LIMIT
+    for delta in (-1, 1, 0, LIMIT, 1 - LIMIT):
+        judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=delta)
+        assert urefs(judged, name) == LIMIT
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=-LIMIT)
+    assert judged.run.snapshot.tasks[0].names[name].kind is SlotKind.RECEIVE
+
+
+@story("pegged_urefs")
+def dead_references_reach_their_limit(judged: Judged) -> None:
+    name = dead_name(judged, LIMIT)
+    judged.does("mach_port_mod_refs", name=name, right=Right.DEAD_NAME, delta=-1)
+    assert urefs(judged, name) == LIMIT
+    judged.does("mach_port_mod_refs", name=name, right=Right.DEAD_NAME, delta=-LIMIT)
+    assert name not in judged.run.snapshot.tasks[0].names
+
+
+@story("pegged_urefs")
+def deltas_that_no_name_can_have(judged: Judged) -> None:
+    name, died = sending(judged), dead_name(judged)
+    for delta in (-LIMIT - 1, LIMIT + 1):
+        assert judged.code("mach_port_mod_refs", name=died, right=Right.SEND, delta=delta) == "KERN_INVALID_RIGHT"
+        for pegged in (False, True):
+            assert judged.code("mach_port_mod_refs", name=name, right=Right.SEND, delta=delta) == "KERN_INVALID_VALUE", pegged
+            judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=LIMIT)
+    assert judged.code("mach_port_mod_refs", name=died, right=Right.DEAD_NAME, delta=-2) == "KERN_INVALID_VALUE"
+
+
+@story("pegged_urefs")
+def deallocating_a_pegged_name(judged: Judged) -> None:
+    for name in (dead_name(judged, LIMIT), sending(judged, LIMIT - 1)):
+        judged.does("mach_port_deallocate", name=name)
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=LIMIT)
+    judged.does("mach_port_deallocate", name=name)
+    assert urefs(judged, name) == LIMIT
+
+
+@story("pegged_urefs")
+def moving_out_of_a_pegged_name(judged: Judged) -> None:
+    judged.does("mach_port_mod_refs", name=judged.me, right=Right.SEND, delta=LIMIT - 2)
+    name = sending(judged, LIMIT - 1)
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=1)
+    judged.does("mach_msg_send", dest=name, dest_disposition=MOVE)
+    assert urefs(judged, name) == LIMIT
+
+
+@story("pegged_urefs")
+def moving_twice_out_of_a_pegged_name(judged: Judged) -> None:
+    for reply_disposition in (MOVE, COPY):
+        name = sending(judged, LIMIT - 1)
+        judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=1)
+        judged.does("mach_msg_send", dest=name, dest_disposition=MOVE, reply=name, reply_disposition=reply_disposition)
+        assert (urefs(judged, name), judged.run.snapshot.ports[port_of(judged, name)].send_rights) == (LIMIT, 3)
+
+
+@story("pegged_urefs")
+def moving_out_of_a_dead_name_that_is_pegged(judged: Judged) -> None:
+    for disposition in (MOVE, MOVE_ONCE):
+        name = dead_name(judged, LIMIT)
+        assert judged.does("mach_port_extract_right", name=name, disposition=disposition)["poly"] == DEAD_NAME
+        assert urefs(judged, name) == LIMIT
+
+
+@story("pegged_urefs")
+def one_reference_more_by_insert_right(judged: Judged) -> None:
+    name = sending(judged, LIMIT - 1)
+    for disposition in (MAKE, COPY, MOVE):
+        judged.does("mach_port_insert_right", name=name, poly=name, disposition=disposition)
+    judged.does("mach_port_insert_right", name=name, poly=name, disposition=MAKE)
+    assert (urefs(judged, name), judged.run.snapshot.ports[port_of(judged, name)].send_rights) == (LIMIT, 1)
+
+
+@story("pegged_urefs")
+def one_reference_more_by_copying_out(judged: Judged) -> None:
+    for _ in range(LIMIT):
+        judged.does("mach_task_self")
+    assert urefs(judged, judged.me) == LIMIT
+
+
+@story("pegged_urefs")
+def a_death_adds_no_reference_to_a_pegged_name(judged: Judged) -> None:
+    told = judged.port()
+    for so_many in (LIMIT - 2, LIMIT - 1):
+        name = sending(judged, so_many)
+        assert asks(judged, name, Notification.DEAD_NAME, told) == "KERN_SUCCESS"
+        judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=1)
+        judged.does("mach_port_mod_refs", name=name, right=Right.RECEIVE, delta=-1)
+        assert urefs(judged, name) == LIMIT
+
+
+def port_of(judged: Judged, name: int) -> int:
+    port = judged.run.snapshot.tasks[0].names[name].port
+    assert port is not None
+    return port
+
+
+@story("deallocate_destroys_set")
+def deallocating_a_port_set(judged: Judged) -> None:
+    member = judged.port()
+    pset = judged.port_set(member)
+    judged.does("mach_port_deallocate", name=pset)
+    assert judged.run.snapshot.tasks[0].sets == {}
+    assert judged.code("mach_port_deallocate", name=pset) == "KERN_INVALID_NAME"
+    assert judged.code("mach_port_deallocate", name=member) == "KERN_INVALID_RIGHT"
+
+
+# ---- rights to tasks' ports, which stay where they are
+
+
+@story("task_ports_stay")
+def a_task_port_is_no_reply(judged: Judged) -> None:
+    for dest, disposition in ((sending(judged), MOVE), (sending(judged), COPY), (judged.me, COPY)):
+        code = judged.code("mach_msg_send", dest=dest, dest_disposition=COPY, reply=judged.me, reply_disposition=disposition)
+        assert code == "MACH_SEND_INVALID_REPLY"
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_sent_to_a_user(judged: Judged) -> None:
+    dest = sending(judged)
+    for disposition in (COPY, MOVE):
+        assert judged.code("mach_msg_send", dest=dest, dest_disposition=COPY, descriptors=((judged.me, disposition),)) == "MACH_SEND_INVALID_RIGHT"
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_sent_among_others(judged: Judged) -> None:
+    dest, other = sending(judged), sending(judged)
+    array = (((other, judged.me), MOVE),)
+    assert judged.code("mach_msg_send", dest=dest, dest_disposition=MAKE_ONCE, descriptors=array) == "MACH_SEND_INVALID_RIGHT"
+    assert judged.run.snapshot.tasks[0].names[other].kind is SlotKind.RECEIVE
+
+
+def test_a_task_port_goes_to_the_kernel() -> None:
+    judged = Judged(XNU)
+    host, reply = 1, judged.port()
+    for dest in (judged.me, host):
+        given = {"dest": dest, "dest_disposition": COPY, "reply": reply, "reply_disposition": MAKE_ONCE}
+        judged.does("mach_msg_send", **given, descriptors=((judged.me, COPY), ((judged.me, judged.me), COPY)))
+    judged.does("mach_port_insert_right", name=judged.me, poly=judged.me, disposition=COPY)
+    judged.run.finish()
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_moved_out(judged: Judged) -> None:
+    judged.does("mach_port_mod_refs", name=judged.me, right=Right.SEND, delta=1)
+    assert judged.code("mach_port_extract_right", name=judged.me, disposition=MOVE) == "KERN_INVALID_CAPABILITY"
+
+
+def test_a_task_copies_the_right_to_its_own_port() -> None:
+    judged = Judged(XNU)
+    assert judged.does("mach_port_extract_right", name=judged.me, disposition=COPY)["poly"] == judged.me
+    assert judged.code("mach_port_extract_right", name=judged.me, disposition=MOVE_ONCE) == "KERN_INVALID_RIGHT"
+    assert judged.code("mach_port_extract_right", name=NOTHING, disposition=MOVE) == "KERN_INVALID_NAME"
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_copied_out_of_anothers_space(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=COPY)
+    assert judged.code("mach_port_extract_right", task=OTHER, name=50, disposition=COPY) == "KERN_INVALID_CAPABILITY"
+
+
+def test_who_holds_both_ports_passes_one_on() -> None:
+    """And who has it makes calls on it."""
+    judged = Judged(XNU)
+    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=MOVE)
+    step = judged.run.step(1, Call("mach_port_allocate", {"task": 50, "right": Right.DEAD_NAME}))
+    assert (step.code, judged.run.snapshot.tasks[2].names[1].kind) == (0, SlotKind.DEAD_NAME)
+    judged.does("task_terminate", task=OTHER)
+    judged.does("mach_port_allocate", right=Right.DEAD_NAME)
+    judged.run.finish()
+
+
+def test_a_dead_task_port_is_a_dead_right_like_any_other() -> None:
+    judged = Judged(XNU)
+    dest = sending(judged)
+    judged.does("task_terminate", task=OTHER)
+    judged.does("task_set_special_port", which=4, port=OTHER)
+    judged.does("mach_msg_send", dest=dest, dest_disposition=COPY, descriptors=((OTHER, COPY),))
+    judged.run.finish()
+
+
+@story("task_ports_stay")
+def a_task_port_is_in_no_special_place(judged: Judged) -> None:
+    for which in (4, 9, 1, 99):
+        assert judged.code("task_set_special_port", which=which, port=judged.me) == "KERN_INVALID_RIGHT"
+    assert judged.code("task_set_special_port", task=1, which=4, port=judged.me) == "KERN_INVALID_ARGUMENT"
+
+
+@story("task_ports_stay")
+def a_task_port_is_not_registered(judged: Judged) -> None:
+    other = sending(judged)
+    for ports in ((judged.me, NULL_NAME, NULL_NAME), (other, DEAD_NAME, judged.me)):
+        assert judged.code("mach_ports_register", ports=ports) == "KERN_INVALID_RIGHT"
+    assert judged.code("mach_ports_register", ports=(judged.me,)) == "MIG_BAD_ARGUMENTS"
+    assert judged.code("mach_ports_register", task=1, ports=(judged.me,) * 3) == "KERN_INVALID_ARGUMENT"
+
+
+@story("task_ports_stay")
+def exceptions_do_not_go_to_a_task_port(judged: Judged) -> None:
+    assert judged.code(SET, exception_mask=1, new_port=judged.me, behavior=1, new_flavor=1) == "KERN_INVALID_ARGUMENT"
+    assert judged.code(SET, exception_mask=2, new_port=judged.me, behavior=0, new_flavor=1) == "KERN_INVALID_ARGUMENT"
+    for flavor in (99, 1):
+        assert judged.code(SET, exception_mask=2, new_port=judged.me, behavior=1, new_flavor=flavor) == "KERN_INVALID_RIGHT"
+
+
+@story("task_ports_stay")
+def exceptions_are_not_swapped_for_a_task_port(judged: Judged) -> None:
+    assert judged.code(SWAP, exception_mask=2, new_port=judged.me, behavior=1, new_flavor=1) == "KERN_INVALID_RIGHT"
+
+
+@story("task_ports_stay")
+def a_task_port_is_no_port_of_the_hosts(judged: Judged) -> None:
+    assert judged.code("host_set_special_port", host_priv=1, which=7, port=judged.me) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("host_set_special_port", host_priv=2, which=8, port=judged.me) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("host_set_special_port", host_priv=1, which=8, port=judged.me) == "KERN_INVALID_RIGHT"
+
+
+# ---- places
+
+
+@story("protected_places")
+def places_that_nobody_sets(judged: Judged) -> None:
+    for which, code in {99: "KERN_INVALID_ARGUMENT", 3: "KERN_INVALID_ARGUMENT", 1: "KERN_NO_ACCESS", 2: "KERN_NO_ACCESS"}.items():
+        assert judged.code("task_set_special_port", which=which, port=NULL_NAME) == code
+    assert judged.code("task_set_special_port", task=1, which=1, port=NULL_NAME) == "KERN_INVALID_ARGUMENT"
+
+
+@story("set_once_places")
+def the_access_port_is_set_once(judged: Judged) -> None:
+    name = sending(judged)
+    for port in (NULL_NAME, DEAD_NAME, name):
+        judged.does("task_set_special_port", which=9, port=port)
+    assert judged.run.snapshot.tasks[0].places[Place.ACCESS].port == port_of(judged, name)
+    assert judged.code("task_set_special_port", which=9, port=NULL_NAME) == "KERN_NO_ACCESS"
+    assert judged.code("task_set_special_port", which=9, port=judged.me) == "KERN_INVALID_RIGHT"
+
+
+def test_the_access_port_is_set_again_when_it_is_dead() -> None:
+    judged = Judged(XNU)
+    name, other = sending(judged), sending(judged)
+    judged.does("task_set_special_port", which=9, port=name)
+    judged.does("mach_port_destroy", name=name)
+    judged.does("task_set_special_port", which=9, port=other)
+    for which in (4, 10, 11):
+        for port in (other, NULL_NAME):
+            judged.does("task_set_special_port", which=which, port=port)
+    judged.run.finish()
+
+
+@story("register_takes_all")
+def as_many_ports_as_places_are_registered(judged: Judged) -> None:
+    name = sending(judged)
+    for ports in ((name,) * 4, (), (0, name)):
+        assert judged.code("mach_ports_register", task=1, ports=ports) == "MIG_BAD_ARGUMENTS"
+        assert judged.code("mach_ports_register", ports=ports) == "MIG_BAD_ARGUMENTS"
+    assert judged.code("mach_ports_register", ports=(NOTHING,)) == "MACH_SEND_INVALID_RIGHT"
+    judged.does("mach_ports_register", ports=(name, NULL_NAME, DEAD_NAME))
+    assert judged.does("mach_ports_lookup") == (name, NULL_NAME, DEAD_NAME)
+
+
+# ---- exceptions
+
+
+@story("behaviours")
+def behaviours_that_there_are(judged: Judged) -> None:
+    port = sending(judged)
+    known = [1, 2, 3, *(MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour)]
+    for behavior in known:
+        judged.does(SET, exception_mask=2, new_port=port, behavior=behavior, new_flavor=0)
+    for behavior in (0, 4, 5, 6, MACH_EXCEPTION_CODES, MACH_EXCEPTION_CODES | 6):
+        assert judged.code(SET, exception_mask=2, new_port=port, behavior=behavior, new_flavor=0) == "KERN_INVALID_ARGUMENT"
+        judged.does(SET, exception_mask=2, new_port=NULL_NAME, behavior=behavior, new_flavor=0)
+
+
+@story("state_flavours")
+def flavours_that_there_are(judged: Judged) -> None:
+    for port in (sending(judged), NULL_NAME, DEAD_NAME):
+        for flavor in (0, 17):
+            judged.does(SET, exception_mask=2, new_port=port, behavior=1, new_flavor=flavor)
+        for flavor in (18, -1):
+            assert judged.code(SET, exception_mask=2, new_port=port, behavior=1, new_flavor=flavor) == "KERN_INVALID_ARGUMENT"
+    assert judged.code(SWAP, exception_mask=2, new_port=NULL_NAME, behavior=1, new_flavor=18) == "KERN_INVALID_ARGUMENT"
+
+
+@story("state_flavours")
+def flavours_of_a_swap(judged: Judged) -> None:
+    for flavor, code in ((17, "KERN_SUCCESS"), (18, "KERN_INVALID_ARGUMENT")):
+        assert judged.code(SWAP, exception_mask=2, new_port=NULL_NAME, behavior=1, new_flavor=flavor, count=9) == code
+
+
+# ---- requests
+
+
+@story("port_destroyed_stays")
+def a_request_for_a_receive_right_stays(judged: Judged) -> None:
+    name, told, variant = judged.port(), judged.port(), Notification.PORT_DESTROYED
+    assert judged.does("mach_port_request_notification", name=name, variant=variant, notify=NULL_NAME) == NULL_NAME
+    assert judged.does("mach_port_request_notification", name=name, variant=variant, notify=told) == NULL_NAME
+    assert asks(judged, name, variant, NULL_NAME, sync=1) == "KERN_INVALID_VALUE"
+    for notify in (told, NULL_NAME):
+        assert asks(judged, name, variant, notify) == "KERN_FAILURE"
+    judged.does("mach_port_destroy", name=told)
+    assert asks(judged, name, variant, NULL_NAME) == "KERN_FAILURE"
+
+
+@story("sync_fires_dead_name")
+def a_dead_name_tells_nobody(judged: Judged) -> None:
+    told, name = judged.port(), dead_name(judged)
+    for sync in (0, 1):
+        assert asks(judged, name, Notification.DEAD_NAME, told, sync=sync) == "KERN_INVALID_ARGUMENT"
+    assert urefs(judged, name) == 1
+
+
+@story("cancels_nothing")
+def cancelling_nothing_succeeds(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", name=40, poly=judged.port(), disposition=MAKE_ONCE)
+    for name in (judged.port(), sending(judged), 40, judged.port_set(), dead_name(judged)):
+        for sync in (0, 1):
+            assert judged.does("mach_port_request_notification", name=name, variant=Notification.DEAD_NAME, notify=NULL_NAME, sync=sync) == NULL_NAME
+    assert asks(judged, NOTHING, Notification.DEAD_NAME, NULL_NAME) == "KERN_INVALID_NAME"
+    assert asks(judged, judged.port_set(), Notification.DEAD_NAME, judged.port()) == "KERN_INVALID_RIGHT"
+    for variant in (Notification.NO_SENDERS, Notification.PORT_DESTROYED):
+        assert asks(judged, judged.port_set(), variant, NULL_NAME) == "KERN_INVALID_RIGHT"
+
+
+def test_cancelling_something_gives_it_back() -> None:
+    judged = Judged(XNU)
+    name, told = judged.port(), judged.port()
+    assert asks(judged, name, Notification.DEAD_NAME, told) == "KERN_SUCCESS"
+    previous = judged.does("mach_port_request_notification", name=name, variant=Notification.DEAD_NAME, notify=NULL_NAME)
+    assert judged.run.snapshot.tasks[0].names[previous].kind is SlotKind.SEND_ONCE
+    assert judged.run.snapshot.tasks[0].requests == {}
+    judged.run.finish()
+
+
+# ---- messages
+
+
+@story("dead_reply_refused")
+def a_dead_name_is_no_reply(judged: Judged) -> None:
+    dest, reply = sending(judged), dead_name(judged)
+    for disposition in (MOVE, COPY, MOVE_ONCE):
+        given = {"dest": dest, "dest_disposition": COPY, "reply_disposition": disposition}
+        judged.does("mach_msg_send", **given, reply=DEAD_NAME)
+        assert judged.code("mach_msg_send", **given, reply=reply) == "MACH_SEND_INVALID_REPLY"
+        assert judged.code("mach_msg_send", **given | {"dest": NOTHING}, reply=reply) == "MACH_SEND_INVALID_DEST"
+    assert judged.code("mach_msg_send", dest=reply, dest_disposition=COPY, reply=reply, reply_disposition=COPY) == "MACH_SEND_INVALID_REPLY"
+
+
+@story("body_checked_first")
+def descriptors_that_do_not_fit_lose_nothing(judged: Judged) -> None:
+    dest = sending(judged)
+    given = {"dest": dest, "dest_disposition": MOVE, "size": 36, "descriptors": ((dest, MAKE),)}
+    assert judged.code("mach_msg_send", **given | {"size": 25}) == "MACH_SEND_MSG_TOO_SMALL"
+    assert judged.code("mach_msg_send", **given | {"dest_disposition": 0}) == "MACH_SEND_MSG_TOO_SMALL"
+    assert judged.code("mach_msg_send", **given | {"dest": NOTHING}) == "MACH_SEND_MSG_TOO_SMALL"
+    assert judged.code("mach_msg_send", **given) == "MACH_SEND_MSG_TOO_SMALL"
+    assert urefs(judged, dest) == 1
+    judged.does("mach_msg_send", **given | {"size": 40})
+
+
+@story("body_checked_first")
+def copy_options_that_there_are_not_lose_nothing(judged: Judged) -> None:
+    dest = sending(judged)
+    judged.does("vm_allocate", address=3, anywhere=False)
+    good, bad = (3, 0, False), (3, 2, False)
+    given = {"dest": dest, "dest_disposition": MOVE}
+    for descriptors in ((good, bad), (bad, (NOTHING, COPY))):
+        assert judged.code("mach_msg_send", **given, descriptors=descriptors) == "MACH_SEND_INVALID_TYPE"
+        assert judged.code("mach_msg_send", **given | {"dest": NULL_NAME}, descriptors=descriptors) == "MACH_SEND_INVALID_TYPE"
+        assert judged.code("mach_msg_send", **given, descriptors=descriptors, size=28) == "MACH_SEND_MSG_TOO_SMALL"
+    assert urefs(judged, dest) == 1
+    judged.does("mach_msg_send", **given, descriptors=(good, good))
+
+
+@story("trailer_elements")
+def trailers_are_long(judged: Judged) -> None:
+    name = sending(judged)
+    for elements, size in {0: 8, 3: 52, 4: 60, 7: 68, 5: 68, 15: 68}.items():
+        judged.send(name)
+        assert judged.does("mach_msg_receive", port=name, trailer=elements)["trailer_size"] == size
+    judged.send(name)
+    assert judged.code("mach_msg_receive", port=name, trailer=7, limit=28 + 67, large=True) == "MACH_RCV_TOO_LARGE"
+    judged.does("mach_msg_receive", port=name, trailer=7, limit=28 + 68)
+
+
+# ---- attributes, and the host's ports
+
+
+@story("set_membership_is_flag")
+def whether_a_port_is_in_sets_is_told(judged: Judged) -> None:
+    name = judged.port()
+    assert judged.does("mach_port_get_attributes", name=name, flavor=2)[0] == 0
+    for _ in range(2):
+        judged.does("mach_port_insert_member", name=name, pset=judged.port_set())
+        assert judged.does("mach_port_get_attributes", name=name, flavor=2)[0] == 1
+
+
+@story("queue_limit_max")
+def queues_are_large(judged: Judged) -> None:
+    for limit, code in ((1024, "KERN_SUCCESS"), (1025, "KERN_INVALID_VALUE")):
+        assert judged.code("mach_port_set_attributes", name=judged.port(), flavor=1, info=(limit,)) == code
+
+
+@story("host_special_ports")
+def the_host_has_many_ports(judged: Judged) -> None:
+    name = sending(judged)
+    judged.does("host_set_special_port", host_priv=1, which=33, port=name)
+    assert judged.does("host_get_special_port", host_priv=1, which=33) == name
+    assert judged.code("host_get_special_port", host_priv=1, which=34) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("host_set_special_port", host_priv=1, which=34, port=name) == "KERN_INVALID_ARGUMENT"
+
+
+@story("lacks")
+def what_there_is_not(judged: Judged) -> None:
+    for call in sorted(XNU.lacks):
+        assert judged.code(call) == "MIG_BAD_ID"
+
+
+@story("reserved_names_pass")
+def reserved_names(judged: Judged) -> None:
+    """(And before a delta that no name can have is looked at.)"""
+    for name in (NULL_NAME, DEAD_NAME):
+        judged.does("mach_port_deallocate", name=name)
+        for delta in (-1, LIMIT + 1):
+            judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=delta)
+        assert judged.code("mach_port_mod_refs", name=name, right=Right.DEAD_NAME, delta=LIMIT + 1) == "KERN_INVALID_NAME"
+        assert asks(judged, name, Notification.DEAD_NAME, NULL_NAME) == "KERN_INVALID_ARGUMENT"
+        assert asks(judged, name, Notification.PORT_DESTROYED, NULL_NAME) == "KERN_INVALID_RIGHT"
+
+
+# ---- the two tests of each story
+
+
+class Other(ReferenceKernel):
+    """A kernel that differs from the profile for which it is booted in one switch."""
+
+    def __init__(self, switch: str) -> None:
+        super().__init__()
+        self.switch = switch
+
+    def boot(self, profile: Profile) -> None:
+        super().boot(msgspec.structs.replace(profile, **{self.switch: getattr(MANUAL, self.switch)}))
+
+
+told = pytest.mark.parametrize(("switch", "story"), STORIES, ids=[f"{switch}: {each.__name__}" for switch, each in STORIES])
+
+
+@told
+def test_the_specification_agrees(switch: str, story: Story) -> None:
+    judged = Judged(XNU)
+    story(judged)
+    judged.run.finish()
+
+
+@told
+def test_a_kernel_without_the_switch_is_found_out(switch: str, story: Story) -> None:
+    assert getattr(XNU, switch) != getattr(MANUAL, switch)
+    with pytest.raises(Violated):
+        story(Judged(XNU, Other(switch)))
+
+
+def cases_in(profile: Profile) -> set[str]:
+    return {f"{rule}/{case.id}" for rule in RULES for case in cases_of(rule, profile)}
+
+
+def test_the_stories_go_through_every_case_of_the_switches() -> None:
+    """Those that only this profile has, but for what guards add."""
+    told = cases_in(msgspec.structs.replace(XNU, lacks=XNU.lacks | GUARD_CALLS))
+    told -= set().union(*[cases_in(profile) for profile in PROFILES.values() if profile.name != XNU.name])
+    told -= {case for case in told if case.partition("/")[0] in GUARD_CALLS}
+    assert len(told) > 20
+    for _, each in STORIES:
+        judged = Judged(XNU)
+        each(judged)
+        told -= {case for step in judged.run.steps for case in step.cases}
+    assert told == set()

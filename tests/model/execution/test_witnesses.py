@@ -1,0 +1,97 @@
+"""The specification is not vacuous: every case is reached, invariants hold on the way, and wrong ones don't."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sendright.impl.faults import FAULTS
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.snapshot import Snapshot
+from sendright.model.execution import witnesses as recorded
+from sendright.model.execution.oracle import Oracle
+from sendright.model.execution.property_check import broken_by_step, broken_in_state, ghosts_of
+from sendright.model.execution.witnesses import reachable_cases, replay, tupled, witnesses
+from sendright.model.proof.must_fail import TWINS, decide_twins
+
+profiles = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+
+
+@profiles
+def test_every_case_is_reached_from_boot(profile: Profile) -> None:
+    unreached = [obligation.call for obligation in reachable_cases(profile) if obligation.verdict is not Verdict.PROVED]
+    assert unreached == []
+
+
+def test_without_witnesses_nothing_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "all_witnesses", lambda: ())
+    assert {obligation.verdict for obligation in reachable_cases(MANUAL)} == {Verdict.UNDETERMINED}
+
+
+def test_a_witness_with_a_wrong_answer_is_none() -> None:
+    witness = next(witnesses(MANUAL))
+    first = witness.steps[0]
+    wrong = msgspec.structs.replace(first, result=msgspec.structs.replace(first.result, code=5))
+    assert replay(msgspec.structs.replace(witness, steps=(wrong, *witness.steps[1:])), MANUAL) == []
+
+
+@profiles
+def test_the_invariants_hold_along_the_witnesses(profile: Profile) -> None:
+    """The concrete reading of what is proved: the counts are counted, not kept."""
+    seen = 0
+
+    def visit(oracle: Oracle, index: int) -> None:
+        nonlocal seen
+        assert broken_in_state(ghosts_of(oracle.system.state), oracle.profile) == ()
+        seen += 1
+
+    for witness in witnesses(profile):
+        replay(witness, profile, visit)
+    assert seen > 200
+
+
+@profiles
+def test_no_step_of_a_witness_breaks_a_step_property(profile: Profile) -> None:
+    seen = 0
+    for witness in witnesses(profile):
+        states: list[Snapshot] = []
+        replay(witness, profile, lambda oracle, index, states=states: states.append(oracle.snapshot()))
+        for step, before, after in zip(witness.steps, states, states[1:], strict=False):
+            assert broken_by_step(before, after, step.task, tupled(step.call), step.result.code, profile) == (), step
+            seen += 1
+    assert seen > 200
+
+
+def test_a_step_that_breaks_properties_is_named() -> None:
+    """The historic hazard H-2: the creation fails, and yet there is a child, with its parent's tokens."""
+    kernel = FAULTS["create-then-set-tokens"].kernel()
+    kernel.boot(MANUAL)
+    own = kernel.call(0, Call("mach_task_self", {})).outputs["port"]
+    before = kernel.snapshot()
+    call = Call("host_security_create_task_token", {"host_security": 3, "parent_task": own, "security_token": (5, 6)}, shortage=2)
+    code = kernel.call(0, call).code
+    numbers = {broken.name.split(":")[0] for broken in broken_by_step(before, kernel.snapshot(), 0, call, code, MANUAL)}
+    assert {"invariant 35", "invariant 36"} <= numbers
+
+
+@profiles
+def test_twins_are_found_out(profile: Profile) -> None:
+    obligations = decide_twins(profile)
+    assert len(obligations) >= 5
+    assert {obligation.verdict for obligation in obligations} == {Verdict.PROVED}
+    assert all(obligation.counterexample for obligation in obligations)
+
+
+def test_a_true_invariant_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sendright.model.invariants.catalogue import INVARIANTS
+    from sendright.model.proof import must_fail as twins
+
+    truth = twins.Twin("true", "true", INVARIANTS[8].clauses, lambda profile: True)
+    monkeypatch.setattr(twins, "TWINS", [truth])
+    assert [obligation.verdict for obligation in decide_twins(MANUAL)] == [Verdict.UNDETERMINED]
+
+
+def test_twins_say_why_they_are_wrong() -> None:
+    assert all(twin.about.startswith("Wrong: ") for twin in TWINS)
