@@ -16,8 +16,8 @@ from sendright.mach.kernel import profiles as profiles_module
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model.invariants import theorems
-from sendright.model.invariants.catalogue import INVARIANTS, VARIANTS, Variables
 from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.invariant import INVARIANTS, VARIANTS, Variables
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, After, State

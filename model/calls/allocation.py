@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject, Right
-from sendright.model.calls.names import on_space
+from sendright.model.calls.entry import on_space
 from sendright.model.language.actions import put, put_name, set_guard
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term

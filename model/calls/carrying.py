@@ -8,7 +8,8 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition
-from sendright.model.language.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, release_message, set_guard
+from sendright.model.language.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, set_guard
+from sendright.model.language.release import release_message
 from sendright.model.language.rule import DESTROY, Case, Context, Effect, Otherwise, nothing, rule
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After, State

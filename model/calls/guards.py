@@ -12,7 +12,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.allocation import fresh_name, make_port
-from sendright.model.calls.names import Entry, on_space
+from sendright.model.calls.entry import Entry, on_space
 from sendright.model.language.actions import put, set_guard
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, Term

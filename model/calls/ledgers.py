@@ -12,7 +12,8 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject
-from sendright.model.language.actions import make_kernel_port, make_send, release
+from sendright.model.language.actions import make_kernel_port, make_send
+from sendright.model.language.release import release
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import OBJECT, Term
 from sendright.model.language.state import After, State

@@ -15,7 +15,8 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import CopyOption, natural_size, size_without_data
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_done_with
-from sendright.model.language.actions import Transit, drop_held_send, put, queue_message, release_message, stamp_by_kernel
+from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
+from sendright.model.language.release import Transit, release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
     ArrayPart,

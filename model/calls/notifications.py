@@ -14,9 +14,10 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
-from sendright.model.calls.names import on_reserved
+from sendright.model.calls.entry import on_reserved
 from sendright.model.calls.transfer import begin_request
-from sendright.model.language.actions import Transit, clear, drop_held_send, notify, put, release
+from sendright.model.language.actions import clear, drop_held_send, notify, put
+from sendright.model.language.release import Transit, release
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, Term

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import TRAILER_SIZES
-from sendright.model.calls.names import Entry, on_reserved, on_space
+from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.model.calls.names import Entry, on_reserved, on_space
+from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.language.actions import leave_sets
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import Term

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
-from sendright.model.calls.names import on_reserved
+from sendright.model.calls.entry import on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence

@@ -7,200 +7,23 @@ stand for tasks, ports, names, messages and objects; a slot is a tuple of its co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import z3
 
 from sendright.mach.abi import descriptors
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
-from sendright.mach.kernel.profiles import Profile
-from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
-from sendright.model.execution.candidates import BY_PART, BY_VALUE, PAGES, Candidates, Plan, recognised
-from sendright.model.language.actions import Release
+from sendright.model.execution.candidates import PAGES, Candidates, Plan, recognised
+from sendright.model.execution.encoding import _ACCESSORS, _CONSTRUCTORS, DEFAULTS, ENVIRONMENT, NO_OBJECT, NO_PORT
+from sendright.model.execution.state import AFTER, LOOKUPS
+from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
 from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Tally
 from sendright.model.proof.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
-
-SlotTuple: TypeAlias = tuple[int, int, int]
-
-ALIVE, ENDED = 1, 2
-FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
-NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
-IN_HAND = len(Place)
-"""The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
-NO_PORT = -1
-NO_OBJECT = -1
-NO_SLOT: SlotTuple = (-1, -1, -1)
-"""Where the receive right is of a port that has none: made by no constructor, it belongs to nobody. Conditions can be evaluated of it."""
-
-NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
-REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
-_CONSTRUCTORS = {
-    "name_slot": NAME_SLOT,
-    "place_slot": PLACE_SLOT,
-    "destination_slot": DESTINATION_SLOT,
-    "reply_slot": REPLY_SLOT,
-    "body_slot": BODY_SLOT,
-    "kernel_slot": KERNEL_SLOT,
-    "request_slot": REQUEST_SLOT,
-    "no_senders_slot": NO_SENDERS_SLOT,
-    "port_destroyed_slot": PORT_DESTROYED_SLOT,
-    "limbo_slot": LIMBO_SLOT,
-    "host_slot": HOST_SLOT,
-}
-_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1} | {
-    "requester": 1,
-    "requested": 2,
-    "watched": 1,
-    "guarded": 1,
-    "rescued": 1,
-    "number": 1,
-}
-
-_DEFAULTS = {
-    "Int": 0,
-    "Bool": False,
-    "Port": NO_PORT,
-    "Name": NULL_NAME,
-    "Object": NO_OBJECT,
-    "Message": -1,
-    "Layout": (),
-    "Task": -1,
-    "Slot": NO_SLOT,
-    "SecurityToken": None,
-    "AuditToken": None,
-}
-DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
-"""What a field says of something that never was: the first member of an enumeration is such a value."""
-
-
-_HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}
-_LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
-ENVIRONMENT = (*_HOST_PORTS, *_LIMITS)
-"""What is the same in all states: the host's two ports and the profile's limits."""
-
-
-def environment(profile: Profile) -> dict[str, Any]:
-    """``ENVIRONMENT`` with its values."""
-    return {**_HOST_PORTS, **{name: getattr(profile, name) for name in _LIMITS}}
-
-
-AFTER = "@after"
-"""Tags the fields of a second state, in what is said of a step."""
-
-
-Key = Callable[[Any, Any], Any]
-
-
-def _value(point: Any, value: Any) -> Any:
-    return value
-
-
-def _indices() -> dict[str, dict[str, Key]]:
-    indices: dict[str, dict[str, Key]] = {
-        "kind": {"slots of": lambda slot, kind: slot[:2], "slots built by": lambda slot, kind: slot[0]},
-        "known_as": {"known by": lambda point, name: (NAME_SLOT, point[0], name)},
-    }
-    for name in BY_VALUE:
-        indices.setdefault(name, {})[f"{name} by value"] = _value
-    for name in BY_PART:
-        indices.setdefault(name, {}).update({f"{name} by 0": lambda point, value: point[0], f"{name} by 1": lambda point, value: point[1]})
-    return indices
-
-
-INDICES = _indices()
-"""Of some fields, the indices, and under which key each has a point with its value."""
-
-EXISTING = {"Slot": "kind", "Port": "port_life", "Message": "stage", "Task": "task_life"}
-"""The field that has all of a sort that exist."""
-
-Points = Mapping[Any, None]
-"""Points in the order in which they were found."""
-_NO_POINTS: Points = {}
-
-
-class ConcreteState:
-    """One concrete state: a dictionary for every field, without entries for what never was.
-
-    What is written by ``write`` is found by the indices, too. ``watch`` sees every point before and after it changes.
-    """
-
-    def __init__(self) -> None:
-        self.fields: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
-        self.indices: dict[str, dict[Any, dict[Any, None]]] = {name: {} for keys in INDICES.values() for name in keys}
-        self.watch: Callable[[str, Any], None] = lambda field, point: None
-        self._keys = {name: [(self.indices[index], key) for index, key in INDICES.get(name, {}).items()] for name in FIELDS}
-
-    def __getitem__(self, name: str) -> dict[Any, Any]:
-        return self.fields[name]
-
-    def write(self, name: str, writes: dict[Any, Any]) -> None:
-        """Change one field at the given points."""
-        field, default, keys = self.fields[name], DEFAULTS[name], self._keys[name]
-        for point, value in writes.items():
-            gone = value == default and name != "object_task"
-            if (point not in field) if gone else (point in field and field[point] == value):
-                continue
-            self.watch(name, point)
-            for index, key in keys:
-                if point in field:
-                    self._unindex(index, key(point, field[point]), point)
-                if not gone:
-                    index.setdefault(key(point, value), {})[point] = None
-            if gone:
-                del field[point]
-            else:
-                field[point] = value
-            self.watch(name, point)
-
-    @staticmethod
-    def _unindex(index: dict[Any, dict[Any, None]], key: Any, point: Any) -> None:
-        del index[key][point]
-        if not index[key]:
-            del index[key]
-
-    def forget(self, sort: str, member: int) -> None:
-        """Keep nothing of what has ended but that it did."""
-        for name, declaration in FIELDS.items():
-            if declaration.domain == (sort,) and name != EXISTING[sort]:
-                self.write(name, {member: DEFAULTS[name]})
-
-    # ---- looking for points
-
-    def slots_of(self, constructor: int, owner: int) -> Points:
-        """The slots of one constructor that belong to a task, message or port, and aren't empty."""
-        return self.indices["slots of"].get((constructor, owner), _NO_POINTS)
-
-    def built_by(self, constructor: int) -> Points:
-        """All slots of one constructor that aren't empty."""
-        return self.indices["slots built by"].get(constructor, _NO_POINTS)
-
-    def by_value(self, name: str, value: Any) -> Points:
-        """The points at which a field has a value."""
-        if value == DEFAULTS[name]:
-            return dict.fromkeys(point for point in self.fields[EXISTING[FIELDS[name].domain[0]]] if point not in self.fields[name])
-        return self.indices[f"{name} by value"].get(value, _NO_POINTS)
-
-    def by_part(self, name: str, part: int, value: Any) -> Points:
-        """The points of a field of two arguments of which one is given."""
-        return self.indices[f"{name} by {part}"].get(value, _NO_POINTS)
-
-    def known_by(self, slot: SlotTuple) -> Points:
-        """The task and port that are known by the name of ``slot``."""
-        return self.indices["known by"].get(slot, _NO_POINTS)
-
-    def waiting(self, port: int) -> list[int]:
-        """The messages queued on ``port``, oldest first."""
-        stage, arrival = self.fields["stage"], self.fields["arrival"]
-        return sorted((m for m in self.by_value("queue", port) if stage.get(m) == QUEUED), key=lambda m: (arrival.get(m, 0), m))
-
-
-LOOKUPS = ("slots_of", "built_by", "by_value", "by_part", "known_by")
-"""The methods of ``ConcreteState`` by which ``Candidates`` finds points."""
 
 
 class Translator:

@@ -14,7 +14,7 @@ import msgspec
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.signatures import SIGNATURES, OutputType
-from sendright.model.execution.compiler import DESTINATION_SLOT, NAME_SLOT, NO_PORT
+from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
 from sendright.model.execution.system import System
 
 NOT_TOLD = -1

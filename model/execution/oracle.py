@@ -15,7 +15,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.state.snapshot import Difference, Snapshot
-from sendright.model.execution.compiler import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
+from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
 from sendright.model.execution.kernel_choices import Choosing, ways_to_choose
 from sendright.model.execution.property_check import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.execution.system import Applied, NotAllowed, System

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import product
@@ -12,18 +11,14 @@ import msgspec
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place
 from sendright.mach.json_text import read_json
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
-from sendright.mach.state.snapshot import Entry, Message, Page, PendingCall, Snapshot
-from sendright.model.execution.compiler import (
-    AFTER,
-    ALIVE,
+from sendright.mach.state.snapshot import Snapshot
+from sendright.model.execution.compiler import FunctionBuilder, compile_function, identifier
+from sendright.model.execution.encoding import (
     BODY_SLOT,
-    CREATING,
     DESTINATION_SLOT,
     ENDED,
     HOST_SLOT,
@@ -31,28 +26,21 @@ from sendright.model.execution.compiler import (
     KERNEL_SLOT,
     LIMBO_SLOT,
     NAME_SLOT,
-    NO_PORT,
     NO_SENDERS_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
-    QUEUED,
-    RECEIVING,
     REPLY_SLOT,
     REQUEST_SLOT,
-    SENDING,
-    SETTING,
-    WAITING,
-    ConcreteState,
-    FunctionBuilder,
     SlotTuple,
-    compile_function,
     environment,
-    identifier,
 )
-from sendright.model.invariants.catalogue import Invariant, Variables, state_invariants
+from sendright.model.execution.snapshots import state_of
+from sendright.model.execution.state import AFTER, ConcreteState
+from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.invariants.known_breaks import is_broken
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.arguments import rule_arguments
+from sendright.model.language.invariant import Invariant, Variables
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import UNBOUNDED, Term
@@ -65,141 +53,6 @@ class BrokenInvariant(msgspec.Struct, frozen=True):
 
     name: str
     words: str
-
-
-PAGE_BITS = 32
-"""Enough for the page numbers of one task."""
-
-_SENDS = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
-_RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
-
-
-def state_of(snapshot: Snapshot) -> ConcreteState:
-    """The snapshot as a state of the specification, its ghost counts counted."""
-    state = ConcreteState()
-    f = state.fields
-    next_object = -2  # for memory in messages, which nobody shares
-    for number, port in snapshot.ports.items():
-        f["port_life"][number] = ALIVE
-        f["object"][number] = int(port.object)
-        if port.task is not None:
-            f["object_task"][number] = port.task
-        counts = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
-        for name, value in (*counts, ("sorights", port.send_once_rights), ("msgcount", len(port.queue))):
-            f[name][number] = value
-        if port.object:
-            _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
-        f["qlimit"][number] = port.queue_limit
-        f["context"][number], f["is_guarded"][number] = port.context, port.guarded
-        f["is_strict"][number], f["is_immovable"][number] = port.strict, port.immovable
-        _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
-        _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
-        if port.ledger is not None:
-            f["ledger_limit"][number], f["ledger_balance"][number] = port.ledger.limit, port.ledger.balance
-            f["ledger_parent"][number] = NO_PORT if port.ledger.parent is None else port.ledger.parent
-            f["ledger_payer"][number] = NO_PORT if port.ledger.ledger_ledger is None else port.ledger.ledger_ledger
-        for message in port.queue:
-            _queue(f, number, message)
-            next_object = _carry(f, message, next_object)
-    for number, task in snapshot.tasks.items():
-        f["task_life"][number] = ALIVE
-        f["task_port"][number] = task.port
-        f["security"][number], f["audit"][number] = task.security_token, task.audit_token
-        if task.ledgers is not None:
-            f["wired"][number], f["paged"][number] = task.ledgers
-        for port_name, entry in task.names.items():
-            _put(f, (NAME_SLOT, number, port_name), entry)
-        for place, entry in task.places.items():
-            _put(f, (PLACE_SLOT, number, int(place)), entry)
-        for page, shown in task.memory.items():
-            _map(f, (number, page), shown)
-        for port_name, entry in task.requests.items():
-            _put(f, (REQUEST_SLOT, number, port_name), entry)
-        for place, (behaviour, flavour) in task.exceptions.items():
-            f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
-        for set_name, members in task.sets.items():
-            for member in members:
-                right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have
-                f["member"][NO_PORT if right is None or right.port is None else right.port, set_name] = True
-        f["suspend_count"][number] = task.suspend_count
-        if task.waiting is not None:
-            _wait(f, number, task.waiting)
-            if task.waiting.message is not None:
-                next_object = _carry(f, task.waiting.message, next_object)
-    for which, entry in snapshot.host_ports.items():
-        _put(f, (HOST_SLOT, which, 0), entry)
-    return ghosts_of(state)
-
-
-def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> None:
-    """A page is mapped. Its memory object has the number of the first page that shares it, and was made if that page is its own."""
-    task, first = page.shares_with
-    number = (task << PAGE_BITS) + first
-    f["mapped"][point], f["inheritance"][point], f["content"][number] = number, page.inheritance, page.value
-    if page.shares_with == point:
-        f["object_made"][number] = True
-
-
-def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None:
-    if waiting.message is not None:
-        number = waiting.message.serial
-        f["wait"][task], f["waits_with"][task], f["stage"][number], f["owner"][number] = SENDING, number, WAITING, task
-        _fill(f, waiting.message)
-    elif waiting.call == "mach_msg_receive":
-        f["wait"][task], f["waits_at"][task] = RECEIVING, waiting.name
-        f["waits_for"][task] = NO_PORT if waiting.port is None else waiting.port
-        f["waits_limit"][task], f["waits_large"][task], f["waits_trailer"][task] = waiting.limit, waiting.large, waiting.trailer
-        if waiting.port is not None:
-            f["port_life"].setdefault(waiting.port, ENDED)  # what it waits for was there when it began
-    elif waiting.call == "host_security_create_task_token":
-        child = -2 - task if waiting.child is None else waiting.child  # which it was isn't shown of one that has ended
-        f["wait"][task], f["waits_child"][task] = CREATING, child
-        f["task_life"].setdefault(child, ENDED if waiting.child is None else ALIVE)
-        f["waits_security"][task], f["waits_audit"][task] = waiting.security_token, waiting.audit_token
-        f["waits_host"][task] = HOST_PRIV_PORT if waiting.privileged else HOST_PORT
-    elif waiting.call == "task_set_special_port":
-        f["wait"][task] = SETTING
-        _put(f, (PLACE_SLOT, task, IN_HAND), waiting.held)
-
-
-def _carry(f: dict[str, dict[Any, Any]], message: Message, number: int) -> int:
-    """A message's pages, each an object of its own, numbered down from ``number``; the next number."""
-    for index, value in enumerate(message.memory):
-        f["memory"][message.serial, index], f["content"][number], f["object_made"][number] = number, value, True
-        number -= 1
-    return number
-
-
-def _queue(f: dict[str, dict[Any, Any]], port: int, message: Message) -> None:
-    number = message.serial
-    f["stage"][number], f["queue"][number] = QUEUED, port
-    f["arrival"][number] = f["clock"].get((), 0)
-    f["clock"][()] = f["clock"].get((), 0) + 1
-    _fill(f, message)
-
-
-def _fill(f: dict[str, dict[Any, Any]], message: Message) -> None:
-    """What a message says and carries."""
-    number = message.serial
-    f["layout"][number], f["size"][number] = message.layout, message.size
-    f["id"][number], f["body_count"][number], f["data"][number] = message.id, len(message.body), message.data
-    f["sender_security"][number], f["sender_audit"][number] = message.security_token, message.audit_token
-    f["from_kernel"][number] = bool(message.from_kernel)
-    _put(f, (DESTINATION_SLOT, number, 0), message.destination)
-    _put(f, (REPLY_SLOT, number, 0), message.reply.entry)
-    for index, descriptor in enumerate(message.body):
-        _put(f, (BODY_SLOT, number, index), descriptor.entry)
-
-
-def _put(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry) -> None:
-    if entry.kind == SlotKind.NONE:
-        return
-    f["kind"][slot], f["urefs"][slot] = int(entry.kind), entry.urefs
-    port = f["port"][slot] = NO_PORT if entry.port is None else entry.port
-    if entry.kind in _RECEIVES:
-        f["receiver"][port] = slot
-    if slot[0] == NAME_SLOT and entry.kind in (*_SENDS, SlotKind.RECEIVE):
-        f["known_as"].setdefault((slot[1], port), slot[2])
 
 
 class CompiledClause(msgspec.Struct, frozen=True):
@@ -266,61 +119,6 @@ def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile
         if not clause.holds(state.fields, env, *values):
             return _where(clause.sorts, values)
     return None
-
-
-def ghosts_of(state: ConcreteState) -> ConcreteState:
-    """``state`` with its ghost counts counted, from slots and queues."""
-    f = state.fields
-    for ghost, kinds in (("sending_slots", _SENDS), ("send_once_slots", (SlotKind.SEND_ONCE,))):
-        f[ghost] = dict(Counter(f["port"][slot] for slot, kind in f["kind"].items() if kind in kinds))
-    f["queued_messages"] = dict(Counter(f["queue"][message] for message, stage in f["stage"].items() if stage == QUEUED))
-    _ledger_ghosts(f)
-    _memory_ghosts(f)
-    _transit_ghosts(f)
-    return state
-
-
-def _memory_ghosts(f: dict[str, dict[Any, Any]]) -> None:
-    """Where each object is that is in a message; of one that is in two places, one of them."""
-    f["carrier_index"] = dict.fromkeys(f["mapped"].values(), NO_PAGE)
-    f["carrier"] = {}
-    for (message, index), number in f["memory"].items():
-        f["carrier"][number], f["carrier_index"][number] = message, index
-
-
-def _transit_ghosts(f: dict[str, dict[Any, Any]]) -> None:
-    """How far each port is from the last to which, over one or more messages, its receive right is on its way: the farther, the lower."""
-    towards = {}
-    for port, receiver in f["receiver"].items():
-        if receiver[0] == BODY_SLOT and f["stage"].get(receiver[1]) in (QUEUED, WAITING):
-            towards[port] = f["port"].get((DESTINATION_SLOT, receiver[1], 0), NO_PORT)
-    rank: dict[int, int] = {}
-    for port in towards:
-        steps, reached = 0, port
-        while reached in towards and steps <= len(towards):  # a circle ends here: all in it are equally far
-            steps, reached = steps + 1, towards[reached]
-        rank[port] = -steps
-    f["transit_rank"] = rank
-
-
-def _ledger_ghosts(f: dict[str, dict[Any, Any]]) -> None:
-    """What ledgers gave, how far they are from their roots, and their numbers among those that their payers pay for."""
-    ledgers = sorted(port for port, kind in f["object"].items() if kind == PortObject.LEDGER and f["port_life"].get(port) == ALIVE)
-    parent, limit = f["ledger_parent"], f["ledger_limit"]
-    depth, given, number, payee = ({}, {}, {}, {})  # type: dict[int, int], dict[int, int], dict[int, int], dict[tuple[int, int], int]
-    paid: Counter[int] = Counter()
-    for ledger in ledgers:
-        depth[ledger], above = 0, parent.get(ledger, NO_PORT)
-        while above != NO_PORT and depth[ledger] <= len(ledgers):  # a circle ends here: all in it are equally far
-            depth[ledger], above = depth[ledger] + 1, parent.get(above, NO_PORT)
-        payer = f["ledger_payer"].get(ledger, NO_PORT)
-        number[ledger], payee[payer, paid[payer]] = paid[payer], ledger
-        paid[payer] += 1
-    for ledger in sorted(ledgers, key=depth.__getitem__, reverse=True):
-        if limit.get(ledger, 0) != -1:
-            above = parent.get(ledger, NO_PORT)
-            given[above] = given.get(above, 0) + limit.get(ledger, 0) + given.get(ledger, 0)
-    f["ledger_depth"], f["given_limits"], f["payee_number"], f["payee"] = depth, given, number, payee
 
 
 OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)

@@ -19,7 +19,8 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.boot import BOOT_HOST_PORTS, BOOTSTRAP_TASK, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS, boot_ports, boot_tokens, task_port
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.execution.compiler import (
+from sendright.model.execution.compiler import CompiledCase, CompiledRule
+from sendright.model.execution.encoding import (
     ALIVE,
     BODY_SLOT,
     DESTINATION_SLOT,
@@ -28,7 +29,6 @@ from sendright.model.execution.compiler import (
     HOST_SLOT,
     KERNEL_SLOT,
     LIMBO_SLOT,
-    LOOKUPS,
     NAME_SLOT,
     NO_PORT,
     NO_SENDERS_SLOT,
@@ -38,14 +38,12 @@ from sendright.model.execution.compiler import (
     REPLY_SLOT,
     REQUEST_SLOT,
     WAITING,
-    CompiledCase,
-    CompiledRule,
-    ConcreteState,
     SlotTuple,
     environment,
 )
 from sendright.model.execution.late_choices import LateChoices
 from sendright.model.execution.snapshots import Showing
+from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED

@@ -22,7 +22,8 @@ from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
 from sendright.model.execution.oracle import Oracle
-from sendright.model.execution.property_check import broken_in_state, ghosts_of
+from sendright.model.execution.property_check import broken_in_state
+from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.system import System
 
 

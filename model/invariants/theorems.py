@@ -19,9 +19,9 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.invariants.catalogue import Variables
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.actions import place_slot
+from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named

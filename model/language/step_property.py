@@ -13,7 +13,7 @@ import msgspec
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import Term
 from sendright.model.language.transition import Transition
 

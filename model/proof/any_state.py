@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from sendright.mach.kernel.profiles import Profile
-from sendright.model.invariants.catalogue import Invariant, Variables, state_invariants
+from sendright.model.invariants.catalogue import state_invariants
+from sendright.model.language.invariant import Invariant, Variables
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import Field, State
 

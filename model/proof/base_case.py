@@ -16,7 +16,7 @@ from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.execution.compiler import (
+from sendright.model.execution.encoding import (
     BODY_SLOT,
     DESTINATION_SLOT,
     KERNEL_SLOT,
@@ -25,12 +25,13 @@ from sendright.model.execution.compiler import (
     NO_PORT,
     PLACE_SLOT,
     REPLY_SLOT,
-    ConcreteState,
     SlotTuple,
 )
-from sendright.model.execution.property_check import CompiledClause, broken_clause, compiled, ghosts_of
+from sendright.model.execution.property_check import CompiledClause, broken_clause, compiled
+from sendright.model.execution.snapshots import ghosts_of
+from sendright.model.execution.state import ConcreteState
 from sendright.model.execution.system import System
-from sendright.model.invariants.catalogue import Invariant
+from sendright.model.language.invariant import Invariant
 from sendright.model.language.sorts import PLACE
 
 NEVER_MADE = 1 << 40

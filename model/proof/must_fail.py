@@ -18,9 +18,10 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle
-from sendright.model.execution.property_check import CompiledClause, broken_clause, compile_clauses, ghosts_of
+from sendright.model.execution.property_check import CompiledClause, broken_clause, compile_clauses
+from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.witnesses import replay, witnesses
-from sendright.model.invariants.catalogue import LIMITS, Clauses, Invariant, Variables, forall, named
+from sendright.model.language.invariant import LIMITS, Clauses, Invariant, Variables, forall, named
 from sendright.model.language.sorts import KIND, PLACE, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import State
 

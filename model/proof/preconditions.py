@@ -19,7 +19,7 @@ import z3
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
-from sendright.model.invariants.catalogue import Variables, forall
+from sendright.model.language.invariant import Variables, forall
 from sendright.model.language.rule import (
     ARRAY,
     BODY,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import z3
 
-from sendright.model.invariants.catalogue import Invariant, broken_invariants, state_invariants
+from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import all_authority, is_targeted_only, isolation, names_are_local, security_stays, token_integrity
+from sendright.model.language.invariant import Invariant
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After

@@ -15,9 +15,11 @@ import z3
 
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.profiles import Profile
-from sendright.model.invariants.catalogue import Variables, broken_invariants, is_ledger, of_profile, state_invariants
+from sendright.model.invariants.catalogue import broken_invariants, state_invariants
+from sendright.model.invariants.ledgers import is_ledger
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import isolation, security_stays, token_integrity
+from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
 from sendright.model.language.state import After, State

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.model.invariants.catalogue import Variables, forall
-from sendright.model.language.actions import Release
+from sendright.model.language.invariant import Variables, forall
+from sendright.model.language.release import Release
 from sendright.model.language.sorts import KIND, STAGE, Term
 
 

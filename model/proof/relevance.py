@@ -8,8 +8,8 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import TASK_MAKERS
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.invariants.catalogue import INVARIANTS
 from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.invariant import INVARIANTS
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.state import FIELDS, After
 from sendright.model.proof.any_state import ANY_STATE

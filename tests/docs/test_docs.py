@@ -16,8 +16,8 @@ from support.places import ROOT
 
 from sendright.mach.kernel.profiles import MANUAL, PROFILES
 from sendright.mach.signatures import SIGNATURES, Signature
-from sendright.model.invariants.catalogue import INVARIANTS
 from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.invariant import INVARIANTS
 from sendright.model.language.rule import RULES
 from sendright.model.proof.relevance import cases_of
 from sendright.model.tracing.clauses import has_rules

@@ -156,7 +156,7 @@ def test_all_findings_are_in_json(result: AuditResult) -> None:
 
 
 def test_filtering_in_a_browser(result: AuditResult, tmp_path: Path) -> None:
-    from test_report_browser import CHROMIUM, browse, complaints
+    from support.browser import CHROMIUM, browse, complaints
 
     if CHROMIUM is None:
         pytest.skip("Chromium isn't installed")

@@ -1,46 +1,20 @@
 """Pages as a real browser sees them: headless Chromium, without a network."""
 
 import re
-import shutil
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.browser import CHROMIUM, browse, complaints
 from support.report_runs import failing_check, hostile_check, proof_result, replay_result
 
 from sendright.reports.findings import AnyResult
 from sendright.reports.html import page
 from sendright.reports.rerun import Rerun
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-)
 RERUN = Rerun(commands=("sendright replay script.json",), scripts={"script.json": "{}"})
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't installed")]
-
-
-def browse(directory: Path, html: str, *flags: str) -> tuple[str, str]:
-    """Open a page; what the browser prints, and its log."""
-    (directory / "report.html").write_text(html, "utf-8")
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={directory / 'profile'}", *flags, (directory / "report.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, done.stderr
-
-
-def complaints(log: str) -> list[str]:
-    """What the page's own console said."""
-    return [line for line in log.splitlines() if "CONSOLE" in line]
 
 
 def test_one_picture_at_a_time_and_the_wrong_call_first(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import instantiate
 from sendright.model.proof import prove as prover
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.prove import CaseProof, Part
+from sendright.model.proof.obligations import CaseProof, Part
 
 
 def titles(rule: str, profile: Profile = MANUAL) -> list[str]:

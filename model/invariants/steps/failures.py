@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     DESTROY,
     DONE,

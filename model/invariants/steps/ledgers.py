@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.model.invariants.catalogue import Variables, is_ledger
+from sendright.model.invariants.ledgers import is_ledger
+from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import (

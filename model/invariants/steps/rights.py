@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.model.invariants.catalogue import Variables
+from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
     CREATION_RESUMED,

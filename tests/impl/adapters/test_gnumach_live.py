@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.benchmarks import benchmark
 from support.gnumach_transcripts import named, transcripts
 from support.places import TESTS
-from test_benchmarks import benchmark
 
 from sendright.cli.main import main
 from sendright.impl.adapters.gnumach import GnuMach

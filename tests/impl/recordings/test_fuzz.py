@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_benchmarks import benchmark
+from support.benchmarks import benchmark
 
 from sendright.impl.recordings.json_values import json_values
 from sendright.impl.recordings.read import form_names

@@ -10,7 +10,7 @@ import pytest
 import z3
 from support.beside_oracle import Judged
 from support.faulty_kernels import Faulty
-from test_mutants_of_the_specification import Change, instead, quick, seen, then  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, seen, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right, SlotKind

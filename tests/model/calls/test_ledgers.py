@@ -13,8 +13,8 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF
 from sendright.mach.state.snapshot import Ledger, Snapshot
 from sendright.model.execution.oracle import broken_by_step, broken_invariants
-from sendright.model.execution.property_check import state_of
-from sendright.model.invariants.catalogue import INVARIANTS, Variables
+from sendright.model.execution.snapshots import state_of
+from sendright.model.language.invariant import INVARIANTS, Variables
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import Scope, Sorts
 from sendright.model.language.state import After, State

@@ -21,8 +21,8 @@ from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.trace import LIMITS
-from sendright.model.execution.compiler import ALIVE, DEFAULTS, NO_OBJECT, NO_PORT
-from sendright.model.execution.property_check import ghosts_of
+from sendright.model.execution.encoding import ALIVE, DEFAULTS, NO_OBJECT, NO_PORT
+from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.system import System
 from sendright.model.execution.witnesses import replay, witnesses
 from sendright.model.language.rule import RULES, Context

@@ -11,9 +11,10 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
 from sendright.mach.state.snapshot import Change, Snapshot, changes, differences
 from sendright.model.execution import system
-from sendright.model.execution.compiler import ConcreteState, Translator
+from sendright.model.execution.compiler import Translator
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.snapshots import Showing
+from sendright.model.execution.state import ConcreteState
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.runs.judged_run import JudgedRun
 from sendright.properties.runs.state_form import unpack_state

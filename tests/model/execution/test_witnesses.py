@@ -12,7 +12,8 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model.execution import witnesses as recorded
 from sendright.model.execution.oracle import Oracle
-from sendright.model.execution.property_check import broken_by_step, broken_in_state, ghosts_of
+from sendright.model.execution.property_check import broken_by_step, broken_in_state
+from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.witnesses import reachable_cases, replay, tupled, witnesses
 from sendright.model.proof.must_fail import TWINS, decide_twins
 
@@ -85,7 +86,7 @@ def test_twins_are_found_out(profile: Profile) -> None:
 
 
 def test_a_true_invariant_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sendright.model.invariants.catalogue import INVARIANTS
+    from sendright.model.language.invariant import INVARIANTS
     from sendright.model.proof import must_fail as twins
 
     truth = twins.Twin("true", "true", INVARIANTS[8].clauses, lambda profile: True)

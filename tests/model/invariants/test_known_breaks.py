@@ -24,7 +24,7 @@ from sendright.model.execution.oracle import broken_invariants as broken_in_stat
 from sendright.model.invariants import known_breaks as list_of_broken
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.known_breaks import BROKEN, is_broken, known_break
-from sendright.model.proof.prove import Part, decide_case
+from sendright.model.proof.obligations import Part, decide_case
 from sendright.model.proof.relevance import property_titles
 from sendright.properties.scripts.load import load_script
 from sendright.properties.scripts.replay import replay

@@ -22,7 +22,7 @@ from sendright.model.language.sequences import Driver, Failed, Steps, Value, cop
 from sendright.model.language.terms import Name
 from sendright.model.proof import instantiate
 from sendright.model.proof import preconditions as rows
-from sendright.model.proof.prove import Part, decide
+from sendright.model.proof.obligations import Part, decide
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, Named, carried_by, named_by
 
 INSERT = "mach_port_insert_right"

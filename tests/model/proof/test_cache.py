@@ -16,7 +16,8 @@ from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import ProofResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.language.actions import Release, put
+from sendright.model.language.actions import put
+from sendright.model.language.release import Release
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Term
 from sendright.model.language.state import After, State
@@ -24,8 +25,9 @@ from sendright.model.proof import cache as proof_cache
 from sendright.model.proof import instantiate, own_source
 from sendright.model.proof import refute as refuter
 from sendright.model.proof.cache import Cache, Known, Mark, Proof, keep_proofs_in, open_cache
+from sendright.model.proof.obligations import CaseProof
 from sendright.model.proof.own_source import sources
-from sendright.model.proof.prove import CaseProof, prove
+from sendright.model.proof.prove import prove
 
 CALL = "mach_port_deallocate"
 

@@ -27,8 +27,8 @@ from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof import cache as proof_cache
 from sendright.model.proof.cache import Cache, Known, Mark, NoKey, Proof, keep_proofs_in, open_cache
+from sendright.model.proof.obligations import Part, decide_case
 from sendright.model.proof.own_files import Unusable, append_own, own_folder, read_own
-from sendright.model.proof.prove import Part, decide_case
 
 RULE, TITLE = "mach_port_deallocate", "one of several references goes"
 X = z3.Int("x")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import z3
 from support.beside_oracle import Judged
-from test_mutants_of_the_specification import Change, instead, quick, seen, without  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, seen, without  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Place, SlotKind
@@ -18,7 +18,7 @@ from sendright.mach.state.boot import BOOTSTRAP_TASK_PORT, task_port
 from sendright.mach.state.snapshot import Descriptor, Entry, Snapshot
 from sendright.model.calls.carrying import fits
 from sendright.model.execution.oracle import broken_invariants
-from sendright.model.invariants.catalogue import INVARIANTS, of_profile
+from sendright.model.language.invariant import INVARIANTS, of_profile
 from sendright.model.language.rule import COPY_IN, COPY_OUT, Case, Context
 from sendright.model.language.state import After
 

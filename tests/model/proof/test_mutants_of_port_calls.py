@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import z3
-from test_mutants_of_the_specification import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.profiles import MANUAL, OSF, Profile

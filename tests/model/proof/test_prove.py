@@ -21,7 +21,8 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import prove as prover
 from sendright.model.proof import refute as refuter
 from sendright.model.proof.instantiate import Proof
-from sendright.model.proof.prove import Part, UnknownSelection, decide_case, decide_rule, prove
+from sendright.model.proof.obligations import Part, decide_case, decide_rule
+from sendright.model.proof.prove import UnknownSelection, prove
 
 
 def case_named(rule: str, title: str) -> int:

@@ -19,7 +19,7 @@ from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.language.state import After
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.prove import Part, decide_case
+from sendright.model.proof.obligations import Part, decide_case
 
 CREATE, SET = "host_security_create_task_token", "task_set_special_port"
 KEPT, GIVEN_UP = "the right is kept, and what was there is in the call's hands", "what was there is given up"

@@ -14,8 +14,8 @@ from sendright.impl.synthesis import listing
 from sendright.impl.synthesis.logs import FORMS, BadRequest, Recorder, log_of
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.results.audits import Severity
-from sendright.model.invariants.catalogue import INVARIANTS
 from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.invariant import INVARIANTS
 from sendright.properties.audit.audit import RULES
 
 RECORDERS = st.builds(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.kernel import NOTHING
-from test_reference_kernel_random_calls import RandomCaller, run
+from support.random_runs import RandomCaller, run
 
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
 from sendright.mach.kernel.call import Call

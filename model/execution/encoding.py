@@ -1,0 +1,73 @@
+"""Slots and values as numbers and tuples: how concrete states are written down."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from sendright.mach.abi.rights import NULL_NAME, Place
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
+from sendright.model.language.state import FIELDS
+
+SlotTuple: TypeAlias = tuple[int, int, int]
+
+ALIVE, ENDED = 1, 2
+FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
+NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
+IN_HAND = len(Place)
+"""The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
+NO_PORT = -1
+NO_OBJECT = -1
+NO_SLOT: SlotTuple = (-1, -1, -1)
+"""Where the receive right is of a port that has none: made by no constructor, it belongs to nobody. Conditions can be evaluated of it."""
+
+NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
+REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
+_CONSTRUCTORS = {
+    "name_slot": NAME_SLOT,
+    "place_slot": PLACE_SLOT,
+    "destination_slot": DESTINATION_SLOT,
+    "reply_slot": REPLY_SLOT,
+    "body_slot": BODY_SLOT,
+    "kernel_slot": KERNEL_SLOT,
+    "request_slot": REQUEST_SLOT,
+    "no_senders_slot": NO_SENDERS_SLOT,
+    "port_destroyed_slot": PORT_DESTROYED_SLOT,
+    "limbo_slot": LIMBO_SLOT,
+    "host_slot": HOST_SLOT,
+}
+_ACCESSORS = {"space": 1, "name": 2, "holder": 1, "place": 2, "destined": 1, "replied": 1, "carrying": 1, "index": 2, "of": 1} | {
+    "requester": 1,
+    "requested": 2,
+    "watched": 1,
+    "guarded": 1,
+    "rescued": 1,
+    "number": 1,
+}
+
+_DEFAULTS = {
+    "Int": 0,
+    "Bool": False,
+    "Port": NO_PORT,
+    "Name": NULL_NAME,
+    "Object": NO_OBJECT,
+    "Message": -1,
+    "Layout": (),
+    "Task": -1,
+    "Slot": NO_SLOT,
+    "SecurityToken": None,
+    "AuditToken": None,
+}
+DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
+"""What a field says of something that never was: the first member of an enumeration is such a value."""
+
+
+_HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}
+_LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
+ENVIRONMENT = (*_HOST_PORTS, *_LIMITS)
+"""What is the same in all states: the host's two ports and the profile's limits."""
+
+
+def environment(profile: Profile) -> dict[str, Any]:
+    """``ENVIRONMENT`` with its values."""
+    return {**_HOST_PORTS, **{name: getattr(profile, name) for name in _LIMITS}}

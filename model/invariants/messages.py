@@ -1,0 +1,91 @@
+"""Invariants of messages, queues and bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.model.language.invariant import LIMITS, Variables, forall, invariant
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.state import State
+
+
+@invariant(19, "a queued message's destination is its queue")
+def destination(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Every queued message holds one send or send-once right to the port on which it is queued."""
+    slot = v.S.destination_slot(v.m)
+    right = z3.And(z3.Or(s.kind(slot) == KIND.SEND, s.kind(slot) == KIND.SEND_ONCE), s.port(slot) == s.queue(v.m))
+    yield "the destination", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, right))
+
+
+@invariant(21, "queued messages are counted")
+def queue_length(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's messages is the number of messages queued on it."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.msgcount(v.p) == s.queued_messages(v.p)))
+
+
+@invariant(31, "kernel messages carry the kernel's tokens")
+def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that the kernel made carries the kernel's tokens. (That a task's message carries the task's is a property of steps.)"""
+    made = z3.And(s.stage(v.m) != STAGE.FREE, s.from_kernel(v.m))
+    tokens = z3.And(s.sender_security(v.m) == v.sorts.kernel_security_token, s.sender_audit(v.m) == v.sorts.kernel_audit_token)
+    yield "the tokens", forall([v.m], z3.Implies(made, tokens))
+
+
+@invariant(103, "a free message is empty")
+def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that is free carries nothing, no memory either, and nothing is carried beyond a body's end."""
+    beyond = z3.Or(v.i < 0, v.i >= s.body_count(v.m))
+    yield "beyond the end", forall([v.m, v.i], z3.Implies(beyond, s.empty(v.S.body_slot(v.m, v.i))))
+    yield "free", forall([v.s], z3.Implies(z3.And(v.sorts.in_message(v.s), s.stage(v.sorts.message_of(v.s)) == STAGE.FREE), s.empty(v.s)))
+    past = z3.Or(s.stage(v.m) == STAGE.FREE, v.i < 0, v.i >= v.sorts.pages_of(s.layout(v.m)))
+    yield "memory", forall([v.m, v.i], z3.Implies(past, s.memory(v.m, v.i) == v.sorts.no_object))
+
+
+@invariant(104, "messages arrive in order")
+def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A queued message came before whatever comes next."""
+    yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
+
+
+@invariant(110, "queue limits are in range")
+def queue_limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """An active port's queue limit is one that can be set, or the one that ports begin with."""
+    limit = s.qlimit(v.p)
+    known = z3.Or(limit <= LIMITS.queue_limit_max, limit == LIMITS.queue_limit)
+    yield "the limit", forall([v.p], z3.Implies(s.active(v.p), z3.And(limit >= 0, known)))
+
+
+@invariant(112, "memory in a message is nobody else's")
+def carried_memory(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """An object in a message is in no task's map, and in no other message, nor twice in this one."""
+    carried, there = s.memory(v.m, v.i), s.mapped(v.t, v.i)
+    here = z3.And(s.carrier(carried) == v.m, s.carrier_index(carried) == v.i)
+    yield "where it is", forall([v.m, v.i], z3.Implies(carried != v.sorts.no_object, here))
+    yield "where it isn't", forall([v.t, v.i], z3.Implies(there != v.sorts.no_object, s.carrier_index(there) == -1))
+
+
+@invariant(113, "a message that waits is its sender's")
+def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A task that waits to send has a message that waits for room, with a send right to a user's port for destination,
+    or a dead right; such a message has such a task.
+
+    What waits to receive from a receive right waits for a port that was made.
+    """
+    task, message = s.owner(v.m), s.waits_with(v.t)
+    slot = v.S.destination_slot(v.m)
+    live = z3.And(s.kind(slot) == KIND.SEND, s.object(s.port(slot)) == OBJECT.OBJECT_NONE)
+    waits = z3.And(s.wait(task) == WAIT.SENDING, s.waits_with(task) == v.m, z3.Or(live, s.kind(slot) == KIND.DEAD_NAME))
+    yield "its sender", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.WAITING, waits))
+    has = z3.And(s.stage(message) == STAGE.WAITING, s.owner(message) == v.t)
+    yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))
+    was = z3.Or(s.waits_for(v.t) == v.sorts.no_port, s.port_life(s.waits_for(v.t)) != LIFE.UNBORN)
+    yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
+
+
+@invariant(114, "a body is laid out as its layout says")
+def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A message that is queued or waits for room has as many rights as its layout."""
+    same = s.body_count(v.m) == v.sorts.rights_of(s.layout(v.m))
+    yield "rights", forall([v.m], z3.Implies(s.on_its_way(v.m), same))

@@ -1,0 +1,279 @@
+"""Invariants of rights, names, requests and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.invariants.known_breaks import is_broken
+from sendright.model.language.invariant import LIMITS, Variables, forall, invariant, named, variant
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.state import State
+
+
+@invariant(1, "one receive right")
+def one_receive_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Each active port has exactly one receive right: in one space entry, in one message, or in the kernel."""
+    place = s.receiver(v.p)
+    yield "an active port has a receive right", forall([v.p], z3.Implies(s.active(v.p), z3.And(s.receives(place), s.port(place) == v.p)))
+    yield "it has no other", forall([v.s], z3.Implies(s.receives(v.s), s.receiver(s.port(v.s)) == v.s))
+
+
+@invariant(2, "a dead port has nothing")
+def dead_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A dead port has no receive right anywhere and no queue. (That it never lives again is a property of steps.)"""
+    yield "no receive right", forall([v.s], z3.Implies(s.receives(v.s), s.active(s.port(v.s))))
+    yield "no queue", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.active(s.queue(v.m))))
+
+
+@invariant(3, "a port is where its receive right is")
+def receiver_is_entry(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port's receiver is a space's name if and only if that name has RECEIVE for the port."""
+    slot = named(v)
+    body = z3.And(s.receives(slot), s.port(slot) == v.p) == z3.And(s.active(v.p), s.receiver(v.p) == slot)
+    yield "both directions", forall([v.t, v.n, v.p], body)
+
+
+@invariant(4, "one name for SEND and RECEIVE")
+def one_name(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """In one space at most one name carries SEND or RECEIVE for a port, and the space knows it by that name."""
+    slot = named(v)
+    holds = z3.Or(s.sends(slot), s.receives(slot))
+    yield "what a name carries is known by it", forall([v.t, v.n], z3.Implies(holds, s.known_as(v.t, s.port(slot)) == v.n))
+    known = v.S.name_slot(v.t, s.known_as(v.t, v.p))
+    yield (
+        "what is known is carried",
+        forall(
+            [v.t, v.p],
+            z3.Implies(s.known_as(v.t, v.p) != v.sorts.null, z3.And(z3.Or(s.sends(known), s.receives(known)), s.port(known) == v.p)),
+        ),
+    )
+
+
+@invariant(5, "send-once rights have names of their own")
+def send_once_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A send-once entry has one user reference, and no entry uses the names NULL and DEAD. (A name is one slot: no entries share it.)"""
+    slot = named(v)
+    yield "one reference", forall([v.t, v.n], z3.Implies(s.kind(slot) == KIND.SEND_ONCE, s.urefs(slot) == 1))
+    yield "NULL and DEAD are unused", forall([v.t], z3.And(*[s.empty(v.S.name_slot(v.t, name)) for name in (v.sorts.null, v.sorts.dead)]))
+
+
+@invariant(6, "what kinds of right a slot can hold")
+def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A name's kind is one of the six; a place, or a special port of the host, is a send right, a dead one or nothing; a message what can be carried.
+
+    The kernel's slots hold receive rights.
+    """
+
+    def within(slot: Term, *allowed: Term) -> Term:
+        return z3.Or(*[s.kind(slot) == kind for kind in (KIND.NONE, *allowed)])
+
+    S, destination = v.S, v.S.destination_slot(v.m)
+    yield "places", forall([v.t, v.w], within(S.place_slot(v.t, v.w), KIND.SEND, KIND.DEAD_NAME))
+    yield "host ports", forall([v.s], z3.Implies(S.is_host_slot(v.s), within(v.s, KIND.SEND, KIND.DEAD_NAME)))
+    yield "destinations", forall([v.m], within(destination, KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
+    yield "replies", forall([v.m], within(S.reply_slot(v.m), KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
+    carried = (KIND.SEND, KIND.RECEIVE, KIND.SEND_ONCE, KIND.DEAD_NAME)
+    yield "bodies", forall([v.m, v.i], within(S.body_slot(v.m, v.i), *carried))
+    request, sends_once = S.request_slot(v.t, v.n), (KIND.SEND_ONCE, KIND.DEAD_NAME)
+    yield "dead-name requests", forall([v.t, v.n], within(request, *sends_once))
+    for slot in (S.no_senders_slot(v.p), S.port_destroyed_slot(v.p)):
+        yield "requests of ports", forall([v.p], within(slot, *sends_once))
+    limbo = S.limbo_slot(v.p)
+    yield "limbo", forall([v.p], z3.And(within(limbo, KIND.RECEIVE), z3.Or(s.empty(limbo), s.port(limbo) == v.p)))
+    kernel = S.kernel_slot(v.p)
+    yield "kernel", forall([v.p], z3.And(within(kernel, KIND.RECEIVE), z3.Or(s.empty(kernel), s.port(kernel) == v.p)))
+
+
+@invariant(7, "user references stay in range")
+def user_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """SEND has 1 to UREFS_MAX - 1 references (up to UREFS_MAX, where they are pegged), a dead name 1 to UREFS_MAX, a pure receive right and a port
+    set none."""
+    slot = named(v)
+    urefs = s.urefs(slot)
+    yield "send rights", forall([v.t, v.n], z3.Implies(s.sends(slot), z3.And(urefs >= 1, urefs <= LIMITS.urefs_max - 1)))
+    dead = s.kind(slot) == KIND.DEAD_NAME
+    yield "dead names", forall([v.t, v.n], z3.Implies(dead, z3.And(urefs >= 1, urefs <= LIMITS.urefs_max)))
+    none = z3.Or(s.kind(slot) == KIND.RECEIVE, s.kind(slot) == KIND.PORT_SET, s.empty(slot))
+    yield "the others", forall([v.t, v.n], z3.Implies(none, urefs == 0))
+
+
+def pegs_references(profile: Profile) -> bool:
+    """Whether the profile's kernel keeps user references that have reached their limit."""
+    return profile.pegged_urefs
+
+
+@variant(7, pegs_references)
+def pegged_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """SEND and a dead name have 1 to UREFS_MAX references, at which they are pegged; a pure receive right and a port set none."""
+    slot = named(v)
+    urefs = s.urefs(slot)
+    counted = z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME)
+    yield "send rights and dead names", forall([v.t, v.n], z3.Implies(counted, z3.And(urefs >= 1, urefs <= LIMITS.urefs_max)))
+    none = z3.Or(s.kind(slot) == KIND.RECEIVE, s.kind(slot) == KIND.PORT_SET, s.empty(slot))
+    yield "the others", forall([v.t, v.n], z3.Implies(none, urefs == 0))
+
+
+@invariant(8, "send rights are counted")
+def send_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send rights is the number of slots that hold one, each once whatever its user references."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p)))
+
+
+@invariant(9, "send-once rights are counted")
+def send_once_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send-once rights is the number of slots that hold one."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.sorights(v.p) == s.send_once_slots(v.p)))
+
+
+@invariant(10, "no right to a dead port")
+def rights_are_live(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no port."""
+    nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
+    yield "rights", forall([v.s], z3.Implies(z3.Not(nothing), s.active(s.port(v.s))))
+
+
+@invariant(17, "port sets contain receive rights of their space")
+def members(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """What is in a port set is an active port whose receive right is in the same space; moved or destroyed rights are in no set."""
+    S, receiver = v.S, s.receiver(v.p)
+    inside = z3.And(s.active(v.p), S.is_name_slot(receiver), s.kind(S.name_slot(S.space(receiver), v.n)) == KIND.PORT_SET)
+    yield "members", forall([v.p, v.n], z3.Implies(s.member(v.p, v.n), inside))
+
+
+@invariant(18, "no receive right is on its way to itself")
+def acyclic(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The in-transit graph has no circle: a port whose receive right is in a message, queued or waiting, ranks below the one that it goes to."""
+    carried, target = v.S.body_slot(v.m, v.i), s.port(v.S.destination_slot(v.m))
+    goes = z3.And(s.on_its_way(v.m), s.kind(carried) == KIND.RECEIVE, target != v.sorts.no_port)
+    yield "ranks rise", forall([v.m, v.i], z3.Implies(goes, s.transit_rank(s.port(carried)) < s.transit_rank(target)))
+
+
+@invariant(25, "null and dead rights are inert")
+def inert(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A dead name, a port set and an empty slot lead to no port, and no port is that port."""
+    nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
+    yield "they lead nowhere", forall([v.s], z3.Implies(nothing, s.port(v.s) == v.sorts.no_port))
+    yield "nowhere is no port", s.port_life(v.sorts.no_port) == LIFE.UNBORN
+
+
+@invariant(11, "a dead-name request belongs to a live right")
+def requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port set has no dead-name request. (What a request beside a free or a dead name means is that it is about to fire: other calls
+    begin when it has.) A dead name has room for the reference that the notification adds (where references aren't pegged)."""
+    entry, request = named(v), v.S.request_slot(v.t, v.n)
+    asked = z3.Not(s.empty(request))
+    yield "no port sets", forall([v.t, v.n], z3.Implies(asked, s.kind(entry) != KIND.PORT_SET))
+    room = s.urefs(entry) <= LIMITS.urefs_max - 1
+    yield "room for one more reference", forall([v.t, v.n], z3.Implies(z3.And(asked, s.kind(entry) == KIND.DEAD_NAME), room))
+
+
+@variant(11, pegs_references)
+def requests_of_pegged_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port set has no dead-name request. (A dead name needs no room for a reference: one that has all it can have is pegged.)"""
+    yield "no port sets", forall([v.t, v.n], z3.Implies(s.kind(named(v)) == KIND.PORT_SET, s.empty(v.S.request_slot(v.t, v.n))))
+
+
+@invariant(15, "who waits for the last send right is told of it")
+def no_senders(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Who is due to be told waits: a port is due only while it lives, has a no-senders request and no send rights."""
+    due = s.no_senders_due(v.p) != 0
+    waits = z3.And(s.active(v.p), z3.Not(s.empty(v.S.no_senders_slot(v.p))))
+    yield "who is due waits", forall([v.p], z3.Implies(due, waits))
+
+
+@invariant(42, "a kernel-held slot holds null, dead or one send right")
+def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Each place of a task (special, registered, exception) and each special port of the host holds nothing, a dead right, or one counted send right.
+
+    (Its count is invariant 8.)
+    """
+
+    def one(slot: Term) -> Term:
+        return z3.Or(s.empty(slot), s.kind(slot) == KIND.DEAD_NAME, s.kind(slot) == KIND.SEND)
+
+    slot = v.S.place_slot(v.t, v.w)
+    yield "what a place holds", forall([v.t, v.w], one(slot))
+    yield "no references", forall([v.t, v.w], s.urefs(slot) == 0)
+    host = z3.And(one(v.s), s.urefs(v.s) == 0)
+    yield "what a host port is", forall([v.s], z3.Implies(v.S.is_host_slot(v.s), host))
+
+
+@invariant(105, "a right in transit has no history")
+def in_transit(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """While its receive right is in a message, or in limbo, a port's make-send count and sequence number are 0."""
+    receiver = s.receiver(v.p)
+    carried = z3.And(s.active(v.p), z3.Or(v.S.is_body_slot(receiver), v.S.is_limbo_slot(receiver)))
+    yield "counts", forall([v.p], z3.Implies(carried, z3.And(s.mscount(v.p) == 0, s.seqno(v.p) == 0)))
+
+
+@invariant(107, "references are counted in names only")
+def urefs_outside_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Outside port name spaces no right has user references."""
+    yield "elsewhere 0", forall([v.s], z3.Implies(z3.Not(v.S.is_name_slot(v.s)), s.urefs(v.s) == 0))
+
+
+@invariant(109, "a dead port has no requests")
+def dead_ports_requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No request is kept for a port that isn't active, nor for one that stands for a kernel object."""
+    asked = z3.Not(z3.And(s.empty(v.S.no_senders_slot(v.p)), s.empty(v.S.port_destroyed_slot(v.p))))
+    yield "requests", forall([v.p], z3.Implies(asked, z3.And(s.active(v.p), s.object(v.p) == OBJECT.OBJECT_NONE)))
+
+
+@invariant(108, "nothing leads to a port that is not yet made")
+def unborn_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No slot holds a right to a port that isn't made yet, and no message waits there."""
+    counts = z3.And(s.sending_slots(v.p) == 0, s.send_once_slots(v.p) == 0, s.queued_messages(v.p) == 0)
+    yield "counts", forall([v.p], z3.Implies(s.port_life(v.p) == LIFE.UNBORN, counts))
+
+
+@invariant(111, "a port is in one set at most", lambda profile: not profile.many_sets)
+def one_set(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No port is in two port sets."""
+    yield "one set", forall([v.p, v.n, v.n2], z3.Implies(z3.And(s.member(v.p, v.n), s.member(v.p, v.n2)), v.n == v.n2))
+
+
+@invariant(115, "no fewer send rights are counted than there are", lambda profile: is_broken("invariant 8", profile))
+def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """What is left of invariant 8 where a kernel breaks it: the count is never too low, so nobody is told too early that no senders are left."""
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
+
+
+@invariant(118, "a right to a task's port stays where it is", lambda profile: profile.task_ports_stay)
+def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A send right to a task's port is under a name or in the place KERNEL: in no message that is on its way, no other place, and nobody's request.
+
+    While the kernel has a message in its hands, that has such a right for destination, or carries one to a port of the kernel's own, or back to
+    who called, or into a call (such a request has no descriptors).
+    """
+    S, message = v.S, v.sorts.message_of(v.s)
+    held = z3.And(s.sends(v.s), s.object(s.port(v.s)) == OBJECT.of(PortObject.TASK))
+    in_hand = z3.And(v.sorts.in_message(v.s), z3.Not(S.is_reply_slot(v.s)), s.stage(message) == STAGE.IN_KERNEL)
+    at_home = z3.And(S.is_place_slot(v.s), S.place(v.s) == PLACE.of(Place.KERNEL))
+    yield "where it is", forall([v.s], z3.Implies(held, z3.Or(S.is_name_slot(v.s), at_home, in_hand)))
+    carried, destination = S.body_slot(v.m, v.i), S.destination_slot(v.m)
+    carries = z3.And(s.sends(carried), s.object(s.port(carried)) == OBJECT.of(PortObject.TASK))
+    to_user = z3.And(
+        z3.Or(s.kind(destination) == KIND.SEND, s.kind(destination) == KIND.SEND_ONCE), s.object(s.port(destination)) == OBJECT.OBJECT_NONE
+    )
+    described = s.layout(v.m) != v.sorts.no_descriptors
+    yield "to whom it goes", forall([v.m, v.i], z3.Implies(z3.And(carries, described), z3.Not(to_user)))
+
+
+@invariant(120, "guards are of receive rights in spaces", lambda profile: profile.has_guards)
+def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port whose receive right isn't under a name has no context, and is not guarded, strict or immovable; only a guarded port is strict."""
+    away = z3.And(s.active(v.p), z3.Not(v.S.is_name_slot(s.receiver(v.p))))
+    none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p))))
+    yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
+    yield "what is strict is guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
+
+
+@invariant(122, "a call has in its hands what it took")
+def in_hand(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The right that a task's call has taken out of a place is there only while that call is stopped."""
+    idle = s.wait(v.t) != WAIT.SETTING
+    yield "what is there", forall([v.t], z3.Implies(idle, s.empty(v.S.place_slot(v.t, PLACE.PLACE_IN_HAND))))

@@ -1,0 +1,268 @@
+"""A message that is destroyed or given up: every right and page that it carries is released at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count as counter
+
+import z3
+
+from sendright.mach.abi.descriptors import natural_size
+from sendright.mach.abi.rights import Notification
+from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
+from sendright.model.language.state import After, Field, State, remembered
+
+_serial = counter()
+
+
+class Transit:
+    """What a message to a port must not carry: the receive right of the port itself, or of one that the port's receive right is on its way to.
+
+    A receive right is on its way to a port while it is in a message that is queued there or waits for room there. ``reaches(port)``: the port is
+    ``start``, or the one that its receive right is on its way to, and so on.
+    """
+
+    def __init__(self, state: State, start: Term, reaches: Callable[[Term], Term], lift: Term) -> None:
+        self.state, self.start, self.reaches, self.lift = state, start, reaches, lift
+
+    def assume(self, after: After) -> None:
+        """What ``reaches`` means."""
+        b, x = self.state, z3.Const("x", self.state.sorts.Port)
+        carrier = b.sorts.message_of(b.receiver(x))
+        target = b.port(b.sorts.Slot.destination_slot(carrier))
+        in_transit = z3.And(b.active(x), b.sorts.Slot.is_body_slot(b.receiver(x)), b.on_its_way(carrier), target != b.sorts.no_port)
+        closed = z3.ForAll([x], z3.Implies(z3.And(self.reaches(x), in_transit), self.reaches(target)))
+        after.assumptions += [self.reaches(self.start), closed]
+
+    def lead(self, after: After, lower: Term) -> None:
+        """Receive rights are on their way to ``start`` now; ``lower`` says that their ports' ranks are below what the rank of ``start`` becomes.
+
+        All that ``start`` leads to is lifted, by a number that is large enough: there is one, for a message carries finitely many rights.
+        """
+        after.assumptions.append(z3.And(self.lift >= 0, lower))
+        rank = after.transit_rank
+        after.sweep("transit_rank", "ports", lambda p: (self.reaches(p), rank(p) + self.lift))
+
+    @property
+    def top(self) -> Term:
+        """The rank of ``start`` when it is lifted."""
+        return self.state.transit_rank(self.start) + self.lift
+
+
+class Release:
+    """One release: everything in some slots is given up, and some ports die, with all that follows from it. See ``release``.
+
+    ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given up; a dying
+    port's queued messages are destroyed, and what they carry is given up in turn; send and send-once rights to a dead port become dead;
+    a send-once right to a live port becomes a send-once notification there.
+
+    What is left to do afterwards has rules of its own (``calls/notifications.py``): a receive right that is given up while a live
+    port-destroyed right is registered goes to limbo; dead-name requests stay where they are, beside a name that is freed or dead.
+
+    The kernel's part is ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh message for each
+    send-once right given up) and its inverse ``notified``.
+    """
+
+    def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None) -> None:
+        sorts = base.sorts
+        tag = f"!{next(_serial)}"
+        self.base = base
+        self.starts_at = released
+        self.given_up = remembered(self._given_up)
+        self.becomes_notification = remembered(self._becomes_notification)
+        self.roots = dies or (lambda port: z3.BoolVal(False))
+        self.dying = z3.Function("dying" + tag, sorts.Port, z3.BoolSort())
+        self.notification = z3.Function("notification" + tag, sorts.Slot, sorts.Message)
+        self.notified = z3.Function("notified" + tag, sorts.Message, sorts.Slot)
+        self.arrival = z3.Function("arrival" + tag, sorts.Message, z3.IntSort())
+        self.next_clock = z3.Int("next_clock" + tag)
+        self.sends_released = z3.Function("sends_released" + tag, sorts.Port, z3.IntSort())
+        self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
+        self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
+        self.done = base
+        """The state after it, whatever the case does next."""
+
+    def take_place(self, after: After) -> None:
+        """The release changes the state ``after``, which is as ``base`` until now."""
+        b = self.base
+        self._assume(after, b)
+        self._release(after, b)
+        self._kill(after, b)
+        self._leave_sets(after, b)
+        self._notify(after, b)
+        self.done = State(after.sorts, dict(after.fields))
+        after.releases.append(self)
+
+    # ---- what is given up, and what dies
+
+    def _given_up(self, slot: Term) -> Term:
+        sorts = self.base.sorts
+        message = sorts.message_of(slot)
+        destroyed = z3.And(sorts.in_message(slot), self._destroyed(message))
+        S = sorts.Slot
+        watching = z3.And(S.is_no_senders_slot(slot), self.dying(S.watched(slot)))
+        guarding = z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)))
+        return z3.Or(self.starts_at(slot), destroyed, watching, guarding)
+
+    def rescued(self, port: Term) -> Term:
+        """The port's receive right is given up, but somebody has asked for it: it goes to limbo."""
+        b = self.base
+        asked = b.kind(b.sorts.Slot.port_destroyed_slot(port)) == KIND.SEND_ONCE
+        return z3.And(b.active(port), z3.Not(self.roots(port)), self.given_up(b.receiver(port)), asked)
+
+    def told_no_senders(self, slot: Term) -> Term:
+        """``slot`` is the no-senders right of a port that loses its last send right before it dies.
+
+        So it is when both go by one name. Otherwise the order in which the kernel ends rights decides.
+        """
+        b, S = self.base, self.base.sorts.Slot
+        port = S.watched(slot)
+        together = z3.And(b.kind(b.receiver(port)) == KIND.SEND_RECEIVE, self.given_up(b.receiver(port)), b.srights(port) == 1)
+        return z3.And(S.is_no_senders_slot(slot), z3.Or(together, self.sends_first(port)))
+
+    def loses(self, slot: Term) -> Term:
+        """The slot gives up a send right."""
+        return z3.And(self.given_up(slot), self.base.sends(slot))
+
+    def _becomes_notification(self, slot: Term) -> Term:
+        return z3.And(self.given_up(slot), self.base.kind(slot) == KIND.SEND_ONCE, z3.Not(self.dying(self.base.port(slot))))
+
+    def created(self, message: Term) -> Term:
+        source = self.notified(message)
+        return z3.And(self.becomes_notification(source), self.notification(source) == message)
+
+    def _assume(self, after: After, b: State) -> None:
+        sorts = b.sorts
+        p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
+        fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
+        in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
+        after.assumptions += [
+            z3.ForAll([p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.rescued(p)))))),
+            z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
+            z3.ForAll([m], z3.Implies(self.created(m), in_time)),
+            self.next_clock >= b.clock(),
+            z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
+            # what the two counts mean: how many of the slots that hold such a right to the port
+            z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
+            z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
+        ]
+
+    def _release(self, after: After, b: State) -> None:
+        def gone(slot: Term) -> Term:
+            return z3.Or(self.given_up(slot), z3.And(b.port(slot) != b.sorts.no_port, self.dying(b.port(slot))))
+
+        def emptied(slot: Term) -> Term:
+            return z3.Or(self.given_up(slot), b.kind(slot) == KIND.RECEIVE)
+
+        after.sweep("kind", "slots", lambda s: (gone(s), z3.If(emptied(s), KIND.NONE, KIND.DEAD_NAME)))
+        after.sweep("port", "slots", lambda s: (gone(s), b.sorts.no_port))
+        after.sweep("urefs", "slots", lambda s: (z3.And(gone(s), emptied(s)), z3.IntVal(0)))
+        S = b.sorts.Slot
+
+        def limbo(slot: Term) -> Term:
+            return z3.And(S.is_limbo_slot(slot), self.rescued(S.rescued(slot)))
+
+        after.sweep("kind", "limbo", lambda s: (limbo(s), KIND.RECEIVE))
+        after.sweep("port", "limbo", lambda s: (limbo(s), S.rescued(s)))
+        after.sweep("receiver", "ports", lambda p: (self.rescued(p), S.limbo_slot(p)))
+        for count in ("mscount", "seqno"):
+            after.sweep(count, "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+        if after.profile.has_guards:
+            after.sweep("context", "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+            for name in ("is_guarded", "is_strict", "is_immovable"):
+                after.sweep(name, "ports", lambda p: (self.rescued(p), z3.BoolVal(False)))
+
+        def waits_for_the_last(port: Term) -> Term:
+            waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(S.no_senders_slot(port))))
+            return z3.And(waits, b.srights(port) > 0, b.srights(port) == self.sends_released(port))
+
+        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), waits_for_the_last(p)), z3.If(self.dying(p), 0, b.mscount(p) + 1)))
+        after.sweep(
+            "known_as",
+            "known",
+            lambda t, p: (
+                z3.Or(self.dying(p), z3.And(b.known_as(t, p) != b.sorts.null, self.given_up(S.name_slot(t, b.known_as(t, p))))),
+                b.sorts.null,
+            ),
+        )
+        after.tally("srights", self.sends_released, -1, self.loses)
+
+    def _kill(self, after: After, b: State) -> None:
+        after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))
+        after.sweep("stage", "messages", lambda m: (self._destroyed(m), STAGE.FREE))
+        after.sweep("memory", "memory", lambda m, i: (self._destroyed(m), b.sorts.no_object))
+
+    def _destroyed(self, message: Term) -> Term:
+        """The message is queued on a port that dies."""
+        return z3.And(self.base.stage(message) == STAGE.QUEUED, self.dying(self.base.queue(message)))
+
+    def _leave_sets(self, after: After, b: State) -> None:
+        S = b.sorts.Slot
+
+        def leaves(port: Term, name: Term) -> Term:
+            receiver = b.receiver(port)
+            return z3.Or(self.dying(port), self.given_up(receiver), self.given_up(S.name_slot(S.space(receiver), name)))
+
+        after.sweep("member", "members", lambda p, n: (z3.And(b.member(p, n), leaves(p, n)), z3.BoolVal(False)))
+
+    def _notify(self, after: After, b: State) -> None:
+        S, source, created = b.sorts.Slot, self.notified, self.created
+
+        def destination(slot: Term) -> Term:
+            return z3.And(S.is_destination_slot(slot), created(S.destined(slot)))
+
+        after.sweep("kind", "notification destinations", lambda s: (destination(s), KIND.SEND_ONCE))
+        after.sweep("port", "notification destinations", lambda s: (destination(s), b.port(source(S.destined(s)))))
+        after.sweep("urefs", "notification destinations", lambda s: (destination(s), z3.IntVal(0)))
+        for name, value in {
+            "stage": lambda m: STAGE.QUEUED,
+            "queue": lambda m: b.port(source(m)),
+            "arrival": lambda m: self.arrival(m),
+            "id": lambda m: z3.If(self.told_no_senders(source(m)), int(Notification.NO_SENDERS), int(Notification.SEND_ONCE)),
+            "data": lambda m: z3.If(self.told_no_senders(source(m)), b.mscount(S.watched(source(m))), 0),
+            "body_count": lambda m: z3.IntVal(0),
+            "layout": lambda m: b.sorts.no_descriptors,
+            "size": lambda m: z3.IntVal(natural_size(())),
+            "sender_security": lambda m: b.sorts.kernel_security_token,
+            "sender_audit": lambda m: b.sorts.kernel_audit_token,
+            "from_kernel": lambda m: z3.BoolVal(True),
+        }.items():
+            after.sweep(name, "notifications", lambda m, value=value: (created(m), value(m)))
+        after.store("clock", (), self.next_clock)
+        after.tally("msgcount", self.notifications, 1, self.becomes_notification)
+        # The ghosts: nothing holds a right to a dead port; a live port loses the send rights that were given up,
+        # and its send-once rights move into notifications, one for one.
+        for ghost, change in {
+            "sending_slots": lambda p: b.sending_slots(p) - self.sends_released(p),
+            "send_once_slots": lambda p: b.send_once_slots(p),
+            "queued_messages": lambda p: b.queued_messages(p) + self.notifications(p),
+        }.items():
+            after.fields[ghost] = Field(ghost, lambda p, change=change: z3.If(self.dying(p), 0, change(p)))
+
+
+def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> Release:
+    """What is in the slots of which ``released`` says so is given up, and the ports of which ``dies`` says so die, with all that follows from it.
+
+    That changes the state ``after``; the result says what follows.
+    """
+    made = Release(State(after.sorts, dict(after.fields)), released, dies)
+    made.take_place(after)
+    return made
+
+
+def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
+    """All that ``message``, which isn't queued, carries is given up (but the rights in slots that ``keep`` names)."""
+    sorts = after.sorts
+
+    def starts(slot: Term) -> Term:
+        mine = sorts.slots_of_message(slot, message)
+        return mine if keep is None else z3.And(mine, z3.Not(keep(slot)))
+
+    made = release(after, starts)
+    lose_memory(after, message)
+    return made
+
+
+def lose_memory(after: After, message: Term, when: Term | bool = True) -> None:
+    """All memory that ``message`` carries is gone (if ``when``)."""
+    after.sweep("memory", "memory", lambda m, i: (z3.And(when, m == message), after.sorts.no_object))
