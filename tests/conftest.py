@@ -1,44 +1,47 @@
 """What all tests share."""
 
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 FAST = (
-    "test_audit_reports",
-    "test_audit_rules",
-    "test_calls_in_progress",
-    "test_cli_graph",
-    "test_cli_profiles",
-    "test_instantiate",
-    "test_locked_versions",
-    "test_model_messages",
-    "test_model_peek",
-    "test_mutants_of_port_calls",
-    "test_not_utf_8",
-    "test_recordings_bsm",
-    "test_recordings_endpoint_security",
-    "test_recordings_fuzz",
-    "test_recordings_holdings",
-    "test_reference_kernel_[!n]*",
-    "test_reference_kernel_names",
-    "test_reference_kernel_notifications",
-    "test_replay",
-    "test_report_ci",
-    "test_report_history",
-    "test_report_page",
-    "test_script",
-    "test_script_export",
+    "cli/test_graph.py",
+    "cli/test_profiles.py",
+    "impl/recordings/test_bsm.py",
+    "impl/recordings/test_endpoint_security.py",
+    "impl/recordings/test_fuzz.py",
+    "impl/recordings/test_lsmp.py",
+    "impl/reference/**",
+    "mach/test_not_utf_8.py",
+    "model/calls/test_messages.py",
+    "model/calls/test_peek.py",
+    "model/execution/test_calls_in_progress.py",
+    "model/proof/test_instantiate.py",
+    "model/proof/test_mutants_of_port_calls.py",
+    "properties/audit/test_rules.py",
+    "properties/scripts/test_export.py",
+    "properties/scripts/test_replay.py",
+    "properties/scripts/test_script.py",
+    "reports/test_audit.py",
+    "reports/test_ci.py",
+    "reports/test_history.py",
+    "reports/test_page.py",
+    "test_locked_versions.py",
 )
-"""Modules whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
+"""Files whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
+RANDOM = ("impl/reference/notifications/test_random_calls.py", "impl/reference/notifications/test_rescue.py")
+"""Of these, files that take longer."""
+HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging", "heavy"))
-        if not slow and any(fnmatch(item.path.stem, module) for module in FAST):
+        file = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        if not slow and file not in RANDOM and any(fnmatch(file, pattern) for pattern in FAST):
             item.add_marker(pytest.mark.fast)
 
 

@@ -1,6 +1,6 @@
 """The signature table: every Mach call, described once.
 
-The Hypothesis arguments, the script and trace schemas and ``sendright calls`` come from this table. ``form.py``
+The Hypothesis arguments, the script and trace schemas and ``sendright calls`` come from this table. ``signature.py``
 explains entries.
 """
 

@@ -83,7 +83,7 @@ class Rule:
     choices: dict[str, Sort]
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
-    """What the rules before it supply: proved of the sequences (``rows.py``), and checked by the oracle at every step."""
+    """What the rules before it supply: proved of the sequences (``preconditions.py``), and checked by the oracle at every step."""
     pending: bool = False
     """It does something that a rule before it left to do; all other rules begin when nothing is left."""
     resumes: str = "NOTHING"
@@ -198,7 +198,8 @@ class Context:
     def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
         """In all cases that are left; or if ``tested``, in those of them. ``meaning`` writes out which these are, if not all that aren't refused.
 
-        The meaning is for a reader, and ``tests/model/language/test_rule_form.py`` proves it; what is tested, and proved of the rule, is ``tested`` alone.
+        The meaning is for a reader, and ``tests/model/language/test_rule_form.py`` proves it. What is tested, and proved of
+        the rule, is ``tested`` alone.
         """
         return Otherwise(z3.BoolVal(True) if tested is None else tested, meaning)
 

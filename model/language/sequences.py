@@ -6,7 +6,7 @@ each (``Outcome``). A call without a sequence of its own is one rule, whose repl
 The same generator is driven with numbers and with terms:
 
 - the oracle (``oracle.py``) runs each rule on its state, and compares what comes of it with an implementation's answer;
-- the prover (``rows.py``) decides that each step supplies what the next one requires, for a body with any number of rights;
+- the prover (``preconditions.py``) decides that each step supplies what the next one requires, for a body with any number of rights;
 - ``rules_of`` lists the rules;
 - the derivation graph (``properties/provenance/call_flows.py``) reads which rights a call carries, and where in its results it names rights.
 

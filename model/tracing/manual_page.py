@@ -32,12 +32,12 @@ _NO_RIGHT = "MACH_SEND_INVALID_RIGHT/a right in the request cannot be copied in"
 _NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is no task"
 _NO_SECURITY = "KERN_INVALID_SECURITY/host_security is not the security port"
 _NO_MEMORY = "KERN_RESOURCE_SHORTAGE/the kernel is out of memory"
-_TOKENS = "test_reference_kernel_tokens.py"
+_TOKENS = "impl/reference/tasks/test_tokens.py"
 _CREATED = f"{_TOKENS}::test_a_task_is_created_with_the_given_tokens"
 _INHERITS = f"{_TOKENS}::test_the_child_inherits_from_its_parent_and_not_from_the_caller"
-_TASKS = "test_reference_kernel_tasks.py"
-_REQUESTS = "test_reference_kernel_requests.py"
-_PROVED = "test_prove.py::test_the_headline_call_keeps_every_invariant_and_theorem"
+_TASKS = "impl/reference/tasks/test_tasks.py"
+_REQUESTS = "impl/reference/notifications/test_requests.py"
+_PROVED = "model/proof/test_prove.py::test_the_headline_call_keeps_every_invariant_and_theorem"
 
 PAGE: tuple[PageClause, ...] = (
     PageClause(
@@ -54,7 +54,7 @@ PAGE: tuple[PageClause, ...] = (
         words="It takes the security port, a parent, two tokens, ledgers and whether memory is inherited; it gives a code and the child.",
         cases=(_MADE,),
         properties=("decided",),
-        tests=("test_traceability.py::test_the_headline_call_takes_and_gives_what_its_page_says", _CREATED),
+        tests=("properties/coverage/test_traceability.py::test_the_headline_call_takes_and_gives_what_its_page_says", _CREATED),
     ),
     PageClause(
         section="PARAMETERS",
@@ -82,7 +82,7 @@ PAGE: tuple[PageClause, ...] = (
         words="security_token: the child's security token.",
         cases=(_MADE,),
         properties=("step invariant 30", "step invariant 36", "theorem 3"),
-        tests=(_CREATED, "test_prove.py::test_tokens_set_too_late_are_found"),
+        tests=(_CREATED, "model/proof/test_prove.py::test_tokens_set_too_late_are_found"),
     ),
     PageClause(
         section="PARAMETERS",
@@ -111,7 +111,10 @@ PAGE: tuple[PageClause, ...] = (
         words="inherit_memory true: the child inherits the parent's address space.",
         cases=(_MADE,),
         properties=("step invariant 39",),
-        tests=("test_reference_kernel_memory.py::test_a_child_inherits_page_by_page", f"{_TOKENS}::test_in_all_else_it_is_as_task_create_makes_it"),
+        tests=(
+            "impl/reference/tasks/test_memory.py::test_a_child_inherits_page_by_page",
+            f"{_TOKENS}::test_in_all_else_it_is_as_task_create_makes_it",
+        ),
     ),
     PageClause(
         section="PARAMETERS",
@@ -119,7 +122,7 @@ PAGE: tuple[PageClause, ...] = (
         words="inherit_memory false: the child's address space is empty.",
         cases=(_MADE,),
         properties=("step invariant 40",),
-        tests=("test_reference_kernel_memory.py::test_without_inherit_memory_a_child_has_none", _INHERITS),
+        tests=("impl/reference/tasks/test_memory.py::test_without_inherit_memory_a_child_has_none", _INHERITS),
     ),
     PageClause(
         section="PARAMETERS",
@@ -140,7 +143,7 @@ PAGE: tuple[PageClause, ...] = (
         properties=("step invariant 30", "step invariant 35", "step invariant 36"),
         tests=(
             _CREATED,
-            "test_reference_kernel_faults.py::test_the_child_is_left_behind_with_its_parents_tokens",
+            "impl/reference/test_faults.py::test_the_child_is_left_behind_with_its_parents_tokens",
         ),
     ),
     PageClause(
@@ -160,8 +163,8 @@ PAGE: tuple[PageClause, ...] = (
         tests=(
             f"{_TOKENS}::test_in_all_else_it_is_as_task_create_makes_it",
             f"{_TOKENS}::test_a_shortage_leaves_no_child",
-            "test_prove.py::test_a_difference_to_task_create_is_seen",
-            "test_prove.py::test_theorem_1_speaks_of_every_field",
+            "model/proof/test_prove.py::test_a_difference_to_task_create_is_seen",
+            "model/proof/test_prove.py::test_theorem_1_speaks_of_every_field",
         ),
     ),
     PageClause(
@@ -171,7 +174,7 @@ PAGE: tuple[PageClause, ...] = (
         cases=(_NO_SECURITY, _MADE),
         properties=("step invariant 22", "step invariant 29", "step invariant 32", "theorem 2"),
         tests=(
-            "test_reference_kernel_boot.py::test_the_bootstrap_task_is_given_the_hosts_ports",
+            "impl/reference/test_boot.py::test_the_bootstrap_task_is_given_the_hosts_ports",
             f"{_TOKENS}::test_only_the_security_port_will_do",
             _CREATED,
         ),

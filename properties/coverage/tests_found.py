@@ -17,7 +17,7 @@ import msgspec
 
 from sendright.mach.json_text import read_json
 
-KERNEL_TESTS = "test_reference_kernel_*.py"
+KERNEL_TESTS = "impl/reference/**/test_*.py"
 """The files whose tests call the reference kernel: a pattern for ``Path.glob``, from the directory of all tests."""
 ANSWERS = "answers.json"
 """The file of recorded answers, in the directory of all tests."""

@@ -1,7 +1,7 @@
 """Which rights a step of a trace carries, and which of its results name rights: read from the declared sequence of its call.
 
-The sequence (``model/language/sequences.py``) is driven with what a trace says, whatever that is. A condition that only a kernel's state decides counts as
-met: the answer is what may be carried.
+The values of a trace drive the sequence (``model/language/sequences.py``), whatever they are. A condition that only a
+kernel's state decides counts as met: the answer is what may be carried.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_prose import LONGEST, ROOT, UNPLAIN
+from support.places import ROOT
+from support.prose import LONGEST, UNPLAIN
 
 SOURCES = sorted(path for package in ("mach", "properties") for path in (ROOT / package).rglob("*.py"))
 

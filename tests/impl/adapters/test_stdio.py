@@ -184,7 +184,8 @@ def test_programs_that_cannot_be_started(command: str, words: str, capsys: pytes
 
 
 def test_a_program_that_shows_everything(tmp_path: Path) -> None:
-    text = "from sendright.impl.reference import ReferenceKernel\nfrom sendright.mach.kernel.call import Call\nfrom sendright.mach.kernel.profiles import MANUAL\n"
+    text = "from sendright.impl.reference import ReferenceKernel\nfrom sendright.mach.kernel.call import Call\n"
+    text += "from sendright.mach.kernel.profiles import MANUAL\n"
     text += "import msgspec\nkernel = ReferenceKernel()\nwhile True:\n    asked = hear()\n    if 'boot' in asked:\n"
     text += "        limits = {k: v for k, v in asked['boot'].items() if k != 'profile'}\n"
     text += "        kernel.boot(msgspec.structs.replace(MANUAL, **limits)); say('{}')\n"

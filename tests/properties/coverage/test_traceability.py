@@ -120,7 +120,7 @@ def test_a_case_that_no_clause_of_the_page_names(monkeypatch: pytest.MonkeyPatch
         ({"cases": ()}, "no case"),
         ({"properties": ("invariant 999",)}, "there is no property 'invariant 999'"),
         ({"properties": ()}, "no property"),
-        ({"tests": ("test_prove.py::test_nothing",)}, "there is no test 'test_prove.py::test_nothing'"),
+        ({"tests": ("model/proof/test_prove.py::test_nothing",)}, "there is no test 'model/proof/test_prove.py::test_nothing'"),
         ({"tests": ()}, "no test expects KERN_SUCCESS"),
     ],
 )
@@ -143,7 +143,7 @@ def test_an_error_that_no_test_expects(recorded: Path) -> None:
 
 @pytest.mark.parametrize("id", ["NAME.1", "PARAMETERS.1", "RETURN VALUES.1"])
 def test_a_test_that_the_page_names_must_expect_the_codes_of_its_cases(monkeypatch: pytest.MonkeyPatch, found: FoundTests, id: str) -> None:
-    other = "test_reference_kernel_tokens.py::test_tokens_outlive_their_sender"
+    other = "impl/reference/tasks/test_tokens.py::test_tokens_outlive_their_sender"
     page = tuple(msgspec.structs.replace(one, tests=(other,)) if f"{one.section}.{one.ordinal}" == id else one for one in PAGE)
     monkeypatch.setattr(specification, "PAGE", page)
     codes = {case.partition("/")[0] for one in PAGE if f"{one.section}.{one.ordinal}" == id for case in one.cases}
@@ -199,7 +199,7 @@ def test_properties_that_an_effect_can_break_and_those_it_cannot() -> None:
 # the tests found
 
 
-TESTS = """
+MODULE = """
 import pytest
 from hypothesis import given, strategies
 from support.kernel import NOTHING, Actor, Machine
@@ -254,7 +254,7 @@ def test_expects_it_in_a_random_run(root, seed): assert root.refused("mach_port_
 def test_expects_it_in_random_runs(name): assert Machine().root.refused("mach_port_type", name=name) == "KERN_INVALID_NAME"
 """
 EXPECTING = {
-    f"test_reference_kernel_x.py::{name}" for name in ("test_expects_it", "test_expects_it_through_a_helper", "test_expects_it_as_a_parameter")
+    f"impl/reference/test_x.py::{name}" for name in ("test_expects_it", "test_expects_it_through_a_helper", "test_expects_it_as_a_parameter")
 }
 
 
@@ -267,7 +267,8 @@ def record(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of tests whose answers were recorded."""
     directory = tmp_path_factory.mktemp("tests")
-    (directory / "test_reference_kernel_x.py").write_text(TESTS)
+    (directory / "impl" / "reference").mkdir(parents=True)
+    (directory / "impl/reference/test_x.py").write_text(MODULE)
     done = record(directory)
     assert done.returncode == 0, done.stderr + done.stdout
     return directory
@@ -277,7 +278,7 @@ def test_only_a_test_that_makes_the_call_and_expects_the_code_covers_it(recorded
     tests = find_tests(recorded)
     assert tests is not None
     assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING
-    assert tests.expecting("mach_port_get_refs", "KERN_INVALID_NAME") == ("test_reference_kernel_x.py::test_expects_it_of_another_call",)
+    assert tests.expecting("mach_port_get_refs", "KERN_INVALID_NAME") == ("impl/reference/test_x.py::test_expects_it_of_another_call",)
     assert len(tests.tests) == 11
 
 
@@ -297,27 +298,27 @@ def test_only_a_test_that_makes_the_call_and_expects_the_code_covers_it(recorded
 )
 def test_a_test_that_has_changed_covers_nothing(recorded: Path, tmp_path: Path, old: str, new: str, lost: list[str]) -> None:
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace(old, new))
+    (tmp_path / "impl/reference/test_x.py").write_text(MODULE.replace(old, new))
     tests = find_tests(tmp_path)
     assert tests is not None
-    changed = {f"test_reference_kernel_x.py::{name}" for name in lost}
+    changed = {f"impl/reference/test_x.py::{name}" for name in lost}
     assert set(tests.changed) == changed
     assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING - changed
 
 
 def test_changed_tests_are_named_if_something_is_not_covered(recorded: Path, tmp_path: Path) -> None:
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace("return root.refused(TYPE", "return root.fails(TYPE"))
+    (tmp_path / "impl/reference/test_x.py").write_text(MODULE.replace("return root.refused(TYPE", "return root.fails(TYPE"))
     *_, last = traced("mach_port_type", find_tests(tmp_path)).problems
     assert last == (
         f"1 test changed since its answers were recorded (run python {tmp_path}/record_answers.py): "
-        "test_reference_kernel_x.py::test_expects_it_through_a_helper"
+        "impl/reference/test_x.py::test_expects_it_through_a_helper"
     )
 
 
 def test_the_record_is_checked(recorded: Path, tmp_path: Path) -> None:
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "test_reference_kernel_x.py").write_text(TESTS.replace("return root.refused(TYPE", "return root.fails(TYPE"))
+    (tmp_path / "impl/reference/test_x.py").write_text(MODULE.replace("return root.refused(TYPE", "return root.fails(TYPE"))
     before = (tmp_path / ANSWERS).read_bytes()
     done = record(tmp_path, "--check")
     assert (done.returncode, (tmp_path / ANSWERS).read_bytes()) == (1, before)
@@ -326,8 +327,8 @@ def test_the_record_is_checked(recorded: Path, tmp_path: Path) -> None:
 
 def test_only_tests_that_have_changed_are_recorded_again(recorded: Path, tmp_path: Path) -> None:
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "test_reference_kernel_x.py").write_text(
-        TESTS.replace("def test_makes_the_call(root): root.result", "def test_makes_the_call(root): root.fails")
+    (tmp_path / "impl/reference/test_x.py").write_text(
+        MODULE.replace("def test_makes_the_call(root): root.result", "def test_makes_the_call(root): root.fails")
     )
     right = (tmp_path / ANSWERS).read_text()
     (tmp_path / ANSWERS).write_text(right.replace('"mach_port_type":["KERN_INVALID_NAME"]', '"mach_port_type":["KERN_FAILURE"]'))
