@@ -23,7 +23,7 @@ from sendright.model.language.terms import Name
 from sendright.model.proof import instantiate
 from sendright.model.proof import preconditions as rows
 from sendright.model.proof.obligations import Part, decide
-from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, Named, carried_by, named_by
+from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, NamedResult, carried_by, named_by
 
 INSERT = "mach_port_insert_right"
 
@@ -146,8 +146,8 @@ def test_what_a_step_carries() -> None:
 
 def test_what_the_results_of_a_step_name() -> None:
     received = step_of("mach_msg_receive", {"reply": 4, "descriptors": [[5, 17], [[6, 7], 17]]}, port=2)
-    assert named_by(received) == [Named(REPLY, 4), Named(0, 5), Named(1, 6), Named(2, 7)]
-    assert named_by(step_of("mach_port_extract_right", {"poly": 5, "acquired": 17}, task=1, name=9, disposition=17)) == [Named(0, 5)]
+    assert named_by(received) == [NamedResult(REPLY, 4), NamedResult(0, 5), NamedResult(1, 6), NamedResult(2, 7)]
+    assert named_by(step_of("mach_port_extract_right", {"poly": 5, "acquired": 17}, task=1, name=9, disposition=17)) == [NamedResult(0, 5)]
 
 
 def test_a_new_call_of_several_rules_needs_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
