@@ -33,6 +33,7 @@ def test_the_rules_of_a_call_follow_from_its_sequence() -> None:
     assert rules_of("mach_task_self") == ("mach_task_self", COPY_OUT, FINISH)
     assert rules_of("mach_port_mod_refs") == ("mach_port_mod_refs",)
     assert rules_of("task_set_special_port") == ("task_set_special_port", "task_set_special_port: resumed")
+    assert rules_of("no_such_call") == ("no_such_call",)
     for profile in (MANUAL, XNU_792):
         two_steps = "host_security_create_task_token: resumed" in rules_of("host_security_create_task_token", profile)
         assert two_steps == profile.tokens_in_two_steps
