@@ -70,7 +70,7 @@ def _entry(kind: int, port: int, urefs: int) -> Entry:
     return Entry(SlotKind(kind), None if port == NO_PORT else port, urefs)
 
 
-class Showing:
+class SnapshotWriter:
     """Snapshots of one state, which it watches."""
 
     def __init__(self, state: ConcreteState, profile: Profile) -> None:

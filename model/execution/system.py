@@ -42,7 +42,7 @@ from sendright.model.execution.encoding import (
     environment,
 )
 from sendright.model.execution.late_choices import LateChoices
-from sendright.model.execution.snapshots import Showing
+from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
@@ -110,7 +110,7 @@ class System:
         self.ended: list[tuple[str, int]] = []
         """What ended in the call that is being judged: the field that says so, and the task, port or message."""
         self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
-        self.showing = Showing(self.state, profile)
+        self.showing = SnapshotWriter(self.state, profile)
         self.env["indices"] = range(max(profile.pages, 8))
         for name, values in _boot(profile).items():
             self.state.write(name, values)

@@ -14,7 +14,7 @@ ANY_STATE, ANYTHING = State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
 """A state of which nothing is known, and the variables for it: what rules are proved of."""
 
 
-class _Noted(dict[str, Field]):
+class _FieldsRead(dict[str, Field]):
     """Fields, and which of them were read."""
 
     def __init__(self, fields: dict[str, Field]) -> None:
@@ -28,7 +28,7 @@ class _Noted(dict[str, Field]):
 
 @cache
 def _of_any_state(invariant: Invariant) -> tuple[tuple[tuple[str, Term], ...], frozenset[str]]:
-    fields = _Noted(ANY_STATE.fields)
+    fields = _FieldsRead(ANY_STATE.fields)
     clauses = tuple(invariant.clauses(ANYTHING, State(UNBOUNDED, fields)))
     return clauses, frozenset(fields.read)
 

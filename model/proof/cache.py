@@ -119,7 +119,7 @@ class Proof:
         self._given = sorts, ground_facts, universals
         self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given)
         self._proof: instantiate.Proof | None = None
-        self._known: Known | None = None
+        self._known: ProvedQueries | None = None
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not shown."""
@@ -128,7 +128,7 @@ class Proof:
             return self._ask(goal)
         if self._known is None:
             _, facts, universals = self._given
-            self._known = Known(_questions.cache, [*facts, *universals])
+            self._known = ProvedQueries(_questions.cache, [*facts, *universals])
         question = self._known.question(goal)
         if self._known.is_proved(question):
             _questions.answered += 1
@@ -156,7 +156,7 @@ class Proof:
         return self._begun().decide(goal)
 
 
-class Known:
+class ProvedQueries:
     """What was proved from some assumptions: a file of entries, one a line. Any other line is ignored."""
 
     def __init__(self, cache: Cache, assumptions: Sequence[Term]) -> None:

@@ -13,7 +13,7 @@ from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.known_breaks import Broken, known_break
+from sendright.model.invariants.known_breaks import KnownBreak, known_break
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
@@ -21,7 +21,7 @@ from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
 from sendright.model.proof.instantiate import follows_from_nothing
-from sendright.model.proof.preconditions import holds, links
+from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
     THEOREMS,
@@ -32,11 +32,11 @@ from sendright.model.proof.properties import (
 )
 
 
-class Part(msgspec.Struct, frozen=True):
+class ProofTask(msgspec.Struct, frozen=True):
     """One part of the work."""
 
     kind: str
-    """``case``, ``rule``, ``row``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
+    """``case``, ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or ``must fail``."""
     rule: str = ""
     case: int = 0
     invariants: tuple[int | str, ...] | None = None
@@ -78,7 +78,7 @@ def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tu
     return Verdict.PROVED, time.perf_counter() - start, ""
 
 
-def decide_case(profile: Profile, part: Part) -> list[Obligation]:
+def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
     """All invariants, step properties and theorems for one case of one rule."""
     rule = RULES[part.rule]
     unit = CaseProof(rule, part.case, profile)
@@ -139,7 +139,9 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None = None) -> Obligation:
+def _look_closer(
+    profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
+) -> Obligation:
     """What could not be proved, in small scopes; what is ``known`` to break, in the one that shows it."""
     from sendright.model.proof.refute import SCOPES, refute
 
@@ -163,7 +165,7 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
     )
 
 
-def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
+def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Of one rule: a case applies (the first that does; so never two); authority (23); locality (26) of its conditions."""
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
@@ -191,19 +193,19 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
-def decide_row(profile: Profile, part: Part) -> list[Obligation]:
+def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Of one rule in a sequence: it supplies what the next rule requires."""
     found: list[Obligation] = []
-    for link in links(part.rule, profile):
+    for precondition in preconditions_of(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
-        verdict = Verdict.PROVED if holds(link, profile) else Verdict.UNDETERMINED
+        verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
         seconds, cached = time.perf_counter() - start, mark.all_from_cache
-        case, title = f"{link.case}; {link.title}", "a rule supplies what the next one requires"
-        found.append(Obligation(call=part.rule, case=case, property="row", title=title, verdict=verdict, seconds=seconds, cached=cached))
+        case, title = f"{precondition.case}; {precondition.title}", "a rule supplies what the next one requires"
+        found.append(Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached))
     return found
 
 
-def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
+def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
     """As if created by task_create."""
     start, mark = time.perf_counter(), Mark()
     invariants = held_by_any_state(profile)
@@ -229,7 +231,7 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     ]
 
 
-def decide_base_case(profile: Profile, part: Part) -> list[Obligation]:
+def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
     """The boot state has the invariants."""
     from sendright.model.proof.base_case import base_case
 
@@ -237,32 +239,32 @@ def decide_base_case(profile: Profile, part: Part) -> list[Obligation]:
     return base_case(profile, [invariant for invariant in stated if part.wants(invariant.number)])
 
 
-def decide_reachable(profile: Profile, part: Part) -> list[Obligation]:
+def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
     """A witness, from boot, for every case of every rule."""
     from sendright.model.execution.witnesses import reachable_cases
 
     return reachable_cases(profile)
 
 
-def decide_twins(profile: Profile, part: Part) -> list[Obligation]:
+def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Wrong invariants are found out."""
-    from sendright.model.proof.must_fail import decide_twins as decide
+    from sendright.model.proof.must_fail import decide_must_fail as decide
 
     return decide(profile)
 
 
-_DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
+_DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
     "case": decide_case,
     "rule": decide_rule,
-    "row": decide_row,
+    "sequence": decide_sequence,
     "theorem 1": decide_theorem_1,
     "base case": decide_base_case,
     "reachable": decide_reachable,
-    "twins": decide_twins,
+    "must fail": decide_must_fail,
 }
 
 
-def decide(profile_name: str, part: Part, cache: Cache | None = None) -> list[Obligation]:
+def decide(profile_name: str, part: ProofTask, cache: Cache | None = None) -> list[Obligation]:
     """Decide one part; what worker processes run. ``cache``, if given, is used."""
     keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)

@@ -44,7 +44,7 @@ from sendright.model.proof.cache import Proof
 S = UNBOUNDED.Slot
 
 
-class Link(msgspec.Struct, frozen=True):
+class Precondition(msgspec.Struct, frozen=True):
     """One thing to decide: assumptions, on a state that has all invariants, and what follows from them."""
 
     case: str
@@ -52,7 +52,7 @@ class Link(msgspec.Struct, frozen=True):
     assumptions: list[Term]
     claims: list[Term]
 
-    def equals(self, other: Link) -> bool:
+    def equals(self, other: Precondition) -> bool:
         """Whether both ask the same of the same."""
 
         def equal(some: list[Term], others: list[Term]) -> bool:
@@ -61,7 +61,7 @@ class Link(msgspec.Struct, frozen=True):
         return equal(self.claims, other.claims) and equal(self.assumptions, other.assumptions)
 
 
-class Done:
+class AfterCase:
     """One case of a rule was run: what is known, and the state after it."""
 
     def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
@@ -82,19 +82,19 @@ class Done:
         k.constants.update(arguments)
         return k
 
-    def knowing(self, condition: Term) -> Done:
+    def knowing(self, condition: Term) -> AfterCase:
         """The same, where ``condition`` holds."""
         same = copy(self)
         same.known = [*self.known, condition]
         return same
 
 
-def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[Done]:
+def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[AfterCase]:
     """Every case of a rule after which the sequence goes on; ``path``: the cases of the rules before it."""
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is None:
-            yield Done(k, case, guard, known or [], (*path, case.title))
+            yield AfterCase(k, case, guard, known or [], (*path, case.title))
 
 
 def first(rule: str, profile: Profile) -> Context:
@@ -102,23 +102,23 @@ def first(rule: str, profile: Profile) -> Context:
     return Context(RULES[rule], ANY_STATE, profile)
 
 
-def links(rule: str, profile: Profile) -> Iterator[Link]:
+def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     """What is to be decided of ``rule``: that it leaves the rest of a message alone, and that the steps after it get what they require."""
     if rule in _COPYING:
         yield from _COPYING[rule](first(rule, profile))
     if rule in FINISHING:
         yield from _finish(rule, profile)
-    seen: list[Link] = []
+    seen: list[Precondition] = []
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
         for resumed in (False, True):
             for segment in _Segments(call, resumed, profile).all():
                 if segment.start is not None and segment.start.k.rule.name == rule:
-                    for link in segment.links():
-                        if not any(map(link.equals, seen)):
-                            seen.append(link)
-                            yield link
+                    for precondition in segment.preconditions():
+                        if not any(map(precondition.equals, seen)):
+                            seen.append(precondition)
+                            yield precondition
 
 
 @dataclass
@@ -135,14 +135,14 @@ class _Step:
 class _Segment:
     """One case of a rule, and the steps of a sequence that are decided in the states after it."""
 
-    def __init__(self, terms: _Terms, start: Done | None) -> None:
+    def __init__(self, terms: _Terms, start: AfterCase | None) -> None:
         self.terms, self.start = terms, start
         self.steps: list[_Step] = []
         """The steps that copy a part of a message, then one that does something else, if there is one."""
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
         """The steps that others may name (``since``), by what came of them."""
-        self._states: dict[int | None, list[Done]] = {None: [] if start is None else [start]}
+        self._states: dict[int | None, list[AfterCase]] = {None: [] if start is None else [start]}
 
     def add(self, run: Run, when: list[Term]) -> int:
         """The next step; returns its number."""
@@ -158,10 +158,10 @@ class _Segment:
             number -= 1
         return number if number >= 0 else None
 
-    def links(self) -> Iterator[Link]:
+    def preconditions(self) -> Iterator[Precondition]:
         """What is to be decided: all that the steps require, in each state in which they may be run."""
         assert self.start is not None
-        asked: list[tuple[Done, Term]] = []
+        asked: list[tuple[AfterCase, Term]] = []
         for step in self.steps:
             for state in self._after(step.base):
                 claims = [_if(step.when, claim) for claim in self._required(state, step)]
@@ -171,9 +171,9 @@ class _Segment:
                     claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
                     asked += [(state, claim) for claim in claims]
                 if claims:
-                    yield Link(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
+                    yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
 
-    def _required(self, state: Done, step: _Step) -> list[Term]:
+    def _required(self, state: AfterCase, step: _Step) -> list[Term]:
         """What ``step`` requires of ``state``."""
         if step.run.rule == PAGE_OUT:
             return []  # that the page is there no invariant says: the oracle checks it, at every step
@@ -202,14 +202,14 @@ class _Segment:
             nothing = k.carries_nothing_but(message, *[place for place, _ in places])
         return [nothing, k.carries_no_memory(message)]
 
-    def _after(self, number: int | None) -> list[Done]:
+    def _after(self, number: int | None) -> list[AfterCase]:
         """The states after the step with this number."""
         if number not in self._states:
             assert number is not None
             step = self.steps[number]
-            found: list[Done] = []
+            found: list[AfterCase] = []
             for state in self._after(step.base):
-                if step.base is not None and holds(Link("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
+                if step.base is not None and holds(Precondition("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
                     continue  # it can't have come to this
                 k = self.terms.context(state, step.run)
                 found += runs(k, [*state.known, *step.when], state.path)
@@ -219,7 +219,7 @@ class _Segment:
         return self._states[number]
 
 
-def _title(run: Run, state: Done) -> str:
+def _title(run: Run, state: AfterCase) -> str:
     if run.rule in FINISHING:
         return "all that the message carries is copied out"
     after = f" ({'; '.join(state.path)})" if state.path else ""
@@ -246,7 +246,7 @@ class _Terms:
             if z3.is_const(value) and not value.eq(k.constants[name]):
                 self.renamed.append((value, k.constants[name]))
 
-    def context(self, state: Done, run: Run) -> Context:
+    def context(self, state: AfterCase, run: Run) -> Context:
         """The rule of a step, in a state, with its arguments."""
         parameters = RULES[run.rule].parameters
         own = {name: value for name, value in self.arguments.items() if name in parameters}
@@ -356,7 +356,7 @@ class _Segments:
         cases = list(k.rule.cases(k))
         case = cases[index]
         outcome = Outcome(k.constants, case.outputs, case.replies)
-        segment = _Segment(terms, Done(k, case, effective_guards(cases)[index], []))
+        segment = _Segment(terms, AfterCase(k, case, effective_guards(cases)[index], []))
         segment.nodes[id(outcome)] = None
         segment.outcomes.append(outcome)
         return segment, outcome
@@ -389,7 +389,7 @@ def _if(conditions: list[Term], claim: Term) -> Term:
     return forall(constants, z3.Implies(condition, z3.substitute_vars(claim.body(), *reversed(constants))))
 
 
-def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
+def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]:
     v, b = Variables(UNBOUNDED), k.before
     message, place = k.constants["message"], k.constants["place"]
     for done in runs(k):
@@ -397,7 +397,7 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
         other = z3.And(k.sorts.slots_of_message(v.s, message), v.s != place)
         same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
         same += [forall([v.i], a.memory(message, v.i) == b.memory(message, v.i)), *_still_there(k, a)]
-        yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+        yield Precondition(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
@@ -407,7 +407,7 @@ def _still_there(k: Context, a: State) -> list[Term]:
     return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
 
 
-def _copy_page(k: Context) -> Iterator[Link]:
+def _copy_page(k: Context) -> Iterator[Precondition]:
     """The message's rights and its other pages stay; after copying out the page's place is empty."""
     v, b = Variables(UNBOUNDED), k.before
     message, index = k.constants["message"], k.constants["index"]
@@ -417,16 +417,18 @@ def _copy_page(k: Context) -> Iterator[Link]:
         rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
         pages = forall([v.i], z3.Implies(v.i != index, a.memory(message, v.i) == b.memory(message, v.i)))
         emptied = (a.memory(message, index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
-        yield Link(done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)])
+        yield Precondition(
+            done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)]
+        )
 
 
-def _nothing_changes(k: Context) -> Iterator[Link]:
+def _nothing_changes(k: Context) -> Iterator[Precondition]:
     for done in runs(k):
         same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
-        yield Link(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
+        yield Precondition(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
 
 
-def _finish(rule: str, profile: Profile) -> Iterator[Link]:
+def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:
     """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
     k = first(rule, profile)
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
@@ -435,10 +437,10 @@ def _finish(rule: str, profile: Profile) -> Iterator[Link]:
     gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(message, v.i)))))
     paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(message)))
     gone.append(forall([v.i], z3.Implies(paged, b.memory(message, v.i) == k.sorts.no_object)))
-    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
+    yield Precondition("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
 
 
-_COPYING: dict[str, Callable[[Context], Iterator[Link]]] = {
+_COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {
     COPY_IN: lambda k: _copy(k, "the other rights of the message stay", []),
     COPY_OUT: lambda k: _copy(k, "its place is empty, the other rights stay", [k.constants["place"]]),
     PAGE_IN: _copy_page,
@@ -452,7 +454,7 @@ FINISHING = (FINISH, HANDED_BACK, DONE)
 """The rules that require of a message that nothing is left in it."""
 
 
-def holds(link: Link, profile: Profile) -> bool:
-    """Whether the link is proved."""
-    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], held_by_any_state(profile))
-    return all(proof.decide(claim) == z3.unsat for claim in link.claims)
+def holds(precondition: Precondition, profile: Profile) -> bool:
+    """Whether the precondition is proved."""
+    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
+    return all(proof.decide(claim) == z3.unsat for claim in precondition.claims)

@@ -9,7 +9,14 @@ import z3
 
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
-from sendright.model.invariants.theorems import all_authority, is_targeted_only, isolation, names_are_local, security_stays, token_integrity
+from sendright.model.invariants.theorems import (
+    all_authority,
+    is_targeted_only,
+    isolation,
+    names_are_local,
+    security_port_is_confined,
+    token_integrity,
+)
 from sendright.model.language.invariant import Invariant
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
@@ -23,8 +30,8 @@ COUNTING = 8
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
-    LOCALITY: "names mean something in their own space only",
-    SECURITY_PORT: "the security port is not to be had from without",
+    LOCALITY: "a name has a meaning only in its own space",
+    SECURITY_PORT: "the security port cannot be gained from outside",
 }
 THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
 CONSERVATION = {1, 13, 14, 37}
@@ -97,7 +104,7 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
         for release in after.releases:
             yield OfCase("counting", "the counts follow a release, slot by slot", list(counting(ANYTHING, release)), [], list)
     if wants(SECURITY_PORT):
-        yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays, moved, still)
+        yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_port_is_confined, moved, still)
     if wants("T2"):
         yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
     if wants("T3"):

@@ -24,7 +24,7 @@ from sendright.model.language.sequences import rules_of
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
-from sendright.model.proof.obligations import Part, decide
+from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
@@ -36,7 +36,7 @@ class UnknownSelection(ValueError):
     """``--call`` or ``--invariant`` names nothing that there is."""
 
 
-def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[Part]:
+def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[ProofTask]:
     """The work, heaviest first. ``calls`` may also name rules that calls share, and ``invariants`` theorems. Raises UnknownSelection."""
     for call in calls or ():
         if call in RULES and call not in SIGNATURES:
@@ -56,20 +56,20 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
     only = tuple(invariants) if invariants else None
     if only and "T5" in only:
         only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))
-    work: list[Part] = []
+    work: list[ProofTask] = []
     if not calls:
-        work.append(Part("base case", invariants=only))
+        work.append(ProofTask("base case", invariants=only))
     if only is None and not calls:
-        work += [Part("reachable"), Part("twins")]
+        work += [ProofTask("reachable"), ProofTask("must fail")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
-        work.append(Part("theorem 1"))
+        work.append(ProofTask("theorem 1"))
     before = ANY_STATE
     for name in names:
         rule = RULES[name]
-        work.append(Part("rule", name, 0, only))
+        work.append(ProofTask("rule", name, 0, only))
         if only is None:
-            work.insert(0, Part("row", name))
-        work += [Part("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
+            work.insert(0, ProofTask("sequence", name))
+        work += [ProofTask("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
     return work
 
 
@@ -91,7 +91,7 @@ def prove(
 
     Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
     """
-    work = parts(profile, calls, invariants)
+    work = proof_tasks(profile, calls, invariants)
     start = time.perf_counter()
     obligations: list[Obligation] = []
     interrupted = False
@@ -128,7 +128,7 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
     return f"not checked: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:
+def _run(profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None) -> Iterator[tuple[ProofTask, list[Obligation]]]:
     if jobs == 0:
         for part in work:
             stop_if_interrupted()
@@ -138,7 +138,7 @@ def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> 
         yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
 
 
-def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
+def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
     """What stands for all that a part would have decided, if the processes that worked on it died."""
     case = "all cases"
     if part.kind == "case":

@@ -29,7 +29,7 @@ class PageClause(msgspec.Struct, frozen=True, kw_only=True):
 _MADE = "KERN_SUCCESS/a child with the given tokens"
 _NO_TARGET = "MACH_SEND_INVALID_DEST/no send right under host_security"
 _NO_RIGHT = "MACH_SEND_INVALID_RIGHT/a right in the request cannot be copied in"
-_NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is no task"
+_NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is not a task's port"
 _NO_SECURITY = "KERN_INVALID_SECURITY/host_security is not the security port"
 _NO_MEMORY = "KERN_RESOURCE_SHORTAGE/the kernel is out of memory"
 _TOKENS = "impl/reference/tasks/test_tokens.py"
