@@ -185,7 +185,9 @@ def _deliver_requires(k: Context, message: Message) -> list[Term]:
 
 
 def is_full(state: State, message: Term) -> Term:
-    """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once right."""
+    """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once
+    right.
+    """
     destination = state.sorts.Slot.destination_slot(message)
     port = state.port(destination)
     return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))

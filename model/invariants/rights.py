@@ -142,7 +142,9 @@ def send_once_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(10, "no right to a dead port")
 def rights_are_live(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no port."""
+    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no
+    port.
+    """
     nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
     yield "rights", forall([v.s], z3.Implies(z3.Not(nothing), s.active(s.port(v.s))))
 

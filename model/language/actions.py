@@ -191,7 +191,9 @@ def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
 
 
 def notify(after: After, slot: Term, message: Term, notification: Notification, data: Term | int = 0, rights: int = 0) -> None:
-    """Make the send-once right in ``slot`` the destination of a notification, ``message``, and queue that on its port."""
+    """Make the send-once right in ``slot`` the destination of a notification, ``message``, and queue that on
+    its port.
+    """
     port = after.port(slot)
     S = after.sorts.Slot
     after.assumptions.append(after.stage(message) == STAGE.FREE)

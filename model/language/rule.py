@@ -177,7 +177,9 @@ class Context:
         return self.before.urefs(slot) == self.urefs_max
 
     def leads_to_task(self, slot: Term) -> Term:
-        """The send right in ``slot`` leads to a task's port (where ``task_ports_stay``, it can't go to another task)."""
+        """The send right in ``slot`` leads to a task's port (where ``task_ports_stay``, it can't go to another
+        task).
+        """
         return z3.And(self.before.sends(slot), self.before.object(self.before.port(slot)) == OBJECT.of(PortObject.TASK))
 
     # ---- cases

@@ -34,7 +34,9 @@ Everywhere = Literal[
 
 
 class FieldDeclaration(msgspec.Struct, frozen=True):
-    """A field: its domain and range by the names of sorts, whether it is a ghost (for proofs only), and what it means."""
+    """A field: its domain and range by the names of sorts, whether it is a ghost (for proofs only), and what it
+    means.
+    """
 
     domain: tuple[str, ...]
     range: str
@@ -323,7 +325,9 @@ class After(State):
         self._update(name, read, update)
 
     def tally(self, name: str, count: Term, sign: int, condition: Callable[[Term], Term]) -> None:
-        """The field grows (or falls) at every port by the number of slots with that port which satisfy ``condition``."""
+        """The field grows (or falls) at every port by the number of slots with that port which satisfy
+        ``condition``.
+        """
         old = self.fields[name]
         slot = z3.Const("tallied", self.sorts.Slot)
         update = None if _ghost(name) else Tally(count, slot, condition(slot), sign)

@@ -1,7 +1,7 @@
-"""Twins: invariants that are subtly wrong, and must be found out.
+"""Must-fail invariants: subtly wrong ones, which must be found to be broken.
 
-Each says something that looks as true as an invariant, and isn't. ``sendright prove`` looks for a reachable state that breaks it, among
-those that the witnesses go through. A twin that survives is a hole in the witnesses, or no one.
+Each looks as true as an invariant, and isn't. ``sendright prove`` looks for a reachable state that breaks it, among
+those that the witnesses go through. If none of them breaks it, the witnesses have a hole, or it isn't wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from sendright.model.language.state import State
 
 
 class MustFail(msgspec.Struct, frozen=True):
-    """A wrong invariant, and in which profiles it is wrong (a kernel without tokens can't break what is said of tokens)."""
+    """A wrong invariant, and in which profiles it is wrong (a kernel without tokens can't break what is said of
+    tokens).
+    """
 
     name: str
     about: str
@@ -39,7 +41,7 @@ MUST_FAIL: list[MustFail] = []
 
 
 def must_fail(name: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
-    """Declare a twin; its docstring says why it is wrong."""
+    """Declare a must-fail invariant. Its docstring says why it is wrong."""
 
     def declare(clauses: Clauses) -> Clauses:
         MUST_FAIL.append(MustFail(name, " ".join((clauses.__doc__ or "").split()), clauses, applies))
@@ -48,8 +50,8 @@ def must_fail(name: str, applies: Callable[[Profile], bool] = lambda profile: Tr
     return declare
 
 
-def tells_changed_tokens(profile: Profile) -> bool:
-    """Whether messages tell their senders' tokens, and those can change."""
+def carries_changeable_tokens(profile: Profile) -> bool:
+    """Whether messages carry their senders' tokens, and those can change."""
     return profile.trailer_is_senders and profile.serves("host_security_set_task_token")
 
 
@@ -81,7 +83,7 @@ def one_name_for_all(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail("a task's self port is its port", lambda profile: Place.KERNEL not in profile.protected_places)
 def self_is_self(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: task_set_special_port changes what mach_task_self gives (hazard H-23)."""
+    """Wrong: task_set_special_port can change what mach_task_self gives (hazard H-23)."""
     slot = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
     yield "", forall([v.t], z3.Implies(s.alive(v.t), z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == s.task_port(v.t))))
 
@@ -95,27 +97,32 @@ def dead_name_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail(
     "a waiting message carries its sender's present tokens",
-    tells_changed_tokens,
+    carries_changeable_tokens,
 )
 def present_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: the tokens are those of the moment of sending; the sender's may change, or the sender end, before the message is received."""
+    """Wrong: the tokens are those at the time of sending.
+
+    They may change, or the sender may end, before the message is received.
+    """
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, z3.Not(s.from_kernel(v.m)), s.alive(s.owner(v.m)))
     yield "", forall([v.m], z3.Implies(waits, s.sender_security(v.m) == s.security(s.owner(v.m))))
 
 
 @must_fail(
     "only the kernel's messages carry the kernel's tokens",
-    tells_changed_tokens,
+    carries_changeable_tokens,
 )
 def kernel_tokens_are_the_kernels(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the security token)."""
+    """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the
+    security token).
+    """
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, s.sender_security(v.m) == v.sorts.kernel_security_token)
     yield "", forall([v.m], z3.Implies(waits, s.from_kernel(v.m)))
 
 
 @must_fail("a waiting sender's port is alive")
 def waits_for_a_live_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: the port may die while its sender waits, who finds that out when it goes on."""
+    """Wrong: the port may die while the sender waits. The sender finds out when it goes on."""
     waits = s.stage(v.m) == STAGE.WAITING
     yield "", forall([v.m], z3.Implies(waits, s.kind(v.S.destination_slot(v.m)) == KIND.SEND))
 
@@ -129,13 +136,13 @@ def waits_with_the_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail("a port with a context is guarded", lambda profile: profile.has_guards)
 def contexts_are_guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: a context is any word of the receiver's, a guard only if it is said to be one."""
+    """Wrong: a context is any word of the receiver's. It is a guard only if the port is guarded."""
     yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.context(v.p) != 0), s.is_guarded(v.p)))
 
 
 @must_fail("a receive right is immovable only while its port is guarded", lambda profile: profile.has_guards)
 def immovable_ports_are_guarded(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: who takes the guard off leaves the receive right immovable."""
+    """Wrong: taking the guard off leaves the receive right immovable."""
     yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_immovable(v.p)), s.is_guarded(v.p)))
 
 
@@ -160,16 +167,16 @@ def _compiled(name: str) -> tuple[CompiledClause, ...]:
 
 
 class MustFailWatch:
-    """Looks, state by state, for twins that are broken."""
+    """Tests, state by state, which must-fail invariants are broken."""
 
     def __init__(self, profile: Profile, only: set[str] | None = None) -> None:
         self.invariants = [one for one in MUST_FAIL if one.applies(profile) and (only is None or one.name in only)]
         self.waiting = {one.name: _compiled(one.name) for one in self.invariants}
         self.found: dict[str, str] = {}
-        """MustFail -> where it is broken, in words."""
+        """Must-fail invariant -> where it is broken, in words."""
 
     def look(self, oracle: Oracle) -> set[str]:
-        """The twins that the oracle's state is the first to break."""
+        """The must-fail invariants that the oracle's state is the first to break."""
         state = ghosts_of(oracle.system.state)
         news = {}
         for name, clauses in self.waiting.items():
@@ -183,7 +190,9 @@ class MustFailWatch:
 
 
 def decide_must_fail(profile: Profile) -> list[Obligation]:
-    """One obligation for each twin: PROVED (to be wrong) when a reachable state breaks it, with that state; else UNDETERMINED."""
+    """One obligation for each must-fail invariant: PROVED (to be wrong) if a reachable state breaks it, with that
+    state; else UNDETERMINED.
+    """
     start = time.perf_counter()
     watch = MustFailWatch(profile)
     places: dict[str, str] = {}

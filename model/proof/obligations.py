@@ -1,4 +1,4 @@
-"""What has to be shown of each case and each rule, and whether it is."""
+"""The proof obligations of each case and each rule, and their decision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sendright.model.proof.properties import (
 
 
 class ProofTask(msgspec.Struct, frozen=True):
-    """One part of the work."""
+    """One unit of proof work."""
 
     kind: str
     """``case``, ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or ``must fail``."""
@@ -47,7 +47,7 @@ class ProofTask(msgspec.Struct, frozen=True):
 
 
 class CaseProof:
-    """One case of one rule, ready to be asked about."""
+    """One case of one rule, ready for proofs."""
 
     def __init__(self, rule: Rule, index: int, profile: Profile) -> None:
         self.before = ANY_STATE
@@ -93,7 +93,7 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
         mark = Mark()
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
-        if known is not None:  # so there is nothing to prove, if there is what shows it
+        if known is not None:  # a counterexample makes a proof unnecessary
             found = _look_closer(profile, part, name, title, "", 0.0, known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
@@ -125,7 +125,7 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def _conserved(made_of: list[Obligation]) -> Obligation:
-    """Theorem 5 for one case: it holds if all do that it is made of."""
+    """Theorem 5 for one case: it holds if all its component properties hold."""
     return msgspec.structs.replace(
         made_of[0],
         property="theorem 5",
@@ -142,7 +142,9 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
 def _look_closer(
     profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
 ) -> Obligation:
-    """What could not be proved, in small scopes; what is ``known`` to break, in the one that shows it."""
+    """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
+    has one.
+    """
     from sendright.model.proof.refute import SCOPES, refute
 
     start = time.perf_counter()
@@ -166,7 +168,9 @@ def _look_closer(
 
 
 def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Of one rule: a case applies (the first that does; so never two); authority (23); locality (26) of its conditions."""
+    """Decide of one rule: some case applies (the first one counts, so never two); authority (23); locality (26) of its
+    conditions.
+    """
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
     invariants = held_by_any_state(profile)
@@ -194,19 +198,19 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Of one rule in a sequence: it supplies what the next rule requires."""
+    """Decide of one rule in a sequence: it establishes what the next rule requires."""
     found: list[Obligation] = []
     for precondition in preconditions_of(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
         verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
         seconds, cached = time.perf_counter() - start, mark.all_from_cache
-        case, title = f"{precondition.case}; {precondition.title}", "a rule supplies what the next one requires"
+        case, title = f"{precondition.case}; {precondition.title}", "a rule establishes what the next one requires"
         found.append(Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached))
     return found
 
 
 def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """As if created by task_create."""
+    """Decide theorem 1, "as if created by task_create"."""
     start, mark = time.perf_counter(), Mark()
     invariants = held_by_any_state(profile)
     failed = None
@@ -232,7 +236,7 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """The boot state has the invariants."""
+    """Decide that the boot state has the invariants."""
     from sendright.model.proof.base_case import base_case
 
     stated = [*state_invariants(profile), *broken_invariants(profile)]
@@ -240,14 +244,14 @@ def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """A witness, from boot, for every case of every rule."""
+    """Decide that a witness, from boot, reaches every case of every rule."""
     from sendright.model.execution.witnesses import reachable_cases
 
     return reachable_cases(profile)
 
 
 def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Wrong invariants are found out."""
+    """Decide that a reachable state breaks each must-fail invariant."""
     from sendright.model.proof.must_fail import decide_must_fail as decide
 
     return decide(profile)
@@ -265,6 +269,6 @@ _DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
 
 
 def decide(profile_name: str, part: ProofTask, cache: Cache | None = None) -> list[Obligation]:
-    """Decide one part; what worker processes run. ``cache``, if given, is used."""
+    """Decide one task. Worker processes run this. ``cache``, if given, is used."""
     keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)

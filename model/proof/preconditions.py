@@ -1,9 +1,10 @@
-"""Sequences of rules: what a rule requires, the rules before it supply.
+"""Preconditions: proves that each rule's preconditions are established by the rules that run before it.
 
-A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). Here its declaration is driven
-with terms. It is decided in segments: one rule, in any state; then the steps that copy parts of a message one by one; then what the rule
-after them requires. That the steps which copy leave all else of the message as it is, is decided of each. So, by induction over the rights, all
-requirements hold in a message with any number of them.
+A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). This
+module drives the declared sequence with terms, in segments. A segment begins with one rule, in any state; the steps
+that copy parts of a message follow, one by one; it ends with what the next rule requires. Of each copying step it is
+also decided that it leaves the rest of the message unchanged. So, by induction over the rights, all preconditions hold
+in a message with any number of rights.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ S = UNBOUNDED.Slot
 
 
 class Precondition(msgspec.Struct, frozen=True):
-    """One thing to decide: assumptions, on a state that has all invariants, and what follows from them."""
+    """One goal: claims that must follow from assumptions about a state that has all invariants."""
 
     case: str
     title: str
@@ -53,7 +54,7 @@ class Precondition(msgspec.Struct, frozen=True):
     claims: list[Term]
 
     def equals(self, other: Precondition) -> bool:
-        """Whether both ask the same of the same."""
+        """Whether both have the same assumptions and claims."""
 
         def equal(some: list[Term], others: list[Term]) -> bool:
             return len(some) == len(others) and all(one.eq(another) for one, another in zip(some, others, strict=True))
@@ -62,7 +63,7 @@ class Precondition(msgspec.Struct, frozen=True):
 
 
 class AfterCase:
-    """One case of a rule was run: what is known, and the state after it."""
+    """The state after one case of a rule, and what is known there."""
 
     def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
         self.k, self.case, self.path = k, case, path
@@ -83,7 +84,7 @@ class AfterCase:
         return k
 
     def knowing(self, condition: Term) -> AfterCase:
-        """The same, where ``condition`` holds."""
+        """The same state, where ``condition`` holds too."""
         same = copy(self)
         same.known = [*self.known, condition]
         return same
@@ -103,7 +104,9 @@ def first(rule: str, profile: Profile) -> Context:
 
 
 def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
-    """What is to be decided of ``rule``: that it leaves the rest of a message alone, and that the steps after it get what they require."""
+    """The goals for ``rule``: it leaves the rest of a message unchanged, and the steps after it get what they
+    require.
+    """
     if rule in _COPYING:
         yield from _COPYING[rule](first(rule, profile))
     if rule in FINISHING:
@@ -127,9 +130,9 @@ class _Step:
 
     run: Run
     base: int | None
-    """In whose states it is decided: those after the step with this number; None: after the segment's first rule."""
+    """The step after which it is decided, by number; None: the segment's first rule."""
     when: list[Term]
-    """Its conditions that aren't literally true."""
+    """The conditions that aren't literally true."""
 
 
 class _Segment:
@@ -141,7 +144,7 @@ class _Segment:
         """The steps that copy a part of a message, then one that does something else, if there is one."""
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
-        """The steps that others may name (``since``), by what came of them."""
+        """The steps that others may name (``since``), by their outcomes."""
         self._states: dict[int | None, list[AfterCase]] = {None: [] if start is None else [start]}
 
     def add(self, run: Run, when: list[Term]) -> int:
@@ -159,13 +162,13 @@ class _Segment:
         return number if number >= 0 else None
 
     def preconditions(self) -> Iterator[Precondition]:
-        """What is to be decided: all that the steps require, in each state in which they may be run."""
+        """The goals: all that the steps require, in each state in which they may run."""
         assert self.start is not None
         asked: list[tuple[AfterCase, Term]] = []
         for step in self.steps:
             for state in self._after(step.base):
                 claims = [_if(step.when, claim) for claim in self._required(state, step)]
-                if self.start.fails:  # what cleans up needs little: what the failed rule required itself, and has left alone
+                if self.start.fails:  # a clean-up step needs only what the failed rule required and left unchanged
                     claims = [claim for claim in claims if not any(claim.eq(known) for known in state.known)]
                 if not step.run.within:
                     claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
@@ -176,7 +179,7 @@ class _Segment:
     def _required(self, state: AfterCase, step: _Step) -> list[Term]:
         """What ``step`` requires of ``state``."""
         if step.run.rule == PAGE_OUT:
-            return []  # that the page is there no invariant says: the oracle checks it, at every step
+            return []  # no invariant says that the page is there; the oracle checks it at every step
         k = self.terms.context(state, step.run)
         if step.run.rule in FINISHING:
             return self._all_copied_out(k)
@@ -188,7 +191,7 @@ class _Segment:
         return claims
 
     def _all_copied_out(self, k: Context) -> list[Term]:
-        """What isn't copied out of the message before this step, isn't there."""
+        """The parts of the message that weren't copied out before this step are empty."""
         message, out = k.constants["message"], [step for step in self.steps if step.run.rule == COPY_OUT]
         places = [(step.run.arguments["place"], step.when) for step in out if not step.run.within]
         if any(step.run.within for step in out):  # all of the body is
@@ -233,7 +236,7 @@ class _Terms:
         self.profile = profile
         self.caller: Term = z3.Const("caller", UNBOUNDED.Task)
         self.renamed: list[tuple[Term, Term]] = []
-        """Each rule is proved with parameters of its own: those stand for what the sequence gives it."""
+        """Each rule is proved with its own parameters, which stand for the values that the sequence passes."""
         known = first(first_rule(call, resumed), profile).constants
         self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | known
 
@@ -241,7 +244,7 @@ class _Terms:
         return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
 
     def rename(self, run: Run, k: Context) -> None:
-        """From now on the parameters of ``k`` stand for the arguments of ``run``."""
+        """Let the parameters of ``k`` stand for the arguments of ``run`` from here on."""
         for name, value in run.arguments.items():
             if z3.is_const(value) and not value.eq(k.constants[name]):
                 self.renamed.append((value, k.constants[name]))
@@ -262,7 +265,7 @@ class _Terms:
         return S.body_slot(message, z3.IntVal(index) if isinstance(index, int) else index)
 
     def parts(self, descriptors: Value) -> Iterator[Part]:
-        """A right and a page that stand for any others, and out-of-line ports."""
+        """A right and a page that stand for any, and out-of-line ports."""
         layout, i = self.arguments["layout"], z3.Int("i")
         yield RightPart(i, (i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
         yield PagePart(i, (i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
@@ -281,7 +284,7 @@ class _Terms:
 
 
 def _constant(argument: Argument) -> Term:
-    """A call's argument that its first rule doesn't look at."""
+    """A call's argument that its first rule doesn't take."""
     return z3.Const(argument.name, UNBOUNDED.Name if argument.type is ArgumentType.RIGHT_NAME else z3.IntSort())
 
 
@@ -291,7 +294,7 @@ class _Segments:
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.call, self.resumed, self.profile = call, resumed, profile
         self._begun: set[str] = set()
-        """The rules with which segments begin that have been found."""
+        """The rules with which the segments found so far begin."""
 
     def all(self) -> Iterator[_Segment]:
         """Every segment, each once."""
@@ -299,7 +302,10 @@ class _Segments:
             yield from self._from([])
 
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
-        """The segment after that path, and those that follow: of each rule that copies nothing the path says which case applies."""
+        """The segment after a path, and those that follow.
+
+        For each rule that copies nothing, the path says which case applies.
+        """
         segment, following = self._drive(cases)
         yield segment
         for number, step in enumerate(segment.steps):
@@ -312,14 +318,17 @@ class _Segments:
                 yield from self._from([*cases, index])
 
     def _failing(self, cases: list[int], number: int) -> Iterator[_Segment]:
-        """What cleans up when the step with this number fails."""
+        """The segments of the clean-up after the step with this number fails."""
         rule = self._drive(cases)[0].steps[number].run.rule
         for index, case in enumerate(RULES[rule].cases(first(rule, self.profile))):
             if case.code is not None:
                 yield self._drive(cases, (number, index))[0]
 
     def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
-        """The segment after a path, and the rule with which the next one begins. ``failure``: the copying step after the path that fails, and how."""
+        """The segment after a path, and the rule with which the next one begins.
+
+        ``failure``: the copying step after the path that fails, and how.
+        """
         terms = _Terms(self.call, self.resumed, self.profile)
         steps = begin(terms, self.call, self.resumed, terms.arguments)
         segment, left = _Segment(terms, None), list(cases)
@@ -350,7 +359,7 @@ class _Segments:
             return segment, None
 
     def _begin(self, terms: _Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
-        """A rule that is proved alone, in any state: one of its cases."""
+        """One case of a rule that is proved alone, in any state."""
         k = first(run.rule, self.profile)
         terms.rename(run, k)
         cases = list(k.rule.cases(k))
@@ -372,14 +381,14 @@ def _is(condition: Value, truth: bool) -> bool:
 
 
 def _any_outcome(terms: _Terms, run: Run) -> Outcome:
-    """What comes of a step that copies something: outputs of which nothing is known."""
+    """The outcome of a copying step: outputs of which nothing is known."""
     k = first(run.rule, terms.profile)
     said = {name: term.sort() for case in k.rule.cases(k) for name, term in case.outputs.items()}
     return Outcome(k.constants | run.arguments, {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in said.items()})
 
 
 def _if(conditions: list[Term], claim: Term) -> Term:
-    """``claim``, if all ``conditions`` hold; what it says of all stays outermost."""
+    """``claim``, if all ``conditions`` hold. A universal quantifier stays outermost."""
     if not conditions:
         return claim
     condition = conditions[0] if len(conditions) == 1 else z3.And(*conditions)
@@ -401,7 +410,7 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
-    """The message is in the kernel as it was, and whoever lived lives."""
+    """The message is still in the kernel, unchanged, and no task has ended."""
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
     same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
     return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
@@ -429,7 +438,7 @@ def _nothing_changes(k: Context) -> Iterator[Precondition]:
 
 
 def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:
-    """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
+    """A message whose destination, reply, rights and pages are gone carries nothing."""
     k = first(rule, profile)
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
     gone = [b.empty(S.destination_slot(message)), b.empty(S.reply_slot(message))]
@@ -448,13 +457,16 @@ _COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {
     BODY: _nothing_changes,
     ARRAY: _nothing_changes,
 }
-"""The rules that copy a part of a message, or look at one: they leave all else of it as it is, as is decided of each."""
+"""The rules that copy or test a part of a message.
+
+For each, it is decided that the rest of the message stays unchanged.
+"""
 
 FINISHING = (FINISH, HANDED_BACK, DONE)
-"""The rules that require of a message that nothing is left in it."""
+"""The rules that require an empty message."""
 
 
 def holds(precondition: Precondition, profile: Profile) -> bool:
-    """Whether the precondition is proved."""
+    """Whether the prover proves ``precondition``."""
     proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
     return all(proof.decide(claim) == z3.unsat for claim in precondition.claims)

@@ -1,9 +1,9 @@
 """The manual page of host_security_create_task_token, sentence by sentence in our own words, with what covers each.
 
-Of every other call the clauses follow from its rule; a page was written by others, and what covers a sentence of it is a judgement. So
-this table is written by hand, and checked: each case, property and test that it names must exist, and each case of the call's own rule
-must be named. A case is ``CODE/title`` of the call's rule, or ``rule: CODE/title`` of another one, which alone stands for all its cases; a
-test is ``file::function``.
+Of every other call the clauses follow from its rule; a page was written by others, and what covers a sentence of it is
+a judgement. So this table is written by hand, and checked: each case, property and test that it names must exist, and
+each case of the call's own rule must be named. A case is ``CODE/title`` of the call's rule, or ``rule: CODE/title`` of
+another one, which alone stands for all its cases; a test is ``file::function``.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ PAGE: tuple[PageClause, ...] = (
     PageClause(
         section="NOTES",
         ordinal=1,
-        words="The security port is a privilege: the bootstrap task is given it for this call, and nobody has it otherwise.",
+        words="The security port is a privilege: the bootstrap task is given it for this call, and no other task has it.",
         cases=(_NO_SECURITY, _MADE),
         properties=("step invariant 22", "step invariant 29", "step invariant 32", "theorem 2"),
         tests=(

@@ -47,7 +47,9 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(40, "without inherit_memory the child's map is empty")
 def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """If inherit_memory is false, no page of the child is mapped, for any inheritance attributes of the parent's pages."""
+    """If inherit_memory is false, no page of the child is mapped, for any inheritance attributes of the
+    parent's pages.
+    """
     if x.creates:
         empty = x.after.mapped(v.t, v.i) == v.sorts.no_object
         yield "empty", forall([v.t, v.i], z3.Implies(z3.And(x.new_task(v.t), z3.Not(x.k["inherit_memory"])), empty))

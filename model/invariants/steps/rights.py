@@ -165,7 +165,9 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(24, "a kernel object is reached through a live right to its port")
 def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A call on a kernel object succeeds only with a send right to a live port that stands for an object of that kind."""
+    """A call on a kernel object succeeds only with a send right to a live port that stands for an object of
+    that kind.
+    """
     if x.rule not in SIGNATURES or x.case.code not in (None, ReturnCode.KERN_SUCCESS):
         return
     b, k = x.before, x.k
