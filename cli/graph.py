@@ -1,4 +1,5 @@
-"""``sendright graph``: shows where the rights and tokens of a recorded run came from, and which tasks could get which."""
+"""``sendright graph``: shows where the rights and tokens of a recorded run came from, and which tasks could get
+which."""
 
 from __future__ import annotations
 

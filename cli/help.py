@@ -8,6 +8,7 @@ from typing import Any
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """The docstring of ``command`` with each paragraph on one line; indented blocks, such as examples, keep their lines."""
+    """The docstring of ``command`` with each paragraph on one line; indented blocks, such as examples, keep their
+    lines."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     return "\n\n".join(part if part.startswith(" ") else part.replace("\n", " ") for part in paragraphs)

@@ -40,7 +40,8 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
 
 
 def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:
-    """The profile ``name``; without a name, the first one of what ``factory`` builds. Raises BadInput and UnknownProfile."""
+    """The profile ``name``; without a name, the first one of what ``factory`` builds. Raises BadInput and
+    UnknownProfile."""
     possible = capabilities_of(factory()).profiles
     if name is None:
         return profile_named(possible[0] if possible else USUAL_PROFILE)
@@ -82,7 +83,8 @@ def _faulty(name: str) -> Callable[[], Implementation]:
 
 
 def _imported(path: str) -> Callable[[], Implementation]:
-    """The class, or other callable without arguments, at ``module:name``. Where fork exists, it runs in its own process."""
+    """The class, or other callable without arguments, at ``module:name``. Where fork exists, it runs in its own
+    process."""
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")

@@ -34,7 +34,8 @@ from sendright.properties.scripts.load import BadScript
 
 
 class Commands(TyperGroup):
-    """All commands. What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always)."""
+    """All commands. What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit
+    status (130, always)."""
 
     def invoke(self, ctx: Any) -> object:
         try:

@@ -21,7 +21,8 @@ LINE_EVERY = 10.0
 
 
 class ProgressBar:
-    """Shows how far a command is: a bar on a terminal, elsewhere a line every ten seconds. ``update`` it as the work goes on.
+    """Shows how far a command is: a bar on a terminal, elsewhere a line every ten seconds. ``update`` it as the work
+    goes on.
 
     While it is open, whatever a kernel prints goes to standard error too: standard output is for the result.
     """

@@ -51,8 +51,8 @@ def prove(
     and call that break the invariant: then the obligation is REFUTED. If it finds none, the obligation is UNDETERMINED,
     and never counts as proved.
 
-    Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry counts only if your
-    own key made it, so that no checkout can bring proofs along.
+    Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry
+    counts only if your own key made it, so that no checkout can bring proofs along.
 
     [bold]Examples[/bold]
 
@@ -88,7 +88,8 @@ def prove(
 
 
 def _cache(named: Path | None) -> Cache | None:
-    """The cache in the folder that the user named, or in their own; None, and a line that says why, if they can have none.
+    """The cache in the folder that the user named, or in their own; None, and a line that says why, if they can have
+    none.
 
     Raises BadInput if the named folder can't be trusted.
     """
@@ -108,7 +109,8 @@ def _cache(named: Path | None) -> Cache | None:
 
 
 def _property(words: str) -> int | str:
-    """The invariant's number, or the theorem (``T1``), that ``words`` name; both may be written as in tables. Raises BadInput."""
+    """The invariant's number, or the theorem (``T1``), that ``words`` name; both may be written as in tables. Raises
+    BadInput."""
     parts = re.fullmatch(r"(?i)(i|s|t|invariant|step invariant|theorem)?\s*(\d{1,4})", words.strip())
     if parts is None:
         raise BadInput(f"--invariant: {words!r} is neither an invariant nor a theorem (write it as 8, I8, S22 or T1)")

@@ -1,4 +1,5 @@
-"""``sendright replay``: runs scripts of calls on a kernel and judges them by their expectations and the specification."""
+"""``sendright replay``: runs scripts of calls on a kernel and judges them by their expectations and the
+specification."""
 
 from __future__ import annotations
 

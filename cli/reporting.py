@@ -44,7 +44,8 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ()) -> None:
-    """Check that no two options name one file, and that none names one of the ``inputs`` or a file that sendright didn't write. Raises BadInput."""
+    """Check that no two options name one file, and that none names one of the ``inputs`` or a file that sendright
+    didn't write. Raises BadInput."""
     from sendright.reports.write import check_target
 
     seen: dict[str, str] = {}
@@ -65,7 +66,8 @@ def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ())
 
 
 def write_files(outputs: Mapping[str, tuple[Path | None, Callable[[], str]]], failed: list[str]) -> list[Path]:
-    """Write the text of each option to its file, if it names one; gives the files written. Words for what can't be written go to ``failed``."""
+    """Write the text of each option to its file, if it names one; gives the files written. Words for what can't be
+    written go to ``failed``."""
     from sendright.reports.write import write_text
 
     written: list[Path] = []

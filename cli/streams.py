@@ -23,7 +23,8 @@ PIPE_WIDTH = 160
 
 
 def open_streams() -> None:
-    """Open closed standard streams, so that no file opened later takes their numbers. Writing to standard output then fails."""
+    """Open closed standard streams, so that no file opened later takes their numbers. Writing to standard output
+    then fails."""
     for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -72,7 +73,8 @@ class NoOutput(Exception):
 
 
 def write(text: str) -> None:
-    """Write ``text`` to standard output; drop it if the reader has left. Raises NoOutput if the output is closed or full."""
+    """Write ``text`` to standard output; drop it if the reader has left. Raises NoOutput if the output is closed or
+    full."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -84,7 +86,8 @@ def write(text: str) -> None:
 
 
 def _discard_the_rest() -> None:
-    """Redirect standard output to the null device: the rest of its buffer would fail again when the interpreter ends."""
+    """Redirect standard output to the null device: the rest of its buffer would fail again when the interpreter
+    ends."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())

@@ -44,9 +44,10 @@ def witnesses(
 ) -> int:
     """Record short runs that reach every case of every rule, in every profile.
 
-    The runs also break each invariant that is wrong on purpose. Run this after changing a rule: [bold]sendright prove[/bold]
-    then finds the new cases reachable, and [bold]sendright check[/bold] tests them first. Recorded runs that still reach
-    their cases are kept, so only new and changed cases are searched for. The file is written only if no case is missing.
+    The runs also break each invariant that is wrong on purpose. Run this after changing a rule: [bold]sendright
+    prove[/bold] then finds the new cases reachable, and [bold]sendright check[/bold] tests them first. Recorded runs
+    that still reach their cases are kept, so only new and changed cases are searched for. The file is written only if
+    no case is missing.
 
     [bold]Examples[/bold]
 
@@ -92,7 +93,8 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
 
 
 def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
-    """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers wrongly."""
+    """The witnesses of the profile ``name``. What worker processes run. Raises BadInput if the kernel answers
+    wrongly."""
     from sendright.properties.coverage.witness_search import find_witnesses
     from sendright.properties.runs.judged_run import Violated
 
@@ -117,7 +119,8 @@ def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, pr
 
 
 def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], found: dict[str, Found], json: bool) -> int:
-    """Write the file if every case of the ``chosen`` profiles has a witness, say what was found, and give the exit status."""
+    """Write the file if every case of the ``chosen`` profiles has a witness, say what was found, and give the exit
+    status."""
     import msgspec
 
     from sendright.reports.write import write_text

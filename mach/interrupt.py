@@ -21,7 +21,8 @@ POLL = 0.2
 """Seconds between two checks for Ctrl-C while waiting for another process."""
 
 SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
-"""Ctrl-C, what ``kill`` and CI systems send, and what the end of a terminal sends. All end a command in the same way."""
+"""Ctrl-C, what ``kill`` and CI systems send, and what the end of a terminal sends. All end a command in the same
+way."""
 
 
 class _Heard:
@@ -37,19 +38,22 @@ _heard = _Heard()
 
 
 def interrupted_status() -> int:
-    """Exit status of an interrupted command, when nothing wrong had been found by then: 128 + the signal, as shells have it (130: Ctrl-C)."""
+    """Exit status of an interrupted command, when nothing wrong had been found by then: 128 + the signal, as shells
+    have it (130: Ctrl-C)."""
     return 128 + _heard.last
 
 
 def stop_if_interrupted() -> None:
-    """Raise KeyboardInterrupt if an ``interruptible`` command was asked to end. Called between calls, and while others work."""
+    """Raise KeyboardInterrupt if an ``interruptible`` command got a signal to end. Called between calls, and while
+    others work."""
     if _heard.asked.is_set():
         raise KeyboardInterrupt
 
 
 @contextmanager
 def heeding_at_once() -> Iterator[None]:
-    """While the block waits for the system, a signal raises KeyboardInterrupt in it: for reading from and writing to what may never be ready."""
+    """While the block waits for the system, a signal raises KeyboardInterrupt in it: for reading from and writing to
+    what may never be ready."""
     before = _heard.at_once
     _heard.at_once = threading.current_thread() is threading.main_thread()
     try:
@@ -75,7 +79,8 @@ def interruptible(command: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """In the block every signal raises KeyboardInterrupt at once, as Ctrl-C does anyway, so that nothing is left behind."""
+    """In the block every signal raises KeyboardInterrupt at once, as Ctrl-C does anyway, so that nothing is left
+    behind."""
     with _handled_by(_end):
         yield
 
@@ -113,7 +118,8 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def children_ignore_interrupts() -> Iterator[None]:
-    """Processes that are started in the block don't hear these signals: it is for the one that waits for them to decide."""
+    """Processes that are started in the block don't hear these signals: it is for the one that waits for them to
+    decide."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

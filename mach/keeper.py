@@ -1,9 +1,11 @@
-"""Nothing stays behind: what this process started ends, and its temporary directories go, however this process itself ends.
+"""Nothing stays behind: what this process started ends, and its temporary directories go, however this process itself
+ends.
 
-A process that is killed can't clean up. So a second, small one does: the keeper. It is this file, run as a program that imports nothing of
-sendright's. It reads from a pipe whose only writer is the process that it keeps for, which tells it the processes and directories that there are.
-The end of the pipe is the end of that process: the keeper then ends the processes, removes the directories, and ends too. It is in a session of
-its own and silent. It works wherever there are POSIX processes; without them, or where the keeper can't be started, nothing is kept.
+A process that is killed can't clean up. So a second, small one does: the keeper. It is this file, run as a program that
+imports nothing of sendright's. It reads from a pipe whose only writer is the process that it keeps for, which tells it
+the processes and directories that there are. The end of the pipe is the end of that process: the keeper then ends the
+processes, removes the directories, and ends too. It is in a session of its own and silent. It works wherever there are
+POSIX processes; without them, or where the keeper can't be started, nothing is kept.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _PATIENCE = 10.0
 
 
 def lead() -> None:
-    """Called by a new process that may start others: makes them findable by ``end_tree``, and takes back what it has inherited of signals."""
+    """Called by a new process that may start others: makes them findable by ``end_tree``, and takes back what it has
+    inherited of signals."""
     if os.getsid(0) != os.getpid():
         os.setsid()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -77,7 +80,8 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 class _Keeper:
-    """The keeper of this process: started when there is something to keep, and none of a process that is forked from this one."""
+    """The keeper of this process: started when there is something to keep, and none of a process that is forked from
+    this one."""
 
     def __init__(self) -> None:
         self._pipe: int | None = None
@@ -131,7 +135,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def be_ready_to_keep() -> None:
-    """Called before a process is started: no time passes then between its start and ``keep_process``, in which this process may be killed."""
+    """Called before a process is started: no time passes then between its start and ``keep_process``, in which this
+    process may be killed."""
     _keeper.say(b"")
 
 
@@ -147,7 +152,8 @@ def let_go(pid: int) -> None:
 
 @contextlib.contextmanager
 def temporary_directory(prefix: str, parent: str | os.PathLike[str] | None = None) -> Iterator[str]:
-    """A new directory in ``parent``, or where the system has temporary files; it is removed after the block, however that ends.
+    """A new directory in ``parent``, or where the system has temporary files; it is removed after the block, however
+    that ends.
 
     Raises OSError if it can't be made.
     """

@@ -45,7 +45,8 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def arguments_in_words(moment: Moment, profile: str) -> tuple[Named, ...]:
-    """The arguments of the moment's step in the signature's order. Arguments that the signature lacks come last, unchanged."""
+    """The arguments of the moment's step in the signature's order. Arguments that the signature lacks come last,
+    unchanged."""
     step = _step(moment)
     signature = SIGNATURES.get(step.call)
     types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
@@ -111,7 +112,8 @@ def _argument_value(name: str, type_: ArgumentType | None, value: Any, profile: 
 
 
 def target_task(moment: Moment) -> int | None:
-    """The task in whose space the step's names denote: its ``task`` argument, or the caller if it has none. None: not known."""
+    """The task in whose space the step's names denote: its ``task`` argument, or the caller if it has none. None:
+    not known."""
     step = _step(moment)
     signature = SIGNATURES.get(step.call)
     if signature is None or signature.target != "task":

@@ -19,7 +19,8 @@ HERE = Path(__file__).parent / "templates"
 
 
 def document(template: str, styles: Sequence[str], script: str, /, **values: object) -> str:
-    """``template`` rendered with ``values``, the style sheets ``styles`` and the ``script``: names of files in this folder."""
+    """``template`` rendered with ``values``, the style sheets ``styles`` and the ``script``: names of files in this
+    folder."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_made_visible
     )

@@ -42,7 +42,8 @@ _CASE = re.compile(r"(?P<rule>[^/]+)/(?P<code>[A-Z][A-Z0-9_]*)/(?P<title>.+)")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault. The level ``warning``: it is undecided. The level ``note``: this kernel is known to break the invariant."""
+    """One fault. The level ``warning``: it is undecided. The level ``note``: this kernel is known to break the
+    invariant."""
 
     rule: str
     """Stable name of the broken property: ``check/state``, ``replay/expectation``, ``prove/invariant 8``."""
@@ -73,7 +74,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def one_line(self) -> str:
-        """The fault on one line. For a run: what happened, rather than the clause, which says what should have happened."""
+        """The fault on one line. For a run: what happened, rather than the clause, which says what should have
+        happened."""
         return " ".join((self.words if self.words and self.violation is not None else self.clause).split())
 
     @property

@@ -1,4 +1,5 @@
-"""SARIF 2.1.0: findings for code-scanning views. Their locations are steps of a script, because scripts are what fails."""
+"""SARIF 2.1.0: findings for code-scanning views. Their locations are steps of a script, because scripts are what
+fails."""
 
 from __future__ import annotations
 

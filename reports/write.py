@@ -1,4 +1,5 @@
-"""Writes every file that sendright makes for a user: whole or not at all, and never over a file that sendright didn't write."""
+"""Writes every file that sendright makes for a user: whole or not at all, and never over a file that sendright
+didn't write."""
 
 from __future__ import annotations
 
@@ -28,10 +29,12 @@ from sendright.reports.sarif import sarif
 def write_reports(
     result: AnyResult, directory: Path, rerun: Rerun, version: str, refused: Callable[[Path, OSError], object] | None = None
 ) -> tuple[Path, ...]:
-    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and any scripts and traces (``trace.json``, ``trace-2.json`` …).
+    """Write ``report.html``, ``junit.xml``, ``report.sarif``, and any scripts and traces (``trace.json``,
+    ``trace-2.json`` …).
 
-    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. With ``refused``, which gets each file
-    that can't be written and why, the others are written all the same. Raises OSError.
+    Gives the files written, the page first. Makes ``directory``. Each file is written whole or not at all. With
+    ``refused``, which gets each file that can't be written and why, the others are written all the same. Raises
+    OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written = []
@@ -111,8 +114,8 @@ def write_text(path: Path, text: str) -> Path:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """What is written in the block is at ``path`` after it, in one step, or nothing has changed.
 
-    A file is replaced only if ``check_target`` allows it. Pipes, terminals and other character devices, and what this process has open
-    (``/dev/stdout``) stay what they are: they get what is written. Links are followed. Raises OSError.
+    A file is replaced only if ``check_target`` allows it. Pipes, terminals and other character devices, and what this
+    process has open (``/dev/stdout``) stay what they are: they get what is written. Links are followed. Raises OSError.
     """
     place, there = _target(path)
     if isinstance(place, int) or (there is not None and not stat.S_ISREG(there.st_mode)):
@@ -139,7 +142,8 @@ def check_target(path: Path) -> None:
 
 
 def _target(path: Path) -> tuple[str | int, os.stat_result | None]:
-    """Where ``path`` leads, or the descriptor of this process that it stands for; and what is there. Raises OSError as ``check_target``."""
+    """Where ``path`` leads, or the descriptor of this process that it stands for; and what is there. Raises OSError
+    as ``check_target``."""
     descriptor = _descriptor(path)
     if descriptor is not None:
         return descriptor, os.fstat(descriptor)
@@ -155,7 +159,7 @@ def _target(path: Path) -> tuple[str | int, os.stat_result | None]:
     if stat.S_ISDIR(there.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if stat.S_ISBLK(there.st_mode):
-        raise OSError(errno.EINVAL, "a disk is no place for it", str(path))
+        raise OSError(errno.EINVAL, "a disk isn't written to", str(path))
     if stat.S_ISREG(there.st_mode):
         if there.st_size and not _beginning_of_ours(Path(place)):
             raise OSError(errno.EEXIST, "there is a file that sendright didn't write; remove it first", str(path))
@@ -196,7 +200,7 @@ def _opened(place: str | int) -> int:
         handle = os.open(place, os.O_WRONLY | _DONT_WAIT | getattr(os, "O_NOCTTY", 0))
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "nobody reads from this pipe", place) from error
+            raise OSError(errno.ENXIO, "no process reads from this pipe", place) from error
         raise
     os.set_blocking(handle, True)
     return handle

@@ -282,7 +282,8 @@ def begin(d: Driver, call: str, resumed: bool = False, arguments: Mapping[str, V
 @cache
 def _named_rights(call: str) -> str:
     """The result of ``call`` that names rights which are copied out to its caller; "" if none does."""
-    return next((output.name for output in SIGNATURES[call].outputs if output.type in RIGHTS), "")
+    outputs = SIGNATURES[call].outputs if call in SIGNATURES else ()
+    return next((output.name for output in outputs if output.type in RIGHTS), "")
 
 
 def _one_rule(d: Driver, rule: str, to: str) -> Steps:
@@ -360,11 +361,11 @@ class _Names:
 
 
 @cache
-def _all_rules(call: str, declared: int) -> tuple[str, ...]:
-    """The rules of ``call``, when this number of rules and sequences is declared."""
+def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequence | None, goes_on: bool) -> tuple[str, ...]:
+    """The rules of ``call`` when these sequences are declared for it. ``goes_on``: a rule resumes it after a wait."""
     found: dict[str, None] = {}
     for resumed in (False, True):
-        if resumed and first_rule(call, True) not in RULES:
+        if resumed and not goes_on:
             continue
         names = _Names(call)
         straight = names.rules(begin(names, call, resumed))
@@ -376,5 +377,5 @@ def _all_rules(call: str, declared: int) -> tuple[str, ...]:
 
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
     """The names of the rules that the call runs in ``profile`` (None: in any profile)."""
-    rules = _all_rules(call, len(RULES) + len(_DECLARED))
+    rules = _all_rules(call, _DECLARED.get((call, False)), _DECLARED.get((call, True)), resumption(call) in RULES)
     return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

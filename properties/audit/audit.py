@@ -68,8 +68,8 @@ def open_log(log: Log) -> tuple[BinaryIO | None, Iterable[Fact]]:
     if log.path == STANDARD_INPUT:
         return sys.stdin.buffer, read_recording(sys.stdin.buffer, log.form, STANDARD_INPUT)
     try:
-        with heeding_at_once():  # a pipe that nobody writes to
-            stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – it is read from for as long as facts are asked for
+        with heeding_at_once():  # a pipe without a writer blocks here
+            stream = open(log.at or log.path, "rb", buffering=0)  # noqa: SIM115 – the facts are read from it as they are consumed
     except (OSError, ValueError):
         return None, read_recording(log.at or log.path, log.form, log.path)
     return stream, read_recording(stream, log.form, log.path)

@@ -110,8 +110,8 @@ def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], pro
 def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGroup:
     """What a worker does.
 
-    ``report`` is a file in which it writes how many bytes it has done, if that is on its machine. Its tables are beside that file then, so that
-    they are removed even if the worker is killed.
+    ``report`` is a file in which it writes how many bytes it has done, if that is on its machine. Its tables are beside
+    that file then, so that they are removed even if the worker is killed.
     """
     try:
         file = os.open(report, os.O_WRONLY)

@@ -1,9 +1,9 @@
 """Which tests expect which answers of the reference kernel: read from what was recorded when they ran.
 
-A test covers a call's return code if it gets that answer from the reference kernel, and fails when the kernel returns another code instead.
-``tests/record_answers.py`` finds that out: it runs each test, then runs it again with each of its answers altered. What it found is in the file
-``answers.json`` beside the tests, together with a digest of each test's source. A test that changed since then covers nothing until
-the answers are recorded again.
+A test covers a call's return code if it gets that answer from the reference kernel, and fails when the kernel returns
+another code instead. ``tests/record_answers.py`` finds that out: it runs each test, then runs it again with each of its
+answers altered. What it found is in the file ``answers.json`` beside the tests, together with a digest of each test's
+source. A test that changed since then covers nothing until the answers are recorded again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class FoundTest(msgspec.Struct, frozen=True):
     source: str
     """A digest of its source, and of all that it uses of its file."""
     expected: dict[str, tuple[str, ...]] | None
-    """Call -> the codes that it expects of it; None if that isn't recorded: the test is new or has changed, or it isn't one of the kernel's."""
+    """Call -> the codes that it expects of it; None if that isn't recorded: the test is new or has changed, or it
+    isn't one of the kernel's."""
 
     def expects(self, call: str, code: str) -> bool:
         """Whether it makes ``call`` and fails unless the answer is ``code``."""
@@ -63,7 +64,8 @@ class FoundTests(msgspec.Struct, frozen=True):
 def find_tests(directory: Path) -> FoundTests | None:
     """The tests in ``directory`` and below, and what is recorded of them; None if there is no such directory.
 
-    Raises OSError, SyntaxError for a file that isn't Python, and ValueError for one that isn't text or recorded answers that can't be read.
+    Raises OSError, SyntaxError for a file that isn't Python, and ValueError for one that isn't text or recorded answers
+    that can't be read.
     """
     if not directory.is_dir():
         return None
@@ -80,7 +82,8 @@ def find_tests(directory: Path) -> FoundTests | None:
 
 
 def read_answers(directory: Path) -> dict[str, Answers]:
-    """The recorded answers of the tests in ``directory``, by the test's id; none if there is no such file. Raises OSError and ValueError."""
+    """The recorded answers of the tests in ``directory``, by the test's id; none if there is no such file. Raises
+    OSError and ValueError."""
     file = directory / ANSWERS
     try:
         return read_json(file.read_bytes(), dict[str, Answers]) if file.exists() else {}
@@ -111,7 +114,8 @@ class _Parts:
                 self.uses.setdefault(name, set()).update(_names(statement))
 
     def digest(self, test: str) -> str:
-        """A digest of the source of ``test`` and of everything in the file that it uses: helpers, constants and fixtures."""
+        """A digest of the source of ``test`` and of everything in the file that it uses: helpers, constants and
+        fixtures."""
         reached, todo = {test}, [test]
         while todo:
             new = self.uses[todo.pop()] & self.lines.keys() - reached

@@ -1,10 +1,11 @@
 """Traceability: every clause of the specification with the cases, the properties and the tests that cover it.
 
-A test covers a clause if it expects the clause's answer of the reference kernel (``tests_found.py``): the error that the clause is about,
-or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests, they must expect the codes of its cases.
+A test covers a clause if it expects the clause's answer of the reference kernel (``tests_found.py``): the error that
+the clause is about, or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests,
+they must expect the codes of its cases.
 
-Reported as missing: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the manual page
-names; a call without a rule.
+Reported as missing: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the
+manual page names; a call without a rule.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ SUCCESS = ReturnCode.KERN_SUCCESS.name
 
 
 def trace_specification(profile: Profile, tests: FoundTests | None, call: str | None = None) -> TraceabilityResult:
-    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, cover by tests isn't required."""
+    """The clauses of ``call``, or of every call of ``profile``, and what covers them. Without ``tests``, cover by
+    tests isn't required."""
     titles = property_titles()
     every = list(all_clauses(profile, call))
     calls = [_traced(clauses, titles, tests) for clauses in every]
@@ -85,7 +87,8 @@ def _lacks(clauses: Clauses, clause: Clause, found: tuple[str, ...], titles: dic
 
 
 def _codes(clause: Clause) -> list[str]:
-    """The return codes of the call's own cases that a clause of the manual page names, whose tests are named by hand."""
+    """The return codes of the call's own cases that a clause of the manual page names, whose tests are named by
+    hand."""
     own = [case.partition("/")[0] for case in clause.cases if "/" in case and ": " not in case.partition("/")[0]]
     return list(dict.fromkeys(own)) if clause.tests else []
 

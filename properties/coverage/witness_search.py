@@ -48,11 +48,11 @@ def find_witnesses(
 ) -> Found:
     """Runs that reach the cases of ``profile``'s rules and break its must-fail invariants.
 
-    Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or must-fail invariant that none
-    before them shows. Only for the others a run is looked for: first among the calls of the rest of ``recorded`` (of any
-    profile), then among rare runs and random ones. Each new run is as short as dropping calls makes it. ``on_progress`` gets
-    how many of how many cases are reached. Raises Violated if the implementation disagrees with the specification; Ctrl-C ends
-    the search with what is missing by then.
+    Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or must-fail
+    invariant that none before them shows. Only for the others a run is looked for: first among the calls of the rest of
+    ``recorded`` (of any profile), then among rare runs and random ones. Each new run is as short as dropping calls
+    makes it. ``on_progress`` gets how many of how many cases are reached. Raises Violated if the implementation
+    disagrees with the specification; Ctrl-C ends the search with what is missing by then.
     """
     limits = near_limits(profile)
     must_fail = {one.name for one in MustFailWatch(limits).invariants}
@@ -108,7 +108,9 @@ def _candidates(
 
 
 def _shown_by(witness: Witness, profile: Profile, wanted: set[str]) -> set[str]:
-    """Which of the ``wanted`` cases and must-fail invariants a recorded run shows: none, if the specification no longer allows all of its answers."""
+    """Which of the ``wanted`` cases and must-fail invariants a recorded run shows: none, if the specification no longer
+    allows all of its answers.
+    """
     watch = MustFailWatch(profile, wanted)
     cases = replay(witness, profile, lambda oracle, _: watch.look(oracle))
     if len(cases) < len(witness.steps):
@@ -160,7 +162,9 @@ def _made(run: JudgedRun) -> Made:
 
 
 def _enough(implementation: Callable[[], Implementation], profile: Profile, wanted: set[str], made: Made) -> int:
-    """How many of the calls are enough to go through all ``wanted`` cases and break all ``wanted`` must-fail invariants; 0: not even all are."""
+    """How many of the calls are enough to go through all ``wanted`` cases and break all ``wanted`` must-fail
+    invariants; 0: not even all are.
+    """
     oracle, run = _booted(implementation(), profile)
     watch = MustFailWatch(profile, wanted)
     left = set(wanted)

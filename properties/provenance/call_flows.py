@@ -93,7 +93,8 @@ class StepView:
         return [self.own(each) for each in given] if isinstance(given, (list, tuple)) else []
 
     def named(self) -> dict[int, Slot]:
-        """The slots of the names that the caller was given for what was copied out of a message, by its places there."""
+        """The slots of the names that the caller was given for what was copied out of a message, by its places
+        there."""
         return {named.place: self.own(named.name) for named in named_by(self.step)}
 
     def new_ports(self) -> frozenset[int]:

@@ -1,4 +1,5 @@
-"""Which rights a step of a trace carries, and which of its results name rights: read from the declared sequence of its call.
+"""Which rights a step of a trace carries, and which of its results name rights: read from the declared sequence of its
+call.
 
 The values of a trace drive the sequence (``model/language/sequences.py``), whatever they are. A condition that only a
 kernel's state decides counts as met: the answer is what may be carried.
@@ -31,7 +32,7 @@ class Carried(NamedTuple):
     """The caller's name for the task from whose space it is; None: it is the caller's own."""
 
 
-class Named(NamedTuple):
+class NamedResult(NamedTuple):
     """A right that a call copies out of a message, and the name that the caller was given for it."""
 
     place: int
@@ -49,16 +50,17 @@ def carried_by(step: Step) -> list[Carried]:
     return list(found.values())
 
 
-def named_by(step: Step) -> list[Named]:
-    """The rights that the results of ``step`` name. (Of those in an array of ports the sequence doesn't say which is which.)"""
-    found: list[Named] = []
+def named_by(step: Step) -> list[NamedResult]:
+    """The rights that the results of ``step`` name. (Of those in an array of ports the sequence doesn't say which is
+    which.)"""
+    found: list[NamedResult] = []
     for run in _steps(step):
         if run.rule == COPY_OUT:
             place, given = run.arguments["place"], step.outputs.get(run.to)
             if run.to == DESCRIPTORS:
-                found.append(Named(place, _names(given)[place]))
+                found.append(NamedResult(place, _names(given)[place]))
             elif not isinstance(given, (list, tuple)):
-                found.append(Named(place, given))
+                found.append(NamedResult(place, given))
     return found
 
 
@@ -86,7 +88,8 @@ def _steps(step: Step) -> Iterator[Run]:
 
 
 class _Reader:
-    """Drives a sequence with what a step of a trace says (see ``sequences.Driver``): there is one message, and places are ``Slot.index``."""
+    """Drives a sequence with what a step of a trace says (see ``sequences.Driver``): there is one message, and
+    places are ``Slot.index``."""
 
     def __init__(self, step: Step) -> None:
         self.caller = step.task
@@ -115,8 +118,8 @@ class _Reader:
 
 
 def rights_of(value: object) -> list[tuple[int, int]]:
-    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands there as (-1, -1), which
-    denotes nothing; memory isn't a right."""
+    """The rights in what a trace says of descriptors, in order: (name, disposition or form). What is none stands
+    there as (-1, -1), which denotes nothing; memory isn't a right."""
     if not isinstance(value, (list, tuple)):
         return []
     found: list[tuple[int, int]] = []

@@ -1,8 +1,8 @@
 """Infers where each new right of a step came from, from the call and the rights before it, for any implementation.
 
-Nothing here depends on a kernel. ``properties/provenance/call_flows.py`` says which slots a call reads and which it fills. A new right
-in a slot must come from one of the slots that the call reads, in a form that gives this right. A right without a source
-is a finding.
+Nothing here depends on a kernel. ``properties/provenance/call_flows.py`` says which slots a call reads and which it
+fills. A new right in a slot must come from one of the slots that the call reads, in a form that gives this right. A
+right without a source is a finding.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _serve(connection: Connection, parents: Connection, build: Callable[[], Impl
             return
         try:
             connection.send_bytes(_answer(kernel, what, arguments))
-        except OSError:  # nobody waits for the answer
+        except OSError:  # no process waits for the answer any more
             return
 
 

@@ -1,4 +1,5 @@
-"""An audit as a page: findings with a filter, a timeline, the rights that tasks have to tasks, and the tree of tasks."""
+"""An audit as a page: findings with a filter, a timeline, the rights that tasks have to tasks, and the tree of
+tasks."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_right_is_followed_to_where_it_was_made(capsys: pytest.CaptureFixture[
     for option, number, words in (
         ("--task", "99", "no task 99 lives at the end of the run (choose one of 0, 1)"),
         ("--task", "-1", "no task -1"),
-        ("--port", "99", "no live port 99"),
+        ("--port", "99", "no port 99 lives at the end of the run"),
         ("--trust", "9", "no task 9"),
     ):
         assert main(["graph", file, option, number]) == 2

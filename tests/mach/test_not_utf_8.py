@@ -104,14 +104,19 @@ def test_json_that_is_nested_too_deeply_is_no_crash() -> None:
         read_json(b'{"a":' * 100_000, Any)
 
 
+_WITNESSES = b'[{"profile":"xnu","urefs_max":'
+"""How a file of recorded runs begins: others are refused for not being sendright's."""
+
+
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("command", "content", "words"),
     [
-        (b'{"format":"\xff"}', "not UTF-8 (byte 0xff at line 1, column 12)"),
-        (b'{"other":\n"\xff"}', "not UTF-8 (byte 0xff at line 2, column 2)"),
+        (["graph"], b'{"format":"\xff"}', "not UTF-8 (byte 0xff at line 1, column 12)"),
+        (["graph"], b'{"other":\n"\xff"}', "not UTF-8 (byte 0xff at line 2, column 2)"),
+        (["witnesses", "-q", "-p", "xnu", "-o"], _WITNESSES + b'"\xff"}]', "not UTF-8 (byte 0xff at line 1, column 32)"),
+        (["witnesses", "-q", "-p", "xnu", "-o"], _WITNESSES + b'\n"\xff"}]', "not UTF-8 (byte 0xff at line 2, column 2)"),
     ],
 )
-@pytest.mark.parametrize("command", [["graph"], ["witnesses", "-q", "-p", "xnu", "-o"]])
 def test_a_command_says_in_one_line_what_is_no_json(
     error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], content: bytes, words: str
 ) -> None:

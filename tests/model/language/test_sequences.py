@@ -22,7 +22,7 @@ from sendright.model.language.sequences import Driver, Failed, Steps, Value, cop
 from sendright.model.language.terms import Name
 from sendright.model.proof import instantiate, preconditions
 from sendright.model.proof.obligations import ProofTask, decide
-from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, Named, carried_by, named_by
+from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, NamedResult, carried_by, named_by
 
 INSERT = "mach_port_insert_right"
 
@@ -32,6 +32,7 @@ def test_the_rules_of_a_call_follow_from_its_sequence() -> None:
     assert rules_of("mach_task_self") == ("mach_task_self", COPY_OUT, FINISH)
     assert rules_of("mach_port_mod_refs") == ("mach_port_mod_refs",)
     assert rules_of("task_set_special_port") == ("task_set_special_port", "task_set_special_port: resumed")
+    assert rules_of("no_such_call") == ("no_such_call",)
     for profile in (MANUAL, XNU_792):
         two_steps = "host_security_create_task_token: resumed" in rules_of("host_security_create_task_token", profile)
         assert two_steps == profile.tokens_in_two_steps
@@ -145,8 +146,8 @@ def test_what_a_step_carries() -> None:
 
 def test_what_the_results_of_a_step_name() -> None:
     received = step_of("mach_msg_receive", {"reply": 4, "descriptors": [[5, 17], [[6, 7], 17]]}, port=2)
-    assert named_by(received) == [Named(REPLY, 4), Named(0, 5), Named(1, 6), Named(2, 7)]
-    assert named_by(step_of("mach_port_extract_right", {"poly": 5, "acquired": 17}, task=1, name=9, disposition=17)) == [Named(0, 5)]
+    assert named_by(received) == [NamedResult(REPLY, 4), NamedResult(0, 5), NamedResult(1, 6), NamedResult(2, 7)]
+    assert named_by(step_of("mach_port_extract_right", {"poly": 5, "acquired": 17}, task=1, name=9, disposition=17)) == [NamedResult(0, 5)]
 
 
 def test_a_new_call_of_several_rules_needs_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
