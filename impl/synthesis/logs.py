@@ -43,8 +43,9 @@ def log_of(form: str, events: int, seed: int, plants: Sequence[str] = (), record
 
 
 def _signed(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The first message says in a field more who has made it: nobody shall take it for a recording, and it may be
-    written over."""
+    """An extra field of the first message names the synthesizer: the log must not pass for a recording, and it may be
+    written over.
+    """
     for first in lines:
         yield b'{"generator":"sendright",' + first[1:]
         break

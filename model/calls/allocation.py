@@ -25,7 +25,7 @@ def fresh_name(k: Context, after: After, task: Term, name: Name) -> None:
 
 
 def make_port(k: Context, after: After, task: Term, name: Name, port: Port) -> None:
-    """``port`` comes into being; ``task``'s free ``name`` denotes its receive right."""
+    """Make ``port``; ``task``'s free ``name`` denotes its receive right."""
     after.assumptions += [k.before.port_life(port) == LIFE.UNBORN, port != k.sorts.no_port]
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(PortObject.NONE)
@@ -38,7 +38,7 @@ def make_port(k: Context, after: After, task: Term, name: Name, port: Port) -> N
 
 
 def _make(k: Context, after: After, task: Term, name: Name, port: Port, right: Right) -> None:
-    """``task``'s free ``name`` denotes a new ``right``, which is to ``port`` if it is a receive right."""
+    """Make a new ``right`` under ``task``'s free ``name``. A receive right is to ``port``."""
     if right is Right.RECEIVE:
         make_port(k, after, task, name, port)
     elif right is Right.PORT_SET:
@@ -53,13 +53,13 @@ def _allocatable(k: Context, right: Int) -> Case:
 
 
 def _in_use(k: Context, task: Term, right: Int, name: Name, named: Bool | bool) -> Case:
-    """The chosen name must be free; a kernel that ignores it for dead names (hazard H-10) doesn't look."""
-    looked_at = z3.BoolVal(True) if k.profile.allocate_name_takes_dead_name else right != int(Right.DEAD_NAME)
-    return k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(named, looked_at, z3.Not(k.before.empty(k.slot(name, task)))))
+    """The chosen name must be free. A kernel that ignores the name for dead names (hazard H-10) doesn't test it."""
+    tested = z3.BoolVal(True) if k.profile.allocate_name_takes_dead_name else right != int(Right.DEAD_NAME)
+    return k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(named, tested, z3.Not(k.before.empty(k.slot(name, task)))))
 
 
 class _New:
-    """What a call makes in ``task``'s space: a right of the kind ``right``, under ``new_name`` or a name of the caller's choice."""
+    """The right that a call makes in ``task``'s space, under ``new_name`` or a name of the caller's choice."""
 
     def __init__(self, k: Context, task: Term, right: Int, new_name: Name, new_port: Port) -> None:
         self.k, self.task, self.right, self.new_name, self.new_port = k, task, right, new_name, new_port
@@ -70,7 +70,7 @@ class _New:
     def under_name(self, name: Name, what: Right, when: Bool | bool = True) -> Case:
         k, condition = self.k, z3.And(when, self.right == int(what))
         if what is Right.DEAD_NAME and not k.profile.allocate_name_takes_dead_name:
-            title = "a dead name, under another name than was asked for"
+            title = "a dead name, under another name than requested"
             return k.succeeds(title, condition, self._named_by_kernel(what), name=self.new_name)
         title = f"{_WHAT[what]}, under the name"
         return k.succeeds(title, condition, lambda after: _make(k, after, self.task, name, self.new_port, what), name=name)
@@ -85,7 +85,10 @@ class _New:
 
 @rule()
 def mach_port_allocate(k: Context, task: Name, right: Int, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool) -> Iterator[Case]:
-    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice. Source: semantics 5.1."""
+    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice.
+
+    Source: semantics 5.1.
+    """
     # NAMES
     target = k.task_behind(task)
     new = _New(k, target, right, new_name, new_port)
@@ -102,7 +105,10 @@ def mach_port_allocate(k: Context, task: Name, right: Int, shortage: Int, *, new
 def mach_port_allocate_name(
     k: Context, task: Name, right: Int, name: Name, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool
 ) -> Iterator[Case]:
-    """Make a receive right with a new port, a port set, or a dead name, under a name of the caller's choice. Source: semantics 5.1."""
+    """Make a receive right with a new port, a port set, or a dead name, under a name of the caller's choice.
+
+    Source: semantics 5.1.
+    """
     # NAMES
     target = k.task_behind(task)
     new = _New(k, target, right, new_name, new_port)
@@ -132,7 +138,8 @@ def mach_port_allocate_full(
     new_port: Port,
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """As ``mach_port_allocate_name`` if ``named``, else as ``mach_port_allocate``; memory for a message may be set aside for a receive right.
+    """As ``mach_port_allocate_name`` if ``named``, else as ``mach_port_allocate``; memory for a message may be set
+    aside for a receive right.
 
     Source: semantics 5.1.
     """
@@ -141,7 +148,7 @@ def mach_port_allocate_full(
     new = _New(k, target, right, new_name, new_port)
     # CASES
     yield from on_space(k, task, proto)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no kernel takes a subsystem", k.carried_kind(proto) != KIND.NONE)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no kernel accepts a subsystem", k.carried_kind(proto) != KIND.NONE)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", z3.And(named, k.reserved(name)))
     set_aside = z3.And(prealloc, right != int(Right.RECEIVE))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "memory is set aside for receive rights only", set_aside)
@@ -157,7 +164,10 @@ def mach_port_allocate_full(
 
 @rule()
 def mach_reply_port(k: Context, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool) -> Iterator[Case]:
-    """Make a receive right with a new port in the caller's own space. A trap has no way to say what failed. Source: semantics 3.7."""
+    """Make a receive right with a new port in the caller's own space.
+
+    A trap can't say what failed. Source: semantics 3.7.
+    """
 
     # RIGHTS, REPLY
     def make(after: After) -> None:

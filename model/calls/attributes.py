@@ -1,4 +1,4 @@
-"""What a receive right's holder may read and set of its port: make-send count, sequence number, queue limit, status."""
+"""What the holder of a receive right may read and set: make-send count, sequence number, queue limit, status."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GUARDED, STRICT, IMMOVABLE = 0x02, 0x04, 0x40
 
 
 def _flags(k: Context, port: Term) -> Term:
-    """What is told of a port's guard."""
+    """The flags that report a port's guard."""
     if not k.profile.has_guards:
         return z3.IntVal(0)
     b = k.before
@@ -40,7 +40,7 @@ def _flags(k: Context, port: Term) -> Term:
 
 @rule()
 def mach_port_set_mscount(k: Context, task: Name, name: Name, mscount: Int) -> Iterator[Case]:
-    """Store a make-send count, whatever it is. Nobody is told. Source: semantics 5.11."""
+    """Store any make-send count. No notification is sent. Source: semantics 5.11."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -72,7 +72,7 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
 
 @rule()
 def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a port's queue limit, or all that there is to say of its receive right. Source: semantics 5.12."""
+    """Read a port's queue limit, or the whole status of its receive right. Source: semantics 5.12."""
     # NAMES
     b, S = k.before, k.sorts.Slot
     e = Entry(k, task, name)
@@ -88,7 +88,7 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
     yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < room)
     yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=limits, title="NULL or DEAD: no attributes", info_length=z3.IntVal(0))
     yield from _receives(k, e)
-    # REPLY: word by word (the oracle looks for the port's sets: what is not of fixed length has no term)
+    # REPLY: word by word (the oracle finds the port's sets: a list of any length has no term)
     yield k.succeeds("the queue limit", limits, **{"info.queue_limit": b.qlimit(e.port)})
     words = {
         "sets_of": e.port,
@@ -107,7 +107,10 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
 
 @rule()
 def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int) -> Iterator[Case]:
-    """Set how many messages fit in a port's queue. What is above it already stays. Source: semantics 5.12."""
+    """Set how many messages fit in a port's queue.
+
+    Messages that are queued already stay, even above the new limit. Source: semantics 5.12.
+    """
     # NAMES
     e = Entry(k, task, name)
     limit = info(z3.IntVal(0))

@@ -22,9 +22,9 @@ def _copy_in_requires(k: Context, message: Message, index: Int) -> list[Term]:
 
 @rule(PAGE_IN, requires=_copy_in_requires)
 def copy_in_page(k: Context, message: Message, index: Int, address: Int, deallocate: Bool, *, new_object: Object) -> Iterator[Case]:
-    """What the caller's page contains now goes along with a message, as an object of its own: what is written later isn't seen in it.
+    """Copy the caller's page into a message, as a new memory object. Later writes to the page don't change the copy.
 
-    Which copy option was given makes no difference. With ``deallocate`` the caller's page goes. Source: semantics 6.3.
+    The copy option makes no difference. With ``deallocate`` the caller loses the page. Source: semantics 6.3.
     """
     # NAMES
     b = k.before
@@ -55,7 +55,10 @@ def _copy_out_requires(k: Context, message: Message, index: Int) -> list[Term]:
 
 @rule(PAGE_OUT, requires=_copy_out_requires)
 def copy_out_page(k: Context, message: Message, index: Int, *, new_page: Int) -> Iterator[Case]:
-    """A page of a message on its way to the caller goes to a free page of the caller's, of the kernel's choice. Source: semantics 6.5."""
+    """Map a page that the caller receives in a message at a free address that the kernel chooses.
+
+    Source: semantics 6.5.
+    """
     # NAMES
     b, page = k.before, z3.Int("page")
     object_ = b.memory(message, index)

@@ -1,4 +1,4 @@
-"""What all messages have in common: a right is copied in to a message, copied out of it, and the message is done with."""
+"""What all messages have in common: rights are copied in and copied out, then the message is freed."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ def fits(state: State, slot: Term, disposition: Term) -> Term:
 
 
 def is_immovable(k: Context, slot: Term, disposition: Int) -> Term:
-    """The entry in ``slot`` has a receive right that can't be carried, and is to be carried."""
+    """``disposition`` would carry the receive right in ``slot``, but its port is immovable."""
     return z3.And(disposition == Disposition.MOVE_RECEIVE, k.before.receives(slot), k.before.is_immovable(k.before.port(slot)))
 
 
 def carriable(k: Context, slot: Term, disposition: Int) -> Term:
-    """The entry in ``slot`` can be carried as ``disposition`` says: it fits, and isn't one that stays where it is."""
+    """The entry in ``slot`` can be carried as ``disposition`` says: it has a right of that kind, and the right is
+    movable.
+    """
     fit = fits(k.before, slot, disposition)
     return z3.And(fit, z3.Not(is_immovable(k, slot, disposition))) if k.profile.has_guards else fit
 
 
 def received_form(disposition: Term) -> Term:
-    """The form in which a receiver sees a right that was carried so."""
+    """The form in which a receiver sees a right that this disposition carried."""
     once = z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
     sends = z3.If(disposition == Disposition.NONE, z3.IntVal(0), z3.IntVal(int(Disposition.MOVE_SEND)))
     return z3.If(
@@ -67,32 +69,35 @@ def _copy_in_requires(k: Context, space: Task, control: Name, disposition: Int, 
 
 
 def _destination_first(k: Context, message: Message, place: Slot) -> list[Term]:
-    """Where the destination says what may be in the body it is copied in before that."""
+    """Where the destination decides which rights the body may carry, it is copied in before the body."""
     if not k.profile.task_ports_stay:
         return []
     S, i = k.sorts.Slot, z3.Int("i")
     return [z3.ForAll([i], z3.Implies(S.is_destination_slot(place), k.before.empty(S.body_slot(message, i))))]
 
 
-def _stays(k: Context, entry: Term, message: Message, place: Slot) -> Term:
-    """The right in ``entry`` is to a task's port, and would go with a message to a port of a user's, or be its reply.
+def _is_immovable_send(k: Context, entry: Term, message: Message, place: Slot) -> Term:
+    """The right in ``entry`` leads to a task's port, and the message would carry it to a user's port, or use it as
+    reply.
 
-    (A message without destination is a reply of the kernel's: what may be in that was looked at. A request has no descriptors: it carries its right
-    into the kernel, whatever its target turns out to be.)
+    (A message without destination is a reply of the kernel's: its rights were tested before. A request has no
+    descriptors: it carries its right into the kernel, whatever its target turns out to be.)
     """
     b, S = k.before, k.sorts.Slot
     destination = S.destination_slot(message)
     to_user = z3.And(z3.Not(b.empty(destination)), b.object(b.port(destination)) == OBJECT.OBJECT_NONE)
     described = b.layout(message) != k.sorts.no_descriptors
-    return z3.And(k.may_not_pass(entry), z3.Or(S.is_reply_slot(place), z3.And(S.is_body_slot(place), described, to_user)))
+    return z3.And(k.leads_to_task(entry), z3.Or(S.is_reply_slot(place), z3.And(S.is_body_slot(place), described, to_user)))
 
 
 @rule("copy in a right", requires=_copy_in_requires)
 def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int, message: Message, place: Slot) -> Iterator[Case]:
-    """One right is carried from ``name`` in ``space`` into ``place`` of a message that is being built, as ``disposition`` says.
+    """Carry one right from ``name`` in ``space`` to ``place`` of a message that is being built, as ``disposition``
+    says.
 
-    The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names NULL and DEAD carry
-    a null and a dead right. Source: semantics 6.2, ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
+    The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names
+    NULL and DEAD carry a null right and a dead right. Source: semantics 6.2, ``ipc_right_copyin`` in
+    ``ipc/ipc_right.c``.
     """
     # NAMES
     b = k.before
@@ -106,8 +111,8 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
     # CASES
     invalid = z3.Or(z3.Not(k.is_disposition(disposition)), z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
     if k.profile.task_ports_stay:
-        invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _stays(k, entry, message, place)))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right that can be carried so", invalid)
+        invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _is_immovable_send(k, entry, message, place)))
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right for this disposition", invalid)
 
     # RIGHTS
     def carry(after: After, kind: Term, port: Term) -> None:
@@ -204,9 +209,9 @@ def _copy_out_requires(k: Context, message: Message, place: Slot) -> list[Term]:
 
 @rule("copy out a right", requires=_copy_out_requires)
 def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> Iterator[Case]:
-    """The right in ``place`` of a message on its way to the caller goes into the caller's space.
+    """Put the right in ``place`` of a message that the caller receives into the caller's space.
 
-    SEND and RECEIVE for one port share one name; a new name is any that is free, of the kernel's choice. Source: semantics 6.5,
+    SEND and RECEIVE for one port share one name. The kernel chooses any free name as a new one. Source: semantics 6.5,
     ``ipc_right_copyout``.
     """
     # NAMES
@@ -275,14 +280,14 @@ def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> It
     yield into("a receive right takes a new name", k.otherwise(z3.And(receives, z3.Not(is_known)), tested=receives), new_receive, new_name)
 
 
-def is_done_with(k: Context, message: Message) -> list[Term]:
-    """The message carries nothing any more."""
+def carries_nothing(k: Context, message: Message) -> list[Term]:
+    """The message no longer carries anything."""
     return [k.in_kernel(message), k.carries_nothing_but(message), k.carries_no_memory(message)]
 
 
-@rule("the message is done with", requires=is_done_with)
+@rule("the message is done with", requires=carries_nothing)
 def finish(k: Context, message: Message) -> Iterator[Case]:
-    """All rights of a message have been copied out: the message is free again."""
+    """Free a message whose rights have all been copied out."""
 
     # RIGHTS
     def free(after: After) -> None:
@@ -297,7 +302,10 @@ def _is_in_kernel(k: Context, message: Message) -> list[Term]:
 
 @rule(DESTROY, requires=_is_in_kernel)
 def destroy(k: Context, message: Message) -> Iterator[Case]:
-    """A request failed after its rights were copied in, or while they were: all that it carries is given up. Source: semantics 1, 6.7."""
+    """Destroy a message whose call failed after, or while, its rights were copied in: give up all that it carries.
+
+    Source: semantics 1, 6.7.
+    """
 
     # RIGHTS
     def give_up(after: After) -> None:

@@ -1,7 +1,8 @@
 """The ports to which a task's exceptions go: for each type of exception a right, a behaviour and a flavour.
 
-A reply tells them in groups: types with equal right, behaviour and flavour, in the order of each group's first type. The right of a group
-travels in the place of the reply that belongs to its first type, so that a rule needs no list of groups.
+A reply lists them in groups: types with equal right, behaviour and flavour, in the order of each group's first type.
+The right of a group travels in the place of the reply that belongs to its first type, so that a rule needs no list of
+groups.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ def _selected(mask: Int, number: int) -> Term:
 def _request(k: Context, task: Name, mask: Int, *others: Name) -> Iterator[Case]:
     """The first tests of the three calls."""
     yield from k.request(task, *others)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     known = z3.And(mask >= 0, mask <= EXC_MASK_ALL, mask % 2 == 0)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the mask has bits of no type", z3.Not(known))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the mask has bits that are not exception types", z3.Not(known))
 
 
 class _Handler:
-    """What exceptions go to from now on: the port under the caller's ``name``, a behaviour, a flavour."""
+    """The new exception handler: the port under the caller's ``name``, a behaviour, a flavour."""
 
     def __init__(self, k: Context, name: Name, behaviour: Int, flavour: Int) -> None:
         self.k, self.name, self.behaviour, self.flavour = k, name, behaviour, flavour
 
     def can_be_set(self) -> Iterator[Case]:
-        """A live right needs a behaviour that there is; some kernels look at the right, and at the flavour."""
+        """A live right needs an existing behaviour; some kernels also test the right and the flavour."""
         k = self.k
         unknown = z3.And(*[self.behaviour != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(self.name), unknown))
@@ -56,7 +57,9 @@ class _Handler:
             yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such flavour", none)
 
     def set(self, after: After, task: Term, number: int, when: Term) -> None:
-        """If ``when``, the right that type ``number`` had is given up, and it gets a copy of the port, the behaviour and the flavour."""
+        """If ``when``, type ``number`` gives up its old right and gets a copy of the port, the behaviour and the
+        flavour.
+        """
         k, place = self.k, EXCEPTION_PLACES[number - 1]
         held = place_slot(after, task, place)
         drop_held_send_if(after, when, held)
@@ -66,7 +69,9 @@ class _Handler:
 
 
 class _Groups:
-    """NAMES of a reply: which of a task's types in the mask begin a group, which groups the caller has room for, and what they tell."""
+    """NAMES of a reply: which of a task's types in the mask begin a group, which groups the caller has room for, and
+    what the groups report.
+    """
 
     def __init__(self, k: Context, task: Term, mask: Int, room: Int) -> None:
         b = k.before
@@ -76,12 +81,12 @@ class _Groups:
         self.flavours = {number: b.exception_flavour(task, place) for number, place in places.items()}
         self.k, self.asked = k, mask
         self.begins: dict[int, Term] = {}
-        self.told: dict[int, Term] = {}
+        self.reported: dict[int, Term] = {}
         before = z3.IntVal(0)
         for number in EXCEPTION_TYPES:
             like_earlier = [z3.And(_selected(mask, earlier), self.equal(earlier, number)) for earlier in range(1, number)]
             self.begins[number] = z3.And(_selected(mask, number), z3.Not(z3.Or(*like_earlier)))
-            self.told[number] = z3.And(self.begins[number], before < room)
+            self.reported[number] = z3.And(self.begins[number], before < room)
             before = before + z3.If(self.begins[number], 1, 0)
 
     def equal(self, one: int, other: int) -> Term:
@@ -91,9 +96,9 @@ class _Groups:
         return z3.And(rights, self.behaviours[one] == self.behaviours[other], self.flavours[one] == self.flavours[other])
 
     def has_room(self, number: int) -> Term:
-        """The type is selected, and its group is told."""
-        groups = [z3.And(self.told[first], self.equal(first, number)) for first in range(1, number)]
-        return z3.And(_selected(self.asked, number), z3.Or(self.told[number], *groups))
+        """The type is selected, and its group is reported."""
+        groups = [z3.And(self.reported[first], self.equal(first, number)) for first in range(1, number)]
+        return z3.And(_selected(self.asked, number), z3.Or(self.reported[number], *groups))
 
     def mask(self, number: int) -> Term:
         """The bits of the selected types that are like ``number``, which begins their group."""
@@ -102,24 +107,24 @@ class _Groups:
         return z3.Sum(z3.IntVal(1 << number), *bits)
 
     def outputs(self) -> dict[str, Term]:
-        """What is told, for each type that may begin a group."""
+        """What the reply reports, for each type that may begin a group."""
         found: dict[str, Term] = {}
         for number in EXCEPTION_TYPES:
-            found |= {f"told.{number}": self.told[number], f"masks.{number}": self.mask(number)}
+            found |= {f"told.{number}": self.reported[number], f"masks.{number}": self.mask(number)}
             found |= {f"behaviors.{number}": self.behaviours[number], f"flavors.{number}": self.flavours[number]}
         return found
 
     def begin_reply(self, after: After, message: Message) -> None:
-        """RIGHTS: a clone of the right of each group that is told."""
+        """RIGHTS: a clone of the right of each reported group."""
         results = self.k.begin_reply(after, message, len(EXCEPTION_TYPES))
         for number, result in zip(EXCEPTION_TYPES, results, strict=True):
             source = self.slots[number]
-            hold_copy_if(after, self.told[number], after.kind(source), after.port(source), result)
+            hold_copy_if(after, self.reported[number], after.kind(source), after.port(source), result)
 
 
 @rule()
 def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_port: Name, behavior: Int, new_flavor: Int) -> Iterator[Case]:
-    """Say where exceptions of the types in the mask go, and what their messages carry. Source: semantics 4.2."""
+    """Set where exceptions of the types in the mask go, and what their messages carry. Source: semantics 4.2."""
     # NAMES
     target = k.task_behind(task)
     handler = _Handler(k, new_port, behavior, new_flavor)
@@ -132,12 +137,15 @@ def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_po
         for number in EXCEPTION_TYPES:
             handler.set(after, target, number, _selected(exception_mask, number))
 
-    yield k.succeeds("each type in the mask has a copy of the right", k.otherwise(), set_all)
+    yield k.succeeds("each type in the mask gets a copy of the right", k.otherwise(), set_all)
 
 
 @rule()
 def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count: Int, *, reply_message: Message) -> Iterator[Case]:
-    """Learn where exceptions of the types in the mask go, group by group; no more groups than the caller has room for. Source: semantics 4.2."""
+    """Read where exceptions of the types in the mask go, group by group; no more groups than the caller has room for.
+
+    Source: semantics 4.2.
+    """
     # NAMES
     groups = _Groups(k, k.task_behind(task), exception_mask, count)
     # CASES
@@ -150,9 +158,9 @@ def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count:
 def task_swap_exception_ports(
     k: Context, task: Name, exception_mask: Int, new_port: Name, behavior: Int, new_flavor: Int, count: Int, *, reply_message: Message
 ) -> Iterator[Case]:
-    """Say where exceptions of the types in the mask go, and learn where they went.
+    """Set where exceptions of the types in the mask go, and read where they went.
 
-    Types in groups that the caller has no room for keep what they had. Source: semantics 4.2, without hazard H-9.
+    Types in groups for which the caller has no room keep what they had. Source: semantics 4.2, without hazard H-9.
     """
     # NAMES
     target = k.task_behind(task)
@@ -168,7 +176,7 @@ def task_swap_exception_ports(
         for number in EXCEPTION_TYPES:
             handler.set(after, target, number, groups.has_room(number))
 
-    yield k.succeeds("each type that is told has a copy of the right", k.otherwise(), swap, **groups.outputs())
+    yield k.succeeds("each reported type gets a copy of the right", k.otherwise(), swap, **groups.outputs())
 
 
 @sequence("task_get_exception_ports")

@@ -1,7 +1,8 @@
 """Receive rights with a guard: making them, guarding them, ending them.
 
-A guard is a word that only its owner knows, so that code that gives up names which aren't its own can't end the port. It doesn't keep the right from
-being carried away; for that a port is made immovable. Kernels that have guards have these calls, and tests in others (``Entry.guarded_against``).
+A guard is a word that only its owner knows, so that code which gives up names of others can't end the port. A guard
+doesn't keep the right from being carried away; an immovable port does. Kernels that have guards have these calls, and
+test guards in others (``Entry.guarded_against``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sendright.model.language.terms import Bool, Int, Name, Port
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
-    """The name must denote a receive right; the reserved names are no others than those that denote nothing."""
+    """The name must denote a receive right. The reserved names denote nothing."""
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
@@ -42,9 +43,10 @@ def mach_port_construct(
     new_port: Port,
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Make a receive right with a new port, and say what else it shall have: a context or a guard, a queue limit, a send right under the same name.
+    """Make a receive right with a new port, and give it a context or guard, a queue limit, or a send right under the
+    same name.
 
-    What is said of the guard means nothing without one. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
+    Without a guard, ``strict`` and ``immovable`` mean nothing. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
     """
     # NAMES
     target = k.task_behind(task)
@@ -76,7 +78,8 @@ def mach_port_construct(
 
 @rule()
 def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: Int) -> Iterator[Case]:
-    """Give up a receive right, as who knows its guard; and before it some or all references of the send right under the same name.
+    """Give up a receive right, whose guard the caller must know. Before it, give up some or all references of the send
+    right under the same name.
 
     Source: ``mach_port_destruct`` in ``ipc/mach_port.c``, ``ipc_right_destruct`` in ``ipc/ipc_right.c``.
     """
@@ -89,14 +92,14 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
     yield from on_space(k, task)
     yield from _receives(k, e)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(srdelta != 0, z3.Not(e.sends)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references are not added", srdelta > 0)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references can only be removed", srdelta > 0)
     other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != guard)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", other)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has fewer references", e.urefs + srdelta < 0)
 
     # RIGHTS
     def first(effect: Effect) -> Effect:
-        """The references change, then the receive right goes."""
+        """Change the references, then give up the receive right."""
 
         def both(after: After) -> None:
             after.at("urefs")[e.slot] = left
@@ -105,10 +108,10 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
         return both
 
     all_go = z3.And(e.sends, left == 0)
-    rescued = k.otherwise(z3.And(z3.Not(all_go), e.is_asked_for), tested=e.is_asked_for)
+    rescued = k.otherwise(z3.And(z3.Not(all_go), e.has_port_destroyed_request), tested=e.has_port_destroyed_request)
     yield k.succeeds("all send references go, then the receive right", all_go, e.release_all)
-    yield k.succeeds("the receive right goes where it was asked for", rescued, first(e.give_up_receive))
-    dies = k.otherwise(z3.And(z3.Not(all_go), z3.Not(e.is_asked_for)))
+    yield k.succeeds("the receive right goes to the port-destroyed requester", rescued, first(e.give_up_receive))
+    dies = k.otherwise(z3.And(z3.Not(all_go), z3.Not(e.has_port_destroyed_request)))
     yield k.succeeds("the receive right goes, and its port dies", dies, first(e.kill_port))
 
 
@@ -136,7 +139,7 @@ def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool
 
 @rule()
 def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterator[Case]:
-    """Take the guard off a port, as who knows it. A receive right that is immovable stays so.
+    """Take the guard off a port; the caller must know the guard. An immovable receive right stays immovable.
 
     Source: ``mach_port_unguard_locked`` in ``ipc/mach_port.c``.
     """

@@ -1,4 +1,4 @@
-"""The host's special ports: rights that the kernel holds for whoever has the privileged host port."""
+"""The host's special ports: rights that the kernel holds for holders of the privileged host port."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
 
 KERNELS_OWN = 7
-"""``HOST_MAX_SPECIAL_KERNEL_PORT``: up to this number the kernel alone sets them."""
+"""``HOST_MAX_SPECIAL_KERNEL_PORT``: up to this number only the kernel sets them."""
 
 
 def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name) -> Iterator[Case]:
-    """The first tests of both calls. Number 0, the security port, is refused like any that doesn't exist."""
+    """The first tests of both calls. Number 0, the security port, is refused like a number that doesn't exist."""
     yield from k.request(host_priv, *others, called="host_priv")
     privileged = k.object(host_priv, PortObject.HOST_PRIV)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "host_priv is not the privileged host port", z3.Not(privileged))
@@ -45,7 +45,7 @@ def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *,
 
 @rule()
 def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -> Iterator[Case]:
-    """Keep a right as one of the host's special ports; what was there is given up. Source: semantics 4.4."""
+    """Keep a right as one of the host's special ports. The old right is given up. Source: semantics 4.4."""
     # NAMES
     held = k.sorts.Slot.host_slot(which)
     # CASES

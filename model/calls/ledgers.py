@@ -1,7 +1,7 @@
 """Ledgers: what a task may draw, given by one ledger to another in whole numbers. A limit of -1 is infinite.
 
-Whoever has a send right to a ledger's port may do everything with it. A ledger has a parent, which gave its limit, and a payer, which is charged 1
-for the ledger itself. The root ledgers have neither.
+A holder of a send right to a ledger's port may do everything with it. A ledger has a parent, which gave its limit, and
+a payer, which is charged 1 for the ledger itself. The root ledgers have neither.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def ledger_create(
 ) -> Iterator[Case]:
     """Make a ledger whose limit is a part of its parent's. ``ledger_ledger`` pays for it.
 
-    No limit is made from nothing: a finite parent gives no infinite one. Source: semantics 8, without hazard H-7.
+    No limit comes from nothing: a finite parent gives no infinite limit. Source: semantics 8, without hazard H-7.
     """
     # NAMES
     b, new = k.before, new_port
@@ -60,8 +60,8 @@ def ledger_create(
 
     # CASES
     yield from k.request(parent_ledger, ledger_ledger, called="parent_ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is no ledger", z3.Not(k.object(ledger_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is not a ledger's port", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is not a ledger's port", z3.Not(k.object(ledger_ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", transfer < INFINITE)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "a finite ledger has no infinite limit to give", z3.And(infinite, finite(b, parent)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "ledger_ledger cannot pay", short(b, payer, z3.IntVal(0), SIZE))
@@ -93,15 +93,18 @@ def ledger_create(
 
 @rule()
 def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfer: Int) -> Iterator[Case]:
-    """Move a part of the limit from a ledger to its child, or back. An infinite ledger gives and takes without change. Source: semantics 8."""
+    """Move a part of the limit from a ledger to its child, or back.
+
+    An infinite ledger gives and takes without change. Source: semantics 8.
+    """
     # NAMES
     b = k.before
     parent, child, amount = _ledger(k, parent_ledger), _ledger(k, child_ledger), transfer
 
     # CASES
     yield from k.request(parent_ledger, child_ledger, called="parent_ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is no ledger", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "child_ledger is no ledger", z3.Not(k.object(child_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is not a ledger's port", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "child_ledger is not a ledger's port", z3.Not(k.object(child_ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "both are the same ledger", parent == child)
     yield k.succeeds("nothing is moved", amount == 0)
     yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "child_ledger has another parent", b.ledger_parent(child) != parent)
@@ -132,8 +135,8 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
 
     # CASES
     yield from k.request(ledger, called="ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "a root ledger does not end", parent == k.sorts.no_port)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is not a ledger's port", z3.Not(k.object(ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "a root ledger cannot be terminated", parent == k.sorts.no_port)
     yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(this) != 0)
     child = z3.And(b.active(other), b.object(other) == OBJECT.of(PortObject.LEDGER), b.ledger_parent(other) == this)
     yield k.fails(ReturnCode.KERN_FAILURE, "the ledger has children", z3.Exists([other], child))
@@ -162,6 +165,6 @@ def ledger_read(k: Context, ledger: Name) -> Iterator[Case]:
     this = _ledger(k, ledger)
     # CASES
     yield from k.request(ledger, called="ledger")
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is no ledger", z3.Not(k.object(ledger, PortObject.LEDGER)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is not a ledger's port", z3.Not(k.object(ledger, PortObject.LEDGER)))
     # REPLY
     yield k.succeeds("balance and limit", k.otherwise(), balance=k.before.ledger_balance(this), limit=k.before.ledger_limit(this))

@@ -1,4 +1,4 @@
-"""Memory, page by page: as much of it as inheritance can be observed through."""
+"""Memory, page by page: just enough to observe inheritance."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sendright.model.language.terms import Bool, Int, Name, Object
 def _map(k: Context, task: Name) -> Iterator[Case]:
     """The first tests of every vm call: the request, and the map behind the task port."""
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
 
 @rule()
 def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_page: Int, new_object: Object) -> Iterator[Case]:
-    """Make one zero-filled page, to be copied to children. Source: semantics 9."""
+    """Make one zero-filled page, which children will get a copy of. Source: semantics 9."""
     # NAMES
     b = k.before
     target = k.task_behind(task)
@@ -57,12 +57,12 @@ def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_pag
 
     # REPLY
     yield k.succeeds("a page of the kernel's choice", anywhere, allocate_anywhere, address=new_page)
-    yield k.succeeds("the page that was asked for", k.otherwise(z3.Not(anywhere)), lambda after: allocate(after, address), address=address)
+    yield k.succeeds("the requested page", k.otherwise(z3.Not(anywhere)), lambda after: allocate(after, address), address=address)
 
 
 @rule()
 def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterator[Case]:
-    """Say what children made from now on get of a page. Source: semantics 9."""
+    """Set what future children get of a page. Source: semantics 9."""
     # NAMES
     target = k.task_behind(task)
     # CASES
@@ -93,12 +93,12 @@ def vm_read(k: Context, task: Name, address: Int) -> Iterator[Case]:
     yield from _map(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_ADDRESS, "the page is not allocated", there == k.sorts.no_object)
     # REPLY
-    yield k.succeeds("what the page contains", k.otherwise(), value=b.content(there))
+    yield k.succeeds("the page's contents", k.otherwise(), value=b.content(there))
 
 
 @rule()
 def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]:
-    """Write a page: all who share it see that. Source: semantics 9."""
+    """Write a page. All tasks that share it see the new contents. Source: semantics 9."""
     # NAMES
     there = k.before.mapped(k.task_behind(task), address)
     # CASES
@@ -114,7 +114,7 @@ def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]
 
 @rule()
 def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
-    """Give up a page. Who shares it keeps it. Source: semantics 9."""
+    """Give up a page. Other tasks that share it keep it. Source: semantics 9."""
     # NAMES
     target = k.task_behind(task)
     # CASES
@@ -131,7 +131,7 @@ def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
 
 @rule()
 def vm_copy(k: Context, task: Name, source_address: Int, dest_address: Int) -> Iterator[Case]:
-    """Copy what one page contains to another: all who share that one see it. Source: semantics 9."""
+    """Copy the contents of one page to another. All tasks that share the other page see them. Source: semantics 9."""
     # NAMES
     b, target = k.before, k.task_behind(task)
     source, destination = b.mapped(target, source_address), b.mapped(target, dest_address)

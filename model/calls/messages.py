@@ -1,8 +1,9 @@
-"""Messages between tasks: a send in steps (header, rights, body, delivery), and a message that is handed back or waits for room.
+"""Messages between tasks: a send in steps (header, rights, body, delivery), and messages that are handed back or wait
+for room.
 
-A send is: the header is checked as a whole; its two rights, then what is in the body, are copied in one by one (``copy in a right``, ``copy in
-a page``); the message is delivered. A message that finds the queue full is handed back, all that it carries copied out to the sender; or its
-sender waits.
+A send first checks the whole header. It copies in the header's two rights and then the body, part by part (``copy in a
+right``, ``copy in a page``). Then it delivers the message. If the queue is full, the message is handed back, with all
+that it carries copied out to the sender; or the sender waits.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import CopyOption, natural_size, size_without_data
 from sendright.mach.abi.rights import Disposition, PortObject
-from sendright.model.calls.carrying import fits, is_done_with
+from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
 from sendright.model.language.release import Transit, release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
@@ -69,9 +70,9 @@ def mach_msg_send(
     *,
     message: Message,
 ) -> Iterator[Case]:
-    """The header of a message is checked, and the sender's tokens are stamped on it.
+    """Check the header of a message, and stamp the sender's tokens on the message.
 
-    Both rights of the header are there or nothing happens. Source: semantics 6.1, 6.2.
+    If one of the header's two rights is missing, nothing happens. Source: semantics 6.1, 6.2.
     """
     # NAMES
     b = k.before
@@ -83,7 +84,7 @@ def mach_msg_send(
 
     # CASES
     odd = z3.And(size != -1, z3.Or(size < HEADER_SIZE, size % 4 != 0))
-    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the size is none of a message", odd)
+    yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the size is too small, or not a multiple of 4", odd)
     if k.profile.body_checked_first:
         yield from _body_as_a_whole(
             k, layout, z3.If(size == -1, least_size(k.sorts.parts_of(layout)) + DATA_SIZE, size), copy_options, copy_options_length
@@ -100,13 +101,13 @@ def mach_msg_send(
     if k.profile.dead_reply_refused:
         cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
     if k.profile.task_ports_stay:
-        cannot_be_reply = z3.Or(cannot_be_reply, k.may_not_pass(reply_slot))
+        cannot_be_reply = z3.Or(cannot_be_reply, k.leads_to_task(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right that can be carried so", unfit_reply)
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
     once = z3.And(same, z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, reply_by == Disposition.MOVE_SEND_ONCE))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
     unfit = z3.Or(z3.Not(fits(b, dest_slot, dest_by)), b.kind(dest_slot) == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no live right that can be carried so", unfit)
+    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no live right for its disposition", unfit)
     one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest_slot) < 2)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
 
@@ -133,7 +134,7 @@ def mach_msg_send(
     # REPLY: which of the two rights is copied in first matters only when one reference is moved and copied
     reply_first = z3.And(same, dest_by == takes, reply_by == Disposition.COPY_SEND)
     yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True))
-    yield k.continues("the header is good", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
+    yield k.continues("the header is valid", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
 
 
 def _in_kernel(k: Context, message: Message) -> list[Term]:
@@ -141,7 +142,7 @@ def _in_kernel(k: Context, message: Message) -> list[Term]:
 
 
 def _body_as_a_whole(k: Context, layout: Layout, size: Int, options: Array[Int], options_length: Int) -> Iterator[Case]:
-    """What is looked at before anything in the body is taken."""
+    """The tests of the whole body, before anything in it is taken."""
     i, parts = z3.Int("i"), k.sorts.parts_of(layout)
     unknown = z3.And(*[options(i) != int(each) for each in CopyOption])
     yield k.fails(ReturnCode.MACH_SEND_MSG_TOO_SMALL, "the descriptors don't fit into the size", size < least_size(parts))
@@ -151,25 +152,26 @@ def _body_as_a_whole(k: Context, layout: Layout, size: Int, options: Array[Int],
 
 @rule(BODY, requires=_in_kernel)
 def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_options_length: Int) -> Iterator[Case]:
-    """The body is looked at as a whole, before anything in it is taken: its descriptors are there, their options known. Source: semantics 6.3.
+    """Check the whole body before anything in it is taken: all descriptors are there, and their options exist. Source:
+    semantics 6.3.
 
-    Some kernels do that first of all, before the header's rights are taken.
+    Some kernels do this first, before they take the header's rights.
     """
     # NAMES
     b = k.before
     # CASES
     if not k.profile.body_checked_first:
         yield from _body_as_a_whole(k, b.layout(message), b.size(message), copy_options, copy_options_length)
-    yield k.continues("the body is good", k.otherwise())
+    yield k.continues("the body is valid", k.otherwise())
 
 
 @rule(ARRAY, requires=_in_kernel)
 def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Case]:
-    """Out-of-line ports have one disposition, which is looked at even if there are none. Source: semantics 6.3."""
+    """Check the one disposition of out-of-line ports, even if the array is empty. Source: semantics 6.3."""
     # CASES
     none = z3.Not(k.is_disposition(disposition))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
-    yield k.continues("its rights can be copied in", k.otherwise())
+    yield k.continues("the disposition is valid", k.otherwise())
 
 
 def _live_destination(k: Context, message: Message) -> Term:
@@ -183,7 +185,9 @@ def _deliver_requires(k: Context, message: Message) -> list[Term]:
 
 
 def is_full(state: State, message: Term) -> Term:
-    """There is no room for ``message`` in its destination's queue, and it may not go there all the same."""
+    """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once
+    right.
+    """
     destination = state.sorts.Slot.destination_slot(message)
     port = state.port(destination)
     return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))
@@ -191,10 +195,11 @@ def is_full(state: State, message: Term) -> Term:
 
 @rule(DELIVER, requires=_deliver_requires)
 def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
-    """A message that carries all that it should is delivered.
+    """Deliver a message that carries all that it should.
 
-    A kernel port answers at once; a message that carries its own destination's receive right, or one that the destination is on its way
-    to, is destroyed; a full queue hands it back, or lets its sender wait, unless it comes by a send-once right. Source: semantics 6.4, 6.6.
+    A kernel port answers at once. A message is destroyed if it carries the receive right of its own destination, or of
+    a port that the destination is on its way to. If the queue is full, the message is handed back or its sender waits,
+    unless it comes by a send-once right. Source: semantics 6.4, 6.6.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -248,9 +253,12 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(by_kernel, circular, full))), enqueue)
 
 
-@rule(HANDED_BACK, requires=is_done_with)
+@rule(HANDED_BACK, requires=carries_nothing)
 def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
-    """All that the message carried is the sender's again, but (``lost``) pages for which there was no room. Source: semantics 6.4."""
+    """Free a message whose contents went back to the sender, except (``lost``) pages for which there was no room.
+
+    Source: semantics 6.4.
+    """
 
     # RIGHTS
     def free(after: After) -> None:
@@ -262,7 +270,10 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 
 @rule(RESUMED_SEND, resumes="SENDING")
 def resume_send(k: Context) -> Iterator[Case]:
-    """The caller's message waits for room in a queue. Nothing that was tested when it was sent is tested again. Source: semantics 6.4."""
+    """Go on with a send that waits for room in a queue.
+
+    The tests of the send aren't repeated. Source: semantics 6.4.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
     message = b.waits_with(k.caller)
@@ -283,7 +294,7 @@ def resume_send(k: Context) -> Iterator[Case]:
 
     dead = b.kind(destination) == KIND.DEAD_NAME
     yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy)
-    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full still", is_full(b, message))
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message))
     yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 
@@ -297,7 +308,10 @@ def _answer_requires(k: Context, message: Message) -> list[Term]:
 
 @rule(ANSWER, requires=_answer_requires)
 def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
-    """The kernel finds no routine for the id and says so on the reply right, if it leads to a user's port. Source: semantics 1, 6.4."""
+    """The kernel has no routine for the message's id.
+
+    It answers so on the reply right, if that leads to a user's port. Source: semantics 1, 6.4.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
     reply, port = S.reply_slot(message), b.port(S.reply_slot(message))
@@ -320,17 +334,17 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
         after.at("stage")[message] = STAGE.FREE
 
     to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
-    nobody = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
+    no_port = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
     yield k.succeeds("the answer is queued on the reply port", to_user, answer)
-    yield k.succeeds("nobody to answer", nobody, end)
+    yield k.succeeds("there is no user's port to answer", no_port, end)
 
 
 @sequence("mach_msg_send")
 def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value) -> Steps:
-    """The header is tested; its two rights, then what is in the body, are copied in one by one; the message is delivered.
+    """Test the header; copy in its two rights and then the body, part by part; deliver the message.
 
-    If something in the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers. A message that finds
-    the queue full is copied out to its sender, and the results name what it carried.
+    If a part of the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers.
+    If the queue is full, the message is copied out to its sender, and the results name what it carried.
     """
     header = yield run("mach_msg_send")
     message, reply_first = header["message"], header["reply_first"]
@@ -359,12 +373,12 @@ def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_di
 
 @sequence("mach_msg_send", resumed=True)
 def go_on_sending(d: Driver) -> Steps:
-    """Everything that the message carries is in it already."""
+    """One rule: the message already carries everything."""
     yield run(RESUMED_SEND)
 
 
 def _carried(d: Driver, message: Value, part: Part, header: Outcome) -> Run:
-    """One part of the body is copied in: where it goes is free since the header was good."""
+    """Copy in one part of the body. Its place has been free since the header was checked."""
     match part:
         case PagePart():
             page = {"index": part.index, "address": part.address, "deallocate": part.deallocate}

@@ -16,7 +16,10 @@ from sendright.model.language.terms import Int, Message, Name
 
 @rule()
 def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
-    """Give up one user reference of a send right, send-once right or dead name; in some kernels a port set. Source: semantics 5.2."""
+    """Give up one user reference of a send right, send-once right or dead name; in some kernels also a port set.
+
+    Source: semantics 5.2.
+    """
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -56,14 +59,15 @@ def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Messa
     yield k.succeeds("the dead name or port set is freed", z3.Or(e.is_dead, e.is_set), e.free)
     yield k.succeeds("the send-once right becomes a notification", e.is_send_once, e.release_send_once(notification))
     yield k.succeeds("the send right goes with all references", e.kind == KIND.SEND, e.release_send)
-    yield k.succeeds("the receive right goes, and its port dies or is rescued", e.receives, e.release_all)
+    yield k.succeeds("the receive right goes, and its port dies unless port-destroyed is registered", e.receives, e.release_all)
 
 
 @rule()
 def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: Int, *, notification: Message) -> Iterator[Case]:
     """Add to (or take from) the user references of one kind of right under a name.
 
-    Where references are pegged those that reach the limit stay there, until all are given up at once. Source: semantics 5.5.
+    Where references are pegged, a count that reaches the limit stays there until all references are given up at once.
+    Source: semantics 5.5.
     """
     # NAMES
     e = Entry(k, task, name)
@@ -106,7 +110,7 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
 
     # RIGHTS
     def left(meaning: Term, tested: Term) -> Otherwise:
-        """Something is added or taken, and not of a name that keeps its references."""
+        """References are added or taken, and the name isn't pegged."""
         return k.otherwise(z3.And(delta != 0, z3.Not(stays), meaning), tested=tested)
 
     sends, receives, once, dead = (asked(each) for each in (Right.SEND, Right.RECEIVE, Right.SEND_ONCE, Right.DEAD_NAME))
@@ -115,9 +119,9 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     most = z3.Or(z3.Not(k.profile.pegged_urefs), sum_ <= k.urefs_max)
     yield k.succeeds("references are added or taken", left(z3.And(some, most), tested=some), e.add_references(delta))
     yield k.succeeds("the port set is destroyed", left(asked(Right.PORT_SET), tested=asked(Right.PORT_SET)), e.free)
-    rescued = z3.And(receives, e.is_asked_for)
-    yield k.succeeds("the receive right goes where it was asked for", left(rescued, tested=rescued), e.give_up_receive)
-    dies = left(z3.And(receives, z3.Not(e.is_asked_for)), tested=receives)
+    rescued = z3.And(receives, e.has_port_destroyed_request)
+    yield k.succeeds("the receive right goes to the port-destroyed requester", left(rescued, tested=rescued), e.give_up_receive)
+    dies = left(z3.And(receives, z3.Not(e.has_port_destroyed_request)), tested=receives)
     yield k.succeeds("the receive right goes, and its port dies", dies, e.kill_port)
     yield k.succeeds("the send-once right becomes a notification", left(once, tested=once), e.release_send_once(notification))
     yield k.succeeds("the dead name is freed", left(z3.And(dead, sum_ == 0), tested=dead), e.free)
@@ -139,7 +143,7 @@ def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterat
     yield from on_space(k, task)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= RIGHT_NUMBER))
     sending = z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE))
-    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, of NULL or DEAD", refs=z3.IntVal(1))
+    yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, for NULL or DEAD", refs=z3.IntVal(1))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
     # REPLY
     counted = z3.Or(z3.And(asked(Right.SEND), e.sends), z3.And(asked(Right.DEAD_NAME), e.is_dead))
@@ -167,5 +171,5 @@ def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
     """List the names of a space and what each denotes. Source: semantics 5.6."""
     # CASES
     yield from on_space(k, task)
-    # REPLY: all names of the space (the oracle lists them: a list has no term)
+    # REPLY: all names of the space (the oracle lists them, since a list has no term)
     yield k.succeeds("all names and their types", k.otherwise(), names_of=k.task_behind(task))

@@ -1,8 +1,9 @@
-"""Notifications: what the kernel was asked to tell, and the asking.
+"""Notifications: requests for them, and the rules that send them.
 
-A request is a send-once right in a slot: of a name (its port dies, or the name goes), of a port (its last send right goes; its receive right
-would die). What a call sets off is told one by one, by rules of their own that run after the call's, until nothing is left to tell: a name
-that is freed or dead beside its request, a port whose last send right went, a receive right in limbo. Other calls begin when that is done.
+A request is a send-once right in a slot. A request on a name fires when its port dies or the name goes. A request on a
+port fires when its last send right goes, or when its receive right would die. Rules of their own fire requests one by
+one after a call's rules, until none is left to fire: for a name that is freed or dead beside its request, a port
+without send rights, a receive right in limbo. Other calls begin after that.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
 
 @rule("a dead-name request fires", pending=True, requires=_request_pending)
 def fire_request(k: Context, space: Task, name: Name, *, notification: Message) -> Iterator[Case]:
-    """Who asked about a name is told that it is dead, or that it is gone. A dead name gets a user reference with that.
+    """Fire a dead-name request: send dead-name or port-deleted. Dead-name adds a user reference to the name.
 
-    Where references are pegged a name that has all it can have gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``, ``ipc_right_dncancel``.
+    Where references are pegged, a name at the limit gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``,
+    ``ipc_right_dncancel``.
     """
     # NAMES
     b = k.before
@@ -61,8 +63,8 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
         notify(after, request, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
         add_reference(after)
 
-    yield k.continues("the name is dead, and so is who asked", z3.And(dead, z3.Not(live)), forget_dead)
-    yield k.continues("the name is gone, and who asked is dead", k.otherwise(z3.Not(z3.Or(dead, live)), tested=z3.Not(live)), forget)
+    yield k.continues("the name is dead, and so is the requester's port", z3.And(dead, z3.Not(live)), forget_dead)
+    yield k.continues("the name is gone, and the requester's port is dead", k.otherwise(z3.Not(z3.Or(dead, live)), tested=z3.Not(live)), forget)
     yield k.continues("dead-name", k.otherwise(z3.And(dead, live), tested=dead), tell_dead)
     yield k.continues("port-deleted", k.otherwise(z3.And(z3.Not(dead), live)), tell_gone)
 
@@ -73,7 +75,10 @@ def _due(k: Context, of: Port) -> list[Term]:
 
 @rule("no senders are left", pending=True, requires=_due)
 def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[Case]:
-    """Who asked is told that a port has no send rights any more, with its make-send count. Source: semantics 2, 7; ``ipc_notify_no_senders``."""
+    """Send a no-senders notification with the port's make-send count.
+
+    Source: semantics 2, 7; ``ipc_notify_no_senders``.
+    """
     # NAMES
     b = k.before
     request = k.sorts.Slot.no_senders_slot(of)
@@ -87,7 +92,7 @@ def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[
         after.at("no_senders_due")[of] = z3.IntVal(0)
         notify(after, request, notification, Notification.NO_SENDERS, b.no_senders_due(of) - 1)
 
-    yield k.continues("who asked is dead", b.kind(request) != KIND.SEND_ONCE, forget)
+    yield k.continues("the requester's port is dead", b.kind(request) != KIND.SEND_ONCE, forget)
     yield k.continues("no-senders", k.otherwise(b.kind(request) == KIND.SEND_ONCE), tell)
 
 
@@ -97,9 +102,9 @@ def _in_limbo(k: Context, of: Port) -> list[Term]:
 
 @rule("a receive right is rescued", pending=True, requires=_in_limbo)
 def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
-    """A receive right in limbo goes to who asked for it, once all others are told.
+    """Send the receive right in limbo to the port-destroyed requester, after all other notifications.
 
-    If that port is dead too, or on its way over this one, this one dies after all.
+    If the requester's port is dead too, or is itself on its way to this port, this port dies.
 
     Source: semantics 2; ``ipc_port_destroy`` and ``ipc_notify_port_destroyed``.
     """
@@ -124,14 +129,14 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
     live = b.kind(request) == KIND.SEND_ONCE
     itself = k.otherwise(z3.And(live, reaches(of)), tested=reaches(of))
-    yield k.continues("who asked is dead: the port dies", b.kind(request) != KIND.SEND_ONCE, die)
-    yield k.continues("who asked would get it from itself: the port dies", itself, die)
+    yield k.continues("the requester's port is dead: this port dies", b.kind(request) != KIND.SEND_ONCE, die)
+    yield k.continues("circular: this port dies", itself, die)
     yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 
 @rule("mach_port_request_notification: request")
 def request_notification_request(k: Context, task: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
-    """The request of ``mach_port_request_notification`` is begun: it will carry the right, if the disposition says how."""
+    """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists."""
     # CASES
     yield from k.request(task)
 
@@ -140,8 +145,8 @@ def request_notification_request(k: Context, task: Name, notify_disposition: Int
         begin_request(k, after, request_message, task)
 
     carries = k.is_disposition(notify_disposition)
-    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin, carries=z3.BoolVal(False))
-    yield k.continues("the right is to be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+    yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
+    yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
 def _requested(k: Context, message: Message, notify_disposition: Int) -> list[Term]:
@@ -176,7 +181,10 @@ def mach_port_request_notification(
     notification: Message,
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Register the carried send-once right for an event, in place of the one that was registered, which comes back. Source: semantics 5.13."""
+    """Register the carried send-once right for an event.
+
+    It replaces the registered right, which goes back to the caller. Source: semantics 5.13.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
     destination, carried = S.destination_slot(message), S.body_slot(message, z3.IntVal(0))
@@ -194,10 +202,10 @@ def mach_port_request_notification(
 
     # CASES
     yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)))
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(is_task))
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed has no sync", z3.And(destroyed, sync != 0))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed takes no sync", z3.And(destroyed, sync != 0))
     yield from on_reserved(k, name, when=z3.Not(dead_name))
     yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
@@ -206,18 +214,18 @@ def mach_port_request_notification(
         nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
         yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
     unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that this is about", unfit)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this notification", unfit)
     at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
     if k.profile.sync_fires_dead_name:
-        nobody = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and nobody is to be told at once", nobody)
+        not_requested = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and no notification at once is requested", not_requested)
         full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
     else:
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead: nobody is told", at_once)
+        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is already dead", at_once)
     if k.profile.port_destroyed_stays:
         there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
-        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is registered, and stays so", there)
+        yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is already registered", there)
     first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, name)))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, shortage > 0, out_of_memory))
 
@@ -243,11 +251,11 @@ def mach_port_request_notification(
         after.at("urefs")[entry] = b.urefs(entry) + 1
         notify(after, carried, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
 
-    # REPLY: the right that was registered is where the given one was
+    # REPLY: the old right takes the place of the given one
     if k.profile.sync_fires_dead_name:
-        yield k.continues("the name is dead: it is told at once", at_once, fire_dead_name)
+        yield k.continues("the name is dead: dead-name is sent at once", at_once, fire_dead_name)
     told = z3.And(no_senders, given, b.srights(port) == 0, sync <= b.mscount(port))
-    yield k.continues("there are no senders: it is told at once", told, fire_no_senders)
+    yield k.continues("there are no senders: no-senders is sent at once", told, fire_no_senders)
     later = k.otherwise(z3.And(dead_name, z3.Not(z3.Or(at_once, nothing_to_cancel))), tested=dead_name)
     yield k.continues("dead-name is registered", later, lambda after: register(after, S.request_slot(task, name)))
     yield k.continues(
@@ -260,7 +268,8 @@ def mach_port_request_notification(
 
 @sequence("mach_port_request_notification")
 def request_notification(d: Driver, notify: Value, notify_disposition: Value) -> Steps:
-    """A request is begun; the caller's right ``notify`` is copied in to it, and registered; what was registered is copied out: ``previous`` names it.
+    """Begin a request; copy the caller's right ``notify`` in to it and register the right; copy out the old one, which
+    ``previous`` names.
 
     If that fails, the request is destroyed with the right that it carries.
     """

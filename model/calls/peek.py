@@ -19,9 +19,10 @@ from sendright.model.language.terms import Function, Int, Message, Name
 def mach_port_peek(
     k: Context, task: Name, name: Name, trailer: Int, seqno: Int, room: Int, *, place_of: Function[Message, Int], message_at: Function[Int, Message]
 ) -> Iterator[Case]:
-    """Tell of the message that will be received under the number ``seqno``, or of the oldest. Nothing changes.
+    """Describe the message that will be received under the number ``seqno``, or the oldest one. Nothing changes.
 
-    The port's messages are numbered from 0 in the order of their arrival: ``place_of`` and ``message_at`` say which has which number.
+    The port's messages are numbered from 0 in the order of their arrival: ``place_of`` and ``message_at`` say which has
+    which number.
 
     Source: ``mach_port_peek`` in ``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` in ``ipc/ipc_mqueue.c``.
     """
@@ -53,7 +54,7 @@ def mach_port_peek(
         ]
 
     yield k.succeeds(
-        "what the message is",
+        "the message is described",
         k.otherwise(),
         look,
         sequence_number=b.seqno(e.port) + place,

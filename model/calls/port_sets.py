@@ -1,4 +1,4 @@
-"""Port sets: which receive rights of a space are received from together."""
+"""Port sets: groups of receive rights from which a task receives together."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ def _receive_right(k: Context, member: Entry) -> Iterator[Case]:
 
 def _port_set(k: Context, pset: Entry, when: Term | bool = True) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the set's name denotes nothing", z3.And(when, pset.unknown))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is no port set", z3.And(when, z3.Not(pset.is_set)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is not a port set", z3.And(when, z3.Not(pset.is_set)))
 
 
 @rule()
 def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> Iterator[Case]:
-    """Put a receive right into one port set and no other; with NULL for the set, into none. Source: semantics 5.10."""
+    """Put a receive right into one port set and no other.
+
+    With NULL for the set, take it out of all sets. Source: semantics 5.10.
+    """
     # NAMES
     entry, pset = Entry(k, task, member), Entry(k, task, after)
     out = after == k.sorts.null
@@ -58,7 +61,7 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
 
 @rule()
 def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> Iterator[Case]:
-    """Put a receive right into a port set, and leave it in those in which it is. Source: semantics 5.10."""
+    """Put a receive right into a port set, and keep it in its other sets. Source: semantics 5.10."""
     # NAMES
     member, set_ = Entry(k, task, name), Entry(k, task, pset)
     # CASES
@@ -103,5 +106,5 @@ def mach_port_get_set_status(k: Context, task: Name, name: Name) -> Iterator[Cas
     yield from on_space(k, task)
     yield from on_reserved(k, pset.name)
     yield from _port_set(k, pset)
-    # REPLY: the names of all members (the oracle lists them: a list has no term)
+    # REPLY: the names of all members (the oracle lists them, since a list has no term)
     yield k.succeeds("the members' names", k.otherwise(), members_of=pset.slot)

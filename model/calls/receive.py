@@ -1,7 +1,8 @@
-"""Messages are received: from a port, or from a port set's member; at once, or when one comes.
+"""Receiving messages: from a port or a member of a port set, at once or when a message comes.
 
-A receive is: the name is looked at, and a port is chosen; that port's oldest message is taken; its rights and pages are copied out one by one
-(``copy out a right``, ``copy out a page``). If there is none the receiver may wait; its call is resumed with the arguments that it was made with.
+A receive chooses a port by the name. It takes that port's oldest message and copies out its rights and pages one by one
+(``copy out a right``, ``copy out a page``). If there is no message the receiver may wait. Its call is resumed with its
+original arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import TRAILER_SIZES
 from sendright.mach.kernel.profiles import Profile
-from sendright.model.calls.carrying import is_done_with
+from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.language.actions import drop_held_send, in_space
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
@@ -38,14 +39,18 @@ class _Source:
         self.no_message = b.msgcount(self.port) <= 0
         self.none_in_set = z3.Not(z3.Exists([x], z3.And(self.is_member(x), b.msgcount(x) > 0)))
         self.shut = z3.And(self.receives, in_a_set(b, self.port)) if not k.profile.many_sets else z3.BoolVal(False)
-        """Where a port is in one set at most: it is in one, and can't be received from directly."""
+        """In kernels with at most one set per port: the port is in a set, so nothing can be received from it directly.
+        """
 
     def is_member(self, port: Term) -> Term:
         b = self.k.before
         return z3.And(b.member(port, self.name), in_space(b, port, self.k.caller))
 
     def chosen(self, effect: Effect, source: Port, limit: Int, large: Bool, trailer: Int) -> Iterator[Case]:
-        """There is a message: the port from which it is taken is told, and how; from a port set it is the kernel's choice ``source``."""
+        """There is a message: the outputs are its port and how to take it.
+
+        From a port set the kernel chooses the port, ``source``.
+        """
         k = self.k
 
         def choose(after: After) -> None:
@@ -59,7 +64,7 @@ class _Source:
 
 @rule()
 def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: Int, wait: Bool, *, source: Port) -> Iterator[Case]:
-    """Choose the port to receive from: the one whose receive right is named, or a port set's member with a message, of the kernel's choice.
+    """Choose the port to receive from: the one that the name denotes, or a member of the port set that has a message.
 
     Source: semantics 6.5.
     """
@@ -89,7 +94,10 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
 
 @rule(RESUMED_RECEIVE, resumes="RECEIVING")
 def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
-    """The caller waits for a message. Its name may be another one by now; it may denote something else. Source: semantics 6.5."""
+    """Go on with a receive that waits for a message.
+
+    By now the name may have changed, or denote something else. Source: semantics 6.5.
+    """
     # NAMES
     b, task = k.before, k.caller
     named, port = _Source(k, b.waits_at(task)), b.waits_for(task)
@@ -101,10 +109,10 @@ def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
 
     yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
-    yield k.fails(k.profile.moved_receive_code, "the name has the receive right no more", z3.And(z3.Not(at_set), gone), go_on)
+    yield k.fails(k.profile.moved_receive_code, "the name no longer has the receive right", z3.And(z3.Not(at_set), gone), go_on)
     if not k.profile.many_sets:
         yield k.fails(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
-    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the name is no port set any more", z3.And(at_set, z3.Not(named.is_set)), go_on)
+    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the name is no longer a port set", z3.And(at_set, z3.Not(named.is_set)), go_on)
     none = z3.If(at_set, named.none_in_set, named.no_message)
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
     # REPLY
@@ -112,7 +120,7 @@ def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
 
 
 def _elements(profile: Profile, asked: Term) -> Term:
-    """The elements of the trailer that are given: those that were asked for, or all that the kernel knows."""
+    """The elements of the trailer: those requested, or all that the kernel knows."""
     known = [asked == elements for elements in TRAILER_SIZES if elements <= profile.trailer_elements]
     return z3.If(z3.Or(*known), asked, profile.trailer_elements)
 
@@ -134,7 +142,10 @@ def _take_requires(k: Context, source: Port) -> list[Term]:
 
 @rule(TAKE, requires=_take_requires)
 def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message) -> Iterator[Case]:
-    """Take the oldest message of a port, if there is room for it. Its destination right is consumed. Source: semantics 6.5, 6.8."""
+    """Take the oldest message of a port, if there is room for it.
+
+    This consumes its destination right. Source: semantics 6.5, 6.8.
+    """
     # NAMES
     b, S, port, message = k.before, k.sorts.Slot, source, oldest
     destination, other = S.destination_slot(message), z3.Const("other", k.sorts.Message)
@@ -159,8 +170,8 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         drop_held_send(after, destination)
 
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
-    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays", z3.And(too_large, large), look, size=b.size(message))
-    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is lost", too_large, take, size=b.size(message), message=message)
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays queued", z3.And(too_large, large), look, size=b.size(message))
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is destroyed", too_large, take, size=b.size(message), message=message)
     # REPLY
     told = {
         "id": b.id(message),
@@ -180,9 +191,12 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     yield k.continues("the oldest message", k.otherwise(), take, **told)
 
 
-@rule(DONE, requires=is_done_with)
+@rule(DONE, requires=carries_nothing)
 def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
-    """All that the message carried is the receiver's, but (``lost``) pages for which there was no room. Source: semantics 6.5."""
+    """Free a message whose contents went to the receiver, except (``lost``) pages for which there was no room.
+
+    Source: semantics 6.5.
+    """
 
     # RIGHTS
     def free(after: After) -> None:
@@ -194,22 +208,22 @@ def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 
 @sequence("mach_msg_receive")
 def receive(d: Driver) -> Steps:
-    """A port is chosen; its oldest message is taken, and copied out."""
+    """Choose a port; take its oldest message and copy it out."""
     chosen = yield run("mach_msg_receive")
     yield from _take_from(d, chosen)
 
 
 @sequence("mach_msg_receive", resumed=True)
 def go_on_receiving(d: Driver) -> Steps:
-    """As at once, when a message has come."""
+    """As when a message is there at once."""
     chosen = yield run(RESUMED_RECEIVE)
     yield from _take_from(d, chosen)
 
 
 def _take_from(d: Driver, chosen: Outcome) -> Steps:
-    """The oldest message of the chosen port is taken; its reply right, then what is in its body, is copied out.
+    """Take the oldest message of the chosen port; copy out its reply right, then its body.
 
-    A message that is too large, and isn't to stay, is destroyed.
+    A message that is too large, and not to be kept, is destroyed.
     """
     try:
         taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})

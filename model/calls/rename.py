@@ -1,4 +1,4 @@
-"""A name of a space becomes another one."""
+"""Renaming an entry of a space."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from sendright.model.language.terms import Name
 
 @rule()
 def mach_port_rename(k: Context, task: Name, old_name: Name, new_name: Name) -> Iterator[Case]:
-    """What is under one name goes under another: its references, its dead-name request and, of a port set, its members.
+    """Move what one name denotes to another name: with its references, its dead-name request and, for a port set, its
+    members.
 
-    A task that waits there to receive waits under the new name. Source: semantics 5.7.
+    If the task is waiting to receive from that name, it goes on waiting under the new name. Source: semantics 5.7.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
     old, new = Entry(k, task, old_name), Entry(k, task, new_name)
     # CASES
     yield from on_space(k, task)
-    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like others
+    if k.profile.reserved_names_pass:  # else a reserved name denotes nothing, like any unused name
         yield k.fails(ReturnCode.KERN_INVALID_NAME, "the old name is reserved", k.reserved(old_name))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the new name is reserved", k.reserved(new_name))
     yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the new name is in use", z3.Not(new.unknown))

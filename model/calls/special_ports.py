@@ -16,7 +16,7 @@ from sendright.model.language.terms import Array, Bool, Int, Message, Name
 
 
 def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:
-    """Whether the selector ``which`` is one of the profile's, and the slot it means."""
+    """Whether the profile has the selector ``which``, and the slot that the selector means."""
     selectors = k.profile.special_ports
     known = z3.Or(*[which == selector for selector in selectors])
     [first, *rest] = selectors.items()
@@ -33,7 +33,7 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
     known, held = _selected(k, k.task_behind(task), which)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
 
     # REPLY
@@ -46,9 +46,9 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
 
 @rule()
 def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: Bool) -> Iterator[Case]:
-    """Keep a right in one of a task's special places; what was there is given up, at once or in a second step.
+    """Keep a right in one of a task's special places. The old right is given up, at once or in a second step.
 
-    Any send right will do, but some kernels protect places.
+    Any send right will do, but some kernels protect some places.
 
     Source: semantics 4.1.
     """
@@ -61,10 +61,10 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
 
     # CASES
     yield from k.request(task, port)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield from may_be_kept(k, port)
     if profile.protected_places:
-        yield k.fails(ReturnCode.KERN_NO_ACCESS, "nobody sets this place", selects(profile.protected_places))
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "this place cannot be set", selects(profile.protected_places))
     if profile.set_once_places:
         there = z3.And(selects(profile.set_once_places), k.before.sends(held))
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "the place is set once", there)
@@ -81,36 +81,36 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
         hold_copy(k, after, port, held)
         after.at("wait")[k.caller] = WAIT.SETTING
 
-    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and what was there is in the call's hands", stop, keep_and_stop)
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and the stopped call holds the old one", stop, keep_and_stop)
     yield k.succeeds("the right is kept", k.otherwise(z3.Not(stop)), keep)
 
 
 def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
-    """Where rights to tasks' ports stay, none of them is kept where others could get it from."""
+    """Where rights to tasks' ports are immovable, none of them is kept in a place from which others could get it."""
     if k.profile.task_ports_stay:
-        kept = z3.Or(*[k.may_not_pass(k.slot(name)) for name in names])
-        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port stays where it is", kept)
+        kept = z3.Or(*[k.leads_to_task(k.slot(name)) for name in names])
+        yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port is immovable", kept)
 
 
 @rule(SETTING_RESUMED, resumes="SETTING")
 def resume_setting(k: Context) -> Iterator[Case]:
-    """The caller took a right out of a task's place, and is to give it up; it may have died by now. Source: semantics 4.1."""
+    """Give up the right that the caller took out of a task's place. It may have died by now. Source: semantics 4.1."""
 
     # RIGHTS
     def give_up(after: After) -> None:
         drop_held_send(after, in_hand(k))
         after.at("wait")[k.caller] = WAIT.NOTHING
 
-    yield k.succeeds("what was there is given up", k.otherwise(), give_up)
+    yield k.succeeds("the old right is given up", k.otherwise(), give_up)
 
 
 def in_hand(k: Context) -> Term:
-    """The slot of what the caller's call has in its hands."""
+    """The slot of the right that the caller's stopped call holds in hand."""
     return k.sorts.Slot.place_slot(k.caller, PLACE.PLACE_IN_HAND)
 
 
 def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
-    """A copy of the caller's right under ``name`` goes into the empty place ``held``."""
+    """Put a copy of the caller's right under ``name`` into the empty place ``held``."""
     kind, port = k.carried_kind(name), k.carried_port(name)
     after.add("srights", port, z3.If(kind == KIND.SEND, 1, 0))
     put(after, held, kind, port)
@@ -118,14 +118,17 @@ def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
 
 @rule()
 def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length: Int) -> Iterator[Case]:
-    """Replace all of a task's registered ports; places without a right in the array become empty. Source: semantics 4.3."""
+    """Replace all of a task's registered ports.
+
+    Places for which the array has no right become empty. Source: semantics 4.3.
+    """
     # NAMES
     target, places = k.task_behind(task), k.profile.registered_places
     # CASES
     yield from k.request(task, arrays={"ports": (ports, ports_length)})
     if k.profile.register_takes_all:
-        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "not one right for each place", ports_length != len(places))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "the number of rights is not the number of places", ports_length != len(places))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield from may_be_kept(k, *[ports(index) for index, _ in enumerate(places)])
     if not k.profile.register_takes_all:
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", ports_length > len(places))
@@ -148,7 +151,7 @@ def mach_ports_lookup(k: Context, task: Name, shortage: Int, *, reply_message: M
     target, places = k.task_behind(task), k.profile.registered_places
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield k.lacks_memory(shortage, out_of_memory)
 
     # REPLY

@@ -1,4 +1,4 @@
-"""Stopping a task and letting it run. A task whose suspend count isn't 0 makes no calls (``Context.assumptions``)."""
+"""Suspending and resuming a task. A task whose suspend count isn't 0 makes no calls (``Context.assumptions``)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from sendright.model.language.terms import Name
 
 @rule()
 def task_suspend(k: Context, task: Name) -> Iterator[Case]:
-    """Stop a task once more. Suspensions are counted: it runs again when as many were taken back. Source: semantics 3.5."""
+    """Suspend a task once more.
+
+    Suspensions are counted: the task runs again when all of them are taken back. Source: semantics 3.5.
+    """
     # NAMES
     target = k.task_behind(task)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
     # RIGHTS
     def suspend(after: After) -> None:
@@ -31,12 +34,12 @@ def task_suspend(k: Context, task: Name) -> Iterator[Case]:
 
 @rule()
 def task_resume(k: Context, task: Name) -> Iterator[Case]:
-    """Take back one suspension of a task. Of a task that isn't suspended there is none to take back. Source: semantics 3.5."""
+    """Take back one suspension of a task. This fails if the task isn't suspended. Source: semantics 3.5."""
     # NAMES
     target = k.task_behind(task)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     runs = k.before.suspend_count(target) == 0
     yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", runs)
 

@@ -23,7 +23,9 @@ from sendright.model.language.terms import Array, AuditToken, Bool, Function, In
 
 @dataclass(frozen=True)
 class _Child:
-    """The child of ``parent`` that a call makes: the ``task`` and ``port`` that the kernel chooses for it, and what the call says of it."""
+    """The child of ``parent`` that a call makes: the ``task`` and ``port`` that the kernel chooses, and the call's
+    arguments.
+    """
 
     k: Context
     parent: Term
@@ -33,18 +35,18 @@ class _Child:
     ledgers_length: Int
     inherit_memory: Bool
     copied_object: Function[Int, Object]
-    """For each page that is copied the new object, and the page of each such object."""
+    """For each copied page the new object, and for each such object its page."""
     copied_page: Function[Object, Int]
 
     def create(self, after: After, reply_message: Message, host_port: Term | None = None) -> None:
-        """The child comes into being, and the caller gets a send right to its port."""
+        """Make the child, and give the caller a send right to its port."""
         self.make(after, host_port)
         # REPLY
         [result] = self.k.begin_reply(after, reply_message, 1)
         make_send(after, result, self.port)
 
     def make(self, after: After, host_port: Term | None = None) -> None:
-        """The child comes into being: what a child gets from its parent (semantics 3.3); its host port, if one is given."""
+        """Make the child with what it gets from its parent (semantics 3.3), and with ``host_port`` if one is given."""
         k, b = self.k, self.k.before
         child, port, parent = self.task, self.port, self.parent
         after.assumptions.append(b.task_life(child) == LIFE.UNBORN)
@@ -62,8 +64,8 @@ class _Child:
             elif place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
                 clone(after, place_slot(after, parent, place), place_slot(after, child, place))
         for place in EXCEPTION_PLACES if k.profile.exception_places else ():
-            for told in ("exception_behaviour", "exception_flavour"):
-                after.at(told)[(child, PLACE.of(place))] = b.fields[told](parent, PLACE.of(place))
+            for field in ("exception_behaviour", "exception_flavour"):
+                after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
         # TOKENS: the parent's
         after.at("security")[child] = b.security(parent)
         after.at("audit")[child] = b.audit(parent)
@@ -71,7 +73,10 @@ class _Child:
         self._inherit_memory(after)
 
     def _draw_on_ledgers(self, after: After) -> None:
-        """The given ledgers if there are exactly two and both are ledgers, else the parent's; other kernels as their profile says."""
+        """The child draws on the given ledgers if there are exactly two and both are ledgers, else on the parent's.
+
+        The profile may say otherwise.
+        """
         k, b, rule_, parent, child = self.k, self.k.before, self.k.profile.ledger_rule, self.parent, self.task
         if rule_ is LedgerRule.NONE:
             return
@@ -92,7 +97,10 @@ class _Child:
         make_send(after, place_slot(after, child, Place.PAGED_LEDGER), paged)
 
     def _inherit_memory(self, after: After) -> None:
-        """Page by page: SHARE the same object, COPY a new one with the same contents, NONE nothing; without inherit_memory nothing at all."""
+        """Page by page: SHARE gives the same object, COPY a new one with the same contents, NONE nothing.
+
+        Without inherit_memory the child gets nothing.
+        """
         b, none, parent, child = self.k.before, self.k.sorts.no_object, self.parent, self.task
         object_of, page_of = self.copied_object, self.copied_page
 
@@ -121,21 +129,23 @@ class _Child:
 
 
 def set_tokens(k: Context, after: After, task: Term, security: Term, audit: Term) -> None:
-    """``task`` has these tokens from now on; in a kernel without audit tokens the one that it has stays."""
+    """Give ``task`` these tokens. In a kernel without audit tokens the audit token stays as it is."""
     after.at("security")[task] = security
     if k.profile.audit_tokens:
         after.at("audit")[task] = audit
 
 
 def set_host(after: After, task: Term, host_port: Term) -> None:
-    """``task``'s host port is ``host_port`` from now on; the right that was there is given up."""
+    """Make ``host_port`` the host port of ``task``. The old right is given up."""
     held = place_slot(after, task, Place.HOST)
     drop_held_send(after, held)
     make_send(after, held, host_port)
 
 
 def host_granted(k: Context, host: Name) -> Iterator[tuple[str, Term | Otherwise, Term]]:
-    """The host port that the argument ``host`` of a token call gives a task: (which, when, the port), in the order of the tests."""
+    """The host port that a task gets by the argument ``host`` of a token call: (which, when, the port), in the order of
+    the tests.
+    """
     privileged, port = k.object(host, PortObject.HOST_PRIV), k.before.port(k.slot(host))
     if not k.profile.host_is_checked:  # hazard H-4
         privileged, port = z3.Or(privileged, k.object(host, PortObject.HOST)), k.sorts.host_priv_port
@@ -146,12 +156,16 @@ def host_granted(k: Context, host: Name) -> Iterator[tuple[str, Term | Otherwise
 def _token_request(
     k: Context, host_security: Name, task: Name, *others: Name, called: str, arrays: dict[str, tuple[Array[Name], Int]] | None = None
 ) -> Iterator[Case]:
-    """The first tests of both token calls, whose argument ``called`` is the task: some kernels send them to that, others to the security port."""
+    """The first tests of both token calls.
+
+    ``called`` is the argument that names the task. Some kernels send the request to that task, others to the security
+    port.
+    """
     if k.profile.task_is_target:
         yield from k.request(task, host_security, *others, called=called, arrays=arrays)
     else:
         yield from k.request(host_security, task, *others, called="host_security", arrays=arrays)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, f"{called} is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, f"{called} is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     security = k.object(host_security, PortObject.HOST_SECURITY)
     yield k.fails(ReturnCode.KERN_INVALID_SECURITY, "host_security is not the security port", z3.Not(security))
 
@@ -179,9 +193,10 @@ def host_security_create_task_token(
 ) -> Iterator[Case]:
     """Create a task with explicit security and audit tokens.
 
-    The host security port is the authority for this call. Other than the token values (and, where there is the argument ``host``, its host
-    port), the child is as if made by ``task_create``. The child has its tokens from the first moment; when the call fails there is no child.
-    Some kernels give the tokens in a second step, and can be stopped before it (hazard H-2). Source: the manual page; semantics 3.1.
+    The host security port is the authority for this call. Except for the tokens (and the host port, where the call has
+    the argument ``host``), the child is as if made by ``task_create``. The child has its tokens from the first moment.
+    If the call fails there is no child. Some kernels give the tokens in a second step, and can be stopped before it
+    (hazard H-2). Source: the manual page; semantics 3.1.
     """
     # NAMES
     parent = k.task_behind(parent_task)
@@ -224,7 +239,10 @@ def host_security_create_task_token(
 
 @rule(CREATION_RESUMED, resumes="CREATING", applies=lambda profile: profile.tokens_in_two_steps)
 def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
-    """The caller made a child, and is to give it its tokens and its host port. It may have ended by now. Source: semantics 3.1, hazard H-2."""
+    """Give the child that the caller has made its tokens and its host port.
+
+    The child may have ended by now. Source: semantics 3.1, hazard H-2.
+    """
     # NAMES
     b = k.before
     child = b.waits_child(k.caller)
@@ -243,13 +261,13 @@ def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
         [result] = k.begin_reply(after, reply_message, 1)
         make_send(after, result, b.task_port(child))
 
-    def tell_of_the_end(after: After) -> None:
+    def give_dead(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.NOTHING
         [result] = k.begin_reply(after, reply_message, 1)
         put(after, result, KIND.DEAD_NAME, k.sorts.no_port)
 
     yield k.succeeds("the child gets its tokens", b.alive(child), give, replies=1)
-    yield k.succeeds("the child has ended: the result is dead", k.otherwise(z3.Not(b.alive(child))), tell_of_the_end, replies=1)
+    yield k.succeeds("the child has ended: the result is dead", k.otherwise(z3.Not(b.alive(child))), give_dead, replies=1)
 
 
 @rule()
@@ -268,14 +286,17 @@ def task_create(
     copied_page: Function[Object, Int],
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Create a task that inherits its parent's tokens, places, ledgers and, if asked, memory. Source: semantics 3.3."""
+    """Create a task that inherits its parent's tokens, places, ledgers and, on request, memory.
+
+    Source: semantics 3.3.
+    """
     # NAMES
     new = _Child(k, k.task_behind(parent_task), child, child_port, ledgers, ledgers_length, inherit_memory, copied_object, copied_page)
 
     # CASES
     arrays = {"ledgers": (ledgers, ledgers_length)} if k.profile.takes("task_create", "ledgers") else {}
     yield from k.request(parent_task, called="parent_task", arrays=arrays)
-    yield k.fails(k.profile.null_parent_code, "parent_task is no task", z3.Not(k.object(parent_task, PortObject.TASK)))
+    yield k.fails(k.profile.null_parent_code, "parent_task is not a task's port", z3.Not(k.object(parent_task, PortObject.TASK)))
     yield k.lacks_memory(shortage, out_of_memory)
     # REPLY
     yield k.succeeds("a child like its parent", k.otherwise(), lambda after: new.create(after, reply_message), replies=1)
@@ -285,7 +306,8 @@ def task_create(
 def host_security_set_task_token(
     k: Context, host_security: Name, target_task: Name, security_token: SecurityToken, audit_token: AuditToken, host: Name
 ) -> Iterator[Case]:
-    """Change a task's tokens, both in one step, and its host port: the privileged one only if that very port was presented.
+    """Change both of a task's tokens in one step, and its host port. The task gets the privileged one only if the
+    caller presented that very port.
 
     Source: semantics 3.2, with the fix of hazard H-4.
     """
@@ -312,14 +334,18 @@ def host_security_set_task_token(
 
 @rule()
 def task_terminate(k: Context, task: Name) -> Iterator[Case]:
-    """End a task: all its rights are given up, and what the call has that it waits in; its port dies, its memory goes. Source: semantics 3.4."""
+    """End a task.
+
+    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. Source:
+    semantics 3.4.
+    """
     # NAMES
     b = k.before
     target = k.task_behind(task)
 
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
     # RIGHTS
     def terminate(after: After) -> None:
@@ -340,7 +366,7 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
 
 @rule()
 def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a task's tokens; any holder of its port may. Source: semantics 3.6."""
+    """Read a task's tokens. Any holder of its port may. Source: semantics 3.6."""
     # NAMES
     b = k.before
     target = k.task_behind(task)
@@ -348,7 +374,7 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
     known = z3.Or(*[flavor == flavour for flavour in k.profile.token_flavours], False)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(known))
     if k.profile.token_flavours:
         small = z3.Or(z3.And(security, count < SECURITY_TOKEN_WORDS), z3.And(audit, count < AUDIT_TOKEN_WORDS))
@@ -361,7 +387,10 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
 
 @rule()
 def mach_task_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to what stands in the caller's self place: not necessarily its real port. Source: semantics 3.7."""
+    """Get a send right to the port in the caller's self place, which may not be its real port.
+
+    Source: semantics 3.7.
+    """
 
     # REPLY
     def give(after: After) -> None:
@@ -373,7 +402,10 @@ def mach_task_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
 
 @rule()
 def mach_host_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to the caller's host port (or, in kernels without such a place, to the host port). Source: semantics 3.7."""
+    """Get a send right to the caller's host port (or, in kernels without such a place, to the host port).
+
+    Source: semantics 3.7.
+    """
 
     # REPLY
     def give(after: After) -> None:

@@ -1,4 +1,4 @@
-"""Rights that are put into a space, or taken out of it, by a holder of its task's port."""
+"""Putting rights into a space and taking them out, by a holder of its task's port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from sendright.model.language.terms import Int, Message, Name
 
 
 def begin_request(k: Context, after: After, message: Message, task: Name) -> None:
-    """A request to ``task`` that will carry one right is begun: it has a copy of the right to the task's port for destination."""
+    """Begin a request to ``task`` that will carry one right.
+
+    Its destination is a copy of the right to the task's port.
+    """
     after.assumptions.append(after.stage(message) == STAGE.FREE)
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = k.caller
@@ -33,7 +36,7 @@ def begin_request(k: Context, after: After, message: Message, task: Name) -> Non
 
 @rule("mach_port_insert_right: request")
 def insert_right_request(k: Context, task: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
-    """The request of ``mach_port_insert_right`` is begun: it will carry the right, if the disposition says how."""
+    """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists."""
 
     # CASES
     yield from k.request(task)
@@ -43,8 +46,8 @@ def insert_right_request(k: Context, task: Name, disposition: Int, *, request_me
         begin_request(k, after, request_message, task)
 
     carries = k.is_disposition(disposition)
-    yield k.continues("no right is carried: the disposition says none", z3.Not(carries), begin, carries=z3.BoolVal(False))
-    yield k.continues("the right is to be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+    yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
+    yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
 def _insert_requires(k: Context, message: Message) -> list[Term]:
@@ -58,7 +61,8 @@ def _insert_requires(k: Context, message: Message) -> list[Term]:
 def mach_port_insert_right(k: Context, message: Message, name: Name, disposition: Int) -> Iterator[Case]:
     """Put the carried right into the target task's space under ``name``.
 
-    On failure the request is destroyed, and the carried right with it (hazard H-11): a receive right takes its port along. Source: semantics 5.8.
+    On failure the request is destroyed, and the carried right with it (hazard H-11): with a receive right the port
+    dies. Source: semantics 5.8.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -72,7 +76,7 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
     known = b.known_as(task, port)
     same = z3.And(one_name, known == name)
     # CASES
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(is_task))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(is_task))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
     null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
@@ -140,7 +144,7 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
 
 @sequence("mach_port_insert_right")
 def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
-    """A request is begun; the caller's right ``poly`` is copied in to it; from there it is put under ``name`` into the target's space.
+    """Begin a request; copy the caller's right ``poly`` in to it; put the right into the target's space under ``name``.
 
     If that fails, the request is destroyed with the right that it carries.
     """
@@ -158,7 +162,7 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
 def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int, *, reply_message: Message) -> Iterator[Case]:
     """Take a right out of a task's space, as if that task sent it.
 
-    Where rights to tasks' ports stay, a task may have another copy of one that it has, and no more. Source: semantics 5.9.
+    Where rights to tasks' ports are immovable, a task may only copy one that it has itself. Source: semantics 5.9.
     """
     # NAMES
     b = k.before
@@ -166,15 +170,15 @@ def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int
     entry = k.slot(name, target)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is no task", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
     yield from on_reserved(k, name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right that can be taken so", z3.Not(fits(b, entry, disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this disposition", z3.Not(fits(b, entry, disposition)))
     if k.profile.task_ports_stay:
         own = z3.And(disposition == Disposition.COPY_SEND, target == k.caller)
-        stays = z3.And(k.may_not_pass(entry), z3.Not(own))
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port stays where it is", stays)
+        stays = z3.And(k.leads_to_task(entry), z3.Not(own))
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port is immovable", stays)
 
     if k.profile.has_guards:
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", is_immovable(k, entry, disposition))
@@ -183,12 +187,12 @@ def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int
     def begin(after: After) -> None:
         k.begin_reply(after, reply_message, 1)
 
-    yield k.continues("the right is to be taken", k.otherwise(), begin, space=target, acquired=received_form(disposition))
+    yield k.continues("the right will be taken", k.otherwise(), begin, space=target, acquired=received_form(disposition))
 
 
 @sequence("mach_port_extract_right")
 def extract_right(d: Driver, task: Value, name: Value, disposition: Value) -> Steps:
-    """The right is copied in to a reply from the target's space, where it was tested; the reply is copied out: ``poly`` names the right."""
+    """Copy the tested right from the target's space in to a reply; copy the reply out. ``poly`` names the right."""
     tested = yield run("mach_port_extract_right")
     reply = tested["reply_message"]
     place = d.body(reply, 0)

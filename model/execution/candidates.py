@@ -1,8 +1,9 @@
-"""Where a condition can hold: read off the condition itself, so that sweeps and quantifiers run over few points and not over all there are.
+"""Candidates: the points where a condition can hold, read off the condition, so that sweeps and quantifiers run over
+few points.
 
-What is derived is a superset, found by turning functions round: where ``port(slot)`` is one of the ports that die, the index of ``port``
-by value tells the slots. The condition is still evaluated at each candidate. Where nothing can be derived, the answer is None: then all that
-exists has to be looked at. Rules and fields need not know of this.
+What is derived is a superset, found by turning functions round: where ``port(slot)`` is one of the ports that die, the
+index of ``port`` by value tells the slots. The condition is still evaluated at each candidate. Where nothing can be
+derived, the answer is None: then all that exists has to be looked at. Rules and fields need not know of this.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ MANY = 100
 
 
 class Candidates:
-    """Finds where a condition on ``variables`` can hold. A candidate is a value of the variable, or a point of the field ``of`` two."""
+    """Finds where a condition on ``variables`` can hold.
+
+    A candidate is a value of the variable, or a point of the field ``of`` two.
+    """
 
     def __init__(
         self,
@@ -49,7 +53,9 @@ class Candidates:
         constructors: Mapping[str, int],
         positions: Mapping[str, int],
     ) -> None:
-        """``source`` writes a term as Python; ``chosen``: the functions to Bool that are given as sets, and their names in Python."""
+        """``source`` writes a term as Python; ``chosen``: the functions to Bool that are given as sets, and their names
+        in Python.
+        """
         self._source = source
         self._variables = [variable.get_id() for variable in variables]
         self._of = of

@@ -1,7 +1,8 @@
 """The concrete reading: the specification's z3 terms become Python source once, and run on dictionaries.
 
-There is no second specification: conditions become conditions, stores become writes, sweeps and quantifiers become loops over what exists. Numbers
-stand for tasks, ports, names, messages and objects; a slot is a tuple of its constructor's number and arguments.
+There is no second specification: conditions become conditions, stores become writes, sweeps and quantifiers become
+loops over what exists. Numbers stand for tasks, ports, names, messages and objects; a slot is a tuple of its
+constructor's number and arguments.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Translator:
     """z3 terms to Python source. ``bound`` are variables of the generated function; everything else must be known."""
 
     def __init__(self, sorts: Sorts = UNBOUNDED, chosen: Iterable[str] | None = None) -> None:
-        """``chosen`` names the functions to Bool that are given as sets; None: there are no indices to find candidates by."""
+        """``chosen`` names the functions to Bool that are given as sets; None: there are no indices to find candidates
+        by.
+        """
         self.chosen = None if chosen is None else {name: identifier(name) for name in chosen}
         self.constants: dict[str, str] = {
             "NULL": str(NULL_NAME),
@@ -155,8 +158,10 @@ _DOMAINS = {
     "Task": "fields['task_life']",
     "Name": "{name for _, name in fields['member']}",
 }
-"""What a quantifier runs over: what exists, for the rest has no rights and no messages. Rules speak of some name only as that of a port set
-with members."""
+"""What a quantifier runs over: what exists, for the rest has no rights and no messages.
+
+Rules speak of some name only as that of a port set with members.
+"""
 
 _INFIX = {
     z3.Z3_OP_AND: "and",
@@ -271,7 +276,9 @@ class CaseFunctions:
         self.outputs = compile_function(outputs.finish(), "outputs")
 
     def _checkable(self, term: Term) -> bool:
-        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does make are computed."""
+        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does
+        make are computed.
+        """
         used = _functions(term)
         ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
         ghosts |= _GHOSTS

@@ -19,7 +19,10 @@ IN_HAND = len(Place)
 NO_PORT = -1
 NO_OBJECT = -1
 NO_SLOT: SlotTuple = (-1, -1, -1)
-"""Where the receive right is of a port that has none: made by no constructor, it belongs to nobody. Conditions can be evaluated of it."""
+"""The receiver of a port without receive right.
+
+No constructor makes it and it has no owner, but conditions can be evaluated on it.
+"""
 
 NAME_SLOT, PLACE_SLOT, DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT, KERNEL_SLOT = range(6)
 REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, LIMBO_SLOT, HOST_SLOT = range(6, 11)
@@ -59,7 +62,7 @@ _DEFAULTS = {
     "AuditToken": None,
 }
 DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, declaration in FIELDS.items()}
-"""What a field says of something that never was: the first member of an enumeration is such a value."""
+"""A field's value for something that was never made: for an enumeration, the first member."""
 
 
 _HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}

@@ -1,6 +1,7 @@
-"""What a kernel chose while it ran a rule: what its answer says, or the only thing that it could choose.
+"""The kernel's choices in a rule: taken from its answer, or the only possible choice.
 
-A rule declares its choices by name (``choices``); here is, by that name, how the oracle finds each. No rule and no call is known by name.
+A rule declares its choices by name (``choices``). This module says, by that name, how the oracle finds each. It names
+no rule and no call.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Choosing(msgspec.Struct):
     """What the call answered."""
     results: dict[str, Any]
     copied_out: Any
-    """The name or page that the answer gives to what the rule copies out; None: the rule copies nothing out, or the answer names nothing."""
+    """The name or page that the answer gives to what the rule copies out; None: the rule copies nothing out, or the
+    answer names nothing.
+    """
 
     def result(self, kind: OutputType) -> Any:
         """The first result of this type; None if there is none."""
@@ -68,9 +71,11 @@ def _child(c: Choosing) -> dict[str, Any]:
 
 
 def _source(c: Choosing) -> dict[str, Any]:
-    """The port whose message was received: that of the name's receive right, or the port set's member that the result says.
+    """The port whose message was received: that of the name's receive right, or the port set's member that the result
+    says.
 
-    Of a message that was too large the result says the size; if members have messages of one size, the state that is shown says which it was.
+    Of a message that was too large the result says the size; if members have messages of one size, the state that is
+    shown says which it was.
     """
     system, state = c.system, c.system.state
     name = c.arguments["port"] if "port" in c.arguments else state["waits_at"].get(c.caller, NULL_NAME)
@@ -133,5 +138,8 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
 
 @cache
 def ways_to_choose(names: tuple[str, ...]) -> tuple[Callable[[Choosing], dict[str, Any]], ...]:
-    """How to find the choices with these names, each way once. Raises KeyError for a choice of which nobody knows how the oracle finds it."""
+    """The functions that find the choices with these names, each once.
+
+    Raises KeyError for a choice that has no entry here.
+    """
     return tuple(dict.fromkeys(_CHOSEN[name] for name in names))

@@ -1,8 +1,9 @@
-"""Choices of a kernel that show late: when an implementation doesn't show what is in its queues, the messages tell when they are received.
+"""Late choices: those that show only when messages are received, if an implementation doesn't show its queues.
 
-Two things a kernel may choose are in the queue only: in which order the notifications of one call arrive, and whether a port that dies in the
-call in which its last send right goes tells no-senders before it dies, or gives the right to tell it up (a send-once notification). So
-what the specification has in the queue is one possibility, and stays open until the message is received.
+Two things a kernel may choose are in the queue only: in which order the notifications of one call arrive, and whether a
+port that dies in the call in which its last send right goes tells no-senders before it dies, or gives the right to tell
+it up (a send-once notification). So what the specification has in the queue is one possibility, and stays open until
+the message is received.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LateChoices:
-    """What is still open in the queues of one system."""
+    """The choices that are still open in the queues of one system."""
 
     def __init__(self, system: System) -> None:
         self._system = system

@@ -68,8 +68,8 @@ class Oracle:
     def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Judgement:
         """Whether ``call`` by live task ``task`` may answer ``result``; the oracle's state moves on accordingly.
 
-        ``shown`` is what the implementation shows after the call: where the kernel may choose what doesn't come back in ``result`` (in which
-        order notifications arrive), that tells what it chose.
+        ``shown`` is what the implementation shows after the call: where the kernel may choose what doesn't come back in
+        ``result`` (in which order notifications arrive), that tells what it chose.
         """
         self._cases = []
         self.system.shown, self.system.told = shown, []
@@ -107,7 +107,9 @@ _WITHOUT_FAILURE = frozenset({None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS})
 
 
 class _Judging:
-    """One call that is being judged: drives its sequence with what the implementation answered (see ``sequences.Driver``)."""
+    """One call that is being judged: drives its sequence with what the implementation answered (see
+    ``sequences.Driver``).
+    """
 
     def __init__(self, oracle: Oracle, caller: int, call: Call, result: Result) -> None:
         self.oracle, self.system, self.caller, self.call, self.result = oracle, oracle.system, caller, call, result
@@ -123,7 +125,10 @@ class _Judging:
         """What the answer calls the rights and pages of the body that is being copied out."""
 
     def follow(self) -> None:
-        """Run the call's rules. Raises Disagreement if the answer isn't what they say, NotAllowed if the kernel chose what it may not choose."""
+        """Run the call's rules.
+
+        Raises Disagreement if the answer isn't what they say, NotAllowed if the kernel chose what it may not choose.
+        """
         steps = begin(self, self.call.name, self.call.resume, self.arguments)
         try:
             step = next(steps)
@@ -143,7 +148,9 @@ class _Judging:
         self._expect_whole_answer()
 
     def _run(self, step: Run) -> tuple[ReturnCode | None, Outcome]:
-        """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what came of it."""
+        """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what
+        came of it.
+        """
         given = self.arguments | step.arguments
         declared = self.system.rules[step.rule].choices
         named = None
@@ -231,7 +238,9 @@ class _Judging:
                 system.next_port += 1
 
     def _expect_whole_answer(self) -> None:
-        """The code is that of the rules (success, if they have answered with none); the results that come with it are there, and no others."""
+        """The code is that of the rules (success, if they have answered with none); the results that come with it are
+        there, and no others.
+        """
         self._expect_code(ReturnCode.KERN_SUCCESS if self.code is None else self.code)
         expected = _names(self.call.name, self.result.code)
         if expected != self.result.outputs.keys():

@@ -1,4 +1,4 @@
-"""The invariants' concrete reading: which of them a snapshot of an implementation breaks."""
+"""Evaluates the invariants: which of them a snapshot or a step of an implementation breaks."""
 
 from __future__ import annotations
 
@@ -113,7 +113,10 @@ Points = Callable[[ConcreteState, tuple[str, ...]], Iterable[tuple[Any, ...]]]
 
 
 def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile, points: Points | None = None) -> str | None:
-    """The first place where ``clause`` fails, in words; None: it holds. ``points``: where to look; None: at what exists."""
+    """The first place where ``clause`` fails, in words; None: it holds.
+
+    ``points``: where to look; None: at what exists.
+    """
     env = environment(profile)
     for values in (points or _points)(state, clause.sorts):
         if not clause.holds(state.fields, env, *values):
@@ -126,7 +129,8 @@ OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
 
 
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
-    """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made of its state.
+    """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made
+    of its state.
 
     Only properties that make sense of a whole call: it may be a sequence of rules, each with properties of its own.
     """
@@ -165,7 +169,9 @@ def _function_of(body: Term, parameters: tuple[str, ...]) -> Callable[..., bool]
 
 @cache
 def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[CompiledClause, ...]:
-    """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller, arguments and variables."""
+    """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller,
+    arguments and variables.
+    """
     profile = read_json(encoded_profile, Profile)
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))

@@ -1,7 +1,8 @@
-"""What the specification's state shows, in the vocabulary's words. Only tasks and ports that have changed are written down anew.
+"""Converts the specification's state to a ``Snapshot``, incrementally, and back.
 
-``_PLACES`` and ``_shown_in`` say which part of a snapshot shows which point of which field: they are the one place to tell of a new kind of slot
-or of a field of a new domain. (``tests/model/execution/test_snapshots.py`` finds out what is forgotten there.)
+``_PLACES`` and ``_shown_in`` say which part of a snapshot shows which point of which field: they are the one place to
+tell of a new kind of slot or of a field of a new domain. (``tests/model/execution/test_snapshots.py`` finds out what is
+forgotten there.)
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _entry(kind: int, port: int, urefs: int) -> Entry:
     return Entry(SlotKind(kind), None if port == NO_PORT else port, urefs)
 
 
-class Showing:
+class SnapshotWriter:
     """Snapshots of one state, which it watches."""
 
     def __init__(self, state: ConcreteState, profile: Profile) -> None:
@@ -95,7 +96,10 @@ class Showing:
             ("Message", "Int"): lambda point: self._queue(point[0]),
         }
         self._shown_in = {name: by_domain.get(declaration.domain, lambda point: ()) for name, declaration in FIELDS.items()}
-        """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
+        """Of each field, the parts that show what it says at a point.
+
+        How spaces know ports, what objects were made, and the clock are not shown.
+        """
         self._shown_in["receiver"] = self._of_member
         self._shown_in["task_life"] = self._of_child
         state.watch = self._note
@@ -157,7 +161,9 @@ class Showing:
         return _entry(f["kind"].get(slot, 0), f["port"].get(slot, NO_PORT), f["urefs"].get(slot, 0))
 
     def _task(self, task: int) -> Task | None:
-        """Who lives, or (if a rule is wrong) is gone and still holds rights: an implementation won't show the same."""
+        """A task that lives, or (if a rule is wrong) has ended and still holds rights, which an implementation won't
+        show.
+        """
         state, f = self._state, self._state.fields
         self._names[task] = updated_parts(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
         places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
@@ -292,7 +298,7 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
     """The snapshot as a state of the specification, its ghost counts counted."""
     state = ConcreteState()
     f = state.fields
-    next_object = -2  # for memory in messages, which nobody shares
+    next_object = -2  # for memory in messages, which isn't shared
     for number, port in snapshot.ports.items():
         f["port_life"][number] = ALIVE
         f["object"][number] = int(port.object)
@@ -346,7 +352,10 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
 
 
 def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> None:
-    """A page is mapped. Its memory object has the number of the first page that shares it, and was made if that page is its own."""
+    """A page is mapped.
+
+    Its memory object has the number of the first page that shares it, and was made if that page is its own.
+    """
     task, first = page.shares_with
     number = (task << PAGE_BITS) + first
     f["mapped"][point], f["inheritance"][point], f["content"][number] = number, page.inheritance, page.value
@@ -437,7 +446,9 @@ def _memory_ghosts(f: dict[str, dict[Any, Any]]) -> None:
 
 
 def _transit_ghosts(f: dict[str, dict[Any, Any]]) -> None:
-    """How far each port is from the last to which, over one or more messages, its receive right is on its way: the farther, the lower."""
+    """How far each port is from the last to which, over one or more messages, its receive right is on its way: the
+    farther, the lower.
+    """
     towards = {}
     for port, receiver in f["receiver"].items():
         if receiver[0] == BODY_SLOT and f["stage"].get(receiver[1]) in (QUEUED, WAITING):

@@ -1,7 +1,7 @@
 """A concrete system that behaves as the specification says: its state, and the rules run on it one by one.
 
-What the kernel may choose freely is given by the caller of ``run`` or, where the rule leaves one thing only (which ports die, which messages
-are made), computed here.
+What the kernel may choose freely is given by the caller of ``run`` or, where the rule leaves one thing only (which
+ports die, which messages are made), computed here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from sendright.model.execution.encoding import (
     environment,
 )
 from sendright.model.execution.late_choices import LateChoices
-from sendright.model.execution.snapshots import Showing
+from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
@@ -50,7 +50,7 @@ from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, State
 
 ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
-"""What says that a task, port or message is no more."""
+"""The field and value that say that a task, port or message has ended."""
 MESSAGE_SLOTS = (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT)
 """The constructors of the places of a message."""
 
@@ -59,13 +59,13 @@ _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
 
 
 class Chosen(frozenset[int]):
-    """What the kernel chose among tasks, ports …: the set, and the function that tells whether something is in it."""
+    """A set of tasks, ports … that the kernel chose. As a function it says whether something is in the set."""
 
     __call__ = frozenset.__contains__
 
 
 class NotAllowed(Exception):
-    """The kernel chose what it may not choose."""
+    """The kernel made a choice that the rule doesn't allow."""
 
 
 _compiled: dict[str, dict[str, CompiledRule]] = {}
@@ -82,7 +82,7 @@ def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
 
 
 class Applied(msgspec.Struct):
-    """What came of running one rule."""
+    """The outcome of running one rule."""
 
     case: CompiledCase
     outputs: dict[str, Any]
@@ -102,15 +102,18 @@ class System:
         self.left: list[tuple[str, dict[str, Any]]] = []
         """Rules of ``PENDING_RULES`` that are still to be run, with their arguments."""
         self.shown: Snapshot | None = None
-        """What the implementation shows after the call that is being judged: where the kernel may choose, it says what was chosen."""
+        """What the implementation shows after the call that is being judged: where the kernel may choose, it says what
+        was chosen.
+        """
         self.late = LateChoices(self)
-        """If the implementation doesn't show what is in queues: what will be known of them when messages are received."""
+        """If the implementation doesn't show what is in queues: what will be known of them when messages are received.
+        """
         self.told: list[int] = []
         """Notifications made in the call that is being judged."""
         self.ended: list[tuple[str, int]] = []
         """What ended in the call that is being judged: the field that says so, and the task, port or message."""
         self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
-        self.showing = Showing(self.state, profile)
+        self.showing = SnapshotWriter(self.state, profile)
         self.env["indices"] = range(max(profile.pages, 8))
         for name, values in _boot(profile).items():
             self.state.write(name, values)
@@ -156,7 +159,9 @@ class System:
             self.env["indices"] = range(max(counts))
 
     def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
-        """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last send rights."""
+        """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last
+        send rights.
+        """
         if field == "kind":
             for slot, value in writes.items():
                 where, owner, index = slot
@@ -219,7 +224,9 @@ class System:
         return [chosen, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
 
     def _shows_no_senders(self, port: int) -> bool:
-        """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send right before."""
+        """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send
+        right before.
+        """
         fields = self.state.fields
         home = fields["port"].get((NO_SENDERS_SLOT, port, 0), NO_PORT)
         if self.shown is None or home not in self.shown.ports:
@@ -228,7 +235,8 @@ class System:
         return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
 
     def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
-        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in ``PENDING_RULES``.
+        """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in
+        ``PENDING_RULES``.
 
         ``before_rule`` sees the state before each.
         """
@@ -247,7 +255,9 @@ class System:
                 yield self.run(name, caller, given)
 
     def settle(self) -> None:
-        """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation shows."""
+        """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation
+        shows.
+        """
         if len(self.told) < 2:
             return
         fields = self.state.fields
@@ -329,7 +339,10 @@ class System:
         self.ended.clear()
 
     def snapshot(self) -> Snapshot:
-        """The whole state, in the vocabulary's words. What hasn't changed since the last one is the same object again."""
+        """The whole state, in the vocabulary's words.
+
+        What hasn't changed since the last one is the same object again.
+        """
         return self.showing.snapshot()
 
 

@@ -1,7 +1,7 @@
-"""The results that a rule's outputs say, in the form in which a call gives them.
+"""A rule's outputs as the results of a call.
 
-An output with the name of a result is that result. Terms can't say all: what has no fixed length, or a form of its own, is said by outputs whose
-names say how the result is made of them. No call is known by name.
+An output with the name of a result is that result. Terms can't say all: what has no fixed length, or a form of its own,
+is said by outputs whose names say how the result is made of them. No call is known by name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Witnesses: for every case of every rule a run from boot that goes through it, so that no rule is vacuous.
 
-A run is a list of calls with the answers that some kernel gave. It is taken as a witness only if the specification, step by step,
-allows those answers. (The runs are made by ``sendright witnesses``; any kernel would do.)
+A run is a list of calls with the answers that some kernel gave. It counts as a witness only if the specification, step
+by step, allows those answers. (``sendright witnesses`` makes the runs; any kernel would do.)
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def all_witnesses() -> tuple[Witness, ...]:
 
 
 def recorded_in(path: Path) -> tuple[Witness, ...]:
-    """The recorded runs of all profiles in a file; none if there is no such file, or an empty one. Raises OSError and msgspec.DecodeError."""
+    """The recorded runs of all profiles in a file; none if there is no such file, or an empty one.
+
+    Raises OSError and msgspec.DecodeError.
+    """
     content = path.read_bytes() if path.is_file() else b""
     return read_json(content, tuple[Witness, ...]) if content else ()
 
@@ -111,7 +114,8 @@ def replay(
 
 
 def reachable_cases(profile: Profile) -> list[Obligation]:
-    """One obligation for each case of the profile's rules: PROVED if a witness goes through it, in a state that has all invariants.
+    """One obligation for each case of the profile's rules: PROVED if a witness goes through it, in a state that has all
+    invariants.
 
     Such a state is a model of all that the proofs of the case assume: they are not proofs from contradictions.
     """

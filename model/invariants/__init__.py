@@ -1,1 +1,1 @@
-"""What holds in every reachable state, and of every step."""
+"""The properties that hold in every reachable state and of every step."""

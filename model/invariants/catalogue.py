@@ -1,7 +1,8 @@
-"""What holds in every reachable state. The numbers are those of the list of implicit invariants in the fact base (semantics 12).
+"""The state invariants, which hold in every reachable state. Their numbers are those of the fact base's list of
+implicit invariants (semantics 12).
 
-Each invariant is one or more clauses; a clause is a formula over one state, true for all tasks, ports, slots and messages. They are
-proved together: each call, begun in a state where all hold, ends in a state where all hold.
+Each invariant has one or more clauses. A clause is a formula over one state, true for all tasks, ports, slots and
+messages. All are proved together: a call that begins in a state where all hold ends in a state where all hold.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from sendright.model.language.invariant import INVARIANTS, Invariant, of_profile
 
 
 def state_invariants(profile: Profile) -> list[Invariant]:
-    """The invariants that a profile's states have (kernels without ledgers have none about them)."""
+    """The invariants of a profile's states. (Kernels without ledgers have no invariants of ledgers.)"""
     return [each for each in _of_profile(profile) if not is_broken(f"invariant {each.number}", profile)]
 
 
 def broken_invariants(profile: Profile) -> list[Invariant]:
-    """Those that the profile's kernel breaks (``known_breaks.py``): assumed of no state."""
+    """The invariants that the profile's kernel breaks (``known_breaks.py``). No proof assumes them."""
     return [each for each in _of_profile(profile) if is_broken(f"invariant {each.number}", profile)]
 
 

@@ -1,8 +1,8 @@
-"""What a profile's kernel breaks: properties that hold elsewhere, and the hazard that breaks them there.
+"""Known breaks: properties that a profile's kernel breaks, with the hazard that breaks them.
 
-In such a profile a broken invariant is assumed of no state. Of every case it is decided whether it still keeps what held before it: those
-listed here must not, by a counterexample, and all others must. So ``sendright prove`` says exactly where a kernel's hazard is, and a hazard
-that is gone is a failure too: its line is to be taken out.
+In such a profile no proof assumes the broken invariant. For every case, the prover decides whether it still preserves
+the invariant. The cases listed here must have a counterexample, and all others must be proved. So ``sendright prove``
+says exactly where a kernel's hazard is. A hazard that is gone is a failure too: remove its line.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from sendright.model.language.sorts import Scope
 SMALL = Scope(tasks=1, ports=4, names=2, messages=1, descriptors=1, objects=1, pages=1)
 
 
-class Broken(msgspec.Struct, frozen=True):
+class KnownBreak(msgspec.Struct, frozen=True):
     """One property that some profiles' kernels break."""
 
     property: str
     """As obligations name it: ``invariant 8``, ``step invariant 31``, ``theorem 3``."""
     hazard: str
-    """Its number in the fact base (semantics 13)."""
+    """The hazard's number in the fact base (semantics 13)."""
     words: str
     breaks: Callable[[Profile], bool]
-    """Whether this profile's kernel does."""
+    """Whether this profile's kernel breaks it."""
     cases: frozenset[tuple[str, str]]
-    """The cases that break it, and no others do: rule, title."""
+    """The cases that break it, all of them: rule, title."""
     scope: Scope = SMALL
-    """Where there is a counterexample; the smaller, the sooner it is found."""
+    """A scope that has a counterexample. The smaller it is, the sooner the counterexample is found."""
 
 
 def _cases(rule: str, *titles: str) -> frozenset[tuple[str, str]]:
     return frozenset((rule, title) for title in titles)
 
 
-_SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is good")
-_ELSEWHERE = "a dead name, under another name than was asked for"
+_SENT = _cases("mach_msg_send", "the reply right is copied before the same right is moved", "the header is valid")
+_ELSEWHERE = "a dead name, under another name than requested"
 _STOPPED = _cases("host_security_create_task_token", "a child with its parent's tokens; the call stops")
 _PLACES = (Place.KERNEL, Place.HOST)
 _CREATION = Scope(tasks=2, ports=6, names=3, messages=1, descriptors=1, objects=1, pages=1, places=_PLACES)
@@ -60,8 +60,8 @@ def _takes_any_host_port(profile: Profile) -> bool:
     return not profile.host_is_checked
 
 
-BROKEN = (
-    Broken(
+KNOWN_BREAKS = (
+    KnownBreak(
         "step invariant 36",
         "H-2",
         "a child has its parent's tokens until it is given its own in a second step",
@@ -69,27 +69,27 @@ BROKEN = (
         _STOPPED,
         _CREATION,
     ),
-    Broken(
+    KnownBreak(
         "invariant 8",
         "H-8",
         "a name that loses RECEIVE to a port-destroyed request becomes a dead name, and its send right stays counted",
         lambda profile: not profile.send_survives_rescue,
-        _cases("mach_port_mod_refs", "the receive right goes where it was asked for"),
+        _cases("mach_port_mod_refs", "the receive right goes to the port-destroyed requester"),
         Scope(tasks=1, ports=5, names=2, messages=1, descriptors=1, objects=1, pages=1),
     ),
     *[
-        Broken(name, "H-3", "every message carries the kernel's tokens, whoever sent it", _stamps_the_kernels, _SENT)
+        KnownBreak(name, "H-3", "every message carries the kernel's tokens, not its sender's", _stamps_the_kernels, _SENT)
         for name in ("step invariant 31", "theorem 3")
     ],
-    Broken(
+    KnownBreak(
         "step invariant 117",
         "H-10",
-        "a dead name that is asked for by name goes under another",
+        "a dead name is allocated under another name than requested",
         lambda profile: not profile.allocate_name_takes_dead_name,
         _cases("mach_port_allocate_name", _ELSEWHERE) | _cases("mach_port_allocate_full", _ELSEWHERE),
     ),
     *[
-        Broken(name, "H-4", "who presents any host port is given the privileged one for a task", _takes_any_host_port, cases, scope)
+        KnownBreak(name, "H-4", "a caller that presents any host port gets the privileged one for a task", _takes_any_host_port, cases, scope)
         for name in ("step invariant 22", "step invariant 33", "theorem 2")
         for cases, scope in _GRANTED
     ],
@@ -97,10 +97,10 @@ BROKEN = (
 
 
 def is_broken(name: str, profile: Profile) -> bool:
-    """Whether the property is one that the profile's kernel breaks somewhere."""
-    return any(one.property == name and one.breaks(profile) for one in BROKEN)
+    """Whether some case of the profile's kernel breaks the property."""
+    return any(one.property == name and one.breaks(profile) for one in KNOWN_BREAKS)
 
 
-def known_break(name: str, profile: Profile, rule: str, title: str) -> Broken | None:
-    """Why this case of the rule breaks the property in this profile; None: it must not."""
-    return next((one for one in BROKEN if one.property == name and one.breaks(profile) and (rule, title) in one.cases), None)
+def known_break(name: str, profile: Profile, rule: str, title: str) -> KnownBreak | None:
+    """The reason why this case of the rule breaks the property in this profile. None: it must not break it."""
+    return next((one for one in KNOWN_BREAKS if one.property == name and one.breaks(profile) and (rule, title) in one.cases), None)

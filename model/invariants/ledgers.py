@@ -25,10 +25,11 @@ def is_ledger(s: State, port: Term) -> Term:
 
 @invariant(37, "ledgers keep within their limits", has_ledgers)
 def limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A ledger's balance is at least 0 and at most its limit, if that is finite; it is the number of live ledgers that it pays for.
+    """A ledger's balance is at least 0 and at most its limit, if that is finite. The balance is the number of live
+    ledgers that it pays for.
 
-    Parents are live ledgers, nearer to a root: the ledgers are a forest. A finite ledger's children are finite. A root is infinite and pays
-    nobody. (That limits are given and never made is a property of steps.)
+    Parents are live ledgers, nearer to a root: the ledgers are a forest. A finite ledger's children are finite. A root
+    is infinite and has no payer. (A step property says that limits are given and never made.)
     """
     none, live = v.sorts.no_port, is_ledger(s, v.p)
     limit, balance, parent, payer = s.ledger_limit(v.p), s.ledger_balance(v.p), s.ledger_parent(v.p), s.ledger_payer(v.p)
@@ -40,10 +41,10 @@ def limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "roots", forall([v.p], z3.Implies(live, z3.And((parent == none) == (payer == none), z3.Or(parent != none, limit == -1))))
     number = s.payee_number(v.p)
     numbered = z3.And(is_ledger(s, payer), number >= 0, number < s.ledger_balance(payer), s.payee(payer, number) == v.p)
-    yield "who is paid for is numbered", forall([v.p], z3.Implies(z3.And(live, payer != none), numbered))
+    yield "each ledger that is paid for has a number", forall([v.p], z3.Implies(z3.And(live, payer != none), numbered))
     payee = s.payee(v.p, v.i)
     paid = z3.And(is_ledger(s, payee), s.ledger_payer(payee) == v.p, s.payee_number(payee) == v.i)
-    yield "each number is one that is paid for", forall([v.p, v.i], z3.Implies(z3.And(live, v.i >= 0, v.i < balance), paid))
+    yield "each number has a ledger", forall([v.p, v.i], z3.Implies(z3.And(live, v.i >= 0, v.i < balance), paid))
 
 
 @invariant(38, "each task draws on two live ledgers", has_ledgers)

@@ -27,7 +27,10 @@ def queue_length(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(31, "kernel messages carry the kernel's tokens")
 def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A message that the kernel made carries the kernel's tokens. (That a task's message carries the task's is a property of steps.)"""
+    """A message that the kernel made carries the kernel's tokens.
+
+    (A step property says that a task's message carries the task's tokens.)
+    """
     made = z3.And(s.stage(v.m) != STAGE.FREE, s.from_kernel(v.m))
     tokens = z3.And(s.sender_security(v.m) == v.sorts.kernel_security_token, s.sender_audit(v.m) == v.sorts.kernel_audit_token)
     yield "the tokens", forall([v.m], z3.Implies(made, tokens))
@@ -35,7 +38,7 @@ def kernel_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(103, "a free message is empty")
 def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A message that is free carries nothing, no memory either, and nothing is carried beyond a body's end."""
+    """A free message carries no rights and no memory, and no message carries anything beyond its body's end."""
     beyond = z3.Or(v.i < 0, v.i >= s.body_count(v.m))
     yield "beyond the end", forall([v.m, v.i], z3.Implies(beyond, s.empty(v.S.body_slot(v.m, v.i))))
     yield "free", forall([v.s], z3.Implies(z3.And(v.sorts.in_message(v.s), s.stage(v.sorts.message_of(v.s)) == STAGE.FREE), s.empty(v.s)))
@@ -45,19 +48,19 @@ def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(104, "messages arrive in order")
 def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A queued message came before whatever comes next."""
+    """A queued message's arrival number is below the next one."""
     yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
 
 
 @invariant(110, "queue limits are in range")
 def queue_limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """An active port's queue limit is one that can be set, or the one that ports begin with."""
+    """An active port's queue limit can be set, or is the one of new ports."""
     limit = s.qlimit(v.p)
     known = z3.Or(limit <= LIMITS.queue_limit_max, limit == LIMITS.queue_limit)
     yield "the limit", forall([v.p], z3.Implies(s.active(v.p), z3.And(limit >= 0, known)))
 
 
-@invariant(112, "memory in a message is nobody else's")
+@invariant(112, "memory in a message is nowhere else")
 def carried_memory(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """An object in a message is in no task's map, and in no other message, nor twice in this one."""
     carried, there = s.memory(v.m, v.i), s.mapped(v.t, v.i)
@@ -66,12 +69,12 @@ def carried_memory(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "where it isn't", forall([v.t, v.i], z3.Implies(there != v.sorts.no_object, s.carrier_index(there) == -1))
 
 
-@invariant(113, "a message that waits is its sender's")
+@invariant(113, "a waiting message belongs to a waiting sender")
 def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A task that waits to send has a message that waits for room, with a send right to a user's port for destination,
-    or a dead right; such a message has such a task.
+    """A task that waits to send has a message that waits for room, and such a message has such a task. The message's
+    destination is a send right to a user's port, or a dead right.
 
-    What waits to receive from a receive right waits for a port that was made.
+    A task that waits to receive from a receive right waits for a port that was made.
     """
     task, message = s.owner(v.m), s.waits_with(v.t)
     slot = v.S.destination_slot(v.m)
@@ -84,8 +87,8 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
 
 
-@invariant(114, "a body is laid out as its layout says")
+@invariant(114, "a body has as many rights as its layout")
 def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A message that is queued or waits for room has as many rights as its layout."""
+    """A message that is queued or waits for room has as many rights as its layout says."""
     same = s.body_count(v.m) == v.sorts.rights_of(s.layout(v.m))
     yield "rights", forall([v.m], z3.Implies(s.on_its_way(v.m), same))

@@ -24,14 +24,14 @@ def one_receive_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(2, "a dead port has nothing")
 def dead_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A dead port has no receive right anywhere and no queue. (That it never lives again is a property of steps.)"""
+    """A dead port has no receive right anywhere and no queue. (A step property says that it never lives again.)"""
     yield "no receive right", forall([v.s], z3.Implies(s.receives(v.s), s.active(s.port(v.s))))
     yield "no queue", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.active(s.queue(v.m))))
 
 
 @invariant(3, "a port is where its receive right is")
 def receiver_is_entry(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port's receiver is a space's name if and only if that name has RECEIVE for the port."""
+    """A port's receive right is under a name exactly if that name has RECEIVE for the port."""
     slot = named(v)
     body = z3.And(s.receives(slot), s.port(slot) == v.p) == z3.And(s.active(v.p), s.receiver(v.p) == slot)
     yield "both directions", forall([v.t, v.n, v.p], body)
@@ -42,10 +42,10 @@ def one_name(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """In one space at most one name carries SEND or RECEIVE for a port, and the space knows it by that name."""
     slot = named(v)
     holds = z3.Or(s.sends(slot), s.receives(slot))
-    yield "what a name carries is known by it", forall([v.t, v.n], z3.Implies(holds, s.known_as(v.t, s.port(slot)) == v.n))
+    yield "the space knows the name of each right", forall([v.t, v.n], z3.Implies(holds, s.known_as(v.t, s.port(slot)) == v.n))
     known = v.S.name_slot(v.t, s.known_as(v.t, v.p))
     yield (
-        "what is known is carried",
+        "a known name has the right",
         forall(
             [v.t, v.p],
             z3.Implies(s.known_as(v.t, v.p) != v.sorts.null, z3.And(z3.Or(s.sends(known), s.receives(known)), s.port(known) == v.p)),
@@ -55,17 +55,21 @@ def one_name(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(5, "send-once rights have names of their own")
 def send_once_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A send-once entry has one user reference, and no entry uses the names NULL and DEAD. (A name is one slot: no entries share it.)"""
+    """A send-once entry has one user reference, and no entry uses the names NULL and DEAD.
+
+    (A name is one slot: no entries share it.)
+    """
     slot = named(v)
     yield "one reference", forall([v.t, v.n], z3.Implies(s.kind(slot) == KIND.SEND_ONCE, s.urefs(slot) == 1))
     yield "NULL and DEAD are unused", forall([v.t], z3.And(*[s.empty(v.S.name_slot(v.t, name)) for name in (v.sorts.null, v.sorts.dead)]))
 
 
-@invariant(6, "what kinds of right a slot can hold")
+@invariant(6, "slots hold only the kinds of right that belong there")
 def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A name's kind is one of the six; a place, or a special port of the host, is a send right, a dead one or nothing; a message what can be carried.
+    """A place, or a special port of the host, holds a send right, a dead right or nothing. A message holds rights that
+    can be carried.
 
-    The kernel's slots hold receive rights.
+    Requests are send-once rights or dead. The kernel's slots and limbo hold receive rights.
     """
 
     def within(slot: Term, *allowed: Term) -> Term:
@@ -90,8 +94,9 @@ def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(7, "user references stay in range")
 def user_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """SEND has 1 to UREFS_MAX - 1 references (up to UREFS_MAX, where they are pegged), a dead name 1 to UREFS_MAX, a pure receive right and a port
-    set none."""
+    """A send right has 1 to UREFS_MAX - 1 references (to UREFS_MAX where they are pegged), a dead name 1 to UREFS_MAX,
+    a pure receive right and a port set none.
+    """
     slot = named(v)
     urefs = s.urefs(slot)
     yield "send rights", forall([v.t, v.n], z3.Implies(s.sends(slot), z3.And(urefs >= 1, urefs <= LIMITS.urefs_max - 1)))
@@ -108,7 +113,10 @@ def pegs_references(profile: Profile) -> bool:
 
 @variant(7, pegs_references)
 def pegged_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """SEND and a dead name have 1 to UREFS_MAX references, at which they are pegged; a pure receive right and a port set none."""
+    """A send right and a dead name have 1 to UREFS_MAX references, and are pegged at UREFS_MAX.
+
+    A pure receive right and a port set have none.
+    """
     slot = named(v)
     urefs = s.urefs(slot)
     counted = z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME)
@@ -119,7 +127,10 @@ def pegged_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(8, "send rights are counted")
 def send_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The kernel's count of a port's send rights is the number of slots that hold one, each once whatever its user references."""
+    """The kernel's count of a port's send rights is the number of slots that hold one.
+
+    A slot counts once, for any number of user references.
+    """
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p)))
 
 
@@ -131,14 +142,19 @@ def send_once_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(10, "no right to a dead port")
 def rights_are_live(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no port."""
+    """A slot that holds a right holds it to an active port; a dead name, a port set and an empty slot denote no
+    port.
+    """
     nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
     yield "rights", forall([v.s], z3.Implies(z3.Not(nothing), s.active(s.port(v.s))))
 
 
 @invariant(17, "port sets contain receive rights of their space")
 def members(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """What is in a port set is an active port whose receive right is in the same space; moved or destroyed rights are in no set."""
+    """The members of a port set are active ports whose receive rights are in the same space.
+
+    Moved or destroyed rights are in no set.
+    """
     S, receiver = v.S, s.receiver(v.p)
     inside = z3.And(s.active(v.p), S.is_name_slot(receiver), s.kind(S.name_slot(S.space(receiver), v.n)) == KIND.PORT_SET)
     yield "members", forall([v.p, v.n], z3.Implies(s.member(v.p, v.n), inside))
@@ -146,7 +162,9 @@ def members(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(18, "no receive right is on its way to itself")
 def acyclic(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The in-transit graph has no circle: a port whose receive right is in a message, queued or waiting, ranks below the one that it goes to."""
+    """The in-transit graph has no circle: a port whose receive right is in a queued or waiting message ranks below the
+    message's destination.
+    """
     carried, target = v.S.body_slot(v.m, v.i), s.port(v.S.destination_slot(v.m))
     goes = z3.And(s.on_its_way(v.m), s.kind(carried) == KIND.RECEIVE, target != v.sorts.no_port)
     yield "ranks rise", forall([v.m, v.i], z3.Implies(goes, s.transit_rank(s.port(carried)) < s.transit_rank(target)))
@@ -154,16 +172,19 @@ def acyclic(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(25, "null and dead rights are inert")
 def inert(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A dead name, a port set and an empty slot lead to no port, and no port is that port."""
+    """A dead name, a port set and an empty slot denote the null port, which is never made."""
     nothing = z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.kind(v.s) == KIND.PORT_SET)
-    yield "they lead nowhere", forall([v.s], z3.Implies(nothing, s.port(v.s) == v.sorts.no_port))
-    yield "nowhere is no port", s.port_life(v.sorts.no_port) == LIFE.UNBORN
+    yield "they denote the null port", forall([v.s], z3.Implies(nothing, s.port(v.s) == v.sorts.no_port))
+    yield "the null port is never made", s.port_life(v.sorts.no_port) == LIFE.UNBORN
 
 
 @invariant(11, "a dead-name request belongs to a live right")
 def requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port set has no dead-name request. (What a request beside a free or a dead name means is that it is about to fire: other calls
-    begin when it has.) A dead name has room for the reference that the notification adds (where references aren't pegged)."""
+    """A port set has no dead-name request.
+
+    (A request beside a free or dead name is about to fire. Other calls begin after that.) A dead name with a request
+    has room for the reference that the notification adds (where references aren't pegged).
+    """
     entry, request = named(v), v.S.request_slot(v.t, v.n)
     asked = z3.Not(s.empty(request))
     yield "no port sets", forall([v.t, v.n], z3.Implies(asked, s.kind(entry) != KIND.PORT_SET))
@@ -173,21 +194,22 @@ def requests(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @variant(11, pegs_references)
 def requests_of_pegged_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port set has no dead-name request. (A dead name needs no room for a reference: one that has all it can have is pegged.)"""
+    """A port set has no dead-name request. (A dead name needs no room for a reference: at the limit it is pegged.)"""
     yield "no port sets", forall([v.t, v.n], z3.Implies(s.kind(named(v)) == KIND.PORT_SET, s.empty(v.S.request_slot(v.t, v.n))))
 
 
-@invariant(15, "who waits for the last send right is told of it")
+@invariant(15, "no-senders is due only where it was requested")
 def no_senders(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Who is due to be told waits: a port is due only while it lives, has a no-senders request and no send rights."""
+    """A no-senders notification is due only for an active port with a no-senders request."""
     due = s.no_senders_due(v.p) != 0
     waits = z3.And(s.active(v.p), z3.Not(s.empty(v.S.no_senders_slot(v.p))))
-    yield "who is due waits", forall([v.p], z3.Implies(due, waits))
+    yield "a due port has a request", forall([v.p], z3.Implies(due, waits))
 
 
 @invariant(42, "a kernel-held slot holds null, dead or one send right")
 def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Each place of a task (special, registered, exception) and each special port of the host holds nothing, a dead right, or one counted send right.
+    """Each place of a task (special, registered, exception) and each special port of the host holds nothing, a dead
+    right, or one counted send right.
 
     (Its count is invariant 8.)
     """
@@ -202,15 +224,15 @@ def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "what a host port is", forall([v.s], z3.Implies(v.S.is_host_slot(v.s), host))
 
 
-@invariant(105, "a right in transit has no history")
+@invariant(105, "a receive right in transit has zero counts")
 def in_transit(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """While its receive right is in a message, or in limbo, a port's make-send count and sequence number are 0."""
+    """While a port's receive right is in a message or in limbo, its make-send count and sequence number are 0."""
     receiver = s.receiver(v.p)
     carried = z3.And(s.active(v.p), z3.Or(v.S.is_body_slot(receiver), v.S.is_limbo_slot(receiver)))
     yield "counts", forall([v.p], z3.Implies(carried, z3.And(s.mscount(v.p) == 0, s.seqno(v.p) == 0)))
 
 
-@invariant(107, "references are counted in names only")
+@invariant(107, "only names have user references")
 def urefs_outside_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Outside port name spaces no right has user references."""
     yield "elsewhere 0", forall([v.s], z3.Implies(z3.Not(v.S.is_name_slot(v.s)), s.urefs(v.s) == 0))
@@ -236,18 +258,21 @@ def one_set(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "one set", forall([v.p, v.n, v.n2], z3.Implies(z3.And(s.member(v.p, v.n), s.member(v.p, v.n2)), v.n == v.n2))
 
 
-@invariant(115, "no fewer send rights are counted than there are", lambda profile: is_broken("invariant 8", profile))
+@invariant(115, "the count of send rights is never too low", lambda profile: is_broken("invariant 8", profile))
 def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """What is left of invariant 8 where a kernel breaks it: the count is never too low, so nobody is told too early that no senders are left."""
+    """The part of invariant 8 that holds where a kernel breaks it: the count is never too low, so no-senders
+    notifications never come too early.
+    """
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
 
 
-@invariant(118, "a right to a task's port stays where it is", lambda profile: profile.task_ports_stay)
+@invariant(118, "a right to a task's port is immovable", lambda profile: profile.task_ports_stay)
 def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A send right to a task's port is under a name or in the place KERNEL: in no message that is on its way, no other place, and nobody's request.
+    """A send right to a task's port is under a name or in the place KERNEL. It is in no message on its way, in no other
+    place, and in no request.
 
-    While the kernel has a message in its hands, that has such a right for destination, or carries one to a port of the kernel's own, or back to
-    who called, or into a call (such a request has no descriptors).
+    A message that the kernel is working on may have such a right for destination. It may carry one to a port of the
+    kernel's, back to the caller, or into a call (such a request has no descriptors).
     """
     S, message = v.S, v.sorts.message_of(v.s)
     held = z3.And(s.sends(v.s), s.object(s.port(v.s)) == OBJECT.of(PortObject.TASK))
@@ -265,15 +290,18 @@ def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(120, "guards are of receive rights in spaces", lambda profile: profile.has_guards)
 def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port whose receive right isn't under a name has no context, and is not guarded, strict or immovable; only a guarded port is strict."""
+    """A port whose receive right isn't under a name has no context, and isn't guarded, strict or immovable.
+
+    Only a guarded port is strict.
+    """
     away = z3.And(s.active(v.p), z3.Not(v.S.is_name_slot(s.receiver(v.p))))
     none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p))))
     yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
-    yield "what is strict is guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
+    yield "strict ports are guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
 
 
-@invariant(122, "a call has in its hands what it took")
+@invariant(122, "only a stopped call holds a right in hand")
 def in_hand(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The right that a task's call has taken out of a place is there only while that call is stopped."""
+    """A task's call holds a right that it took out of a place only while it is stopped."""
     idle = s.wait(v.t) != WAIT.SETTING
     yield "what is there", forall([v.t], z3.Implies(idle, s.empty(v.S.place_slot(v.t, PLACE.PLACE_IN_HAND))))

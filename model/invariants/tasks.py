@@ -14,9 +14,10 @@ from sendright.model.language.state import State
 
 @invariant(41, "a terminated task has nothing")
 def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A task that isn't alive has an empty space, no special, registered or exception ports, no memory, and no live port, and waits for nothing.
+    """A task that isn't alive has an empty space, no special, registered or exception ports, no memory, and no live
+    port, and waits for nothing.
 
-    No task is suspended less often than not at all.
+    No suspend count is negative.
     """
     ended = z3.Not(s.alive(v.t))
     yield "names", forall([v.t, v.n], z3.Implies(ended, s.empty(named(v))))
@@ -28,7 +29,7 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "port", forall([v.p], z3.Implies(of_task, z3.And(s.alive(s.object_task(v.p)), s.task_port(s.object_task(v.p)) == v.p)))
 
 
-# ---- companions: what the others rest on
+# ---- companions, which the other invariants need
 
 
 @invariant(101, "a live task has a live port")
@@ -41,7 +42,10 @@ def task_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(102, "the kernel receives for its own ports")
 def kernel_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port stands for a kernel object exactly when the kernel has its receive right; nobody has a send-once right to it."""
+    """A port stands for a kernel object exactly if the kernel has its receive right.
+
+    There is no send-once right to such a port.
+    """
     kernel = s.receiver(v.p) == v.S.kernel_slot(v.p)
     yield "the receive right", forall([v.p], z3.Implies(s.active(v.p), (s.object(v.p) != OBJECT.OBJECT_NONE) == kernel))
     once = s.kind(v.s) == KIND.SEND_ONCE
@@ -60,22 +64,30 @@ def objects(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(116, "the privileged host port lives", lambda profile: not profile.host_is_checked)
 def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The host's privileged port is active and stands for it: a kernel that gives it to who presents another port finds it (hazard H-4)."""
+    """The host's privileged port is active and stands for it.
+
+    (A kernel with hazard H-4 gives it to callers that present another port.)
+    """
     port = v.sorts.host_priv_port
     yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))
 
 
-@invariant(119, "a task is what it says it is", lambda profile: Place.KERNEL in profile.protected_places)
+@invariant(119, "a task's self port is its own port", lambda profile: Place.KERNEL in profile.protected_places)
 def own_place(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Where nobody sets the place KERNEL, that of a live task holds a right to the task's own port: mach_task_self tells no other (hazard H-23)."""
+    """Where the place KERNEL can't be set, a live task's holds a right to its own port, and mach_task_self gives no
+    other (no hazard H-23).
+    """
     slot = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
     own = z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == s.task_port(v.t))
     yield "its own port", forall([v.t], z3.Implies(s.alive(v.t), own))
 
 
-@invariant(123, "a creation that is stopped made its child", lambda profile: profile.tokens_in_two_steps)
+@invariant(123, "a stopped creation has made its child", lambda profile: profile.tokens_in_two_steps)
 def half_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The child of a creation between its steps was made, and the host port that it will get is one of the host's two, and lives."""
+    """The child of a stopped creation was made.
+
+    The host port that it will get is one of the host's two, and is active.
+    """
     stopped, port = s.wait(v.t) == WAIT.CREATING, s.waits_host(v.t)
     yield "its child", forall([v.t], z3.Implies(stopped, s.task_life(s.waits_child(v.t)) != LIFE.UNBORN))
     hosts = z3.Or(*[s.object(port) == OBJECT.of(kind) for kind in (PortObject.HOST, PortObject.HOST_PRIV)])

@@ -1,11 +1,13 @@
 """Theorems beyond invariants.
 
-1. *As if created by task_create*: the two creating calls, made on one state with one choice of the kernel's, differ in the child's tokens alone
-   (and, where the call says which host port the child has, in that place and in how many rights there are to what may be there).
-2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports in two halves such that no right leads from one to
-   the other; no call, made in either half, makes one that does.
-3. *Token integrity*: tokens are given, to a living task or a new one, only in a call that presents the host security port (a task made
-   without it has its parent's); a message carries its sender's tokens of the moment of sending; the kernel's messages carry the kernel's.
+1. *As if created by task_create*: made in the same state, with the same choices of the kernel's, the two creating calls
+   differ only in the child's tokens (and, where the call sets the child's host port, in that place and in the counts of
+   rights to the two host ports).
+2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports into two halves so that no right leads
+   from one to the other. Then no call, made in either half, makes such a right.
+3. *Token integrity*: a living or new task is given tokens only by a call that presents the host security port (a task
+   made without it has its parent's tokens). A message carries the tokens that its sender has when it sends. The
+   kernel's messages carry the kernel's tokens.
 """
 
 from __future__ import annotations
@@ -30,21 +32,24 @@ from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
-"""Kernel objects that everybody may hold a right to: no right flows through them from task to task, and they are no authority over one."""
+"""Kernel objects to which any task may hold a right: no right flows through them from task to task, and they give no
+authority over a task.
+"""
 
 
 class Halves:
-    """A division of all tasks and ports in two halves."""
+    """A division of all tasks and ports into two halves."""
 
     def __init__(self, v: Variables, profile: Profile) -> None:
         self.v, self.profile = v, profile
         self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
         self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
         self.of_host = z3.Const("half_of_host", z3.BoolSort())
-        """That of the privileged host port: who has it has the host's special ports."""
+        """The half of the privileged host port: a holder of that port has the host's special ports."""
 
     def of_slot(self, s: State, slot: Term) -> Term:
-        """The half to which a slot belongs: its task's; for a message that of its queue, or of the task that is sending or receiving it.
+        """The half of a slot: that of its task, or of its message's queue, or of the task that is sending or receiving
+        its message.
 
         The host's special ports belong to the half of the privileged host port.
         """
@@ -74,10 +79,10 @@ class Halves:
             with_child = z3.Implies(s.alive(child), self.of_task(v.t) == self.of_task(child))
             with_host = z3.Implies(s.object(host) == OBJECT.of(PortObject.HOST_PRIV), self.of_task(v.t) == self.of_port(host))
             stopped = z3.Implies(s.wait(v.t) == WAIT.CREATING, z3.And(with_child, with_host))
-            yield "who is to give a child tokens and a host port is in one half with both", forall([v.t], stopped)
+            yield "a task with a stopped creation is in one half with the child and its host port", forall([v.t], stopped)
 
     def makes_in_own_half(self, x: Transition) -> list[Term]:
-        """What a call makes belongs to its caller's half."""
+        """New tasks and ports belong to the caller's half."""
         v, b, own = self.v, x.before, self.of_task(x.k.caller)
         return [
             forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
@@ -86,13 +91,13 @@ class Halves:
 
 
 def isolation(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
-    """Theorem 2 for one case: what to assume, and what follows."""
+    """Theorem 2 for one case: the assumptions, and the goals."""
     halves = Halves(v, x.k.profile)
     assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x)
     return assumptions, list(halves.closed(x.after))
 
 
-def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
+def security_port_is_confined(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[str, Term]]]:
     """Invariant 32 for one case: the security port stays in its half."""
     halves = Halves(v, x.k.profile)
 
@@ -103,7 +108,7 @@ def security_stays(v: Variables, x: Transition) -> tuple[list[Term], list[tuple[
         return forall([v.s], z3.Implies(z3.And(security, held), mine))
 
     assumptions = [clause for _, clause in halves.closed(x.before)] + halves.makes_in_own_half(x) + [confined(x.before)]
-    return assumptions, [("nobody in the other half has it", confined(x.after))]
+    return assumptions, [("the other half doesn't have it", confined(x.after))]
 
 
 def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
@@ -112,7 +117,7 @@ def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 
 def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
-    """Theorem 1, field by field, for each way in which the call with tokens succeeds: (field, what to assume, what follows)."""
+    """Theorem 1, field by field, for each way in which the call with tokens succeeds: (field, assumptions, goal)."""
     [(plain_guard, plain, _)] = _creations("task_create", profile)
     for guard, explicit, k in _creations("host_security_create_task_token", profile):
         assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
@@ -124,7 +129,7 @@ def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[T
 
 
 def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]:
-    """The cases in which the rule makes a task: when, and the state after it."""
+    """The cases in which the rule makes a task: the condition, the state after, and the context."""
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     cases = list(k.rule.cases(k))
     made = []
@@ -137,7 +142,7 @@ def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]
 
 
 def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
-    """Where the two calls may differ: the child's tokens, and its host port if the call says what that is."""
+    """Where the two calls may differ: the child's tokens, and its host port if the call sets it."""
     if name in ("security", "audit"):
         return point == k["child"]
     if not k.profile.takes("host_security_create_task_token", "host"):
@@ -151,9 +156,10 @@ def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
 
 
 def is_targeted_only(rule: str, profile: Profile) -> bool:
-    """Whether all that counts for the rule's call is the right to the target task's port, whoever has it.
+    """Whether the rule's call depends only on the right to the target task's port, not on which task holds it.
 
-    Where rights to tasks' ports stay who extracts one is looked at: a task may copy its own, and nobody else may.
+    Where rights to tasks' ports are immovable, extracting one depends on the caller: only the task itself may copy its
+    own.
     """
     signature = SIGNATURES.get(rule)
     extracts = rule == "mach_port_extract_right" and profile.task_ports_stay
@@ -161,9 +167,9 @@ def is_targeted_only(rule: str, profile: Profile) -> bool:
 
 
 def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
-    """Invariant 23 for one rule, case by case: whoever holds a task's port is answered, told and obeyed as any other holder.
+    """Invariant 23 for one rule, case by case: the call does the same for all holders of a task's port.
 
-    The same case applies, the results are the same, and the state after it is the same (but for whose reply it is).
+    The same case applies, the results are the same, and the state after is the same (except for the reply's owner).
     """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
@@ -190,7 +196,7 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
 
 
 def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
-    """Invariant 26 for one rule: what names denote in a third task's space makes no difference to which case applies."""
+    """Invariant 26 for one rule: names in a third task's space make no difference to which case applies."""
     b, S = k.before, k.sorts.Slot
     parameters = k.rule.parameters
     involved = [k.caller]
@@ -208,6 +214,6 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     for name in ("kind", "port", "urefs"):
         mixed = type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
         other.fields[name] = mixed
-    twin = Context(k.rule, other, k.profile)
-    for case, same in zip(k.rule.cases(k), k.rule.cases(twin), strict=True):
+    moved = Context(k.rule, other, k.profile)
+    for case, same in zip(k.rule.cases(k), k.rule.cases(moved), strict=True):
         yield case.id, [], [case.when == same.when]

@@ -1,7 +1,7 @@
-"""What calls do to rights: put, take, clone, make, release. Every rule's effect is made of these.
+"""The operations on rights: put, take, clone, make, release. The effects of all rules are made of these.
 
-The kernel's counts (``srights``, ``sorights``, ``msgcount``) are updated here as a kernel updates them, by hand; the ghost counts
-(``sending_slots`` …) follow from what slots contain. Invariants 8, 9 and 21 say that the two agree.
+The kernel's counts (``srights``, ``sorights``, ``msgcount``) are updated here explicitly, as a kernel does. The ghost
+counts (``sending_slots`` …) follow from what slots contain. Invariants 8, 9 and 21 say that the two agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def place_slot(state: State, task: Term, place: Place) -> Term:
 
 
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
-    """``slot`` contains exactly this from now on. The ghost counts follow."""
+    """Set what ``slot`` contains. The ghost counts follow."""
     _recount(after, "sending_slots", after.sends(slot), after.port(slot), is_send(kind), port)
     _recount(after, "send_once_slots", after.kind(slot) == KIND.SEND_ONCE, after.port(slot), kind == KIND.SEND_ONCE, port)
     after.at("kind")[slot] = kind
@@ -29,7 +29,7 @@ def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0)
 
 
 def put_if(after: After, when: Term, slot: Term, kind: Term, port: Term) -> None:
-    """``slot``, which is outside name spaces, contains exactly this from now on if ``when``; else what it did."""
+    """If ``when``, set what ``slot`` contains, which is outside name spaces."""
     old_kind, old_port = after.kind(slot), after.port(slot)
     _recount(after, "sending_slots", z3.And(when, is_send(old_kind)), old_port, z3.And(when, is_send(kind)), port)
     once, gets_once = old_kind == KIND.SEND_ONCE, kind == KIND.SEND_ONCE
@@ -39,7 +39,7 @@ def put_if(after: After, when: Term, slot: Term, kind: Term, port: Term) -> None
 
 
 def is_send(kind: Term) -> Term:
-    """A send right is in what is of this ``kind``."""
+    """This ``kind`` includes a send right."""
     return z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE)
 
 
@@ -49,18 +49,18 @@ def _recount(after: After, ghost: str, counted: Term, old_port: Term, counts: Te
 
 
 def clear(after: After, slot: Term) -> None:
-    """``slot`` contains nothing from now on."""
+    """Empty ``slot``."""
     put(after, slot, KIND.NONE, after.sorts.no_port)
 
 
 def put_name(after: After, task: Term, name: Term, kind: Term, port: Term, urefs: Term | int) -> None:
-    """``task``'s ``name`` denotes SEND, RECEIVE or both for ``port`` from now on, and the space knows the port by it."""
+    """Make ``task``'s ``name`` denote SEND, RECEIVE or both for ``port``; the space knows the port by that name."""
     put(after, after.sorts.Slot.name_slot(task, name), kind, port, urefs)
     after.at("known_as")[(task, port)] = name
 
 
 def forget_name(after: After, task: Term, name: Term) -> None:
-    """``task``'s ``name``, which denoted SEND, RECEIVE or both, is freed."""
+    """Free ``task``'s ``name``, which denoted SEND, RECEIVE or both."""
     slot = after.sorts.Slot.name_slot(task, name)
     after.at("known_as")[(task, after.port(slot))] = after.sorts.null
     clear(after, slot)
@@ -73,12 +73,12 @@ def in_space(state: State, port: Term, task: Term) -> Term:
 
 
 def leave_sets(after: After, port: Term) -> None:
-    """``port`` is in no port set any more."""
+    """Take ``port`` out of all port sets."""
     after.sweep("member", "members", lambda p, n: (p == port, z3.BoolVal(False)))
 
 
 def empty_set(after: After, task: Term, name: Term) -> None:
-    """Nothing is in the port set ``name`` of ``task`` any more."""
+    """Take all members out of the port set ``name`` of ``task``."""
     b = State(after.sorts, dict(after.fields))
     after.sweep("member", "members", lambda p, n: (z3.And(n == name, in_space(b, p, task)), z3.BoolVal(False)))
 
@@ -91,7 +91,7 @@ def set_guard(
     strict: Term | bool = False,
     immovable: Term | bool = False,
 ) -> None:
-    """``port`` has this context and guard from now on, where ports have such."""
+    """Set the context and guard of ``port``, in kernels whose ports have them."""
     if after.profile.has_guards:
         after.at("context")[port] = z3.IntVal(context) if isinstance(context, int) else context
         for name, value in (("is_guarded", guarded), ("is_strict", strict), ("is_immovable", immovable)):
@@ -99,14 +99,14 @@ def set_guard(
 
 
 def make_send(after: After, slot: Term, port: Term) -> None:
-    """A send right is made from the receive right: both counts rise."""
+    """Make a send right from the receive right: both counts rise."""
     after.add("srights", port, 1)
     after.add("mscount", port, 1)
     put(after, slot, KIND.SEND, port)
 
 
 def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit: Term) -> None:
-    """``port`` comes into being; it stands for a kernel object, and the kernel has its receive right."""
+    """Make ``port``, which stands for a kernel object. The kernel has its receive right."""
     after.assumptions += [after.port_life(port) == LIFE.UNBORN, port != after.sorts.no_port]
     kernel = after.sorts.Slot.kernel_slot(port)
     after.at("port_life")[port] = LIFE.ALIVE
@@ -119,7 +119,10 @@ def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit:
 
 
 def clone(after: After, source: Term, slot: Term) -> None:
-    """``slot`` gets a copy of the send right in ``source``; of a dead right a dead one, of nothing nothing."""
+    """Put a copy of the send right in ``source`` into ``slot``.
+
+    A dead right gives a dead right, an empty slot nothing.
+    """
     kind, port = after.kind(source), after.port(source)
     sends = z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE)
     after.add("srights", port, z3.If(sends, 1, 0))
@@ -127,7 +130,10 @@ def clone(after: After, source: Term, slot: Term) -> None:
 
 
 def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
-    """``port`` has one send right fewer (if ``when``). Who waits for the last one to go is to be told."""
+    """Take one send right from ``port``'s count (if ``when``).
+
+    If it was the last one, a registered no-senders request becomes due.
+    """
     condition = z3.BoolVal(when) if isinstance(when, bool) else when
     waits = z3.Not(after.empty(after.sorts.Slot.no_senders_slot(port)))
     due = z3.If(z3.And(condition, after.srights(port) == 1, waits), after.mscount(port) + 1, after.no_senders_due(port))
@@ -136,7 +142,7 @@ def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
 
 
 def drop_held_send(after: After, slot: Term) -> None:
-    """The send right, dead right or nothing in a slot outside name spaces is given up."""
+    """Give up what a slot outside name spaces holds: a send right, a dead right or nothing."""
     lose_send(after, after.port(slot), after.kind(slot) == KIND.SEND)
     clear(after, slot)
 
@@ -148,13 +154,15 @@ def drop_held_send_if(after: After, when: Term, slot: Term) -> None:
 
 
 def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -> None:
-    """If ``when``, the empty ``slot`` gets a copy of what is of this ``kind`` and leads to ``port``: a send right, a dead one or nothing."""
+    """If ``when``, put a copy of a right of this ``kind`` to ``port`` into the empty ``slot``: a send right, a dead
+    right or nothing.
+    """
     after.add("srights", port, z3.If(z3.And(when, is_send(kind)), 1, 0))
     put_if(after, when, slot, kind, port)
 
 
 def queue_message(after: After, message: Term, port: Term) -> None:
-    """``message`` arrives at ``port``, behind all that came before."""
+    """Queue ``message`` on ``port``, behind all earlier messages."""
     after.add("queued_messages", port, 1)
     after.at("stage")[message] = STAGE.QUEUED
     after.at("queue")[message] = port
@@ -164,7 +172,7 @@ def queue_message(after: After, message: Term, port: Term) -> None:
 
 
 def stamp_by_kernel(after: After, message: Term, identity: Term | int, data: Term | int = 0) -> None:
-    """``message`` is the kernel's: its id, what it tells, and the kernel's tokens."""
+    """Make ``message`` the kernel's: set its id, its data and the kernel's tokens."""
     after.at("id")[message] = z3.IntVal(identity) if isinstance(identity, int) else identity
     after.at("data")[message] = z3.IntVal(data) if isinstance(data, int) else data
     after.at("sender_security")[message] = after.sorts.kernel_security_token
@@ -173,7 +181,7 @@ def stamp_by_kernel(after: After, message: Term, identity: Term | int, data: Ter
 
 
 def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
-    """A fresh kernel message, on its way to ``caller``, will carry ``rights`` results."""
+    """Begin a fresh kernel message to ``caller``, which will carry ``rights`` results."""
     after.assumptions.append(after.stage(message) == STAGE.FREE)
     after.at("stage")[message] = STAGE.IN_KERNEL
     after.at("owner")[message] = caller
@@ -183,7 +191,9 @@ def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
 
 
 def notify(after: After, slot: Term, message: Term, notification: Notification, data: Term | int = 0, rights: int = 0) -> None:
-    """The send-once right in ``slot`` becomes the destination of a notification, ``message``, queued on its port."""
+    """Make the send-once right in ``slot`` the destination of a notification, ``message``, and queue that on
+    its port.
+    """
     port = after.port(slot)
     S = after.sorts.Slot
     after.assumptions.append(after.stage(message) == STAGE.FREE)

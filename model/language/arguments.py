@@ -27,7 +27,10 @@ _SORTS = {
     ArgumentType.LIMITS: Sort("Int", "Int"),
     ArgumentType.DESCRIPTORS: Sort("Descriptors"),
 }
-"""The sorts of the types of arguments that are no numbers. (There are no terms for descriptors: a rule takes what is computed of them.)"""
+"""The sorts of the argument types that aren't numbers.
+
+(Descriptors have no terms: a rule takes values computed from them.)
+"""
 CIRCUMSTANCES = {"shortage": Sort("Int"), "stop": Sort("Bool")}
 """What a rule may take after the call's arguments: how much memory is missing, and whether to stop between steps."""
 
@@ -43,10 +46,11 @@ def parameters_of(signature: Signature) -> dict[str, Sort]:
 
 
 def rule_arguments(call: Call, profile: Profile) -> dict[str, Any]:
-    """Those given, the defaults, the injected shortage, and whether to stop between steps; arrays as functions of an index, with lengths.
+    """The call's arguments, defaults included, the injected shortage, and whether to stop between steps. Arrays are
+    functions of an index, with lengths.
 
-    Descriptors come as they are, and as what rules look at: their layout, and the copy options of their memory. An argument that the call doesn't
-    have in ``profile`` is 0, or an empty array.
+    Descriptors are passed unchanged, and as the values that rules test: their layout, and the copy options of their
+    memory. An argument that the call doesn't have in ``profile`` is 0, or an empty array.
     """
     values: dict[str, Any] = {"shortage": call.shortage, "stop": call.stop}
     given = call.arguments

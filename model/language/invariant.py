@@ -50,16 +50,16 @@ class Invariant(msgspec.Struct, frozen=True):
     about: str
     clauses: Clauses
     applies: Callable[[Profile], bool] = lambda profile: True
-    """Whether it is one of this profile's."""
+    """Whether the profile has this invariant."""
 
 
 INVARIANTS: dict[int, Invariant] = {}
 VARIANTS: dict[int, list[Invariant]] = {}
-"""What an invariant says in profiles where it says something else."""
+"""Other versions of invariants, for some profiles."""
 
 
 def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
-    """Declare an invariant (of the profiles to which it ``applies``); its docstring says it in words."""
+    """Declare an invariant (of the profiles to which it ``applies``). Its docstring states it in words."""
 
     def declare(clauses: Clauses) -> Clauses:
         assert number not in INVARIANTS, number
@@ -70,7 +70,7 @@ def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lamb
 
 
 def variant(number: int, applies: Callable[[Profile], bool]) -> Callable[[Clauses], Clauses]:
-    """Declare what the invariant of this number says where ``applies``, in place of what it says elsewhere."""
+    """Declare another version of the invariant of this number, for the profiles to which it ``applies``."""
 
     def declare(clauses: Clauses) -> Clauses:
         known = INVARIANTS[number]
@@ -82,7 +82,7 @@ def variant(number: int, applies: Callable[[Profile], bool]) -> Callable[[Clause
 
 
 def of_profile(number: int, profile: Profile) -> Invariant:
-    """What the invariant of this number says in ``profile``."""
+    """The version of the invariant of this number that applies to ``profile``."""
     return next((other for other in VARIANTS.get(number, ()) if other.applies(profile)), INVARIANTS[number])
 
 

@@ -1,4 +1,4 @@
-"""A message that is destroyed or given up: every right and page that it carries is released at once."""
+"""Releases: giving up rights and memory, with all that follows."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import z3
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.rights import Notification
 from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
-from sendright.model.language.state import After, Field, State, remembered
+from sendright.model.language.state import After, Field, State, memoized
 
 _serial = counter()
 
 
 class Transit:
-    """What a message to a port must not carry: the receive right of the port itself, or of one that the port's receive right is on its way to.
+    """The ports whose receive rights a message must not carry: the destination itself, and ports that the destination's
+    receive right is on its way to.
 
-    A receive right is on its way to a port while it is in a message that is queued there or waits for room there. ``reaches(port)``: the port is
-    ``start``, or the one that its receive right is on its way to, and so on.
+    A receive right is on its way to a port while it is in a message that is queued there or waits for room there.
+    ``reaches(port)``: the port is ``start``, or the port that its receive right is on its way to, and so on.
     """
 
     def __init__(self, state: State, start: Term, reaches: Callable[[Term], Term], lift: Term) -> None:
         self.state, self.start, self.reaches, self.lift = state, start, reaches, lift
 
     def assume(self, after: After) -> None:
-        """What ``reaches`` means."""
+        """Assume the definition of ``reaches``."""
         b, x = self.state, z3.Const("x", self.state.sorts.Port)
         carrier = b.sorts.message_of(b.receiver(x))
         target = b.port(b.sorts.Slot.destination_slot(carrier))
@@ -35,9 +36,11 @@ class Transit:
         after.assumptions += [self.reaches(self.start), closed]
 
     def lead(self, after: After, lower: Term) -> None:
-        """Receive rights are on their way to ``start`` now; ``lower`` says that their ports' ranks are below what the rank of ``start`` becomes.
+        """Record that receive rights are now on their way to ``start``; ``lower`` says that their ports' ranks are
+        below the new rank of ``start``.
 
-        All that ``start`` leads to is lifted, by a number that is large enough: there is one, for a message carries finitely many rights.
+        The ranks of all ports that ``start`` leads to rise by the same number. A large enough number exists, since a
+        message carries finitely many rights.
         """
         after.assumptions.append(z3.And(self.lift >= 0, lower))
         rank = after.transit_rank
@@ -50,17 +53,18 @@ class Transit:
 
 
 class Release:
-    """One release: everything in some slots is given up, and some ports die, with all that follows from it. See ``release``.
+    """One release: gives up everything in some slots and ends some ports, with all that follows. See ``release``.
 
-    ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given up; a dying
-    port's queued messages are destroyed, and what they carry is given up in turn; send and send-once rights to a dead port become dead;
-    a send-once right to a live port becomes a send-once notification there.
+    ``released(slot)`` and ``dies(port)`` say where it starts. What follows: a port dies when its receive right is given
+    up. A dying port's queued messages are destroyed, and their contents are given up in turn. Send and send-once rights
+    to a dead port become dead. A send-once right to a live port becomes a send-once notification there.
 
-    What is left to do afterwards has rules of its own (``calls/notifications.py``): a receive right that is given up while a live
-    port-destroyed right is registered goes to limbo; dead-name requests stay where they are, beside a name that is freed or dead.
+    Rules of their own do the rest later (``calls/notifications.py``). A receive right that is given up while a live
+    port-destroyed request is registered is put in limbo until its notification is sent. Dead-name requests stay where
+    they are, beside a name that is freed or dead.
 
-    The kernel's part is ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh message for each
-    send-once right given up) and its inverse ``notified``.
+    The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
+    message for each send-once right given up) and its inverse ``notified``.
     """
 
     def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None) -> None:
@@ -68,8 +72,8 @@ class Release:
         tag = f"!{next(_serial)}"
         self.base = base
         self.starts_at = released
-        self.given_up = remembered(self._given_up)
-        self.becomes_notification = remembered(self._becomes_notification)
+        self.given_up = memoized(self._given_up)
+        self.becomes_notification = memoized(self._becomes_notification)
         self.roots = dies or (lambda port: z3.BoolVal(False))
         self.dying = z3.Function("dying" + tag, sorts.Port, z3.BoolSort())
         self.notification = z3.Function("notification" + tag, sorts.Slot, sorts.Message)
@@ -80,10 +84,10 @@ class Release:
         self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
         self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self.done = base
-        """The state after it, whatever the case does next."""
+        """The state after the release, before the case goes on."""
 
     def take_place(self, after: After) -> None:
-        """The release changes the state ``after``, which is as ``base`` until now."""
+        """Apply the release to the state ``after``, which equals ``base`` so far."""
         b = self.base
         self._assume(after, b)
         self._release(after, b)
@@ -93,7 +97,7 @@ class Release:
         self.done = State(after.sorts, dict(after.fields))
         after.releases.append(self)
 
-    # ---- what is given up, and what dies
+    # ---- the slots given up and the ports that die
 
     def _given_up(self, slot: Term) -> Term:
         sorts = self.base.sorts
@@ -104,16 +108,16 @@ class Release:
         guarding = z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)))
         return z3.Or(self.starts_at(slot), destroyed, watching, guarding)
 
-    def rescued(self, port: Term) -> Term:
-        """The port's receive right is given up, but somebody has asked for it: it goes to limbo."""
+    def goes_to_limbo(self, port: Term) -> Term:
+        """The port's receive right is given up, but a port-destroyed request is registered: the right goes to limbo."""
         b = self.base
         asked = b.kind(b.sorts.Slot.port_destroyed_slot(port)) == KIND.SEND_ONCE
         return z3.And(b.active(port), z3.Not(self.roots(port)), self.given_up(b.receiver(port)), asked)
 
-    def told_no_senders(self, slot: Term) -> Term:
-        """``slot`` is the no-senders right of a port that loses its last send right before it dies.
+    def becomes_no_senders(self, slot: Term) -> Term:
+        """``slot`` is the no-senders request of a port that loses its last send right before it dies.
 
-        So it is when both go by one name. Otherwise the order in which the kernel ends rights decides.
+        That is so when one name has both rights. Otherwise it depends on the order in which the kernel ends rights.
         """
         b, S = self.base, self.base.sorts.Slot
         port = S.watched(slot)
@@ -137,12 +141,14 @@ class Release:
         fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
         in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
         after.assumptions += [
-            z3.ForAll([p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.rescued(p)))))),
+            z3.ForAll(
+                [p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.goes_to_limbo(p)))))
+            ),
             z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
             z3.ForAll([m], z3.Implies(self.created(m), in_time)),
             self.next_clock >= b.clock(),
             z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
-            # what the two counts mean: how many of the slots that hold such a right to the port
+            # the two counts are numbers of slots, among those that hold such a right to the port
             z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
             z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
         ]
@@ -160,23 +166,23 @@ class Release:
         S = b.sorts.Slot
 
         def limbo(slot: Term) -> Term:
-            return z3.And(S.is_limbo_slot(slot), self.rescued(S.rescued(slot)))
+            return z3.And(S.is_limbo_slot(slot), self.goes_to_limbo(S.rescued(slot)))
 
         after.sweep("kind", "limbo", lambda s: (limbo(s), KIND.RECEIVE))
         after.sweep("port", "limbo", lambda s: (limbo(s), S.rescued(s)))
-        after.sweep("receiver", "ports", lambda p: (self.rescued(p), S.limbo_slot(p)))
+        after.sweep("receiver", "ports", lambda p: (self.goes_to_limbo(p), S.limbo_slot(p)))
         for count in ("mscount", "seqno"):
-            after.sweep(count, "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+            after.sweep(count, "ports", lambda p: (self.goes_to_limbo(p), z3.IntVal(0)))
         if after.profile.has_guards:
-            after.sweep("context", "ports", lambda p: (self.rescued(p), z3.IntVal(0)))
+            after.sweep("context", "ports", lambda p: (self.goes_to_limbo(p), z3.IntVal(0)))
             for name in ("is_guarded", "is_strict", "is_immovable"):
-                after.sweep(name, "ports", lambda p: (self.rescued(p), z3.BoolVal(False)))
+                after.sweep(name, "ports", lambda p: (self.goes_to_limbo(p), z3.BoolVal(False)))
 
-        def waits_for_the_last(port: Term) -> Term:
+        def loses_the_last(port: Term) -> Term:
             waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(S.no_senders_slot(port))))
             return z3.And(waits, b.srights(port) > 0, b.srights(port) == self.sends_released(port))
 
-        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), waits_for_the_last(p)), z3.If(self.dying(p), 0, b.mscount(p) + 1)))
+        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), loses_the_last(p)), z3.If(self.dying(p), 0, b.mscount(p) + 1)))
         after.sweep(
             "known_as",
             "known",
@@ -218,8 +224,8 @@ class Release:
             "stage": lambda m: STAGE.QUEUED,
             "queue": lambda m: b.port(source(m)),
             "arrival": lambda m: self.arrival(m),
-            "id": lambda m: z3.If(self.told_no_senders(source(m)), int(Notification.NO_SENDERS), int(Notification.SEND_ONCE)),
-            "data": lambda m: z3.If(self.told_no_senders(source(m)), b.mscount(S.watched(source(m))), 0),
+            "id": lambda m: z3.If(self.becomes_no_senders(source(m)), int(Notification.NO_SENDERS), int(Notification.SEND_ONCE)),
+            "data": lambda m: z3.If(self.becomes_no_senders(source(m)), b.mscount(S.watched(source(m))), 0),
             "body_count": lambda m: z3.IntVal(0),
             "layout": lambda m: b.sorts.no_descriptors,
             "size": lambda m: z3.IntVal(natural_size(())),
@@ -230,7 +236,7 @@ class Release:
             after.sweep(name, "notifications", lambda m, value=value: (created(m), value(m)))
         after.store("clock", (), self.next_clock)
         after.tally("msgcount", self.notifications, 1, self.becomes_notification)
-        # The ghosts: nothing holds a right to a dead port; a live port loses the send rights that were given up,
+        # The ghosts: no slot holds a right to a dead port; a live port loses the send rights that were given up,
         # and its send-once rights move into notifications, one for one.
         for ghost, change in {
             "sending_slots": lambda p: b.sending_slots(p) - self.sends_released(p),
@@ -241,9 +247,9 @@ class Release:
 
 
 def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> Release:
-    """What is in the slots of which ``released`` says so is given up, and the ports of which ``dies`` says so die, with all that follows from it.
+    """Give up what is in the ``released`` slots and end the ports that ``dies`` names, with all that follows.
 
-    That changes the state ``after``; the result says what follows.
+    This changes the state ``after``. Returns the release.
     """
     made = Release(State(after.sorts, dict(after.fields)), released, dies)
     made.take_place(after)
@@ -251,7 +257,7 @@ def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term
 
 
 def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
-    """All that ``message``, which isn't queued, carries is given up (but the rights in slots that ``keep`` names)."""
+    """Give up all that ``message`` carries, which isn't queued (except rights in slots that ``keep`` names)."""
     sorts = after.sorts
 
     def starts(slot: Term) -> Term:
@@ -264,5 +270,5 @@ def release_message(after: After, message: Term, keep: Callable[[Term], Term] | 
 
 
 def lose_memory(after: After, message: Term, when: Term | bool = True) -> None:
-    """All memory that ``message`` carries is gone (if ``when``)."""
+    """Drop all memory that ``message`` carries (if ``when``)."""
     after.sweep("memory", "memory", lambda m, i: (z3.And(when, m == message), after.sorts.no_object))

@@ -1,18 +1,20 @@
-"""How a rule is written down: parameters, ordered cases, effects.
+"""The notation of a rule: parameters, ordered cases, effects.
 
-A rule is a list of cases in the order in which the kernel tests them: the first whose condition holds applies, so error precedence is
-part of the specification. Every rule has the same sections in the same order, marked by comments; one that would be empty is left out:
+A rule is a list of cases in the order in which the kernel tests them. The first case whose condition holds applies, so
+error precedence is part of the specification. Every rule has the same sections in the same order, marked by comments.
+Empty sections are left out:
 
 - NAMES: what the arguments denote;
 - CASES: the tests, before anything changes;
-- RIGHTS: what changes, but for tokens: the effects, and the cases that have them;
-- TOKENS: what changes of tokens;
-- REPLY: what comes back: results, and rights in the reply.
+- RIGHTS: what changes, except tokens: the effects, and the cases that have them;
+- TOKENS: how tokens change;
+- REPLY: results, and rights in the reply.
 
-Two that one statement makes share a heading (``# RIGHTS, REPLY``). ``tests/model/language/test_rule_form.py`` keeps that.
+Two sections that one statement makes share a heading (``# RIGHTS, REPLY``). ``tests/model/language/test_rule_form.py``
+enforces this.
 
-A call is one rule, or a sequence of several (``sequences.py``): a message's rights are copied in one by one, each step a rule of its own, so
-that proofs cover messages with any number of rights.
+A call is one rule or a sequence of several (``sequences.py``). A message's rights are copied in one by one, each step
+by a rule of its own, so that proofs cover messages with any number of rights.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ def nothing(after: After) -> None:
 
 @dataclass(frozen=True)
 class Otherwise:
-    """The guard of a case that takes what the cases before it leave: what is tested there, and what that comes to (``Context.otherwise``)."""
+    """The condition of a case that takes what earlier cases leave: what is tested, and what the test amounts to
+    (``Context.otherwise``).
+    """
 
     tested: Term
     meaning: Term | None
@@ -62,11 +66,14 @@ class Case:
     replies: int = 0
     """Rights in the reply message, to be copied out to the caller."""
     meaning: Term | None = None
-    """When it applies if no case before it refuses the call, for a reader; None: when ``when`` holds. Nothing but ``when`` is tested and proved."""
+    """For readers: when the case applies if no earlier case refuses the call.
+
+    None: when ``when`` holds. Only ``when`` is tested and proved.
+    """
 
     @property
     def refuses(self) -> bool:
-        """It answers an error."""
+        """The case answers an error."""
         return self.code not in (None, ReturnCode.KERN_SUCCESS)
 
     @property
@@ -76,20 +83,24 @@ class Case:
 
 @dataclass(frozen=True)
 class Rule:
-    """A named rule: its parameters and what the kernel may choose, each with its sort, and the function that tells its cases."""
+    """A named rule: its parameters and what the kernel may choose, each with its sort, and the function that yields its
+    cases.
+    """
 
     name: str
     parameters: dict[str, Sort]
     choices: dict[str, Sort]
     cases: Callable[[Context], Iterator[Case]]
     requires: Callable[[Context], list[Term]]
-    """What the rules before it supply: proved of the sequences (``preconditions.py``), and checked by the oracle at every step."""
+    """What the earlier rules establish: proved of the sequences (``preconditions.py``), and checked by the oracle at
+    every step.
+    """
     pending: bool = False
-    """It does something that a rule before it left to do; all other rules begin when nothing is left."""
+    """The rule does work that an earlier rule left pending. All other rules begin when nothing is pending."""
     resumes: str = "NOTHING"
-    """The member of ``Wait`` that says in what its caller waits: it goes on with that. The callers of all other rules wait for nothing."""
+    """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
-    """Whether the calls that run through it do so in this profile."""
+    """Whether calls use the rule in this profile."""
 
     @property
     def manual(self) -> str:
@@ -98,7 +109,9 @@ class Rule:
 
 
 class Context:
-    """What a rule sees: the state before, the caller, its arguments, what the kernel chooses, and the profile's limits."""
+    """The inputs of a rule: the state before, the caller, the arguments, the kernel's choices, and the profile's
+    limits.
+    """
 
     def __init__(self, rule: Rule, before: State, profile: Profile, tag: str = "") -> None:
         self.rule = rule
@@ -119,7 +132,7 @@ class Context:
             )
 
     def __getitem__(self, name: str) -> Term:
-        """The argument or choice called ``name``, for those who speak of a rule that isn't theirs; raises KeyError if the rule has none."""
+        """The argument or choice called ``name``, for code outside the rule. Raises KeyError if the rule has none."""
         if name not in self.constants:
             raise KeyError(f"the rule {self.rule.name!r} has no parameter {name!r}")
         return self.constants[name]
@@ -157,22 +170,26 @@ class Context:
     def carried_port(self, name: Term) -> Term:
         return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
 
-    # ---- rights that stay where they are
+    # ---- pegged and immovable rights
 
     def is_pegged(self, slot: Term) -> Term:
-        """The name in ``slot`` has all references that it can have, and keeps them (where ``pegged_urefs``)."""
+        """The name in ``slot`` has the maximum of references, and keeps them (where ``pegged_urefs``)."""
         return self.before.urefs(slot) == self.urefs_max
 
-    def may_not_pass(self, slot: Term) -> Term:
-        """The send right in ``slot`` is to a task's port (which, where ``task_ports_stay``, goes to no other task)."""
+    def leads_to_task(self, slot: Term) -> Term:
+        """The send right in ``slot`` leads to a task's port (where ``task_ports_stay``, it can't go to another
+        task).
+        """
         return z3.And(self.before.sends(slot), self.before.object(self.before.port(slot)) == OBJECT.of(PortObject.TASK))
 
     # ---- cases
 
     def request(self, target: Name, *others: Name, called: str = "task", arrays: dict[str, tuple[Array[Name], Int]] | None = None) -> Iterator[Case]:
-        """The request itself: the target needs a send right, the other ports one or a dead or reserved name, in this order.
+        """The tests of the request: first the target needs a send right, then each other port a send right, a dead name
+        or a reserved name.
 
-        ``called`` is the name of the argument ``target``; ``arrays`` has other ports too: by its name each array, and how many ports are in it.
+        ``called`` is the name of the argument ``target``. ``arrays`` are further ports: each array by its name, with
+        its length.
         """
         yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", z3.Not(self.sends(target)))
         unfit = [z3.Not(self.carriable(other)) for other in others]
@@ -183,7 +200,7 @@ class Context:
             yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
 
     def lacks_memory(self, shortage: Int, out_of_memory: Bool) -> Case:
-        """There is no memory for what is to be made: memory may be short, and the kernel finds that it is."""
+        """Memory is short, and the kernel fails for lack of it."""
         return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
 
     def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
@@ -196,15 +213,16 @@ class Context:
         return _case(None, title, when, effect, outputs)
 
     def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
-        """In all cases that are left; or if ``tested``, in those of them. ``meaning`` writes out which these are, if not all that aren't refused.
+        """All remaining cases, or those in which ``tested`` holds. ``meaning`` writes them out, unless they are all
+        that aren't refused.
 
-        The meaning is for a reader, and ``tests/model/language/test_rule_form.py`` proves it. What is tested, and proved of
-        the rule, is ``tested`` alone.
+        The meaning is for readers, and ``tests/model/language/test_rule_form.py`` proves it. The rule tests, and the
+        prover uses, only ``tested``.
         """
         return Otherwise(z3.BoolVal(True) if tested is None else tested, meaning)
 
     def begin_reply(self, after: After, message: Message, rights: int) -> list[Term]:
-        """A reply to the caller is begun, in ``message``; the slots for its rights."""
+        """Begin a reply to the caller in ``message``. Returns the slots for its rights."""
         begin_reply(after, message, self.caller, rights)
         return [self.sorts.Slot.body_slot(message, z3.IntVal(index)) for index in range(rights)]
 
@@ -212,7 +230,10 @@ class Context:
 
     @property
     def send_urefs_max(self) -> Term:
-        """The most references that a send right can have: where they aren't pegged there is room for the one that its port's death may add."""
+        """The most references that a send right can have.
+
+        Where they aren't pegged, there must be room for the one that its port's death may add.
+        """
         return self.urefs_max if self.profile.pegged_urefs else self.urefs_max - 1
 
     def is_disposition(self, disposition: Term) -> Term:
@@ -223,7 +244,7 @@ class Context:
         return z3.And(int(Disposition.MOVE_SEND) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
 
     def assumptions(self) -> list[Term]:
-        """What is always so for a caller and for limits, and what the rule requires."""
+        """What always holds for a caller and for limits, and what the rule requires."""
         limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.queue_limit_max >= 0, self.pages >= 1]
         if self.rule.pending:
             return [*limits, *self.rule.requires(self)]
@@ -232,7 +253,9 @@ class Context:
         return [runs, *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
 
     def nothing_left_to_do(self) -> list[Term]:
-        """No notification waits to be made: dead-name requests are beside live rights, nothing is in limbo, nobody is due to be told."""
+        """Nothing is pending: dead-name requests are beside live rights, limbo is empty, no no-senders notification is
+        due.
+        """
         b, S = self.before, self.sorts.Slot
         task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
         entry = S.name_slot(task, name)
@@ -243,7 +266,7 @@ class Context:
         ]
 
     def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
-        """``message`` carries nothing, except perhaps in ``slots``."""
+        """``message`` carries nothing outside ``slots``."""
         slot = z3.Const("carried", self.sorts.Slot)
         others = z3.And(self.sorts.slots_of_message(slot, message), *[slot != kept for kept in slots])
         return z3.ForAll([slot], z3.Implies(others, self.before.empty(slot)))
@@ -268,7 +291,8 @@ RULES: dict[str, Rule] = {}
 
 
 Cases = Callable[Concatenate[Context, ...], Iterator[Case]]
-"""A rule as it is written: a function of the context, the call's arguments and, as keyword-only parameters, what the kernel may choose."""
+"""A rule's function: it takes the context, the call's arguments and, as keyword-only parameters, the kernel's choices.
+"""
 
 
 def rule(
@@ -281,14 +305,16 @@ def rule(
     computed: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
 ) -> Callable[[Cases], Rule]:
-    """Declare a rule. Its name is that of the function, which is that of a call, unless ``name`` says otherwise.
+    """Declare a rule. It is named ``name``, or like the function, which then is named like a call.
 
-    The function's signature says what the rule takes: positional parameters are arguments, keyword-only ones what the kernel may choose freely; their
-    annotations (``model/language/terms.py``) say of which sorts. ``requires`` is a function of some of these parameters, by the same names.
+    The function's signature says what the rule takes. Positional parameters are arguments, keyword-only ones are free
+    choices of the kernel's. Their annotations (``model/language/terms.py``) give the sorts. ``requires`` is a function
+    of some of these parameters, by the same names.
 
-    A rule that is named like a call takes the call's arguments as the signature table has them, in its order; after them what else may befall a call
-    (``CIRCUMSTANCES``). Exceptions are declared: ``without`` names arguments that other rules of the call take, ``computed`` parameters that are
-    made from them. Raises TypeError for a function whose signature isn't so.
+    A rule that is named like a call takes the call's arguments in the order of the signature table, then those of
+    ``CIRCUMSTANCES`` that it needs. Exceptions are declared: ``without`` names arguments that other rules of the call
+    take, ``computed`` names parameters that are computed from arguments. Raises TypeError if the function's signature
+    doesn't fit.
     """
 
     def declare(function: Cases) -> Rule:
@@ -338,13 +364,13 @@ def _requirements(called: str, requires: Callable[..., list[Term]] | None, known
 
 
 def _check_against_table(called: str, parameters: dict[str, Sort], computed: tuple[str, ...], without: tuple[str, ...]) -> None:
-    """A rule that is named like a call takes what the call takes, but for what it declares."""
+    """Check that a rule that is named like a call takes what the call takes, except what it declares."""
     call = SIGNATURES.get(called)
     table = parameters_of(call) if call else {}
     if unknown := [name for name in without if name not in table or name in parameters]:
-        raise TypeError(f"{called}: without={unknown}, but these are no arguments of the call that the rule leaves to others")
+        raise TypeError(f"{called}: without={unknown}, but these aren't arguments of the call that the rule leaves to others")
     if unknown := [name for name in computed if name in table or name not in parameters]:
-        raise TypeError(f"{called}: computed={unknown}, but these are no parameters of the rule that the call hasn't")
+        raise TypeError(f"{called}: computed={unknown}, but these aren't parameters that only the rule has")
     if call is None:
         return
     wanted = [(name, sort) for name, sort in table.items() if name not in without]
@@ -376,10 +402,14 @@ PAGE_IN = "copy in a page"
 PAGE_OUT = "copy out a page"
 FINISH = "the message is done with"
 DESTROY = "the message is destroyed"
-"""What comes after a failure, if rights were copied in before it."""
+"""The rule that runs after a failure, if rights were copied in before."""
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
 PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
-"""What is left to do after any rule, until nothing is; in this order: a receive right that is not rescued ends after the send rights."""
+"""The rules for pending work.
+
+They run after any rule until nothing is pending, in this order: a receive right that isn't redirected ends after the
+send rights.
+"""

@@ -1,18 +1,22 @@
-"""Which rules a call runs through, in which order and with which arguments: told once, beside the call's rules.
+"""Sequences: which rules a call runs, in which order and with which arguments. Each is declared once, beside the call's
+rules.
 
-A sequence is a generator. It yields steps (``Run``): a rule, its arguments, and under which condition the rule is run. It gets back what came of
-each (``Outcome``). A call without a sequence of its own is one rule, whose reply's rights are copied out.
+A sequence is a generator. It yields steps (``Run``): a rule, its arguments, and the condition under which the rule is
+run. It gets back the outcome of each step (``Outcome``). A call without a sequence of its own is one rule, whose
+reply's rights are copied out.
 
 The same generator is driven with numbers and with terms:
 
-- the oracle (``oracle.py``) runs each rule on its state, and compares what comes of it with an implementation's answer;
-- the prover (``preconditions.py``) decides that each step supplies what the next one requires, for a body with any number of rights;
+- the oracle (``oracle.py``) runs each rule on its state, and compares the outcome with an implementation's answer;
+- the prover (``preconditions.py``) decides that each step establishes what the next one requires, for a body with any
+  number of rights;
 - ``rules_of`` lists the rules;
-- the derivation graph (``properties/provenance/call_flows.py``) reads which rights a call carries, and where in its results it names rights.
+- the derivation graph (``properties/provenance/call_flows.py``) reads which rights a call carries, and where in its
+  results it names rights.
 
-So a sequence is straight. What isn't always done has a condition (``when``); an ``if`` without ``else`` will do where the case that applied says
-it in so many words (an output that is literally true). A rule that fails raises ``Failed`` in the sequence, which may still clean up before it
-lets the exception go.
+So a sequence has no branches. A step that isn't always run has a condition (``when``). An ``if`` without ``else`` is
+allowed only on an output that is literally true in some cases. A rule that fails raises ``Failed`` in the sequence,
+which may clean up before it lets the exception pass.
 """
 
 from __future__ import annotations
@@ -30,14 +34,14 @@ from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.language.rule import COPY_IN, COPY_OUT, FINISH, PAGE_OUT, RULES
 
 Value: TypeAlias = Any
-"""What a sequence passes on without looking: a number, name or place of the oracle's, or a term of the prover's."""
+"""A value that a sequence only passes on: a number, name or place of the oracle's, or a term of the prover's."""
 
 RIGHTS = (OutputType.PORT, OutputType.PORTS)
 """Results that name rights, and nothing else."""
 
 
 class Outcome:
-    """What came of one step."""
+    """The outcome of one step."""
 
     __slots__ = ("given", "outputs", "replies")
 
@@ -45,7 +49,7 @@ class Outcome:
         self.given = given
         """The rule's arguments, and what the kernel chose."""
         self.outputs = outputs
-        """Of the case that applied."""
+        """The outputs of the case that applied."""
         self.replies = replies
         """How many rights are in the reply that the rule has begun."""
 
@@ -59,11 +63,11 @@ class Outcome:
 
 
 SKIPPED = Outcome({}, {})
-"""What comes of a step whose condition doesn't hold."""
+"""The outcome of a step whose condition doesn't hold."""
 
 
 class Failed(Exception):
-    """A rule has answered with the code of an error: the call is over, but for what the sequence cleans up."""
+    """A rule has answered with the code of an error: the call ends after the sequence has cleaned up."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
@@ -81,11 +85,14 @@ class Run(msgspec.Struct, frozen=True, eq=False):
     cannot_fail: bool = False
     """An earlier rule has tested all that could make it fail."""
     since: Outcome | None = None
-    """The step that supplies what this one requires, if it isn't the one before: those between don't touch it."""
+    """The step that establishes what this one requires, if it isn't the previous one.
+
+    The steps between don't change it.
+    """
     within: tuple[Value, ...] = ()
-    """For the prover: what is known of the part of the message that stands for any other."""
+    """For the prover: what is known of the part of the message, which stands for any part."""
     to: str = ""
-    """The result that names what is copied out."""
+    """The result that names the copied-out right."""
 
 
 Steps: TypeAlias = Generator[Run, Outcome, None]
@@ -107,21 +114,24 @@ def run(
 
 
 class Part(msgspec.Struct, frozen=True, eq=False):
-    """One part of a message's body: the right or page with this number. For the prover one that stands for any other."""
+    """One part of a message's body: the right or page with this number.
+
+    For the prover, one that stands for any part.
+    """
 
     index: Value
     within: tuple[Value, ...] = ()
 
 
 class RightPart(Part, frozen=True, eq=False):
-    """A right that is to be carried."""
+    """A right to carry."""
 
     name: Value = None
     disposition: Value = None
 
 
 class PagePart(Part, frozen=True, eq=False):
-    """A page that is to be carried."""
+    """A page to carry."""
 
     address: Value = None
     deallocate: Value = None
@@ -134,7 +144,7 @@ class ArrayPart(Part, frozen=True, eq=False):
 
 
 class Driver(Protocol):
-    """What drives a sequence: it knows the caller and the profile, and what messages are made of."""
+    """The driver of a sequence. It knows the caller and the profile, and what messages consist of."""
 
     @property
     def caller(self) -> Value:
@@ -150,7 +160,7 @@ class Driver(Protocol):
         """The place of a message for a right of its body."""
 
     def parts(self, descriptors: Value) -> Iterable[Part]:
-        """What a body given as an argument is to carry, in the order in which it is copied in."""
+        """The parts of a body that is given as an argument, in the order in which they are copied in."""
 
     def rights(self, message: Value) -> Iterable[Part]:
         """The rights of a body that is to be copied out."""
@@ -176,7 +186,9 @@ def copy_in(
     since: Outcome | None = None,
     within: tuple[Value, ...] = (),
 ) -> Run:
-    """A right is copied in to ``place`` of a message: the caller's, or that of the task ``space`` whose port it has under the name ``control``."""
+    """The step that copies a right in to ``place`` of a message: the caller's, or one of the task ``space``, whose port
+    the caller has under ``control``.
+    """
     arguments = {"space": d.caller if space is None else space, "name": name, "disposition": disposition, "message": message, "place": place}
     if control is not None:
         arguments["control"] = control
@@ -192,12 +204,13 @@ def copy_out(
     since: Outcome | None = None,
     within: tuple[Value, ...] = (),
 ) -> Run:
-    """The right in ``place`` of a message goes to the caller; the result ``to`` names it."""
+    """The step that copies the right in ``place`` of a message out to the caller; the result ``to`` names it."""
     return run(COPY_OUT, when=when, since=since, within=within, to=to, message=message, place=place)
 
 
 def copy_out_body(d: Driver, message: Value, to: str, since: Outcome) -> Generator[Run, Outcome, Value]:
-    """What a message's body carries goes to the caller, rights first, then pages: to what the result ``to`` says of each.
+    """The steps that copy a message's body out to the caller, rights first, then pages, under the names that the result
+    ``to`` gives.
 
     Returns whether there was no room for a page.
     """
@@ -226,9 +239,10 @@ _DECLARED: dict[tuple[str, bool], CallSequence] = {}
 
 
 def sequence(*calls: str, resumed: bool = False) -> Callable[[Callable[..., Steps]], Callable[..., Steps]]:
-    """Declare the sequence of one or several calls; ``resumed``: of the rest of one that waited.
+    """Declare the sequence of one or several calls; with ``resumed``, of the rest of a call that waited.
 
-    The generator takes the driver, then arguments of the call, by their names. Raises TypeError if the call has no such argument.
+    The generator takes the driver, then arguments of the call, by their names. Raises TypeError if the call has no such
+    argument.
     """
 
     def declare(steps: Callable[..., Steps]) -> Callable[..., Steps]:
@@ -244,7 +258,10 @@ def sequence(*calls: str, resumed: bool = False) -> Callable[[Callable[..., Step
 
 
 def resumption(call: str) -> str:
-    """The name of the rule by which ``call`` goes on when it has waited; there is none of a call that never waits."""
+    """The name of the rule with which ``call`` goes on after it has waited.
+
+    A call that never waits has no such rule.
+    """
     return f"{call}: resumed"
 
 
@@ -299,7 +316,7 @@ class _Anything(Mapping[str, Value]):
 
 
 ANYTHING = Outcome(_Anything(), _Anything())
-"""What comes of a step of which nothing is known: whatever is asked of it is there, and counts as true."""
+"""The outcome of a step of which nothing is known: it has every output, and each counts as true."""
 
 
 class _Names:
@@ -332,7 +349,7 @@ class _Names:
         return None
 
     def rules(self, steps: Steps, fails_at: int | None = None) -> list[str]:
-        """The rules that ``steps`` run through, when that with this number fails."""
+        """The rules that ``steps`` run, if the step with this number fails."""
         found: list[str] = []
         try:
             step = next(steps)
@@ -345,7 +362,7 @@ class _Names:
 
 @cache
 def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequence | None, goes_on: bool) -> tuple[str, ...]:
-    """The rules of ``call`` when these sequences are declared for it. ``goes_on``: there is a rule by which it goes on when it has waited."""
+    """The rules of ``call`` when these sequences are declared for it. ``goes_on``: a rule resumes it after a wait."""
     found: dict[str, None] = {}
     for resumed in (False, True):
         if resumed and not goes_on:
@@ -359,6 +376,6 @@ def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequenc
 
 
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
-    """The names of the rules that the call runs through in ``profile`` (None: in some profile)."""
+    """The names of the rules that the call runs in ``profile`` (None: in any profile)."""
     rules = _all_rules(call, _DECLARED.get((call, False)), _DECLARED.get((call, True)), resumption(call) in RULES)
     return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))

@@ -1,7 +1,7 @@
-"""The sorts that the specification speaks of, unbounded or in a small scope.
+"""The specification's sorts, unbounded or in a small scope.
 
-Tasks, ports, names, messages and memory objects are uninterpreted sorts: a proof over them holds for any number of each. The same
-rules over enumerated sorts (a *scope*) give concrete counterexamples.
+Tasks, ports, names, messages and memory objects are uninterpreted sorts: a proof over them holds for any number of
+each. The same rules over enumerated sorts (a *scope*) give concrete counterexamples.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Scope(msgspec.Struct, frozen=True):
     tokens: int = 2
     layouts: int = 1
     places: tuple[Place, ...] = tuple(Place)
-    """The places of tasks in which there may be something. The fewer, the sooner a counterexample is found."""
+    """The places of tasks that may hold something. With fewer places, counterexamples are found sooner."""
 
     def __str__(self) -> str:
         counted = {"task": self.tasks, "port": self.ports, "name": self.names, "message": self.messages}
@@ -72,12 +72,16 @@ class Enumeration:
 KIND = Enumeration("Kind", [kind.name for kind in SlotKind])
 OBJECT = Enumeration("PortObject", [f"OBJECT_{kind.name}" for kind in PortObject])
 PLACE = Enumeration("Place", [*(f"PLACE_{place.name}" for place in Place), "PLACE_IN_HAND"])
-"""The places of a task, and one more: where the kernel holds the right that a call of the task's has taken and not yet released."""
+"""The places of a task, and one more, in which the kernel holds a right that a stopped call of the task's has taken and
+not yet released.
+"""
 INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
 LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
 STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED", "WAITING"])
 WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING"])
-"""In which call a task waits: for room, for a message, or stopped between the steps of a creation or of the setting of a special port."""
+"""What a task waits in: for room, for a message, or stopped between the steps of a creation or of setting a special
+port.
+"""
 
 NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT)
 
@@ -110,7 +114,7 @@ class Sorts:
         self.SecurityToken = sort("SecurityToken", small.tokens, ["KERNEL_SECURITY_TOKEN"])
         self.AuditToken = sort("AuditToken", small.tokens, ["KERNEL_AUDIT_TOKEN"])
         self.Layout = sort("Layout", small.layouts, ["NO_DESCRIPTORS", "ONE_PORT"])
-        """Which of a body's rights and pages are of which descriptor: nothing is said of it but how many there are of each."""
+        """Which of a body's rights and pages belong to which descriptor. Only their numbers are specified."""
         self.no_descriptors, self.one_port = self.members["Layout"][:2]
         self.parts_of, self.rights_of, self.pages_of = (
             z3.Function(counted + tag, self.Layout, z3.IntSort()) for counted in ("parts_of", "rights_of", "pages_of")
@@ -121,9 +125,9 @@ class Sorts:
         self.host_port = z3.Const("host_port" + tag, self.Port)
         """The host's ordinary (name) port: it lives as long as the system."""
         self.host_priv_port = z3.Const("host_priv_port" + tag, self.Port)
-        """The host's privileged port, in kernels that give it to who presents another (hazard H-4)."""
+        """The host's privileged port, in kernels that give it to callers that present another port (hazard H-4)."""
         self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
-        """A name as a number: what a notification tells."""
+        """A name as a number, as a notification carries it."""
         self.kernel_security_token = self.members["SecurityToken"][0]
         self.kernel_audit_token = self.members["AuditToken"][0]
 
@@ -143,7 +147,7 @@ class Sorts:
 
     @cached_property
     def background(self) -> list[Term]:
-        """What is true of the sorts themselves."""
+        """The axioms of the sorts."""
         counts = [self.parts_of, self.rights_of, self.pages_of]
         known = [(self.no_descriptors, (0, 0, 0)), (self.one_port, (1, 1, 0))]
         layouts = [count(layout) == number for layout, numbers in known for count, number in zip(counts, numbers, strict=True)]

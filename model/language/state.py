@@ -1,8 +1,8 @@
 """The state of the system as functions, and the state after a call as updates of them.
 
-A field is a function from tasks, ports, slots or messages to values. A rule updates it at a point, adds to it, or sweeps over
-all points that satisfy a condition. Reading an updated field at a term gives a z3 term over the state before, so that proofs see plain
-functions; the list of updates is what the concrete reading runs.
+A field is a function from tasks, ports, slots or messages to values. A rule updates it at a point, adds to it, or
+sweeps over all points that satisfy a condition. Reading an updated field at a term gives a z3 term over the state
+before, so proofs see plain functions. The oracle runs the list of updates.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ Everywhere = Literal[
     "limbo",
     "copied objects",
 ]
-"""The points over which a sweep can matter: those that exist, or those that the rule's choices make."""
+"""The points over which a sweep runs: those that exist, or those that the rule's choices make."""
 
 
 class FieldDeclaration(msgspec.Struct, frozen=True):
-    """A field: its domain and range by the names of sorts, whether it is a ghost (for proofs only), and what it says."""
+    """A field: its domain and range by the names of sorts, whether it is a ghost (for proofs only), and what it
+    means.
+    """
 
     domain: tuple[str, ...]
     range: str
@@ -58,8 +60,8 @@ FIELDS: dict[str, FieldDeclaration] = {
     "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive: the name that it receives from"),
     "waits_for": FieldDeclaration(("Task",), "Port", "waiting to receive: the port that was under that name, or NO_PORT: it is a port set"),
     "waits_limit": FieldDeclaration(("Task",), "Int", "waiting to receive: bytes of room, or -1"),
-    "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive: a message that is too large is to stay"),
-    "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive: the elements of the trailer that are wanted"),
+    "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive: whether a message that is too large stays queued"),
+    "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive: the requested elements of the trailer"),
     "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation: the child that it made"),
     "waits_security": FieldDeclaration(("Task",), "SecurityToken", "between the steps of a creation: the security token that the child will get"),
     "waits_audit": FieldDeclaration(("Task",), "AuditToken", "between the steps of a creation: the audit token that the child will get"),
@@ -72,22 +74,24 @@ FIELDS: dict[str, FieldDeclaration] = {
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),
-    "object": FieldDeclaration(("Port",), "PortObject", "what kernel object it stands for"),
+    "object": FieldDeclaration(("Port",), "PortObject", "the kernel object for which it stands"),
     "object_task": FieldDeclaration(("Port",), "Task", "of a task port: the task"),
-    "receiver": FieldDeclaration(("Port",), "Slot", "where its receive right is"),
+    "receiver": FieldDeclaration(("Port",), "Slot", "the slot of its receive right"),
     "mscount": FieldDeclaration(("Port",), "Int", "make-send count"),
     "seqno": FieldDeclaration(("Port",), "Int", "sequence number of the next message received"),
     "srights": FieldDeclaration(("Port",), "Int", "send rights, as the kernel counts them"),
     "sorights": FieldDeclaration(("Port",), "Int", "send-once rights, as the kernel counts them"),
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
     "qlimit": FieldDeclaration(("Port",), "Int", "messages that fit in its queue"),
-    "member": FieldDeclaration(("Port", "Name"), "Bool", "it is in the port set of this name, in the space where its receive right is"),
+    "member": FieldDeclaration(("Port", "Name"), "Bool", "it is in the port set of this name, in the space the slot of its receive right"),
     "context": FieldDeclaration(("Port",), "Int", "a word that the receiver gave the port; of a guarded port it is the guard"),
-    "is_guarded": FieldDeclaration(("Port",), "Bool", "only who knows the guard ends the receive right"),
-    "is_strict": FieldDeclaration(("Port",), "Bool", "the guard isn't told to who asks for it"),
+    "is_guarded": FieldDeclaration(("Port",), "Bool", "only a holder of the guard can end the receive right"),
+    "is_strict": FieldDeclaration(("Port",), "Bool", "the guard is hidden from requests for the context"),
     "is_immovable": FieldDeclaration(("Port",), "Bool", "the receive right can't be carried"),
     "no_senders_due": FieldDeclaration(
-        ("Port",), "Int", "its last send right went in this call, and somebody waits to be told: 1 + the make-send count of then; else 0"
+        ("Port",),
+        "Int",
+        "its last send right went in this call, and a no-senders request is registered: 1 + the make-send count at that time; else 0",
     ),
     # ledgers, by their ports
     "ledger_limit": FieldDeclaration(("Port",), "Int", "what can be drawn; -1: without limit"),
@@ -114,12 +118,12 @@ FIELDS: dict[str, FieldDeclaration] = {
     "size": FieldDeclaration(("Message",), "Int", "msgh_size, in bytes"),
     "sender_security": FieldDeclaration(("Message",), "SecurityToken", "the sender's security token when it sent"),
     "sender_audit": FieldDeclaration(("Message",), "AuditToken", "the sender's audit token when it sent"),
-    "data": FieldDeclaration(("Message",), "Int", "the first word of its inline data: what a notification tells"),
+    "data": FieldDeclaration(("Message",), "Int", "the first word of its inline data: what a notification reports"),
     "from_kernel": FieldDeclaration(("Message",), "Bool", "made by the kernel"),
     "clock": FieldDeclaration((), "Int", "the next arrival number"),
     # memory
     "mapped": FieldDeclaration(("Task", "Int"), "Object", "the memory object at a page, or NO_OBJECT"),
-    "inheritance": FieldDeclaration(("Task", "Int"), "Inheritance", "what a child gets of the page"),
+    "inheritance": FieldDeclaration(("Task", "Int"), "Inheritance", "what a child inherits of the page"),
     "content": FieldDeclaration(("Object",), "Int", "what the object contains"),
     "object_made": FieldDeclaration(("Object",), "Bool", "the object exists or existed"),
     "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", ghost=True),
@@ -179,21 +183,21 @@ class Tally(msgspec.Struct, frozen=True):
 Update = Store | Add | Sweep | Tally
 
 
-def remembered(told: Callable[..., Term]) -> Callable[..., Term]:
-    """``told``, which makes a term of some terms, each time the same one of the same: it is asked once.
+def memoized(make: Callable[..., Term]) -> Callable[..., Term]:
+    """``make``, which makes a term from terms, with its results kept: it runs once for each point.
 
-    A term takes far longer to make than to find, and invariants ask for the same ones again and again.
+    Making a term takes far longer than finding it, and invariants need the same terms again and again.
     """
     known: dict[tuple[int, ...], tuple[tuple[Term, ...], Term]] = {}
 
-    def asked(*point: Term) -> Term:
+    def made(*point: Term) -> Term:
         key = tuple(term.get_id() for term in point)
         found = known.get(key)
         if found is None:
-            found = known[key] = point, told(*point)  # the point is kept, for a number is given again when its term is gone
+            found = known[key] = point, make(*point)  # keeps the point alive, since z3 reuses the number of a term that is gone
         return found[1]
 
-    return asked
+    return made
 
 
 class Field:
@@ -231,7 +235,7 @@ class State:
             fields[name] = Field(name, function)
         return cls(sorts, fields)
 
-    # ---- words of the trade, used by every rule
+    # ---- common terms, used by every rule
 
     def sends(self, slot: Term) -> Term:
         """The slot holds a send right."""
@@ -253,7 +257,7 @@ class State:
         return self.kind(slot) == KIND.NONE
 
     def on_its_way(self, message: Term) -> Term:
-        """The message is queued, or waits for room in a queue: what it carries is in transit."""
+        """The message is queued, or waits for room in a queue. Its contents are in transit."""
         return z3.Or(self.stage(message) == STAGE.QUEUED, self.stage(message) == STAGE.WAITING)
 
     def queued_on(self, message: Term, port: Term) -> Term:
@@ -295,7 +299,7 @@ class After(State):
 
     def _update(self, name: str, read: Callable[..., Term], update: Update | None) -> None:
         old = self.fields[name]
-        self.fields[name] = Field(name, remembered(read), old.updates if update is None else (*old.updates, update))
+        self.fields[name] = Field(name, memoized(read), old.updates if update is None else (*old.updates, update))
 
     def store(self, name: str, point: tuple[Term, ...], value: Term) -> None:
         """The field has ``value`` at ``point``."""
@@ -321,7 +325,9 @@ class After(State):
         self._update(name, read, update)
 
     def tally(self, name: str, count: Term, sign: int, condition: Callable[[Term], Term]) -> None:
-        """The field grows (or falls) at every port by the number of slots with that port which satisfy ``condition``."""
+        """The field grows (or falls) at every port by the number of slots with that port which satisfy
+        ``condition``.
+        """
         old = self.fields[name]
         slot = z3.Const("tallied", self.sorts.Slot)
         update = None if _ghost(name) else Tally(count, slot, condition(slot), sign)

@@ -1,7 +1,8 @@
-"""What holds of every step from one state to the next. The numbers are those of the fact base's invariants (semantics 12).
+"""The notation of step properties: what holds of every step from one state to the next. Their numbers are those of the
+fact base's invariants (semantics 12).
 
-Some invariants speak of change: who may gain a right, what may alter a token. They are proved of each case of each rule, for any state in
-which the state invariants hold.
+Some invariants are about changes: which task may gain a right, what may change a token. They are proved of each case of
+each rule, for any state in which the state invariants hold.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sendright.model.language.sorts import Term
 from sendright.model.language.transition import Transition
 
 IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)
-"""What a call answers that waits."""
+"""The codes of calls that wait."""
 
 Clauses: TypeAlias = Callable[[Variables, Transition], Iterator[tuple[str, Term]]]
 
@@ -36,7 +37,7 @@ STEP_PROPERTIES: dict[int, StepProperty] = {}
 
 
 def step_property(number: int, title: str) -> Callable[[Clauses], Clauses]:
-    """Declare a step property; its docstring says it in words."""
+    """Declare a step property. Its docstring states it in words."""
 
     def declare(clauses: Clauses) -> Clauses:
         assert number not in STEP_PROPERTIES, number

@@ -1,6 +1,7 @@
 """The types of the parameters of rules: terms by their sorts, functions between sorts, arrays.
 
-For mypy they are all terms, since z3's Python types do not say of which sort a term is. ``@rule`` reads the sorts off these annotations.
+For mypy they are all terms, since z3's Python types do not say of which sort a term is. ``@rule`` reads the sorts off
+these annotations.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Sort(msgspec.Struct, frozen=True):
 
     @property
     def is_predicate(self) -> bool:
-        """A function that says of each argument yes or no."""
+        """The function's values are truth values."""
         return self.is_function and self.name == "Bool"
 
     def __str__(self) -> str:
@@ -50,7 +51,7 @@ Slot: TypeAlias = Annotated[Any, Sort("Slot")]
 Function: TypeAlias = Annotated[Callable[[D], R], _FUNCTION]
 """``Function[Port, Bool]``: a function from ports to truth values."""
 Array: TypeAlias = Function[Int, R]
-"""``Array[Name]``: a name for each index. How many of them count, another parameter says: ``names_length`` of the array ``names``."""
+"""``Array[Name]``: a name for each index. Another parameter is its length: ``names_length`` for the array ``names``."""
 
 
 def sort_of(annotation: object) -> Sort:
@@ -62,4 +63,4 @@ def sort_of(annotation: object) -> Sort:
         case ["function"]:
             [[domain], range_] = get_args(getattr(annotation, "__origin__", None))
             return Sort(sort_of(range_).name, sort_of(domain).name)
-    raise TypeError(f"{annotation!r} is no type of model/language/terms.py")
+    raise TypeError(f"{annotation!r} isn't a type of model/language/terms.py")

@@ -1,4 +1,4 @@
-"""One step from a state to the next: one case of one rule, and what is said of it again and again."""
+"""One step from a state to the next: one case of one rule, with the terms that many step properties use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAI
 from sendright.model.language.state import State
 
 MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
-"""The rules in which send rights to ports that there are are made. (``ledger_create`` makes one to a new port.)"""
+"""The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.)"""
 STOPPED = {"host_security_create_task_token": WAIT.CREATING, "task_set_special_port": WAIT.SETTING}
-"""The calls that can be stopped between their steps, and how their callers wait then."""
+"""The calls that can be stopped between their steps, and what their callers then wait in."""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
 NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
 """The calls that allocate under a name of the caller's choice."""
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
-"""The rules that make a message of the caller's; other rules make the kernel's."""
+"""The rules that make messages of the caller's. Other rules make the kernel's."""
 
 
 class Transition:
@@ -35,13 +35,13 @@ class Transition:
         self.after: State = after
         self.rule = k.rule.name
         self.call: Signature | None = SIGNATURES.get(self.rule)
-        """The call that the rule is, or begins; None for a rule that calls share or that goes on with one."""
+        """The call that the rule is or begins. None for a rule that calls share, or that resumes a call."""
         self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
         """The call stops between its steps."""
         self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
 
     def is_call(self, fact: Callable[[Signature], bool]) -> bool:
-        """Whether the rule is a call, and this ``fact`` of the signature table is so of it."""
+        """Whether the rule is a call of which this ``fact`` of the signature table is true."""
         return self.call is not None and fact(self.call)
 
     def right(self, state: State, slot: Term) -> Term:
@@ -50,7 +50,7 @@ class Transition:
         return z3.And(kind != KIND.NONE, kind != KIND.DEAD_NAME, kind != KIND.PORT_SET)
 
     def gained(self, slot: Term) -> Term:
-        """The slot holds a right to a port to which it held none before."""
+        """The slot holds a right to a port, and didn't hold one to that port before."""
         b, a = self.before, self.after
         return z3.And(self.right(a, slot), z3.Or(z3.Not(self.right(b, slot)), b.port(slot) != a.port(slot)))
 
@@ -62,7 +62,7 @@ class Transition:
         return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
 
     def controls(self, task: Term) -> Term:
-        """The caller is the task, or holds a send right to its port, or goes on with its creation."""
+        """The caller is the task, holds a send right to its port, or goes on with its creation."""
         if self.rule == CREATION_RESUMED:
             return z3.Or(task == self.k.caller, task == self.half_made)
         slot = z3.Const("control", self.k.sorts.Slot)
@@ -77,7 +77,7 @@ class Transition:
 
     @property
     def in_hand(self) -> Term:
-        """The slot of what the caller's call has in its hands."""
+        """The slot of the right that the caller's stopped call holds in hand."""
         return self.k.sorts.Slot.place_slot(self.k.caller, PLACE.PLACE_IN_HAND)
 
     def begins_creation(self, task: Term) -> Term:
@@ -95,7 +95,7 @@ class Transition:
         return z3.And(self.before.stage(message) == STAGE.FREE, self.after.stage(message) != STAGE.FREE)
 
     def moved(self, port: Term) -> Term:
-        """The port's receive right goes elsewhere. (A name that becomes another name is no move.)"""
+        """The port's receive right moves. (Renaming its name isn't a move.)"""
         return z3.And(self.after.receiver(port) != self.before.receiver(port), self.rule != "mach_port_rename")
 
     def named_receive(self, port: Term) -> Term:
@@ -103,7 +103,7 @@ class Transition:
         return self.before.receiver(port) == self.k.slot(self.k["name"], self.k.task_behind(self.k["task"]))
 
     def receives_from(self, port: Term) -> Term:
-        """This port, whose receive right is in the caller's space, is the one to take a message from."""
+        """A message is taken from this port, whose receive right is in the caller's space."""
         return z3.And(port == self.k["source"], in_space(self.before, port, self.k.caller))
 
     def named_by(self, port: Term, name: Term) -> Term:
@@ -119,7 +119,9 @@ class Transition:
         return z3.And(self.before.task_life(task) == LIFE.UNBORN, self.after.task_life(task) == LIFE.ALIVE)
 
     def has_given_tokens(self, task: Term) -> Term:
-        """After the step the task has the tokens that the call's arguments name (or named, when the call was stopped)."""
+        """After the step the task has the tokens of the call's arguments (or, if the call was stopped, of its arguments
+        then).
+        """
         a, k = self.after, self.k
         security, audit = (
             (self.before.waits_security(k.caller), self.before.waits_audit(k.caller))
@@ -131,7 +133,7 @@ class Transition:
 
     @property
     def grants_host(self) -> bool:
-        """The call says which host port a task has from now on."""
+        """The call sets a task's host port."""
         success = self.case.code is ReturnCode.KERN_SUCCESS
         return success and self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
 
@@ -141,7 +143,9 @@ class Transition:
         return self.k.object(self.k["host_security"], PortObject.HOST_SECURITY)
 
     def other_ledgers(self, ledger: Term, place: Place, index: int) -> list[Term]:
-        """What else than its parent's ``ledger`` may be that a new task draws on: the one given, or by the profile the one in its parent's place."""
+        """The ledgers other than its parent's that a new task may draw on: the given one or, in some profiles, the one
+        in its parent's place.
+        """
         k, b = self.k, self.before
         if k.profile.ledger_rule is LedgerRule.PARENT_SLOT:
             held = k.sorts.Slot.place_slot(self.parent, PLACE.of(place))

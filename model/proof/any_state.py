@@ -1,4 +1,7 @@
-"""A state of which nothing is known, and what invariants say of it: what the proofs of all rules begin with. Told once in a process."""
+"""A state of which nothing is known, and the invariants' clauses about it: the start of all proofs of rules.
+
+Built once in a process.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ ANY_STATE, ANYTHING = State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
 """A state of which nothing is known, and the variables for it: what rules are proved of."""
 
 
-class _Noted(dict[str, Field]):
-    """Fields, and which of them were read."""
+class _FieldsRead(dict[str, Field]):
+    """Fields that record which of them are read."""
 
     def __init__(self, fields: dict[str, Field]) -> None:
         super().__init__(fields)
@@ -28,21 +31,21 @@ class _Noted(dict[str, Field]):
 
 @cache
 def _of_any_state(invariant: Invariant) -> tuple[tuple[tuple[str, Term], ...], frozenset[str]]:
-    fields = _Noted(ANY_STATE.fields)
+    fields = _FieldsRead(ANY_STATE.fields)
     clauses = tuple(invariant.clauses(ANYTHING, State(UNBOUNDED, fields)))
     return clauses, frozenset(fields.read)
 
 
 def of_any_state(invariant: Invariant) -> tuple[tuple[str, Term], ...]:
-    """The clauses of ``invariant``, told of ``ANY_STATE``."""
+    """The clauses of ``invariant`` about ``ANY_STATE``."""
     return _of_any_state(invariant)[0]
 
 
 def fields_of(invariant: Invariant) -> frozenset[str]:
-    """The fields of which ``invariant`` speaks."""
+    """The fields that ``invariant`` mentions."""
     return _of_any_state(invariant)[1]
 
 
 def held_by_any_state(profile: Profile) -> list[Term]:
-    """All that ``profile``'s invariants say of ``ANY_STATE``."""
+    """All clauses of ``profile``'s invariants about ``ANY_STATE``."""
     return [clause for invariant in state_invariants(profile) for _, clause in of_any_state(invariant)]

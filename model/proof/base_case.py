@@ -1,7 +1,7 @@
 """The base case: the boot state has every invariant.
 
-A case is proved from invariants that are assumed. Contradictory ones would prove everything; the boot state is a model of them all, and
-so is the state before each case that a witness goes through (``witnesses.py``).
+A case is proved from invariants that are assumed. Contradictory ones would prove everything; the boot state is a model
+of them all, and so is the state before each case that a witness goes through (``witnesses.py``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sendright.model.language.invariant import Invariant
 from sendright.model.language.sorts import PLACE
 
 NEVER_MADE = 1 << 40
-"""A task, port, name, message or object that no run comes to."""
+"""A task, port, name, message or object that no run ever makes."""
 
 BOOT = "the boot state"
 
@@ -69,7 +69,9 @@ def _slots(members: dict[str, list[Any]]) -> Iterator[SlotTuple]:
 
 
 def base_case(profile: Profile, invariants: Iterable[Invariant]) -> list[Obligation]:
-    """One obligation for each of ``invariants``: it holds in the boot state, of all that there is and of all that there isn't yet."""
+    """One obligation for each of ``invariants``: it holds in the boot state, for all that exists and for things not yet
+    made.
+    """
     state = ghosts_of(System(profile).state)
     found: list[Obligation] = []
     for invariant in invariants:

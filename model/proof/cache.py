@@ -1,12 +1,12 @@
 """On-disk cache of proved queries: those for which z3 returned ``unsat``.
 
 A query is identified by the hash of all that its answer rests on: the assumptions and the goal with the declarations of
-everything that they mention, as SMT-LIB; the solver's version; and the source of every module that turns a query into an
-answer. Code that only makes formulas is not part of the hash, because the formulas are.
+everything that they mention, as SMT-LIB; the solver's version; and the source of every module that turns a query into
+an answer. Code that only makes formulas is not part of the hash, because the formulas are.
 
-The cache contains nothing but an authentication code (HMAC) of each proved query, under a key that belongs to the user and
-lies outside the cache. So a folder that came from elsewhere answers no query, and any other line says nothing. The folder
-may be deleted at any time.
+The cache contains nothing but an authentication code (HMAC) of each proved query, under a key that belongs to the user
+and lies outside the cache. So a folder that came from elsewhere answers no query, and any other line says nothing. The
+folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Cache:
     key: bytes = field(repr=False)
 
     def entry(self, question: str) -> str:
-        """The line that says that ``question``, the hash of a query, was proved. Only those who have the key can make it."""
+        """The line that says that ``question``, the hash of a query, was proved. Making it takes the key."""
         return hmac.digest(self.key, question.encode(), "sha256").hex()
 
 
 class NoKey(Exception):
-    """The user has no key that can be trusted, so no entry can. The words say why, and what to do."""
+    """The user has no trusted key, so no entry can be trusted. The message says why, and what to do."""
 
 
 def open_cache(folder: Path | None = None) -> Cache:
@@ -69,7 +69,7 @@ def open_cache(folder: Path | None = None) -> Cache:
 
 
 def _key_of_user() -> bytes:
-    """The key, from the user's data directory: a cache that brings a key along must not be believed. Raises Unusable."""
+    """The key, from the user's data directory: a cache that comes with its own key isn't trusted. Raises Unusable."""
     file = folder_in(platformdirs.user_data_path, "sendright") / "proofs.key"
     try:
         if not os.path.lexists(file):
@@ -83,7 +83,7 @@ def _key_of_user() -> bytes:
 
 
 class _Questions:
-    """Where answers are kept, and how many questions were asked in this process."""
+    """Where answers are kept, and how many queries this process has made."""
 
     cache: Cache | None = None
     asked = 0
@@ -100,26 +100,26 @@ def keep_proofs_in(cache: Cache | None) -> None:
 
 
 class Mark:
-    """A moment, to tell later what was asked since."""
+    """Marks a moment, to report later on the queries since."""
 
     def __init__(self) -> None:
         self._asked, self._answered = _questions.asked, _questions.answered
 
     @property
     def all_from_cache(self) -> bool:
-        """Something was asked since, and the cache answered it all."""
+        """There were queries since, and the cache answered all of them."""
         asked = _questions.asked - self._asked
         return asked > 0 and asked == _questions.answered - self._answered
 
 
 class Proof:
-    """As ``instantiate.Proof``, which is only begun when there is a question that the cache can't answer."""
+    """As ``instantiate.Proof``, which begins only when the cache can't answer a query."""
 
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
         self._given = sorts, ground_facts, universals
         self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given)
         self._proof: instantiate.Proof | None = None
-        self._known: Known | None = None
+        self._known: ProvedQueries | None = None
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not shown."""
@@ -128,7 +128,7 @@ class Proof:
             return self._ask(goal)
         if self._known is None:
             _, facts, universals = self._given
-            self._known = Known(_questions.cache, [*facts, *universals])
+            self._known = ProvedQueries(_questions.cache, [*facts, *universals])
         question = self._known.question(goal)
         if self._known.is_proved(question):
             _questions.answered += 1
@@ -156,7 +156,7 @@ class Proof:
         return self._begun().decide(goal)
 
 
-class Known:
+class ProvedQueries:
     """What was proved from some assumptions: a file of entries, one a line. Any other line is ignored."""
 
     def __init__(self, cache: Cache, assumptions: Sequence[Term]) -> None:
@@ -177,7 +177,7 @@ class Known:
         return self._cache.entry(question) in self._entries
 
     def keep(self, question: str) -> None:
-        """Record that it has. (Where that can't be written, the query is asked again next time.)"""
+        """Record that it has. (If writing fails, the query runs again next time.)"""
         entry = self._cache.entry(question)
         self._entries.add(entry)
         with contextlib.suppress(OSError, Unusable):
@@ -185,10 +185,11 @@ class Known:
 
     @staticmethod
     def _written(formulas: Sequence[Term], tags: dict[str, str]) -> str:
-        """Formulas, and the declarations of all that they speak of, alike in all processes.
+        """The text of formulas and of all declarations that they use, alike in all processes.
 
-        Tags are numbered in the order in which they come up: such a tag makes a name fresh and says nothing, and it is any number that the
-        process hasn't used yet. (``to_smt2`` would say it all, but its text of formulas depends on what else there is in the process.)
+        Tags are numbered in the order in which they come up: such a tag makes a name fresh and says nothing, and it is
+        any number that the process hasn't used yet. (``to_smt2`` would say it all, but its text of formulas depends on
+        what else there is in the process.)
         """
 
         def untagged(text: str) -> str:
@@ -207,7 +208,8 @@ _TAG = re.compile(r"(?<=[a-z_0-9])(?<!\(a)(?<!\sa)!(\d+)")
 
 @cache
 def rests_on() -> str:
-    """A hash of what all proofs rest on beside formulas: the solver, Python, this module's source and all that it imports.
+    """A hash of what all proofs rest on beside formulas: the solver, Python, this module's source and all that it
+    imports.
 
     The solver's options are part of that source. Raises ImportError if the source can't be read.
     """

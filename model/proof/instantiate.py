@@ -1,8 +1,9 @@
 """Proofs without quantifiers: assumptions are instantiated at the terms that matter, and z3 decides the rest.
 
-A solver left alone with quantified invariants runs in circles (a slot has a port, a port has a receiver, which is a slot …). Here
-every assumption "for all …" is replaced by its instances at the terms that occur in the case and the goal, and, in a second round, at
-those that the first round brought up. Leaving an instance out can only make a proof fail: what is proved from instances is proved.
+A solver left alone with quantified invariants runs in circles (a slot has a port, a port has a receiver, which is a
+slot …). Here every assumption "for all …" is replaced by its instances at the terms that occur in the case and the
+goal, and, in a second round, at those that the first round brought up. Leaving an instance out can only make a proof
+fail: what is proved from instances is proved.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ Point: TypeAlias = dict[tuple[str, int], Term]
 
 
 class Matters(NamedTuple):
-    """What matters of the applications of one declaration: the sort under which they are noted, what makes them if they are slots, whether their
-    two arguments are noted as a pair, and which of their arguments are integers to be noted."""
+    """What matters of the applications of one declaration: the sort under which they are noted, what makes them if they
+    are slots, whether their two arguments are noted as a pair, and which of their arguments are integers to be noted.
+    """
 
     sort: int | None = None
     slot: str | None = None
@@ -178,7 +180,7 @@ class Assumption:
         return other
 
     def at(self, point: Point) -> Term | None:
-        """The instance at ``point``; None if that hasn't a constant for every variable."""
+        """The instance at ``point``. None if ``point`` lacks a constant for some variable."""
         values = [point.get(variable) for variable in self.variables]
         if not values or None in values:
             return None
@@ -202,7 +204,9 @@ _nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
 
 
 def prenex(formulas: Iterable[Term]) -> list[Term]:
-    """The conjuncts of ``formulas`` in negation normal form: existential quantifiers gone (by new constants), the rest universal."""
+    """The conjuncts of ``formulas`` in negation normal form: existential quantifiers gone (by new constants), the rest
+    universal.
+    """
     goal = z3.Goal()
     plain: list[Term] = []
     for formula in formulas:
@@ -226,7 +230,7 @@ def ground(formula: Term, terms: Terms) -> Term:
 def skolemize(clause: Term) -> tuple[Term, Point]:
     """The body of a universally quantified ``clause`` at constants of which nothing else speaks, and those.
 
-    They are the same for all clauses: a clause is the only one that is asked about while it is.
+    The constants are the same for all clauses, since one clause is decided at a time.
     """
     if not z3.is_quantifier(clause):
         return clause, {}
@@ -236,22 +240,28 @@ def skolemize(clause: Term) -> tuple[Term, Point]:
 
 
 RLIMIT = 20_000_000
-"""How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is busy. Of what is proved,
-nothing was seen to take more than a tenth of that."""
+"""How much work the solver does for one question, in z3's own count: some seconds, but the same on a machine that is
+busy. Of what is proved, nothing was seen to take more than a tenth of that.
+"""
 
 DEPTHS = (3, 5)
-"""How deep the goal's terms are at which assumptions are instantiated first: what is far from the goal is seldom needed, and there is much of it."""
+"""Assumptions are first instantiated at the goal's terms up to this depth.
+
+The many terms that are farther from the goal are seldom needed.
+"""
 
 ROUNDS = 2
-"""How often assumptions are instantiated at the case's terms and the goal's, each time at those that came up the last time."""
+"""How often assumptions are instantiated at the case's terms and the goal's, each time at those that came up the last
+time.
+"""
 
 
 A_LOOK = 20_000
-"""How much work, in the same count, goes into a look whether a question is none."""
+"""How much work, in the same count, goes into a test whether a goal holds without assumptions."""
 
 
 def follows_from_nothing(goal: Term) -> bool:
-    """The goal (a clause) is true of anything: so it is with most of what a case leaves as it was."""
+    """The goal (a clause) holds without assumptions, as most clauses do that a case doesn't change."""
     if z3.is_true(z3.simplify(goal)):
         return True
     if _nested(goal):
@@ -270,7 +280,8 @@ def _nested(goal: Term) -> bool:
 class Proof:
     """Assumptions of one case, instantiated once; goals are decided one after the other.
 
-    What the assumptions say of the case's own terms is told to the solver once, for all goals: each goal adds what they say of its terms.
+    The solver gets the assumptions' instances at the case's own terms once, for all goals. Each goal adds the instances
+    at its own terms.
     """
 
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
@@ -311,7 +322,9 @@ class Proof:
             self.solver.pop()
 
     def _begin(self) -> None:
-        """Instantiate at the case's own terms; ``brought_up`` are those and the ones that come up so, for a second round."""
+        """Instantiate at the case's own terms; ``brought_up`` are those and the ones that come up so, for a second
+        round.
+        """
         if self._begun:
             return
         self._begun = True
@@ -323,10 +336,10 @@ class Proof:
             self.brought_up.collect(instance)
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
-        """``unsat``: the goal (a clause) follows. Anything else: not shown.
+        """``unsat``: the goal (a clause) follows. Anything else: not proved.
 
-        The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its terms (those that are
-        nested least first), at the case's and its terms together.
+        The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its
+        terms (those that are nested least first), at the case's and its terms together.
         """
         self._begin()
         body, point = skolemize(goal)

@@ -1,7 +1,7 @@
-"""Twins: invariants that are subtly wrong, and must be found out.
+"""Must-fail invariants: subtly wrong ones, which must be found to be broken.
 
-Each says something that looks as true as an invariant, and isn't. ``sendright prove`` looks for a reachable state that breaks it, among
-those that the witnesses go through. A twin that survives is a hole in the witnesses, or no twin.
+Each looks as true as an invariant, and isn't. ``sendright prove`` looks for a reachable state that breaks it, among
+those that the witnesses go through. If none of them breaks it, the witnesses have a hole, or it isn't wrong.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from sendright.model.language.sorts import KIND, PLACE, STAGE, UNBOUNDED, WAIT, 
 from sendright.model.language.state import State
 
 
-class Twin(msgspec.Struct, frozen=True):
-    """A wrong invariant, and in which profiles it is wrong (a kernel without tokens can't break what is said of tokens)."""
+class MustFail(msgspec.Struct, frozen=True):
+    """A wrong invariant, and in which profiles it is wrong (a kernel without tokens can't break what is said of
+    tokens).
+    """
 
     name: str
     about: str
@@ -35,21 +37,21 @@ class Twin(msgspec.Struct, frozen=True):
     applies: Callable[[Profile], bool]
 
 
-TWINS: list[Twin] = []
+MUST_FAIL: list[MustFail] = []
 
 
 def must_fail(name: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
-    """Declare a twin; its docstring says why it is wrong."""
+    """Declare a must-fail invariant. Its docstring says why it is wrong."""
 
     def declare(clauses: Clauses) -> Clauses:
-        TWINS.append(Twin(name, " ".join((clauses.__doc__ or "").split()), clauses, applies))
+        MUST_FAIL.append(MustFail(name, " ".join((clauses.__doc__ or "").split()), clauses, applies))
         return clauses
 
     return declare
 
 
-def tells_changed_tokens(profile: Profile) -> bool:
-    """Whether messages tell their senders' tokens, and those can change."""
+def carries_changeable_tokens(profile: Profile) -> bool:
+    """Whether messages carry their senders' tokens, and those can change."""
     return profile.trailer_is_senders and profile.serves("host_security_set_task_token")
 
 
@@ -59,7 +61,7 @@ def no_more_than_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) <= s.mscount(v.p)))
 
 
-@must_fail("who can send must have been given a right that was made")
+@must_fail("a port with send rights has a make-send count")
 def send_rights_were_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: moving the receive right resets the make-send count while send rights live on."""
     yield "", forall([v.s], z3.Implies(s.sends(v.s), s.mscount(s.port(v.s)) > 0))
@@ -81,7 +83,7 @@ def one_name_for_all(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail("a task's self port is its port", lambda profile: Place.KERNEL not in profile.protected_places)
 def self_is_self(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: task_set_special_port changes what mach_task_self gives (hazard H-23)."""
+    """Wrong: task_set_special_port can change what mach_task_self gives (hazard H-23)."""
     slot = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
     yield "", forall([v.t], z3.Implies(s.alive(v.t), z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == s.task_port(v.t))))
 
@@ -95,32 +97,37 @@ def dead_name_references(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail(
     "a waiting message carries its sender's present tokens",
-    tells_changed_tokens,
+    carries_changeable_tokens,
 )
 def present_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: the tokens are those of the moment of sending; the sender's may change, or the sender end, before the message is received."""
+    """Wrong: the tokens are those at the time of sending.
+
+    They may change, or the sender may end, before the message is received.
+    """
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, z3.Not(s.from_kernel(v.m)), s.alive(s.owner(v.m)))
     yield "", forall([v.m], z3.Implies(waits, s.sender_security(v.m) == s.security(s.owner(v.m))))
 
 
 @must_fail(
     "only the kernel's messages carry the kernel's tokens",
-    tells_changed_tokens,
+    carries_changeable_tokens,
 )
 def kernel_tokens_are_the_kernels(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the security token)."""
+    """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the
+    security token).
+    """
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, s.sender_security(v.m) == v.sorts.kernel_security_token)
     yield "", forall([v.m], z3.Implies(waits, s.from_kernel(v.m)))
 
 
-@must_fail("who waits to send waits for a port that lives")
+@must_fail("a waiting sender's port is alive")
 def waits_for_a_live_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: the port may die while its sender waits, who finds that out when it goes on."""
+    """Wrong: the port may die while the sender waits. The sender finds out when it goes on."""
     waits = s.stage(v.m) == STAGE.WAITING
     yield "", forall([v.m], z3.Implies(waits, s.kind(v.S.destination_slot(v.m)) == KIND.SEND))
 
 
-@must_fail("who waits to receive has the receive right")
+@must_fail("a waiting receiver has the receive right")
 def waits_with_the_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: it may be taken away, or die, while the receiver waits."""
     waits = z3.And(s.wait(v.t) == WAIT.RECEIVING, s.waits_for(v.t) != v.sorts.no_port)
@@ -129,24 +136,24 @@ def waits_with_the_right(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @must_fail("a port with a context is guarded", lambda profile: profile.has_guards)
 def contexts_are_guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: a context is any word of the receiver's, a guard only if it is said to be one."""
+    """Wrong: a context is any word of the receiver's. It is a guard only if the port is guarded."""
     yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.context(v.p) != 0), s.is_guarded(v.p)))
 
 
 @must_fail("a receive right is immovable only while its port is guarded", lambda profile: profile.has_guards)
 def immovable_ports_are_guarded(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: who takes the guard off leaves the receive right immovable."""
+    """Wrong: taking the guard off leaves the receive right immovable."""
     yield "", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_immovable(v.p)), s.is_guarded(v.p)))
 
 
-@must_fail("what a stopped call has in its hands is a send right, or nothing")
+@must_fail("a stopped call holds a send right or nothing")
 def in_hand_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: its port may die before the call goes on."""
     slot = v.S.place_slot(v.t, PLACE.PLACE_IN_HAND)
     yield "", forall([v.t], z3.Or(s.empty(slot), s.kind(slot) == KIND.SEND))
 
 
-@must_fail("a creation that is stopped has a living child", lambda profile: profile.tokens_in_two_steps)
+@must_fail("a stopped creation has a living child", lambda profile: profile.tokens_in_two_steps)
 def the_child_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Wrong: any holder of its port may end it, the child itself among them."""
     yield "", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.CREATING, s.alive(s.waits_child(v.t))))
@@ -154,22 +161,22 @@ def the_child_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @cache
 def _compiled(name: str) -> tuple[CompiledClause, ...]:
-    [twin] = [twin for twin in TWINS if twin.name == name]
-    invariant = Invariant(0, twin.name, twin.about, twin.clauses)
+    [wrong] = [one for one in MUST_FAIL if one.name == name]
+    invariant = Invariant(0, wrong.name, wrong.about, wrong.clauses)
     return compile_clauses([invariant], Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
 
 
-class TwinWatch:
-    """Looks, state by state, for twins that are broken."""
+class MustFailWatch:
+    """Tests, state by state, which must-fail invariants are broken."""
 
     def __init__(self, profile: Profile, only: set[str] | None = None) -> None:
-        self.twins = [twin for twin in TWINS if twin.applies(profile) and (only is None or twin.name in only)]
-        self.waiting = {twin.name: _compiled(twin.name) for twin in self.twins}
+        self.invariants = [one for one in MUST_FAIL if one.applies(profile) and (only is None or one.name in only)]
+        self.waiting = {one.name: _compiled(one.name) for one in self.invariants}
         self.found: dict[str, str] = {}
-        """Twin -> where it is broken, in words."""
+        """Must-fail invariant -> where it is broken, in words."""
 
     def look(self, oracle: Oracle) -> set[str]:
-        """The twins that the oracle's state is the first to break."""
+        """The must-fail invariants that the oracle's state is the first to break."""
         state = ghosts_of(oracle.system.state)
         news = {}
         for name, clauses in self.waiting.items():
@@ -182,10 +189,12 @@ class TwinWatch:
         return set(news)
 
 
-def decide_twins(profile: Profile) -> list[Obligation]:
-    """One obligation for each twin: PROVED (to be wrong) when a reachable state breaks it, with that state; else UNDETERMINED."""
+def decide_must_fail(profile: Profile) -> list[Obligation]:
+    """One obligation for each must-fail invariant: PROVED (to be wrong) if a reachable state breaks it, with that
+    state; else UNDETERMINED.
+    """
     start = time.perf_counter()
-    watch = TwinWatch(profile)
+    watch = MustFailWatch(profile)
     places: dict[str, str] = {}
 
     for number, witness in enumerate(witnesses(profile)):
@@ -197,17 +206,17 @@ def decide_twins(profile: Profile) -> list[Obligation]:
         replay(witness, profile, visit)
         if not watch.waiting:
             break
-    seconds = (time.perf_counter() - start) / max(len(watch.twins), 1)
+    seconds = (time.perf_counter() - start) / max(len(watch.invariants), 1)
     return [
         Obligation(
             call="the specification",
-            case=twin.name,
+            case=one.name,
             property="must fail",
-            title=twin.about,
-            verdict=Verdict.PROVED if twin.name in places else Verdict.UNDETERMINED,
+            title=one.about,
+            verdict=Verdict.PROVED if one.name in places else Verdict.UNDETERMINED,
             seconds=seconds,
-            counterexample=places.get(twin.name),
-            reachable="from boot" if twin.name in places else None,
+            counterexample=places.get(one.name),
+            reachable="from boot" if one.name in places else None,
         )
-        for twin in watch.twins
+        for one in watch.invariants
     ]

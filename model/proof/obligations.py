@@ -1,4 +1,4 @@
-"""What has to be shown of each case and each rule, and whether it is."""
+"""The proof obligations of each case and each rule, and their decision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.known_breaks import Broken, known_break
+from sendright.model.invariants.known_breaks import KnownBreak, known_break
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
@@ -21,7 +21,7 @@ from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
 from sendright.model.proof.instantiate import follows_from_nothing
-from sendright.model.proof.preconditions import holds, links
+from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
     THEOREMS,
@@ -32,11 +32,11 @@ from sendright.model.proof.properties import (
 )
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One part of the work."""
+class ProofTask(msgspec.Struct, frozen=True):
+    """One unit of proof work."""
 
     kind: str
-    """``case``, ``rule``, ``row``, ``theorem 1``, ``base case``, ``reachable`` or ``twins``."""
+    """``case``, ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or ``must fail``."""
     rule: str = ""
     case: int = 0
     invariants: tuple[int | str, ...] | None = None
@@ -47,7 +47,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class CaseProof:
-    """One case of one rule, ready to be asked about."""
+    """One case of one rule, ready for proofs."""
 
     def __init__(self, rule: Rule, index: int, profile: Profile) -> None:
         self.before = ANY_STATE
@@ -78,7 +78,7 @@ def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tu
     return Verdict.PROVED, time.perf_counter() - start, ""
 
 
-def decide_case(profile: Profile, part: Part) -> list[Obligation]:
+def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
     """All invariants, step properties and theorems for one case of one rule."""
     rule = RULES[part.rule]
     unit = CaseProof(rule, part.case, profile)
@@ -93,7 +93,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
         mark = Mark()
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
-        if known is not None:  # so there is nothing to prove, if there is what shows it
+        if known is not None:  # a counterexample makes a proof unnecessary
             found = _look_closer(profile, part, name, title, "", 0.0, known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
@@ -125,7 +125,7 @@ def decide_case(profile: Profile, part: Part) -> list[Obligation]:
 
 
 def _conserved(made_of: list[Obligation]) -> Obligation:
-    """Theorem 5 for one case: it holds if all do that it is made of."""
+    """Theorem 5 for one case: it holds if all its component properties hold."""
     return msgspec.structs.replace(
         made_of[0],
         property="theorem 5",
@@ -139,8 +139,12 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: str, seconds: float, known: Broken | None = None) -> Obligation:
-    """What could not be proved, in small scopes; what is ``known`` to break, in the one that shows it."""
+def _look_closer(
+    profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
+) -> Obligation:
+    """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
+    has one.
+    """
     from sendright.model.proof.refute import SCOPES, refute
 
     start = time.perf_counter()
@@ -163,8 +167,10 @@ def _look_closer(profile: Profile, part: Part, name: str, title: str, clause: st
     )
 
 
-def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
-    """Of one rule: a case applies (the first that does; so never two); authority (23); locality (26) of its conditions."""
+def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide of one rule: some case applies (the first one counts, so never two); authority (23); locality (26) of its
+    conditions.
+    """
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
     invariants = held_by_any_state(profile)
@@ -191,20 +197,20 @@ def decide_rule(profile: Profile, part: Part) -> list[Obligation]:
     return found
 
 
-def decide_row(profile: Profile, part: Part) -> list[Obligation]:
-    """Of one rule in a sequence: it supplies what the next rule requires."""
+def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide of one rule in a sequence: it establishes what the next rule requires."""
     found: list[Obligation] = []
-    for link in links(part.rule, profile):
+    for precondition in preconditions_of(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
-        verdict = Verdict.PROVED if holds(link, profile) else Verdict.UNDETERMINED
+        verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
         seconds, cached = time.perf_counter() - start, mark.all_from_cache
-        case, title = f"{link.case}; {link.title}", "a rule supplies what the next one requires"
-        found.append(Obligation(call=part.rule, case=case, property="row", title=title, verdict=verdict, seconds=seconds, cached=cached))
+        case, title = f"{precondition.case}; {precondition.title}", "a rule establishes what the next one requires"
+        found.append(Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached))
     return found
 
 
-def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
-    """As if created by task_create."""
+def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide theorem 1, "as if created by task_create"."""
     start, mark = time.perf_counter(), Mark()
     invariants = held_by_any_state(profile)
     failed = None
@@ -229,40 +235,40 @@ def decide_theorem_1(profile: Profile, part: Part) -> list[Obligation]:
     ]
 
 
-def decide_base_case(profile: Profile, part: Part) -> list[Obligation]:
-    """The boot state has the invariants."""
+def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide that the boot state has the invariants."""
     from sendright.model.proof.base_case import base_case
 
     stated = [*state_invariants(profile), *broken_invariants(profile)]
     return base_case(profile, [invariant for invariant in stated if part.wants(invariant.number)])
 
 
-def decide_reachable(profile: Profile, part: Part) -> list[Obligation]:
-    """A witness, from boot, for every case of every rule."""
+def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide that a witness, from boot, reaches every case of every rule."""
     from sendright.model.execution.witnesses import reachable_cases
 
     return reachable_cases(profile)
 
 
-def decide_twins(profile: Profile, part: Part) -> list[Obligation]:
-    """Wrong invariants are found out."""
-    from sendright.model.proof.must_fail import decide_twins as decide
+def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide that a reachable state breaks each must-fail invariant."""
+    from sendright.model.proof.must_fail import decide_must_fail as decide
 
     return decide(profile)
 
 
-_DECIDE: dict[str, Callable[[Profile, Part], list[Obligation]]] = {
+_DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
     "case": decide_case,
     "rule": decide_rule,
-    "row": decide_row,
+    "sequence": decide_sequence,
     "theorem 1": decide_theorem_1,
     "base case": decide_base_case,
     "reachable": decide_reachable,
-    "twins": decide_twins,
+    "must fail": decide_must_fail,
 }
 
 
-def decide(profile_name: str, part: Part, cache: Cache | None = None) -> list[Obligation]:
-    """Decide one part; what worker processes run. ``cache``, if given, is used."""
+def decide(profile_name: str, part: ProofTask, cache: Cache | None = None) -> list[Obligation]:
+    """Decide one task. Worker processes run this. ``cache``, if given, is used."""
     keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)

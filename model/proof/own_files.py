@@ -32,9 +32,9 @@ def own_folder(path: Path) -> Path:
 def folder_in(directory: Callable[[], Path], name: str) -> Path:
     """The folder ``name`` in one of the platform's directories for a user's files (which ``directory`` finds).
 
-    Both are made if need be. Links that lead to the directory are the user's own choice and are followed. Raises Unusable,
-    also if no home directory is known, or if the directory belongs to another user, whom files of ours would hinder (with
-    ``sudo`` the home directory may).
+    Both are made if need be. Links that lead to the directory are the user's own choice and are followed. Raises
+    Unusable, also if no home directory is known, or if the directory belongs to another user, whom files of ours would
+    hinder (with ``sudo`` the home directory may).
     """
     try:
         base = directory()
@@ -100,7 +100,8 @@ def append_own(path: Path, data: bytes, limit: int) -> None:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Put ``data`` into a file that only the user may read, whole or not at all. A link there is replaced, not followed.
+    """Put ``data`` into a file that only the user may read, whole or not at all. A link there is replaced, not
+    followed.
 
     Raises OSError.
     """
@@ -117,7 +118,8 @@ def write_secret(path: Path, data: bytes) -> None:
 def _open(path: Path, flags: int, secret: bool = False) -> int:
     """A descriptor of a file of the user's.
 
-    The file is checked before it is opened, since opening a device can have effects, and after, since it may have changed.
+    The file is checked before it is opened, since opening a device can have effects, and after, since it may have
+    changed.
     """
     if os.path.lexists(path):
         _check(path, path.lstat(), secret)

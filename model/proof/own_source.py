@@ -1,4 +1,6 @@
-"""The source text of a module and of everything in sendright that it imports, read off the import statements themselves."""
+"""The source text of a module and of everything in sendright that it imports, read off the import statements
+themselves.
+"""
 
 from __future__ import annotations
 

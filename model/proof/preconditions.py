@@ -1,9 +1,10 @@
-"""Sequences of rules: what a rule requires, the rules before it supply.
+"""Preconditions: proves that each rule's preconditions are established by the rules that run before it.
 
-A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). Here its declaration is driven
-with terms. It is decided in segments: one rule, in any state; then the steps that copy parts of a message one by one; then what the rule
-after them requires. That the steps which copy leave all else of the message as it is, is decided of each. So, by induction over the rights, all
-requirements hold in a message with any number of them.
+A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). This
+module drives the declared sequence with terms, in segments. A segment begins with one rule, in any state; the steps
+that copy parts of a message follow, one by one; it ends with what the next rule requires. Of each copying step it is
+also decided that it leaves the rest of the message unchanged. So, by induction over the rights, all preconditions hold
+in a message with any number of rights.
 """
 
 from __future__ import annotations
@@ -44,16 +45,16 @@ from sendright.model.proof.cache import Proof
 S = UNBOUNDED.Slot
 
 
-class Link(msgspec.Struct, frozen=True):
-    """One thing to decide: assumptions, on a state that has all invariants, and what follows from them."""
+class Precondition(msgspec.Struct, frozen=True):
+    """One goal: claims that must follow from assumptions about a state that has all invariants."""
 
     case: str
     title: str
     assumptions: list[Term]
     claims: list[Term]
 
-    def equals(self, other: Link) -> bool:
-        """Whether both ask the same of the same."""
+    def equals(self, other: Precondition) -> bool:
+        """Whether both have the same assumptions and claims."""
 
         def equal(some: list[Term], others: list[Term]) -> bool:
             return len(some) == len(others) and all(one.eq(another) for one, another in zip(some, others, strict=True))
@@ -61,8 +62,8 @@ class Link(msgspec.Struct, frozen=True):
         return equal(self.claims, other.claims) and equal(self.assumptions, other.assumptions)
 
 
-class Done:
-    """One case of a rule was run: what is known, and the state after it."""
+class AfterCase:
+    """The state after one case of a rule, and what is known there."""
 
     def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
         self.k, self.case, self.path = k, case, path
@@ -82,19 +83,19 @@ class Done:
         k.constants.update(arguments)
         return k
 
-    def knowing(self, condition: Term) -> Done:
-        """The same, where ``condition`` holds."""
+    def knowing(self, condition: Term) -> AfterCase:
+        """The same state, where ``condition`` holds too."""
         same = copy(self)
         same.known = [*self.known, condition]
         return same
 
 
-def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[Done]:
+def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[AfterCase]:
     """Every case of a rule after which the sequence goes on; ``path``: the cases of the rules before it."""
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is None:
-            yield Done(k, case, guard, known or [], (*path, case.title))
+            yield AfterCase(k, case, guard, known or [], (*path, case.title))
 
 
 def first(rule: str, profile: Profile) -> Context:
@@ -102,23 +103,25 @@ def first(rule: str, profile: Profile) -> Context:
     return Context(RULES[rule], ANY_STATE, profile)
 
 
-def links(rule: str, profile: Profile) -> Iterator[Link]:
-    """What is to be decided of ``rule``: that it leaves the rest of a message alone, and that the steps after it get what they require."""
+def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
+    """The goals for ``rule``: it leaves the rest of a message unchanged, and the steps after it get what they
+    require.
+    """
     if rule in _COPYING:
         yield from _COPYING[rule](first(rule, profile))
     if rule in FINISHING:
         yield from _finish(rule, profile)
-    seen: list[Link] = []
+    seen: list[Precondition] = []
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
         for resumed in (False, True):
             for segment in _Segments(call, resumed, profile).all():
                 if segment.start is not None and segment.start.k.rule.name == rule:
-                    for link in segment.links():
-                        if not any(map(link.equals, seen)):
-                            seen.append(link)
-                            yield link
+                    for precondition in segment.preconditions():
+                        if not any(map(precondition.equals, seen)):
+                            seen.append(precondition)
+                            yield precondition
 
 
 @dataclass
@@ -127,22 +130,22 @@ class _Step:
 
     run: Run
     base: int | None
-    """In whose states it is decided: those after the step with this number; None: after the segment's first rule."""
+    """The step after which it is decided, by number; None: the segment's first rule."""
     when: list[Term]
-    """Its conditions that aren't literally true."""
+    """The conditions that aren't literally true."""
 
 
 class _Segment:
     """One case of a rule, and the steps of a sequence that are decided in the states after it."""
 
-    def __init__(self, terms: _Terms, start: Done | None) -> None:
+    def __init__(self, terms: _Terms, start: AfterCase | None) -> None:
         self.terms, self.start = terms, start
         self.steps: list[_Step] = []
         """The steps that copy a part of a message, then one that does something else, if there is one."""
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
-        """The steps that others may name (``since``), by what came of them."""
-        self._states: dict[int | None, list[Done]] = {None: [] if start is None else [start]}
+        """The steps that others may name (``since``), by their outcomes."""
+        self._states: dict[int | None, list[AfterCase]] = {None: [] if start is None else [start]}
 
     def add(self, run: Run, when: list[Term]) -> int:
         """The next step; returns its number."""
@@ -158,25 +161,25 @@ class _Segment:
             number -= 1
         return number if number >= 0 else None
 
-    def links(self) -> Iterator[Link]:
-        """What is to be decided: all that the steps require, in each state in which they may be run."""
+    def preconditions(self) -> Iterator[Precondition]:
+        """The goals: all that the steps require, in each state in which they may run."""
         assert self.start is not None
-        asked: list[tuple[Done, Term]] = []
+        asked: list[tuple[AfterCase, Term]] = []
         for step in self.steps:
             for state in self._after(step.base):
                 claims = [_if(step.when, claim) for claim in self._required(state, step)]
-                if self.start.fails:  # what cleans up needs little: what the failed rule required itself, and has left alone
+                if self.start.fails:  # a clean-up step needs only what the failed rule required and left unchanged
                     claims = [claim for claim in claims if not any(claim.eq(known) for known in state.known)]
                 if not step.run.within:
                     claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
                     asked += [(state, claim) for claim in claims]
                 if claims:
-                    yield Link(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
+                    yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
 
-    def _required(self, state: Done, step: _Step) -> list[Term]:
+    def _required(self, state: AfterCase, step: _Step) -> list[Term]:
         """What ``step`` requires of ``state``."""
         if step.run.rule == PAGE_OUT:
-            return []  # that the page is there no invariant says: the oracle checks it, at every step
+            return []  # no invariant says that the page is there; the oracle checks it at every step
         k = self.terms.context(state, step.run)
         if step.run.rule in FINISHING:
             return self._all_copied_out(k)
@@ -188,7 +191,7 @@ class _Segment:
         return claims
 
     def _all_copied_out(self, k: Context) -> list[Term]:
-        """What isn't copied out of the message before this step, isn't there."""
+        """The parts of the message that weren't copied out before this step are empty."""
         message, out = k.constants["message"], [step for step in self.steps if step.run.rule == COPY_OUT]
         places = [(step.run.arguments["place"], step.when) for step in out if not step.run.within]
         if any(step.run.within for step in out):  # all of the body is
@@ -202,14 +205,14 @@ class _Segment:
             nothing = k.carries_nothing_but(message, *[place for place, _ in places])
         return [nothing, k.carries_no_memory(message)]
 
-    def _after(self, number: int | None) -> list[Done]:
+    def _after(self, number: int | None) -> list[AfterCase]:
         """The states after the step with this number."""
         if number not in self._states:
             assert number is not None
             step = self.steps[number]
-            found: list[Done] = []
+            found: list[AfterCase] = []
             for state in self._after(step.base):
-                if step.base is not None and holds(Link("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
+                if step.base is not None and holds(Precondition("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
                     continue  # it can't have come to this
                 k = self.terms.context(state, step.run)
                 found += runs(k, [*state.known, *step.when], state.path)
@@ -219,7 +222,7 @@ class _Segment:
         return self._states[number]
 
 
-def _title(run: Run, state: Done) -> str:
+def _title(run: Run, state: AfterCase) -> str:
     if run.rule in FINISHING:
         return "all that the message carries is copied out"
     after = f" ({'; '.join(state.path)})" if state.path else ""
@@ -233,7 +236,7 @@ class _Terms:
         self.profile = profile
         self.caller: Term = z3.Const("caller", UNBOUNDED.Task)
         self.renamed: list[tuple[Term, Term]] = []
-        """Each rule is proved with parameters of its own: those stand for what the sequence gives it."""
+        """Each rule is proved with its own parameters, which stand for the values that the sequence passes."""
         known = first(first_rule(call, resumed), profile).constants
         self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | known
 
@@ -241,12 +244,12 @@ class _Terms:
         return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
 
     def rename(self, run: Run, k: Context) -> None:
-        """From now on the parameters of ``k`` stand for the arguments of ``run``."""
+        """Let the parameters of ``k`` stand for the arguments of ``run`` from here on."""
         for name, value in run.arguments.items():
             if z3.is_const(value) and not value.eq(k.constants[name]):
                 self.renamed.append((value, k.constants[name]))
 
-    def context(self, state: Done, run: Run) -> Context:
+    def context(self, state: AfterCase, run: Run) -> Context:
         """The rule of a step, in a state, with its arguments."""
         parameters = RULES[run.rule].parameters
         own = {name: value for name, value in self.arguments.items() if name in parameters}
@@ -262,7 +265,7 @@ class _Terms:
         return S.body_slot(message, z3.IntVal(index) if isinstance(index, int) else index)
 
     def parts(self, descriptors: Value) -> Iterator[Part]:
-        """A right and a page that stand for any others, and out-of-line ports."""
+        """A right and a page that stand for any, and out-of-line ports."""
         layout, i = self.arguments["layout"], z3.Int("i")
         yield RightPart(i, (i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
         yield PagePart(i, (i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
@@ -281,7 +284,7 @@ class _Terms:
 
 
 def _constant(argument: Argument) -> Term:
-    """A call's argument that its first rule doesn't look at."""
+    """A call's argument that its first rule doesn't take."""
     return z3.Const(argument.name, UNBOUNDED.Name if argument.type is ArgumentType.RIGHT_NAME else z3.IntSort())
 
 
@@ -291,7 +294,7 @@ class _Segments:
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.call, self.resumed, self.profile = call, resumed, profile
         self._begun: set[str] = set()
-        """The rules with which segments begin that have been found."""
+        """The rules with which the segments found so far begin."""
 
     def all(self) -> Iterator[_Segment]:
         """Every segment, each once."""
@@ -299,7 +302,10 @@ class _Segments:
             yield from self._from([])
 
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
-        """The segment after that path, and those that follow: of each rule that copies nothing the path says which case applies."""
+        """The segment after a path, and those that follow.
+
+        For each rule that copies nothing, the path says which case applies.
+        """
         segment, following = self._drive(cases)
         yield segment
         for number, step in enumerate(segment.steps):
@@ -312,14 +318,17 @@ class _Segments:
                 yield from self._from([*cases, index])
 
     def _failing(self, cases: list[int], number: int) -> Iterator[_Segment]:
-        """What cleans up when the step with this number fails."""
+        """The segments of the clean-up after the step with this number fails."""
         rule = self._drive(cases)[0].steps[number].run.rule
         for index, case in enumerate(RULES[rule].cases(first(rule, self.profile))):
             if case.code is not None:
                 yield self._drive(cases, (number, index))[0]
 
     def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
-        """The segment after a path, and the rule with which the next one begins. ``failure``: the copying step after the path that fails, and how."""
+        """The segment after a path, and the rule with which the next one begins.
+
+        ``failure``: the copying step after the path that fails, and how.
+        """
         terms = _Terms(self.call, self.resumed, self.profile)
         steps = begin(terms, self.call, self.resumed, terms.arguments)
         segment, left = _Segment(terms, None), list(cases)
@@ -350,13 +359,13 @@ class _Segments:
             return segment, None
 
     def _begin(self, terms: _Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
-        """A rule that is proved alone, in any state: one of its cases."""
+        """One case of a rule that is proved alone, in any state."""
         k = first(run.rule, self.profile)
         terms.rename(run, k)
         cases = list(k.rule.cases(k))
         case = cases[index]
         outcome = Outcome(k.constants, case.outputs, case.replies)
-        segment = _Segment(terms, Done(k, case, effective_guards(cases)[index], []))
+        segment = _Segment(terms, AfterCase(k, case, effective_guards(cases)[index], []))
         segment.nodes[id(outcome)] = None
         segment.outcomes.append(outcome)
         return segment, outcome
@@ -372,14 +381,14 @@ def _is(condition: Value, truth: bool) -> bool:
 
 
 def _any_outcome(terms: _Terms, run: Run) -> Outcome:
-    """What comes of a step that copies something: outputs of which nothing is known."""
+    """The outcome of a copying step: outputs of which nothing is known."""
     k = first(run.rule, terms.profile)
     said = {name: term.sort() for case in k.rule.cases(k) for name, term in case.outputs.items()}
     return Outcome(k.constants | run.arguments, {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in said.items()})
 
 
 def _if(conditions: list[Term], claim: Term) -> Term:
-    """``claim``, if all ``conditions`` hold; what it says of all stays outermost."""
+    """``claim``, if all ``conditions`` hold. A universal quantifier stays outermost."""
     if not conditions:
         return claim
     condition = conditions[0] if len(conditions) == 1 else z3.And(*conditions)
@@ -389,7 +398,7 @@ def _if(conditions: list[Term], claim: Term) -> Term:
     return forall(constants, z3.Implies(condition, z3.substitute_vars(claim.body(), *reversed(constants))))
 
 
-def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
+def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]:
     v, b = Variables(UNBOUNDED), k.before
     message, place = k.constants["message"], k.constants["place"]
     for done in runs(k):
@@ -397,17 +406,17 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Link]:
         other = z3.And(k.sorts.slots_of_message(v.s, message), v.s != place)
         same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
         same += [forall([v.i], a.memory(message, v.i) == b.memory(message, v.i)), *_still_there(k, a)]
-        yield Link(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+        yield Precondition(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
-    """The message is in the kernel as it was, and whoever lived lives."""
+    """The message is still in the kernel, unchanged, and no task has ended."""
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
     same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
     return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
 
 
-def _copy_page(k: Context) -> Iterator[Link]:
+def _copy_page(k: Context) -> Iterator[Precondition]:
     """The message's rights and its other pages stay; after copying out the page's place is empty."""
     v, b = Variables(UNBOUNDED), k.before
     message, index = k.constants["message"], k.constants["index"]
@@ -417,17 +426,19 @@ def _copy_page(k: Context) -> Iterator[Link]:
         rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
         pages = forall([v.i], z3.Implies(v.i != index, a.memory(message, v.i) == b.memory(message, v.i)))
         emptied = (a.memory(message, index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
-        yield Link(done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)])
+        yield Precondition(
+            done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)]
+        )
 
 
-def _nothing_changes(k: Context) -> Iterator[Link]:
+def _nothing_changes(k: Context) -> Iterator[Precondition]:
     for done in runs(k):
         same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
-        yield Link(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
+        yield Precondition(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
 
 
-def _finish(rule: str, profile: Profile) -> Iterator[Link]:
-    """When its destination, its reply and its body's rights and pages are gone a message carries nothing."""
+def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:
+    """A message whose destination, reply, rights and pages are gone carries nothing."""
     k = first(rule, profile)
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
     gone = [b.empty(S.destination_slot(message)), b.empty(S.reply_slot(message))]
@@ -435,10 +446,10 @@ def _finish(rule: str, profile: Profile) -> Iterator[Link]:
     gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(message, v.i)))))
     paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(message)))
     gone.append(forall([v.i], z3.Implies(paged, b.memory(message, v.i) == k.sorts.no_object)))
-    yield Link("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
+    yield Precondition("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
 
 
-_COPYING: dict[str, Callable[[Context], Iterator[Link]]] = {
+_COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {
     COPY_IN: lambda k: _copy(k, "the other rights of the message stay", []),
     COPY_OUT: lambda k: _copy(k, "its place is empty, the other rights stay", [k.constants["place"]]),
     PAGE_IN: _copy_page,
@@ -446,13 +457,16 @@ _COPYING: dict[str, Callable[[Context], Iterator[Link]]] = {
     BODY: _nothing_changes,
     ARRAY: _nothing_changes,
 }
-"""The rules that copy a part of a message, or look at one: they leave all else of it as it is, as is decided of each."""
+"""The rules that copy or test a part of a message.
+
+For each, it is decided that the rest of the message stays unchanged.
+"""
 
 FINISHING = (FINISH, HANDED_BACK, DONE)
-"""The rules that require of a message that nothing is left in it."""
+"""The rules that require an empty message."""
 
 
-def holds(link: Link, profile: Profile) -> bool:
-    """Whether the link is proved."""
-    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *link.assumptions], held_by_any_state(profile))
-    return all(proof.decide(claim) == z3.unsat for claim in link.claims)
+def holds(precondition: Precondition, profile: Profile) -> bool:
+    """Whether the prover proves ``precondition``."""
+    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
+    return all(proof.decide(claim) == z3.unsat for claim in precondition.claims)

@@ -1,4 +1,6 @@
-"""The properties that concern a case of a rule, and those that concern the rule: one list, for the proofs and for the traceability of clauses."""
+"""The properties that concern a case of a rule, and those that concern the rule: one list, for the proofs and for the
+traceability of clauses.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import z3
 
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
-from sendright.model.invariants.theorems import all_authority, is_targeted_only, isolation, names_are_local, security_stays, token_integrity
+from sendright.model.invariants.theorems import (
+    all_authority,
+    is_targeted_only,
+    isolation,
+    names_are_local,
+    security_port_is_confined,
+    token_integrity,
+)
 from sendright.model.language.invariant import Invariant
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
@@ -23,48 +32,52 @@ COUNTING = 8
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
-    LOCALITY: "names mean something in their own space only",
-    SECURITY_PORT: "the security port is not to be had from without",
+    LOCALITY: "a name has a meaning only in its own space",
+    SECURITY_PORT: "the security port cannot be gained from outside",
 }
 THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
 CONSERVATION = {1, 13, 14, 37}
-"""What theorem 5 is made of: one receive right for each live port, one message for each send-once right, make-send counts, ledgers."""
+"""The components of theorem 5: one receive right for each live port, one message for each send-once right, make-send
+counts, ledgers.
+"""
 DECIDED = "decided"
 """Exactly one case of a rule applies: proved of every rule."""
 
 Wants = Callable[[int | str], bool]
-"""Whether a property is asked for: by its number, a theorem by "T2"; "decided" that a case applies."""
+"""Whether a property is selected: by its number, a theorem by "T2"; "decided": that a case applies."""
 Goals = list[tuple[str, Term]]
 
 
 def everything(number: int | str) -> bool:
-    """All properties are asked for."""
+    """Select all properties."""
     return True
 
 
 @dataclass(frozen=True)
 class OfCase:
-    """One property, and what has to be shown for a case to have it."""
+    """One property of a case, and its goals."""
 
     name: str
     """As in ``Obligation.property``."""
     title: str
     goals: Goals
     assumptions: list[Term]
-    """What is assumed of the state before, besides what the case's proof assumes anyway."""
+    """Assumptions about the state before, besides those of the case's proof."""
     at_rest: Callable[[], Goals]
-    """What would have to be shown if the case changed nothing."""
+    """The goals if the case changed nothing."""
 
     @property
     def depends_on_effect(self) -> bool:
-        """What has to be shown is something else than if the case changed nothing."""
+        """The goals differ from those of a case that changes nothing."""
         resting = self.at_rest()
         return len(self.goals) != len(resting) or any(not goal.eq(other) for (_, goal), (_, other) in zip(self.goals, resting, strict=True))
 
 
 @dataclass(frozen=True)
 class OfRule:
-    """One property of all cases of a rule together: for each goal its name, what is assumed for it and what has to follow."""
+    """One property of all cases of a rule together: for each goal its name, what is assumed for it and what has to
+    follow.
+    """
 
     name: str
     title: str
@@ -72,7 +85,9 @@ class OfRule:
 
 
 def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule]:
-    """What has to be shown of the rule of ``k``: that a case applies, authority (23), and locality (26) of its conditions."""
+    """What has to be shown of the rule of ``k``: that a case applies, authority (23), and locality (26) of its
+    conditions.
+    """
     rule = k.rule.name
     if wants(DECIDED):
         yield OfRule(DECIDED, "some case applies", lambda: [("no case", [], [z3.Or(*[case.when for case in k.rule.cases(k)])])])
@@ -83,7 +98,10 @@ def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule
 
 
 def properties_of_case(k: Context, case: Case, after: After, wants: Wants = everything) -> Iterator[OfCase]:
-    """What has to be shown of ``case``, in any state before: the invariants, the step properties, the theorems. ``after`` has its effect."""
+    """What has to be shown of ``case``, in any state before: the invariants, the step properties, the theorems.
+
+    ``after`` has its effect.
+    """
     profile = k.profile
     moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
     for invariant in (*state_invariants(profile), *broken_invariants(profile)):
@@ -97,7 +115,7 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
         for release in after.releases:
             yield OfCase("counting", "the counts follow a release, slot by slot", list(counting(ANYTHING, release)), [], list)
     if wants(SECURITY_PORT):
-        yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_stays, moved, still)
+        yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_port_is_confined, moved, still)
     if wants("T2"):
         yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
     if wants("T3"):
@@ -122,7 +140,9 @@ def _of_step(name: str, title: str, clauses: Callable[..., Iterable[tuple[str, T
 
 
 def _divided(name: str, title: str, theorem: Callable[..., tuple[list[Term], Goals]], moved: Transition, still: Transition) -> OfCase:
-    """A theorem on tasks and ports that are divided into two halves; what is assumed of the state before needs no proof of the state after."""
+    """A theorem on tasks and ports that are divided into two halves; what is assumed of the state before needs no proof
+    of the state after.
+    """
 
     def left(x: Transition) -> tuple[list[Term], Goals]:
         assumptions, goals = theorem(ANYTHING, x)

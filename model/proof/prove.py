@@ -1,8 +1,10 @@
-"""``sendright prove``: every case of every rule against every invariant, unbounded; and that the specification itself makes sense.
+"""``sendright prove``: every case of every rule against every invariant, unbounded; and that the specification itself
+makes sense.
 
-The work is cut into small parts (one case of one rule, one theorem) that run in several processes. A part says PROVED only when z3 answered
-``unsat`` to the question for a violation. What isn't proved is looked at in a small scope: a violation there is REFUTED, shown as a
-concrete state and call; none there is UNDETERMINED, with the scope. Nothing undetermined counts as proved.
+The work is cut into small tasks (one case of one rule, one theorem) that run in several processes. PROVED means that z3
+answered ``unsat`` to the query for a violation. For what isn't proved, small scopes are searched: a violation there is
+REFUTED, with a concrete state and call; otherwise the result is UNDETERMINED, with the scope. Nothing undetermined
+counts as proved.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from sendright.model.language.sequences import rules_of
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
-from sendright.model.proof.obligations import Part, decide
+from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
@@ -33,11 +35,14 @@ from sendright.model.proof.workers import Lost, in_workers
 
 
 class UnknownSelection(ValueError):
-    """``--call`` or ``--invariant`` names nothing that there is."""
+    """``--call`` or ``--invariant`` names something that doesn't exist."""
 
 
-def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[Part]:
-    """The work, heaviest first. ``calls`` may also name rules that calls share, and ``invariants`` theorems. Raises UnknownSelection."""
+def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequence[int | str] | None = None) -> list[ProofTask]:
+    """The work, heaviest first.
+
+    ``calls`` may also name rules that calls share, and ``invariants`` theorems. Raises UnknownSelection.
+    """
     for call in calls or ():
         if call in RULES and call not in SIGNATURES:
             continue
@@ -56,25 +61,25 @@ def parts(profile: Profile, calls: Sequence[str] | None = None, invariants: Sequ
     only = tuple(invariants) if invariants else None
     if only and "T5" in only:
         only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))
-    work: list[Part] = []
+    work: list[ProofTask] = []
     if not calls:
-        work.append(Part("base case", invariants=only))
+        work.append(ProofTask("base case", invariants=only))
     if only is None and not calls:
-        work += [Part("reachable"), Part("twins")]
+        work += [ProofTask("reachable"), ProofTask("must fail")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
-        work.append(Part("theorem 1"))
+        work.append(ProofTask("theorem 1"))
     before = ANY_STATE
     for name in names:
         rule = RULES[name]
-        work.append(Part("rule", name, 0, only))
+        work.append(ProofTask("rule", name, 0, only))
         if only is None:
-            work.insert(0, Part("row", name))
-        work += [Part("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
+            work.insert(0, ProofTask("sequence", name))
+        work += [ProofTask("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
     return work
 
 
 Progress = Callable[[int, int, str], None]
-"""Called with parts done, parts in all, and what was decided last."""
+"""Called with the number of tasks done, the number of all tasks, and what was decided last."""
 
 
 def prove(
@@ -85,13 +90,15 @@ def prove(
     on_progress: Progress | None = None,
     cache: Cache | None = None,
 ) -> ProofResult:
-    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this one).
+    """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this
+    one).
 
     Queries that ``cache`` has as proved are not put to the solver, and what is proved is recorded there (``cache.py``).
 
-    Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was decided.
+    Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was
+    decided.
     """
-    work = parts(profile, calls, invariants)
+    work = proof_tasks(profile, calls, invariants)
     start = time.perf_counter()
     obligations: list[Obligation] = []
     interrupted = False
@@ -128,7 +135,7 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
     return f"not checked: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> Iterator[tuple[Part, list[Obligation]]]:
+def _run(profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None) -> Iterator[tuple[ProofTask, list[Obligation]]]:
     if jobs == 0:
         for part in work:
             stop_if_interrupted()
@@ -138,8 +145,8 @@ def _run(profile: Profile, work: list[Part], jobs: int, cache: Cache | None) -> 
         yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
 
 
-def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
-    """What stands for all that a part would have decided, if the processes that worked on it died."""
+def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
+    """The obligation in place of all that a task would have decided, if the processes that worked on it died."""
     case = "all cases"
     if part.kind == "case":
         rule = RULES[part.rule]
@@ -148,7 +155,7 @@ def _lost(profile: Profile, part: Part, lost: Lost) -> Obligation:
         call=part.rule or SPECIFICATION,
         case=case,
         property="everything" if part.kind in ("case", "rule") else part.kind,
-        title="this part of the proof is decided",
+        title="this proof task is decided",
         verdict=Verdict.UNDETERMINED,
         seconds=0.0,
         scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",

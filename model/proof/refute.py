@@ -1,7 +1,8 @@
 """Counterexamples in a small scope: what could not be proved, over a few tasks, ports, names and messages.
 
-The same rules and invariants over enumerated sorts, with every quantifier written out. There the ghost counts are what they mean: numbers of slots.
-A violation found here is a concrete state and call; none found says only that there is none of this size.
+The same rules and invariants over enumerated sorts, with every quantifier written out. There the ghost counts are what
+they mean: numbers of slots. A violation found here is a concrete state and call; none found says only that there is
+none of this size.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.ledgers import is_ledger
 from sendright.model.invariants.steps import STEP_PROPERTIES
-from sendright.model.invariants.theorems import isolation, security_stays, token_integrity
+from sendright.model.invariants.theorems import isolation, security_port_is_confined, token_integrity
 from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
@@ -28,10 +29,15 @@ from sendright.model.proof.term_walk import Body, assert_all, has_quantifiers
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 SCOPES = (Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1), SCOPE)
-"""Where counterexamples are looked for: most are small, and are found sooner where there is little."""
+"""The scopes that are searched for counterexamples.
+
+Most counterexamples are small, and are found sooner in small scopes.
+"""
 
 RLIMIT = 100_000_000
-"""How much work the solver does for one look, in z3's own count: a minute or two, but the same on a machine that is busy."""
+"""How much work the solver does for one look, in z3's own count: a minute or two, but the same on a machine that is
+busy.
+"""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,7 +58,7 @@ def expand(formula: Term, sorts: Sorts) -> Term:
         domains = [list(sorts.elements(formula.var_sort(index))) for index in range(formula.num_vars())]
         body = Body(formula.body(), len(domains))
         instances = [body.at(values) for values in product(*domains)]
-        if has_quantifiers(formula.body()):  # what can't be isn't written out further: a place is no name
+        if has_quantifiers(formula.body()):  # drop impossible instances: a place isn't a name
             instances = [expand(z3.simplify(instance), sorts) for instance in instances]
         return z3.And(*instances) if formula.is_forall() else z3.Or(*instances)
     if z3.is_app(formula) and formula.sort() == z3.BoolSort() and has_quantifiers(formula):
@@ -61,7 +67,9 @@ def expand(formula: Term, sorts: Sorts) -> Term:
 
 
 def violation(goal: Term, sorts: Sorts) -> Term:
-    """``goal`` doesn't hold: where that is, if it speaks "for all …", is left to the solver, so that nothing is written out for each place."""
+    """``goal`` doesn't hold: where that is, if it speaks "for all …", is left to the solver, so that nothing is written
+    out for each place.
+    """
     if not (z3.is_quantifier(goal) and goal.is_forall()):
         return z3.Not(expand(goal, sorts))
     somewhere = [z3.FreshConst(goal.var_sort(index), "somewhere") for index in range(goal.num_vars())]
@@ -97,7 +105,9 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
 
 
 def given_limits(state: State, ledger: Term, ports: list[Term]) -> Term:
-    """What ``ledger`` gave in all to those of ``ports`` that are its finite children: what they have, and what they gave in turn."""
+    """What ``ledger`` gave in all to those of ``ports`` that are its finite children: what they have, and what they
+    gave in turn.
+    """
 
     def child(port: Term) -> Term:
         return z3.And(is_ledger(state, port), state.ledger_parent(port) == ledger, state.ledger_limit(port) != -1)
@@ -119,7 +129,9 @@ def in_scope(k: Context, sorts: Sorts) -> list[Term]:
 
 
 def refute(profile: Profile, rule_name: str, index: int, property_name: str, scope: Scope = SCOPE) -> Outcome:
-    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in ``Obligation.property``)."""
+    """Look for a state of the scope in which the case ``index`` of the rule breaks the property (named as in
+    ``Obligation.property``).
+    """
     sorts = Sorts(scope)
     before = State.arbitrary(sorts, "@before")
     k = Context(RULES[rule_name], before, profile)
@@ -166,13 +178,13 @@ def _goals(property_name: str, v: Variables, k: Context, case: Any, before: Stat
     if property_name == "theorem 3":
         return list(token_integrity(v, x)), []
     if property_name in ("theorem 2", "step invariant 32"):
-        assumptions, goals = (isolation if kind == "theorem" else security_stays)(v, x)
+        assumptions, goals = (isolation if kind == "theorem" else security_port_is_confined)(v, x)
         return goals, assumptions
     return [], []
 
 
 def in_words(model: Any, k: Context, case: str, broken: list[str], before: State, after: State, sorts: Sorts) -> str:
-    """The counterexample as a reader wants it: what there is, the call, what it changes, which clauses are ``broken``."""
+    """The counterexample in words: the state, the call, its changes, and the clauses that are ``broken``."""
 
     def value(term: Term) -> str:
         return re.sub(r"!\d+|_slot", "", str(model.eval(term, model_completion=True)))

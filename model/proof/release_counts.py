@@ -1,8 +1,9 @@
 """What the ghost counts of a release rest on, slot by slot, so that no sum is needed.
 
-A release counts by two numbers: ``sends_released(p)``, the slots that lose a send right to ``p``, and ``notifications(p)``, the send-once rights to
-``p`` that become notifications. That the counts follow is arithmetic, if the slots that hold such a right afterwards are exactly those that held
-one and didn't lose it, and each notification takes the place of one send-once right. Just that is decided here.
+A release counts by two numbers: ``sends_released(p)``, the slots that lose a send right to ``p``, and
+``notifications(p)``, the send-once rights to ``p`` that become notifications. That the counts follow is arithmetic, if
+the slots that hold such a right afterwards are exactly those that held one and didn't lose it, and each notification
+takes the place of one send-once right. This module decides exactly that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a case's proof has to show: the properties whose truth its effect could change. Read off the formulas; nothing is solved."""
+"""The properties that a case could break, because its effect changes their formulas. Nothing is solved."""
 
 from __future__ import annotations
 
@@ -41,12 +41,18 @@ def property_titles() -> dict[str, str]:
 
 
 def cases_of(rule: str, profile: Profile) -> list[Case]:
-    """The cases of the rule called ``rule``, in the order in which they are tested. Raises KeyError if there is no such rule."""
+    """The cases of the rule called ``rule``, in the order in which they are tested.
+
+    Raises KeyError if there is no such rule.
+    """
     return list(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))
 
 
 def touched_cases(rule: str, profile: Profile) -> list[TouchedCase]:
-    """The cases of the rule called ``rule`` in ``profile``, each with the properties that it could break. Raises KeyError."""
+    """The cases of the rule called ``rule`` in ``profile``, each with the properties that it could break.
+
+    Raises KeyError.
+    """
     k = Context(RULES[rule], ANY_STATE, profile)
     of_rule = [one.name for one in properties_of_rule(k)]
     return [_touched(k, case, of_rule) for case in k.rule.cases(k)]

@@ -1,7 +1,8 @@
 """Looking at z3's terms through its C interface.
 
-A proof looks at millions of terms. z3's Python makes an object of each, by half a dozen calls of the C interface and as many looks for errors;
-here a term is an address until it matters. Addresses and numbers hold as long as somebody keeps the formula that they are in.
+A proof visits millions of terms. z3's Python API makes an object of each, by half a dozen calls of the C interface and
+as many error checks. Here a term is an address until its object is needed. Addresses and numbers are valid as long as
+the formula that contains them is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Work in several processes: one that dies takes no other's work along, and all end as soon as nobody waits for them."""
+"""Work in several processes.
+
+If one dies, the others' work isn't lost. All end when their parent no longer waits for them.
+"""
 
 from __future__ import annotations
 
@@ -65,12 +68,12 @@ class _Worker(Generic[Item]):
 def in_workers(
     function: Callable[[Item], Answer], items: Sequence[Item], jobs: int, on_wait: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[Item, Answer | Lost]]:
-    """Every item with what ``function`` makes of it, in the order in which that is known, worked out by ``jobs`` processes.
+    """Yield every item with the result of ``function``, as the results come, computed by ``jobs`` processes.
 
     ``on_wait`` is called now and then while they work.
 
-    ``function`` and the items must be picklable. What ``function`` raises is raised here, and KeyboardInterrupt after Ctrl-C; then,
-    and when nobody asks for more, the processes are killed.
+    ``function`` and the items must be picklable. What ``function`` raises is raised here, and KeyboardInterrupt after
+    Ctrl-C; then, and when the caller no longer asks for more, the processes are killed.
     """
     left = deque(items)
     attempts: Counter[int] = Counter()
@@ -116,7 +119,7 @@ def in_workers(
 
 
 def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
-    """What a worker does: answer until nobody asks any more."""
+    """A worker's loop: answer until the parent closes the connection."""
     while True:
         try:
             item = connection.recv()
@@ -128,5 +131,5 @@ def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
             answer = False, error
         try:
             connection.send(answer)
-        except OSError:  # nobody waits for it
+        except OSError:  # the parent is gone
             return

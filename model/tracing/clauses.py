@@ -1,7 +1,7 @@
-"""What the specification says of a call, clause by clause: where it is sent, its errors in their order, its effects, its results.
+"""The specification of a call as clauses: its target, its errors in order, its effects, its results.
 
-All of it follows from the signature and the rules: each case of a rule is a clause. Only the headline call's manual page adds clauses
-that are written by hand (``manual_page.py``).
+All of it follows from the signature and the rules: each case of a rule is a clause. Only the headline call's manual
+page adds clauses that are written by hand (``manual_page.py``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sendright.model.tracing.manual_page import CALL, PAGE, PAGE_PROFILE, PageCl
 COPIED_OUT = (OutputType.PORT, OutputType.PORTS, OutputType.DESCRIPTORS)
 """Results that are rights: the rule for copying out gives them their names."""
 ASKING = "mach_port_request_notification"
-"""The call that asks for what the rules do that no call runs through: they are what another call has left to do."""
+"""The call that requests the work of rules that no call runs itself: they do what another call left pending."""
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +38,9 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     """The error that it speaks of."""
     tests: tuple[str, ...] | None = None
-    """The tests that were named by hand; None: they are to be found."""
+    """The tests that were named by hand; None: tests are found automatically."""
     unknown: tuple[str, ...] = ()
-    """Cases that it names and that there are not."""
+    """Named cases that don't exist."""
 
 
 class Clauses(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,9 @@ Cases = Callable[[str], list[TouchedCase]]
 
 
 def shared_rules(calls: Iterable[str] = SIGNATURES) -> dict[str, tuple[str, ...]]:
-    """The rules that more than one of ``calls`` run through, each with those calls; and those that none does, with the one that asks for them."""
+    """The rules that more than one of ``calls`` run through, each with those calls; and those that none does, with the
+    one that asks for them.
+    """
     users: dict[str, list[str]] = {}
     for call in calls:
         for rule in rules_of(call):
@@ -73,7 +75,7 @@ def shared_rules(calls: Iterable[str] = SIGNATURES) -> dict[str, tuple[str, ...]
 
 
 def has_rules(call: str) -> bool:
-    """Whether the specification says what ``call`` does."""
+    """Whether the specification has all rules of ``call``."""
     return all(rule in RULES for rule in rules_of(call))
 
 
@@ -130,7 +132,10 @@ def _of_call(signature: Signature, profile: Profile, shared: set[str], cases: Ca
 
 
 def _target(signature: Signature, profile: Profile) -> str:
-    """The argument to whose port the request is sent; none of a trap. (Some kernels send the token calls to the task.)"""
+    """The argument to whose port the request is sent; none of a trap.
+
+    (Some kernels send the token calls to the task.)
+    """
     if profile.task_is_target and signature.target == "host_security":
         return signature.arguments[1].name
     return signature.target or ""
@@ -155,7 +160,9 @@ def _of_cases(cases: list[TouchedCase], target: str) -> Iterator[Clause]:
 
 
 def _result(signature: Signature, output: Output, ordinal: int, succeeds: list[TouchedCase], cases: Cases) -> Clause:
-    """A result comes from the cases that name it; a right from the call's success and the copying out; a list from the success alone."""
+    """A result comes from the cases that name it; a right from the call's success and the copying out; a list from the
+    success alone.
+    """
     naming = [case for case in succeeds if output.name in case.results] or succeeds
     ids = [case.id for case in naming]
     if output.type in COPIED_OUT and COPY_OUT in rules_of(signature.name):

@@ -1,9 +1,9 @@
 """The manual page of host_security_create_task_token, sentence by sentence in our own words, with what covers each.
 
-Of every other call the clauses follow from its rule; a page was written by others, and what covers a sentence of it is a judgement. So
-this table is written by hand, and checked: each case, property and test that it names must exist, and each case of the call's own rule
-must be named. A case is ``CODE/title`` of the call's rule, or ``rule: CODE/title`` of another one, which alone stands for all its cases; a
-test is ``file::function``.
+Of every other call the clauses follow from its rule; a page was written by others, and what covers a sentence of it is
+a judgement. So this table is written by hand, and checked: each case, property and test that it names must exist, and
+each case of the call's own rule must be named. A case is ``CODE/title`` of the call's rule, or ``rule: CODE/title`` of
+another one, which alone stands for all its cases; a test is ``file::function``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PageClause(msgspec.Struct, frozen=True, kw_only=True):
 _MADE = "KERN_SUCCESS/a child with the given tokens"
 _NO_TARGET = "MACH_SEND_INVALID_DEST/no send right under host_security"
 _NO_RIGHT = "MACH_SEND_INVALID_RIGHT/a right in the request cannot be copied in"
-_NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is no task"
+_NO_PARENT = "KERN_INVALID_ARGUMENT/parent_task is not a task's port"
 _NO_SECURITY = "KERN_INVALID_SECURITY/host_security is not the security port"
 _NO_MEMORY = "KERN_RESOURCE_SHORTAGE/the kernel is out of memory"
 _TOKENS = "impl/reference/tasks/test_tokens.py"
@@ -170,7 +170,7 @@ PAGE: tuple[PageClause, ...] = (
     PageClause(
         section="NOTES",
         ordinal=1,
-        words="The security port is a privilege: the bootstrap task is given it for this call, and nobody has it otherwise.",
+        words="The security port is a privilege: the bootstrap task is given it for this call, and no other task has it.",
         cases=(_NO_SECURITY, _MADE),
         properties=("step invariant 22", "step invariant 29", "step invariant 32", "theorem 2"),
         tests=(

@@ -15,7 +15,7 @@ from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import RecordedCall, Witness, calls_of, replay
-from sendright.model.proof.must_fail import TwinWatch
+from sendright.model.proof.must_fail import MustFailWatch
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.generation.scenarios import RARE_RUNS, RareRun, make
 from sendright.properties.runs.judged_run import JudgedRun, can_make
@@ -46,17 +46,17 @@ def find_witnesses(
     calls: int = 100,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Found:
-    """Runs that reach the cases of ``profile``'s rules and break its twins.
+    """Runs that reach the cases of ``profile``'s rules and break its must-fail invariants.
 
-    Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or twin that
-    none before them shows. Only for the others a run is looked for: first among the calls of the rest of ``recorded``
-    (of any profile), then among rare runs and random ones. Each new run is as short as dropping calls makes it.
-    ``on_progress`` gets how many of how many cases are reached. Raises Violated if the implementation disagrees with
-    the specification; Ctrl-C ends the search with what is missing by then.
+    Of ``recorded`` those of the profile are kept that the specification still allows and that show a case or must-fail
+    invariant that none before them shows. Only for the others a run is looked for: first among the calls of the rest of
+    ``recorded`` (of any profile), then among rare runs and random ones. Each new run is as short as dropping calls
+    makes it. ``on_progress`` gets how many of how many cases are reached. Raises Violated if the implementation
+    disagrees with the specification; Ctrl-C ends the search with what is missing by then.
     """
     limits = near_limits(profile)
-    twins = {twin.name for twin in TwinWatch(limits).twins}
-    missing = {*Oracle(limits).all_cases, *twins}
+    must_fail = {one.name for one in MustFailWatch(limits).invariants}
+    missing = {*Oracle(limits).all_cases, *must_fail}
     every = len(missing)
     kept: list[Witness] = []
     found: list[Witness] = []
@@ -75,7 +75,7 @@ def find_witnesses(
     interrupted = False
     try:
         for start in _candidates(implementation, limits, others, Random(seed), runs, calls) if missing else ():
-            watch = TwinWatch(limits, missing & twins)
+            watch = MustFailWatch(limits, missing & must_fail)
             run = start(watch.look)
             new = missing & {*watch.found}.union(*(step.cases for step in run.steps))
             if new and (made := _shortest(_made(run), partial(_enough, implementation, limits, new))):
@@ -108,9 +108,10 @@ def _candidates(
 
 
 def _shown_by(witness: Witness, profile: Profile, wanted: set[str]) -> set[str]:
-    """Which of the ``wanted`` cases and twins a recorded run shows: none, if the specification no longer allows all
-    of its answers."""
-    watch = TwinWatch(profile, wanted)
+    """Which of the ``wanted`` cases and must-fail invariants a recorded run shows: none, if the specification no longer
+    allows all of its answers.
+    """
+    watch = MustFailWatch(profile, wanted)
     cases = replay(witness, profile, lambda oracle, _: watch.look(oracle))
     if len(cases) < len(witness.steps):
         return set()
@@ -161,10 +162,11 @@ def _made(run: JudgedRun) -> Made:
 
 
 def _enough(implementation: Callable[[], Implementation], profile: Profile, wanted: set[str], made: Made) -> int:
-    """How many of the calls are enough to go through all ``wanted`` cases and break all ``wanted`` twins; 0: not
-    even all are."""
+    """How many of the calls are enough to go through all ``wanted`` cases and break all ``wanted`` must-fail
+    invariants; 0: not even all are.
+    """
     oracle, run = _booted(implementation(), profile)
-    watch = TwinWatch(profile, wanted)
+    watch = MustFailWatch(profile, wanted)
     left = set(wanted)
     for count, (task, call) in enumerate(made, 1):
         if can_make(run.snapshot, task, call):

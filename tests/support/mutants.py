@@ -19,7 +19,7 @@ from sendright.model.language.rule import (
 )
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof.obligations import Part, decide
+from sendright.model.proof.obligations import ProofTask, decide
 from support.specification import little_effort
 
 Change = Callable[[Context, Case], Iterator[Case]]
@@ -90,7 +90,7 @@ def seen(rule: str, title: str, numbers: tuple[int, ...], *changes: Change, prof
     def decided() -> set[str]:
         cases = list(RULES[rule].cases(Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)))
         index = next(index for index, case in enumerate(cases) if case.title == title)
-        return not_proved(decide(profile.name, Part("case", rule, index, numbers)))
+        return not_proved(decide(profile.name, ProofTask("case", rule, index, numbers)))
 
     assert decided() == set()
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import instantiate
 from sendright.model.proof import prove as prover
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.obligations import CaseProof, Part
+from sendright.model.proof.obligations import CaseProof, ProofTask
 
 
 def titles(rule: str, profile: Profile = MANUAL) -> list[str]:
@@ -57,7 +57,7 @@ def broken_when(patch: pytest.MonkeyPatch, rule: str, title: str, change: Change
 
 
 def _not_proved(rule: str, title: str, only: tuple[int, ...]) -> set[str]:
-    part = Part("case", rule, titles(rule).index(title), only or None)
+    part = ProofTask("case", rule, titles(rule).index(title), only or None)
     return {found.property for found in prover.decide_case(MANUAL, part) if found.verdict is not Verdict.PROVED}
 
 

@@ -85,8 +85,10 @@ _TAG_BEGINS = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a c
 
 
 def _claim(place: Path) -> None:
-    """Make ``place`` a folder of sendright's, which says so. Raises NotSetUp if it has files and doesn't say so, and
-    OSError."""
+    """Make ``place`` a folder of sendright's, which says so.
+
+    Raises NotSetUp if it has files and doesn't say so, and OSError.
+    """
     place.mkdir(parents=True, exist_ok=True)
     tag, stamp = place / _TAG, place / "stamp"
     if tag.is_file() and tag.read_text("utf-8", "replace").startswith(_TAG_BEGINS):

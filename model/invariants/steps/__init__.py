@@ -1,4 +1,4 @@
-"""The step properties, by what they speak of. Importing this declares them all."""
+"""The step properties, by subject. Importing this package declares them all."""
 
 from sendright.model.invariants.steps import failures, ledgers, memory, messages, rights, tasks, tokens
 from sendright.model.language.step_property import STEP_PROPERTIES

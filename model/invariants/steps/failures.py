@@ -1,4 +1,4 @@
-"""Steps that fail."""
+"""Properties of steps that fail."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from sendright.model.language.transition import (
 )
 
 NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE)
-"""Rules whose codes don't say that a test failed."""
+"""Rules whose error codes don't mean that a test failed."""
 
 
 @step_property(27, "a call that fails changes nothing")
 def failure_changes_nothing(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A call that fails one of its tests leaves everything as it was, until it has taken rights from its caller.
+    """A call that fails one of its tests changes nothing, unless it has already taken rights from its caller.
 
-    What is done after that is to give these up: names and places lose nothing but rights to ports that die, and messages wait on where
-    their port lives; no tokens, pages or counts change. (A message that comes back to its sender, or is received and doesn't fit, is no failed
-    test; nor is what comes of a call that waited.)
+    Then the call only gives these rights up: names and places lose only rights to ports that die, messages stay queued
+    while their port lives, and no tokens, pages or counts change. (A message that is handed back, or that is received
+    and doesn't fit, isn't a failed test; nor is the result of a call that waited.)
     """
     b, a, S = x.before, x.after, v.S
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and x.rule not in NO_TESTS:

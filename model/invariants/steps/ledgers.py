@@ -1,4 +1,4 @@
-"""Steps and ledgers."""
+"""Step properties of ledgers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from sendright.model.language.transition import (
 
 @step_property(37, "limits are given, not made")
 def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What a finite ledger has and what it gave in all to its children are one sum, which only its own parent adds to or takes from.
+    """For a finite ledger, the sum of its limit and of all that it gave to its children changes only by transfers with
+    its own parent.
 
-    Finite ledgers stay finite. A new ledger has what its parent gave. No root begins or ends, and who is whose parent or payer never changes.
-    Other calls than those on ledgers change nothing of them.
+    Finite ledgers stay finite. A new ledger has what its parent gave. No root begins or ends, and parents and payers
+    never change. Only calls on ledgers change ledgers.
     """
     b, a, none = x.before, x.after, v.sorts.no_port
     kept = z3.And(is_ledger(b, v.p), is_ledger(a, v.p))
@@ -37,7 +38,7 @@ def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         born = z3.And(has == x.k["transfer"], a.ledger_balance(v.p) == 0, a.ledger_parent(v.p) == parent, parent != none)
         yield "a new ledger", forall([v.p], z3.Implies(made, born))
     else:
-        yield "nobody else makes ledgers", forall([v.p], z3.Not(made))
+        yield "no other call makes ledgers", forall([v.p], z3.Not(made))
     ends = z3.And(is_ledger(b, v.p), z3.Not(is_ledger(a, v.p)))
     ended = z3.BoolVal(False)
     if x.rule == "ledger_terminate":

@@ -1,4 +1,4 @@
-"""Steps and memory: what is inherited, and that it is its task's own."""
+"""Step properties of memory: inheritance and isolation."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(39, "memory is inherited as each region says")
+@step_property(39, "memory is inherited by each page's attribute")
 def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """SHARE: one object for both. COPY: an object of the child's own with the same contents. NONE, and where nothing is: nothing."""
+    """SHARE: parent and child share one object.
+
+    COPY: the child gets its own object with the same contents. NONE, or an unmapped page: nothing.
+    """
     if not x.creates:
         return
     b, a, none = x.before, x.after, v.sorts.no_object
@@ -44,7 +47,9 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(40, "without inherit_memory the child's map is empty")
 def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """inherit_memory false: no page of the child is mapped, whatever the parent's attributes."""
+    """If inherit_memory is false, no page of the child is mapped, for any inheritance attributes of the
+    parent's pages.
+    """
     if x.creates:
         empty = x.after.mapped(v.t, v.i) == v.sorts.no_object
         yield "empty", forall([v.t, v.i], z3.Implies(z3.And(x.new_task(v.t), z3.Not(x.k["inherit_memory"])), empty))
@@ -52,10 +57,12 @@ def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(110, "memory is its task's own")
 def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's map changes by vm_allocate, which puts a new, zero-filled object at a free page, by vm_deallocate, by its end, and by messages.
+    """A living task's map changes only by vm_allocate, which maps a new, zero-filled object at a free page, by
+    vm_deallocate, and by messages.
 
-    A message takes a copy of the sender's page, and that very copy goes to a free page of the receiver's. An object's contents change by vm_write
-    or vm_copy to a page where it is mapped, and a page's inheritance by vm_inherit. What was made stays made.
+    A message takes a copy of the sender's page, and that very copy is mapped at a free page of the receiver's. An
+    object's contents change only by vm_write or vm_copy to a page where it is mapped, and a page's inheritance only by
+    vm_inherit. An object that was made stays made.
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     success = x.case.code is ReturnCode.KERN_SUCCESS
@@ -69,7 +76,7 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         mapped = z3.And(v.t == target, v.i == page, b.mapped(v.t, v.i) == none, new)
         kept = z3.Or(kept, z3.And(v.t == target, v.i == page, a.inheritance(v.t, v.i) == INHERITANCE.INHERIT_COPY))
         yield "what is allocated is there", z3.And(page >= 0, page < x.k.pages, a.mapped(target, page) != b.mapped(target, page))
-        yield "where it was asked for", z3.Or(x.k["anywhere"], page == x.k["address"])
+        yield "at the requested address", z3.Or(x.k["anywhere"], page == x.k["address"])
     elif x.rule == "vm_write" and success:
         there = b.mapped(target, x.k["address"])
         written = z3.And(v.o == there, a.content(v.o) == x.k["value"])
@@ -98,8 +105,8 @@ def memory_isolation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         whole = z3.And(page >= 0, page < x.k.pages, got == carried, a.content(got) == b.content(carried))
         yield "what is received is what was sent", z3.Or(page == NO_PAGE, whole)
         room = z3.And(v.i >= 0, v.i < x.k.pages, b.mapped(x.k.caller, v.i) == none)
-        yield "it is lost only if there is no room", forall([v.i], z3.Implies(page == NO_PAGE, z3.Not(room)))
-        yield "it is in the message no more", a.memory(x.k["message"], x.k["index"]) == none
+        yield "it is lost only for lack of room", forall([v.i], z3.Implies(page == NO_PAGE, z3.Not(room)))
+        yield "it is no longer in the message", a.memory(x.k["message"], x.k["index"]) == none
     elif x.rule == "vm_inherit" and success:
         asked = z3.Or(*[z3.And(x.k["inheritance"] == int(value), a.inheritance(v.t, v.i) == INHERITANCE.of(value)) for value in Inheritance])
         here = z3.And(v.t == target, v.i == x.k["address"], b.mapped(v.t, v.i) != none)

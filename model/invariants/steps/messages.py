@@ -1,4 +1,4 @@
-"""Steps and messages: their order, what they carry and say, and notifications."""
+"""Step properties of messages: their order, their contents, and notifications."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(16, "no-senders is told once for a registration")
-def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Who is told that a port has no send rights had a right registered for it, which is used up with that; it is told the make-send count of then.
+@step_property(16, "each registration gets at most one no-senders notification")
+def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A no-senders notification goes to a right that was registered for it. It uses the right up, and reports the
+    make-send count at that time.
 
-    When the last send right goes that is noted, with the count of that instant; what is noted is told once. Who asks when there is none is told at
-    once, and isn't registered. A port that dies tells it only if its last send right went before.
+    When the last send right goes, the notification becomes due with the count of that instant, and it is sent once. A
+    request made when there are no send rights is answered at once and isn't registered. A dying port sends the
+    notification only if its last send right went before.
     """
     b, a, S = x.before, x.after, v.S
     slot = S.no_senders_slot(v.p)
@@ -37,7 +39,7 @@ def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule == "no senders are left":
         used = S.no_senders_slot(x.k["of"])
         home = z3.And(v.m == x.k["notification"], b.kind(used) == KIND.SEND_ONCE, a.queue(v.m) == b.port(used))
-        yield "as it was noted", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k["of"]) - 1)))
+        yield "as it became due", forall([v.m], z3.Implies(told, z3.And(home, a.data(v.m) == b.no_senders_due(x.k["of"]) - 1)))
         yield "once", z3.And(a.empty(used), a.no_senders_due(x.k["of"]) == 0)
     elif x.rule == "mach_port_request_notification":
         task = b.object_task(b.port(S.destination_slot(x.k["message"])))
@@ -50,16 +52,17 @@ def told_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "by a dying port", forall([v.m], z3.Implies(told, z3.Exists([v.p], z3.And(registered, last))))
     noted = z3.And(b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
     then = z3.And(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.Not(b.empty(slot)))
-    yield "what is noted", forall([v.p], z3.Implies(noted, then))
-    if not x.is_call(lambda call: call.selects_exceptions):  # there several rights come and go: which is the last is a matter of counting
-        yield "when it is noted", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
+    yield "the due count", forall([v.p], z3.Implies(noted, then))
+    if not x.is_call(lambda call: call.selects_exceptions):  # these give up several rights: which is the last one depends on counts
+        yield "when it becomes due", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
 
 
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Messages queue up behind those that are there, and keep their places; a receive takes the first and counts the sequence number up.
+    """New messages queue behind the earlier ones, and keep their places. A receive takes the first one and raises the
+    sequence number.
 
-    Who peeks is told what the message with that number is. The holder of the receive right may set that number.
+    A peek describes the message with that number. The holder of the receive right may set the sequence number.
     """
     b, a = x.before, x.after
     queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
@@ -100,10 +103,10 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(31, "a message carries its sender's tokens")
 def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A message that a task makes carries that task's tokens of this moment, and its receiver is told those.
+    """A message carries the tokens that the sending task has at that time, and its receiver sees them.
 
-    A task's message is never taken for one of the kernel's, which carry the kernel's tokens; except that the kernel's answer to a message is
-    that message, made anew.
+    The kernel's messages carry the kernel's tokens, and no task's message counts as the kernel's. (The kernel's answer
+    to a message reuses that message.)
     """
     b, a = x.before, x.after
     kernels = z3.And(a.from_kernel(v.m), a.sender_security(v.m) == v.sorts.kernel_security_token, a.sender_audit(v.m) == v.sorts.kernel_audit_token)
@@ -122,22 +125,22 @@ def trailers(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule == TAKE and x.case.code is None:
         told = x.case.outputs
         tokens = z3.And(told["security_token"] == b.sender_security(v.m), told["audit_token"] == b.sender_audit(v.m))
-        yield "what the receiver is told", forall([v.m], z3.Implies(x.taken(v.m), tokens))
+        yield "what the receiver sees", forall([v.m], z3.Implies(x.taken(v.m), tokens))
 
 
 @step_property(112, "a message arrives as it was sent")
 def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What a message says, its layout and its size are the same from its making to its end, and its receiver is told them.
+    """A message's id, data, layout and size stay the same from its making to its end, and its receiver sees them.
 
-    While it is on its way it loses no right but to ports that die, and gains none; its memory stays in it, and contains what it did. (The kernel's
-    answer to a message is that message, made anew.)
+    While it is on its way it loses only rights to ports that die, and gains none. It keeps its memory, with the same
+    contents. (The kernel's answer to a message reuses that message.)
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     said = ("id", "data", "layout", "size", "body_count")
     kept = z3.And(b.stage(v.m) != STAGE.FREE, a.stage(v.m) != STAGE.FREE)
     same = z3.And(*[a.fields[name](v.m) == b.fields[name](v.m) for name in said])
-    anew = v.m == x.k["message"] if x.rule == ANSWER else z3.BoolVal(False)
-    yield "what it says", forall([v.m], z3.Implies(kept, z3.Or(same, anew)))
+    answer = v.m == x.k["message"] if x.rule == ANSWER else z3.BoolVal(False)
+    yield "what it says", forall([v.m], z3.Implies(kept, z3.Or(same, answer)))
     message = v.sorts.message_of(v.s)
     underway = z3.And(v.sorts.in_message(v.s), b.on_its_way(message), a.on_its_way(message))
     right = z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))
@@ -155,4 +158,4 @@ def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule == TAKE:
         told = [x.case.outputs[name] == b.fields[name](v.m) for name in said if name in x.case.outputs]
         taken = z3.And(x.taken(v.m), v.m == x.k["oldest"])
-        yield "what the receiver is told", forall([v.m], z3.Implies(taken, z3.And(*told)))
+        yield "what the receiver sees", forall([v.m], z3.Implies(taken, z3.And(*told)))

@@ -1,4 +1,4 @@
-"""Steps and rights: what is made, copied and moved, and who gains what from whom."""
+"""Step properties of rights: how they are made, copied and moved, and from where a task may gain one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(2, "what is dead stays dead")
+@step_property(2, "dead ports stay dead")
 def no_return(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A dead port never becomes active again, and what was made is never unmade."""
+    """A dead port never becomes active again, and an active port never becomes unmade."""
     b, a = x.before.port_life, x.after.port_life
     yield "dead ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ENDED, a(v.p) == LIFE.ENDED))
     yield "active ports", forall([v.p], z3.Implies(b(v.p) == LIFE.ALIVE, a(v.p) != LIFE.UNBORN))
@@ -35,9 +35,11 @@ def no_return(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(7, "pegged references stay")
 def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Where references are pegged, a name that has UREFS_MAX keeps them, whatever is added or taken; when its port dies it is a dead name with all.
+    """Where references are pegged, a name with UREFS_MAX references keeps them when references are added or taken, and
+    when its port dies.
 
-    They are given up all at once: by who says how many, by mach_port_destroy, by the end of the task.
+    They are given up only all at once: by a call that takes exactly UREFS_MAX, by mach_port_destroy, or by the end of
+    the task.
     """
     if not x.k.profile.pegged_urefs:
         return
@@ -60,7 +62,9 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
 
 @step_property(12, "send rights are made or copied")
 def made_or_copied(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A port's send rights grow only when one is made from the receive right (or by the kernel), or one that exists is copied."""
+    """A port's send rights grow only when one is made from the receive right (or by the kernel), or one that exists is
+    copied.
+    """
     b, a = x.before, x.after
     grows = z3.And(b.active(v.p), a.srights(v.p) > b.srights(v.p))
     source = z3.Exists([v.s], z3.And(b.sends(v.s), b.port(v.s) == v.p))
@@ -69,7 +73,10 @@ def made_or_copied(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(13, "a send-once right yields one message")
 def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Send-once rights are made by MAKE_SEND_ONCE alone; while its port lives each ends as the destination of one received message."""
+    """Only MAKE_SEND_ONCE makes send-once rights.
+
+    While its port lives, each ends as the destination of one received message.
+    """
     b, a = x.before, x.after
     both = z3.And(b.active(v.p), a.active(v.p))
     made = z3.BoolVal(False)
@@ -89,7 +96,9 @@ def send_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(14, "the make-send count counts MAKE_SEND")
 def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """The make-send count rises by one with each send right made, and is 0 after any move of the receive right; its holder may set it."""
+    """The make-send count rises by one with each send right made, and is 0 after any move of the receive right; its
+    holder may set it.
+    """
     b, a = x.before, x.after
     both = z3.And(b.active(v.p), a.active(v.p))
     moved = x.moved(v.p)
@@ -114,10 +123,11 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A space, place or message gains a right to a port only from where the caller could take it.
 
-    That is: the port was just made; or the right was in the caller's hands, or in those of a task whose port the caller holds, or was registered
-    there; or it is the host port or a ledger that such a task draws on, which the kernel gives out; or it is one of the host's special ports, and
-    the caller holds the privileged host port. A send-once right that is given up goes home to its port; a receive right that would die, to
-    who asked for it. A creation that is stopped has found the child's host port so, and gives it, and the child's port, when it goes on.
+    That is: the port was just made. Or the caller, or a task whose port the caller holds, had the right or a
+    registration of it. Or it is the host port, or a ledger that such a task draws on, which the kernel gives out. Or it
+    is one of the host's special ports, and the caller holds the privileged host port. A send-once right that is given
+    up goes to its port, and a receive right that would die to the port-destroyed requester. A stopped creation has
+    found the child's host port in one of these ways, and gives it and the child's port when it goes on.
     """
     b, a, S = x.before, x.after, v.S
     gained, port = x.gained(v.s), a.port(v.s)
@@ -155,7 +165,9 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(24, "a kernel object is reached through a live right to its port")
 def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A call that wants a kernel object goes on only if it has a send right to a live port that stands for an object of that kind."""
+    """A call on a kernel object succeeds only with a send right to a live port that stands for an object of
+    that kind.
+    """
     if x.rule not in SIGNATURES or x.case.code not in (None, ReturnCode.KERN_SUCCESS):
         return
     b, k = x.before, x.k
@@ -168,11 +180,12 @@ def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield argument.name, z3.And(b.sends(slot), b.active(port), b.object(port) == OBJECT.of(argument.object))
 
 
-@step_property(28, "another task's space changes through its port or by death")
+@step_property(28, "another task's space changes only through its port, or when a port dies")
 def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become dead names.
+    """Without a right to a task's port a call leaves its space alone, except that rights to a port that dies become
+    dead names.
 
-    A dead name about which somebody asked gets one more reference with the notification.
+    A dead name with a dead-name request gets one more reference when the notification is sent.
     """
     b, a = x.before, x.after
     slot = v.S.name_slot(v.t, v.n)
@@ -187,9 +200,11 @@ def foreign_spaces(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "port sets", forall([v.p, v.n], z3.Implies(theirs, z3.Or(a.member(v.p, v.n) == b.member(v.p, v.n), z3.Not(a.active(v.p)))))
 
 
-@step_property(117, "a name that was asked for is the name that is given")
-def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Who allocates a right under a name of its choice has it under that name, in the space that was asked for, and is told no other."""
+@step_property(117, "an allocation uses the requested name")
+def requested_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A caller that allocates a right under a name of its choice gets it under that name in the target space, and the
+    result is that name.
+    """
     if x.rule not in NAMED_BY_CALLER or x.case.code is not ReturnCode.KERN_SUCCESS:
         return
     asked = x.k["named"] if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
@@ -198,13 +213,14 @@ def asked_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "where it is", z3.Implies(asked, there)
 
 
-@step_property(121, "a guard keeps the receive right for who knows it")
+@step_property(121, "a guarded receive right ends only by its guard")
 def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A guarded port lives, and keeps its guard, until somebody names its receive right and tells the guard; until the right is carried away; or
-    until the task that has it ends.
+    """A guarded port lives and keeps its guard until a call names its receive right and gives the guard, until the
+    right is carried away, or until the task that has it ends.
 
-    (mach_port_destroy tells the guard 0; so does who guards a port anew.) Only mach_port_guard guards a port that there is. An immovable receive
-    right isn't carried: it goes only where it was asked for, when it would die.
+    (mach_port_destroy gives the guard 0, and so does mach_port_guard on a guarded port.) Only mach_port_guard guards an
+    existing port. An immovable receive right isn't carried: it goes only to the port-destroyed requester, when it would
+    die.
     """
     if not x.k.profile.has_guards:
         return
@@ -228,5 +244,5 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "who makes it", forall([v.p], z3.Not(new))
     both = z3.And(b.active(v.p), a.active(v.p))
     stays = z3.Or(z3.Not(x.moved(v.p)), v.S.is_limbo_slot(a.receiver(v.p)))
-    yield "what is immovable isn't carried", forall([v.p], z3.Implies(z3.And(both, b.is_immovable(v.p)), stays))
-    yield "and stays so", forall([v.p], z3.Implies(z3.And(both, z3.Not(x.moved(v.p))), a.is_immovable(v.p) == b.is_immovable(v.p)))
+    yield "an immovable right isn't carried", forall([v.p], z3.Implies(z3.And(both, b.is_immovable(v.p)), stays))
+    yield "immovability stays", forall([v.p], z3.Implies(z3.And(both, z3.Not(x.moved(v.p))), a.is_immovable(v.p) == b.is_immovable(v.p)))

@@ -1,4 +1,4 @@
-"""Steps and tasks: what a child gets, what a task is asked, how it waits and ends."""
+"""Step properties of tasks: what a child gets, what calls on a task read and set, how a task waits and ends."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from sendright.model.language.transition import (
 
 @step_property(34, "a child has clones of its parent's ports and its own")
 def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task's space is empty; its self place holds its own port, its ledger places what it draws on, the others what its parent's hold.
+    """A new task's space is empty. Its self place holds its own port, its ledger places the ledgers that it draws on,
+    the others what its parent's hold.
 
-    Where the call that made it says which host port it has, that is one of the host's two.
+    If the call sets the child's host port, that is one of the host's two.
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
@@ -62,7 +63,7 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(35, "a creation that fails makes no task")
 def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """If a call fails no new task exists, and no new port either."""
+    """If a call fails, it makes no task and no port."""
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
@@ -71,9 +72,9 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(41, "a terminated task never lives again")
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What is terminated stays so, nobody becomes unmade, and nobody ends but the task that task_terminate names: it does.
+    """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
 
-    A task is suspended and resumed by holders of its port, once in a call.
+    Only task_suspend and task_resume on a task change its suspend count, by one.
     """
     b, a = x.before.task_life, x.after.task_life
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
@@ -95,9 +96,9 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "new tasks run", forall([v.t], z3.Implies(new, x.after.suspend_count(v.t) == 0))
 
 
-@step_property(109, "a task is asked and answered for itself")
-def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """What a call tells of a task, hands out of its places or keeps there is of the very task and place that were named."""
+@step_property(109, "a call reads and sets only what its arguments name")
+def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A call reads, hands out and keeps tokens and rights of the very task and place that its arguments name."""
     k, b, a, S = x.k, x.before, x.after, v.S
     if x.rule in ("mach_msg_receive", RESUMED_RECEIVE) and "source" in x.case.outputs:
         name = k["port"] if x.rule == "mach_msg_receive" else b.waits_at(k.caller)
@@ -153,7 +154,7 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             held, selected = place(task, which), (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1
             if told:
                 reply = z3.If(told[f"told.{number}"], copied(held, x.reply(number - 1)), a.empty(x.reply(number - 1)))
-                yield f"what is told of exception {number}", z3.And(reply, z3.Implies(told[f"told.{number}"], selected))
+                yield f"what is reported of exception {number}", z3.And(reply, z3.Implies(told[f"told.{number}"], selected))
             was = [fields.exception_behaviour(task, PLACE.of(which)) for fields in (b, a)]
             was += [fields.exception_flavour(task, PLACE.of(which)) for fields in (b, a)]
             same = z3.And(copied(held, held), was[0] == was[1], was[2] == was[3])
@@ -179,7 +180,10 @@ def told_of_the_target(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(124, "a task waits in its own call")
 def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A task begins to wait, and waits no more, by its own call or by its end. A call that stops waits for its other step, and does that once."""
+    """Only a task's own call makes it begin to wait or go on; its end also ends the wait.
+
+    A call that stops waits for its second step, and takes that once.
+    """
     b, a = x.before, x.after
     its_own = z3.Or(v.t == x.k.caller, z3.Not(a.alive(v.t)))
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))

@@ -19,11 +19,13 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(29, "tokens change by the token calls alone")
+@step_property(29, "tokens change only by the token calls")
 def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and both at once.
+    """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and
+    both at once.
 
-    So they do when a creation goes on that was stopped: as was asked when it began, and by a caller who presented that port then.
+    They also change when a stopped creation goes on: to the tokens that were requested when it began, by a caller that
+    presented that port then.
     """
     b, a, k = x.before, x.after, x.k
     changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
@@ -51,9 +53,10 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(30, "a child's tokens are its parent's or the given ones")
 def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A new task has its parent's tokens, unless it was made with explicit ones, by a caller who presented the host security port.
+    """A new task has its parent's tokens, unless a caller that presented the host security port made it with explicit
+    ones.
 
-    It has its parent's, too, while such a call is stopped.
+    While such a call is stopped, it has its parent's tokens too.
     """
     a, b = x.after, x.before
     if x.creates and (x.rule == "task_create" or x.stops):
@@ -66,14 +69,15 @@ def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
             yield "the parent's audit token", forall([v.t], z3.Implies(x.new_task(v.t), a.audit(v.t) == b.audit(x.parent)))
         yield "by whom", forall([v.t], z3.Implies(x.new_task(v.t), x.presents_security_port))
     if not x.creates:
-        yield "nobody else makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
+        yield "no other call makes tasks", forall([v.t], z3.Not(x.new_task(v.t)))
 
 
-@step_property(33, "the privileged host port is a task's host port by explicit grant")
+@step_property(33, "a task gets the privileged host port only by explicit grant")
 def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the task's parent had it so.
+    """A task's host port becomes the privileged one only if the caller gave that port as the new host port, or the
+    task's parent had it.
 
-    (When a creation goes on that was stopped, the caller gave it when it began.)
+    (For a stopped creation that goes on, the caller gave it when the creation began.)
     """
     b, a, S = x.before, x.after, v.S
     slot = S.place_slot(v.t, PLACE.of(Place.HOST))
@@ -100,9 +104,9 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "what will be granted", forall([v.t], z3.Implies(granted, z3.And(b.sends(given), b.port(given) == port)))
 
 
-@step_property(36, "a child is never seen with other tokens than asked for")
+@step_property(36, "a child never has other tokens than requested")
 def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """The step in which a task with explicit tokens comes to life is the step in which it has them: there is none between."""
+    """A task with explicit tokens has them from the very step in which it comes to life."""
     if x.rule == "host_security_create_task_token":
         asked = z3.And(x.has_given_tokens(v.t), x.presents_security_port)
         yield "from the first moment", forall([v.t], z3.Implies(x.new_task(v.t), asked))

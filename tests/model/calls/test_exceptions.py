@@ -110,7 +110,7 @@ def test_a_right_that_is_not_given_up_is_found(monkeypatch: pytest.MonkeyPatch) 
         held = place_slot(k.before, k.task_behind(k["task"]), Place.EXC_SOFTWARE)
         after.add("srights", k.before.port(held), 1)
 
-    broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask has a copy of the right", then(leak), 8, 9)
+    broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask gets a copy of the right", then(leak), 8, 9)
     assert broken == {"invariant 8"}
 
 
@@ -118,7 +118,7 @@ def test_a_receive_right_in_a_place_is_found(monkeypatch: pytest.MonkeyPatch) ->
     def receive(k: Context, after: After) -> None:
         after.at("kind")[place_slot(k.before, k.task_behind(k["task"]), Place.EXC_SOFTWARE)] = KIND.RECEIVE
 
-    broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask has a copy of the right", then(receive), 6, 42)
+    broken = broken_when(monkeypatch, "task_set_exception_ports", "each type in the mask gets a copy of the right", then(receive), 6, 42)
     assert broken == {"invariant 6", "invariant 42"}
 
 

@@ -349,14 +349,14 @@ DIES, PUT, CARRIED = "the receive right goes, and its port dies", "the port is g
     ("rule", "title", "number", "change"),
     [
         ("mach_port_mod_refs", DIES, 121, lost("the port is guarded")),
-        ("mach_port_destroy", "the receive right goes, and its port dies or is rescued", 121, lost("the port is guarded")),
+        ("mach_port_destroy", "the receive right goes, and its port dies unless port-destroyed is registered", 121, lost("the port is guarded")),
         (DESTRUCT, DIES, 121, lost("the port has another guard")),
         (TAKE_OFF, "the guard is gone", 121, lost("the port has no guard, or another")),
         (TAKE_OFF, "the guard is gone", 120, then("the guard is gone", lambda k, after: after.store("is_strict", _named(k), z3.BoolVal(True)))),
         (PUT_ON, PUT, 121, lost("the port has a context")),
         (PUT_ON, PUT, 120, instead(PUT, guards_another)),
         (COPY_IN, CARRIED, 120, then(CARRIED, keeps("context", "is_guarded", "is_strict", "is_immovable"))),
-        (COPY_IN, CARRIED, 121, lost("the name has no right that can be carried so")),
+        (COPY_IN, CARRIED, 121, lost("the name has no right for this disposition")),
     ],
 )
 def test_what_a_mistake_breaks(rule: str, title: str, number: int, change: Change) -> None:

@@ -13,7 +13,7 @@ from sendright.mach.state.snapshot import Change, Snapshot, changes, differences
 from sendright.model.execution import system
 from sendright.model.execution.compiler import Translator
 from sendright.model.execution.oracle import Oracle
-from sendright.model.execution.snapshots import Showing
+from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import ConcreteState
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.runs.judged_run import JudgedRun
@@ -46,7 +46,7 @@ class RandomRun:
 def anew(state: ConcreteState, profile: Profile) -> tuple[ConcreteState, Snapshot]:
     """A copy of ``state``, written point by point, and what it shows."""
     written = ConcreteState()
-    showing = Showing(written, profile)
+    showing = SnapshotWriter(written, profile)
     for name, values in state.fields.items():
         written.write(name, values)
     return written, showing.snapshot()

@@ -15,7 +15,7 @@ from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.property_check import broken_by_step, broken_in_state
 from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.witnesses import reachable_cases, replay, tupled, witnesses
-from sendright.model.proof.must_fail import TWINS, decide_twins
+from sendright.model.proof.must_fail import MUST_FAIL, decide_must_fail
 
 profiles = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 
@@ -78,8 +78,8 @@ def test_a_step_that_breaks_properties_is_named() -> None:
 
 
 @profiles
-def test_twins_are_found_out(profile: Profile) -> None:
-    obligations = decide_twins(profile)
+def test_wrong_invariants_are_found_out(profile: Profile) -> None:
+    obligations = decide_must_fail(profile)
     assert len(obligations) >= 5
     assert {obligation.verdict for obligation in obligations} == {Verdict.PROVED}
     assert all(obligation.counterexample for obligation in obligations)
@@ -87,12 +87,12 @@ def test_twins_are_found_out(profile: Profile) -> None:
 
 def test_a_true_invariant_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     from sendright.model.language.invariant import INVARIANTS
-    from sendright.model.proof import must_fail as twins
+    from sendright.model.proof import must_fail
 
-    truth = twins.Twin("true", "true", INVARIANTS[8].clauses, lambda profile: True)
-    monkeypatch.setattr(twins, "TWINS", [truth])
-    assert [obligation.verdict for obligation in decide_twins(MANUAL)] == [Verdict.UNDETERMINED]
+    truth = must_fail.MustFail("true", "true", INVARIANTS[8].clauses, lambda profile: True)
+    monkeypatch.setattr(must_fail, "MUST_FAIL", [truth])
+    assert [obligation.verdict for obligation in decide_must_fail(MANUAL)] == [Verdict.UNDETERMINED]
 
 
-def test_twins_say_why_they_are_wrong() -> None:
-    assert all(twin.about.startswith("Wrong: ") for twin in TWINS)
+def test_wrong_invariants_say_why_they_are_wrong() -> None:
+    assert all(one.about.startswith("Wrong: ") for one in MUST_FAIL)

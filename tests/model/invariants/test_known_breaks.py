@@ -21,10 +21,10 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import ExitStatus, Verdict, combine, exit_status
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.oracle import broken_invariants as broken_in_state
-from sendright.model.invariants import known_breaks as list_of_broken
+from sendright.model.invariants import known_breaks as known_breaks
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.known_breaks import BROKEN, is_broken, known_break
-from sendright.model.proof.obligations import Part, decide_case
+from sendright.model.invariants.known_breaks import KNOWN_BREAKS, is_broken, known_break
+from sendright.model.proof.obligations import ProofTask, decide_case
 from sendright.model.proof.relevance import property_titles
 from sendright.properties.scripts.load import load_script
 from sendright.properties.scripts.replay import replay
@@ -33,17 +33,17 @@ from sendright.reports.html import page
 from sendright.reports.junit import junit
 from sendright.reports.rerun import Rerun
 
-ALLOCATE, UNDER_ANOTHER = "mach_port_allocate_name", "a dead name, under another name than was asked for"
+ALLOCATE, UNDER_ANOTHER = "mach_port_allocate_name", "a dead name, under another name than requested"
 SCRIPTS = TESTS / "scripts" / "hazards"
 
 
 def decided(profile: Profile, rule: str, title: str, number: int) -> Obligation:
-    [found] = decide_case(profile, Part("case", rule, titles(rule, profile).index(title), (number,)))
+    [found] = decide_case(profile, ProofTask("case", rule, titles(rule, profile).index(title), (number,)))
     return found
 
 
 def listed() -> Iterator[tuple[str, str, str, str]]:
-    for one in BROKEN:
+    for one in KNOWN_BREAKS:
         for profile in PROFILES.values():
             if one.breaks(profile):
                 yield from ((profile.name, one.property, rule, title) for rule, title in sorted(one.cases) if profile.serves(rule))
@@ -57,7 +57,7 @@ def test_what_is_listed_is_there(profile: str, name: str, rule: str, title: str)
 
 
 def test_nothing_is_broken_in_the_manual_profile() -> None:
-    assert [one for one in BROKEN if one.breaks(MANUAL)] == []
+    assert [one for one in KNOWN_BREAKS if one.breaks(MANUAL)] == []
 
 
 def test_a_broken_invariant_is_assumed_nowhere_and_a_weaker_one_is() -> None:
@@ -70,21 +70,21 @@ def test_a_broken_invariant_is_assumed_nowhere_and_a_weaker_one_is() -> None:
 
 def test_a_known_break_has_a_counterexample_and_is_not_proved() -> None:
     found = decided(OSF, ALLOCATE, UNDER_ANOTHER, 117)
-    assert (found.verdict, found.scope) == (Verdict.BREAKS_AS_KNOWN, str(list_of_broken.SMALL))
+    assert (found.verdict, found.scope) == (Verdict.BREAKS_AS_KNOWN, str(known_breaks.SMALL))
     assert found.counterexample is not None
-    assert found.hazard == "H-10: a dead name that is asked for by name goes under another"
+    assert found.hazard == "H-10: a dead name is allocated under another name than requested"
 
 
 def test_a_break_that_is_not_listed_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_of_broken, "BROKEN", ())
+    monkeypatch.setattr(known_breaks, "KNOWN_BREAKS", ())
     assert decided(OSF, ALLOCATE, UNDER_ANOTHER, 117).verdict is not Verdict.BREAKS_AS_KNOWN
     assert not is_broken("step invariant 117", OSF)
 
 
 def test_a_break_that_is_no_more_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     title = "a port set, under the name"
-    line = list_of_broken.Broken("step invariant 117", "H-0", "it isn't", lambda profile: True, frozenset({(ALLOCATE, title)}))
-    monkeypatch.setattr(list_of_broken, "BROKEN", (line,))
+    line = known_breaks.KnownBreak("step invariant 117", "H-0", "it isn't", lambda profile: True, frozenset({(ALLOCATE, title)}))
+    monkeypatch.setattr(known_breaks, "KNOWN_BREAKS", (line,))
     found = decided(OSF, ALLOCATE, title, 117)
     assert (found.verdict, found.title.endswith(": no longer broken")) == (Verdict.FAILED, True)
     assert combine([Verdict.PROVED, found.verdict]) is Verdict.FAILED

@@ -129,7 +129,7 @@ def test_a_guard_that_says_too_much_or_too_little_is_found(monkeypatch: pytest.M
         monkeypatch.setitem(RULES, "vm_allocate", replace(original, cases=cases))
 
     original = RULES["vm_allocate"]
-    last, anywhere = "the page that was asked for", z3.Bool("anywhere")
+    last, anywhere = "the requested page", z3.Bool("anywhere")
     for meaning in (None, anywhere, z3.And(z3.Not(anywhere), z3.Int("address") > 0), z3.BoolVal(True)):
         changed(last, meaning)
         assert next(unclear("vm_allocate", MANUAL), None), meaning

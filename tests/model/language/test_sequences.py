@@ -20,9 +20,8 @@ from sendright.model.language import arguments, sequences
 from sendright.model.language.rule import COPY_IN, COPY_OUT, DESTROY, FINISH, PENDING_RULES, RULES, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, rules_of, run, sequence
 from sendright.model.language.terms import Name
-from sendright.model.proof import instantiate
-from sendright.model.proof import preconditions as rows
-from sendright.model.proof.obligations import Part, decide
+from sendright.model.proof import instantiate, preconditions
+from sendright.model.proof.obligations import ProofTask, decide
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, NamedResult, carried_by, named_by
 
 INSERT = "mach_port_insert_right"
@@ -43,7 +42,7 @@ def test_every_rule_is_a_calls_or_is_left_to_do() -> None:
     assert {rule for call in SIGNATURES for rule in rules_of(call)} | set(PENDING_RULES) == set(RULES)
 
 
-@pytest.mark.parametrize("module", [oracle, kernel_choices, told_results, arguments, rows, sequences], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [oracle, kernel_choices, told_results, arguments, preconditions, sequences], ids=lambda module: module.__name__)
 def test_what_drives_sequences_knows_no_call_by_name(module: object) -> None:
     source = inspect.getsource(module)  # type: ignore[arg-type]
     assert [call for call in SIGNATURES if f'"{call}' in source] == []
@@ -95,7 +94,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def proved(rule: str) -> bool:
-    return all(obligation.verdict.name == "PROVED" for obligation in decide("manual", Part("row", rule)))
+    return all(obligation.verdict.name == "PROVED" for obligation in decide("manual", ProofTask("sequence", rule)))
 
 
 def test_a_step_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import cache as proof_cache
 from sendright.model.proof import instantiate, own_source
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.cache import Cache, Known, Mark, Proof, keep_proofs_in, open_cache
+from sendright.model.proof.cache import Cache, Mark, Proof, ProvedQueries, keep_proofs_in, open_cache
 from sendright.model.proof.obligations import CaseProof
 from sendright.model.proof.own_source import sources
 from sendright.model.proof.prove import prove
@@ -121,8 +121,8 @@ def terms() -> tuple[list[Term], Term]:
 def test_fresh_names_say_nothing(cache: Cache) -> None:
     (facts, goal), (other_facts, other_goal) = terms(), terms()
     assert not goal.eq(other_goal)
-    assert Known(cache, facts).question(goal) == Known(cache, other_facts).question(other_goal)
-    assert Known(cache, facts).question(goal) != Known(cache, facts).question(other_goal)
+    assert ProvedQueries(cache, facts).question(goal) == ProvedQueries(cache, other_facts).question(other_goal)
+    assert ProvedQueries(cache, facts).question(goal) != ProvedQueries(cache, facts).question(other_goal)
 
 
 def test_the_hash_has_all_that_an_answer_rests_on(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_the_hash_has_all_that_an_answer_rests_on(cache: Cache, monkeypatch: pyt
     state = State.arbitrary(UNBOUNDED)
     slot = z3.Const("s", UNBOUNDED.Slot)
     asked = {
-        Known(cache, facts).question(goal)
+        ProvedQueries(cache, facts).question(goal)
         for facts, goal in (
             ([x > 0], x > 1),
             ([x > 0], x > 2),
@@ -146,13 +146,13 @@ def test_the_hash_has_all_that_an_answer_rests_on(cache: Cache, monkeypatch: pyt
         )
     }
     assert len(asked) == 10
-    before = Known(cache, [x > 0]).question(x > 1)
+    before = ProvedQueries(cache, [x > 0]).question(x > 1)
     proof_cache.rests_on.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(z3, "get_full_version", lambda: "Z3 99")
-        assert Known(cache, [x > 0]).question(x > 1) != before
+        assert ProvedQueries(cache, [x > 0]).question(x > 1) != before
     proof_cache.rests_on.cache_clear()
-    assert Known(cache, [x > 0]).question(x > 1) == before
+    assert ProvedQueries(cache, [x > 0]).question(x > 1) == before
 
 
 PROVER = list(sources(proof_cache.__name__))

@@ -26,8 +26,8 @@ from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof import cache as proof_cache
-from sendright.model.proof.cache import Cache, Known, Mark, NoKey, Proof, keep_proofs_in, open_cache
-from sendright.model.proof.obligations import Part, decide_case
+from sendright.model.proof.cache import Cache, Mark, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
+from sendright.model.proof.obligations import ProofTask, decide_case
 from sendright.model.proof.own_files import Unusable, append_own, own_folder, read_own
 
 RULE, TITLE = "mach_port_deallocate", "one of several references goes"
@@ -66,13 +66,13 @@ class Asked(list[tuple[Path, str]]):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     seen = Asked()
-    real = Known.is_proved
+    real = ProvedQueries.is_proved
 
-    def is_proved(known: Known, question: str) -> bool:
+    def is_proved(known: ProvedQueries, question: str) -> bool:
         seen.append((known._file, question))
         return real(known, question)
 
-    monkeypatch.setattr(Known, "is_proved", is_proved)
+    monkeypatch.setattr(ProvedQueries, "is_proved", is_proved)
     return seen
 
 
@@ -81,7 +81,7 @@ def decided(cache: Cache | None) -> Verdict:
     cases = list(RULES[RULE].cases(Context(RULES[RULE], State.arbitrary(UNBOUNDED), MANUAL)))
     keep_proofs_in(cache)
     index = next(index for index, case in enumerate(cases) if case.title == TITLE)
-    return decide_case(MANUAL, Part("case", RULE, index, (7,)))[0].verdict
+    return decide_case(MANUAL, ProofTask("case", RULE, index, (7,)))[0].verdict
 
 
 def test_a_forged_cache_proves_nothing(cache: Cache, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,24 +123,24 @@ def test_entries_of_another_user_or_machine_are_none(cache: Cache, tmp_path: Pat
 
 def test_an_entry_means_its_own_query_only(cache: Cache) -> None:
     """An honest entry of one query, moved into the files of others."""
-    honest = Known(cache, [X > 0])
+    honest = ProvedQueries(cache, [X > 0])
     honest.keep(honest.question(X > -1))
     for facts, goal in (([X > 0], X > 1), ([X < 0], X > -1), ([], X > -1)):
-        other = Known(cache, facts)
+        other = ProvedQueries(cache, facts)
         other._file.write_bytes(honest._file.read_bytes())
-        other = Known(cache, facts)
+        other = ProvedQueries(cache, facts)
         assert not other.is_proved(other.question(goal)), (facts, goal)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 63])
 def test_a_line_that_was_cut_off_is_none_and_spoils_none(cache: Cache, cut: int) -> None:
-    known = Known(cache, [X > 0])
+    known = ProvedQueries(cache, [X > 0])
     question = known.question(X > -1)
     known._file.write_text(cache.entry(question)[:cut])
-    known = Known(cache, [X > 0])
+    known = ProvedQueries(cache, [X > 0])
     assert not known.is_proved(question)
     known.keep(question)
-    assert Known(cache, [X > 0]).is_proved(question)
+    assert ProvedQueries(cache, [X > 0]).is_proved(question)
 
 
 def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ ATTACKS: dict[str, Attack] = {
 def test_what_lies_in_the_place_of_a_file(cache: Cache, tmp_path: Path, attack: Attack) -> None:
     target = tmp_path / "target"
     target.write_text("the user's own")
-    attack(Known(cache, [X > 0])._file, target)
+    attack(ProvedQueries(cache, [X > 0])._file, target)
     keep_proofs_in(cache)
     mark = Mark()
     assert Proof(UNBOUNDED, [X > 0], []).decide(X > -1) == z3.unsat
@@ -223,12 +223,12 @@ def test_a_file_that_has_grown_too_long_does_not_grow(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can give files away")
 def test_a_file_of_another_user_is_not_used(cache: Cache) -> None:
-    known = Known(cache, [X > 0])
+    known = ProvedQueries(cache, [X > 0])
     question = known.question(X > -1)
     known.keep(question)
-    assert Known(cache, [X > 0]).is_proved(question)
+    assert ProvedQueries(cache, [X > 0]).is_proved(question)
     os.chown(known._file, 12345, -1)
-    assert not Known(cache, [X > 0]).is_proved(question)
+    assert not ProvedQueries(cache, [X > 0]).is_proved(question)
 
 
 def a_link(place: Path) -> None:
@@ -417,6 +417,6 @@ def test_several_processes_share_a_cache(tmp_path: Path) -> None:
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    proves_alone = Known(open_cache(folder), [X > 0])
+    proves_alone = ProvedQueries(open_cache(folder), [X > 0])
     assert {len(line) for line in proves_alone._file.read_text().split()} == {64}
     assert not proves_alone.is_proved(proves_alone.question(X - 5 > 0))

@@ -23,7 +23,7 @@ from sendright.model.language.rule import COPY_IN, COPY_OUT, Case, Context
 from sendright.model.language.state import After
 
 COPIES, TAKES_ONE = "COPY_SEND copies the send right", "MOVE_SEND takes one of several references"
-KEPT, SET, TOLD = "the right is kept", "each type in the mask has a copy of the right", "dead-name"
+KEPT, SET, TOLD = "the right is kept", "each type in the mask gets a copy of the right", "dead-name"
 ADDED, PEGGED = "references are added or taken", "the name is pegged: it keeps its references"
 DROPPED = "a send right is dropped: its name has all references it can have"
 

@@ -32,7 +32,7 @@ from sendright.model.language.rule import (
 )
 from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof.obligations import Part, decide
+from sendright.model.proof.obligations import ProofTask, decide
 
 # ---- the base case
 
@@ -54,8 +54,8 @@ def everybody_lives(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 @pytest.mark.parametrize("clauses", [everybody_is_dead, everybody_lives])
 def test_an_invariant_that_contradicts_the_boot_state(monkeypatch: pytest.MonkeyPatch, clauses: Clauses) -> None:
     with_invariant(monkeypatch, clauses)
-    assert not_proved(decide("manual", Part("base case"))) == {"invariant 199"}
-    [one] = decide("manual", Part("base case", invariants=(199,)))
+    assert not_proved(decide("manual", ProofTask("base case"))) == {"invariant 199"}
+    [one] = decide("manual", ProofTask("base case", invariants=(199,)))
     assert one.verdict is Verdict.REFUTED
     assert one.reachable == "from boot"
 
@@ -67,8 +67,8 @@ def test_an_invariant_that_makes_cases_impossible(monkeypatch: pytest.MonkeyPatc
         yield "", forall([v.t, v.u], z3.Implies(z3.And(s.alive(v.t), s.alive(v.u)), v.t == v.u))
 
     with_invariant(monkeypatch, one_task)
-    assert not_proved(decide("manual", Part("base case"))) == set()
-    lost = [one for one in decide("manual", Part("reachable")) if one.verdict is not Verdict.PROVED]
+    assert not_proved(decide("manual", ProofTask("base case"))) == set()
+    lost = [one for one in decide("manual", ProofTask("reachable")) if one.verdict is not Verdict.PROVED]
     assert "every state of every witness" in {one.case for one in lost}
     assert any("a mutant" in str(one.counterexample) for one in lost)
 
@@ -85,7 +85,7 @@ def test_tokens_for_a_child_without_the_security_port() -> None:
 # ---- messages
 
 SEND, DELIVER, RECEIVE = "mach_msg_send", "mach_msg_send: deliver", "mach_msg_receive: take"
-GOOD, QUEUED, OLDEST = "the header is good", "the message is queued", "the oldest message"
+GOOD, QUEUED, OLDEST = "the header is valid", "the message is queued", "the oldest message"
 
 
 def stamp(identity: Callable[[Context], Term]) -> Callable[[Context, After], None]:
@@ -160,7 +160,7 @@ def test_a_child_without_one_of_its_rights(place: Place) -> None:
 
 def seen_of_rule(rule: str, number: int, *changes: Change) -> set[str]:
     """As ``seen``, of what is decided of a rule as a whole."""
-    part = Part("rule", rule, 0, (number,))
+    part = ProofTask("rule", rule, 0, (number,))
     assert not_proved(decide("manual", part)) == set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RULES, rule, mutant(rule, *changes))
@@ -225,7 +225,7 @@ def test_a_write_to_the_callers_page() -> None:
         (PAGE_OUT, "the page is mapped", 110),
         ("task_terminate", "the task ends", 41),
         ("vm_write", "the page is written", 110),
-        ("vm_allocate", "the page that was asked for", 110),
+        ("vm_allocate", "the requested page", 110),
         ("vm_inherit", "children get NONE", 110),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_case_without_its_effect(rule: str, title: str, number: int) -> None:
 
 
 def test_a_page_with_somebodys_object() -> None:
-    title = "the page that was asked for"
+    title = "the requested page"
     assert seen("vm_allocate", title, (110,), then(title, lambda k, after: after.assumptions.clear())) == {"step invariant 110"}
 
 
@@ -343,7 +343,7 @@ def test_a_destroyed_request_that_takes_a_name() -> None:
 
 def test_a_task_behind_any_port() -> None:
     title = "the security token"
-    assert seen("task_info", title, (24,), lacking("task is no task")) == {"step invariant 24"}
+    assert seen("task_info", title, (24,), lacking("task is not a task's port")) == {"step invariant 24"}
 
 
 def test_no_senders_with_the_count_of_later() -> None:
@@ -365,7 +365,7 @@ def test_a_release_that_counts_every_slot(monkeypatch: pytest.MonkeyPatch) -> No
     """The kernel's count and the ghost would fall alike, and invariant 8 would not notice."""
     monkeypatch.setattr(Release, "loses", lambda release, slot: release.given_up(slot))
     cases = list(RULES["task_terminate"].cases(Context(RULES["task_terminate"], State.arbitrary(UNBOUNDED), MANUAL)))
-    assert not_proved(decide("manual", Part("case", "task_terminate", len(cases) - 1, (8,)))) == {"counting"}
+    assert not_proved(decide("manual", ProofTask("case", "task_terminate", len(cases) - 1, (8,)))) == {"counting"}
 
 
 def test_a_release_that_keeps_a_messages_queue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +374,7 @@ def test_a_release_that_keeps_a_messages_queue(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Release, "_kill", kill)
     cases = list(RULES["task_terminate"].cases(Context(RULES["task_terminate"], State.arbitrary(UNBOUNDED), MANUAL)))
-    assert not_proved(decide("manual", Part("case", "task_terminate", len(cases) - 1, (2, 8)))) == {"invariant 2", "counting"}
+    assert not_proved(decide("manual", ProofTask("case", "task_terminate", len(cases) - 1, (2, 8)))) == {"invariant 2", "counting"}
 
 
 def test_a_right_beyond_the_end_of_a_body() -> None:
@@ -390,7 +390,7 @@ EXTRACT, REQUEST, REGISTER = "mach_port_extract_right", "mach_port_insert_right:
 
 def rows_not_proved(rule: str, *changes: Change, of: str | None = None) -> set[str]:
     """The titles of what isn't proved of ``rule`` in its sequences, when ``of`` (or it) is changed; unchanged all is."""
-    part = Part("row", rule)
+    part = ProofTask("sequence", rule)
     assert not_proved(decide("manual", part)) == set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RULES, of or rule, mutant(of or rule, *changes))
@@ -419,13 +419,13 @@ def test_a_right_that_stays_in_the_message() -> None:
 
 def test_a_failure_that_lets_the_message_go() -> None:
     """What cleans up after it finds no message in the kernel."""
-    title = "the name has no right that can be carried so"
+    title = "the name has no right for this disposition"
     change = then(title, lambda k, after: after.store("stage", (k["message"],), STAGE.FREE))
     assert rows_not_proved(COPY_IN, change) == {"the message is destroyed: what it requires"}
 
 
 def test_a_message_that_is_lost_is_still_in_the_queue() -> None:
-    title = "the message is too large, and is lost"
+    title = "the message is too large, and is destroyed"
     assert rows_not_proved(TAKE, instead(title, lambda k, after: None)) == {"the message is destroyed: what it requires"}
 
 
@@ -468,7 +468,7 @@ def test_a_resumed_receive_that_still_waits() -> None:
 
 
 def test_a_request_without_its_target() -> None:
-    change = then("the right is to be carried", lambda k, after: clear(after, k.sorts.Slot.destination_slot(k["request_message"])))
+    change = then("the right will be carried", lambda k, after: clear(after, k.sorts.Slot.destination_slot(k["request_message"])))
     found = rows_not_proved(REQUEST, change)
     assert found
     assert all(title.startswith("mach_port_insert_right: what it requires") for title in found)

@@ -21,7 +21,7 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import prove as prover
 from sendright.model.proof import refute as refuter
 from sendright.model.proof.instantiate import Proof
-from sendright.model.proof.obligations import Part, decide_case, decide_rule
+from sendright.model.proof.obligations import ProofTask, decide_case, decide_rule
 from sendright.model.proof.prove import UnknownSelection, prove
 
 
@@ -93,7 +93,7 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
             yield case
 
     mutate(monkeypatch, COPY_IN, keep)
-    [found] = decide_case(MANUAL, Part("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
+    [found] = decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
     assert found.verdict is Verdict.REFUTED
     assert found.scope == "1 task, 3 ports, 2 names, 1 message"
     assert found.counterexample is not None
@@ -137,21 +137,21 @@ def test_tokens_set_too_late_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     rule = "host_security_create_task_token"
     mutate(monkeypatch, rule, forget)
-    obligations = decide_case(MANUAL, Part("case", rule, case_named(rule, "a child with the given tokens"), (30, 36)))
+    obligations = decide_case(MANUAL, ProofTask("case", rule, case_named(rule, "a child with the given tokens"), (30, 36)))
     assert set(failing(obligations)) == {"step invariant 30", "step invariant 36"}
 
 
 def test_what_a_solver_cannot_decide_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Proof, "decide", lambda self, goal: z3.unknown)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("2 tasks", None, False))
-    result = prover.decide_case(MANUAL, Part("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
+    result = prover.decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
     assert [obligation.verdict for obligation in result] == [Verdict.UNDETERMINED]
 
 
 def test_a_case_that_is_missing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its last case the rule says nothing of some states."""
     mutate(monkeypatch, "mach_port_deallocate", lambda k, case: iter([case] if "the receive right stays" not in case.title else []))
-    [decided, *_] = decide_rule(MANUAL, Part("rule", "mach_port_deallocate"))
+    [decided, *_] = decide_rule(MANUAL, ProofTask("rule", "mach_port_deallocate"))
     assert (decided.property, decided.verdict) == ("decided", Verdict.UNDETERMINED)
 
 
@@ -162,7 +162,7 @@ def test_an_authority_that_depends_on_the_holder_is_seen(monkeypatch: pytest.Mon
         yield case
 
     mutate(monkeypatch, "task_terminate", only_for_itself)
-    [found] = decide_rule(MANUAL, Part("rule", "task_terminate", 0, (23,)))
+    [found] = decide_rule(MANUAL, ProofTask("rule", "task_terminate", 0, (23,)))
     assert found.verdict is Verdict.UNDETERMINED
 
 
@@ -174,7 +174,7 @@ def test_a_name_that_matters_elsewhere_is_seen(monkeypatch: pytest.MonkeyPatch) 
         yield case
 
     mutate(monkeypatch, "mach_port_type", peep)
-    [found] = decide_rule(MANUAL, Part("rule", "mach_port_type", 0, (26,)))
+    [found] = decide_rule(MANUAL, ProofTask("rule", "mach_port_type", 0, (26,)))
     assert found.verdict is Verdict.UNDETERMINED
 
 
@@ -195,7 +195,7 @@ def test_a_leak_between_halves_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         yield replace(case, effect=effect)
 
     mutate(monkeypatch, "mach_host_self", leak)
-    assert failing(decide_case(MANUAL, Part("case", "mach_host_self", 0, (32,)))) == {"step invariant 32": Verdict.UNDETERMINED}
+    assert failing(decide_case(MANUAL, ProofTask("case", "mach_host_self", 0, (32,)))) == {"step invariant 32": Verdict.UNDETERMINED}
 
 
 def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) ->
         yield replace(case, effect=effect) if case.code is ReturnCode.KERN_SUCCESS else case
 
     mutate(monkeypatch, "host_security_create_task_token", more)
-    [found] = prover.decide_theorem_1(MANUAL, Part("theorem 1"))
+    [found] = prover.decide_theorem_1(MANUAL, ProofTask("theorem 1"))
     assert found.verdict is Verdict.UNDETERMINED
     assert found.case == "field wired"
 

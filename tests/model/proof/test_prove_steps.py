@@ -19,10 +19,10 @@ from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.language.state import After
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.obligations import Part, decide_case
+from sendright.model.proof.obligations import ProofTask, decide_case
 
 CREATE, SET = "host_security_create_task_token", "task_set_special_port"
-KEPT, GIVEN_UP = "the right is kept, and what was there is in the call's hands", "what was there is given up"
+KEPT, GIVEN_UP = "the right is kept, and the stopped call holds the old one", "the old right is given up"
 STOPPED, GETS_TOKENS = "a child with its parent's tokens; the call stops", "the child gets its tokens"
 
 Wrong = Callable[[Context, After], None]
@@ -34,7 +34,7 @@ def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def not_proved(profile: Profile, rule: str, title: str, *only: int) -> set[str]:
-    part = Part("case", rule, titles(rule, profile).index(title), only or None)
+    part = ProofTask("case", rule, titles(rule, profile).index(title), only or None)
     return {found.property for found in decide_case(profile, part) if found.verdict is not Verdict.PROVED}
 
 

@@ -55,13 +55,13 @@ def test_nobody_works_on_when_nobody_waits(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_lost_is_undetermined_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def all_die(function: object, work: list[prover.Part], jobs: int) -> list[tuple[prover.Part, Lost]]:
+    def all_die(function: object, work: list[prover.ProofTask], jobs: int) -> list[tuple[prover.ProofTask, Lost]]:
         return [(part, Lost("SIGKILL")) for part in work]
 
     monkeypatch.setattr(prover, "in_workers", all_die)
     result = prover.prove(MANUAL, calls=["mach_port_type"], jobs=2)
     assert result.verdict is Verdict.UNDETERMINED
-    assert {(one.call, one.property) for one in result.obligations} == {("mach_port_type", "everything"), ("mach_port_type", "row")}
+    assert {(one.call, one.property) for one in result.obligations} == {("mach_port_type", "everything"), ("mach_port_type", "sequence")}
     assert "mach_port_type/KERN_INVALID_TASK" in " ".join(f"{one.call}/{one.case}" for one in result.obligations)
     assert all("SIGKILL" in (one.scope or "") for one in result.obligations)
 

@@ -170,7 +170,7 @@ def test_clauses_are_in_the_order_of_the_tests() -> None:
     (call,) = traced("mach_port_get_refs").calls
     assert [clause.words for clause in call.clauses[:3]] == [
         "sent to the port under task; MACH_SEND_INVALID_DEST if there is no send right",
-        "KERN_INVALID_TASK: task is no task",
+        "KERN_INVALID_TASK: task is not a task's port",
         "KERN_INVALID_VALUE: no such kind of right",
     ]
     assert call.clauses[-1].id == "mach_port_get_refs/result.1"

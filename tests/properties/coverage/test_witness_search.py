@@ -15,7 +15,7 @@ from sendright.model.execution import system
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import Witness, calls_of, replay, witnesses
 from sendright.model.language.rule import RULES
-from sendright.model.proof.must_fail import TwinWatch
+from sendright.model.proof.must_fail import MustFailWatch
 from sendright.properties.coverage import witness_search
 from sendright.properties.coverage.witness_search import Found, find_witnesses
 
@@ -27,8 +27,8 @@ def no_kernel() -> Implementation:
 
 
 def shown(recorded: Sequence[Witness]) -> set[str]:
-    """The cases that runs reach and the twins that they break."""
-    watch = TwinWatch(GNUMACH)
+    """The cases that runs reach and the must-fail invariants that they break."""
+    watch = MustFailWatch(GNUMACH)
     cases = {case for witness in recorded for step in replay(witness, GNUMACH, lambda oracle, _: watch.look(oracle)) for case in step}
     return cases | set(watch.found)
 
