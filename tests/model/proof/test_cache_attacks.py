@@ -149,10 +149,10 @@ def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / "sendright" / name, ignore=shutil.ignore_patterns("__pycache__", "driver"))
     names = tmp_path / "sendright/model/calls/names.py"
     right = names.read_text()
-    wrong = right.replace('"one of several references goes", e.urefs > 1,', '"one of several references goes", e.urefs > 0,')
+    wrong = right.replace("tested=e.urefs > 1)", "tested=e.urefs > 0)", 1)
     assert wrong != right
     names.write_text(wrong)
-    walk = tmp_path / "sendright/model/term_walk.py"
+    walk = tmp_path / "sendright/model/proof/term_walk.py"
     honest = walk.read_text()
     lying = honest.replace("    for formula in formulas:\n", "    for formula in (*formulas, z3.BoolVal(False)):\n")
     assert lying != honest
