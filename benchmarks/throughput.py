@@ -46,7 +46,7 @@ def record(runs: int) -> Recorded:
         run.boot()
         calls = Calls(PROFILE, Random(seed).randbytes(STEPS * BYTES_PER_CALL))
         made = []
-        while len(made) < STEPS and run.snapshot.tasks:
+        while len(made) < STEPS and not calls.over(run.snapshot):
             made.append(calls.next(run.snapshot))
             calls.made(run.step(*made[-1]))
         recorded.append(made)

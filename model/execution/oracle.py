@@ -95,7 +95,8 @@ class Oracle:
             self.before_rule(self.system)
         applied = self.system.run(rule, caller, given)
         self._cases.append(applied.case.id)
-        self._cases += [left.case.id for left in self.system.finish_what_is_left(caller, self.before_rule)]
+        if self.system.left:
+            self._cases += [left.case.id for left in self.system.finish_what_is_left(caller, self.before_rule)]
         return applied
 
 
@@ -245,10 +246,9 @@ class _Judging:
         expected = _names(self.call.name, self.result.code)
         if expected != self.result.outputs.keys():
             self._expect("results", sorted(expected), sorted(self.result.outputs))
-        for output in expected:
-            if _types(self.call.name)[output] is OutputType.PORTS:
-                copied = self.copied.get((output, False), 0)
-                self._expect(f"number of rights in {output}", copied, len(self.result.outputs[output]))
+        for output in _lists_of_rights(self.call.name, self.result.code):
+            copied = self.copied.get((output, False), 0)
+            self._expect(f"number of rights in {output}", copied, len(self.result.outputs[output]))
 
     # ---- what sequences ask of their driver
 
@@ -302,6 +302,12 @@ def _types(call: str) -> dict[str, OutputType]:
 def _names(call: str, code: int) -> frozenset[str]:
     """The results that come with an answer of this code."""
     return frozenset(output.name for output in SIGNATURES[call].results(code))
+
+
+@cache
+def _lists_of_rights(call: str, code: int) -> tuple[str, ...]:
+    """Those of them that name any number of rights."""
+    return tuple(output.name for output in SIGNATURES[call].results(code) if output.type is OutputType.PORTS)
 
 
 @cache

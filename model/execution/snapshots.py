@@ -43,11 +43,8 @@ from sendright.model.execution.encoding import (
     WAITING,
     SlotTuple,
 )
-from sendright.model.execution.state import ConcreteState
+from sendright.model.execution.state import ConcreteState, SnapshotPart
 from sendright.model.language.state import FIELDS
-
-SnapshotPart = tuple[str, int]
-"""A part of a snapshot that is written down as a whole: ("task", number), ("port", number), ("host", 0)."""
 
 _HOST: SnapshotPart = ("host", 0)
 _PLACES = {
@@ -82,8 +79,25 @@ class SnapshotWriter:
         self._host: dict[int, Entry] = {}
         self._names: dict[int, Parts[Entry]] = {}
         """Of each task, its names as last shown: the one part of a task that may be large."""
-        self._changed: set[SnapshotPart] = set()
         self._changed_names: dict[int, set[int]] = {}
+        state.shown_in = self._shown_in()
+
+    def snapshot(self) -> Snapshot:
+        """Everything there is."""
+        changed = {"task": set[int](), "port": set[int](), "host": set[int]()}
+        for part, number in self._state.changed_parts:
+            changed[part].add(number)
+        self._tasks = updated_parts(self._tasks, changed["task"], self._task)
+        self._ports = updated_parts(self._ports, changed["port"], self._port)
+        if changed["host"]:
+            self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
+        self._state.changed_parts.clear()
+        return Snapshot(self._tasks, self._ports, self._host)
+
+    # ---- what has changed
+
+    def _shown_in(self) -> dict[str, Callable[[Any], Iterable[SnapshotPart]]]:
+        """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
         by_domain: dict[tuple[str, ...], Callable[[Any], Iterable[SnapshotPart]]] = {
             ("Slot",): self._shown_with,
             ("Task",): lambda task: (("task", task),),
@@ -95,32 +109,8 @@ class SnapshotWriter:
             ("Message",): self._queue,
             ("Message", "Int"): lambda point: self._queue(point[0]),
         }
-        self._shown_in = {name: by_domain.get(declaration.domain, lambda point: ()) for name, declaration in FIELDS.items()}
-        """Of each field, the parts that show what it says at a point.
-
-        How spaces know ports, what objects were made, and the clock are not shown.
-        """
-        self._shown_in["receiver"] = self._of_member
-        self._shown_in["task_life"] = self._of_child
-        state.watch = self._note
-
-    def snapshot(self) -> Snapshot:
-        """Everything there is."""
-        changed = {"task": set[int](), "port": set[int](), "host": set[int]()}
-        for part, number in self._changed:
-            changed[part].add(number)
-        self._tasks = updated_parts(self._tasks, changed["task"], self._task)
-        self._ports = updated_parts(self._ports, changed["port"], self._port)
-        if changed["host"]:
-            self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
-        self._changed.clear()
-        return Snapshot(self._tasks, self._ports, self._host)
-
-    # ---- what has changed
-
-    def _note(self, field: str, point: Any) -> None:
-        """``field`` is about to change at ``point``, or has changed there."""
-        self._changed.update(self._shown_in[field](point))
+        shown_in = {name: by_domain[declaration.domain] for name, declaration in FIELDS.items() if declaration.domain in by_domain}
+        return shown_in | {"receiver": self._of_member, "task_life": self._of_child}
 
     def _shown_with(self, slot: SlotTuple) -> Iterable[SnapshotPart]:
         where = _PLACES[slot[0]]

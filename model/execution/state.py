@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from sendright.model.execution.candidates import BY_PART, BY_VALUE
 from sendright.model.execution.encoding import DEFAULTS, NAME_SLOT, QUEUED, SlotTuple
@@ -38,6 +38,9 @@ INDICES = _indices()
 EXISTING = {"Slot": "kind", "Port": "port_life", "Message": "stage", "Task": "task_life"}
 """The field that has all of a sort that exist."""
 
+SnapshotPart: TypeAlias = tuple[str, int]
+"""A part of a snapshot that is written down as a whole: ("task", number), ("port", number), ("host", 0)."""
+
 Points = Mapping[Any, None]
 """Points in the order in which they were found."""
 _NO_POINTS: Points = {}
@@ -50,13 +53,16 @@ _FORGOTTEN = {
 class ConcreteState:
     """One concrete state: a dictionary for every field, without entries for what never was.
 
-    What is written by ``write`` is found by the indices, too. ``watch`` sees every point before and after it changes.
+    What is written by ``write`` is found by the indices, too.
     """
 
     def __init__(self) -> None:
         self.fields: dict[str, dict[Any, Any]] = {name: {} for name in FIELDS}
         self.indices: dict[str, dict[Any, dict[Any, None]]] = {name: {} for keys in INDICES.values() for name in keys}
-        self.watch: Callable[[str, Any], None] = lambda field, point: None
+        self.shown_in: dict[str, Callable[[Any], Iterable[SnapshotPart]]] = {}
+        """Of each field that snapshots show, the parts that show what it says at a point."""
+        self.changed_parts: set[SnapshotPart] = set()
+        """The parts that show what was written: where a point was shown before, and where it is shown after."""
         self._keys = {name: [(self.indices[index], key) for index, key in INDICES.get(name, {}).items()] for name in FIELDS}
 
     def __getitem__(self, name: str) -> dict[Any, Any]:
@@ -64,14 +70,16 @@ class ConcreteState:
 
     def write(self, name: str, writes: dict[Any, Any]) -> None:
         """Change one field at the given points."""
-        field, default, keys = self.fields[name], DEFAULTS[name], self._keys[name]
+        field, default, keys, shown_in = self.fields[name], DEFAULTS[name], self._keys[name], self.shown_in.get(name)
         for point, value in writes.items():
             gone = value == default and name != "object_task"
-            if (point not in field) if gone else (point in field and field[point] == value):
+            was = point in field
+            if not was if gone else was and field[point] == value:
                 continue
-            self.watch(name, point)
+            if shown_in:
+                self.changed_parts.update(shown_in(point))
             for index, key in keys:
-                if point in field:
+                if was:
                     self._unindex(index, key(point, field[point]), point)
                 if not gone:
                     index.setdefault(key(point, value), {})[point] = None
@@ -79,7 +87,8 @@ class ConcreteState:
                 del field[point]
             else:
                 field[point] = value
-            self.watch(name, point)
+            if shown_in:
+                self.changed_parts.update(shown_in(point))
 
     @staticmethod
     def _unindex(index: dict[Any, dict[Any, None]], key: Any, point: Any) -> None:

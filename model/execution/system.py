@@ -51,6 +51,8 @@ from sendright.model.language.state import FIELDS, State
 
 ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 """The field and value that say that a task, port or message has ended."""
+_LEAVES_SOMETHING = {"kind", "no_senders_due", *ENDS}
+"""The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
 MESSAGE_SLOTS = (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT)
 """The constructors of the places of a message."""
 
@@ -145,7 +147,8 @@ class System:
         for field, writes in functions.effect(fields, env, *values).items():
             if writes:
                 self.state.write(field, writes)
-                self._note_what_is_left(field, writes)
+                if field in _LEAVES_SOMETHING:
+                    self._note_what_is_left(field, writes)
         if self.state["stage"].get(given.get("notification")) == QUEUED:
             self.told.append(given["notification"])
         return Applied(case, outputs)
@@ -171,7 +174,7 @@ class System:
                     self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
         elif field == "no_senders_due":
             self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
-        elif field in ENDS:
+        else:
             self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
 
     def _solve(

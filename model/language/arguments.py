@@ -66,7 +66,8 @@ def rule_arguments(call: Call, profile: Profile) -> dict[str, Any]:
         else:
             options = [option for _, option, _ in pages_in(value)]
             values |= {"layout": layout_of(value), "copy_options": options.__getitem__, "copy_options_length": len(options)}
-    return values | _not_taken(call.name, profile.lacks_arguments)
+    values |= _not_taken(call.name, profile.lacks_arguments)
+    return values
 
 
 @cache
