@@ -212,7 +212,8 @@ def _list(rules: bool, json: bool) -> int:
     from sendright.properties.audit.audit import RULES
 
     if rules:
-        rows = [(rule.name, ", ".join(map(str, rule.invariants)), f"{rule.title}. {rule.about}") for rule in RULES.values()]
+        titles = {rule.name: rule.title[:1].upper() + rule.title[1:] for rule in RULES.values()}
+        rows = [(rule.name, ", ".join(map(str, rule.invariants)), f"{titles[rule.name]}. {rule.about}") for rule in RULES.values()]
         keys, heads = ("rule", "invariants", "what holds"), ("rule", "invariants", "what the rule checks")
     else:
         rows = [(each.name, "yes" if each.versions else "no", each.about) for each in FORMS]

@@ -229,7 +229,7 @@ def _authority_lines(authority: Authority) -> list[Text]:
             lines.append(_indented(_prevention("this", reach.prevented_by)))
     if sum(1 for reach in authority.tasks if reach.calls) > 1:
         lines.append(Text(one_line(_prevention("every other task from getting one", authority.confined_by))))
-    lines += [Text(one_line(f"in no task's name space: {right}")) for right in authority.kept]
+    lines += [Text(one_line(f"outside all name spaces: {right}")) for right in authority.kept]
     return lines
 
 

@@ -32,6 +32,10 @@ def trace_spec(
     clause if it expects the clause's answer of the reference kernel, as recorded in answers.json. A clause that lacks
     a case, a property or a test is reported as not covered.
 
+    Among the proved properties, "decided" means: exactly one case of the call applies to each state and arguments.
+    "Semantics 3.3" and its like are sections of the notes on the kernels' sources that the specification was written
+    from. They aren't part of sendright; docs/profiles.md says what was taken from them.
+
     [bold]Examples[/bold]
 
       sendright trace-spec

@@ -17,8 +17,8 @@ from sendright.mach.state.trace import Trace, Violation
 AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult
 
 HEADLINES = {
-    "result": "{call} returned an unspecified result",
-    "state": "{call} left an unspecified state",
+    "result": "{call} returned a result that is not as specified",
+    "state": "{call} left a state that is not as specified",
     "invariant": "{call} broke an invariant",
     "derivation": "After {call}, a right exists that no earlier right explains",
     "expectation": "{call} did not meet the script's expectation",
@@ -136,7 +136,7 @@ def _importance(difference: Difference) -> tuple[bool, bool]:
 
 
 def _state_words(trace: Trace | None, index: int, differences: tuple[Difference, ...]) -> str:
-    """A sentence for an unspecified state of which nothing but ``differences`` is known."""
+    """A sentence for a state that isn't as specified, of which nothing but ``differences`` is known."""
     step = next((step for step in trace.steps if step.index == index), None) if trace is not None else None
     first = differences[0]
     returned = f"The return code, {code_name(step.code)}, is as specified. But " if step is not None else ""

@@ -29,7 +29,7 @@ def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
 
 def _call(call: CallTrace, tests: bool) -> Iterator[Text]:
     yield Text(call.name + (f" ({call.section})" if call.section else ", a rule that several calls share"), "bold")
-    yield Text(f"  {call.effect or call.about}")
+    yield Text(f"  {(call.effect or call.about).replace('``', '')}")
     if call.then:
         yield Text(f"  continues with: {', '.join(call.then)}")
     for clause in call.clauses:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import z3
@@ -251,12 +251,10 @@ def compile_function(source: str, name: str) -> Callable[..., Any]:
     return scope[name]  # type: ignore[no-any-return]
 
 
-class CompiledCase:
-    """One case: its effect and its outputs, as Python functions of state, environment and arguments."""
+class CaseFunctions:
+    """What a case does, as Python functions of state, environment and arguments: where its releases start, its effect, checks and outputs."""
 
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
-        self.case = case
-        self.id = f"{context.rule.name}/{case.id}"
         after = After(context.before, context.profile)
         case.effect(after)
         self.releases: list[Release] = after.releases
@@ -406,15 +404,32 @@ def _release_functions(release: Release) -> list[Any]:
     return [release.dying, *told, release.sends_released, release.sends_first]
 
 
+class CompiledCase:
+    """One case as Python. It is compiled when it applies for the first time: a short run needs few of the cases."""
+
+    def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
+        self.case = case
+        self.id = f"{context.rule.name}/{case.id}"
+        self._context, self._parameters = context, parameters
+
+    @cached_property
+    def functions(self) -> CaseFunctions:
+        return CaseFunctions(self._context, self.case, self._parameters)
+
+
 class CompiledRule:
-    """A rule as Python: which case applies, and its compiled cases."""
+    """A rule as Python: which case applies, and its cases."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
         rule = context.rule
-        self.lengths = [name for name in rule.parameters if name.endswith("_length")]
-        self.parameters = ["v_caller", *[identifier(name) for name in (*rule.parameters, *rule.choices)]]
-        cases = list(context.rule.cases(context))
+        self.choices = tuple(rule.choices)
+        self.takes = (*rule.parameters, *rule.choices)
+        """The arguments and choices that the rule takes, in order."""
+        self.lengths = tuple(name for name in rule.parameters if name.endswith("_length"))
+        """The parameters that say how long an array is."""
+        self.parameters = ["v_caller", *[identifier(name) for name in self.takes]]
+        cases = list(rule.cases(context))
         self.cases = [CompiledCase(context, case, self.parameters) for case in cases]
         chosen = [name for name, sort in rule.choices.items() if sort.is_predicate]
         builder = FunctionBuilder("applies", self.parameters, [case.when for case in cases], chosen)

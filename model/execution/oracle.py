@@ -133,7 +133,7 @@ class _Judging:
         try:
             step = next(steps)
             while True:
-                if not all(step.when):
+                if step.when and not all(step.when):
                     step = steps.send(SKIPPED)
                     continue
                 code, outcome = self._run(step)
@@ -151,15 +151,15 @@ class _Judging:
         """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what
         came of it.
         """
-        given = {**self.arguments, **step.arguments}
-        declared = self.system.rules[step.rule].context.rule.choices
+        given = self.arguments | step.arguments
+        declared = self.system.rules[step.rule].choices
         named = None
         if step.to:
             self._expect_code_with(step.to)
             named = self._named_next(step.to, page="new_page" in declared)
         if declared:
             choosing = Choosing(self.system, self.caller, given, self.call.name, self.result.code, self.result.outputs, named)
-            for way in ways_to_choose(tuple(declared)):
+            for way in ways_to_choose(declared):
                 given |= way(choosing)
         applied = self.oracle.run(step.rule, self.caller, given)
         case = applied.case.case
@@ -170,7 +170,7 @@ class _Judging:
             self.clause = applied.case.id
             self._expect_told(applied)
         if declared and case.code in _WITHOUT_FAILURE:
-            self._count_creations({choice: given.get(choice) for choice in _MADE if choice in declared})
+            self._count_creations(declared, given)
         return case.code, Outcome(given, applied.outputs, case.replies)
 
     # ---- the answer
@@ -225,11 +225,11 @@ class _Judging:
         where = f"{'page' if page else 'right'} {index} of the body" if kind is OutputType.DESCRIPTORS else output
         self._expect(where, applied.outputs["page" if page else "name"], named, applied.case.id)
 
-    def _count_creations(self, chosen: dict[str, Any]) -> None:
+    def _count_creations(self, choices: Iterable[str], chosen: dict[str, Any]) -> None:
         """Tasks and ports are numbered in the order in which they are made. (A rule that fails makes none.)"""
         system = self.system
-        for choice, number in chosen.items():
-            if number not in system.state[_MADE[choice]]:
+        for choice in choices:
+            if choice not in _MADE or chosen[choice] not in system.state[_MADE[choice]]:
                 continue
             if choice == "child":
                 self._expect("number of the new task", system.next_task, self.result.created_task)

@@ -41,6 +41,10 @@ EXISTING = {"Slot": "kind", "Port": "port_life", "Message": "stage", "Task": "ta
 Points = Mapping[Any, None]
 """Points in the order in which they were found."""
 _NO_POINTS: Points = {}
+_FORGOTTEN = {
+    sort: tuple(name for name, declaration in FIELDS.items() if declaration.domain == (sort,) and name != life) for sort, life in EXISTING.items()
+}
+"""The fields of which nothing is kept for something of a sort that has ended."""
 
 
 class ConcreteState:
@@ -85,8 +89,8 @@ class ConcreteState:
 
     def forget(self, sort: str, member: int) -> None:
         """Keep nothing of what has ended but that it did."""
-        for name, declaration in FIELDS.items():
-            if declaration.domain == (sort,) and name != EXISTING[sort]:
+        for name in _FORGOTTEN[sort]:
+            if member in self.fields[name]:
                 self.write(name, {member: DEFAULTS[name]})
 
     # ---- looking for points

@@ -120,43 +120,43 @@ class System:
 
     # ---- running rules
 
-    def run(self, name: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Applied:
-        """Run the rule called ``name`` once: the first case that applies has its effect. (``choices`` may have
-        arguments, too.)
+    def run(self, name: str, caller: int, given: dict[str, Any]) -> Applied:
+        """Run the rule called ``name`` once: the first case that applies has its effect.
 
-        Raises NotAllowed if a choice is not the kernel's to make.
+        ``given`` has the rule's arguments and what the kernel chose. Raises NotAllowed if a choice is not the kernel's to make.
         """
         rule = self.rules[name]
-        given = {**arguments, **choices} if choices else arguments
-        declared = rule.context.rule
-        values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
-        self._count(declared.parameters, given)
+        values = [caller, *map(given.get, rule.takes)]
+        self._count(rule.lengths, given)
         fields, env = self.state.fields, self.env
         assert rule.requires(fields, env, *values), f"{name} was run where it doesn't belong"
         index = rule.applies(fields, env, *values)
         assert index >= 0, f"no case of {name} applies"
         case = rule.cases[index]
+        functions = case.functions
         env["born"] = [given["child"]] if "child" in given else []
-        env["copied objects"] = list((given.get("copied") or {}).values())
-        for release, (slot_root, port_root) in zip(case.releases, case.roots, strict=True):
+        env["copied objects"] = list(given["copied"].values()) if "copied" in given else []
+        for release, (slot_root, port_root) in zip(functions.releases, functions.roots, strict=True):
             values = [*values, *self._solve(release, values, slot_root, port_root)]
-        if not case.check(fields, env, *values):
-            chosen = {choice: given[choice] for choice in declared.choices if choice in given}
+        if not functions.check(fields, env, *values):
+            chosen = {choice: given[choice] for choice in rule.choices if choice in given}
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
-        outputs = case.outputs(fields, env, *values)
-        for field, writes in case.effect(fields, env, *values).items():
-            self.state.write(field, writes)
-            self._note_what_is_left(field, writes)
+        outputs = functions.outputs(fields, env, *values)
+        for field, writes in functions.effect(fields, env, *values).items():
+            if writes:
+                self.state.write(field, writes)
+                self._note_what_is_left(field, writes)
         if self.state["stage"].get(given.get("notification")) == QUEUED:
             self.told.append(given["notification"])
         return Applied(case, outputs)
 
-    def _count(self, parameters: Iterable[str], given: dict[str, Any]) -> None:
+    def _count(self, lengths: Iterable[str], given: dict[str, Any]) -> None:
         """Bound numbers run over all pages, and over as many indices as any array or body has had."""
-        lengths = [given.get(parameter, 0) for parameter in parameters if parameter.endswith("_length")]
-        lengths.append(right_count(given.get("layout", ())))
-        if max(lengths) > len(self.env["indices"]):
-            self.env["indices"] = range(max(lengths))
+        counts = [given.get(length, 0) for length in lengths]
+        if "layout" in given:
+            counts.append(right_count(given["layout"]))
+        if counts and max(counts) > len(self.env["indices"]):
+            self.env["indices"] = range(max(counts))
 
     def _note_what_is_left(self, field: str, writes: dict[Any, Any]) -> None:
         """Remember what a rule left to do: names that are free or dead beside a request, receive rights in limbo, last
@@ -246,9 +246,9 @@ class System:
             rule = self.rules[name]
             message = self.fresh_message()
             given = {**arguments, "notification": message}
-            if "reaches" in rule.context.rule.choices:
+            if "reaches" in rule.choices:
                 given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT))
-            values = [caller, *[given.get(parameter) for parameter in (*rule.context.rule.parameters, *rule.context.rule.choices)]]
+            values = [caller, *map(given.get, rule.takes)]
             if rule.requires(self.state.fields, self.env, *values):
                 if before_rule:
                     before_rule(self)

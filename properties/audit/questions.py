@@ -113,7 +113,10 @@ def _reach(graph: nx.DiGraph[Identity], words: str, host: str, targets: set[Iden
     paths = tuple(links(graph, reached[task][1][::-1]) for task in sources[:PATHS])
     count = len(sources)
     said = f"{count:,} task{'s' if count != 1 else ''} can, by recorded rights" if sources else _NO_TASK_CAN
-    wanted = _cut(graph, [task for task in sources if not _is_root(graph, task)] or sources, targets) if cut and sources else None
+    others = [task for task in sources if not _is_root(graph, task)]
+    if cut and 0 < len(others) < count:
+        said += f" ({count - len(others):,} of them root's own, whose rights stay)"
+    wanted = _cut(graph, others or sources, targets) if cut and sources else None
     return Answer(question=words, host=host, words=said, paths=paths, cut=wanted)
 
 

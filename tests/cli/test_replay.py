@@ -91,7 +91,7 @@ def test_a_failing_script_leaves_a_report(capsys: pytest.CaptureFixture[str], sc
 def test_for_people(capsys: pytest.CaptureFixture[str], script: str) -> None:
     assert main(["replay", script, "--fault", "move-send-keeps-sender"]) == 1
     text = capsys.readouterr().out
-    assert "mach_port_insert_right left an unspecified state" in text
+    assert "mach_port_insert_right left a state that is not as specified" in text
     assert "> 6. t0: mach_port_insert_right(" in text
     assert "Report: sendright-report/report.html" in text
 

@@ -15,7 +15,7 @@ from support.places import ROOT
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.rule import ARRAY, BODY, COPY_IN
+from sendright.model.language.rule import ARRAY, BODY, COPY_IN, RESUMED_RECEIVE
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import cases_of
 
@@ -76,6 +76,9 @@ def _rules_in_the_order_of_tests(call: str, profile: Profile) -> list[str]:
     if call == "mach_msg_send":
         rules.remove(COPY_IN)  # it runs for each right of the body
         rules.insert(max(rules.index(BODY), rules.index(ARRAY)) + 1, COPY_IN)
+    if call == "mach_msg_receive":
+        rules.remove(RESUMED_RECEIVE)  # while it waits, before it takes a message
+        rules.insert(1, RESUMED_RECEIVE)
     return rules
 
 

@@ -112,7 +112,7 @@ def test_hidden_characters_are_written_out() -> None:
 def test_tells_what_broke_and_how_it_came_about() -> None:
     text = Reader(page(failing_check(), RERUN)).text
     for words in (
-        "FAILED mach_port_insert_right left an unspecified state",
+        "FAILED mach_port_insert_right left a state that is not as specified",
         "mach_port_insert_right, KERN_SUCCESS: a send right goes under a free name",
         "With MOVE_SEND the caller gives its user reference up",
         "It failed at call 6 of 6",

@@ -240,7 +240,7 @@ def test_more_messages_than_there_should_be_and_fewer() -> None:
     trace = broken(Changed(named(receives(messages=2)), 4))
     assert len(trace.final.ports[7].queue) == 2
     words = told(trace)
-    assert "<td>no such port → 2</td>" in words
+    assert "<td>no port → 2</td>" in words
     assert "unknown message 1, destination: nothing → send right to port 7 (only its existence is shown)" in words
     assert derive(trace).violations == [], "where they came from isn't shown"
     send = (*CALLS[:3], Call("mach_msg_send", {"dest": NAME}))

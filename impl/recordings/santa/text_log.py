@@ -1,5 +1,5 @@
 """Santa's log in text: a line for each event, ``[time] I santad: action=EXEC|pid=…|…`` (santa's
-``docs/details/logs.md``).
+``docs/recordings.md``).
 """
 
 from __future__ import annotations

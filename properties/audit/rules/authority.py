@@ -58,14 +58,16 @@ def _entitled(store: Store) -> Iterator[Suspect]:
     """
     for row in rows(store, question):
         who = row.who()
-        why = "root may" if row.root else "it is part of the system, and may be entitled to"
-        what = f"rights to {row.right_} {row.targets:,} tasks of {row.users:,} other user{'s' if row.users > 1 else ''}"
+        why = "root may do so" if row.root else "it is part of the system, and may be entitled to do so"
+        tasks, users = ("s" if count > 1 else "" for count in (row.targets, row.users))
+        what = f"rights to {row.right_} {row.targets:,} task{tasks} of {row.users:,} other user{users}"
+        first = f": the first of {row.times:,} records" if row.times > 1 else ""
         yield Suspect(
             severity=Severity.NOTE,
             world=row.world,
             time=row.time,
             words=f"{who} (euid {id_words(row.euid)}, {row.program or 'unknown program'}) got {what}: {why}",
-            evidence=(evidence(store, row.file, row.place, f"{row.how or row.right_}: the first of {row.times:,} records"),),
+            evidence=(evidence(store, row.file, row.place, f"{row.how or row.right_}{first}"),),
             tasks=(who,),
         )
 
@@ -93,7 +95,7 @@ def listed_control(store: Store) -> Iterator[Suspect]:
         )
 
 
-@rule("chain", (22, 23), "a chain of control from a low task to root's", needs=("rights",))
+@rule("chain", (22, 23), "a chain of control from a non-root task to root's", needs=("rights",))
 def chain(store: Store) -> Iterator[Suspect]:
     """A task that controls another also controls everything that the other controls. So no non-root task may control a
     task that controls … a root task.

@@ -234,13 +234,12 @@ def moments(profile_name: str) -> list[tuple[Moment, list[Any], bool]]:
         solved.append(answer)
         return answer
 
-    def run(self: System, name: str, caller: int, choices: dict[str, Any] | None = None, /, **arguments: Any) -> Any:
+    def run(self: System, name: str, caller: int, given: dict[str, Any]) -> Any:
         declared = RULES[name]
-        given = {**arguments, **(choices or {})}
         values = [caller, *[given.get(parameter) for parameter in (*declared.parameters, *declared.choices)]]
         before = copy.deepcopy(ghosts_of(self.state).fields)
         solved.clear()
-        applied = original_run(self, name, caller, choices, **arguments)
+        applied = original_run(self, name, caller, given)
         if applied.case.id not in seen and len(before["kind"]) <= MOST_SLOTS:
             limits = {key: int(self.env[key]) for key in LIMITS}
             moment = Moment(name, before, values, self.rules[name].cases.index(applied.case), limits)
