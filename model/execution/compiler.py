@@ -252,7 +252,9 @@ def compile_function(source: str, name: str) -> Callable[..., Any]:
 
 
 class CaseFunctions:
-    """What a case does, as Python functions of state, environment and arguments: where its releases start, its effect, checks and outputs."""
+    """What a case does, as Python functions of state, environment and arguments: where its releases start, its effect,
+    checks and outputs.
+    """
 
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
         after = After(context.before, context.profile)

@@ -125,7 +125,8 @@ class System:
     def run(self, name: str, caller: int, given: dict[str, Any]) -> Applied:
         """Run the rule called ``name`` once: the first case that applies has its effect.
 
-        ``given`` has the rule's arguments and what the kernel chose. Raises NotAllowed if a choice is not the kernel's to make.
+        ``given`` has the rule's arguments and what the kernel chose. Raises NotAllowed if a choice is not the kernel's
+        to make.
         """
         rule = self.rules[name]
         values = [caller, *map(given.get, rule.takes)]

@@ -121,7 +121,7 @@ def an_array_without_its_length(k: Context, task: Name, ports: Array[Name]) -> I
     ("call", "function", "words"),
     [
         ("any", without_context, "the first parameter of without_context is not k: Context"),
-        ("any", unannotated, "the parameter name has no sort: None is no type of model/language/terms.py"),
+        ("any", unannotated, "the parameter name has no sort: None isn't a type of model/language/terms.py"),
         ("any", of_no_sort, "the parameter name has no sort: <class 'str'>"),
         ("any", with_default, "name: 'Name' = None is neither an argument nor"),
         ("any", of_any_number, "names: 'Name' is neither an argument nor"),
