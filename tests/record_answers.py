@@ -131,12 +131,16 @@ def main(arguments: list[str] | None = None) -> int:
     directory = options.directory.resolve()
     file = directory / ANSWERS
     try:
-        text = text_of(record(directory, {} if options.all or options.check else read_answers(directory)))
+        before = read_answers(directory)
+        answers = record(directory, {} if options.all or options.check else before)
+        text = text_of(answers)
     except ValueError as error:
         print(f"record_answers: {error}", file=sys.stderr)
         return 1
     if not options.check:
         file.write_text(text, encoding="utf-8")
+        new = sum(before.get(id) != one for id, one in answers.items())
+        print(f"{file}: the answers of {len(answers)} tests are recorded, {new} of them new or changed")
     elif not file.exists() or file.read_text(encoding="utf-8") != text:
         print(f"record_answers: {file} isn't up to date: run python tests/record_answers.py", file=sys.stderr)
         return 1
