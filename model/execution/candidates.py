@@ -15,7 +15,7 @@ import z3
 
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import FIELDS
-from sendright.model.proof.term_walk import children
+from sendright.model.language.term_walk import children
 
 BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "waits_child", "mapped")
 """The fields of one argument (and ``mapped``) that have an index from values to points."""

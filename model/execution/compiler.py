@@ -24,7 +24,7 @@ from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
 from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Tally
-from sendright.model.proof.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
+from sendright.model.language.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
 
 
 class Translator:

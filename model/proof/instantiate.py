@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import z3
 
 from sendright.model.language.sorts import PLACE, Sorts, Term
-from sendright.model.proof.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at
+from sendright.model.language.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at
 
 ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
 

@@ -24,8 +24,8 @@ from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
 from sendright.model.language.state import After, State
+from sendright.model.language.term_walk import Body, assert_all, has_quantifiers
 from sendright.model.language.transition import Transition
-from sendright.model.proof.term_walk import Body, assert_all, has_quantifiers
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
 SCOPES = (Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1), SCOPE)

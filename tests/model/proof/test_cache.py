@@ -171,7 +171,7 @@ def test_all_modules_that_answer_are_in_the_hash() -> None:
     """Python itself says which those are: the modules that a process has when it has loaded those that answer."""
     program = "import sys, sendright.model.proof.cache; print(*(name for name in sys.modules if name.partition('.')[0] == 'sendright'))"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
-    assert {"sendright.model.proof.instantiate", "sendright.model.proof.term_walk", "sendright.model.proof.cache"} <= set(loaded) <= set(PROVER)
+    assert {"sendright.model.proof.instantiate", "sendright.model.language.term_walk", "sendright.model.proof.cache"} <= set(loaded) <= set(PROVER)
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
     wrong = right.replace("tested=e.urefs > 1)", "tested=e.urefs > 0)", 1)
     assert wrong != right
     names.write_text(wrong)
-    walk = tmp_path / "sendright/model/proof/term_walk.py"
+    walk = tmp_path / "sendright/model/language/term_walk.py"
     honest = walk.read_text()
     lying = honest.replace("    for formula in formulas:\n", "    for formula in (*formulas, z3.BoolVal(False)):\n")
     assert lying != honest
