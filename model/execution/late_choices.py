@@ -8,19 +8,17 @@ the message is received.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sendright.mach.abi.rights import Notification
-
-if TYPE_CHECKING:
-    from sendright.model.execution.system import System
+from sendright.model.execution.state import ConcreteState
 
 
 class LateChoices:
-    """The choices that are still open in the queues of one system."""
+    """The choices that are still open in the queues of one state."""
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(self, state: ConcreteState) -> None:
+        self._state = state
         self._together: dict[int, tuple[int, ...]] = {}
         """Notification -> those of the same call in the same queue, itself too."""
         self._instead: dict[int, tuple[int, int]] = {}
@@ -36,23 +34,23 @@ class LateChoices:
 
     def settle(self, port: int, outputs: dict[str, Any]) -> None:
         """A message with these results is received from ``port``: if it can be the oldest, it is."""
-        system = self._system
-        oldest = system.oldest_message(port)
+        state = self._state
+        waiting = state.waiting(port)
+        oldest = next(iter(waiting), None)
         if oldest is None or "id" not in outputs:
             return
         told = outputs["id"], outputs.get("data")
-        waiting = system.state.waiting(port)
         possible = [oldest, *(message for message in self._together.get(oldest, ()) if message != oldest and message in waiting)]
         for message in possible:
-            fields = system.state.fields
+            fields = state.fields
             is_other = self._instead.get(message) == told
             if not is_other and (fields["id"].get(message, 0), fields["data"].get(message, 0)) != told:
                 continue
             if is_other:
-                system.state.write("id", {message: told[0]})
-                system.state.write("data", {message: told[1]})
+                state.write("id", {message: told[0]})
+                state.write("data", {message: told[1]})
             if message != oldest:
                 arrival = fields["arrival"]
                 one, other = arrival.get(oldest, 0), arrival.get(message, 0)
-                system.state.write("arrival", {oldest: other, message: one})
+                state.write("arrival", {oldest: other, message: one})
             return

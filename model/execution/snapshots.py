@@ -97,7 +97,9 @@ class SnapshotWriter:
     # ---- what has changed
 
     def _shown_in(self) -> dict[str, Callable[[Any], Iterable[SnapshotPart]]]:
-        """Of each field, the parts that show what it says at a point. How spaces know ports, what objects were made, and the clock are not shown."""
+        """Of each field, the parts that show what it says at a point. A snapshot doesn't contain how spaces know ports,
+        what objects were made, and the clock.
+        """
         by_domain: dict[tuple[str, ...], Callable[[Any], Iterable[SnapshotPart]]] = {
             ("Slot",): self._shown_with,
             ("Task",): lambda task: (("task", task),),

@@ -107,7 +107,7 @@ class System:
         """What the implementation shows after the call that is being judged: where the kernel may choose, it says what
         was chosen.
         """
-        self.late = LateChoices(self)
+        self.late = LateChoices(self.state)
         """If the implementation doesn't show what is in queues: what will be known of them when messages are received.
         """
         self.told: list[int] = []

@@ -255,6 +255,14 @@ def test_a_second_signal_ends_at_once(place: Path) -> None:
         assert until(lambda: not run.members())
 
 
+@pytest.fixture(autouse=True)
+def _hang_ups_are_heard() -> Iterator[None]:
+    """Even if the tests themselves are run by nohup: what a test starts inherits this."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_what_nohup_ignores_is_ignored(place: Path) -> None:
     arguments, begun = COMMANDS["a log"]
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -17,7 +17,7 @@ from sendright.properties.coverage import witness_search
 from sendright.properties.coverage.witness_search import Found
 
 COMMAND = ["witnesses", "-q", "--jobs", "1"]
-RECORDED = ROOT / "model" / "witnesses.json"
+RECORDED = ROOT / "model" / "execution" / "witnesses.json"
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ class Picky(Viewed):
 
 
 def test_what_was_not_compared_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--sut", "test_view:Picky", "-n", "5", "--profile", "gnumach"]) == 0
+    assert main(["check", "--sut", f"{__name__}:Picky", "-n", "5", "--profile", "gnumach"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "calls that it doesn't have: task_create," in told
     assert "it doesn't show: suspend count, which port it is," in told
@@ -150,7 +150,7 @@ def test_a_replay_says_what_was_not_compared(tmp_path: Path, capsys: pytest.Capt
     steps = [{"as": "A", "call": "mach_task_self"}, {"as": "A", "call": "task_create", "args": {"parent": "A"}}]
     script = {"format": "mach-cases/1", "profile": "gnumach", "cases": [{"id": "one", "title": "two calls", "steps": steps}]}
     (tmp_path / "script.json").write_text(json.dumps(script))
-    main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--json"])
+    main(["replay", str(tmp_path / "script.json"), "--sut", f"{__name__}:Picky", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert "calls that it doesn't have: task_create" in told["not_compared"]
     assert "behaviour when the kernel runs out of memory" in told["not_compared"]
@@ -168,7 +168,7 @@ def test_a_case_for_another_kernel_is_not_run(tmp_path: Path, case: dict[str, An
     steps = [{"as": "A", "call": "mach_task_self"}]
     script = {"format": "mach-cases/1", "profile": "gnumach", "cases": [{"id": "one", "title": "a call", "steps": steps} | case]}
     (tmp_path / "script.json").write_text(json.dumps(script))
-    main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--json", "--report-dir", str(tmp_path)])
+    main(["replay", str(tmp_path / "script.json"), "--sut", f"{__name__}:Picky", "--json", "--report-dir", str(tmp_path)])
     [told] = json.loads(capsys.readouterr().out)["cases"]
     assert told["verdict"] == ("passed" if reason is None else "not_modelled")
     assert reason is None or reason in told["reason"]
@@ -176,7 +176,7 @@ def test_a_case_for_another_kernel_is_not_run(tmp_path: Path, case: dict[str, An
 
 def test_a_replay_by_another_profile_than_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "script.json").write_text('{"format": "mach-cases/1", "profile": "gnumach", "cases": []}')
-    assert main(["replay", str(tmp_path / "script.json"), "--sut", "test_view:Picky", "--profile", "osf"]) == 2
+    assert main(["replay", str(tmp_path / "script.json"), "--sut", f"{__name__}:Picky", "--profile", "osf"]) == 2
     assert "can't be booted as osf (choose one of gnumach, or leave it out)" in capsys.readouterr().err
 
 

@@ -14,8 +14,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import After, State
-from sendright.model.proof import instantiate
-from sendright.model.proof import prove as prover
+from sendright.model.proof import instantiate, obligations
 from sendright.model.proof import refute as refuter
 from sendright.model.proof.obligations import CaseProof, ProofTask
 
@@ -58,7 +57,7 @@ def broken_when(patch: pytest.MonkeyPatch, rule: str, title: str, change: Change
 
 def _not_proved(rule: str, title: str, only: tuple[int, ...]) -> set[str]:
     part = ProofTask("case", rule, titles(rule).index(title), only or None)
-    return {found.property for found in prover.decide_case(MANUAL, part) if found.verdict is not Verdict.PROVED}
+    return {found.property for found in obligations.decide_case(MANUAL, part) if found.verdict is not Verdict.PROVED}
 
 
 def without(*lost: str) -> Change:

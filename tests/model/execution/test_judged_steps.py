@@ -366,7 +366,7 @@ def test_tokens_that_were_not_asked_for_are_found_out() -> None:
     done = run.run.snapshot
     other = msgspec.structs.replace(done, tasks={**done.tasks, 1: msgspec.structs.replace(done.tasks[1], security_token=(1, 1))})
     [found] = broken_by_step(stopped, other, 0, Call(CREATE, {}, resume=True), SUCCESS, XNU_792)
-    assert found.name == "invariant 29: tokens change by the token calls alone"
+    assert found.name == "invariant 29: tokens change only by the token calls"
     waits = msgspec.structs.replace(stopped.tasks[0].waiting, security_token=(1, 1))
     changed = msgspec.structs.replace(stopped, tasks={**stopped.tasks, 0: msgspec.structs.replace(stopped.tasks[0], waiting=waits)})
     [found] = broken_by_step(stopped, changed, 1, Call("mach_task_self", {}), SUCCESS, XNU_792)

@@ -175,7 +175,7 @@ def test_task_info_tells_the_callers_token() -> None:
 
 def gives(place: Place, whose: Callable[[Context], Term]) -> Callable[[Context, After], None]:
     def effect(k: Context, after: After) -> None:
-        [result] = k.begin_reply(after, 1)
+        [result] = k.begin_reply(after, k["reply_message"], 1)
         clone(after, place_slot(after, whose(k), place), result)
 
     return effect
@@ -198,7 +198,7 @@ def test_the_wrong_special_port() -> None:
 def test_registered_ports_of_the_caller() -> None:
     def give(k: Context, after: After) -> None:
         places = k.profile.registered_places
-        for place, result in zip(places, k.begin_reply(after, len(places)), strict=True):
+        for place, result in zip(places, k.begin_reply(after, k["reply_message"], len(places)), strict=True):
             clone(after, place_slot(after, k.caller, place), result)
 
     rule = "mach_ports_lookup"

@@ -18,7 +18,7 @@ from sendright.model.language.actions import put
 from sendright.model.language.rule import COPY_IN, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Scope
 from sendright.model.language.state import After, State
-from sendright.model.proof import prove as prover
+from sendright.model.proof import obligations
 from sendright.model.proof import refute as refuter
 from sendright.model.proof.instantiate import Proof
 from sendright.model.proof.obligations import ProofTask, decide_case, decide_rule
@@ -144,7 +144,7 @@ def test_tokens_set_too_late_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_solver_cannot_decide_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Proof, "decide", lambda self, goal: z3.unknown)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("2 tasks", None, False))
-    result = prover.decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
+    result = obligations.decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
     assert [obligation.verdict for obligation in result] == [Verdict.UNDETERMINED]
 
 
@@ -207,7 +207,7 @@ def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) ->
         yield replace(case, effect=effect) if case.code is ReturnCode.KERN_SUCCESS else case
 
     mutate(monkeypatch, "host_security_create_task_token", more)
-    [found] = prover.decide_theorem_1(MANUAL, ProofTask("theorem 1"))
+    [found] = obligations.decide_theorem_1(MANUAL, ProofTask("theorem 1"))
     assert found.verdict is Verdict.UNDETERMINED
     assert found.case == "field wired"
 

@@ -59,7 +59,7 @@ def test_a_crash_is_told_with_its_place(command: str, tmp_path: Path, monkeypatc
     assert "→ no answer" in out, "it answered nothing"
     assert "MIG_SERVER_DIED" not in page.partition("Run it again")[0]
     if command == "check":
-        assert "not known: the implementation showed no state after this call" in page
+        assert "not known: the implementation reported no state after this call" in page
 
 
 class Deep(ReferenceKernel):
