@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import z3
-from support.mutants import Change, instead, mutant, not_proved, seen, telling, then, without
+from support.mutants import Change, instead, mutant, not_proved, quick, seen, telling, then, without  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Place
