@@ -257,6 +257,11 @@ def sequence(*calls: str, resumed: bool = False) -> Callable[[Callable[..., Step
     return declare
 
 
+def declared() -> Iterable[CallSequence]:
+    """All declared sequences, in the order in which they were declared."""
+    return _DECLARED.values()
+
+
 def resumption(call: str) -> str:
     """The name of the rule with which ``call`` goes on after it has waited.
 

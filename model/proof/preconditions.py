@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import msgspec
@@ -36,7 +37,21 @@ from sendright.model.language.rule import (
     Context,
     effective_guards,
 )
-from sendright.model.language.sequences import SKIPPED, ArrayPart, Failed, Outcome, PagePart, Part, RightPart, Run, Value, begin, first_rule, rules_of
+from sendright.model.language.sequences import (
+    SKIPPED,
+    ArrayPart,
+    Failed,
+    Outcome,
+    PagePart,
+    Part,
+    RightPart,
+    Run,
+    Value,
+    begin,
+    declared,
+    first_rule,
+    rules_of,
+)
 from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
@@ -70,11 +85,6 @@ class AfterCase:
         self.after = After(k.before, k.profile)
         case.effect(self.after)
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
-
-    @property
-    def fails(self) -> bool:
-        """The rule has answered with the code of an error."""
-        return self.case.code not in (None, ReturnCode.KERN_SUCCESS)
 
     def next(self, rule: str, **arguments: Term) -> Context:
         """The next rule of the sequence, in the state after this one."""
@@ -115,13 +125,63 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
-        for resumed in (False, True):
-            for segment in _Segments(call, resumed, profile).all():
-                if segment.start is not None and segment.start.k.rule.name == rule:
-                    for precondition in segment.preconditions():
-                        if not any(map(precondition.equals, seen)):
-                            seen.append(precondition)
-                            yield precondition
+        for segment in _DRIVEN.segments(call, profile):
+            if segment.rule == rule:
+                for precondition in segment.preconditions():
+                    if not any(map(precondition.equals, seen)):
+                        seen.append(precondition)
+                        yield precondition
+
+
+class _Alone:
+    """One rule in any state, with any arguments: its cases, and the state after each."""
+
+    def __init__(self, rule: str, profile: Profile) -> None:
+        self.k = first(rule, profile)
+        self.cases = list(self.k.rule.cases(self.k))
+        self.outputs = {name: term.sort() for case in self.cases for name, term in case.outputs.items()}
+        """The results of all cases, and their sorts."""
+        self._guards = effective_guards(self.cases)
+        self._after: dict[int, AfterCase] = {}
+
+    def after(self, index: int) -> AfterCase:
+        """The state after the case of this number."""
+        if index not in self._after:
+            self._after[index] = AfterCase(self.k, self.cases[index], self._guards[index], [])
+        return self._after[index]
+
+
+class _Driven:
+    """The rules and segments that were driven so far. They are kept, since several calls have rules in common, and
+    forgotten when a rule or a sequence is replaced.
+    """
+
+    def __init__(self) -> None:
+        self._declared: list[object] = []
+        self._rules: dict[tuple[str, str], _Alone] = {}
+        self._segments: dict[tuple[str, str], list[_Segment]] = {}
+
+    def _forget_if_replaced(self) -> None:
+        now = [*RULES.values(), *declared()]
+        if len(now) != len(self._declared) or not all(map(is_, now, self._declared)):
+            self._declared, self._rules, self._segments = now, {}, {}
+
+    def alone(self, rule: str, profile: Profile) -> _Alone:
+        """``rule`` in any state."""
+        self._forget_if_replaced()
+        if (rule, profile.name) not in self._rules:
+            self._rules[rule, profile.name] = _Alone(rule, profile)
+        return self._rules[rule, profile.name]
+
+    def segments(self, call: str, profile: Profile) -> list[_Segment]:
+        """The segments of ``call``, and of the rest of it when it has waited."""
+        self._forget_if_replaced()
+        if (call, profile.name) not in self._segments:
+            self._segments[call, profile.name] = [segment for resumed in (False, True) for segment in _Segments(call, resumed, profile).all()]
+        return self._segments[call, profile.name]
+
+
+_DRIVEN = _Driven()
 
 
 @dataclass
@@ -138,14 +198,29 @@ class _Step:
 class _Segment:
     """One case of a rule, and the steps of a sequence that are decided in the states after it."""
 
-    def __init__(self, terms: _Terms, start: AfterCase | None) -> None:
-        self.terms, self.start = terms, start
+    def __init__(self, terms: _Terms, alone: _Alone | None = None, index: int = 0) -> None:
+        self.terms = terms
+        self._alone, self._index = alone, index
+        self.rule = "" if alone is None else alone.k.rule.name
+        """The rule with which it begins; "" before the first rule."""
+        self.code = None if alone is None else alone.cases[index].code
         self.steps: list[_Step] = []
         """The steps that copy a part of a message, then one that does something else, if there is one."""
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
         """The steps that others may name (``since``), by their outcomes."""
-        self._states: dict[int | None, list[AfterCase]] = {None: [] if start is None else [start]}
+        self._states: dict[int | None, list[AfterCase]] = {}
+
+    @property
+    def fails(self) -> bool:
+        """The first rule has answered with the code of an error."""
+        return self.code not in (None, ReturnCode.KERN_SUCCESS)
+
+    @property
+    def start(self) -> AfterCase:
+        """The state after the first rule."""
+        assert self._alone is not None
+        return self._alone.after(self._index)
 
     def add(self, run: Run, when: list[Term]) -> int:
         """The next step; returns its number."""
@@ -163,12 +238,11 @@ class _Segment:
 
     def preconditions(self) -> Iterator[Precondition]:
         """The goals: all that the steps require, in each state in which they may run."""
-        assert self.start is not None
         asked: list[tuple[AfterCase, Term]] = []
         for step in self.steps:
             for state in self._after(step.base):
                 claims = [_if(step.when, claim) for claim in self._required(state, step)]
-                if self.start.fails:  # a clean-up step needs only what the failed rule required and left unchanged
+                if self.fails:  # a clean-up step needs only what the failed rule required and left unchanged
                     claims = [claim for claim in claims if not any(claim.eq(known) for known in state.known)]
                 if not step.run.within:
                     claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
@@ -207,8 +281,9 @@ class _Segment:
 
     def _after(self, number: int | None) -> list[AfterCase]:
         """The states after the step with this number."""
+        if number is None:
+            return [self.start]
         if number not in self._states:
-            assert number is not None
             step = self.steps[number]
             found: list[AfterCase] = []
             for state in self._after(step.base):
@@ -314,13 +389,13 @@ class _Segments:
                 yield from self._failing(cases, number)
         if following is not None and following.rule not in self._begun:
             self._begun.add(following.rule)
-            for index in range(len(list(RULES[following.rule].cases(first(following.rule, self.profile))))):
+            for index in range(len(_DRIVEN.alone(following.rule, self.profile).cases)):
                 yield from self._from([*cases, index])
 
     def _failing(self, cases: list[int], number: int) -> Iterator[_Segment]:
         """The segments of the clean-up after the step with this number fails."""
         rule = self._drive(cases)[0].steps[number].run.rule
-        for index, case in enumerate(RULES[rule].cases(first(rule, self.profile))):
+        for index, case in enumerate(_DRIVEN.alone(rule, self.profile).cases):
             if case.code is not None:
                 yield self._drive(cases, (number, index))[0]
 
@@ -331,7 +406,7 @@ class _Segments:
         """
         terms = _Terms(self.call, self.resumed, self.profile)
         steps = begin(terms, self.call, self.resumed, terms.arguments)
-        segment, left = _Segment(terms, None), list(cases)
+        segment, left = _Segment(terms), list(cases)
         try:
             step = next(steps)
             while True:
@@ -348,10 +423,9 @@ class _Segments:
                     index = failure[1] if resolved.rule in _COPYING and failure else left.pop(0)
                     failure = None if resolved.rule in _COPYING else failure
                     segment, outcome = self._begin(terms, resolved, index)
-                    waits = segment.start is not None and segment.start.case.code in IN_PROGRESS
-                    if waits:
+                    if segment.code in IN_PROGRESS:
                         return segment, None
-                    step = steps.throw(Failed(outcome)) if segment.start is not None and segment.start.fails else steps.send(outcome)
+                    step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
                 else:
                     segment.add(resolved, when)
                     return segment, resolved
@@ -360,12 +434,10 @@ class _Segments:
 
     def _begin(self, terms: _Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
         """One case of a rule that is proved alone, in any state."""
-        k = first(run.rule, self.profile)
-        terms.rename(run, k)
-        cases = list(k.rule.cases(k))
-        case = cases[index]
-        outcome = Outcome(k.constants, case.outputs, case.replies)
-        segment = _Segment(terms, AfterCase(k, case, effective_guards(cases)[index], []))
+        alone = _DRIVEN.alone(run.rule, self.profile)
+        terms.rename(run, alone.k)
+        outcome = Outcome(alone.k.constants, alone.cases[index].outputs, alone.cases[index].replies)
+        segment = _Segment(terms, alone, index)
         segment.nodes[id(outcome)] = None
         segment.outcomes.append(outcome)
         return segment, outcome
@@ -382,9 +454,9 @@ def _is(condition: Value, truth: bool) -> bool:
 
 def _any_outcome(terms: _Terms, run: Run) -> Outcome:
     """The outcome of a copying step: outputs of which nothing is known."""
-    k = first(run.rule, terms.profile)
-    said = {name: term.sort() for case in k.rule.cases(k) for name, term in case.outputs.items()}
-    return Outcome(k.constants | run.arguments, {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in said.items()})
+    alone = _DRIVEN.alone(run.rule, terms.profile)
+    outputs = {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in alone.outputs.items()}
+    return Outcome(alone.k.constants | run.arguments, outputs)
 
 
 def _if(conditions: list[Term], claim: Term) -> Term:
