@@ -184,7 +184,7 @@ def check(data: bytes, form: str | None = None) -> None:
         raise Broken("no end")
     unreadable = [fact for fact in facts if isinstance(fact, Unreadable)]
     _must(len(unreadable) == last.unreadable, "Unreadable facts are not as many as they are said to be")
-    _must(last.unreadable or last.records, "nothing was read, and nothing told of")
+    _must(last.unreadable or last.records, "there is neither a record nor an unreadable part")
     _must(sum(last.kinds.values()) == last.records, "kinds don't add up")
     for fact in unreadable:
         _must(fact.why and "\n" not in fact.why and len(fact.why) < 1000, f"an explanation that isn't a line: {fact.why!r}")

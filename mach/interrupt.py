@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that ask a process to end, deferred at once and heeded where it is safe.
+"""Ctrl-C and the signals that ask a process to end, which stop the program only where that is safe.
 
 A KeyboardInterrupt in the middle of a solver's call would be lost, or be an error.
 """

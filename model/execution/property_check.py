@@ -65,7 +65,7 @@ class CompiledClause(msgspec.Struct, frozen=True):
 
 
 def compile_clauses(invariants: Iterable[Invariant], variables: Variables, state: State) -> tuple[CompiledClause, ...]:
-    """Every clause of some invariants, told of ``state`` (an arbitrary one), as Python."""
+    """Every clause of some invariants about ``state`` (an arbitrary one), as Python."""
     compiled: list[CompiledClause] = []
     for invariant in invariants:
         for title, clause in invariant.clauses(variables, state):

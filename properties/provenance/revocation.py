@@ -40,7 +40,7 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         """Heading -> list of effects, for readers."""
         return {
             "port that dies": [f"port {port}" for port in self.ports],
-            "receive right that goes to who asked for it": [f"receive right of port {port}" for port in self.redirected],
+            "receive right that goes to the destination of its port-destroyed request": [f"receive right of port {port}" for port in self.redirected],
             "released": [f"{entry_in_words(entry)} at {slot}" for slot, entry in (self.own | self.queued).items()],
             "request that ends": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.fired.items()],
             "dies": [f"{entry_in_words(entry)} at {slot}" for slot, entry in self.others.items()],

@@ -48,7 +48,7 @@ def flags(judged: Judged, name: int) -> int:
 
 
 def asked_for(judged: Judged, name: int, variant: Notification, home: int) -> None:
-    """Somebody is to be told of what becomes of ``name``."""
+    """Request a notification about ``name``."""
     how = {"notify": home, "notify_disposition": Disposition.MAKE_SEND_ONCE}
     judged.does("mach_port_request_notification", name=name, variant=variant, **how)
 

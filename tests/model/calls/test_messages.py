@@ -181,7 +181,7 @@ def test_a_message_that_is_too_large(run: ByHand, limit: int, trailer: int, larg
     run.fails(ReturnCode.MACH_RCV_TOO_LARGE, "mach_msg_receive", {"port": P, "limit": min(limit, 79), "large": large, "trailer": trailer}, size=40)
     ports = run.state.ports
     assert (port in ports, ports[7].sequence_number) == ((True, 1) if large else (False, 2))
-    assert [message.id for message in run.queue(7)] == ([0] if large else [71]), "the reply right that is lost is told of"
+    assert [message.id for message in run.queue(7)] == ([0] if large else [71]), "a notification says that the reply right is lost"
 
 
 def test_a_wrong_size_of_what_is_too_large(run: ByHand) -> None:

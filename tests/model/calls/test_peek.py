@@ -1,4 +1,4 @@
-"""Looking into a queue, in the specification: which message is told of, and when none is."""
+"""Looking into a queue, in the specification: which message it describes, and when it describes none."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ STORIES: list[tuple[str, Story]] = []
 
 
 def story(switch: str) -> Callable[[Story], Story]:
-    """What is told of a switch: calls in which it makes a difference."""
+    """The calls in which a switch makes a difference."""
 
     def tell(told: Story) -> Story:
         STORIES.append((switch, told))

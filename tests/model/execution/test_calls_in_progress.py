@@ -90,7 +90,7 @@ def waiting_send(state: Snapshot, serial: int = 1) -> Message:
 
 
 def a_send_that_waits(serial_when_queued: int = 1) -> Trace:
-    """It waits, goes on in vain, and is queued in the end."""
+    """It waits, goes on without success, and is queued in the end."""
     start = booted()
     waits = with_task(start, waiting=PendingCall(call="mach_msg_send", message=waiting_send(start)))
     port = msgspec.structs.replace(start.ports[USER], queue=(waiting_send(start, serial_when_queued),))

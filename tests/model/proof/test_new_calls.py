@@ -1,4 +1,4 @@
-"""A call that is added to the signature table, with a rule of its own, is asked of every property: no list has to be told of it."""
+"""A call that is added to the signature table, with a rule of its own, is asked of every property."""
 
 from __future__ import annotations
 

@@ -403,7 +403,7 @@ def test_a_destroyed_queue_gives_up_its_send_once_rights(root: Actor) -> None:
 
 
 def test_a_notification_dies_in_the_queue_of_a_dying_port(root: Actor) -> None:
-    """The child's port would be told of the end of all the child's rights, and ends with them."""
+    """The child's port would get notifications about all the child's rights, and ends with them."""
     child = root.child()
     watch, port = child.port(), child.port_with_send()
     for variant in (DEAD, NO_SENDERS):
