@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import z3
@@ -51,8 +51,8 @@ def _hash(text: str) -> str:
 class _Listed(Proof):
     """A proof that lists the questions, and answers none."""
 
-    asked: list[str] = []
-    _known_texts: dict[int, tuple[Any, str]] = {}
+    asked: ClassVar[list[str]] = []
+    _known_texts: ClassVar[dict[int, tuple[Any, str]]] = {}
 
     def __init__(self, sorts: Any, ground_facts: list[Any], universals: list[Any]) -> None:
         super().__init__(sorts, ground_facts, universals)
@@ -92,12 +92,12 @@ def _one(job: tuple[str, ProofTask]) -> tuple[str, list[str]]:
     return f"{part.kind}: {part.rule} {part.case}", questions_of(profile, part)
 
 
-def write(file: Path, profiles: list[str]) -> None:
+def write(file: Path, profiles: list[str], calls: list[str] | None = None) -> None:
     """Write the hashes of each profile's questions, by proof task."""
     found: dict[str, dict[str, list[str]]] = {}
     with ProcessPoolExecutor(2) as pool:
         for profile in profiles:
-            work = [(profile, part) for part in proof_tasks(profile_named(profile)) if part.kind in KINDS]
+            work = [(profile, part) for part in proof_tasks(profile_named(profile), calls) if part.kind in KINDS]
             found[profile] = dict(pool.map(_one, work, chunksize=4))
             print(f"{profile}: {sum(map(len, found[profile].values()))} questions in {len(work)} proof tasks", flush=True)
     file.write_text(json.dumps(found, indent=0, sort_keys=True))
@@ -117,17 +117,18 @@ def compare(before: Path, after: Path) -> bool:
     return same
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="List the questions that sendright prove asks, or compare two lists.")
     parser.add_argument("file", type=Path, nargs="?", help="write the list to this file")
     parser.add_argument("--profile", action="append", choices=sorted(PROFILES), help="only this profile (may be repeated)")
+    parser.add_argument("--call", action="append", help="only this call and the rules that it uses (may be repeated)")
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("BEFORE", "AFTER"), help="compare two lists")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.compare:
         return 0 if compare(*options.compare) else 1
     if options.file is None:
         parser.error("name a file, or two with --compare")
-    write(options.file, options.profile or list(PROFILES))
+    write(options.file, options.profile or list(PROFILES), options.call)
     return 0
 
 

@@ -69,3 +69,18 @@ def test_audit_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "times a bare decode" in out
     assert "memory" not in out
+
+
+def test_questions_of_a_call_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    questions = benchmark("questions")
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    assert questions.main([str(before), "--profile", "gnumach", "--call", "mach_task_self"]) == 0
+    asked = json.loads(before.read_text())
+    assert any(asked["gnumach"].values())
+    assert questions.main(["--compare", str(before), str(before)]) == 0
+    task = next(task for task, hashes in asked["gnumach"].items() if hashes)
+    asked["gnumach"][task][0] = "something else"
+    after.write_text(json.dumps(asked))
+    capsys.readouterr()
+    assert questions.main(["--compare", str(before), str(after)]) == 1
+    assert f"{task}: 1 questions only before, 1 only after" in capsys.readouterr().out
