@@ -31,6 +31,7 @@ _NARROW = 60
 """Columns below which a table of cases would have no room for words."""
 _OTHER = {
     "decided": "exactly one case of the rule applies",
+    "choices": "where a case applies, the kernel has a choice that satisfies what the case assumes",
     "reachable": "a recorded run from boot reaches every case",
     "must fail": "the solver refutes an invariant that is wrong on purpose",
 }

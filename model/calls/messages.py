@@ -17,7 +17,8 @@ from sendright.mach.abi.descriptors import CopyOption, natural_size, size_withou
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
-from sendright.model.language.release import Transit, release_message
+from sendright.model.language.choices import Transit
+from sendright.model.language.release import release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
     ArrayPart,
@@ -208,7 +209,6 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     carried = S.body_slot(message, i)
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
-    lower = z3.ForAll([i], z3.Implies(moves, b.transit_rank(b.port(carried)) < transit.top))
     by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(b, message)
     no_wait = z3.And(full, z3.Not(wait))
 
@@ -223,14 +223,14 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
 
     def wait_for_room(after: After) -> None:
         transit.assume(after)
-        transit.lead(after, lower)
+        transit.lead(after, b.port(carried), moves, i)
         after.at("stage")[message] = STAGE.WAITING
         after.at("wait")[k.caller] = WAIT.SENDING
         after.at("waits_with")[k.caller] = message
 
     def enqueue(after: After) -> None:
         transit.assume(after)
-        transit.lead(after, lower)
+        transit.lead(after, b.port(carried), moves, i)
         queue_message(after, message, port)
 
     def hands_back(unless: Term) -> Case:

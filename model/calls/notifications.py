@@ -18,7 +18,8 @@ from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
 from sendright.model.calls.transfer import begin_request
 from sendright.model.language.actions import clear, drop_held_send, notify, put
-from sendright.model.language.release import Transit, release
+from sendright.model.language.choices import Transit
+from sendright.model.language.release import release
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, Term
@@ -119,7 +120,7 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
     def send(after: After) -> None:
         transit.assume(after)
-        transit.lead(after, b.transit_rank(of) < transit.top)
+        transit.lead(after, of)
         place = S.body_slot(notification, z3.IntVal(0))
         notify(after, request, notification, Notification.PORT_DESTROYED, rights=1)
         clear(after, limbo)

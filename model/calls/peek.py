@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import TRAILER_SIZES
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
+from sendright.model.language.choices import choose_order
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Function, Int, Message, Name
@@ -28,7 +29,6 @@ def mach_port_peek(
     """
     # NAMES
     b, e = k.before, Entry(k, task, name)
-    one = z3.Const("one", k.sorts.Message)
     asked = seqno != 0
     place = z3.If(asked, seqno - b.seqno(e.port), z3.IntVal(0))
     peeked = message_at(place)
@@ -46,12 +46,7 @@ def mach_port_peek(
 
     # REPLY
     def look(after: After) -> None:
-        numbered = z3.And(place_of(one) >= 0, place_of(one) < b.msgcount(e.port), message_at(place_of(one)) == one)
-        in_order = z3.If(place_of(one) <= place, b.arrival(one) <= b.arrival(peeked), b.arrival(peeked) <= b.arrival(one))
-        after.assumptions += [
-            z3.And(b.queued_on(peeked, e.port), place_of(peeked) == place),
-            z3.ForAll([one], z3.Implies(b.queued_on(one, e.port), z3.And(numbered, in_order))),
-        ]
+        choose_order(after, e.port, place, place_of, message_at)
 
     yield k.succeeds(
         "the message is described",

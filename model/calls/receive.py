@@ -17,6 +17,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.language.actions import drop_held_send, in_space
+from sendright.model.language.choices import choose_oldest
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
 from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
@@ -137,7 +138,7 @@ def _trailer_size(profile: Profile, asked: Term) -> Term:
 
 
 def _take_requires(k: Context, source: Port) -> list[Term]:
-    return [k.before.active(source), in_space(k.before, source, k.caller)]
+    return [k.before.active(source), in_space(k.before, source, k.caller), k.before.msgcount(source) > 0]
 
 
 @rule(TAKE, requires=_take_requires)
@@ -148,15 +149,12 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     """
     # NAMES
     b, S, port, message = k.before, k.sorts.Slot, source, oldest
-    destination, other = S.destination_slot(message), z3.Const("other", k.sorts.Message)
+    destination = S.destination_slot(message)
     elements, bytes_ = _elements(k.profile, trailer), _trailer_size(k.profile, trailer)
 
     # RIGHTS
     def look(after: After) -> None:
-        after.assumptions += [
-            b.queued_on(message, port),
-            z3.ForAll([other], z3.Implies(b.queued_on(other, port), b.arrival(message) <= b.arrival(other))),
-        ]
+        choose_oldest(after, message, port)
 
     def take(after: After) -> None:
         look(after)

@@ -14,6 +14,7 @@ from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put
+from sendright.model.language.choices import choose_copies
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
@@ -110,9 +111,7 @@ class _Child:
         def shared(page: Term) -> Term:
             return z3.And(self.inherit_memory, b.mapped(parent, page) != none, b.inheritance(parent, page) == INHERITANCE.INHERIT_SHARE)
 
-        page = z3.Int("page")
-        fresh = z3.And(z3.Not(b.object_made(object_of(page))), object_of(page) != none, page_of(object_of(page)) == page)
-        after.assumptions.append(z3.ForAll([page], z3.Implies(copied(page), fresh)))
+        choose_copies(after, copied, object_of, page_of)
 
         def created(object_: Term) -> Term:
             return z3.And(copied(page_of(object_)), object_of(page_of(object_)) == object_)

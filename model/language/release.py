@@ -15,43 +15,6 @@ from sendright.model.language.state import After, Field, State, memoized
 _serial = counter()
 
 
-class Transit:
-    """The ports whose receive rights a message must not carry: the destination itself, and ports that the destination's
-    receive right is on its way to.
-
-    A receive right is on its way to a port while it is in a message that is queued there or waits for room there.
-    ``reaches(port)``: the port is ``start``, or the port that its receive right is on its way to, and so on.
-    """
-
-    def __init__(self, state: State, start: Term, reaches: Callable[[Term], Term], lift: Term) -> None:
-        self.state, self.start, self.reaches, self.lift = state, start, reaches, lift
-
-    def assume(self, after: After) -> None:
-        """Assume the definition of ``reaches``."""
-        b, x = self.state, z3.Const("x", self.state.sorts.Port)
-        carrier = b.sorts.message_of(b.receiver(x))
-        target = b.port(b.sorts.Slot.destination_slot(carrier))
-        in_transit = z3.And(b.active(x), b.sorts.Slot.is_body_slot(b.receiver(x)), b.on_its_way(carrier), target != b.sorts.no_port)
-        closed = z3.ForAll([x], z3.Implies(z3.And(self.reaches(x), in_transit), self.reaches(target)))
-        after.assumptions += [self.reaches(self.start), closed]
-
-    def lead(self, after: After, lower: Term) -> None:
-        """Record that receive rights are now on their way to ``start``; ``lower`` says that their ports' ranks are
-        below the new rank of ``start``.
-
-        The ranks of all ports that ``start`` leads to rise by the same number. A large enough number exists, since a
-        message carries finitely many rights.
-        """
-        after.assumptions.append(z3.And(self.lift >= 0, lower))
-        rank = after.transit_rank
-        after.sweep("transit_rank", "ports", lambda p: (self.reaches(p), rank(p) + self.lift))
-
-    @property
-    def top(self) -> Term:
-        """The rank of ``start`` when it is lifted."""
-        return self.state.transit_rank(self.start) + self.lift
-
-
 class Release:
     """One release: gives up everything in some slots and ends some ports, with all that follows. See ``release``.
 
@@ -136,11 +99,18 @@ class Release:
         return z3.And(self.becomes_notification(source), self.notification(source) == message)
 
     def _assume(self, after: After, b: State) -> None:
+        """Assume what the choices of a release are.
+
+        There are such choices. ``dying``: what it says of each port follows from what dies, and more follows from more,
+        so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
+        rights become notifications, and messages that aren't in use don't run out. ``sends_first``: no port will do.
+        ``sends_released`` and ``notifications``: the numbers themselves.
+        """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
         fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
         in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
-        after.assumptions += [
+        assumed = [
             z3.ForAll(
                 [p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.goes_to_limbo(p)))))
             ),
@@ -152,6 +122,7 @@ class Release:
             z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
             z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
         ]
+        after.assume_argued(assumed)
 
     def _release(self, after: After, b: State) -> None:
         def gone(slot: Term) -> Term:

@@ -7,7 +7,7 @@ before, so proofs see plain functions. The oracle runs the list of updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -279,6 +279,13 @@ def _ghost(name: str) -> bool:
     return FIELDS[name].ghost
 
 
+class Argued(msgspec.Struct, frozen=True):
+    """Assumptions about one choice of the kernel's that some choice always satisfies, provided that something holds."""
+
+    assumptions: tuple[Term, ...]
+    provided: tuple[Term, ...]
+
+
 class After(State):
     """The state after a case, made by updating the state before. ``after.at("urefs")[slot] = 1`` updates one field."""
 
@@ -288,7 +295,18 @@ class After(State):
         self.profile = profile
         self.assumptions: list[Term] = []
         """Constraints on what the kernel chooses."""
+        self.argued: list[Argued] = []
+        """Those of them that need no proof that a choice satisfies them."""
         self.releases: list[Any] = []
+
+    def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
+        """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
+
+        The reason stands where this is called. Only ``choices.py`` and ``release.py`` call it. Of all other assumptions
+        ``proof/choices.py`` decides it.
+        """
+        self.assumptions += assumptions
+        self.argued.append(Argued(tuple(assumptions), tuple(provided)))
 
     def at(self, name: str) -> _Assign:
         return _Assign(self, name)

@@ -20,6 +20,7 @@ from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
+from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.instantiate import follows_from_nothing
 from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
@@ -119,6 +120,8 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
                 found.append(obligation(one.name, one.title, one.goals, _this(whole)))
         else:
             found.append(obligation(one.name, one.title, one.goals))
+    if part.wants(CHOICES):
+        found += decide_choices(unit.k, unit.case, unit.guard, unit.after)
     if part.wants("T5"):
         found.append(_conserved([each for each in found if is_of_conservation(each.property)]))
     return found

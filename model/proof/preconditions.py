@@ -125,12 +125,26 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
+        yield from _begins(call, rule, profile)
         for segment in _DRIVEN.segments(call, profile):
             if segment.rule == rule:
                 for precondition in segment.preconditions():
                     if not any(map(precondition.equals, seen)):
                         seen.append(precondition)
                         yield precondition
+
+
+def _begins(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:
+    """If ``rule`` is the first one of a call, or of the rest of a call that waited: no rule before it establishes what
+    it requires, so the invariants must.
+    """
+    if rule not in RULES or rule not in (first_rule(call), first_rule(call, resumed=True)):
+        return
+    k = first(rule, profile)
+    required = k.rule.requires(k)
+    if required:
+        given = [known for known in k.assumptions() if not any(known.eq(claim) for claim in required)]
+        yield Precondition("all cases", f"{call}: what its first rule requires", given, required)
 
 
 class _Alone:

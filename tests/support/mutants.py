@@ -84,7 +84,7 @@ def telling(title: str, **outputs: Callable[[Context], Term]) -> Change:
     return change
 
 
-def seen(rule: str, title: str, numbers: tuple[int, ...], *changes: Change, profile: Profile = MANUAL) -> set[str]:
+def seen(rule: str, title: str, numbers: tuple[int | str, ...], *changes: Change, profile: Profile = MANUAL) -> set[str]:
     """Which of the properties ``numbers``, all proved of the case ``title``, are not proved of the mutant's."""
 
     def decided() -> set[str]:
