@@ -82,6 +82,12 @@ def own_place(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its own port", forall([v.t], z3.Implies(s.alive(v.t), own))
 
 
+@invariant(125, "no task waits in a creation", lambda profile: not profile.tokens_in_two_steps)
+def no_stopped_creations(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Where a creation has one step, no task waits in one: the rule that would go on with it isn't used."""
+    yield "waiting", forall([v.t], s.wait(v.t) != WAIT.CREATING)
+
+
 @invariant(123, "a stopped creation has made its child", lambda profile: profile.tokens_in_two_steps)
 def half_made(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """The child of a stopped creation was made.

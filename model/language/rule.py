@@ -100,7 +100,11 @@ class Rule:
     resumes: str = "NOTHING"
     """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
-    """Whether calls use the rule in this profile."""
+    """Whether this profile's kernels have calls that wait for the rule. (Only for rules that resume a call.)"""
+
+    def is_used(self, profile: Profile) -> bool:
+        """Whether calls use the rule in this profile."""
+        return self.resumes == "NOTHING" or self.applies(profile)
 
     @property
     def manual(self) -> str:

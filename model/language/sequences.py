@@ -383,4 +383,4 @@ def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequenc
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
     """The names of the rules that the call runs in ``profile`` (None: in any profile)."""
     rules = _all_rules(call, _DECLARED.get((call, False)), _DECLARED.get((call, True)), resumption(call) in RULES)
-    return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].applies(profile))
+    return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].is_used(profile))

@@ -54,7 +54,7 @@ from sendright.model.language.sequences import (
 )
 from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
+from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.cache import Proof
 
 S = UNBOUNDED.Slot
@@ -125,6 +125,7 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
+        yield from _unused(call, rule, profile)
         yield from _begins(call, rule, profile)
         for segment in _DRIVEN.segments(call, profile):
             if segment.rule == rule:
@@ -132,6 +133,17 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
                     if not any(map(precondition.equals, seen)):
                         seen.append(precondition)
                         yield precondition
+
+
+def _unused(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:
+    """If ``rule`` is the first one of a call: rules of the call that ``profile`` leaves out (``Rule.applies``) go on
+    after a wait, and there no task waits for them.
+    """
+    if rule != first_rule(call):
+        return
+    for name in set(rules_of(call)) - set(rules_of(call, profile)):
+        waits = ANY_STATE.wait(ANYTHING.t) == getattr(WAIT, RULES[name].resumes)
+        yield Precondition("all cases", f"no task waits for the rule {name}, which isn't used", [], [forall([ANYTHING.t], z3.Not(waits))])
 
 
 def _begins(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:

@@ -13,7 +13,8 @@ import pytest
 import z3
 from support.mutants import Change, not_proved, quick, seen, then  # noqa: F401 - quick is a fixture
 
-from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.kernel.profiles import MANUAL, PROFILES
+from sendright.mach.results.verdicts import Verdict
 from sendright.model import language
 from sendright.model.language.choices import choose_oldest
 from sendright.model.language.rule import RULES, TAKE, Context
@@ -22,6 +23,7 @@ from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.choices import CHOICES
 from sendright.model.proof.obligations import ProofTask, decide
+from sendright.model.proof.prove import proof_tasks
 
 ALLOCATE, PORT = "mach_port_allocate", "a receive right with a new port"
 VM_ALLOCATE, PAGE = "vm_allocate", "a page of the kernel's choice"
@@ -98,3 +100,17 @@ def test_only_argued_choices_go_without_a_proof() -> None:
         if any(isinstance(node, ast.Attribute) and node.attr == "assume_argued" for node in ast.walk(ast.parse(path.read_text())))
     }
     assert callers == {"language/choices.py", "language/release.py"}
+
+
+@pytest.mark.parametrize("rule", ["mach_msg_send: deliver", "mach_msg_receive: resumed", "mach_port_allocate"])
+def test_a_rule_that_is_left_out_is_not_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that is left out isn't proved. So it has to resume calls, and no task may wait for it."""
+    call = rule.partition(":")[0]
+    monkeypatch.setitem(RULES, rule, replace(RULES[rule], applies=lambda profile: False))
+    asked = any(task.rule == rule for task in proof_tasks(MANUAL, [call]))
+    assert asked or not_proved(decide("manual", ProofTask("sequence", call))) == {"sequence"}
+
+
+def test_a_creation_in_one_step_has_no_rest() -> None:
+    [unused] = [one for one in decide("manual", ProofTask("sequence", "host_security_create_task_token")) if "isn't used" in one.case]
+    assert unused.verdict is Verdict.PROVED
