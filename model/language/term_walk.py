@@ -89,6 +89,24 @@ def has_quantifiers(formula: Term) -> bool:
     return bool(_QUANTIFIED(formula))
 
 
+def without_quantifiers(formula: Term) -> Term:
+    """``formula`` with a truth value of which nothing is known for each quantified part, the same for equal ones."""
+    if not has_quantifiers(formula):
+        return formula
+    seen: set[int] = set()
+    stack, parts = [address_of(formula)], []
+    while stack:
+        term = stack.pop()
+        if number_at(term) in seen:
+            continue
+        seen.add(number_at(term))
+        if _kind(_context, term) == z3.Z3_QUANTIFIER_AST:
+            parts.append((term_at(term), z3.FreshBool("quantified")))
+        else:
+            stack += arguments_at(term)
+    return z3.substitute(formula, *parts)
+
+
 def new_applications(formula: Term, seen: set[int]) -> Iterator[tuple[int, int, list[int]]]:
     """All applications (constants too) in ``formula`` that aren't in ``seen``, outside its quantified parts, each once.
 

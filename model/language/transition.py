@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
@@ -26,11 +27,19 @@ TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port
 """The rules that make messages of the caller's. Other rules make the kernel's."""
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What a case answers: all of it that a step property may look at, beside the states."""
+
+    code: ReturnCode | None
+    outputs: dict[str, Term]
+    replies: int
+
+
 class Transition:
-    """One case of one rule: the states before and after it, the caller and the arguments."""
+    """One case of one rule: the states before and after it, the caller, the arguments and the answer."""
 
     def __init__(self, k: Context, case: Case, after: State) -> None:
-        self.k, self.case = k, case
+        self.k, self.case = k, Answer(case.code, case.outputs, case.replies)
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
