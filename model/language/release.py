@@ -9,8 +9,9 @@ import z3
 
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.rights import Notification
+from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
-from sendright.model.language.state import After, Field, State, memoized
+from sendright.model.language.state import After, Field, State
 
 _serial = counter()
 

@@ -15,6 +15,7 @@ import msgspec
 import z3
 
 from sendright.mach.abi.rights import Inheritance, Place, PortObject, SlotKind
+from sendright.model.language.memo import memoized
 
 Term: TypeAlias = Any
 """A z3 expression. (z3's Python types don't say of which sort.)"""
@@ -144,6 +145,10 @@ class Sorts:
         slot.declare("limbo_slot", ("rescued", self.Port))
         slot.declare("host_slot", ("number", z3.IntSort()))
         self.Slot = slot.create()
+        self.in_message = memoized(self._in_message)
+        """Whether the slot is a place of some message."""
+        self.message_of = memoized(self._message_of)
+        """The message of a slot that is in one."""
 
     @cached_property
     def background(self) -> list[Term]:
@@ -162,13 +167,11 @@ class Sorts:
             z3.And(S.is_body_slot(slot), S.carrying(slot) == message),
         )
 
-    def in_message(self, slot: Term) -> Term:
-        """``slot`` is a place of some message."""
+    def _in_message(self, slot: Term) -> Term:
         S = self.Slot
         return z3.Or(S.is_destination_slot(slot), S.is_reply_slot(slot), S.is_body_slot(slot))
 
-    def message_of(self, slot: Term) -> Term:
-        """The message of a slot that is in one."""
+    def _message_of(self, slot: Term) -> Term:
         S = self.Slot
         return z3.If(S.is_destination_slot(slot), S.destined(slot), z3.If(S.is_reply_slot(slot), S.replied(slot), S.carrying(slot)))
 

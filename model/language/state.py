@@ -14,6 +14,7 @@ import msgspec
 import z3
 
 from sendright.mach.kernel.profiles import Profile
+from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
 
 Everywhere = Literal[
@@ -183,23 +184,6 @@ class Tally(msgspec.Struct, frozen=True):
 Update = Store | Add | Sweep | Tally
 
 
-def memoized(make: Callable[..., Term]) -> Callable[..., Term]:
-    """``make``, which makes a term from terms, with its results kept: it runs once for each point.
-
-    Making a term takes far longer than finding it, and invariants need the same terms again and again.
-    """
-    known: dict[tuple[int, ...], tuple[tuple[Term, ...], Term]] = {}
-
-    def made(*point: Term) -> Term:
-        key = tuple(term.get_id() for term in point)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = point, make(*point)  # keeps the point alive, since z3 reuses the number of a term that is gone
-        return found[1]
-
-    return made
-
-
 class Field:
     """A field in some state: read it with ``field(point)``."""
 
@@ -232,7 +216,7 @@ class State:
         for name, declaration in FIELDS.items():
             domain = [sort_named(sorts, part) for part in declaration.domain]
             function = z3.Function(name + tag, *domain, sort_named(sorts, declaration.range))
-            fields[name] = Field(name, function)
+            fields[name] = Field(name, memoized(function))
         return cls(sorts, fields)
 
     # ---- common terms, used by every rule

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import z3
 from z3 import z3core
 from z3.z3 import Ast, _to_expr_ref
 
-from sendright.model.language.sorts import Term
+if TYPE_CHECKING:
+    from sendright.model.language.sorts import Term
 
 _CONTEXT = z3.main_ctx()
 _QUANTIFIED = z3.Probe("has-quantifiers")
@@ -43,7 +44,7 @@ _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
 
 def address_of(term: Term) -> int:
     """Where z3 has ``term``."""
-    return int(term.as_ast().value)
+    return term.ast.value  # type: ignore[no-any-return]
 
 
 def term_at(address: int) -> Term:
@@ -55,6 +56,11 @@ def _handle(address: int) -> Ast:
     handle = Ast.__new__(Ast)  # its own constructor doesn't keep the address where the C interface looks for it
     handle.value = address
     return handle
+
+
+def number_of(term: Term) -> int:
+    """As ``term.get_id()``: two terms are the same exactly if their numbers are, as long as both are kept."""
+    return _id(_context, term.ast.value)  # type: ignore[no-any-return]
 
 
 def depth_of(term: Term) -> int:
@@ -87,6 +93,24 @@ def children(term: Term) -> list[Term]:
 def has_quantifiers(formula: Term) -> bool:
     """There is a quantifier somewhere in ``formula``."""
     return bool(_QUANTIFIED(formula))
+
+
+def without_quantifiers(formula: Term) -> Term:
+    """``formula`` with a truth value of which nothing is known for each quantified part, the same for equal ones."""
+    if not has_quantifiers(formula):
+        return formula
+    seen: set[int] = set()
+    stack, parts = [address_of(formula)], []
+    while stack:
+        term = stack.pop()
+        if number_at(term) in seen:
+            continue
+        seen.add(number_at(term))
+        if _kind(_context, term) == z3.Z3_QUANTIFIER_AST:
+            parts.append((term_at(term), z3.FreshBool("quantified")))
+        else:
+            stack += arguments_at(term)
+    return z3.substitute(formula, *parts)
 
 
 def new_applications(formula: Term, seen: set[int]) -> Iterator[tuple[int, int, list[int]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
@@ -12,6 +13,7 @@ from sendright.mach.kernel.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
 from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
+from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
@@ -26,11 +28,19 @@ TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port
 """The rules that make messages of the caller's. Other rules make the kernel's."""
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What a case answers: all of it that a step property may look at, beside the states."""
+
+    code: ReturnCode | None
+    outputs: dict[str, Term]
+    replies: int
+
+
 class Transition:
-    """One case of one rule: the states before and after it, the caller and the arguments."""
+    """One case of one rule: the states before and after it, the caller, the arguments and the answer."""
 
     def __init__(self, k: Context, case: Case, after: State) -> None:
-        self.k, self.case = k, case
+        self.k, self.case = k, Answer(case.code, case.outputs, case.replies)
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
@@ -38,6 +48,12 @@ class Transition:
         """The call that the rule is or begins. None for a rule that calls share, or that resumes a call."""
         self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
         """The call stops between its steps."""
+        self.gained = memoized(self._gained)
+        """Whether the slot holds a right to a port, and didn't hold one to that port before."""
+        self.is_callers = memoized(self._is_callers)
+        """Whether the slot is a name of the caller's, or a place of a message that the caller is sending or receiving."""
+        self.controls = memoized(self._controls)
+        """Whether the caller is the task, holds a send right to its port, or goes on with its creation."""
         self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
 
     def is_call(self, fact: Callable[[Signature], bool]) -> bool:
@@ -49,20 +65,17 @@ class Transition:
         kind = state.kind(slot)
         return z3.And(kind != KIND.NONE, kind != KIND.DEAD_NAME, kind != KIND.PORT_SET)
 
-    def gained(self, slot: Term) -> Term:
-        """The slot holds a right to a port, and didn't hold one to that port before."""
+    def _gained(self, slot: Term) -> Term:
         b, a = self.before, self.after
         return z3.And(self.right(a, slot), z3.Or(z3.Not(self.right(b, slot)), b.port(slot) != a.port(slot)))
 
-    def is_callers(self, slot: Term) -> Term:
-        """A name of the caller's, or a place of a message that the caller is sending or receiving."""
+    def _is_callers(self, slot: Term) -> Term:
         k, b, S = self.k, self.before, self.k.sorts.Slot
         message = k.sorts.message_of(slot)
         in_hand = z3.And(k.sorts.in_message(slot), b.stage(message) == STAGE.IN_KERNEL, b.owner(message) == k.caller)
         return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
 
-    def controls(self, task: Term) -> Term:
-        """The caller is the task, holds a send right to its port, or goes on with its creation."""
+    def _controls(self, task: Term) -> Term:
         if self.rule == CREATION_RESUMED:
             return z3.Or(task == self.k.caller, task == self.half_made)
         slot = z3.Const("control", self.k.sorts.Slot)

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import z3
 
 from sendright.model.language.sorts import PLACE, Sorts, Term
-from sendright.model.language.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at
+from sendright.model.language.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at, without_quantifiers
 
 ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
 
@@ -260,15 +260,24 @@ A_LOOK = 20_000
 """How much work, in the same count, goes into a test whether a goal holds without assumptions."""
 
 
+_looked_at: dict[int, tuple[Term, bool]] = {}
+"""What was found of goals, by their numbers. Many cases have goals in common."""
+
+
 def follows_from_nothing(goal: Term) -> bool:
     """The goal (a clause) holds without assumptions, as most clauses do that a case doesn't change."""
+    number = goal.get_id()
+    if number not in _looked_at:
+        _looked_at[number] = goal, _follows_from_nothing(goal)  # the goal is kept, since z3 reuses the number of a term that is gone
+    return _looked_at[number][1]
+
+
+def _follows_from_nothing(goal: Term) -> bool:
     if z3.is_true(z3.simplify(goal)):
         return True
-    if _nested(goal):
-        return False
     solver = z3.SimpleSolver()
     solver.set("rlimit", A_LOOK)
-    solver.add(z3.Not(skolemize(goal)[0]))
+    solver.add(z3.Not(without_quantifiers(skolemize(goal)[0])))  # whatever may stand for them, so for them too
     return bool(solver.check() == z3.unsat)
 
 

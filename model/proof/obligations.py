@@ -27,6 +27,8 @@ from sendright.model.proof.properties import (
     DECIDED,
     THEOREMS,
     Goals,
+    OfCase,
+    Wants,
     is_of_conservation,
     properties_of_case,
     properties_of_rule,
@@ -37,7 +39,9 @@ class ProofTask(msgspec.Struct, frozen=True):
     """One unit of proof work."""
 
     kind: str
-    """``case``, ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or ``must fail``."""
+    """``cases`` (all of a rule), ``case`` (one), ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or
+    ``must fail``.
+    """
     rule: str = ""
     case: int = 0
     invariants: tuple[int | str, ...] | None = None
@@ -47,18 +51,47 @@ class ProofTask(msgspec.Struct, frozen=True):
         return self.invariants is None or number in self.invariants
 
 
+class AnyCase:
+    """One rule in any state: its cases, when each applies, and what has to be shown of those that change nothing."""
+
+    def __init__(self, rule: Rule, profile: Profile) -> None:
+        self.k = Context(rule, ANY_STATE, profile)
+        self.cases = list(rule.cases(self.k))
+        self.guards = effective_guards(self.cases)
+        self._at_rest: dict[tuple[object, ...], tuple[Case, list[OfCase]]] = {}
+
+    def properties_at_rest(self, case: Case, wants: Wants) -> list[OfCase]:
+        """The properties of ``case``, which changes nothing.
+
+        They are the same for all such cases that answer the same, because a property sees of a case no more than the
+        states before and after it, and the answer.
+        """
+        outputs = tuple((name, value.get_id()) for name, value in case.outputs.items())
+        answer = case.code, outputs, case.replies
+        if answer not in self._at_rest:  # the case is kept, since z3 reuses the number of a term that is gone
+            nothing_changed = After(self.k.before, self.k.profile)
+            self._at_rest[answer] = case, list(properties_of_case(self.k, case, nothing_changed, wants))
+        return self._at_rest[answer][1]
+
+
 class CaseProof:
     """One case of one rule, ready for proofs."""
 
-    def __init__(self, rule: Rule, index: int, profile: Profile) -> None:
+    def __init__(self, rule: Rule, index: int, profile: Profile, among: AnyCase | None = None) -> None:
+        self.among = among or AnyCase(rule, profile)
         self.before = ANY_STATE
-        self.k = Context(rule, self.before, profile)
-        cases = list(rule.cases(self.k))
-        self.case: Case = cases[index]
-        self.guard = effective_guards(cases)[index]
+        self.k = self.among.k
+        self.case = self.among.cases[index]
+        self.guard = self.among.guards[index]
         self.after = After(self.before, profile)
         self.case.effect(self.after)
         self.profile = profile
+
+    def properties(self, wants: Wants) -> Iterable[OfCase]:
+        """What has to be shown of the case."""
+        if any(map(self.after.changed, self.after.fields)) or self.after.releases:
+            return properties_of_case(self.k, self.case, self.after, wants)
+        return self.among.properties_at_rest(self.case, wants)
 
     def proof(self, more: Sequence[Term] = ()) -> Proof:
         """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""
@@ -79,10 +112,16 @@ def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tu
     return Verdict.PROVED, time.perf_counter() - start, ""
 
 
-def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
+def decide_cases(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """All invariants, step properties and theorems for every case of one rule."""
+    among = AnyCase(RULES[part.rule], profile)
+    numbers = range(len(among.cases))
+    return [found for index in numbers for found in decide_case(profile, msgspec.structs.replace(part, case=index), among)]
+
+
+def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None) -> list[Obligation]:
     """All invariants, step properties and theorems for one case of one rule."""
-    rule = RULES[part.rule]
-    unit = CaseProof(rule, part.case, profile)
+    unit = CaseProof(RULES[part.rule], part.case, profile, among)
     made: list[Proof] = []
 
     def proof() -> Proof:
@@ -114,7 +153,7 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
         )
 
     found: list[Obligation] = []
-    for one in properties_of_case(unit.k, unit.case, unit.after, part.wants):
+    for one in unit.properties(part.wants):
         if one.assumptions and one.goals:
             with proof().with_more(one.assumptions) as whole:
                 found.append(obligation(one.name, one.title, one.goals, _this(whole)))
@@ -261,6 +300,7 @@ def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 _DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
+    "cases": decide_cases,
     "case": decide_case,
     "rule": decide_rule,
     "sequence": decide_sequence,

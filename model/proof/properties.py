@@ -23,6 +23,7 @@ from sendright.model.language.invariant import Invariant
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
+from sendright.model.language.term_walk import number_of
 from sendright.model.language.transition import Transition
 from sendright.model.proof.any_state import ANYTHING, fields_of, of_any_state
 from sendright.model.proof.release_counts import counting
@@ -70,7 +71,7 @@ class OfCase:
     def depends_on_effect(self) -> bool:
         """The goals differ from those of a case that changes nothing."""
         resting = self.at_rest()
-        return len(self.goals) != len(resting) or any(not goal.eq(other) for (_, goal), (_, other) in zip(self.goals, resting, strict=True))
+        return [number_of(goal) for _, goal in self.goals] != [number_of(goal) for _, goal in resting]
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
     """
     profile = k.profile
     moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
-    for invariant in (*state_invariants(profile), *broken_invariants(profile)):
+    broken = broken_invariants(profile)
+    for invariant in (*state_invariants(profile), *broken):
         if wants(invariant.number):
-            own = [clause for _, clause in of_any_state(invariant)] if invariant in broken_invariants(profile) else []
+            own = [clause for _, clause in of_any_state(invariant)] if invariant in broken else []
             yield OfCase(f"invariant {invariant.number}", invariant.title, _to_keep(invariant, after), own, list)
     for step in STEP_PROPERTIES.values():
         if wants(step.number):
@@ -132,7 +134,7 @@ def _to_keep(invariant: Invariant, after: After) -> Goals:
     if not any(map(after.changed, fields_of(invariant))):
         return []
     pairs = zip(invariant.clauses(ANYTHING, after), of_any_state(invariant), strict=True)
-    return [(title, now) for (title, now), (_, before) in pairs if not now.eq(before)]
+    return [(title, now) for (title, now), (_, before) in pairs if number_of(now) != number_of(before)]
 
 
 def _of_step(name: str, title: str, clauses: Callable[..., Iterable[tuple[str, Term]]], moved: Transition, still: Transition) -> OfCase:
@@ -146,7 +148,8 @@ def _divided(name: str, title: str, theorem: Callable[..., tuple[list[Term], Goa
 
     def left(x: Transition) -> tuple[list[Term], Goals]:
         assumptions, goals = theorem(ANYTHING, x)
-        return assumptions, [(title, goal) for title, goal in goals if not any(goal.eq(known) for known in assumptions)]
+        known = {number_of(assumption) for assumption in assumptions}
+        return assumptions, [(title, goal) for title, goal in goals if number_of(goal) not in known]
 
     assumptions, goals = left(moved)
     return OfCase(name, title, goals, assumptions, lambda: left(still)[1])

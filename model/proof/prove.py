@@ -21,9 +21,8 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.mach.signatures import SIGNATURES
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.rule import PENDING_RULES, RULES
 from sendright.model.language.sequences import rules_of
-from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
 from sendright.model.proof.obligations import ProofTask, decide
@@ -68,13 +67,11 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
         work += [ProofTask("reachable"), ProofTask("must fail")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(ProofTask("theorem 1"))
-    before = ANY_STATE
     for name in names:
-        rule = RULES[name]
         work.append(ProofTask("rule", name, 0, only))
         if only is None:
             work.insert(0, ProofTask("sequence", name))
-        work += [ProofTask("case", name, index, only) for index, _ in enumerate(rule.cases(Context(rule, before, profile)))]
+        work.append(ProofTask("cases", name, 0, only))
     return work
 
 
@@ -147,14 +144,10 @@ def _run(profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None
 
 def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
     """The obligation in place of all that a task would have decided, if the processes that worked on it died."""
-    case = "all cases"
-    if part.kind == "case":
-        rule = RULES[part.rule]
-        case = list(rule.cases(Context(rule, ANY_STATE, profile)))[part.case].id
     return Obligation(
         call=part.rule or SPECIFICATION,
-        case=case,
-        property="everything" if part.kind in ("case", "rule") else part.kind,
+        case="all cases",
+        property="everything" if part.kind in ("cases", "rule") else part.kind,
         title="this proof task is decided",
         verdict=Verdict.UNDETERMINED,
         seconds=0.0,
