@@ -208,7 +208,6 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     carried = S.body_slot(message, i)
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
-    lower = z3.ForAll([i], z3.Implies(moves, b.transit_rank(b.port(carried)) < transit.top))
     by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(b, message)
     no_wait = z3.And(full, z3.Not(wait))
 
@@ -221,16 +220,21 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     def take_in(after: After) -> None:
         release_message(after, message, keep=S.is_reply_slot)
 
-    def wait_for_room(after: After) -> None:
+    def lead(after: After) -> None:
+        def receives(index: Term) -> Term:
+            return b.kind(S.body_slot(message, index)) == KIND.RECEIVE
+
         transit.assume(after)
-        transit.lead(after, lower)
+        transit.lead_all(after, lambda index: b.port(S.body_slot(message, index)), b.body_count(message), receives)
+
+    def wait_for_room(after: After) -> None:
+        lead(after)
         after.at("stage")[message] = STAGE.WAITING
         after.at("wait")[k.caller] = WAIT.SENDING
         after.at("waits_with")[k.caller] = message
 
     def enqueue(after: After) -> None:
-        transit.assume(after)
-        transit.lead(after, lower)
+        lead(after)
         queue_message(after, message, port)
 
     def hands_back(unless: Term) -> Case:

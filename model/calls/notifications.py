@@ -119,7 +119,7 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
     def send(after: After) -> None:
         transit.assume(after)
-        transit.lead(after, b.transit_rank(of) < transit.top)
+        transit.lead(after, of)
         place = S.body_slot(notification, z3.IntVal(0))
         notify(after, request, notification, Notification.PORT_DESTROYED, rights=1)
         clear(after, limbo)
