@@ -78,9 +78,8 @@ def ledger_create(
         after.at("ledger_payer")[new] = payer
         _give(after, parent, -transfer)
         after.add("ledger_balance", payer, SIZE)
-        # ghosts: one level below its parent; the last among those that its payer pays for
-        after.at("given_limits")[new] = z3.IntVal(0)
-        after.add("given_limits", parent, z3.If(infinite, 0, transfer))
+        # ghosts: it gave nothing; one level below its parent; the last among those that its payer pays for
+        after.sum_of_parts("given_limits", new)
         after.at("ledger_depth")[new] = b.ledger_depth(parent) + 1
         after.at("payee_number")[new] = b.ledger_balance(payer)
         after.at("payee")[(payer, b.ledger_balance(payer))] = new
@@ -113,9 +112,8 @@ def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfe
 
     # RIGHTS
     def move(after: After) -> None:
-        _give(after, parent, -amount)
         _give(after, child, amount)
-        after.add("given_limits", parent, z3.If(finite(b, child), amount, 0))
+        _give(after, parent, -amount)
 
     yield k.succeeds("the child has more", amount > 0, move)
     yield k.succeeds("the child has less", k.otherwise(amount < 0), move)
@@ -145,10 +143,11 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
 
     # RIGHTS
     def end(after: After) -> None:
+        _give(after, this, -limit)
         _give(after, parent, limit)
         after.add("ledger_balance", payer, -SIZE)
-        # ghosts: the last among those that its payer pays for takes its number
-        after.add("given_limits", parent, z3.If(finite(b, this), -limit, 0))
+        # ghosts: it gave nothing to children, for it has none; the last among those that its payer pays for takes its number
+        after.sum_of_parts("given_limits", this)
         last = b.payee(payer, b.ledger_balance(payer) - SIZE)
         after.at("payee_number")[last] = b.payee_number(this)
         after.at("payee")[(payer, b.payee_number(this))] = last

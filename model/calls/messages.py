@@ -221,16 +221,21 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     def take_in(after: After) -> None:
         release_message(after, message, keep=S.is_reply_slot)
 
-    def wait_for_room(after: After) -> None:
+    def lead(after: After) -> None:
+        def receives(index: Term) -> Term:
+            return b.kind(S.body_slot(message, index)) == KIND.RECEIVE
+
         transit.assume(after)
-        transit.lead(after, b.port(carried), moves, i)
+        transit.lead_all(after, lambda index: b.port(S.body_slot(message, index)), b.body_count(message), receives)
+
+    def wait_for_room(after: After) -> None:
+        lead(after)
         after.at("stage")[message] = STAGE.WAITING
         after.at("wait")[k.caller] = WAIT.SENDING
         after.at("waits_with")[k.caller] = message
 
     def enqueue(after: After) -> None:
-        transit.assume(after)
-        transit.lead(after, b.port(carried), moves, i)
+        lead(after)
         queue_message(after, message, port)
 
     def hands_back(unless: Term) -> Case:

@@ -160,7 +160,6 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         look(after)
         after.at("stage")[message] = STAGE.IN_KERNEL
         after.at("owner")[message] = k.caller
-        after.add("queued_messages", port, -1)
         after.add("msgcount", port, -1)
         after.add("seqno", port, 1)
         once: Term = b.kind(destination) == KIND.SEND_ONCE

@@ -355,7 +355,7 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
 
         release(after, its, lambda port: port == b.task_port(target))
         lose_memory(after, message, sending)
-        after.sweep("stage", "messages", lambda m: (z3.And(sending, m == message), STAGE.FREE))
+        after.store_all((message,), {"stage": STAGE.FREE}, sending)
         after.at("wait")[target] = WAIT.NOTHING
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))

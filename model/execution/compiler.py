@@ -24,7 +24,16 @@ from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
 from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Tally
-from sendright.model.language.term_walk import address_of, arguments_at, children, new_applications, number_at, term_at
+from sendright.model.language.term_walk import (
+    address_of,
+    arguments_at,
+    children,
+    declaration_at,
+    declarations_in,
+    new_applications,
+    number_at,
+    term_at,
+)
 
 
 class Translator:
@@ -268,6 +277,7 @@ class CaseFunctions:
         self.parameters = parameters
         self.source = self._effect(after, parameters)
         self.effect = compile_function(self.source, "effect")
+        self.assumptions = after.assumptions
         self.checks = [term for term in after.assumptions if self._checkable(term)]
         check = FunctionBuilder("check", parameters, self.checks, self.chosen)
         check.lines.append(f"    return {' and '.join(check.value(term) for term in self.checks) or 'True'}")
@@ -279,14 +289,15 @@ class CaseFunctions:
 
     def _checkable(self, term: Term) -> bool:
         """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does
-        make are computed.
+        make are computed. Nor about anything that nobody says.
         """
         used = _functions(term)
-        ghosts = {function.name() for release in self.releases for function in (release.sends_released, release.notifications)}
+        ghosts = {number.function.name() for release in self.releases for number in (release.sends_released, release.notifications)}
         ghosts |= _GHOSTS
         notified = {release.notified.name() for release in self.releases}
         over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
-        return not used & ghosts and not (over_messages and used & notified)
+        unknown = {name for name in _free(term) if name not in Translator().constants and identifier(name) not in self.parameters}
+        return not used & ghosts and not (over_messages and used & notified) and not unknown
 
     def _roots(self, release: Release, parameters: list[str], chosen: list[str]) -> tuple[Callable[..., list[Any]], Callable[..., list[Any]]]:
         """Where a release starts: what finds its slots and its ports."""
@@ -306,8 +317,8 @@ class CaseFunctions:
         for name in changed:
             for update in after.fields[name].updates:
                 match update:
-                    case Store(point, value):
-                        roots += [*point, value]
+                    case Store(point, value, when):
+                        roots += [*point, value, *([] if when is None else [when])]
                     case Add(point, amount):
                         roots += [*point, amount]
         builder = FunctionBuilder("effect", parameters, roots, self.chosen)
@@ -321,9 +332,10 @@ class CaseFunctions:
     def _emit(self, builder: FunctionBuilder, name: str, update: Any) -> None:
         default = DEFAULTS[name]
         match update:
-            case Store(point, value):
-                key = _key([builder.value(part) for part in point])
-                builder.lines.append(f"    w_{name}[{key}] = {builder.value(value)}")
+            case Store(point, value, when):
+                key, new = _key([builder.value(part) for part in point]), builder.value(value)
+                condition = "" if when is None else f"if {builder.value(when)}: "
+                builder.lines.append(f"    {condition}w_{name}[{key}] = {new}")
             case Add(point, amount):
                 key, add = _key([builder.value(part) for part in point]), builder.value(amount)
                 builder.lines += [f"    k = {key}", f"    w_{name}[k] = (w_{name}[k] if k in w_{name} else f_{name}(k, {default!r})) + {add}"]
@@ -397,13 +409,25 @@ def _functions(term: Term) -> set[str]:
     return names
 
 
+def _free(term: Term) -> set[str]:
+    """The names of the constants and functions in ``term`` that z3 knows nothing of, without the fields and what is said
+    of all layouts and names.
+    """
+    names: set[str] = set()
+    for address in declarations_in(term, set()):
+        declaration = declaration_at(address)
+        if declaration.kind() == z3.Z3_OP_UNINTERPRETED:
+            names.add(declaration.name())
+    return names - FIELDS.keys() - _OF_LAYOUTS.keys() - {"number_of"}
+
+
 def _key(parts: list[str]) -> str:
     return "()" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def _release_functions(release: Release) -> list[Any]:
     told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
-    return [release.dying, *told, release.sends_released, release.sends_first]
+    return [release.dying, *told, release.sends_released.function, release.notifications.function, release.sends_first]
 
 
 class CompiledCase:
@@ -412,11 +436,11 @@ class CompiledCase:
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
         self.case = case
         self.id = f"{context.rule.name}/{case.id}"
-        self._context, self._parameters = context, parameters
+        self.context, self._parameters = context, parameters
 
     @cached_property
     def functions(self) -> CaseFunctions:
-        return CaseFunctions(self._context, self.case, self._parameters)
+        return CaseFunctions(self.context, self.case, self._parameters)
 
 
 class CompiledRule:

@@ -16,7 +16,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
-from sendright.model.execution.system import System
+from sendright.model.execution.system import A_LARGE_NUMBER, System
 
 NOT_TOLD = -1
 """A name or page that no answer has."""
@@ -131,7 +131,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "source": _source,
     "oldest": _oldest,
     "reaches": _reaches,
-    "lift": lambda c: {},  # a rank, of which the state says nothing
+    "lift": lambda c: {"lift": A_LARGE_NUMBER},  # a rank, of which the state says nothing
     **dict.fromkeys(("place_of", "message_at"), _numbering),
 }
 

@@ -32,6 +32,7 @@ from sendright.model.execution.encoding import (
     NAME_SLOT,
     NO_PORT,
     NO_SENDERS_SLOT,
+    NO_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
     QUEUED,
@@ -64,6 +65,10 @@ class Chosen(frozenset[int]):
     """A set of tasks, ports … that the kernel chose. As a function it says whether something is in the set."""
 
     __call__ = frozenset.__contains__
+
+
+A_LARGE_NUMBER = 1 << 40
+"""What is chosen for a number on which only ghosts depend: more than any number that it must exceed."""
 
 
 class NotAllowed(Exception):
@@ -112,6 +117,8 @@ class System:
         """
         self.told: list[int] = []
         """Notifications made in the call that is being judged."""
+        self.before_effect: Callable[[System, CompiledCase, list[Any]], object] | None = None
+        """Sees the case of each rule that is run, and its values, before the case has its effect."""
         self.ended: list[tuple[str, int]] = []
         """What ended in the call that is being judged: the field that says so, and the task, port or message."""
         self.env: dict[str, Any] = environment(profile) | {lookup: getattr(self.state, lookup) for lookup in LOOKUPS}
@@ -138,12 +145,15 @@ class System:
         case = rule.cases[index]
         functions = case.functions
         env["born"] = [given["child"]] if "child" in given else []
+        env["notifications"] = []
         env["copied objects"] = list(given["copied"].values()) if "copied" in given else []
         for release, (slot_root, port_root) in zip(functions.releases, functions.roots, strict=True):
             values = [*values, *self._solve(release, values, slot_root, port_root)]
         if not functions.check(fields, env, *values):
             chosen = {choice: given[choice] for choice in rule.choices if choice in given}
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
+        if self.before_effect:
+            self.before_effect(self, case, values)
         outputs = functions.outputs(fields, env, *values)
         for field, writes in functions.effect(fields, env, *values).items():
             if writes:
@@ -225,7 +235,9 @@ class System:
                 if slot[0] == NO_SENDERS_SLOT and slot[1] in dying and sends[slot[1]] == fields["srights"].get(slot[1], 0) > 0:
                     self.late.may_be_no_senders(message, fields["mscount"].get(slot[1], 0))
         chosen = Chosen(dying)
-        return [chosen, notification.get, notified.get, arrival.get, clock + len(arrival), sends.__getitem__, self._shows_no_senders]
+        made = Counter(port[slot] for slot in notification)
+        told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT), lambda message: arrival.get(message, 0))
+        return [chosen, *told, clock + len(arrival), sends.__getitem__, made.__getitem__, self._shows_no_senders]
 
     def _shows_no_senders(self, port: int) -> bool:
         """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send
@@ -249,7 +261,7 @@ class System:
             name, arguments = self.left.pop(0)
             rule = self.rules[name]
             message = self.fresh_message()
-            given = {**arguments, "notification": message}
+            given = {**arguments, "notification": message, "lift": A_LARGE_NUMBER}
             if "reaches" in rule.choices:
                 given["reaches"] = self.reached_from(self.state["port"].get((PORT_DESTROYED_SLOT, arguments["of"], 0), NO_PORT))
             values = [caller, *map(given.get, rule.takes)]

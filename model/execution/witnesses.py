@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,8 +22,10 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
+from sendright.model.execution.compiler import CompiledCase
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.property_check import broken_in_state
+from sendright.model.execution.satisfied import CaseAssumptions, Unknown
 from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.system import System
 
@@ -90,15 +93,20 @@ Visitor = Callable[[Oracle, int], object]
 
 
 def replay(
-    witness: Witness, profile: Profile, visit: Visitor | None = None, before_rule: Callable[[System], None] | None = None
+    witness: Witness,
+    profile: Profile,
+    visit: Visitor | None = None,
+    before_rule: Callable[[System], None] | None = None,
+    before_effect: Callable[[System, CompiledCase, list[Any]], object] | None = None,
 ) -> list[tuple[str, ...]]:
     """The cases of each step. Stops at a step that the specification doesn't allow.
 
-    ``visit`` sees the state after each step, ``before_rule`` the one before each rule of a step.
+    ``visit`` sees the state after each step, ``before_rule`` the one before each rule of a step, ``before_effect`` the
+    case that applies there.
     """
     limits = {name: getattr(witness, name) for name in LIMITS}
     oracle = Oracle(msgspec.structs.replace(profile, **limits))
-    oracle.before_rule = before_rule
+    oracle.before_rule, oracle.system.before_effect = before_rule, before_effect
     cases: list[tuple[str, ...]] = []
     if visit:
         visit(oracle, -1)
@@ -113,28 +121,36 @@ def replay(
     return cases
 
 
-def reachable_cases(profile: Profile) -> list[Obligation]:
-    """One obligation for each case of the profile's rules: PROVED if a witness goes through it, in a state that has all
-    invariants.
+Possible = Callable[[str, str], bool]
+"""Whether a case, by its rule and its id, is possible with all its assumptions in a small scope."""
 
-    Such a state is a model of all that the proofs of the case assume: they are not proofs from contradictions.
+
+def reachable_cases(profile: Profile, possible: Possible = lambda rule, case: False) -> list[Obligation]:
+    """One obligation for each case of the profile's rules: PROVED if a witness goes through it, in a state that has all
+    invariants, and that satisfies all that the case assumes.
+
+    Such a state is a model of all that the proofs of the case assume: they are not proofs from contradictions. If an
+    assumption can't be evaluated, ``possible`` decides.
     """
     start = time.perf_counter()
     reached: dict[str, str] = {}
     spoilt: dict[str, str] = {}
     found: dict[str, str] = {}
+    watch = InvariantWatch()
     for number, witness in enumerate(witnesses(profile)):
-        watch = InvariantWatch()
-        for step, cases in enumerate(replay(witness, profile, watch.after_step, watch.before_rule)):
+        watch.begin()
+        for step, cases in enumerate(replay(witness, profile, watch.after_step, watch.before_rule, watch.before_effect)):
             for case in cases:
-                broken = watch.before.popleft()
-                where = f"witness {number}, call {step + 1}"
-                if broken:
-                    spoilt.setdefault(case, f"{where} goes through it, but the state before breaks {broken}")
+                broken, unmet, where = watch.before.popleft(), watch.unmet.popleft(), f"witness {number}, call {step + 1}"
+                if broken or unmet:
+                    spoilt.setdefault(case, f"{where} goes through it, but {f'the state before breaks {broken}' if broken else unmet}")
                 else:
                     reached.setdefault(case, where)
         if watch.broken:
             found.setdefault(watch.broken, f"witness {number}")
+    for case in watch.unknown.keys() - reached.keys():
+        if possible(*case.split("/", 1)):
+            reached[case] = "a state of a small scope; a witness goes through it, where not all assumptions can be evaluated"
     every = Oracle(profile).all_cases
     seconds = (time.perf_counter() - start) / max(len(every), 1)
     return [
@@ -142,7 +158,7 @@ def reachable_cases(profile: Profile) -> list[Obligation]:
             call=case.partition("/")[0],
             case=case.partition("/")[2],
             property="reachable",
-            title="a run from boot goes through the case, in a state that has all invariants",
+            title="a run from boot goes through the case, in a state that satisfies the invariants and all assumptions",
             verdict=Verdict.PROVED if case in reached else Verdict.UNDETERMINED,
             seconds=seconds,
             scope=None if case in reached else spoilt.get(case, "no witness is known: run sendright witnesses"),
@@ -167,13 +183,39 @@ class InvariantWatch:
     """Looks at the state before each rule of a run, and after each call."""
 
     def __init__(self) -> None:
+        self._satisfied: set[str] = set()
+        self._assumptions: dict[str, CaseAssumptions] = {}
+        self.unknown: dict[str, str] = {}
+        """The cases of which an assumption can't be evaluated, and why."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Another run begins."""
         self.before: deque[str] = deque()
         """For each rule in turn the first invariant that is broken before it, or nothing."""
+        self.unmet: deque[str] = deque()
+        """For each rule in turn why it isn't known that all that its case assumes holds, or nothing."""
         self.broken = ""
         """The first that was broken at all."""
 
     def before_rule(self, system: System) -> None:
         self.before.append(self._first_broken(system))
+
+    def before_effect(self, system: System, case: CompiledCase, values: list[Any]) -> None:
+        """A case for which everything held once isn't looked at again."""
+        unmet = "" if case.id in self._satisfied else self._first_unmet(system, case, values)
+        self.unmet.append(unmet)
+        if not unmet and not self.before[-1]:
+            self._satisfied.add(case.id)
+
+    def _first_unmet(self, system: System, case: CompiledCase, values: list[Any]) -> str:
+        assumptions = self._assumptions.setdefault(case.id, CaseAssumptions(case))
+        try:
+            unmet = assumptions.unmet(system.state, system.env, values)
+        except Unknown as error:
+            self.unknown[case.id] = str(error)
+            return f"an assumption can't be evaluated there: {error}"
+        return unmet and f"this assumption doesn't hold there: {unmet}"
 
     def after_step(self, oracle: Oracle, step: int) -> None:
         self._first_broken(oracle.system)

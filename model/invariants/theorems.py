@@ -206,14 +206,14 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     if "message" in parameters:
         involved.append(b.object_task(b.port(S.destination_slot(k["message"]))))
     elsewhere = State.arbitrary(k.sorts, "_elsewhere")
-    other = State(k.sorts, dict(b.fields))
 
     def foreign(slot: Term) -> Term:
         return z3.And(S.is_name_slot(slot), *[S.space(slot) != task for task in involved])
 
-    for name in ("kind", "port", "urefs"):
-        mixed = type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
-        other.fields[name] = mixed
-    moved = Context(k.rule, other, k.profile)
+    mixed = {
+        name: type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
+        for name in ("kind", "port", "urefs")
+    }
+    moved = Context(k.rule, State(k.sorts, {**b.fields, **mixed}), k.profile)
     for case, same in zip(k.rule.cases(k), k.rule.cases(moved), strict=True):
         yield case.id, [], [case.when == same.when]

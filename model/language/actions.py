@@ -1,7 +1,8 @@
 """The operations on rights: put, take, clone, make, release. The effects of all rules are made of these.
 
 The kernel's counts (``srights``, ``sorights``, ``msgcount``) are updated here explicitly, as a kernel does. The ghost
-counts (``sending_slots`` …) follow from what slots contain. Invariants 8, 9 and 21 say that the two agree.
+counts (``sending_slots`` …) follow by themselves from what slots and queues contain (``ghosts.py``). Invariants 8, 9
+and 21 say that the two agree.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
 from sendright.mach.abi.rights import Notification, Place, PortObject
+from sendright.model.language.ghosts import is_send
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import After, State
 
@@ -20,32 +22,14 @@ def place_slot(state: State, task: Term, place: Place) -> Term:
 
 
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
-    """Set what ``slot`` contains. The ghost counts follow."""
-    _recount(after, "sending_slots", after.sends(slot), after.port(slot), is_send(kind), port)
-    _recount(after, "send_once_slots", after.kind(slot) == KIND.SEND_ONCE, after.port(slot), kind == KIND.SEND_ONCE, port)
-    after.at("kind")[slot] = kind
-    after.at("port")[slot] = port
-    after.at("urefs")[slot] = z3.IntVal(urefs) if isinstance(urefs, int) else urefs
+    """Set what ``slot`` contains."""
+    references = z3.IntVal(urefs) if isinstance(urefs, int) else urefs
+    after.store_all((slot,), {"kind": kind, "port": port, "urefs": references})
 
 
 def put_if(after: After, when: Term, slot: Term, kind: Term, port: Term) -> None:
     """If ``when``, set what ``slot`` contains, which is outside name spaces."""
-    old_kind, old_port = after.kind(slot), after.port(slot)
-    _recount(after, "sending_slots", z3.And(when, is_send(old_kind)), old_port, z3.And(when, is_send(kind)), port)
-    once, gets_once = old_kind == KIND.SEND_ONCE, kind == KIND.SEND_ONCE
-    _recount(after, "send_once_slots", z3.And(when, once), old_port, z3.And(when, gets_once), port)
-    after.at("kind")[slot] = z3.If(when, kind, old_kind)
-    after.at("port")[slot] = z3.If(when, port, old_port)
-
-
-def is_send(kind: Term) -> Term:
-    """This ``kind`` includes a send right."""
-    return z3.Or(kind == KIND.SEND, kind == KIND.SEND_RECEIVE)
-
-
-def _recount(after: After, ghost: str, counted: Term, old_port: Term, counts: Term, new_port: Term) -> None:
-    after.add(ghost, old_port, z3.If(counted, -1, 0))
-    after.add(ghost, new_port, z3.If(counts, 1, 0))
+    after.store_all((slot,), {"kind": kind, "port": port}, when)
 
 
 def clear(after: After, slot: Term) -> None:
@@ -79,7 +63,7 @@ def leave_sets(after: After, port: Term) -> None:
 
 def empty_set(after: After, task: Term, name: Term) -> None:
     """Take all members out of the port set ``name`` of ``task``."""
-    b = State(after.sorts, dict(after.fields))
+    b = State(after.sorts, after.fields)
     after.sweep("member", "members", lambda p, n: (z3.And(n == name, in_space(b, p, task)), z3.BoolVal(False)))
 
 
@@ -163,9 +147,7 @@ def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -
 
 def queue_message(after: After, message: Term, port: Term) -> None:
     """Queue ``message`` on ``port``, behind all earlier messages."""
-    after.add("queued_messages", port, 1)
-    after.at("stage")[message] = STAGE.QUEUED
-    after.at("queue")[message] = port
+    after.store_all((message,), {"stage": STAGE.QUEUED, "queue": port})
     after.at("arrival")[message] = after.clock()
     after.store("clock", (), after.clock() + 1)
     after.add("msgcount", port, 1)

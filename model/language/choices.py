@@ -85,16 +85,22 @@ class Transit:
         closed = z3.ForAll([x], z3.Implies(z3.And(self.reaches(x), in_transit), self.reaches(target)))
         after.assume_argued([self.reaches(self.start), closed])
 
-    def lead(self, after: After, port: Term, when: Term | None = None, index: Term | None = None) -> None:
-        """Record that receive rights are now on their way to ``start``: that of ``port``, or of each ``port`` for whose
-        ``index`` ``when`` holds. Their ranks are below the new rank of ``start``.
+    def lead(self, after: After, port: Term) -> None:
+        """Record that the receive right of ``port`` is now on its way to ``start``: it ranks below the new rank of
+        ``start``.
 
-        The ranks of all ports that ``start`` leads to rise by the same number, ``lift``. A large enough number exists,
-        since there are finitely many ports.
+        The ranks of all ports that ``start`` leads to rise by the same number, which is large enough.
         """
-        lower = self.state.transit_rank(port) < self.state.transit_rank(self.start) + self.lift
-        if index is not None:
-            lower = z3.ForAll([index], z3.Implies(when, lower))
-        after.assume_argued([z3.And(self.lift >= 0, lower)])
+        rank = self.state.transit_rank
+        after.choose_large(self.lift, rank(self.start), rank(port))
+        self._rise(after)
+
+    def lead_all(self, after: After, ports: Callable[[Term], Term], count: Term, leads: Callable[[Term], Term]) -> None:
+        """As ``lead``, of each of ``count`` ports, by their index, which ``leads`` there."""
+        rank, index = self.state.transit_rank, z3.Int("i")
+        after.choose_large(self.lift, rank(self.start), rank(ports(index)), (index, count, leads(index)))
+        self._rise(after)
+
+    def _rise(self, after: After) -> None:
         rank = after.transit_rank
         after.sweep("transit_rank", "ports", lambda p: (self.reaches(p), rank(p) + self.lift))

@@ -9,9 +9,10 @@ import z3
 
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.rights import Notification
+from sendright.model.language.ghosts import Gained, Number, Recount
 from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
-from sendright.model.language.state import After, Field, State
+from sendright.model.language.state import After, State
 
 _serial = counter()
 
@@ -44,22 +45,38 @@ class Release:
         self.notified = z3.Function("notified" + tag, sorts.Message, sorts.Slot)
         self.arrival = z3.Function("arrival" + tag, sorts.Message, z3.IntSort())
         self.next_clock = z3.Int("next_clock" + tag)
-        self.sends_released = z3.Function("sends_released" + tag, sorts.Port, z3.IntSort())
+        self.sends_released = Number(z3.Function("sends_released" + tag, sorts.Port, z3.IntSort()), base, self.loses, "sending_slots")
         self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
-        self.notifications = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
-        self.done = base
-        """The state after the release, before the case goes on."""
+        told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
+        self.notifications = Number(told, base, self.becomes_notification, "send_once_slots")
 
     def take_place(self, after: After) -> None:
         """Apply the release to the state ``after``, which equals ``base`` so far."""
         b = self.base
         self._assume(after, b)
-        self._release(after, b)
-        self._kill(after, b)
-        self._leave_sets(after, b)
-        self._notify(after, b)
-        self.done = State(after.sorts, dict(after.fields))
+        with after.recounting(*self._recounts()):
+            self._release(after, b)
+            self._kill(after, b)
+            self._leave_sets(after, b)
+            self._notify(after, b)
         after.releases.append(self)
+
+    def _recounts(self) -> tuple[Recount, ...]:
+        """Nothing leads to a dead port; a live one loses the send rights that were given up, and its send-once rights
+        move into notifications, one for one.
+        """
+        S, source, told = self.base.sorts.Slot, self.notified, self.notifications
+
+        def is_destination(slot: Term) -> Term:
+            return z3.And(S.is_destination_slot(slot), self.created(S.destined(slot)))
+
+        moved = Gained(told, is_destination, lambda slot: source(S.destined(slot)), lambda slot: S.destination_slot(self.notification(slot)))
+        queued = Gained(told, self.created, source, self.notification)
+        return (
+            Recount("sending_slots", self.dying, lost=self.sends_released),
+            Recount("send_once_slots", self.dying, lost=told, gained=moved),
+            Recount("queued_messages", self.dying, gained=queued),
+        )
 
     # ---- the slots given up and the ports that die
 
@@ -119,11 +136,10 @@ class Release:
             z3.ForAll([m], z3.Implies(self.created(m), in_time)),
             self.next_clock >= b.clock(),
             z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
-            # the two counts are numbers of slots, among those that hold such a right to the port
-            z3.ForAll([p], z3.And(self.sends_released(p) >= 0, self.sends_released(p) <= b.sending_slots(p))),
-            z3.ForAll([p], z3.And(self.notifications(p) >= 0, self.notifications(p) <= b.send_once_slots(p))),
         ]
         after.assume_argued(assumed)
+        after.use_number(self.sends_released)
+        after.use_number(self.notifications)
 
     def _release(self, after: After, b: State) -> None:
         def gone(slot: Term) -> Term:
@@ -163,7 +179,7 @@ class Release:
                 b.sorts.null,
             ),
         )
-        after.tally("srights", self.sends_released, -1, self.loses)
+        after.tally("srights", self.sends_released, -1)
 
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))
@@ -207,15 +223,7 @@ class Release:
         }.items():
             after.sweep(name, "notifications", lambda m, value=value: (created(m), value(m)))
         after.store("clock", (), self.next_clock)
-        after.tally("msgcount", self.notifications, 1, self.becomes_notification)
-        # The ghosts: no slot holds a right to a dead port; a live port loses the send rights that were given up,
-        # and its send-once rights move into notifications, one for one.
-        for ghost, change in {
-            "sending_slots": lambda p: b.sending_slots(p) - self.sends_released(p),
-            "send_once_slots": lambda p: b.send_once_slots(p),
-            "queued_messages": lambda p: b.queued_messages(p) + self.notifications(p),
-        }.items():
-            after.fields[ghost] = Field(ghost, lambda p, change=change: z3.If(self.dying(p), 0, change(p)))
+        after.tally("msgcount", self.notifications, 1)
 
 
 def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> Release:
@@ -223,7 +231,7 @@ def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term
 
     This changes the state ``after``. Returns the release.
     """
-    made = Release(State(after.sorts, dict(after.fields)), released, dies)
+    made = Release(State(after.sorts, after.fields), released, dies)
     made.take_place(after)
     return made
 

@@ -7,15 +7,32 @@ before, so proofs see plain functions. The oracle runs the list of updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
 import z3
 
 from sendright.mach.kernel.profiles import Profile
+from sendright.model.language.ghosts import (
+    GIVEN_LIMITS,
+    QUEUED_MESSAGES,
+    SEND_ONCE_SLOTS,
+    SENDING_SLOTS,
+    Chosen,
+    Counted,
+    Ghost,
+    Number,
+    Recount,
+    Recounted,
+    Total,
+)
 from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
+from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
     "slots",
@@ -35,14 +52,19 @@ Everywhere = Literal[
 
 
 class FieldDeclaration(msgspec.Struct, frozen=True):
-    """A field: its domain and range by the names of sorts, whether it is a ghost (for proofs only), and what it
-    means.
+    """A field: its domain and range by the names of sorts, and what it means. Raises TypeError for a ghost that doesn't
+    say what it is.
     """
 
     domain: tuple[str, ...]
     range: str
     about: str
-    ghost: bool = False
+    ghost: Ghost | None = None
+    """What it counts or who chooses it, if only proofs have it."""
+
+    def __post_init__(self) -> None:
+        if self.ghost is not None and not isinstance(self.ghost, Ghost):
+            raise TypeError(f"the ghost {self.about!r} doesn't say whether it is counted, a total or chosen: {self.ghost!r}")
 
 
 FIELDS: dict[str, FieldDeclaration] = {
@@ -99,14 +121,14 @@ FIELDS: dict[str, FieldDeclaration] = {
     "ledger_balance": FieldDeclaration(("Port",), "Int", "what is drawn"),
     "ledger_parent": FieldDeclaration(("Port",), "Port", "the ledger that gave the limit, or NO_PORT"),
     "ledger_payer": FieldDeclaration(("Port",), "Port", "the ledger that pays for the ledger itself, or NO_PORT"),
-    "given_limits": FieldDeclaration(("Port",), "Int", "the sum of its finite children's limits, and of what they gave in turn", ghost=True),
-    "ledger_depth": FieldDeclaration(("Port",), "Int", "how far it is from its root", ghost=True),
-    "payee_number": FieldDeclaration(("Port",), "Int", "its number among the ledgers that its payer pays for", ghost=True),
-    "payee": FieldDeclaration(("Port", "Int"), "Port", "the ledger of this number among those that it pays for", ghost=True),
-    "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", ghost=True),
-    "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", ghost=True),
-    "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", ghost=True),
-    "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", ghost=True),
+    "given_limits": FieldDeclaration(("Port",), "Int", "the sum of its finite children's limits, and of what they gave in turn", GIVEN_LIMITS),
+    "ledger_depth": FieldDeclaration(("Port",), "Int", "how far it is from its root", Chosen((37,))),
+    "payee_number": FieldDeclaration(("Port",), "Int", "its number among the ledgers that its payer pays for", Chosen((37,))),
+    "payee": FieldDeclaration(("Port", "Int"), "Port", "the ledger of this number among those that it pays for", Chosen((37,))),
+    "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", SENDING_SLOTS),
+    "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", SEND_ONCE_SLOTS),
+    "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", QUEUED_MESSAGES),
+    "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", Chosen((18,))),
     # messages
     "stage": FieldDeclaration(("Message",), "Stage", "free, on its way in or out of the kernel, queued, or waiting for room in a queue"),
     "queue": FieldDeclaration(("Message",), "Port", "of a queued message: the port"),
@@ -127,8 +149,8 @@ FIELDS: dict[str, FieldDeclaration] = {
     "inheritance": FieldDeclaration(("Task", "Int"), "Inheritance", "what a child inherits of the page"),
     "content": FieldDeclaration(("Object",), "Int", "what the object contains"),
     "object_made": FieldDeclaration(("Object",), "Bool", "the object exists or existed"),
-    "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", ghost=True),
-    "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", ghost=True),
+    "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", Chosen((112,))),
+    "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", Chosen((112,))),
 }
 
 
@@ -149,10 +171,11 @@ def sort_named(sorts: Sorts, name: str) -> Any:
 
 
 class Store(msgspec.Struct, frozen=True):
-    """The field's value at one point."""
+    """The field's value at one point (if ``when``)."""
 
     point: tuple[Term, ...]
     value: Term
+    when: Term | None = None
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -184,13 +207,12 @@ class Tally(msgspec.Struct, frozen=True):
 Update = Store | Add | Sweep | Tally
 
 
-class Field:
+class Field(msgspec.Struct, frozen=True, eq=False):
     """A field in some state: read it with ``field(point)``."""
 
-    def __init__(self, name: str, read: Callable[..., Term], updates: tuple[Update, ...] = ()) -> None:
-        self.name = name
-        self.read = read
-        self.updates = updates
+    name: str
+    read: Callable[..., Term]
+    updates: tuple[Update, ...] = ()
 
     def __call__(self, *point: Term) -> Term:
         return self.read(*point)
@@ -199,9 +221,9 @@ class Field:
 class State:
     """All fields at one moment. ``state.kind(slot)`` reads one."""
 
-    def __init__(self, sorts: Sorts, fields: dict[str, Field]) -> None:
+    def __init__(self, sorts: Sorts, fields: Mapping[str, Field]) -> None:
         self.sorts = sorts
-        self.fields = fields
+        self.fields: Mapping[str, Field] = MappingProxyType(dict(fields))
 
     def __getattr__(self, name: str) -> Field:
         try:
@@ -259,8 +281,10 @@ class _Assign:
         self.after.store(self.name, point if isinstance(point, tuple) else (point,), value)
 
 
-def _ghost(name: str) -> bool:
-    return FIELDS[name].ghost
+_COUNTED = {name: declaration.ghost for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Counted)}
+_TOTALS = {name: declaration.ghost for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Total)}
+_COUNTS_IN = {name: {ghost for ghost, counted in _COUNTED.items() if name in counted.reads} for name in FIELDS}
+"""The counts that depend on a field."""
 
 
 class Argued(msgspec.Struct, frozen=True):
@@ -271,10 +295,15 @@ class Argued(msgspec.Struct, frozen=True):
 
 
 class After(State):
-    """The state after a case, made by updating the state before. ``after.at("urefs")[slot] = 1`` updates one field."""
+    """The state after a case, made by updating the state before. ``after.at("urefs")[slot] = 1`` updates one field.
+
+    Ghosts that count follow each update, and can't be written.
+    """
 
     def __init__(self, before: State, profile: Profile) -> None:
-        super().__init__(before.sorts, dict(before.fields))
+        super().__init__(before.sorts, before.fields)
+        self._fields = dict(before.fields)
+        self.fields = MappingProxyType(self._fields)
         self.before = before
         self.profile = profile
         self.assumptions: list[Term] = []
@@ -282,6 +311,16 @@ class After(State):
         self.argued: list[Argued] = []
         """Those of them that need no proof that a choice satisfies them."""
         self.releases: list[Any] = []
+        self.numbers: list[Number] = []
+        """The numbers of slots that the effect uses."""
+        self.about_ghosts: list[Term] = []
+        """The assumptions that may mention ghosts: they are true of some values, in any state."""
+        self.ghost_choices: list[Term] = []
+        """The choices on which only ghosts may depend."""
+        self.recounted: list[Recounted] = []
+        self.totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
+        """Of each total the ports whose amounts the effect changes one by one."""
+        self._in_recount = False
 
     def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
         """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
@@ -299,23 +338,45 @@ class After(State):
         """Whether the case updates the field at all."""
         return self.fields[name] is not self.before.fields[name]
 
-    def _update(self, name: str, read: Callable[..., Term], update: Update | None) -> None:
+    def _update(self, name: str, read: Callable[..., Term], update: Update | None, point: tuple[Term, ...] | None = None) -> None:
+        ghost = FIELDS[name].ghost
+        if isinstance(ghost, (Counted, Total)):
+            raise TypeError(f"{name} can't be written: it follows {', '.join(ghost.reads)}")
+        self._replace(name, memoized(read), None if ghost else update)
+        for total, declared in _TOTALS.items():
+            if name in declared.reads:
+                self._sum_again(total, point)
+
+    def _replace(self, name: str, read: Callable[..., Term], update: Update | None = None) -> None:
         old = self.fields[name]
-        self.fields[name] = Field(name, memoized(read), old.updates if update is None else (*old.updates, update))
+        self._fields[name] = Field(name, read, old.updates if update is None else (*old.updates, update))
 
     def store(self, name: str, point: tuple[Term, ...], value: Term) -> None:
-        """The field has ``value`` at ``point``."""
-        old = self.fields[name]
-        self._update(name, lambda *x: z3.If(_same(x, point), value, old(*x)), Store(point, value))
+        """The field has ``value`` at ``point``. Raises TypeError for a ghost that counts."""
+        self.store_all(point, {name: value})
+
+    def store_all(self, point: tuple[Term, ...], values: Mapping[str, Term], when: Term | None = None) -> None:
+        """Each of these fields has its value at ``point`` (if ``when``), all at once. Raises TypeError as ``store``."""
+        counts = self._counted_at(point, values, when)
+        for name, new in values.items():
+            old = self.fields[name]
+            value = new if when is None else z3.If(when, new, old(*point))
+            self._update(name, partial(_stored, point, value, old), Store(point, new, when), point)
+        self._count(counts)
 
     def add(self, name: str, point: Term, amount: Term | int) -> None:
-        """The field grows by ``amount`` at ``point``."""
+        """The field grows by ``amount`` at ``point``. Raises TypeError as ``store``."""
+        self._refuse_counted(name)
         old = self.fields[name]
         amount = z3.IntVal(amount) if isinstance(amount, int) else amount
-        self._update(name, lambda x: old(x) + z3.If(x == point, amount, 0), None if _ghost(name) else Add((point,), amount))
+        self._update(name, lambda x: old(x) + z3.If(x == point, amount, 0), Add((point,), amount), (point,))
 
     def sweep(self, name: str, over: Everywhere, change: Callable[..., tuple[Term, Term]]) -> None:
-        """Wherever ``change(*point)`` gives (condition, value) with a true condition, the field has that value."""
+        """Wherever ``change(*point)`` gives (condition, value) with a true condition, the field has that value.
+
+        Raises TypeError as ``store``, and for a field that is counted outside ``recounting``.
+        """
+        self._refuse_counted(name)
         old = self.fields[name]
 
         def read(*x: Term) -> Term:
@@ -323,17 +384,148 @@ class After(State):
             return z3.If(condition, value, old(*x))
 
         variables = tuple(z3.Const(f"sweep{index}", sort_named(self.sorts, part)) for index, part in enumerate(FIELDS[name].domain))
-        update = None if _ghost(name) else Sweep(variables, *change(*variables), over)
-        self._update(name, read, update)
+        self._update(name, read, Sweep(variables, *change(*variables), over))
 
-    def tally(self, name: str, count: Term, sign: int, condition: Callable[[Term], Term]) -> None:
-        """The field grows (or falls) at every port by the number of slots with that port which satisfy
-        ``condition``.
-        """
+    def tally(self, name: str, number: Number, sign: int) -> None:
+        """The field grows (or falls) at every port by ``number``. Raises TypeError as ``sweep``."""
+        self._refuse_counted(name)
+        self._refuse_unknown(number)
         old = self.fields[name]
         slot = z3.Const("tallied", self.sorts.Slot)
-        update = None if _ghost(name) else Tally(count, slot, condition(slot), sign)
-        self._update(name, lambda p: old(p) + sign * count(p), update)
+        self._update(name, lambda p: old(p) + sign * number(p), Tally(number.function, slot, number.so(slot), sign))
+
+    # ---- assumptions about ghosts
+
+    def use_number(self, number: Number) -> None:
+        """The effect uses ``number``: assume that it is a number of some of the slots that a ghost counts."""
+        port = z3.Const("p", self.sorts.Port)
+        self.numbers.append(number)
+        self._assume_of_ghosts(z3.ForAll([port], number.bounds(port)))
+
+    def choose_large(self, choice: Term, base: Term, bound: Term, each: tuple[Term, Term, Term] | None = None) -> None:
+        """``choice``, on which only ghosts depend, is a number so large that ``base`` and it are more than ``bound``.
+
+        ``each``: an index, of which the bound is a term, how many there are, and which of them matter. There is such a
+        number in any state, since it is more than finitely many. Raises TypeError if the bounds depend on it.
+        """
+        below = bound < base + choice
+        if each is not None:
+            index, count, matters = each
+            below = z3.ForAll([index], z3.Implies(z3.And(index >= 0, index < count, matters), below))
+        seen: set[int] = set()
+        if any(address_of(choice.decl()) in declarations_in(term, seen) for term in (base, bound, *(each or ())[1:])):
+            raise TypeError(f"{choice} can't be a large number: what it must exceed depends on it")
+        self.ghost_choices.append(choice)
+        self._assume_of_ghosts(z3.And(choice >= 0, below))
+
+    def sum_of_parts(self, total: str, port: Term) -> None:
+        """Assume of the state before what is true of any sum: the ``total`` of ``port`` is 0, or some port adds to it."""
+        declared, b, part = _TOTALS[total], self.before, z3.Const("part", self.sorts.Port)
+        adds = z3.And(b.fields[declared.by](part) == port, declared.amount(b, part) != 0)
+        self._assume_of_ghosts(z3.Or(b.fields[total](port) == 0, z3.Exists([part], adds)))
+
+    def _assume_of_ghosts(self, assumption: Term) -> None:
+        self.assume_argued([assumption])
+        self.about_ghosts.append(assumption)
+
+    # ---- the ghosts that count
+
+    def _refuse_counted(self, name: str) -> None:
+        if _COUNTS_IN[name] and not self._in_recount:
+            raise TypeError(f"{name} can change at many points only while {', '.join(sorted(_COUNTS_IN[name]))} is recounted: see After.recounting")
+
+    def _refuse_unknown(self, number: Number | None) -> None:
+        if number is not None and not any(number is known for known in self.numbers):
+            raise TypeError(f"{number.function} is not a number that the effect uses: see After.use_number")
+
+    def _counted_at(self, point: tuple[Term, ...], values: Mapping[str, Term], when: Term | None) -> list[tuple[str, Term, Term, int]]:
+        """What an update at ``point`` adds to counts, and of which ports: (ghost, port, whether, 1 or -1)."""
+        found: list[tuple[str, Term, Term, int]] = []
+        if self._in_recount:
+            return found
+        for ghost in dict.fromkeys(ghost for ghost in _COUNTED for name in values if ghost in _COUNTS_IN[name]):
+            counted, [x] = _COUNTED[ghost], point
+            was, old = counted.member(self, x), counted.port(self, x)
+            what = values.get(counted.what)
+            counts, new = was if what is None else counted.counts(what), values.get(counted.by, old)
+            for port, whether, sign in ((old, was, -1), (new, counts, 1)):
+                if not z3.is_false(whether):
+                    found.append((ghost, port, whether if when is None else z3.And(when, whether), sign))
+        return found
+
+    def _count(self, counts: list[tuple[str, Term, Term, int]]) -> None:
+        for ghost, port, whether, sign in counts:
+            self._replace(ghost, memoized(partial(_grown, self.fields[ghost], port, z3.If(whether, sign, 0))))
+
+    @contextmanager
+    def recounting(self, *recounts: Recount) -> Iterator[None]:
+        """Many slots or messages change at once, and their counts with them: as the ``recounts`` say.
+
+        Raises TypeError if a count changes of which none of them speaks.
+        """
+        before = State(self.sorts, self.fields)
+        self._in_recount = True
+        yield
+        self._in_recount = False
+        told = {recount.ghost for recount in recounts}
+        for ghost, counted in _COUNTED.items():
+            changed = any(self.fields[name] is not before.fields[name] for name in counted.reads)
+            if changed and ghost not in told:
+                raise TypeError(f"{', '.join(counted.reads)} change at many points, and nothing says what becomes of {ghost}")
+        for recount in recounts:
+            self._refuse_unknown(recount.lost)
+            if recount.lost and any(recount.lost.state.fields[name] is not before.fields[name] for name in _COUNTED[recount.ghost].reads):
+                raise TypeError(f"{recount.lost.function} is a number of slots in another state than that before the recount")
+            self._refuse_unknown(recount.gained and recount.gained.number)
+            self._replace(recount.ghost, memoized(partial(recount.after, before)))
+        done = State(self.sorts, self.fields)
+        self.recounted += [Recounted(recount, before, done) for recount in recounts]
+
+    def _sum_again(self, total: str, point: tuple[Term, ...] | None) -> None:
+        """A total follows the fields that it depends on, of which one has changed: at ``point``, or at many points."""
+        known = self.totalled[total]
+        if point is not None and not any(point[0].eq(other) for other in known):
+            self.totalled[total] = (*known, point[0])
+        final = sums_of(self, total)[-1]
+        self._replace(total, memoized(final))
+
+
+def sums_of(after: After, total: str) -> list[Callable[[Term], Term]]:
+    """A total as it was, and after each port's amount that an effect changes one by one was taken into account.
+
+    The ports are in the order in which they change: each before the one to which it adds. With the ports' amounts
+    contained in each other, the last sum is right if none of them changes after it was used, and no other port's amount
+    changes: both are decided (``proof/counting.py``).
+    """
+    declared = _TOTALS[total]
+    now = State(after.sorts, after.fields)
+    before = after.before
+    sums: list[Callable[[Term], Term]] = [before.fields[total]]
+    ports = after.totalled[total]
+    for index, port in enumerate(ports):
+        first = z3.And(*[port != earlier for earlier in ports[:index]])
+        sums.append(partial(_summed, declared, total, before, now, sums[-1], port, first))
+    return sums
+
+
+def with_total(state: State, total: str, read: Callable[[Term], Term]) -> State:
+    """``state`` with another total."""
+    return State(state.sorts, {**state.fields, total: Field(total, read)})
+
+
+def _summed(declared: Total, total: str, before: State, now: State, last: Callable[[Term], Term], port: Term, first: Term, x: Term) -> Term:
+    """The total of ``x`` after ``port`` adds what it adds ``now``, unless it was taken into account already."""
+    adds, added = declared.amount(with_total(now, total, last), port), declared.amount(before, port)
+    more = z3.If(z3.And(first, now.fields[declared.by](port) == x), adds, 0)
+    return last(x) + more - z3.If(z3.And(first, before.fields[declared.by](port) == x), added, 0)
+
+
+def _stored(point: tuple[Term, ...], value: Term, old: Field, *x: Term) -> Term:
+    return z3.If(_same(x, point), value, old(*x))
+
+
+def _grown(old: Field, port: Term, amount: Term, x: Term) -> Term:
+    return old(x) + z3.If(x == port, amount, 0)
 
 
 def _same(x: tuple[Term, ...], point: tuple[Term, ...]) -> Term:

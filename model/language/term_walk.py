@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import z3
 from z3 import z3core
-from z3.z3 import Ast, _to_expr_ref
+from z3.z3 import Ast, FuncDecl, _to_expr_ref
 
 if TYPE_CHECKING:
     from sendright.model.language.sorts import Term
@@ -37,6 +37,7 @@ _declaration = _function(z3core.Z3_get_app_decl, _ADDRESS, _ADDRESS)
 _count = _function(z3core.Z3_get_app_num_args, _NUMBER, _ADDRESS)
 _argument = _function(z3core.Z3_get_app_arg, _ADDRESS, _ADDRESS, _NUMBER)
 _depth = _function(z3core.Z3_get_depth, _NUMBER, _ADDRESS)
+_quantified = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 _sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
 _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
@@ -50,6 +51,13 @@ def address_of(term: Term) -> int:
 def term_at(address: int) -> Term:
     """The term at an address, as a Python object."""
     return _to_expr_ref(_handle(address), _CONTEXT)
+
+
+def declaration_at(address: int) -> Any:
+    """The declaration at an address, as a Python object."""
+    declaration = FuncDecl.__new__(FuncDecl)
+    declaration.value = address
+    return z3.FuncDeclRef(declaration, _CONTEXT)
 
 
 def _handle(address: int) -> Ast:
@@ -129,6 +137,26 @@ def new_applications(formula: Term, seen: set[int]) -> Iterator[tuple[int, int, 
         arguments = [_argument(context, term, index) for index in range(_count(context, term))]
         stack += arguments
         yield term, _declaration(context, term), arguments
+
+
+def declarations_in(formula: Term, seen: set[int]) -> Iterator[int]:
+    """Where z3 has the declarations that ``formula`` applies, its quantified parts included; of those of its parts that
+    aren't in ``seen``, to which their numbers are added.
+    """
+    context = _context
+    stack = [address_of(formula)]
+    while stack:
+        term = stack.pop()
+        number = _id(context, term)
+        if number in seen:
+            continue
+        seen.add(number)
+        kind = _kind(context, term)
+        if kind == z3.Z3_QUANTIFIER_AST:
+            stack.append(_quantified(context, term))
+        elif kind == z3.Z3_APP_AST:
+            stack += [_argument(context, term, index) for index in range(_count(context, term))]
+            yield _declaration(context, term)
 
 
 class Body:

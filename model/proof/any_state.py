@@ -5,45 +5,45 @@ Built once in a process.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.invariant import Invariant, Variables
 from sendright.model.language.sorts import UNBOUNDED, Term
-from sendright.model.language.state import Field, State
+from sendright.model.language.state import State
+from sendright.model.language.term_walk import address_of, declarations_in
 
 ANY_STATE, ANYTHING = State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
 """A state of which nothing is known, and the variables for it: what rules are proved of."""
 
 
-class _FieldsRead(dict[str, Field]):
-    """Fields that record which of them are read."""
+_FIELD_AT = {address_of(field.read): name for name, field in ANY_STATE.fields.items()}
+"""Where z3 has the functions that are the fields of ``ANY_STATE``."""
 
-    def __init__(self, fields: dict[str, Field]) -> None:
-        super().__init__(fields)
-        self.read: set[str] = set()
 
-    def __getitem__(self, name: str) -> Field:
-        self.read.add(name)
-        return super().__getitem__(name)
+def fields_in(terms: Iterable[Term]) -> frozenset[str]:
+    """The fields of ``ANY_STATE`` that occur in ``terms``, wherever they do."""
+    seen: set[int] = set()
+    return fields_at({declaration for term in terms for declaration in declarations_in(term, seen)})
+
+
+def fields_at(declarations: set[int]) -> frozenset[str]:
+    """The fields of ``ANY_STATE`` among ``declarations``, of which each is where z3 has it."""
+    return frozenset(_FIELD_AT[declaration] for declaration in declarations & _FIELD_AT.keys())
 
 
 @cache
-def _of_any_state(invariant: Invariant) -> tuple[tuple[tuple[str, Term], ...], frozenset[str]]:
-    fields = _FieldsRead(ANY_STATE.fields)
-    clauses = tuple(invariant.clauses(ANYTHING, State(UNBOUNDED, fields)))
-    return clauses, frozenset(fields.read)
-
-
 def of_any_state(invariant: Invariant) -> tuple[tuple[str, Term], ...]:
     """The clauses of ``invariant`` about ``ANY_STATE``."""
-    return _of_any_state(invariant)[0]
+    return tuple(invariant.clauses(ANYTHING, ANY_STATE))
 
 
+@cache
 def fields_of(invariant: Invariant) -> frozenset[str]:
-    """The fields that ``invariant`` mentions."""
-    return _of_any_state(invariant)[1]
+    """The fields that ``invariant`` mentions: those that occur in its clauses, however it came by them."""
+    return fields_in(clause for _, clause in of_any_state(invariant))
 
 
 def held_by_any_state(profile: Profile) -> list[Term]:

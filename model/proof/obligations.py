@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 import z3
@@ -154,7 +155,10 @@ def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None)
 
     found: list[Obligation] = []
     for one in unit.properties(part.wants):
-        if one.assumptions and one.goals:
+        if one.refused:
+            title = f"{one.title}: {one.refused}"
+            found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
+        elif one.assumptions and one.goals:
             with proof().with_more(one.assumptions) as whole:
                 found.append(obligation(one.name, one.title, one.goals, _this(whole)))
         else:
@@ -286,10 +290,11 @@ def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Decide that a witness, from boot, reaches every case of every rule."""
+    """Decide that a witness, from boot, reaches every case of every rule, with all that the case assumes."""
     from sendright.model.execution.witnesses import reachable_cases
+    from sendright.model.proof.possible import possible
 
-    return reachable_cases(profile)
+    return reachable_cases(profile, partial(possible, profile))
 
 
 def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:

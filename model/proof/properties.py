@@ -26,10 +26,8 @@ from sendright.model.language.state import After
 from sendright.model.language.term_walk import number_of
 from sendright.model.language.transition import Transition
 from sendright.model.proof.any_state import ANYTHING, fields_of, of_any_state
-from sendright.model.proof.release_counts import counting
+from sendright.model.proof.counting import COUNTED_BY, counting, depends_on_ghosts, mention_counts
 
-COUNTING = 8
-"""With this invariant the counting of releases is decided."""
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
@@ -66,6 +64,8 @@ class OfCase:
     """Assumptions about the state before, besides those of the case's proof."""
     at_rest: Callable[[], Goals]
     """The goals if the case changed nothing."""
+    refused: str = ""
+    """Why nothing is asked: what is wrong with the case itself."""
 
     @property
     def depends_on_effect(self) -> bool:
@@ -110,12 +110,15 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
         if wants(invariant.number):
             own = [clause for _, clause in of_any_state(invariant)] if invariant in broken else []
             yield OfCase(f"invariant {invariant.number}", invariant.title, _to_keep(invariant, after), own, list)
+    counts = any(map(wants, COUNTED_BY))
     for step in STEP_PROPERTIES.values():
         if wants(step.number):
-            yield _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
-    if wants(COUNTING):
-        for release in after.releases:
-            yield OfCase("counting", "the counts follow a release, slot by slot", list(counting(ANYTHING, release)), [], list)
+            of_step = _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
+            counts = counts or mention_counts(goal for _, goal in of_step.goals)
+            yield of_step
+    if counts:
+        title = "ghosts follow the effect, member by member, and only proofs depend on them"
+        yield OfCase("counting", title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
     if wants(SECURITY_PORT):
         yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_port_is_confined, moved, still)
     if wants("T2"):

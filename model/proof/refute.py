@@ -8,6 +8,7 @@ none of this size.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -17,14 +18,14 @@ import z3
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.ledgers import is_ledger
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import isolation, security_port_is_confined, token_integrity
+from sendright.model.language.ghosts import Counted, Total
 from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
-from sendright.model.language.sorts import KIND, PLACE, STAGE, Scope, Sorts, Term
-from sendright.model.language.state import After, State
-from sendright.model.language.term_walk import Body, assert_all, has_quantifiers
+from sendright.model.language.sorts import PLACE, STAGE, Scope, Sorts, Term
+from sendright.model.language.state import FIELDS, After, Field, State, sort_named
+from sendright.model.language.term_walk import Body, address_of, assert_all, declarations_in, has_quantifiers
 from sendright.model.language.transition import Transition
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
@@ -80,20 +81,10 @@ def violation(goal: Term, sorts: Sorts) -> Term:
 def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
     """In a small scope a count is a sum, and every slot, name and number is one of those there are."""
     slots = list(sorts.elements(sorts.Slot))
-    facts: list[Term] = []
+    facts = [equation for _, equation in sums(state, sorts)]
     for port in sorts.elements(sorts.Port):
-        mine = [(slot, state.port(slot) == port) for slot in slots]
-        sending = z3.Sum([z3.If(z3.And(state.sends(slot), same), 1, 0) for slot, same in mine])
-        once = z3.Sum([z3.If(z3.And(state.kind(slot) == KIND.SEND_ONCE, same), 1, 0) for slot, same in mine])
-        queued = z3.Sum([z3.If(state.queued_on(message, port), 1, 0) for message in sorts.elements(sorts.Message)])
-        facts += [state.sending_slots(port) == sending, state.send_once_slots(port) == once, state.queued_messages(port) == queued]
         facts.append(z3.Or(*[state.receiver(port) == slot for slot in slots]))
-        facts.append(state.given_limits(port) == given_limits(state, port, list(sorts.elements(sorts.Port))))
-        for release in after.releases:
-            b = release.base
-            lost = z3.Sum([z3.If(z3.And(release.loses(s), b.port(s) == port), 1, 0) for s in slots])
-            told = z3.Sum([z3.If(z3.And(release.becomes_notification(s), b.port(s) == port), 1, 0) for s in slots])
-            facts += [release.sends_released(port) == lost, release.notifications(port) == told]
+        facts += [number(port) == z3.Sum([z3.If(z3.And(number.so(s), number.port(s) == port), 1, 0) for s in slots]) for number in after.numbers]
     for message in sorts.elements(sorts.Message):
         facts.append(z3.And(state.body_count(message) >= 0, state.body_count(message) <= sorts.scope.descriptors if sorts.scope else 0))
     for layout in sorts.elements(sorts.Layout):
@@ -104,15 +95,24 @@ def meaning(state: State, sorts: Sorts, after: After) -> list[Term]:
     return facts
 
 
-def given_limits(state: State, ledger: Term, ports: list[Term]) -> Term:
-    """What ``ledger`` gave in all to those of ``ports`` that are its finite children: what they have, and what they
-    gave in turn.
-    """
+def sums(state: State, sorts: Sorts) -> Iterator[tuple[str, Term]]:
+    """What each ghost that counts means in ``state``: (its name, an equation), for each port."""
+    for name, declaration in FIELDS.items():
+        ghost = declaration.ghost
+        for port in sorts.elements(sorts.Port) if isinstance(ghost, Counted | Total) else ():
+            if isinstance(ghost, Counted):
+                members = sorts.elements(sort_named(sorts, FIELDS[ghost.what].domain[0]))
+                terms = [z3.If(z3.And(ghost.member(state, x), ghost.port(state, x) == port), 1, 0) for x in members]
+            elif isinstance(ghost, Total):
+                others = sorts.elements(sorts.Port)
+                terms = [z3.If(state.fields[ghost.by](x) == port, ghost.amount(state, x), 0) for x in others]
+            yield name, state.fields[name](port) == z3.Sum(terms)
 
-    def child(port: Term) -> Term:
-        return z3.And(is_ledger(state, port), state.ledger_parent(port) == ledger, state.ledger_limit(port) != -1)
 
-    return z3.Sum([z3.If(child(port), state.ledger_limit(port) + state.given_limits(port), 0) for port in ports])
+def counted(after: State) -> State:
+    """``after`` with ghosts that are counted there, whatever the rule made of them; ``sums`` says what they are."""
+    fresh = {name: Field(name, z3.Function(f"{name}@counted", after.sorts.Port, z3.IntSort())) for name in _COUNTS}
+    return State(after.sorts, {**after.fields, **fresh})
 
 
 def nothing_elsewhere(state: State, sorts: Sorts) -> list[Term]:
@@ -140,7 +140,10 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     after = After(before, profile)
     case.effect(after)
     v = Variables(sorts)
-    goals, assumptions = _goals(property_name, v, k, case, before, after)
+    truly = counted(after)
+    goals, assumptions = _goals(property_name, v, k, case, before, truly)
+    if property_name == "counting":
+        goals = [(name, z3.And(*[after.fields[name](port) == truly.fields[name](port) for port in sorts.elements(sorts.Port)])) for name in _COUNTS]
     if not goals:
         return Outcome(str(scope), None, False)
     solver = z3.SimpleSolver()
@@ -150,6 +153,8 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     assert_all(solver, [expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
+    if _mention_counts([goal for _, goal in goals], truly):
+        solver.add([equation for _, equation in sums(truly, sorts)])
     solver.add(in_scope(k, sorts))
     solver.add(nothing_elsewhere(before, sorts))
     solver.add(sorts.background)
@@ -168,7 +173,16 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     return Outcome(str(scope), words, clause=broken[0] if broken else "")
 
 
-def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: After) -> tuple[list[tuple[str, Term]], list[Term]]:
+_COUNTS = tuple(name for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Counted | Total))
+
+
+def _mention_counts(formulas: list[Term], state: State) -> bool:
+    counts = {address_of(state.fields[name].read) for name in _COUNTS}
+    seen: set[int] = set()
+    return any(counts & set(declarations_in(formula, seen)) for formula in formulas)
+
+
+def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: State) -> tuple[list[tuple[str, Term]], list[Term]]:
     kind, _, number = property_name.rpartition(" ")
     x = Transition(k, case, after)
     if kind == "invariant":

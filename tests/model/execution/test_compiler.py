@@ -184,7 +184,7 @@ def values_of(
     for name, limit in moment.limits.items():
         pairs.append((z3.Int(name), z3.IntVal(limit)))
     formula = z3.substitute(formula, *pairs)
-    for release, (dying, notification, notified, arrival, next_clock, _, sends_first) in zip(releases, solved, strict=True):
+    for release, (dying, notification, notified, arrival, next_clock, _, _, sends_first) in zip(releases, solved, strict=True):
         functions += [
             (release.dying, _tabulated(written, Sort("Bool", "Port"), dying)),
             (release.notification, _tabulated(written, Sort("Message", "Slot"), notification)),
@@ -195,8 +195,8 @@ def values_of(
         formula = z3.substitute(formula, (release.next_clock, z3.IntVal(next_clock)))
         if counts is not None:
             functions += [
-                (release.sends_released, _tabulated(written, Sort("Int", "Port"), counts[0].__getitem__)),
-                (release.notifications, _tabulated(written, Sort("Int", "Port"), counts[1].__getitem__)),
+                (release.sends_released.function, _tabulated(written, Sort("Int", "Port"), counts[0].__getitem__)),
+                (release.notifications.function, _tabulated(written, Sort("Int", "Port"), counts[1].__getitem__)),
             ]
     if functions:
         formula = z3.substitute_funs(formula, *functions)
