@@ -32,6 +32,11 @@ def prove(
         typer.Option("--invariant", "-i", metavar="N", help="Prove only this invariant (8, I8 or S22) or theorem (T1). Can be repeated."),
     ] = None,
     profile: ProfileName = "manual",
+    theorem: Annotated[
+        list[int] | None,
+        typer.Option("--theorem", metavar="N", help="Prove only this theorem (as --invariant TN). Can be repeated.", show_default=False),
+    ] = None,
+    redundant: Annotated[bool, typer.Option("--redundant", help="Find the clauses of invariants that follow from the others.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     cache: Annotated[
         Path | None,
@@ -59,6 +64,8 @@ def prove(
       sendright prove
       sendright prove --call mach_port_insert_right --invariant 8
       sendright prove --call "copy in a right" --invariant T2
+      sendright prove --theorem 4
+      sendright prove --redundant
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
 
     [bold]Exit status[/bold]
@@ -72,6 +79,9 @@ def prove(
     kernel_profile = profile_named(profile)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
     outputs.prepare()
+    invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
+    if redundant:
+        return _redundant(profile, outputs, call, invariant, quiet)
     from sendright.model.proof.prove import UnknownSelection
     from sendright.model.proof.prove import prove as run_prove
 
@@ -85,6 +95,17 @@ def prove(
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
     rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
     return finish(result, outputs, rerun)
+
+
+def _redundant(profile: str, outputs: Outputs, call: list[str] | None, invariant: list[str], quiet: bool) -> int:
+    """``prove --redundant``: the clauses that follow from the others. Raises BadInput for a selection."""
+    if call or invariant:
+        raise BadInput("prove: --redundant looks at all invariants (leave out --call, --invariant and --theorem)")
+    from sendright.model.proof.redundant import redundant
+
+    with ProgressBar("proving", quiet) as progress:
+        result = redundant(profile_named(profile), progress.update)
+    return finish(result, outputs, Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, "--redundant"]),)))
 
 
 def _cache(named: Path | None) -> Cache | None:

@@ -66,18 +66,16 @@ def send_once_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(6, "slots hold only the kinds of right that belong there")
 def kinds(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A place, or a special port of the host, holds a send right, a dead right or nothing. A message holds rights that
-    can be carried.
+    """A message holds rights that can be carried. Requests are send-once rights or dead. The kernel's slots and limbo
+    hold receive rights.
 
-    Requests are send-once rights or dead. The kernel's slots and limbo hold receive rights.
+    (Of places and the host's special ports, see invariant 42.)
     """
 
     def within(slot: Term, *allowed: Term) -> Term:
         return z3.Or(*[s.kind(slot) == kind for kind in (KIND.NONE, *allowed)])
 
     S, destination = v.S, v.S.destination_slot(v.m)
-    yield "places", forall([v.t, v.w], within(S.place_slot(v.t, v.w), KIND.SEND, KIND.DEAD_NAME))
-    yield "host ports", forall([v.s], z3.Implies(S.is_host_slot(v.s), within(v.s, KIND.SEND, KIND.DEAD_NAME)))
     yield "destinations", forall([v.m], within(destination, KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
     yield "replies", forall([v.m], within(S.reply_slot(v.m), KIND.SEND, KIND.SEND_ONCE, KIND.DEAD_NAME))
     carried = (KIND.SEND, KIND.RECEIVE, KIND.SEND_ONCE, KIND.DEAD_NAME)
@@ -211,17 +209,14 @@ def held(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Each place of a task (special, registered, exception) and each special port of the host holds nothing, a dead
     right, or one counted send right.
 
-    (Its count is invariant 8.)
+    (Its count is invariant 8, and that it has no user references is invariant 107.)
     """
 
     def one(slot: Term) -> Term:
         return z3.Or(s.empty(slot), s.kind(slot) == KIND.DEAD_NAME, s.kind(slot) == KIND.SEND)
 
-    slot = v.S.place_slot(v.t, v.w)
-    yield "what a place holds", forall([v.t, v.w], one(slot))
-    yield "no references", forall([v.t, v.w], s.urefs(slot) == 0)
-    host = z3.And(one(v.s), s.urefs(v.s) == 0)
-    yield "what a host port is", forall([v.s], z3.Implies(v.S.is_host_slot(v.s), host))
+    yield "what a place holds", forall([v.t, v.w], one(v.S.place_slot(v.t, v.w)))
+    yield "what a host port is", forall([v.s], z3.Implies(v.S.is_host_slot(v.s), one(v.s)))
 
 
 @invariant(105, "a receive right in transit has zero counts")

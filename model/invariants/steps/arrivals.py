@@ -1,0 +1,201 @@
+"""Step properties of what goes where: a right that is carried or kept is the one that was named, and a call that reads
+tells what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, Right
+from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
+from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import COPY_IN, COPY_OUT
+from sendright.model.language.sorts import KIND, PLACE, Term
+from sendright.model.language.step_property import forall, step_property
+from sendright.model.language.transition import Transition
+
+CARRIED_KINDS = {
+    Disposition.MOVE_RECEIVE: KIND.RECEIVE,
+    Disposition.MOVE_SEND: KIND.SEND,
+    Disposition.MOVE_SEND_ONCE: KIND.SEND_ONCE,
+    Disposition.COPY_SEND: KIND.SEND,
+    Disposition.MAKE_SEND: KIND.SEND,
+    Disposition.MAKE_SEND_ONCE: KIND.SEND_ONCE,
+}
+"""The kind of right that each disposition carries."""
+ALLOCATED_KINDS = {Right.RECEIVE: KIND.RECEIVE, Right.PORT_SET: KIND.PORT_SET, Right.DEAD_NAME: KIND.DEAD_NAME}
+
+
+def _copied_in(t: Touched) -> Iterator[tuple[str, Term]]:
+    """The right in the message is the one under the name, of the kind that the disposition says."""
+    k, b, a = t.k, t.b, t.a
+    entry, place = k.slot(k["name"], k["space"]), k["place"]
+    null = k["name"] == t.sorts.null
+    dead = z3.Or(k["name"] == t.sorts.dead, z3.And(z3.Not(null), b.kind(entry) == KIND.DEAD_NAME))
+    kinds = z3.And(*[z3.Implies(k["disposition"] == int(way), a.kind(place) == kind) for way, kind in CARRIED_KINDS.items()])
+    live = z3.And(kinds, a.port(place) == b.port(entry))
+    yield "what is carried", z3.If(null, a.empty(place), z3.If(dead, a.kind(place) == KIND.DEAD_NAME, live))
+
+
+def _there(t: Touched, slot: Term, kind: Term, port: Term) -> Term:
+    """The slot has a right of this kind to the port, maybe beside another one."""
+    a = t.a
+    has = z3.If(kind == KIND.SEND, a.sends(slot), z3.If(kind == KIND.RECEIVE, a.receives(slot), a.kind(slot) == kind))
+    return z3.And(has, a.port(slot) == port)
+
+
+def _copied_out(t: Touched) -> Iterator[tuple[str, Term]]:
+    """The right in the message is under the name that the caller is told, and no longer in the message."""
+    k, b, place, name = t.k, t.b, t.k["place"], t.x.case.outputs["name"]
+    kind = b.kind(place)
+    live = _there(t, k.slot(name), kind, b.port(place))
+    dead = z3.If(kind == KIND.NONE, name == t.sorts.null, name == t.sorts.dead)
+    yield "what is copied out", z3.If(z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME), dead, live)
+    yield "its place in the message", t.a.empty(place)
+
+
+def _inserted(t: Touched) -> Iterator[tuple[str, Term]]:
+    carried = t.S.body_slot(t.k["message"], z3.IntVal(0))
+    yield "what is inserted", _there(t, t.names()[0], t.b.kind(carried), t.b.port(carried))
+    yield "its place in the message", t.a.empty(carried)
+
+
+def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
+    """The given right is kept for the notification, or used for it; the old one goes back."""
+    k, b, a, S = t.k, t.b, t.a, t.S
+    carried, port = S.body_slot(k["message"], z3.IntVal(0)), b.port(t.names()[0])
+    asked = {
+        Notification.DEAD_NAME: S.request_slot(t.target, k["name"]),
+        Notification.NO_SENDERS: S.no_senders_slot(port),
+        Notification.PORT_DESTROYED: S.port_destroyed_slot(port),
+    }
+    told = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(carried)))
+
+    def swapped(one: Term, other: Term) -> Term:
+        return z3.And(a.kind(one) == b.kind(other), a.port(one) == b.port(other))
+
+    for event, slot in asked.items():
+        kept = z3.If(told, a.empty(slot), swapped(slot, carried))
+        done = z3.And(kept, swapped(carried, slot))
+        yield f"the request for {event.name.lower().replace('_', '-')}", z3.Implies(k["variant"] == int(event), done)
+
+
+def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
+    k, b, a, S = t.k, t.b, t.a, t.S
+    for what, make in (("entry", S.name_slot), ("dead-name request", S.request_slot)):
+        old, new = make(t.target, k["old_name"]), make(t.target, k["new_name"])
+        yield f"the {what}", z3.And(a.kind(new) == b.kind(old), a.port(new) == b.port(old), a.empty(old))
+
+
+def _allocated(t: Touched) -> Iterator[tuple[str, Term]]:
+    k, a, told = t.k, t.a, t.x.case.outputs
+    name = next(told[each] for each in ("name", "port") if each in told)
+    slot = k.slot(name, t.target)
+    if t.has("right"):
+        made = z3.And(*[z3.Implies(k["right"] == int(right), a.kind(slot) == kind) for right, kind in ALLOCATED_KINDS.items()])
+        made = z3.And(made, z3.Implies(k["right"] == int(Right.RECEIVE), a.port(slot) == k["new_port"]))
+    else:
+        both = z3.If(k["insert_send"], KIND.SEND_RECEIVE, KIND.RECEIVE) if t.has("insert_send") else KIND.RECEIVE
+        made = z3.Or(name == t.sorts.null, z3.And(a.kind(slot) == both, a.port(slot) == k["new_port"]))
+    yield "what is allocated", made
+
+
+_ARRIVALS = {
+    COPY_IN: _copied_in,
+    COPY_OUT: _copied_out,
+    "mach_port_insert_right": _inserted,
+    "mach_port_request_notification": _registered,
+    "mach_port_rename": _renamed,
+    **dict.fromkeys(ALLOCATORS, _allocated),
+}
+
+
+@step_property(207, "a right arrives as it was named")
+def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A message carries the right under the name that its sender gave, of the kind that the disposition says. The
+    receiver gets that very right, under the name that it is told. An inserted right is under the given name.
+
+    A notification request keeps the given send-once right, or uses it at once, and gives back the old one. A renamed
+    right is the same under the new name. An allocation makes what was requested.
+    """
+    if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
+        yield from _ARRIVALS[x.rule](Touched(v, x))
+
+
+def _told(t: Touched) -> Iterator[tuple[str, Term]]:
+    """What each call that reads has to tell: for the names of its results their values."""
+    k, b, told = t.k, t.b, t.x.case.outputs
+    if t.rule in ("mach_port_get_refs", "mach_port_type"):
+        [slot] = t.names()
+        if t.rule == "mach_port_type":
+            yield "type", z3.If(k["name"] == t.sorts.dead, told["type"] == KIND.DEAD_NAME, told["type"] == b.kind(slot))
+            return
+        has = {
+            Right.SEND: b.sends(slot),
+            Right.RECEIVE: b.receives(slot),
+            Right.SEND_ONCE: b.kind(slot) == KIND.SEND_ONCE,
+            Right.PORT_SET: b.kind(slot) == KIND.PORT_SET,
+            Right.DEAD_NAME: b.kind(slot) == KIND.DEAD_NAME,
+        }
+        for right, there in has.items():
+            count = b.urefs(slot) if right in (Right.SEND, Right.DEAD_NAME) else z3.IntVal(1)
+            passes = z3.And(k.profile.reserved_names_pass, k.reserved(k["name"]))
+            value = z3.If(passes, told["refs"] == 1, told["refs"] == z3.If(there, count, 0))
+            yield right.name, z3.Implies(k["right"] == int(right), value)
+    elif t.rule == "mach_port_get_attributes":
+        port = b.port(t.names()[0])
+        same = ("seqno", "mscount", "qlimit", "msgcount", "sorights")
+        values = {f"info.{name}": b.fields[name](port) for name in same}
+        values["info.queue_limit"] = b.qlimit(port)
+        requests = {"info.pdrequest": t.S.port_destroyed_slot(port), "info.nsrequest": t.S.no_senders_slot(port)}
+        values |= {name: z3.If(b.empty(slot), 0, 1) for name, slot in requests.items()}
+        values["info.srights"] = z3.If(b.srights(port) > 0, 1, 0)
+        values["info.sets_of"] = port
+        yield from ((name, told[name] == value) for name, value in values.items() if name in told)
+    elif t.rule == "ledger_read":
+        ledger = b.port(k.slot(k["ledger"]))
+        yield "balance", told["balance"] == b.ledger_balance(ledger)
+        yield "limit", told["limit"] == b.ledger_limit(ledger)
+    elif t.rule == "mach_port_get_set_status":
+        yield "members", told["members_of"] == t.names()[0]
+    elif t.rule == "mach_port_names":
+        yield "names", told["names_of"] == t.target
+    elif t.x.is_call(lambda call: call.selects_exceptions) and told:
+        for number, place in enumerate(EXCEPTION_PLACES, 1):
+            where = (t.target, PLACE.of(place))
+            reported = [told[f"behaviors.{number}"] == b.exception_behaviour(*where), told[f"flavors.{number}"] == b.exception_flavour(*where)]
+            yield f"exception {number}", z3.And(*reported)
+
+
+@step_property(208, "a call that reads tells what is there")
+def results(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """mach_port_get_refs tells the references of the right that was requested, mach_port_type the kind of the name,
+    mach_port_get_attributes the words of the port, ledger_read the balance and limit.
+
+    mach_port_names lists the names of its target, and mach_port_get_set_status the members of the set that is named.
+    Of exceptions the behaviours and flavours are told, and mach_port_extract_right tells the form of its right. (For
+    tokens and memory, see step invariants 109 and 110.)
+    """
+    if x.rule == "mach_port_extract_right" and "acquired" in x.case.outputs:
+        yield "the form", received_as(x.k["disposition"], x.case.outputs["acquired"])
+    if x.case.code is ReturnCode.KERN_SUCCESS:
+        yield from _told(Touched(v, x))
+
+
+@step_property(209, "the end of the last send right is noted")
+def last_send_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """When a port's last send right goes, and a no-senders request is registered, the notification becomes due in that
+    step, with the make-send count.
+
+    (Step invariant 16 says that it becomes due only then, and what it reports.)
+    """
+    if not x.after.changed("srights"):
+        return
+    b, a = x.before, x.after
+    goes = z3.And(b.active(v.p), a.active(v.p), b.srights(v.p) > 0, a.srights(v.p) == 0)
+    registered = z3.Not(b.empty(v.S.no_senders_slot(v.p)))
+    due = a.no_senders_due(v.p) == b.mscount(v.p) + 1
+    yield "it is due", forall([v.p], z3.Implies(z3.And(goes, registered), due))

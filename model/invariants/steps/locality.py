@@ -1,0 +1,880 @@
+"""Locality: what a step may change, field by field.
+
+One table, ``FRAMES``, has an entry for every field of the state that isn't a ghost. An entry lists the reasons for
+which a step may change the field at a point. A change for which no reason holds breaks step invariant 201, whichever
+call makes it and whomever it concerns. A reason names the rules that may have it, by facts of the signature table where
+the table has such a fact, else by name. Leaving a rule out is safe: what the rule changes is then not proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+import z3
+
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
+from sendright.mach.signatures import ArgumentType, OutputType
+from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import (
+    ANSWER,
+    COPY_IN,
+    COPY_OUT,
+    CREATION_RESUMED,
+    DELIVER,
+    DESTROY,
+    PAGE_IN,
+    PAGE_OUT,
+    RESUMED_SEND,
+    SETTING_RESUMED,
+    TAKE,
+)
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.state import FIELDS, sort_named
+from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
+from sendright.model.language.transition import SUSPENSION, Transition
+
+TAKES_MESSAGES = "task_terminate"
+"""The call that ends another task's wait, and the message with which that task waits."""
+MESSAGE_ENDS = (DESTROY, DELIVER, RESUMED_SEND)
+"""The rules that destroy the message that they are about."""
+ENTRY_CALLS = ("mach_port_deallocate", "mach_port_destroy", "mach_port_mod_refs", "mach_port_destruct")
+"""The calls that give up what a name denotes, or a part of it."""
+ALLOCATORS = ("mach_port_allocate", "mach_port_allocate_name", "mach_port_allocate_full", "mach_port_construct", "mach_reply_port")
+FIRES, NO_SENDERS_LEFT, RESCUED = "a dead-name request fires", "no senders are left", "a receive right is rescued"
+READS = frozenset(
+    {OutputType.NAMES, OutputType.TYPES, OutputType.TYPE, OutputType.REFERENCES, OutputType.WORDS, OutputType.WORD, OutputType.AMOUNT}
+    | {OutputType.SECURITY_TOKEN, OutputType.AUDIT_TOKEN, OutputType.SEQUENCE_NUMBER, OutputType.SIZE, OutputType.MESSAGE_ID}
+)
+"""Results that are values. A call that gives nothing else reads."""
+
+
+class Touched:
+    """A step, with the things that its rule's arguments and choices name: what the rule is about."""
+
+    def __init__(self, v: Variables, x: Transition) -> None:
+        self.v, self.x, self.k = v, x, x.k
+        self.b, self.a, self.S, self.sorts = x.before, x.after, v.S, v.sorts
+
+    @property
+    def rule(self) -> str:
+        return self.x.rule
+
+    def has(self, name: str) -> bool:
+        """The rule has an argument or choice of this name."""
+        return name in self.k.constants
+
+    def chosen(self, sort: str) -> list[Term]:
+        """The kernel's choices of this sort."""
+        return [self.k.constants[name] for name, each in self.k.rule.choices.items() if each.name == sort and not each.is_function]
+
+    @property
+    def target(self) -> Term:
+        """The task that the call is about: the one behind its argument for a task, or behind the request's destination."""
+        if self.x.call is not None and self.has("message"):
+            return self.b.object_task(self.b.port(self.S.destination_slot(self.k["message"])))
+        if self.x.call is not None:
+            for argument in self.x.call.arguments:
+                if argument.object is PortObject.TASK and self.has(argument.name):
+                    return self.k.task_behind(self.k[argument.name])
+        return self.k.caller
+
+    def names(self) -> list[Term]:
+        """The slots of the names that the call's arguments give, in the target's space."""
+        if self.x.call is None:
+            return []
+        given = [each.name for each in self.x.call.arguments if each.type is ArgumentType.NAME and self.has(each.name)]
+        return [self.k.slot(self.k[name], self.target) for name in given]
+
+    # ---- what becomes of ports, slots and messages
+
+    def made(self, port: Term) -> Term:
+        """The port is one that the kernel chose to make in this step."""
+        fresh = [z3.And(port == each, self.b.port_life(each) == LIFE.UNBORN) for each in self.chosen("Port")]
+        return z3.And(z3.Or(*fresh), self.a.active(port))
+
+    def dies(self, port: Term) -> Term:
+        return z3.And(self.b.active(port), z3.Not(self.a.active(port)))
+
+    def child(self, task: Term) -> Term:
+        """The task is the one that the call makes."""
+        return self.x.new_task(task) if self.x.creates else z3.BoolVal(False)
+
+    def same(self, slot: Term) -> Term:
+        b, a = self.b, self.a
+        return z3.And(a.kind(slot) == b.kind(slot), a.port(slot) == b.port(slot))
+
+    def died(self, slot: Term) -> Term:
+        """The right in the slot was to a port that dies: what is left is dead, with as many references."""
+        b, a = self.b, self.a
+        left = z3.And(a.kind(slot) == KIND.DEAD_NAME, a.port(slot) == self.sorts.no_port, a.urefs(slot) == b.urefs(slot))
+        return z3.And(left, self.dies(b.port(slot)))
+
+    def emptied(self, slot: Term) -> Term:
+        return z3.And(self.a.empty(slot), self.a.port(slot) == self.sorts.no_port, self.a.urefs(slot) == 0)
+
+    def made_message(self, message: Term) -> Term:
+        """The message is made in this step: a free one is taken."""
+        return z3.And(self.b.stage(message) == STAGE.FREE, self.a.stage(message) != STAGE.FREE)
+
+    def goes_with_queue(self, message: Term) -> Term:
+        """The message was queued on a port that dies, and is free after that."""
+        lost = z3.And(self.b.stage(message) == STAGE.QUEUED, self.dies(self.b.queue(message)))
+        return z3.And(lost, self.a.stage(message) == STAGE.FREE)
+
+    def own(self, message: Term) -> Term:
+        """The message is one that the rule's arguments or choices name, or the one with which the caller waits."""
+        parameters = {**self.k.rule.parameters, **self.k.rule.choices}
+        mine = [self.k.constants[name] for name, each in parameters.items() if each.name == "Message" and not each.is_function]
+        if self.k.rule.resumes == "SENDING":
+            mine.append(self.b.waits_with(self.k.caller))
+        return z3.Or(*[message == each for each in mine])
+
+    def waits_for_room(self, message: Term) -> Term:
+        """The message is the one with which the target waits to send."""
+        return z3.And(self.b.wait(self.target) == WAIT.SENDING, message == self.b.waits_with(self.target))
+
+    def named_receive(self, port: Term) -> Term:
+        return self.x.named_receive(port)
+
+    def selected(self, place: Term) -> Term:
+        """The place of its target that the call's arguments select."""
+        k, profile = self.k, self.k.profile
+        chosen: list[Term] = []
+        if self.rule == "task_set_special_port":
+            chosen = [z3.And(k["which"] == selector, place == PLACE.of(which)) for selector, which in profile.special_ports.items()]
+        elif self.rule == "mach_ports_register":
+            chosen = [place == PLACE.of(which) for which in profile.registered_places]
+        elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
+            bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(EXCEPTION_PLACES, 1)]
+            chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, EXCEPTION_PLACES, strict=True)]
+        elif self.x.grants_host or self.rule == CREATION_RESUMED:
+            chosen = [place == PLACE.of(Place.HOST)]
+        return z3.Or(*chosen)
+
+    @property
+    def holder(self) -> Term:
+        """The task whose places the call sets."""
+        return self.x.half_made if self.rule == CREATION_RESUMED else self.target
+
+    def begins_to_wait(self, task: Term, wait: Term) -> Term:
+        """The caller begins to wait in this, by an answer that says so."""
+        if self.x.case.code not in IN_PROGRESS:
+            return z3.BoolVal(False)
+        return z3.And(task == self.k.caller, self.b.wait(task) == WAIT.NOTHING, self.a.wait(task) == wait)
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a step may change a field at a point."""
+
+    words: str
+    """The reason, in words."""
+    where: Callable[..., Term]
+    """The same as a term, of the step and the point."""
+    rules: Callable[[Transition], bool] = lambda x: True
+    """The steps that may have this reason."""
+
+
+def rules(*names: str) -> Callable[[Transition], bool]:
+    """The steps of these rules."""
+    return lambda x: x.rule in names
+
+
+def creates(x: Transition) -> bool:
+    """Steps that make a task."""
+    return x.creates
+
+
+def makes_ports(x: Transition) -> bool:
+    """Creations of tasks and ledgers, and allocations."""
+    gives_kernel_object = x.creates or x.is_call(lambda call: call.changes_ledgers and call.replies_with_rights)
+    return gives_kernel_object or x.rule in ALLOCATORS
+
+
+def only_reads(x: Transition) -> bool:
+    """The call's results are values, and it has some: it reads."""
+    return x.is_call(lambda call: bool(call.outputs) and all(output.type in READS for output in call.outputs))
+
+
+def releases(x: Transition) -> bool:
+    """Steps in which ports can die."""
+    ends = x.rule in (*ENTRY_CALLS, *MESSAGE_ENDS, TAKES_MESSAGES, RESCUED)
+    return ends or x.is_call(lambda call: call.changes_ledgers and not call.replies_with_rights and len(call.arguments) == 1)
+
+
+# ---- the reasons that several fields share
+
+
+def _slots(s: Callable[[Touched, Term], Term], words: str, allowed: Callable[[Transition], bool] = lambda x: True) -> Reason:
+    return Reason(words, s, allowed)
+
+
+def _in_names(t: Touched, s: Term, *slots: Term) -> Term:
+    return z3.Or(*[s == slot for slot in slots])
+
+
+def _name_of_caller(t: Touched, s: Term) -> Term:
+    """What is copied out goes under the name that the caller is told."""
+    return s == t.k.slot(t.x.case.outputs["name"])
+
+
+def _allocated(t: Touched, s: Term) -> Term:
+    told = [name for name in ("name", "port") if name in t.x.case.outputs]
+    return z3.And(z3.Or(*[s == t.k.slot(t.x.case.outputs[name], t.target) for name in told]), t.b.empty(s))
+
+
+def _of_target(t: Touched, s: Term) -> Term:
+    ended = t.a.task_life(t.target) == LIFE.ENDED
+    return z3.And(t.sorts.of_task(s, t.target), t.emptied(s), ended)
+
+
+def _message_taken_in(t: Touched, s: Term) -> Term:
+    """A place of a message that ends, or whose rights the kernel takes in."""
+    message = t.k["message"] if t.has("message") else t.b.waits_with(t.k.caller)
+    kept = t.S.is_reply_slot(s) if t.rule == DELIVER and t.x.case.code is None else z3.BoolVal(False)
+    return z3.And(t.sorts.slots_of_message(s, message), t.emptied(s), z3.Not(kept))
+
+
+def _place_of_request(t: Touched, s: Term) -> Term:
+    """The two places of a request that carries a right: its destination, and the right."""
+    return z3.Or(s == t.S.destination_slot(t.k["message"]), s == t.S.body_slot(t.k["message"], z3.IntVal(0)))
+
+
+def _new_message(t: Touched, s: Term) -> Term:
+    """A place of a message that is made in this step."""
+    return z3.And(t.sorts.in_message(s), t.made_message(t.sorts.message_of(s)), z3.Not(t.S.is_reply_slot(s)))
+
+
+def _registered(t: Touched, s: Term) -> Term:
+    """The slot in which the request for this notification is kept."""
+    k, S = t.k, t.S
+    port = t.b.port(k.slot(k["name"], t.target))
+    return z3.Or(s == S.request_slot(t.target, k["name"]), s == S.no_senders_slot(port), s == S.port_destroyed_slot(port))
+
+
+def _told_entry(t: Touched, s: Term) -> Term:
+    """The name gets a reference with the notification; nothing else of it changes."""
+    return z3.And(s == t.k.slot(t.k["name"], t.target), t.same(s), t.b.kind(s) == KIND.DEAD_NAME)
+
+
+def _fired(t: Touched, s: Term) -> Term:
+    k = t.k
+    entry = z3.And(s == k.slot(k["name"], k["space"]), t.same(s), t.b.kind(s) == KIND.DEAD_NAME)
+    return z3.Or(z3.And(s == t.S.request_slot(k["space"], k["name"]), t.emptied(s)), entry)
+
+
+def _renamed(t: Touched, s: Term) -> Term:
+    k, S, task = t.k, t.S, t.target
+    names = (k["old_name"], k["new_name"])
+    return z3.Or(*[s == make(task, name) for name in names for make in (S.name_slot, S.request_slot)])
+
+
+def _destination_taken(t: Touched, s: Term) -> Term:
+    return z3.And(s == t.S.destination_slot(t.k["oldest"]), t.emptied(s))
+
+
+def _request_goes_with_port(t: Touched, s: Term) -> Term:
+    S = t.S
+    watched = z3.If(S.is_no_senders_slot(s), S.watched(s), S.guarded(s))
+    requests = z3.Or(S.is_no_senders_slot(s), S.is_port_destroyed_slot(s))
+    return z3.And(requests, t.dies(watched), t.emptied(s))
+
+
+def _receive_right_ends(t: Touched, s: Term) -> Term:
+    """The slot held the receive right of a port that dies, and holds nothing or, under a name, what is left of SEND."""
+    left = z3.Or(t.emptied(s), z3.And(t.a.kind(s) == KIND.DEAD_NAME, t.b.sends(s)))
+    return z3.And(t.b.receives(s), t.dies(t.b.port(s)), left)
+
+
+def _limbo(t: Touched, s: Term) -> Term:
+    """The receive right of a port that would die waits for its port-destroyed requester."""
+    port = t.S.rescued(s)
+    asked = t.b.kind(t.S.port_destroyed_slot(port)) == KIND.SEND_ONCE
+    return z3.And(t.S.is_limbo_slot(s), t.b.active(port), asked, t.a.kind(s) == KIND.RECEIVE, t.a.port(s) == port)
+
+
+SLOTS = (
+    _slots(lambda t, s: t.died(s), "the right's port dies: the right is dead", releases),
+    _slots(_receive_right_ends, "the receive right's port dies", releases),
+    _slots(_request_goes_with_port, "the request was for a port that dies", releases),
+    _slots(
+        lambda t, s: z3.And(t.sorts.in_message(s), t.goes_with_queue(t.sorts.message_of(s)), t.emptied(s)),
+        "the message was queued on a port that dies",
+        releases,
+    ),
+    _slots(_limbo, "the receive right goes to the port-destroyed requester", releases),
+    _slots(_new_message, "the message is made in this step"),
+    _slots(lambda t, s: _in_names(t, s, *t.names()), "the call gives up what this name denotes", rules(*ENTRY_CALLS)),
+    _slots(lambda t, s: _in_names(t, s, *t.names()), "the right is inserted under this name", rules("mach_port_insert_right")),
+    _slots(_allocated, "the right is allocated under this name, which was free", rules(*ALLOCATORS)),
+    _slots(lambda t, s: _in_names(t, s, t.k.slot(t.k["name"], t.k["space"]), t.k["place"]), "the right is copied in", rules(COPY_IN)),
+    _slots(lambda t, s: z3.Or(s == t.k["place"], _name_of_caller(t, s)), "the right is copied out", rules(COPY_OUT)),
+    _slots(_renamed, "the name is renamed", rules("mach_port_rename")),
+    _slots(_of_target, "the task ends", rules(TAKES_MESSAGES)),
+    _slots(
+        lambda t, s: z3.And(t.sorts.in_message(s), t.waits_for_room(t.sorts.message_of(s)), t.emptied(s)),
+        "the task that waits with this message ends",
+        rules(TAKES_MESSAGES),
+    ),
+    _slots(_message_taken_in, "the message ends, or the kernel takes its rights in", rules(*MESSAGE_ENDS)),
+    _slots(lambda t, s: t.sorts.slots_of_message(s, t.k["message"]), "the kernel answers with the same message", rules(ANSWER)),
+    _slots(_place_of_request, "the request gives its rights to the kernel", rules("mach_port_insert_right", "mach_port_request_notification")),
+    _slots(_registered, "the request is registered, or answered at once", rules("mach_port_request_notification")),
+    _slots(_told_entry, "dead-name is sent at once", rules("mach_port_request_notification")),
+    _slots(_destination_taken, "the message is received", rules(TAKE)),
+    _slots(_fired, "the dead-name request fires", rules(FIRES)),
+    _slots(lambda t, s: z3.And(s == t.S.no_senders_slot(t.k["of"]), t.emptied(s)), "the no-senders request is answered", rules(NO_SENDERS_LEFT)),
+    _slots(
+        lambda t, s: z3.And(z3.Or(s == t.S.limbo_slot(t.k["of"]), s == t.S.port_destroyed_slot(t.k["of"])), t.emptied(s)),
+        "the rescued right leaves limbo",
+        rules(RESCUED),
+    ),
+    _slots(lambda t, s: z3.And(t.S.is_place_slot(s), t.child(t.S.holder(s))), "the task is made in this step", creates),
+    _slots(
+        lambda t, s: z3.And(t.S.is_place_slot(s), t.S.holder(s) == t.holder, t.selected(t.S.place(s))),
+        "the call sets this place of its target",
+    ),
+    _slots(lambda t, s: s == t.x.in_hand, "the caller's stopped call holds this right", lambda x: x.stops or x.rule == SETTING_RESUMED),
+    _slots(lambda t, s: s == t.S.host_slot(t.k["which"]), "the call sets this special port of the host", rules("host_set_special_port")),
+    _slots(
+        lambda t, s: z3.And(t.S.is_kernel_slot(s), t.made(t.S.of(s)), t.a.kind(s) == KIND.RECEIVE, t.a.port(s) == t.S.of(s)),
+        "the kernel's port is made in this step",
+        makes_ports,
+    ),
+)
+"""What a slot holds: its kind, port and user references. (Step invariant 202 says how many references there are.)"""
+
+NEW = Reason("the port is made in this step", lambda t, p: t.made(p), makes_ports)
+MADE = Reason("the message is made in this step", lambda t, m: t.made_message(m))
+ANSWERED = Reason("the kernel answers with the same message", lambda t, m: m == t.k["message"], rules(ANSWER))
+CHILD = Reason("the task is made in this step", lambda t, task, *rest: t.child(task), creates)
+
+
+def _carried_off(t: Touched, port: Term) -> Term:
+    """The receive right leaves its space in this step."""
+    place = t.a.receiver(port)
+    away = z3.Or(t.S.is_body_slot(place), t.S.is_limbo_slot(place))
+    return z3.And(t.b.active(port), away, place != t.b.receiver(port))
+
+
+def _loses_guard(value: Callable[[Touched, Term], Term]) -> Reason:
+    return Reason("the receive right is carried away", lambda t, p: z3.And(_carried_off(t, p), value(t, p)))
+
+
+def _counted(about: str) -> Reason:
+    return Reason(f"the port was made: its count is the number of {about}", lambda t, p: t.a.port_life(p) != LIFE.UNBORN)
+
+
+def _right_moves(t: Touched, port: Term) -> Term:
+    """The slot of the receive right is another one after the step, and the right isn't left in the old one."""
+    old, new = t.b.receiver(port), t.a.receiver(port)
+    left = z3.Or(z3.Not(t.a.receives(old)), t.a.port(old) != port)
+    return z3.And(t.b.active(port), t.a.active(port), left, t.a.receives(new), t.a.port(new) == port)
+
+
+def _known(t: Touched, task: Term, port: Term) -> Term:
+    """The space gains or loses the name that has SEND or RECEIVE for the port."""
+    b, a, S = t.b, t.a, t.S
+    old, new = S.name_slot(task, b.known_as(task, port)), S.name_slot(task, a.known_as(task, port))
+    had, has = b.known_as(task, port) != t.sorts.null, a.known_as(task, port) != t.sorts.null
+    loses = z3.Implies(had, z3.Or(a.port(old) != port, z3.Not(z3.Or(a.sends(old), a.receives(old)))))
+    gains = z3.Implies(has, z3.And(a.port(new) == port, z3.Or(a.sends(new), a.receives(new)), z3.Not(z3.And(t.same(new)))))
+    return z3.And(loses, gains)
+
+
+def _kernel_makes(t: Touched, port: Term) -> Term:
+    """How many send rights to the port the kernel makes in this step."""
+    x, k, a, S = t.x, t.k, t.a, t.S
+    made: list[Term] = []
+    if x.creates:
+        child = k["child"]
+        places = [Place.KERNEL, *([Place.HOST] if x.grants_host else [])]
+        places += [place for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER) if place in k.profile.places]
+        made += [a.port(S.place_slot(child, PLACE.of(place))) for place in places]
+    elif x.grants_host:
+        made.append(a.port(S.place_slot(t.target, PLACE.of(Place.HOST))))
+    if x.rule == CREATION_RESUMED and x.k.profile.takes("host_security_create_task_token", "host"):
+        made.append(t.b.waits_host(k.caller))
+    replies = x.creates and not x.stops
+    if replies or x.rule in (CREATION_RESUMED, "ledger_create"):
+        made.append(a.port(x.reply(0)))
+    if x.rule == "mach_host_self":
+        made.append(a.port(x.reply(0)))
+    if x.rule == "mach_port_construct":
+        made.append(z3.If(k["insert_send"], k["new_port"], t.sorts.no_port))
+    return z3.Sum(z3.IntVal(0), *[z3.If(z3.And(port == each, port != t.sorts.no_port), 1, 0) for each in made])
+
+
+def _kernel_made(t: Touched, port: Term) -> Term:
+    before = z3.If(t.made(port), 0, t.b.mscount(port))
+    return t.a.mscount(port) == before + _kernel_makes(t, port)
+
+
+def _waits(wait: Term, value: Callable[[Touched], Term]) -> Callable[..., Term]:
+    """The caller begins to wait with this in the field."""
+    return lambda t, task, field: z3.And(t.begins_to_wait(task, wait), t.a.fields[field](task) == value(t))
+
+
+def _asked(field: str, wait: Term, value: Callable[[Touched], Term], *names: str) -> Reason:
+    where = _waits(wait, value)
+    return Reason("the caller begins to wait: as it asked", lambda t, task: where(t, task, field), rules(*names))
+
+
+def _waits_at(t: Touched, task: Term) -> Term:
+    k = t.k
+    here = z3.And(t.b.wait(task) == WAIT.RECEIVING, t.b.waits_at(task) == k["old_name"])
+    return z3.And(task == t.target, here, t.a.waits_at(task) == k["new_name"])
+
+
+def _waits_for(t: Touched) -> Term:
+    entry = t.k.slot(t.k["port"])
+    return z3.If(t.b.kind(entry) == KIND.PORT_SET, t.sorts.no_port, t.b.port(entry))
+
+
+def _ended_sets(t: Touched, port: Term, name: Term) -> Term:
+    """The port set of this name goes in this step."""
+    slot = t.S.name_slot(t.S.space(t.b.receiver(port)), name)
+    return z3.And(t.b.kind(slot) == KIND.PORT_SET, t.a.kind(slot) != KIND.PORT_SET)
+
+
+def _new_object(t: Touched, o: Term) -> Term:
+    """The object is made in this step: by the kernel's choice, or as a child's copy of a page."""
+    one = [o == each for each in t.chosen("Object")]
+    if t.x.creates:
+        one.append(t.a.mapped(t.k["child"], t.k["copied_page"](o)) == o)
+    return z3.And(z3.Or(*one), z3.Not(t.b.object_made(o)), t.a.object_made(o))
+
+
+def _exception_place(t: Touched, task: Term, place: Term) -> Term:
+    return z3.And(task == t.target, t.selected(place))
+
+
+def _sets_exceptions(x: Transition) -> bool:
+    return x.is_call(lambda call: call.selects_exceptions) and "new_port" in x.k.constants
+
+
+def _token_given(field: str) -> tuple[Reason, ...]:
+    def same(t: Touched, task: Term) -> Term:
+        return t.x.has_given_tokens(task)
+
+    return (
+        CHILD,
+        Reason("the call gives this task its tokens", lambda t, task: z3.And(task == t.target, same(t, task)), rules("host_security_set_task_token")),
+        Reason("the stopped creation goes on", lambda t, task: z3.And(task == t.x.half_made, same(t, task)), rules(CREATION_RESUMED)),
+    )
+
+
+def _set_to(argument: str, field: str) -> Reason:
+    def where(t: Touched, p: Term) -> Term:
+        given = t.k[argument]
+        value = given(z3.IntVal(0)) if isinstance(given, z3.FuncDeclRef) else given
+        return z3.And(t.named_receive(p), t.a.fields[field](p) == value)
+
+    return Reason(
+        f"the call that sets it names the port's receive right, and gives {argument}", where, rules(f"mach_port_set_{field}", *_SETS.get(field, ()))
+    )
+
+
+_SETS = {"qlimit": ("mach_port_set_attributes",)}
+
+
+def _ledger(t: Touched, argument: str) -> Term:
+    return t.b.port(t.k.slot(t.k[argument]))
+
+
+def _named_ledgers(t: Touched, p: Term, *arguments: str) -> Term:
+    return z3.Or(*[p == _ledger(t, argument) for argument in arguments])
+
+
+def _of_ledger(read: str) -> Callable[[Touched, Term], Term]:
+    """The ledger that gave to, or pays for, the one that ends."""
+    return lambda t, p: p == t.b.fields[read](_ledger(t, "ledger"))
+
+
+def _new_qlimit(t: Touched, p: Term) -> Term:
+    k, usual = t.k, t.k.queue_limit
+    given = z3.If(k["qlimit"] == -1, usual, k["qlimit"]) if t.has("qlimit") else usual
+    return z3.And(t.made(p), t.a.qlimit(p) == given)
+
+
+def _new_guard(field: str) -> Reason:
+    def where(t: Touched, p: Term) -> Term:
+        k, found = t.k, t.a.fields[field](p)
+        if not t.has("context_as_guard"):
+            return z3.And(t.made(p), found == (z3.IntVal(0) if field == "context" else z3.BoolVal(False)))
+        guard = k["context_as_guard"]
+        given = {"context": k["context"], "is_guarded": guard, "is_strict": z3.And(guard, k["strict"]), "is_immovable": z3.And(guard, k["immovable"])}
+        return z3.And(t.made(p), found == given[field])
+
+    return Reason("the port is made in this step, with the guard that was given", where, makes_ports)
+
+
+def _guarded(field: str) -> tuple[Reason, ...]:
+    nothing = z3.IntVal(0) if field == "context" else z3.BoolVal(False)
+
+    def put_on(t: Touched, p: Term) -> Term:
+        given = {"context": t.k["guard"], "is_guarded": z3.BoolVal(True), "is_strict": t.k["strict"]}
+        return z3.And(t.named_receive(p), t.a.fields[field](p) == given[field])
+
+    calls = (
+        ()
+        if field == "is_immovable"
+        else (
+            Reason("the call guards this port", put_on, rules("mach_port_guard")),
+            Reason(
+                "the call takes the guard off this port",
+                lambda t, p: z3.And(t.named_receive(p), t.a.fields[field](p) == nothing),
+                rules("mach_port_unguard"),
+            ),
+        )
+    )
+    return (_new_guard(field), *calls, _loses_guard(lambda t, p: t.a.fields[field](p) == nothing))
+
+
+def _new_object_of_port(t: Touched, p: Term) -> Term:
+    kind = PortObject.TASK if t.x.creates else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
+    return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
+
+
+def _may_end(t: Touched, p: Term) -> Term:
+    """The step gives up the port's receive right, or ends the kernel object for which the port stands; or the right was
+    in a message that was queued on a port that dies.
+    """
+    b, S, place = t.b, t.S, t.b.receiver(p)
+    with_queue = z3.And(t.sorts.in_message(place), t.goes_with_queue(t.sorts.message_of(place)))
+    requests = [(S.is_no_senders_slot, S.no_senders_slot, S.watched), (S.is_port_destroyed_slot, S.port_destroyed_slot, S.guarded)]
+    never = [z3.And(is_one(place), b.receives(make(of(place)))) for is_one, make, of in requests]  # invariant 6: no receive right is there
+    starts: list[Term] = [with_queue, *never]
+    if t.rule in ENTRY_CALLS:
+        starts += [place == slot for slot in t.names()]
+    elif t.rule == TAKES_MESSAGES:
+        carried = z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place)))
+        starts += [t.sorts.of_task(place, t.target), p == b.task_port(t.target), carried]
+    elif t.rule == RESCUED:
+        starts.append(p == t.k["of"])
+    elif t.rule in MESSAGE_ENDS:
+        message = t.k["message"] if t.has("message") else b.waits_with(t.k.caller)
+        starts.append(t.sorts.slots_of_message(place, message))
+    else:
+        starts.append(p == _ledger(t, "ledger"))
+    return z3.And(t.dies(p), t.a.port_life(p) == LIFE.ENDED, z3.Or(*starts))
+
+
+def _stage(t: Touched, m: Term) -> Term:
+    """The rule's own message goes on: into the kernel, a queue, or out of it all."""
+    b, a = t.b, t.a
+    mine = z3.And(b.stage(m) == STAGE.IN_KERNEL, b.owner(m) == t.k.caller)
+    if t.k.rule.resumes == "SENDING":
+        mine = z3.And(b.stage(m) == STAGE.WAITING, b.owner(m) == t.k.caller)
+    out = z3.Or(a.stage(m) == STAGE.FREE, a.stage(m) == STAGE.QUEUED, a.stage(m) == STAGE.WAITING)
+    return z3.And(t.own(m), mine, out)
+
+
+def _queued_now(t: Touched, m: Term) -> Term:
+    return z3.And(t.b.stage(m) != STAGE.QUEUED, t.a.stage(m) == STAGE.QUEUED)
+
+
+def _owned_now(t: Touched, m: Term) -> Term:
+    mine = z3.And(t.a.stage(m) == STAGE.IN_KERNEL, t.a.owner(m) == t.k.caller)
+    return z3.And(t.own(m), t.b.stage(m) != STAGE.IN_KERNEL, mine)
+
+
+def _made_or_told(t: Touched, m: Term) -> Term:
+    """A free message is made: the rule's own, or a notification that a release sends."""
+    own = z3.And(t.own(m), z3.Or(t.a.stage(m) == STAGE.IN_KERNEL, z3.And(t.a.stage(m) == STAGE.QUEUED, t.a.from_kernel(m))))
+    told = z3.And(t.a.stage(m) == STAGE.QUEUED, t.a.from_kernel(m), z3.BoolVal(releases(t.x)))
+    return z3.And(t.made_message(m), z3.Or(own, told))
+
+
+def _due(t: Touched, p: Term) -> Term:
+    """The last send right goes in this step."""
+    gone = [z3.BoolVal(True)] if _gives_several(t.x) else [t.a.srights(p) == 0, *[p == t.k.carried_port(name) for name in _kept(t)]]
+    return z3.And(t.a.no_senders_due(p) == t.b.mscount(p) + 1, z3.Not(t.b.empty(t.S.no_senders_slot(p))), z3.Or(*gone))
+
+
+def _gives_several(x: Transition) -> bool:
+    """The call gives up several rights and keeps others, maybe to the same port."""
+    return x.is_call(lambda call: call.takes(ArgumentType.PORTS) or call.selects_exceptions)
+
+
+def _kept(t: Touched) -> list[Term]:
+    """The names of the rights of any kind that the call keeps, after it has given up what was there before."""
+    call = t.x.call
+    given = [] if call is None else [each for each in call.arguments if each.type is ArgumentType.PORT and each.object is None]
+    return [t.k[each.name] for each in given if t.has(each.name)]
+
+
+def _vm(name: str, of: Callable[[Touched], tuple[Term, Term]], more: Callable[[Touched], Term] = lambda t: z3.BoolVal(True)) -> Reason:
+    def where(t: Touched, task: Term, page: Term) -> Term:
+        whose, at = of(t)
+        return z3.And(task == whose, page == at, more(t))
+
+    return Reason("the call or the message is about this page", where, rules(name))
+
+
+def _told_page(t: Touched) -> tuple[Term, Term]:
+    return t.k.caller, t.x.case.outputs["page"]
+
+
+PAGE_REASONS = {
+    "vm_allocate": _vm("vm_allocate", lambda t: (t.target, t.x.case.outputs["address"])),
+    "page out": _vm(PAGE_OUT, _told_page),
+}
+
+
+def _written(t: Touched, o: Term) -> Term:
+    at = t.k["address"] if t.rule == "vm_write" else t.k["dest_address"]
+    value = t.k["value"] if t.rule == "vm_write" else t.b.content(t.b.mapped(t.target, t.k["source_address"]))
+    return z3.And(o == t.b.mapped(t.target, at), o != t.sorts.no_object, t.a.content(o) == value)
+
+
+def _inherits(t: Touched, task: Term, page: Term) -> Term:
+    given = z3.Or(*[z3.And(t.k["inheritance"] == int(each), t.a.inheritance(task, page) == INHERITANCE.of(each)) for each in Inheritance])
+    return z3.And(task == t.target, page == t.k["address"], given)
+
+
+def _memory_lost(t: Touched, m: Term, i: Term) -> Term:
+    gone = t.a.memory(m, i) == t.sorts.no_object
+    ends = t.goes_with_queue(m)
+    if t.rule in MESSAGE_ENDS:
+        ends = z3.Or(ends, t.own(m))
+    if t.rule == TAKES_MESSAGES:
+        ends = z3.Or(ends, t.waits_for_room(m))
+    return z3.And(gone, ends)
+
+
+def received_as(way: Term, seen: Term) -> Term:
+    """A receiver sees a right that was carried in this ``way`` as moved, whether it was moved, copied or made."""
+    receive, nothing = way == Disposition.MOVE_RECEIVE, way == Disposition.NONE
+    once = z3.Or(way == Disposition.MOVE_SEND_ONCE, way == Disposition.MAKE_SEND_ONCE)
+    forms = [(receive, Disposition.MOVE_RECEIVE), (once, Disposition.MOVE_SEND_ONCE), (nothing, Disposition.NONE)]
+    known = [z3.Implies(when, seen == int(form)) for when, form in forms]
+    other = z3.Implies(z3.Not(z3.Or(receive, once, nothing)), seen == int(Disposition.MOVE_SEND))
+    return z3.And(*known, other)
+
+
+def _form(t: Touched, s: Term) -> Term:
+    return z3.And(s == t.k["place"], received_as(t.k["disposition"], t.a.form(s)))
+
+
+def _rescued_form(t: Touched, s: Term) -> Term:
+    return z3.And(_new_message(t, s), t.own(t.sorts.message_of(s)), t.a.form(s) == int(Disposition.MOVE_RECEIVE))
+
+
+def _member_moves(t: Touched, p: Term, n: Term) -> Term:
+    k = t.k
+    if t.rule == "mach_port_move_member":
+        return t.b.receiver(p) == k.slot(k["member"], t.target)
+    if t.rule == "mach_port_rename":
+        mine = z3.And(t.S.is_name_slot(t.b.receiver(p)), t.S.space(t.b.receiver(p)) == t.target)
+        return z3.And(mine, z3.Or(n == k["old_name"], n == k["new_name"]))
+    return z3.And(t.named_receive(p), n == k["pset"])
+
+
+FRAMES: Mapping[str, tuple[Reason, ...]] = {
+    # tasks
+    "task_life": (
+        Reason("the kernel makes this task", lambda t, task: z3.And(task == t.k["child"], t.child(task)), creates),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.task_life(task) == LIFE.ENDED), rules(TAKES_MESSAGES)),
+    ),
+    "task_port": (CHILD,),
+    "security": _token_given("security"),
+    "audit": _token_given("audit"),
+    "wired": (CHILD,),
+    "paged": (CHILD,),
+    "suspend_count": (
+        CHILD,
+        Reason(
+            "the call suspends or resumes this task",
+            lambda t, task: z3.And(task == t.target, t.a.suspend_count(task) == t.b.suspend_count(task) + SUSPENSION[t.rule]),
+            rules(*SUSPENSION),
+        ),
+    ),
+    "exception_behaviour": (
+        CHILD,
+        Reason(
+            "the call sets this place of its target",
+            lambda t, task, w: z3.And(_exception_place(t, task, w), t.a.exception_behaviour(task, w) == t.k["behavior"]),
+            _sets_exceptions,
+        ),
+    ),
+    "exception_flavour": (
+        CHILD,
+        Reason(
+            "the call sets this place of its target",
+            lambda t, task, w: z3.And(_exception_place(t, task, w), t.a.exception_flavour(task, w) == t.k["new_flavor"]),
+            _sets_exceptions,
+        ),
+    ),
+    "wait": (
+        Reason(
+            "the caller begins to wait, and is answered so",
+            lambda t, task: z3.And(t.begins_to_wait(task, t.a.wait(task)), t.a.wait(task) != WAIT.NOTHING),
+        ),
+        Reason(
+            "the caller's wait is over",
+            lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING),
+            lambda x: x.k.rule.resumes != "NOTHING",
+        ),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.wait(task) == WAIT.NOTHING), rules(TAKES_MESSAGES)),
+    ),
+    "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER),),
+    "waits_at": (
+        _asked("waits_at", WAIT.RECEIVING, lambda t: t.k["port"], "mach_msg_receive"),
+        Reason("the name at which the task waits is renamed", _waits_at, rules("mach_port_rename")),
+    ),
+    "waits_for": (_asked("waits_for", WAIT.RECEIVING, _waits_for, "mach_msg_receive"),),
+    "waits_limit": (_asked("waits_limit", WAIT.RECEIVING, lambda t: t.k["limit"], "mach_msg_receive"),),
+    "waits_large": (_asked("waits_large", WAIT.RECEIVING, lambda t: t.k["large"], "mach_msg_receive"),),
+    "waits_trailer": (_asked("waits_trailer", WAIT.RECEIVING, lambda t: t.k["trailer"], "mach_msg_receive"),),
+    "waits_child": (_asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),),
+    "waits_security": (_asked("waits_security", WAIT.CREATING, lambda t: t.k["security_token"], "host_security_create_task_token"),),
+    "waits_audit": (_asked("waits_audit", WAIT.CREATING, lambda t: t.k["audit_token"], "host_security_create_task_token"),),
+    "waits_host": (
+        Reason("the caller begins to wait", lambda t, task: t.begins_to_wait(task, WAIT.CREATING), rules("host_security_create_task_token")),
+    ),
+    # slots
+    "kind": SLOTS,
+    "port": SLOTS,
+    "urefs": SLOTS,
+    "form": (
+        Reason("the right is copied in, as the disposition says", _form, rules(COPY_IN)),
+        Reason(
+            "the kernel answers with the same message",
+            lambda t, s: z3.And(s == t.S.reply_slot(t.k["message"]), t.a.form(s) == int(Disposition.NONE)),
+            rules(ANSWER),
+        ),
+        Reason("port-destroyed carries the receive right", _rescued_form, rules(RESCUED)),
+    ),
+    "known_as": (Reason("a name of the space gains or loses SEND and RECEIVE for the port", _known),),
+    # ports
+    "port_life": (
+        Reason("the kernel makes this port", lambda t, p: t.made(p), makes_ports),
+        Reason("its receive right is given up, or its kernel object ends", _may_end, releases),
+    ),
+    "object": (Reason("the port is made in this step", _new_object_of_port, makes_ports),),
+    "object_task": (Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),),
+    "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
+    "mscount": (
+        Reason("the kernel makes send rights to it", _kernel_made, lambda x: x.rule != COPY_IN),
+        Reason("MAKE_SEND makes a send right", lambda t, p: z3.And(t.k["disposition"] == Disposition.MAKE_SEND, _entry_port(t) == p), rules(COPY_IN)),
+        Reason("the receive right moves", lambda t, p: z3.And(t.x.moved(p), t.a.mscount(p) == 0)),
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.mscount(p) == _kernel_makes(t, p)), makes_ports),
+        _set_to("mscount", "mscount"),
+    ),
+    "seqno": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.seqno(p) == 0), makes_ports),
+        Reason("the receive right is carried away", lambda t, p: z3.And(_carried_off(t, p), t.a.seqno(p) == 0)),
+        Reason("a message is received", lambda t, p: z3.And(p == t.k["source"], t.a.seqno(p) == t.b.seqno(p) + 1), rules(TAKE)),
+        _set_to("seqno", "seqno"),
+    ),
+    "srights": (_counted("slots that hold a send right (invariant 8)"),),
+    "sorights": (_counted("slots that hold a send-once right (invariant 9)"),),
+    "msgcount": (_counted("messages that are queued on it (invariant 21)"),),
+    "qlimit": (Reason("the port is made in this step, with the limit that was given", _new_qlimit, makes_ports), _set_to("info", "qlimit")),
+    "member": (
+        Reason(
+            "the call moves this port in or out of this set",
+            _member_moves,
+            rules("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member", "mach_port_rename"),
+        ),
+        Reason("the receive right moves or ends", lambda t, p, n: z3.And(z3.Not(t.a.member(p, n)), z3.Or(t.x.moved(p), t.dies(p)))),
+        Reason("the port set ends", lambda t, p, n: z3.And(z3.Not(t.a.member(p, n)), _ended_sets(t, p, n))),
+    ),
+    "context": _guarded("context"),
+    "is_guarded": _guarded("is_guarded"),
+    "is_strict": _guarded("is_strict"),
+    "is_immovable": _guarded("is_immovable"),
+    "no_senders_due": (
+        Reason("the last send right goes", _due),
+        Reason("the request is answered", lambda t, p: z3.And(p == t.k["of"], t.a.no_senders_due(p) == 0), rules(NO_SENDERS_LEFT)),
+        Reason("the port dies", lambda t, p: z3.And(t.dies(p), t.a.no_senders_due(p) == 0), releases),
+    ),
+    # ledgers
+    "ledger_limit": (
+        NEW,
+        Reason("the ledger gives a part of its limit", lambda t, p: _named_ledgers(t, p, "parent_ledger"), rules("ledger_create")),
+        Reason(
+            "the ledgers between which a part of the limit moves",
+            lambda t, p: _named_ledgers(t, p, "parent_ledger", "child_ledger"),
+            rules("ledger_transfer"),
+        ),
+        Reason("the ledger gets its child's limit back", _of_ledger("ledger_parent"), rules("ledger_terminate")),
+    ),
+    "ledger_balance": (
+        NEW,
+        Reason("the ledger pays for a new one", lambda t, p: _named_ledgers(t, p, "ledger_ledger"), rules("ledger_create")),
+        Reason("the ledger pays for one less", _of_ledger("ledger_payer"), rules("ledger_terminate")),
+    ),
+    "ledger_parent": (NEW,),
+    "ledger_payer": (NEW,),
+    # messages
+    "stage": (
+        Reason("the message is made in this step", _made_or_told),
+        Reason("the caller's own message goes on", _stage),
+        Reason("the message is received", lambda t, m: z3.And(m == t.k["oldest"], t.x.taken(m)), rules(TAKE)),
+        Reason("the message was queued on a port that dies", lambda t, m: t.goes_with_queue(m), releases),
+        Reason("the task that waits with it ends", lambda t, m: z3.And(t.waits_for_room(m), t.a.stage(m) == STAGE.FREE), rules(TAKES_MESSAGES)),
+    ),
+    "queue": (Reason("the message is queued", _queued_now),),
+    "arrival": (Reason("the message is queued", _queued_now),),
+    "owner": (Reason("the message comes into the caller's hands", _owned_now),),
+    "id": (MADE, ANSWERED),
+    "body_count": (MADE, ANSWERED),
+    "layout": (MADE, ANSWERED),
+    "memory": (
+        Reason("a page is copied in or out", lambda t, m, i: z3.And(m == t.k["message"], i == t.k["index"]), rules(PAGE_IN, PAGE_OUT)),
+        Reason("the message ends, or the kernel takes it in", _memory_lost, releases),
+    ),
+    "size": (MADE, ANSWERED),
+    "sender_security": (MADE, ANSWERED),
+    "sender_audit": (MADE, ANSWERED),
+    "data": (MADE, ANSWERED),
+    "from_kernel": (MADE, ANSWERED),
+    "clock": (Reason("it only rises", lambda t: t.a.clock() >= t.b.clock()),),
+    # memory
+    "mapped": (
+        CHILD,
+        Reason("the task ends", lambda t, task, i: z3.And(task == t.target, t.a.mapped(task, i) == t.sorts.no_object), rules(TAKES_MESSAGES)),
+        _vm("vm_deallocate", lambda t: (t.target, t.k["address"])),
+        _vm(PAGE_IN, lambda t: (t.k.caller, t.k["address"]), lambda t: t.k["deallocate"]),
+        *PAGE_REASONS.values(),
+    ),
+    "inheritance": (CHILD, Reason("the call sets it for this page", _inherits, rules("vm_inherit")), *PAGE_REASONS.values()),
+    "content": (
+        Reason("the object is made in this step", _new_object),
+        Reason("the call writes to the page where it is mapped", _written, rules("vm_write", "vm_copy")),
+    ),
+    "object_made": (Reason("the object is made in this step", _new_object),),
+}
+"""For every field of the state that isn't a ghost: why a step may change it at a point."""
+
+
+def _entry_port(t: Touched) -> Term:
+    return t.b.port(t.k.slot(t.k["name"], t.k["space"]))
+
+
+def missing(frames: Iterable[str]) -> set[str]:
+    """The fields that have no entry, and the entries that have no field."""
+    return {name for name, field in FIELDS.items() if not field.ghost} ^ set(frames)
+
+
+assert not missing(FRAMES), f"model/invariants/steps/locality.py: FRAMES and FIELDS differ in {', '.join(sorted(missing(FRAMES)))}"
+
+
+@step_property(201, "a step changes only what it is about")
+def locality(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Each field changes only where the step has a reason to change it (``FRAMES``).
+
+    The reasons are: the arguments name the point, and the call is one that changes this field; the point was just made;
+    a port dies or a message ends, and what depends on it with it; a notification is sent; the message is in the
+    caller's hands. A call that only reads changes nothing.
+    """
+    t = Touched(v, x)
+    for name, reasons in FRAMES.items():
+        if x.after.fields[name] is x.before.fields[name]:
+            continue
+        point = [z3.Const(f"x{index}", sort_named(v.sorts, part)) for index, part in enumerate(FIELDS[name].domain)]
+        same = x.after.fields[name](*point) == x.before.fields[name](*point)
+        allowed = [] if only_reads(x) else [reason.where(t, *point) for reason in reasons if reason.rules(x)]
+        yield name, forall(point, z3.Or(same, *allowed)) if point else z3.Or(same, *allowed)
