@@ -292,6 +292,8 @@ class Argued(msgspec.Struct, frozen=True):
 
     assumptions: tuple[Term, ...]
     provided: tuple[Term, ...]
+    of_any: bool = False
+    """Every choice satisfies them."""
 
 
 class After(State):
@@ -416,7 +418,7 @@ class After(State):
         if any(address_of(choice.decl()) in declarations_in(term, seen) for term in (base, bound, *(each or ())[1:])):
             raise TypeError(f"{choice} can't be a large number: what it must exceed depends on it")
         self.ghost_choices.append(choice)
-        self._assume_of_ghosts(z3.And(choice >= 0, below))
+        self._assume_of_ghosts(z3.And(choice >= 0, below), of_any=False)
 
     def sum_of_parts(self, total: str, port: Term) -> None:
         """Assume of the state before what is true of any sum: the ``total`` of ``port`` is 0, or some port adds to it."""
@@ -424,8 +426,9 @@ class After(State):
         adds = z3.And(b.fields[declared.by](part) == port, declared.amount(b, part) != 0)
         self._assume_of_ghosts(z3.Or(b.fields[total](port) == 0, z3.Exists([part], adds)))
 
-    def _assume_of_ghosts(self, assumption: Term) -> None:
-        self.assume_argued([assumption])
+    def _assume_of_ghosts(self, assumption: Term, of_any: bool = True) -> None:
+        self.assumptions.append(assumption)
+        self.argued.append(Argued((assumption,), (), of_any))
         self.about_ghosts.append(assumption)
 
     # ---- the ghosts that count

@@ -31,17 +31,19 @@ class StepProperty(msgspec.Struct, frozen=True):
     title: str
     about: str
     clauses: Clauses
+    looks_at_order: bool = False
+    """It is about the case's place among the cases of its rule (``Transition.whole_case``)."""
 
 
 STEP_PROPERTIES: dict[int, StepProperty] = {}
 
 
-def step_property(number: int, title: str) -> Callable[[Clauses], Clauses]:
+def step_property(number: int, title: str, looks_at_order: bool = False) -> Callable[[Clauses], Clauses]:
     """Declare a step property. Its docstring states it in words."""
 
     def declare(clauses: Clauses) -> Clauses:
         assert number not in STEP_PROPERTIES, number
-        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses)
+        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses, looks_at_order)
         return clauses
 
     return declare

@@ -12,8 +12,8 @@ from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
 from sendright.model.language.memo import memoized
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
@@ -39,8 +39,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Transition:
     """One case of one rule: the states before and after it, the caller, the arguments and the answer."""
 
-    def __init__(self, k: Context, case: Case, after: State) -> None:
+    def __init__(self, k: Context, case: Case, after: State, looks_at_order: bool = False) -> None:
         self.k, self.case = k, Answer(case.code, case.outputs, case.replies)
+        self._whole_case = case if looks_at_order else None
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
@@ -55,6 +56,16 @@ class Transition:
         self.controls = memoized(self._controls)
         """Whether the caller is the task, holds a send right to its port, or goes on with its creation."""
         self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
+
+    @property
+    def whole_case(self) -> Case:
+        """The case itself, with its condition, for properties that declare that they look at the order of cases.
+
+        Other properties are the same for all cases that change nothing and answer the same: they see only the answer.
+        """
+        if self._whole_case is None:
+            raise TypeError("a step property that looks at a case's condition has to declare it: step_property(…, looks_at_order=True)")
+        return self._whole_case
 
     def is_call(self, fact: Callable[[Signature], bool]) -> bool:
         """Whether the rule is a call of which this ``fact`` of the signature table is true."""

@@ -8,18 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
+import z3
+
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.invariant import Invariant, Variables
 from sendright.model.language.sorts import UNBOUNDED, Term
-from sendright.model.language.state import State
+from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.term_walk import address_of, declarations_in
 
 ANY_STATE, ANYTHING = State.arbitrary(UNBOUNDED), Variables(UNBOUNDED)
 """A state of which nothing is known, and the variables for it: what rules are proved of."""
 
 
-_FIELD_AT = {address_of(field.read): name for name, field in ANY_STATE.fields.items()}
+def _declaration(name: str) -> Term:
+    """The function that is the field of this name in ``ANY_STATE``."""
+    point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(FIELDS[name].domain)]
+    return ANY_STATE.fields[name](*point).decl()
+
+
+_FIELD_AT = {address_of(_declaration(name)): name for name in FIELDS}
 """Where z3 has the functions that are the fields of ``ANY_STATE``."""
 
 

@@ -74,7 +74,7 @@ class _Choices:
         for reason in reasons:
             for claim in reason.provided:
                 yield _words(claim), self._follows([claim])
-            names = set().union(*map(self._choices_in, reason.assumptions))
+            names = set() if reason.of_any else set().union(*map(self._choices_in, reason.assumptions))
             yield f"{', '.join(sorted(names))}: chosen twice", not names & self.argued
             self.argued |= names
         argued = {id(assumption) for reason in reasons for assumption in reason.assumptions}

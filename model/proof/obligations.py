@@ -31,7 +31,9 @@ from sendright.model.proof.properties import (
     OfCase,
     Wants,
     is_of_conservation,
+    properties_of_answer,
     properties_of_case,
+    properties_of_own,
     properties_of_rule,
 )
 
@@ -71,7 +73,7 @@ class AnyCase:
         answer = case.code, outputs, case.replies
         if answer not in self._at_rest:  # the case is kept, since z3 reuses the number of a term that is gone
             nothing_changed = After(self.k.before, self.k.profile)
-            self._at_rest[answer] = case, list(properties_of_case(self.k, case, nothing_changed, wants))
+            self._at_rest[answer] = case, list(properties_of_answer(self.k, case, nothing_changed, wants))
         return self._at_rest[answer][1]
 
 
@@ -92,7 +94,8 @@ class CaseProof:
         """What has to be shown of the case."""
         if any(map(self.after.changed, self.after.fields)) or self.after.releases:
             return properties_of_case(self.k, self.case, self.after, wants)
-        return self.among.properties_at_rest(self.case, wants)
+        shared = self.among.properties_at_rest(self.case, wants)
+        return [*shared, *properties_of_own(self.k, self.case, self.after, shared, wants)]
 
     def proof(self, more: Sequence[Term] = ()) -> Proof:
         """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""

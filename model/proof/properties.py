@@ -103,6 +103,25 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
 
     ``after`` has its effect.
     """
+    shared = list(properties_of_answer(k, case, after, wants))
+    yield from shared
+    yield from properties_of_own(k, case, after, shared, wants)
+
+
+def properties_of_own(k: Context, case: Case, after: After, shared: list[OfCase], wants: Wants = everything) -> Iterator[OfCase]:
+    """What has to be shown of ``case`` that depends on more than its effect and its answer; ``shared`` are the others."""
+    moved, still = (Transition(k, case, state, looks_at_order=True) for state in (after, After(k.before, k.profile)))
+    for step in STEP_PROPERTIES.values():
+        if step.looks_at_order and wants(step.number):
+            yield _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
+    steps = [goal for one in shared if one.name.startswith("step") for _, goal in one.goals]
+    if any(map(wants, COUNTED_BY)) or mention_counts(steps):
+        title = "ghosts follow the effect, member by member, and only proofs depend on them"
+        yield OfCase("counting", title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
+
+
+def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = everything) -> Iterator[OfCase]:
+    """What has to be shown of ``case`` that depends only on its effect and its answer."""
     profile = k.profile
     moved, still = Transition(k, case, after), Transition(k, case, After(k.before, profile))
     broken = broken_invariants(profile)
@@ -110,15 +129,9 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
         if wants(invariant.number):
             own = [clause for _, clause in of_any_state(invariant)] if invariant in broken else []
             yield OfCase(f"invariant {invariant.number}", invariant.title, _to_keep(invariant, after), own, list)
-    counts = any(map(wants, COUNTED_BY))
     for step in STEP_PROPERTIES.values():
-        if wants(step.number):
-            of_step = _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
-            counts = counts or mention_counts(goal for _, goal in of_step.goals)
-            yield of_step
-    if counts:
-        title = "ghosts follow the effect, member by member, and only proofs depend on them"
-        yield OfCase("counting", title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
+        if wants(step.number) and not step.looks_at_order:
+            yield _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
     if wants(SECURITY_PORT):
         yield _divided(f"step invariant {SECURITY_PORT}", RELATIONAL[SECURITY_PORT], security_port_is_confined, moved, still)
     if wants("T2"):

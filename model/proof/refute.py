@@ -184,7 +184,8 @@ def _mention_counts(formulas: list[Term], state: State) -> bool:
 
 def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: State) -> tuple[list[tuple[str, Term]], list[Term]]:
     kind, _, number = property_name.rpartition(" ")
-    x = Transition(k, case, after)
+    order = kind == "step invariant" and int(number) in STEP_PROPERTIES and STEP_PROPERTIES[int(number)].looks_at_order
+    x = Transition(k, case, after, order)
     if kind == "invariant":
         return list(of_profile(int(number), k.profile).clauses(v, after)), []
     if kind == "step invariant" and int(number) in STEP_PROPERTIES:

@@ -222,12 +222,12 @@ def excepted(rule: str, case: Case, other: Case) -> bool:
     return any(one.rule == rule and one.answered == case.title and (not one.although or other.title in one.although) for one in EXCEPTIONS)
 
 
-@step_property(205, "of the tests that fail, the first in the order answers")
+@step_property(205, "of the tests that fail, the first in the order answers", looks_at_order=True)
 def precedence(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A call answers an error only if none of its tests fails that looks at something earlier: its request, the objects
     behind its ports, the values of its arguments, a name, what the name denotes, memory.
 
     It succeeds only if none of its tests fails. Some kernels answer some cases first; these are listed with reasons.
     """
-    for other in passed_over(x.k, x.case):
+    for other in passed_over(x.k, x.whole_case):
         yield f"not: {other.title}", z3.Not(other.when)
