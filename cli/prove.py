@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +16,16 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
+from sendright.cli.smtlib import Scripts
 from sendright.cli.streams import complain
 from sendright.mach.kernel.profiles import profile_named
+from sendright.mach.results.checks import ProofResult
+from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun
 
 if TYPE_CHECKING:
     from sendright.model.proof.cache import Cache
+    from sendright.model.proof.cluster import Cluster
 
 
 def prove(
@@ -42,6 +48,18 @@ def prove(
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR instead of your own cache directory.", show_default=False),
     ] = None,
+    second_solver: Annotated[
+        str | None,
+        typer.Option("--second-solver", metavar="NAME", help="Ask this solver every question again: cvc5. It must confirm every answer."),
+    ] = None,
+    smtlib: Annotated[
+        Path | None,
+        typer.Option("--smtlib", metavar="DIR", help="Write every obligation to DIR, as an SMT-LIB 2 script for any solver, with an index."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…, whose workers need the same sendright. No proofs are cached."),
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -59,6 +77,9 @@ def prove(
     Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry
     counts only if your own key made it, so that no checkout can bring proofs along.
 
+    With [bold]--second-solver[/bold] nothing is answered from the cache. If the second solver contradicts the first
+    one, the result is FAILED. A question that it can't answer within its limit is UNDETERMINED.
+
     [bold]Examples[/bold]
 
       sendright prove
@@ -66,13 +87,16 @@ def prove(
       sendright prove --call "copy in a right" --invariant T2
       sendright prove --theorem 4
       sendright prove --redundant
+      sendright prove --call mach_port_deallocate --second-solver cvc5
+      sendright prove --call mach_port_deallocate --smtlib questions
       sendright prove --json | jq '.obligations[] | select(.verdict != "PROVED")'
 
     [bold]Exit status[/bold]
 
       0    every obligation is proved, except those that this kernel is known to break
-      1    an obligation is refuted, or a known break is gone
+      1    an obligation is refuted, a known break is gone, or two solvers contradict each other
       2    the input or the command line is wrong
+      3    a worker, the Dask scheduler or the second solver died or hung
       4    undetermined: neither a proof nor a counterexample of an obligation was found
       130  interrupted, and nothing was refuted
     """
@@ -82,19 +106,76 @@ def prove(
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
     if redundant:
         return _redundant(profile, outputs, call, invariant, quiet)
-    from sendright.model.proof.prove import UnknownSelection
+    if on is not None and cache is not None:
+        raise BadInput("--cache: a cluster uses no cache (leave out --cache or --on)")
+    from sendright.model.proof.asked import Also
+    from sendright.model.proof.prove import UnknownSelection, proof_tasks
     from sendright.model.proof.prove import prove as run_prove
 
     chosen_properties = [_property(words) for words in invariant or []]
-    kept = None if no_cache else _cache(cache)
     try:
-        with ProgressBar("proving", quiet) as progress:
-            result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=progress.update, cache=kept)
+        proof_tasks(kernel_profile, call, chosen_properties)
     except UnknownSelection as error:
         raise BadInput(f"prove: {error}") from error
+    also = Also(second_solver=_second_solver(second_solver), scripts=smtlib is not None)
+    scripts = None if smtlib is None else Scripts(smtlib)
+    kept = None if no_cache or on is not None else _cache(cache)
+    with ProgressBar("proving", quiet) as progress, _cluster(on) as found:
+        result = run_prove(
+            kernel_profile,
+            calls=call,
+            invariants=chosen_properties,
+            jobs=jobs,
+            on_progress=progress.update,
+            cache=kept,
+            also=also,
+            on_script=scripts.add if scripts else None,
+            on=found,
+        )
+    failed = [*_crashed(result), *filter(None, [scripts.finish(result) if scripts else ""])]
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
+    chosen += ["--second-solver", second_solver] if second_solver else []
     rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
-    return finish(result, outputs, rerun)
+    return finish(result, outputs, rerun, also_written=scripts.written if scripts else (), failed=failed)
+
+
+def _second_solver(name: str | None) -> str | None:
+    """``name``, if it is a second solver that is installed. Raises BadInput."""
+    from sendright.model.proof.second_solver import SECOND_SOLVERS, NoSecondSolver, second_solver_version
+
+    if name is None:
+        return None
+    if name not in SECOND_SOLVERS:
+        raise BadInput(f"--second-solver: unknown solver {name!r} (choose {' or '.join(SECOND_SOLVERS)})")
+    try:
+        second_solver_version(name)
+    except NoSecondSolver as error:
+        raise BadInput(f"--second-solver: {error}") from error
+    return name
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Cluster | None]:
+    if address is None:
+        yield None
+        return
+    from sendright.model.proof.cluster import NoCluster, connected
+
+    try:
+        with connected(address) as found:
+            yield found
+    except NoCluster as error:
+        raise BadInput(f"--on: {error}") from error
+
+
+def _crashed(result: ProofResult) -> list[str]:
+    """What died, and what isn't decided for that reason, in words."""
+    lost = [one for one in result.obligations if one.verdict is Verdict.CRASHED]
+    words = [f"{len(lost):,} proof task{'s are' if len(lost) > 1 else ' is'} {lost[0].scope}"] if lost else []
+    unconfirmed = [one.second for one in result.obligations if one.second is not None and one.second.verdict is Verdict.CRASHED]
+    if unconfirmed:
+        words.append(f"{result.second_solver}: {unconfirmed[0].words}, so {len(unconfirmed):,} obligations are not confirmed")
+    return words
 
 
 def _redundant(profile: str, outputs: Outputs, call: list[str] | None, invariant: list[str], quiet: bool) -> int:

@@ -14,7 +14,7 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
 from sendright.mach.interrupt import interrupted_status
-from sendright.mach.results.checks import ReplayResult
+from sendright.mach.results.checks import ProofResult, ReplayResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult
@@ -109,11 +109,17 @@ def version() -> str:
         return "0"
 
 
-def finish(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None) -> int:
-    """Write, print, and give the exit status. ``trace`` is what ``--trace`` asks for, if there was a run."""
+def finish(
+    result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None, also_written: Collection[Path] = (), failed: Collection[str] = ()
+) -> int:
+    """Write, print, and give the exit status.
+
+    ``trace`` is what ``--trace`` asks for, if there was a run. ``also_written`` are files that the command has written
+    itself; ``failed`` says in words what went wrong before.
+    """
     status = exit_status(result.verdict)
-    failed: list[str] = []
-    written = _write(result, outputs, rerun, trace, status != ExitStatus.HOLDS, failed)
+    failed = list(failed)
+    written = list(also_written) + _write(result, outputs, rerun, trace, status != ExitStatus.HOLDS, failed)
 
     def say() -> None:
         if outputs.json:
@@ -158,4 +164,7 @@ def _data(result: AnyResult, traces: bool) -> dict[str, Any]:
     if isinstance(result, ReplayResult) and not traces:
         for case in data["cases"]:
             del case["trace"]
+    if isinstance(result, ProofResult):
+        data["counts"] = {basis.value: count for basis, count in result.counts.items()}
+        data["asked_of_no_case"] = list(result.asked_of_no_case)
     return data

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
 
 from sendright.mach.abi.codes import code_name
-from sendright.mach.results.checks import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
+from sendright.mach.results.checks import Basis, CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference
 from sendright.mach.state.trace import Trace, Violation
@@ -96,6 +97,7 @@ def _findings(result: AnyResult) -> Iterator[Finding]:
         yield from (_of_case(case) for case in result.cases if case.verdict in ("failed", "crashed"))
     else:
         yield from (_of_obligation(one) for one in result.obligations if one.verdict is not Verdict.PROVED)
+        yield from (_of_second(one, result) for one in result.obligations if one.second is not None and one.second.verdict is not Verdict.PROVED)
 
 
 def _of_check(result: CheckResult) -> Iterator[Finding]:
@@ -180,6 +182,7 @@ def _of_case(case: CaseResult) -> Finding:
 
 def _of_obligation(one: Obligation) -> Finding:
     refuted, as_known = one.verdict in (Verdict.REFUTED, Verdict.FAILED), one.verdict is Verdict.BREAKS_AS_KNOWN
+    crashed = one.verdict is Verdict.CRASHED
     words = one.counterexample or ""
     if one.scope and words:
         words = f"searched up to {one.scope}:\n{words}"
@@ -193,6 +196,8 @@ def _of_obligation(one: Obligation) -> Finding:
         outcome = f"breaks, as known: hazard {one.hazard}"
     elif one.verdict is Verdict.FAILED:
         outcome = "is no longer broken"
+    elif crashed:
+        outcome = "is not decided"
     else:
         outcome = f"is {'refuted' if refuted else one.verdict.value.lower()}"
     return Finding(
@@ -203,6 +208,33 @@ def _of_obligation(one: Obligation) -> Finding:
         clause=one.title,
         words=words or "neither a proof nor a counterexample was found",
     )
+
+
+def _of_second(one: Obligation, result: ProofResult) -> Finding:
+    """What a second solver said against an obligation."""
+    assert one.second is not None
+    solver = result.second_solver or "the second solver"
+    outcome = {Verdict.FAILED: "contradicts", Verdict.CRASHED: "died over"}.get(one.second.verdict, "does not confirm")
+    return Finding(
+        rule=f"prove/second solver, {one.property}",
+        level="error" if one.second.verdict is Verdict.FAILED else "warning",
+        title=f"{solver} {outcome} {one.property}",
+        about=f"{one.call}, {one.case.replace('/', ': ', 1)}",
+        clause=one.title,
+        words=f"{one.second.words}; {result.solver} has it {one.verdict.value}",
+    )
+
+
+def second_solver_words(result: ProofResult) -> str:
+    """What the second solver said, in a sentence without its end; empty if none was asked."""
+    if result.second_solver is None:
+        return ""
+    opinions = [one.second for one in result.obligations if one.second is not None]
+    count = Counter(opinion.verdict for opinion in opinions)
+    against = {Verdict.FAILED: "contradicts", Verdict.CRASHED: "died over", Verdict.UNDETERMINED: "leaves open"}
+    words = [f"{result.second_solver} confirms {count[Verdict.PROVED]:,} of {len(opinions):,} that put questions to a solver"]
+    words += [f"{word} {count[verdict]:,}" for verdict, word in against.items() if count[verdict]]
+    return f"{', '.join(words)}, in {sum(opinion.seconds for opinion in opinions):.1f} s"
 
 
 def not_compared(result: AnyResult) -> tuple[str, ...]:
@@ -216,6 +248,14 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
         return result.not_compared
     made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
     return (*result.not_compared, *made)
+
+
+_BASES = {
+    Basis.INVARIANTS: "put to the solver with the invariants",
+    Basis.NOTHING: "follow without assumptions",
+    Basis.UNTOUCHED: "with nothing to ask",
+    Basis.OTHERS: "repeat others",
+}
 
 
 def summary(result: AnyResult) -> str:
@@ -234,13 +274,13 @@ def summary(result: AnyResult) -> str:
         return f"{result.verdict.value}: {counts}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)
-    untouched = sum(one.untouched for one in result.obligations)
-    apart = f" ({untouched:,} trivially: the case changes no field that they mention)" if untouched else ""
+    apart = ", ".join(f"{count:,} {_BASES[basis]}" for basis, count in result.counts.items())
     cached = sum(one.cached for one in result.obligations)
-    apart += f", {cached:,} from the cache," if cached else ""
+    apart += f"; {cached:,} from the cache" if cached else ""
     broken = sorted({one.hazard.partition(":")[0] for one in result.obligations if one.hazard and one.verdict is Verdict.BREAKS_AS_KNOWN})
     count = sum(one.verdict is Verdict.BREAKS_AS_KNOWN for one in result.obligations)
     assumed = f"; {count} broken, as known: hazard{'s' if len(broken) > 1 else ''} {', '.join(broken)}" if broken else ""
     assumed += f"; {result.assumed}" if result.assumed else ""
-    decided = f"{proved:,} of {total:,} obligations proved{apart} in {result.seconds:.1f} s with {result.solver}"
+    assumed += f"; {second_solver_words(result)}" if result.second_solver else ""
+    decided = f"{proved:,} of {total:,} obligations proved ({apart}) in {result.seconds:.1f} s with {result.solver}"
     return f"{result.verdict.value}: {decided}{assumed}.{stopped}"

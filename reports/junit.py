@@ -132,3 +132,7 @@ def _proved(result: ProofResult) -> Iterator[TestCase]:
         elif one.verdict is not Verdict.PROVED:
             case.result = [_bad(next(bad))]
         yield case
+    for finding in bad:  # what a second solver says against it
+        case = _case(f"{finding.about}: {finding.rule.removeprefix('prove/')} ({finding.clause})", f"prove.{result.profile}.second solver")
+        case.result = [_bad(finding)]
+        yield case

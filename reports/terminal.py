@@ -118,8 +118,23 @@ def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
         for call in table.calls:
             part.add_row(Text(visible(call)), *(_cell(table.cells.get((call, name))) for name in chosen))
         yield part
+    yield _counts(result)
+    if result.asked_of_no_case:
+        names = ", ".join(name.removeprefix("step invariant ") for name in result.asked_of_no_case)
+        yield Text(f"Step invariants of which no case here changes anything, so that nothing was asked about them: {names}")
     named = {_heading(name): title if name.rpartition(" ")[0] in _SHORT else _OTHER.get(name, title) for name, title in table.properties.items()}
     yield Text("".join(f"{heading:>5}  {visible(title)}\n" for heading, title in named.items()))
+
+
+def _counts(result: ProofResult) -> Table:
+    """What the obligations rest on."""
+    table = Table("obligations", "", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table.columns[1].justify = "right"
+    for basis, count in result.counts.items():
+        table.add_row(Text(basis.value), Text(f"{count:,}"))
+    table.add_section()
+    table.add_row(Text("all"), Text(f"{len(result.obligations):,}"))
+    return table
 
 
 def _column_width(name: str) -> int:

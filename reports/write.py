@@ -58,6 +58,8 @@ _SIGNS = (
     rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',
     rb'\{"generator":"sendright",',  # a synthesized log
     rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
+    rb"; written by sendright\n",  # SMT-LIB
+    rb'\{\s*"format":\s*"sendright-smtlib/',
     rb'\[\s*\{"profile":"[^"]*","urefs_max":',  # witnesses
 )
 _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)
@@ -74,6 +76,13 @@ def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
     kept = {os.path.realpath(path) for path in but}
     for path in directory.iterdir():
         if _NAMES.fullmatch(path.name) and not path.is_symlink() and os.path.realpath(path) not in kept and _beginning_of_ours(path):
+            path.unlink()
+
+
+def clear_scripts(directory: Path) -> None:
+    """Remove the SMT-LIB scripts of an earlier run from ``directory``. Raises OSError."""
+    for path in directory.iterdir():
+        if path.suffix == ".smt2" and not path.is_symlink() and _beginning_of_ours(path):
             path.unlink()
 
 

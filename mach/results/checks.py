@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -87,6 +89,34 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
 
 
+class Basis(Enum):
+    """What the decision of an obligation rests on. Every obligation counts under exactly one of these."""
+
+    INVARIANTS = "put to the solver with the invariants"
+    """The goal needs assumptions: the invariants before the call, and the case's condition."""
+    NOTHING = "follows without assumptions"
+    """The goal holds in any state. Or no solver is needed, because it is about the boot state or a recorded run."""
+    UNTOUCHED = "nothing to ask"
+    """The case changes nothing that the property mentions."""
+    OTHERS = "repeats others"
+    """All its goals are goals of other obligations of the same case."""
+
+
+class SecondOpinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a second solver says to the questions of one obligation, which the first solver has answered."""
+
+    verdict: Verdict
+    """PROVED: it gives the same answers. FAILED: it gives another answer. UNDETERMINED: one of the two solvers gave no
+    answer. CRASHED: the second solver's process died or hung.
+    """
+    questions: int
+    seconds: float
+    words: str = ""
+    """If the answers aren't the same: which, and why."""
+    question: str | None = None
+    """The first question, as SMT-LIB, to which the solvers gave different answers."""
+
+
 class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     """One obligation that ``sendright prove`` decided."""
 
@@ -100,8 +130,7 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     scope: str | None = None
     """If not proved: the bounds within which it was checked, such as ``2 tasks, 3 ports``."""
-    untouched: bool = False
-    """Whether it holds trivially: the case changes no field that the property mentions."""
+    basis: Basis = Basis.INVARIANTS
     cached: bool = False
     """Whether all of it was proved before, from the same formulas, so that the solver didn't run."""
     counterexample: str | None = None
@@ -110,6 +139,8 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     """If this profile is known to break it: the hazard's number and description."""
     reachable: str | None = None
     """For a counterexample: ``from boot`` with a script, or ``not known``."""
+    second: SecondOpinion | None = None
+    """If a second solver was asked, and the obligation put questions to the first one."""
 
 
 class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +151,24 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     obligations: tuple[Obligation, ...]
     seconds: float
     solver: str
+    second_solver: str | None = None
+    """The solver that was asked the same questions again."""
     assumed: str = ""
     """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
     interrupted: bool = False
+
+    @property
+    def counts(self) -> dict[Basis, int]:
+        """How many obligations count under each basis. The numbers add up to the number of all obligations."""
+        found = Counter(one.basis for one in self.obligations)
+        return {basis: found[basis] for basis in Basis}
+
+    @property
+    def asked_of_no_case(self) -> tuple[str, ...]:
+        """The step invariants that no decided case could break: the solver was asked nothing about them."""
+        steps = {one.property for one in self.obligations if one.property.startswith("step invariant ")}
+        asked = {one.property for one in self.obligations if one.basis is not Basis.UNTOUCHED}
+        return tuple(sorted(steps - asked, key=lambda name: int(name.split()[-1])))
 
 
 class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ _quantified = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 _sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
 _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
+_body = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 
 
 def address_of(term: Term) -> int:
@@ -91,6 +92,19 @@ def arguments_at(term: int) -> list[int]:
     if _kind(_context, term) != z3.Z3_APP_AST:
         return []
     return [_argument(_context, term, index) for index in range(_count(_context, term))]
+
+
+def application_at(term: int) -> tuple[int, list[int]]:
+    """Where z3 has the declaration and the arguments of the application (a constant, a number) at an address; 0 and
+    none, if it is a bound variable or a quantifier."""
+    if _kind(_context, term) not in (z3.Z3_APP_AST, z3.Z3_NUMERAL_AST):
+        return 0, []
+    return _declaration(_context, term), [_argument(_context, term, index) for index in range(_count(_context, term))]
+
+
+def body_of(term: int) -> int:
+    """Where z3 has the body of the quantifier at an address; 0, if it isn't a quantifier."""
+    return _body(_context, term) if _kind(_context, term) == z3.Z3_QUANTIFIER_AST else 0
 
 
 def children(term: Term) -> list[Term]:

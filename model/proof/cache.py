@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +27,10 @@ import platformdirs
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
-from sendright.model.proof import instantiate
+from sendright.model.proof import asked, instantiate
 from sendright.model.proof.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
 from sendright.model.proof.own_source import sources
+from sendright.model.proof.smtlib import NotWritable, Writer
 
 KEY_BYTES = 32
 FILE_LIMIT = 1 << 20
@@ -82,34 +82,18 @@ def _key_of_user() -> bytes:
     return key
 
 
-class _Questions:
-    """Where answers are kept, and how many queries this process has made."""
+class _Kept:
+    """Where this process keeps answers."""
 
     cache: Cache | None = None
-    asked = 0
-    answered = 0
-    """By the cache."""
 
 
-_questions = _Questions()
+_kept = _Kept()
 
 
 def keep_proofs_in(cache: Cache | None) -> None:
     """From now on, in this process, proofs are looked up and recorded in ``cache``. None: nowhere."""
-    _questions.cache = cache
-
-
-class Mark:
-    """Marks a moment, to report later on the queries since."""
-
-    def __init__(self) -> None:
-        self._asked, self._answered = _questions.asked, _questions.answered
-
-    @property
-    def all_from_cache(self) -> bool:
-        """There were queries since, and the cache answered all of them."""
-        asked = _questions.asked - self._asked
-        return asked > 0 and asked == _questions.answered - self._answered
+    _kept.cache = cache
 
 
 class Proof:
@@ -121,17 +105,24 @@ class Proof:
         self._proof: instantiate.Proof | None = None
         self._known: ProvedQueries | None = None
 
+    @property
+    def assumptions(self) -> list[Term]:
+        """All that the goals may follow from."""
+        _, ground_facts, universals = self._given
+        return [*ground_facts, *universals]
+
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not shown."""
-        _questions.asked += 1
-        if _questions.cache is None:
+        if _kept.cache is None:
             return self._ask(goal)
-        if self._known is None:
-            _, facts, universals = self._given
-            self._known = ProvedQueries(_questions.cache, [*facts, *universals])
-        question = self._known.question(goal)
-        if self._known.is_proved(question):
-            _questions.answered += 1
+        try:
+            if self._known is None:
+                self._known = ProvedQueries(_kept.cache, self.assumptions)
+            question = self._known.question(goal)
+        except NotWritable:  # then there is nothing to recognize it by
+            return self._ask(goal)
+        if self._known.is_proved(question) and not asked.wants_solver():
+            asked.query(from_cache=True)
             return z3.unsat
         verdict = self._ask(goal)
         if verdict == z3.unsat:
@@ -150,9 +141,11 @@ class Proof:
     def _begun(self) -> instantiate.Proof:
         if self._proof is None:
             self._proof = self._start()
+            self._proof.on_answer = asked.answered
         return self._proof
 
     def _ask(self, goal: Term) -> z3.CheckSatResult:
+        asked.query(from_cache=False)
         return self._begun().decide(goal)
 
 
@@ -161,8 +154,8 @@ class ProvedQueries:
 
     def __init__(self, cache: Cache, assumptions: Sequence[Term]) -> None:
         self._cache = cache
-        self._tags: dict[str, str] = {}
-        self._assumptions = sha256("\n".join([rests_on(), self._written(assumptions, self._tags)]).encode()).hexdigest()
+        self._writer = Writer()
+        self._assumptions = sha256("\n".join([rests_on(), _written(self._writer, assumptions)]).encode()).hexdigest()
         self._file = cache.folder / f"{self._assumptions}.txt"
         self._entries: set[str] = set()
         with contextlib.suppress(OSError, Unusable):
@@ -170,7 +163,7 @@ class ProvedQueries:
 
     def question(self, goal: Term) -> str:
         """The hash of the query whether ``goal`` follows."""
-        return sha256(f"{self._assumptions}\n{self._written([goal], dict(self._tags))}".encode()).hexdigest()
+        return sha256(f"{self._assumptions}\n{_written(self._writer.copy(), [goal])}".encode()).hexdigest()
 
     def is_proved(self, question: str) -> bool:
         """The user's own prover has answered the query ``question`` with ``unsat``."""
@@ -183,27 +176,11 @@ class ProvedQueries:
         with contextlib.suppress(OSError, Unusable):
             append_own(self._file, f"\n{entry}\n".encode(), FILE_LIMIT)  # after a line that was cut off this is still one of its own
 
-    @staticmethod
-    def _written(formulas: Sequence[Term], tags: dict[str, str]) -> str:
-        """The text of formulas and of all declarations that they use, alike in all processes.
 
-        Tags are numbered in the order in which they come up: such a tag makes a name fresh and says nothing, and it is
-        any number that the process hasn't used yet. (``to_smt2`` would say it all, but its text of formulas depends on
-        what else there is in the process.)
-        """
-
-        def untagged(text: str) -> str:
-            return _TAG.sub(lambda match: f"!{tags.setdefault(match[1], str(len(tags)))}", text)
-
-        solver = z3.SimpleSolver()
-        solver.add(*formulas)
-        declarations, _, _ = solver.to_smt2().partition("\n(assert")
-        texts = [untagged(" ".join(formula.sexpr().split())) for formula in formulas]  # lines are broken where names end
-        return "\n".join([*texts, *sorted(untagged(declarations).splitlines())])
-
-
-_TAG = re.compile(r"(?<=[a-z_0-9])(?<!\(a)(?<!\sa)!(\d+)")
-"""The tag of a name like ``dying!12``; not ``a!12``, which is how z3 prints what it shares."""
+def _written(writer: Writer, formulas: Sequence[Term]) -> str:
+    """The text of ``formulas`` and of all declarations that the writer has named, alike in all processes."""
+    texts = [writer.write(formula) for formula in formulas]
+    return "\n".join([*writer.declarations, *texts])
 
 
 @cache

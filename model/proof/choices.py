@@ -27,7 +27,8 @@ from sendright.model.language.sorts import LIFE, STAGE, UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.language.step_property import forall
 from sendright.model.proof.any_state import ANYTHING, held_by_any_state
-from sendright.model.proof.cache import Mark, Proof
+from sendright.model.proof.asked import Mark, wants_scripts, write_script
+from sendright.model.proof.cache import Proof
 
 CHOICES = "choices"
 TITLE = "the kernel has a choice"
@@ -40,19 +41,22 @@ def decide_choices(k: Context, case: Case, guard: Term, after: After) -> list[Ob
     if not after.assumptions:
         return []
     start, mark = time.perf_counter(), Mark()
-    failed = next((words for words, follows in _Choices(k, guard, after).questions() if not follows), None)
-    return [
-        Obligation(
-            call=k.rule.name,
-            case=case.id,
-            property=CHOICES,
-            title=TITLE if failed is None else f"{TITLE}: {failed}",
-            verdict=Verdict.PROVED if failed is None else Verdict.UNDETERMINED,
-            seconds=time.perf_counter() - start,
-            cached=mark.all_from_cache,
-            scope=None if failed is None else "not decided: perhaps in some state no choice satisfies this assumption",
-        )
-    ]
+    choices = _Choices(k, guard, after)
+    failed = next((words for words, follows in choices.questions() if not follows), None)
+    found = Obligation(
+        call=k.rule.name,
+        case=case.id,
+        property=CHOICES,
+        title=TITLE if failed is None else f"{TITLE}: {failed}",
+        verdict=Verdict.PROVED if failed is None else Verdict.UNDETERMINED,
+        seconds=time.perf_counter() - start,
+        basis=mark.basis,
+        scope=None if failed is None else "not decided: perhaps in some state no choice satisfies this assumption",
+    )
+    found = mark.settled(found)
+    if wants_scripts():
+        write_script(found, choices.followed)
+    return [found]
 
 
 class _Choices:
@@ -64,6 +68,8 @@ class _Choices:
         """The choices that the case's condition speaks of: what is assumed of these has to follow."""
         self.argued: set[str] = set()
         """The choices whose reasons are written down."""
+        self.followed: list[tuple[list[Term], list[Term]]] = []
+        """What was proved so far: assumptions, and what follows from them."""
 
     def _choices_in(self, term: Term) -> set[str]:
         return {name for name in self.k.rule.choices if _speaks_of(term, self.k.constants[name])}
@@ -112,12 +118,14 @@ class _Choices:
     def _invariants(self) -> list[Term]:
         return held_by_any_state(self.k.profile)
 
-    @staticmethod
-    def _follow(claims: list[Term], facts: list[Term], invariants: list[Term]) -> bool:
+    def _follow(self, claims: list[Term], facts: list[Term], invariants: list[Term]) -> bool:
         """The claims follow from ``facts`` and the invariants."""
         left = [claim for claim in claims if not any(claim.eq(fact) for fact in facts)]
         proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *facts], invariants)
-        return all(proof.decide(claim) == z3.unsat for claim in left)
+        if any(proof.decide(claim) != z3.unsat for claim in left):
+            return False
+        self.followed.append(([*UNBOUNDED.background, *facts, *invariants], claims))
+        return True
 
     def _given(self) -> list[Term]:
         return [*self.k.assumptions(), self.guard]

@@ -8,7 +8,7 @@ fail: what is proved from instances is proved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import NamedTuple, TypeAlias
@@ -293,6 +293,9 @@ class Proof:
     at its own terms.
     """
 
+    on_answer: Callable[[Sequence[Term], z3.CheckSatResult], object] | None = None
+    """Gets what the solver was last asked about each goal, and its answer."""
+
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
         self.sorts = sorts
         self.solver = z3.SimpleSolver()
@@ -361,6 +364,8 @@ class Proof:
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break
+            if self.on_answer is not None:
+                self.on_answer(self.solver.assertions(), verdict)
             return verdict
         finally:
             self.solver.pop()

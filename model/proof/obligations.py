@@ -10,7 +10,7 @@ import msgspec
 import z3
 
 from sendright.mach.kernel.profiles import Profile, profile_named
-from sendright.mach.results.checks import Obligation
+from sendright.mach.results.checks import Basis, Obligation
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
@@ -20,9 +20,10 @@ from sendright.model.language.rule import RULES, Case, Context, Rule, effective_
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
-from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
+from sendright.model.proof.asked import Also, Mark, Script, answered, doing, wants_scripts, write_script
+from sendright.model.proof.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.choices import CHOICES, decide_choices
-from sendright.model.proof.instantiate import follows_from_nothing
+from sendright.model.proof.instantiate import follows_from_nothing, skolemize
 from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
@@ -107,11 +108,19 @@ def _this(proof: Proof) -> Callable[[], Proof]:
     return lambda: proof
 
 
+def _follows_alone(goal: Term) -> bool:
+    """As ``follows_from_nothing``, which a second solver is told, too."""
+    if not follows_from_nothing(goal):
+        return False
+    answered([z3.Not(skolemize(goal)[0])], z3.unsat)
+    return True
+
+
 def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
-        if not follows_from_nothing(goal) and proof().decide(goal) != z3.unsat:
+        if not _follows_alone(goal) and proof().decide(goal) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
 
@@ -127,6 +136,7 @@ def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None)
     """All invariants, step properties and theorems for one case of one rule."""
     unit = CaseProof(RULES[part.rule], part.case, profile, among)
     made: list[Proof] = []
+    decided = _Goals()
 
     def proof() -> Proof:
         if not made:
@@ -141,19 +151,23 @@ def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None)
             found = _look_closer(profile, part, name, title, "", 0.0, known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
-        verdict, seconds, failed = _decide(using, goals)
+        new = goals if using is not proof else decided.new(goals)
+        verdict, seconds, failed = _decide(using, new)
         if verdict is not Verdict.PROVED:
-            return msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard)
-        return Obligation(
-            call=part.rule,
-            case=unit.case.id,
-            property=name,
-            title=title if known is None else f"{title}: no longer broken",
-            verdict=verdict if known is None else Verdict.FAILED,
-            seconds=seconds,
-            untouched=not goals,
-            cached=mark.all_from_cache,
-            hazard=hazard,
+            return mark.settled(msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard))
+        if using is proof:
+            decided.add(goals)
+        return mark.settled(
+            Obligation(
+                call=part.rule,
+                case=unit.case.id,
+                property=name,
+                title=title if known is None else f"{title}: no longer broken",
+                verdict=verdict if known is None else Verdict.FAILED,
+                seconds=seconds,
+                basis=Basis.UNTOUCHED if not goals else mark.basis if new else Basis.OTHERS,
+                hazard=hazard,
+            )
         )
 
     found: list[Obligation] = []
@@ -166,11 +180,28 @@ def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None)
                 found.append(obligation(one.name, one.title, one.goals, _this(whole)))
         else:
             found.append(obligation(one.name, one.title, one.goals))
+        if one.goals and wants_scripts():
+            alone = found[-1].basis is Basis.NOTHING
+            write_script(found[-1], [([] if alone else [*proof().assumptions, *one.assumptions], [goal for _, goal in one.goals])])
     if part.wants(CHOICES):
         found += decide_choices(unit.k, unit.case, unit.guard, unit.after)
     if part.wants("T5"):
         found.append(_conserved([each for each in found if is_of_conservation(each.property)]))
     return found
+
+
+class _Goals:
+    """The goals of a case that follow from its assumptions, so that none is decided twice."""
+
+    def __init__(self) -> None:
+        self._proved: dict[int, Term] = {}
+
+    def add(self, goals: Goals) -> None:
+        self._proved |= {goal.get_id(): goal for _, goal in goals}
+
+    def new(self, goals: Goals) -> Goals:
+        """Those of ``goals`` that aren't known to follow."""
+        return [(title, goal) for title, goal in goals if goal.get_id() not in self._proved]
 
 
 def _conserved(made_of: list[Obligation]) -> Obligation:
@@ -181,8 +212,9 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
         title=THEOREMS[5],
         verdict=combine(each.verdict for each in made_of),
         seconds=0.0,
-        untouched=all(each.untouched for each in made_of),
-        cached=all(each.cached or each.untouched for each in made_of) and any(each.cached for each in made_of),
+        basis=Basis.OTHERS,
+        cached=False,
+        second=None,
         scope=next((each.scope for each in made_of if each.scope), None),
         counterexample=next((each.counterexample for each in made_of if each.counterexample), None),
     )
@@ -224,25 +256,31 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     k = Context(rule, ANY_STATE, profile)
     invariants = held_by_any_state(profile)
 
+    def assumptions(assumed: list[Term]) -> list[Term]:
+        return [*UNBOUNDED.background, *k.assumptions(), *assumed]
+
     def follow(assumed: list[Term], claims: list[Term]) -> bool:
-        left = [claim for claim in claims if not follows_from_nothing(claim)]
+        left = [claim for claim in claims if not _follows_alone(claim)]
         for known in ([], invariants) if left else ():
-            proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions(), *assumed], known)
+            proof = Proof(UNBOUNDED, assumptions(assumed), known)
             left = [claim for claim in left if proof.decide(claim) != z3.unsat]
         return not left
 
     found: list[Obligation] = []
 
-    def add(name: str, title: str, goals: Iterable[tuple[str, list[Term], list[Term]]]) -> None:
+    def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]]) -> None:
         start, mark = time.perf_counter(), Mark()
         failed = next((goal for goal, assumed, claims in goals if not follow(assumed, claims)), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
-        seconds, cached = time.perf_counter() - start, mark.all_from_cache
-        case = failed or "all cases"
-        found.append(Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, cached=cached))
+        seconds, case = time.perf_counter() - start, failed or "all cases"
+        one = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
+        found.append(mark.settled(one))
+        if wants_scripts():
+            alone = one.basis is Basis.NOTHING
+            write_script(one, [([] if alone else [*assumptions(assumed), *invariants], claims) for _, assumed, claims in goals])
 
     for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
-        add(one.name, one.title, one.goals())
+        add(one.name, one.title, list(one.goals()))
     return found
 
 
@@ -252,9 +290,12 @@ def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
     for precondition in preconditions_of(part.rule, profile):
         start, mark = time.perf_counter(), Mark()
         verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
-        seconds, cached = time.perf_counter() - start, mark.all_from_cache
+        seconds = time.perf_counter() - start
         case, title = f"{precondition.case}; {precondition.title}", "a rule establishes what the next one requires"
-        found.append(Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached))
+        one = Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
+        found.append(mark.settled(one))
+        if wants_scripts():
+            write_script(one, [([*UNBOUNDED.background, *precondition.assumptions, *held_by_any_state(profile)], precondition.claims)])
     return found
 
 
@@ -265,13 +306,15 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
     failed = None
     proof: Proof | None = None
     assumed: list[Term] | None = None
+    parts: list[tuple[list[Term], list[Term]]] = []
     for name, assumptions, goal in as_if_created_by_task_create(profile):
         if proof is None or assumptions is not assumed:
             proof, assumed = Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants), assumptions
-        if proof.decide(goal) != z3.unsat:
+            parts.append((proof.assumptions, []))
+        parts[-1][1].append(goal)
+        if failed is None and proof.decide(goal) != z3.unsat:
             failed = name
-            break
-    return [
+    found = mark.settled(
         Obligation(
             call="host_security_create_task_token",
             case=f"field {failed}" if failed else "all fields",
@@ -279,9 +322,12 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
             title=THEOREMS[1],
             verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
             seconds=time.perf_counter() - start,
-            cached=mark.all_from_cache,
+            basis=mark.basis,
         )
-    ]
+    )
+    if wants_scripts():
+        write_script(found, parts)
+    return [found]
 
 
 def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
@@ -289,7 +335,7 @@ def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
     from sendright.model.proof.base_case import base_case
 
     stated = [*state_invariants(profile), *broken_invariants(profile)]
-    return base_case(profile, [invariant for invariant in stated if part.wants(invariant.number)])
+    return _evaluated(base_case(profile, [invariant for invariant in stated if part.wants(invariant.number)]))
 
 
 def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
@@ -297,14 +343,19 @@ def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
     from sendright.model.execution.witnesses import reachable_cases
     from sendright.model.proof.possible import possible
 
-    return reachable_cases(profile, partial(possible, profile))
+    return _evaluated(reachable_cases(profile, partial(possible, profile)))
 
 
 def decide_must_fail(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide that a reachable state breaks each must-fail invariant."""
     from sendright.model.proof.must_fail import decide_must_fail as decide
 
-    return decide(profile)
+    return _evaluated(decide(profile))
+
+
+def _evaluated(found: list[Obligation]) -> list[Obligation]:
+    """What was decided in concrete states, where no solver and no assumption is needed."""
+    return [msgspec.structs.replace(one, basis=Basis.NOTHING) for one in found]
 
 
 _DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
@@ -320,6 +371,20 @@ _DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
 
 
 def decide(profile_name: str, part: ProofTask, cache: Cache | None = None) -> list[Obligation]:
-    """Decide one task. Worker processes run this. ``cache``, if given, is used."""
+    """Decide one task. ``cache``, if given, is used."""
     keep_proofs_in(cache)
     return _DECIDE[part.kind](profile_named(profile_name), part)
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What came of one task."""
+
+    obligations: list[Obligation]
+    scripts: list[Script] = []
+    """The same as SMT-LIB, if that was wanted."""
+
+
+def decide_and_do(profile_name: str, part: ProofTask, cache: Cache | None, also: Also) -> Decided:
+    """Decide one task, and do ``also``. Worker processes run this."""
+    with doing(also) as scripts:
+        return Decided(decide(profile_name, part, cache), scripts)

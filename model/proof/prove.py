@@ -23,13 +23,16 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.language.rule import PENDING_RULES, RULES
 from sendright.model.language.sequences import rules_of
+from sendright.model.proof.asked import Also, Script, end_second_solver
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
-from sendright.model.proof.obligations import ProofTask, decide
+from sendright.model.proof.cluster import Cluster, in_cluster
+from sendright.model.proof.obligations import Decided, ProofTask, decide_and_do
 from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
 )
+from sendright.model.proof.second_solver import second_solver_version
 from sendright.model.proof.workers import Lost, in_workers
 
 
@@ -75,6 +78,8 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
     return work
 
 
+NOTHING_ELSE = Also()
+
 Progress = Callable[[int, int, str], None]
 """Called with the number of tasks done, the number of all tasks, and what was decided last."""
 
@@ -86,29 +91,41 @@ def prove(
     jobs: int = 2,
     on_progress: Progress | None = None,
     cache: Cache | None = None,
+    also: Also = NOTHING_ELSE,
+    on_script: Callable[[Script], object] | None = None,
+    on: Cluster | None = None,
 ) -> ProofResult:
     """Decide everything (or what ``calls`` and ``invariants`` select) for ``profile`` in ``jobs`` processes (0: in this
-    one).
+    one), or ``on`` a cluster.
 
     Queries that ``cache`` has as proved are not put to the solver, and what is proved is recorded there (``cache.py``).
+    A second solver, which ``also`` may name, is asked everything; then the cache answers nothing. ``on_script`` gets
+    each obligation as SMT-LIB, if ``also`` wants that.
 
-    Raises UnknownSelection for a call or invariant that doesn't exist. On KeyboardInterrupt the result holds what was
-    decided.
+    Raises UnknownSelection for a call or invariant that doesn't exist, and NoSecondSolver. On KeyboardInterrupt the
+    result holds what was decided.
     """
+    second = None if also.second_solver is None else second_solver_version(also.second_solver)
     work = proof_tasks(profile, calls, invariants)
     start = time.perf_counter()
     obligations: list[Obligation] = []
     interrupted = False
     try:
-        for done, (part, found) in enumerate(_run(profile, work, jobs, cache), 1):
-            obligations += found
+        for done, (part, found) in enumerate(_run(profile, work, jobs, cache, also, on), 1):
+            obligations += found.obligations
+            if on_script is not None:
+                for script in found.scripts:
+                    on_script(script)
             if on_progress:
                 on_progress(done, len(work), part.rule or part.kind)
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        end_second_solver()
     order = {name: index for index, name in enumerate([*RULES, SPECIFICATION])}
     obligations.sort(key=lambda obligation: (order.get(obligation.call, len(order)), obligation.case, obligation.property))
-    verdict = Verdict.UNDETERMINED if interrupted else combine(obligation.verdict for obligation in obligations)
+    verdicts = [*(one.verdict for one in obligations), *(one.second.verdict for one in obligations if one.second is not None)]
+    verdict = Verdict.UNDETERMINED if interrupted else combine(verdicts)
     if interrupted and any(obligation.verdict is Verdict.REFUTED for obligation in obligations):
         verdict = Verdict.REFUTED
     return ProofResult(
@@ -117,6 +134,7 @@ def prove(
         obligations=tuple(obligations),
         seconds=time.perf_counter() - start,
         solver=f"z3 {z3.get_version_string()}",
+        second_solver=second,
         assumed=_assumed(calls, invariants),
         interrupted=interrupted,
     )
@@ -132,14 +150,17 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
     return f"not checked: {'; '.join(left)}" if left else ""
 
 
-def _run(profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None) -> Iterator[tuple[ProofTask, list[Obligation]]]:
-    if jobs == 0:
+def _run(
+    profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, also: Also, on: Cluster | None
+) -> Iterator[tuple[ProofTask, Decided]]:
+    if jobs == 0 and on is None:
         for part in work:
             stop_if_interrupted()
-            yield part, decide(profile.name, part, cache)
+            yield part, decide_and_do(profile.name, part, cache, also)
         return
-    for part, found in in_workers(partial(decide, profile.name, cache=cache), work, jobs):
-        yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
+    decide = partial(decide_and_do, profile.name, cache=cache, also=also)
+    for part, found in in_workers(decide, work, jobs) if on is None else in_cluster(decide, work, on):
+        yield part, Decided([_lost(profile, part, found)]) if isinstance(found, Lost) else found
 
 
 def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
@@ -149,7 +170,7 @@ def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
         case="all cases",
         property="everything" if part.kind in ("cases", "rule") else part.kind,
         title="this proof task is decided",
-        verdict=Verdict.UNDETERMINED,
+        verdict=Verdict.CRASHED,
         seconds=0.0,
-        scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",
+        scope=f"not decided: {lost.words}",
     )

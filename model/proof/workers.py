@@ -27,10 +27,10 @@ ATTEMPTS = 2
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """No answer: every process that worked on the item died."""
+    """No answer: what worked on the item died."""
 
     words: str
-    """How the last one died."""
+    """How, in a sentence without its end."""
 
 
 class _Worker(Generic[Item]):
@@ -104,7 +104,7 @@ def in_workers(
                     if attempts[id(item)] < ATTEMPTS:
                         left.appendleft(item)
                     else:
-                        yield item, Lost(how)
+                        yield item, Lost(f"the processes that worked on it died, the last one with {how}")
                     start(None)
                     continue
                 if not good:

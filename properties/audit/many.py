@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -27,9 +26,6 @@ from sendright.model.proof.workers import Lost, in_workers
 from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
 
-ATTEMPTS = 3
-"""How often a group is tried on a cluster, if the process that works on it dies."""
-
 Group: TypeAlias = tuple[Log, ...]
 AuditedGroup: TypeAlias = tuple[GroupAudit, tuple[Answer, ...]]
 OnProgress: TypeAlias = Callable[[float, float | None, str], None]
@@ -38,10 +34,6 @@ OnProgress: TypeAlias = Callable[[float, float | None, str], None]
 
 class WorkersDied(Exception):
     """Every process that audited a group died. The message is one line."""
-
-
-class NoCluster(Exception):
-    """There is no cluster at an address. The message is one line."""
 
 
 def audit_logs(
@@ -78,23 +70,6 @@ def audit_logs(
         except KeyboardInterrupt:
             interrupted = True
     return _result(audited, fail_on, time.monotonic() - began, interrupted)
-
-
-@contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """The Dask cluster at ``address`` as an executor. Its workers need this package, and the logs at the same paths.
-    Raises NoCluster."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise NoCluster(f"{address}: needs the package distributed (pip install 'sendright[distributed]')") from error
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise NoCluster(f"{address}: no Dask scheduler answers there: {' '.join(str(error).split()) or type(error).__name__}") from error
-    with client:
-        executor: Executor = client.get_executor(pure=False, retries=ATTEMPTS)
-        yield executor
 
 
 def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:

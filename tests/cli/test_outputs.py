@@ -63,7 +63,7 @@ def test_every_command_with_an_output_is_tried() -> None:
         for parameter, kind in typing.get_type_hints(inspect.unwrap(command.callback)).items()
         if kind in (Path, Path | None)
     }
-    others = {"--report-dir", "--cache", "--tests", "--file"}  # folders, and an argument that is read
+    others = {"--report-dir", "--cache", "--tests", "--file", "--smtlib"}  # folders, and an argument that is read
     assert {(name, option) for name, option in paths if option not in others} == set(OPTIONS)
 
 

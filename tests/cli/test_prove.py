@@ -10,7 +10,7 @@ import pytest
 from support.report_runs import proof_result
 
 from sendright.cli.main import main
-from sendright.mach.results.checks import ProofResult
+from sendright.mach.results.checks import Basis, ProofResult
 from sendright.mach.results.verdicts import Verdict
 
 PART = ["prove", "--call", "mach_port_type", "--invariant", "8", "--invariant", "26", "--jobs", "1"]
@@ -99,8 +99,25 @@ def test_a_rule_that_calls_share(capsys: pytest.CaptureFixture[str]) -> None:
     assert {one["call"] for one in json.loads(capsys.readouterr().out)["obligations"]} == {"copy in a right"}
 
 
-def test_what_had_not_to_be_proved_is_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prove", "--call", "mach_port_type", "--invariant", "8", "--jobs", "1"]) == 0
+def test_four_numbers_say_what_the_obligations_rest_on(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["prove", "--call", "mach_port_mod_refs", *(f"--invariant={one}" for one in ("8", "26", "29", "S35", "T3", "T5")), "--jobs", "1"]
+    assert main([*chosen, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    counts = data["counts"]
+    assert list(counts) == [basis.value for basis in Basis]
+    assert sum(counts.values()) == len(data["obligations"])
+    assert all(counts.values())
+    assert {one["property"] for one in data["obligations"] if one["basis"] == Basis.OTHERS.value} >= {"theorem 5"}
+    assert main(chosen) == 0
     text = " ".join(capsys.readouterr().out.split())
-    count = re.search(r"PROVED: (\d+) of \1 obligations proved \(\1 trivially: the case changes no field that they mention\)", text)
-    assert count, text
+    numbers = re.search(
+        r"PROVED: (\d+) of \1 obligations proved \((\d+) put to the solver with the invariants, (\d+) follow without assumptions, "
+        r"(\d+) with nothing to ask, (\d+) repeat others\)",
+        text,
+    )
+    assert numbers, text
+    assert [int(number) for number in numbers.groups()[1:]] == list(counts.values())
+    for basis, count in counts.items():
+        assert f"{basis} {count}" in text
+    assert data["asked_of_no_case"]
+    assert "nothing was asked about them: " + ", ".join(name.split()[-1] for name in data["asked_of_no_case"]) in text

@@ -38,7 +38,8 @@ def work(job: Job) -> int:
 
 def test_a_process_that_dies_loses_its_own_work_only(tmp_path: Path) -> None:
     jobs = [Job(number, str(tmp_path)) for number in (1, 3, 4, 2)]
-    assert {job.number: answer for job, answer in in_workers(work, jobs, 2)} == {1: 10, 2: 20, 3: Lost("SIGKILL"), 4: 40}
+    lost = Lost("the processes that worked on it died, the last one with SIGKILL")
+    assert {job.number: answer for job, answer in in_workers(work, jobs, 2)} == {1: 10, 2: 20, 3: lost, 4: 40}
 
 
 def test_what_the_work_raises_is_raised(tmp_path: Path) -> None:
@@ -54,13 +55,13 @@ def test_nobody_works_on_when_nobody_waits(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30, "the other one would sleep for a minute"
 
 
-def test_a_part_that_is_lost_is_undetermined_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_lost_is_crashed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def all_die(function: object, work: list[prover.ProofTask], jobs: int) -> list[tuple[prover.ProofTask, Lost]]:
         return [(part, Lost("SIGKILL")) for part in work]
 
     monkeypatch.setattr(prover, "in_workers", all_die)
     result = prover.prove(MANUAL, calls=["mach_port_type"], jobs=2)
-    assert result.verdict is Verdict.UNDETERMINED
+    assert result.verdict is Verdict.CRASHED
     assert {(one.call, one.property) for one in result.obligations} == {("mach_port_type", "everything"), ("mach_port_type", "sequence")}
     assert "mach_port_type/KERN_INVALID_TASK" in " ".join(f"{one.call}/{one.case}" for one in result.obligations)
     assert all("SIGKILL" in (one.scope or "") for one in result.obligations)

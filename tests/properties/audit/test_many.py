@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,18 +13,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from support.dask import dask_cluster
 from support.synthesized import write_log
 
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.results.audits import AuditResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.model.proof.cluster import NoCluster, cluster
 from sendright.properties.audit import many
 from sendright.properties.audit.audit import Log
-from sendright.properties.audit.many import Group, NoCluster, WorkersDied, audit_logs, cluster
+from sendright.properties.audit.many import Group, WorkersDied, audit_logs
 
 HOSTS = 4
-SCHEDULER = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-WORKER = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard", "--no-nanny")
 
 
 @pytest.fixture(scope="module")
@@ -121,41 +120,8 @@ def test_a_group_on_which_every_process_dies(groups: list[Group], monkeypatch: p
 def dask(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The address of a scheduler, and its three worker processes."""
     pytest.importorskip("distributed")
-    (tmp_path / "scheduler.json").unlink(missing_ok=True)
-    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"}
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", *SCHEDULER, "--scheduler-file", str(tmp_path / "scheduler.json")],
-        env=environment,
-        cwd=tmp_path,
-        stderr=subprocess.DEVNULL,
-    )
-    workers: list[subprocess.Popen[bytes]] = []
-    try:
-        address = _address(tmp_path / "scheduler.json")
-        for _ in range(3):
-            workers.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", *WORKER, "--local-directory", str(tmp_path), address],
-                    env=environment,
-                    cwd=tmp_path,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
+    with dask_cluster(tmp_path, 3) as (address, _, workers):
         yield address, workers
-    finally:
-        for process in (*workers, scheduler):
-            process.kill()
-            process.wait()
-
-
-def _address(file: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if file.exists() and (text := file.read_bytes()).strip():
-            address: str = msgspec.json.decode(text)["address"]
-            return address
-        time.sleep(0.1)
-    raise AssertionError("the scheduler didn't begin")
 
 
 @pytest.mark.heavy
