@@ -76,7 +76,7 @@ def prove(
     from sendright.model.proof.prove import prove as run_prove
 
     chosen_properties = [_property(words) for words in invariant or []]
-    kept = None if no_cache else _cache(cache)
+    kept = None if no_cache else open_own_cache(cache)
     try:
         with ProgressBar("proving", quiet) as progress:
             result = run_prove(kernel_profile, calls=call, invariants=chosen_properties, jobs=jobs, on_progress=progress.update, cache=kept)
@@ -87,7 +87,7 @@ def prove(
     return finish(result, outputs, rerun)
 
 
-def _cache(named: Path | None) -> Cache | None:
+def open_own_cache(named: Path | None) -> Cache | None:
     """The cache in the folder that the user named, or in their own; None, and a line that says why, if they can have
     none.
 
