@@ -15,12 +15,11 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
+from sendright.cli.traces import read_trace
 from sendright.mach.abi.rights import PortObject
-from sendright.mach.json_text import read_json
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.verdicts import ExitStatus
-from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.trace import TRACE_FORMAT, Trace, contradiction
+from sendright.mach.state.trace import Trace
 from sendright.mach.state.view import NOT_SHOWN
 from sendright.reports.escape import one_line
 
@@ -70,7 +69,7 @@ def graph(
       2  the input or the command line is wrong
     """
     check_files({"--dot": dot, "--graphml": graphml}, [file])
-    trace = _read_trace(file)
+    trace = read_trace(file)
     _choose("--task", task, trace.final.tasks)
     _choose("--port", port, trace.final.ports)
     from sendright.properties.provenance.authority import derivation_path, token_paths
@@ -115,38 +114,6 @@ def graph(
         show(*([Text(one_line(not_reported), "yellow")] if not_reported else []), *lines)
 
     return conclude(ExitStatus.VIOLATION if derivation.violations else ExitStatus.HOLDS, say, failed)
-
-
-class _FormatOnly(msgspec.Struct):
-    """The part of a trace that every version of sendright writes."""
-
-    format: str | None = None
-
-
-def _read_trace(file: Path) -> Trace:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file}: can't be read: {error.strerror} (name a trace.json)") from error
-    try:
-        written = read_json(content, _FormatOnly).format
-        if written is not None and written != TRACE_FORMAT:
-            raise BadInput(f"{file}: $.format: {written!r} is of another version of sendright (this one reads {TRACE_FORMAT}: make the run again)")
-        trace = read_json(content, Trace)
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at ")
-        raise BadInput(f"{file}: {place.strip('`') or '$'}: {what} (not a sendright trace: name a trace.json)") from error
-    except msgspec.DecodeError as error:
-        raise BadInput(f"{file}: not JSON: {error} (name a trace.json)") from error
-    for index, step in enumerate(trace.steps):
-        if step.call not in SIGNATURES:
-            raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is not a call (sendright calls lists them)")
-        if step.index != index:
-            raise BadInput(f"{file}: $.steps[{index}].index: {step.index} is out of order (steps are numbered from 0)")
-    where = contradiction(trace)
-    if where is not None:
-        raise BadInput(f"{file}: {where}: contradicts the steps before it (the trace was changed: make the run again)")
-    return trace
 
 
 def _choose(option: str, number: int | None, living: Collection[int]) -> None:

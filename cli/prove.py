@@ -119,7 +119,7 @@ def prove(
         raise BadInput(f"prove: {error}") from error
     also = Also(second_solver=_second_solver(second_solver), scripts=smtlib is not None)
     scripts = None if smtlib is None else Scripts(smtlib)
-    kept = None if no_cache or on is not None else _cache(cache)
+    kept = None if no_cache or on is not None else open_own_cache(cache)
     with ProgressBar("proving", quiet) as progress, _cluster(on) as found:
         result = run_prove(
             kernel_profile,
@@ -189,7 +189,7 @@ def _redundant(profile: str, outputs: Outputs, call: list[str] | None, invariant
     return finish(result, outputs, Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, "--redundant"]),)))
 
 
-def _cache(named: Path | None) -> Cache | None:
+def open_own_cache(named: Path | None) -> Cache | None:
     """The cache in the folder that the user named, or in their own; None, and a line that says why, if they can have
     none.
 

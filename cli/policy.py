@@ -1,0 +1,192 @@
+"""``sendright policy``: proves that the calls keep a policy, or compares runs with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from sendright.cli.bad_input import BadInput
+from sendright.cli.implementations import REFERENCE, implementation_factory
+from sendright.cli.options import Json, ProfileName, Quiet
+from sendright.cli.progress import ProgressBar
+from sendright.cli.prove import open_own_cache
+from sendright.cli.reporting import conclude
+from sendright.cli.streams import show, show_json
+from sendright.cli.traces import read_state, read_trace
+from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.results.policies import CheckedRun, PolicyResult
+from sendright.mach.results.verdicts import Verdict, combine, exit_status
+from sendright.properties.scripts.load import load_script
+
+if TYPE_CHECKING:
+    from sendright.model.policy.policy import Policy
+    from sendright.model.proof.cache import Cache
+    from sendright.properties.scripts.load import Script
+
+
+def policy(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A policy, a TOML file (docs/policies.md).")],
+    trace: Annotated[
+        list[Path] | None, typer.Option("--trace", metavar="FILE", help="Compare this recorded run with the policy. Can be repeated.")
+    ] = None,
+    state: Annotated[
+        list[Path] | None, typer.Option("--state", metavar="FILE", help="Compare this state, a JSON file, with the policy. Can be repeated.")
+    ] = None,
+    script: Annotated[
+        list[Path] | None,
+        typer.Option("--script", metavar="FILE", help="Run this script on the reference kernel and compare its runs. Can be repeated."),
+    ] = None,
+    call: Annotated[
+        list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Prove only this call, or a rule that calls share. Can be repeated.")
+    ] = None,
+    profile: ProfileName = "manual",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR instead of your own cache directory.", show_default=False),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Prove that the calls keep a policy: labels, and which label may have which authority over which.
+
+    The proof covers any number of tasks, ports and messages. It starts from any state that keeps the policy. A policy
+    that the calls don't keep is REFUTED, with the call that breaks it and what the policy lacks.
+
+    With --trace, --state or --script nothing is proved. Instead the runs and states are compared with the policy, and
+    the first right that it doesn't allow is shown with the calls that it came by.
+
+    [bold]Examples[/bold]
+
+      sendright policy clients.toml
+      sendright policy clients.toml --call mach_msg_send --profile xnu-792
+      sendright policy clients.toml --trace sendright-report/trace.json
+
+    [bold]Exit status[/bold]
+
+      0    the calls keep the policy, or the runs and states do
+      1    a call, a run or a state breaks it
+      2    the input or the command line is wrong
+      4    undetermined: neither a proof nor a counterexample of a case was found, or no script could be run
+      130  interrupted, and nothing was refuted
+    """
+    kernel_profile = profile_named(profile)
+    from sendright.properties.policy.load import BadPolicy, load_policy
+
+    try:
+        read = load_policy(file)
+    except BadPolicy as error:
+        raise BadInput(str(error)) from error
+    if trace or state or script:
+        if call:
+            raise BadInput("--call: selects what is proved, and --trace, --state and --script prove nothing (leave one of them out)")
+        result = _compared(read, file, kernel_profile, trace or [], state or [], script or [])
+    else:
+        from sendright.model.proof.prove import UnknownSelection
+
+        kept = None if no_cache else open_own_cache(cache)
+        try:
+            with ProgressBar("proving", quiet) as progress:
+                result = _proved(read, file, kernel_profile, call, jobs, kept, progress)
+        except UnknownSelection as error:
+            raise BadInput(f"policy: {error}") from error
+
+    def say() -> None:
+        from sendright.reports.policy import terminal
+
+        if json:
+            show_json(msgspec.to_builtins(result, str_keys=True))
+        else:
+            show(*terminal(result))
+
+    return conclude(exit_status(result.verdict), say, interrupted=result.interrupted)
+
+
+def _proved(
+    read: Policy, file: Path, profile: Profile, calls: list[str] | None, jobs: int, kept: Cache | None, progress: ProgressBar
+) -> PolicyResult:
+    """Prove that the calls keep the policy, beginning with the boot state."""
+    from sendright.model.proof.policy import Decided, assumed, prove_policy, solver
+    from sendright.properties.policy.boot import check_boot
+
+    start = time.perf_counter()
+    boot = _with_labels(file, lambda: check_boot(read, profile))
+    decided: list[Decided] = []
+    interrupted = False
+    try:
+        for one in prove_policy(read, profile, calls, jobs, progress.update, kept):
+            decided.append(one)
+    except KeyboardInterrupt:
+        interrupted = True
+    found = [one.obligation.verdict for one in decided] + ([Verdict.REFUTED] if boot.broken else [])
+    verdict = combine(found)
+    return PolicyResult(
+        verdict=Verdict.UNDETERMINED if interrupted and verdict is not Verdict.REFUTED else verdict,
+        policy=read.title,
+        file=str(file),
+        profile=profile.name,
+        trusted=tuple(sorted(read.trusted)),
+        obligations=tuple(one.obligation for one in decided),
+        broken=tuple(one.broken for one in decided if one.broken is not None),
+        runs=(boot,),
+        seconds=time.perf_counter() - start,
+        solver=solver(),
+        assumed=assumed(calls),
+        interrupted=interrupted,
+    )
+
+
+def _compared(read: Policy, file: Path, profile: Profile, traces: list[Path], states: list[Path], scripts: list[Path]) -> PolicyResult:
+    """Compare runs and states with the policy."""
+    from sendright.properties.policy.check import check_state, check_trace
+
+    start = time.perf_counter()
+    recorded = [(path, read_trace(path)) for path in traces]
+    found = [(path, read_state(path)) for path in states]
+    loaded = [load_script(path) for path in scripts]
+    runs: list[CheckedRun] = []
+    for path, trace in recorded:
+        runs.append(_with_labels(path, lambda trace=trace, path=path: check_trace(read, trace, str(path))))  # type: ignore[misc]
+    for path, state in found:
+        runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, profile.name, str(path))))  # type: ignore[misc]
+    runs += _of_scripts(read, loaded)
+    failed = any(run.broken is not None for run in runs)
+    return PolicyResult(
+        verdict=Verdict.FAILED if failed else Verdict.PASSED if runs else Verdict.UNDETERMINED,
+        policy=read.title,
+        file=str(file),
+        profile=profile.name,
+        runs=tuple(runs),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _of_scripts(read: Policy, scripts: list[Script]) -> Iterator[CheckedRun]:
+    """The runs of all cases that the reference kernel could begin."""
+    if not scripts:
+        return
+    from sendright.model.execution.oracle import Oracle
+    from sendright.properties.policy.check import check_trace
+    from sendright.properties.scripts.replay import replay
+
+    for script in scripts:
+        for case in replay([script], implementation_factory(REFERENCE, None), Oracle).cases:
+            if case.trace is not None and case.trace.steps:
+                source = f"{script.path}, case {case.id}"
+                yield _with_labels(Path(script.path), lambda trace=case.trace, source=source: check_trace(read, trace, source))  # type: ignore[misc]
+
+
+def _with_labels(file: Path, compare: Callable[[], CheckedRun]) -> CheckedRun:
+    """The result of ``compare``. Raises BadInput if a task or port has no label."""
+    from sendright.properties.policy.check import NoLabel
+
+    try:
+        return compare()
+    except NoLabel as error:
+        raise BadInput(f"{file}: {error}") from error

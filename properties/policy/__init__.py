@@ -1,0 +1,1 @@
+"""Policies of users: read from files, and compared with recorded runs."""
