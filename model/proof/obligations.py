@@ -78,8 +78,16 @@ def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tu
     return Verdict.PROVED, time.perf_counter() - start, ""
 
 
-def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """All invariants, step properties and theorems for one case of one rule."""
+LookCloser = Callable[[Profile, ProofTask, str, str, str, float, KnownBreak | None], Obligation]
+"""What becomes of a property that isn't proved, or is known to be broken: see ``look_closer``."""
+
+
+def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = None) -> list[Obligation]:
+    """All invariants, step properties and theorems for one case of one rule.
+
+    What isn't proved goes to ``closer``, which by default looks for a counterexample.
+    """
+    look = closer or look_closer
     rule = RULES[part.rule]
     unit = CaseProof(rule, part.case, profile)
     made: list[Proof] = []
@@ -94,12 +102,12 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # a counterexample makes a proof unnecessary
-            found = _look_closer(profile, part, name, title, "", 0.0, known)
+            found = look(profile, part, name, title, "", 0.0, known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
-            return msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard)
+            return msgspec.structs.replace(look(profile, part, name, title, failed, seconds, None), hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
@@ -139,7 +147,7 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def _look_closer(
+def look_closer(
     profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
 ) -> Obligation:
     """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that

@@ -1,0 +1,46 @@
+"""A mutant: one mistake in one function of the specification."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sendright.properties.mutants.source import Edit, Unit
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """One mistake in one function of the specification."""
+
+    id: str
+    """It stays the same when other functions, and other statements of this one, change."""
+    operator: str
+    unit: Unit
+    line: int
+    was: str
+    now: str
+    edits: tuple[Edit, ...]
+    rules: tuple[str, ...] = ()
+    """The rules that it can affect; of a sequence, those of its calls."""
+    calls: tuple[str, ...] = ()
+    """Of a sequence: the calls that it is of."""
+    subjects: tuple[tuple[str, int], ...] = ()
+    """Of an invariant or step property: which, by kind and number."""
+
+    @property
+    def where(self) -> str:
+        """File and line."""
+        return f"{self.unit.path}:{self.line}"
+
+    @property
+    def words(self) -> str:
+        """What it changes, in one line."""
+        was, now = " ".join(self.was.split()), " ".join(self.now.split())
+        if now.startswith(("if True: ", was[:-1])):  # it does something more
+            return f"{_shortened(was)}  →  … {now[-_MOST:]}"
+        return f"{_shortened(was)}  →  {_shortened(now)}"
+
+
+_MOST = 150
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"

@@ -1,0 +1,120 @@
+"""Mutants of invariants: one that says less must be missed by some proof, and any other must be refuted.
+
+An invariant that says the same as before, together with the others, survives: its clause follows from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import CodeType
+
+import z3
+
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.results.mutants import Judged, Outcome
+from sendright.model.invariants.catalogue import state_invariants
+from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.invariant import INVARIANTS, VARIANTS
+from sendright.model.language.rule import RULES, Context
+from sendright.model.language.sorts import UNBOUNDED, Term
+from sendright.model.proof.any_state import ANY_STATE, ANYTHING
+from sendright.model.proof.cache import Proof
+from sendright.model.proof.obligations import ProofTask
+from sendright.properties.mutants.judging import Deadline, Enough, Found, decide_part, forget_what_is_known, try_little
+from sendright.properties.mutants.meaning import served_rules
+from sendright.properties.mutants.mutant import Mutant
+from sendright.properties.mutants.source import Unit, code_of, names_in, running
+
+Clauses = dict[int, list[Term]]
+
+
+def subjects_of(unit: Unit) -> tuple[tuple[str, int], ...]:
+    """The invariants and step properties whose clauses the function states, or helps to state."""
+    function = unit.function()
+    stated = [("invariant", each.number, each.clauses) for each in (*INVARIANTS.values(), *[one for ones in VARIANTS.values() for one in ones])]
+    stated += [("step invariant", each.number, each.clauses) for each in STEP_PROPERTIES.values()]
+    found = [
+        (kind, number)
+        for kind, number, clauses in stated
+        if clauses is function or (clauses.__module__ == unit.module and unit.name in names_in(clauses))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def clauses_of(profile: Profile) -> Clauses:
+    """The clauses of all invariants of the profile's states, as they are now."""
+    return {invariant.number: [clause for _, clause in invariant.clauses(ANYTHING, ANY_STATE)] for invariant in state_invariants(profile)}
+
+
+def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, everything: bool = False) -> Judged:
+    """Whether something notices the mutant of an invariant. Run it in a child."""
+    deadline, found = Deadline(seconds), Found(everything)
+    try_little()
+    before = clauses_of(profile)
+    original = partial(_fresh, mutant.unit.function().__code__, mutant.unit)
+    with _fresh(code_of(mutant.unit, mutant.edits), mutant.unit):
+        try:
+            now = clauses_of(profile)
+            parts = _cases(profile)
+        except Exception as error:
+            return Judged(Outcome.NO_SPECIFICATION, f"{type(error).__name__}: {error}")
+        numbers = [number for kind, number in mutant.subjects if kind == "step invariant" or _differ(now.get(number), before.get(number))]
+        says_less = any(kind == "invariant" for kind, _ in mutant.subjects) and _follows(now, before)
+        if says_less and _follows(before, now):
+            return Judged(Outcome.SURVIVED, "it says the same, together with the other invariants")
+        only = None if says_less else tuple(numbers)
+        work = [ProofTask("case", rule, index, only) for rule, index in parts]
+        if not says_less:
+            work.insert(0, ProofTask("base case", invariants=only))
+        with suppress(Enough):
+            for part in work:
+                if deadline.passed:
+                    break
+                decide_part(profile, part, original, found)
+    if says_less and not found.words:
+        return Judged(Outcome.OUT_OF_TIME if deadline.passed else Outcome.SURVIVED, "it says less, and no proof needs more")
+    return found.judged(deadline.passed)
+
+
+def changes_an_invariant(mutant: Mutant, profile: Profile) -> bool:
+    """In ``profile`` some invariant says something else; True if it can't be stated, and for step properties."""
+    if any(kind == "step invariant" for kind, _ in mutant.subjects):
+        return True
+    before = clauses_of(profile)
+    with running(code_of(mutant.unit, mutant.edits), mutant.unit):
+        try:
+            now = clauses_of(profile)
+        except Exception:
+            return True
+    return any(_differ(now[number], before[number]) for number in before)
+
+
+def _differ(some: list[Term] | None, others: list[Term] | None) -> bool:
+    if some is None or others is None or len(some) != len(others):
+        return some is not others
+    return any(not one.eq(other) for one, other in zip(some, others, strict=True))
+
+
+def _follows(goals: Clauses, known: Clauses) -> bool:
+    """All of the ``goals`` follow from what is ``known``."""
+    assumed = [clause for clauses in known.values() for clause in clauses]
+    left = [goal for clauses in goals.values() for goal in clauses if not any(goal.eq(one) for one in assumed)]
+    proof = Proof(UNBOUNDED, list(UNBOUNDED.background), assumed)
+    return all(proof.decide(goal) == z3.unsat for goal in left)
+
+
+def _cases(profile: Profile) -> list[tuple[str, int]]:
+    """All cases of the profile's rules."""
+    rules = served_rules(profile)
+    return [(rule, index) for rule in rules for index, _ in enumerate(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))]
+
+
+@contextmanager
+def _fresh(code: CodeType, unit: Unit) -> Iterator[None]:
+    """As ``running``, and nothing is known of the other code before and after it."""
+    with running(code, unit):
+        forget_what_is_known()
+        yield
+    forget_what_is_known()
