@@ -18,6 +18,7 @@ from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
+from sendright.cli.mutants import mutants
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
 from sendright.cli.replay import replay
@@ -55,7 +56,7 @@ app = typer.Typer(
     "3 the checked kernel, or sendright itself, crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM). "
     "sendright COMMAND --help describes a command, with examples.",
 )
-for command in (check, prove, replay, audit, synthesize):
+for command in (check, prove, replay, audit, synthesize, mutants):
     app.command(help=help_text(command))(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
     app.command(help=help_text(quick))(quick)

@@ -58,6 +58,7 @@ _SIGNS = (
     rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',
     rb'\{"generator":"sendright",',  # a synthesized log
     rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
+    rb"<!-- written by sendright -->\n# ",  # a page of the score of mutants
     rb'\[\s*\{"profile":"[^"]*","urefs_max":',  # witnesses
 )
 _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)

@@ -20,7 +20,7 @@ class Outcome(Enum):
     NOT_TRIED = "not tried"
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True):
     """One judge's answer."""
 
     outcome: Outcome
@@ -29,7 +29,7 @@ class Judged(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
-class JudgedMutant(msgspec.Struct, frozen=True, kw_only=True):
+class MutantResult(msgspec.Struct, frozen=True, kw_only=True):
     """One mutant, and what was found out about it."""
 
     id: str
@@ -37,8 +37,8 @@ class JudgedMutant(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     """File and line."""
     change: str
-    prove: Judged
-    check: Judged
+    prove: Judgement
+    check: Judgement
     reason: str = ""
     """Why nothing can be wrong with it, if it survives: from the file of survivors."""
 
@@ -69,7 +69,7 @@ class MutantsResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     profile: str
     seed: int
-    mutants: tuple[JudgedMutant, ...]
+    mutants: tuple[MutantResult, ...]
     seconds: float
     population: dict[str, int]
     """How many mutants there are of each operator that was chosen."""

@@ -25,14 +25,14 @@ MEMORY = 6 << 30
 """Bytes of address space that a child can have."""
 
 
-class Lost(Exception):
+class NoAnswer(Exception):
     """The child has given no answer. The message says how it ended."""
 
 
 def in_child(function: Callable[[], Answer], seconds: float) -> Answer:
     """The result of ``function``, computed in a child that gets about so much processor time.
 
-    Raises Lost.
+    Raises NoAnswer.
     """
     ours, theirs = os.pipe()
     be_ready_to_keep()
@@ -51,13 +51,13 @@ def in_child(function: Callable[[], Answer], seconds: float) -> Answer:
         _, status = os.waitpid(pid, 0)
         let_go(pid)
     if answer is None:
-        raise Lost("hung")
+        raise NoAnswer("hung")
     try:
         good, value = pickle.loads(answer)
     except (EOFError, pickle.UnpicklingError):
-        raise Lost(_ending(status)) from None
+        raise NoAnswer(_ending(status)) from None
     if not good:
-        raise Lost(value)
+        raise NoAnswer(value)
     return value  # type: ignore[no-any-return]
 
 

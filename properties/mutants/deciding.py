@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 
 from sendright.mach.kernel.profiles import profile_named
-from sendright.mach.results.mutants import Judged, JudgedMutant, Outcome
-from sendright.properties.mutants.children import Lost, in_child
+from sendright.mach.results.mutants import Judgement, MutantResult, Outcome
+from sendright.properties.mutants.children import NoAnswer, in_child
 from sendright.properties.mutants.drawing import original_meaning
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.of_invariants import by_proof_of_invariant
@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Go on after the first thing that notices a mutant."""
 
 
-def decide_mutant(settings: Settings, mutant: Mutant) -> JudgedMutant:
+def decide_mutant(settings: Settings, mutant: Mutant) -> MutantResult:
     """What becomes of one mutant. Worker processes run this: each judge works in a child of theirs, which it leaves
     changed.
     """
@@ -39,16 +39,16 @@ def decide_mutant(settings: Settings, mutant: Mutant) -> JudgedMutant:
     proof = by_proof_of_invariant if mutant.subjects else by_proof
     limits = settings.seconds, settings.everything
     prove = _judged(settings, lambda: proof(mutant, profile, *limits))
-    check = Judged(Outcome.NOT_TRIED)
+    check = Judgement(Outcome.NOT_TRIED)
     if prove.outcome is not Outcome.NO_SPECIFICATION:
         check = _judged(settings, lambda: by_runs(mutant, profile, settings.kernel, settings.seed, *limits))
-    return JudgedMutant(id=mutant.id, operator=mutant.operator, where=mutant.where, change=mutant.words, prove=prove, check=check)
+    return MutantResult(id=mutant.id, operator=mutant.operator, where=mutant.where, change=mutant.words, prove=prove, check=check)
 
 
-def _judged(settings: Settings, judge: Callable[[], Judged]) -> Judged:
+def _judged(settings: Settings, judge: Callable[[], Judgement]) -> Judgement:
     start = time.monotonic()
     try:
         found = in_child(judge, settings.seconds)
-    except Lost as lost:
-        found = Judged(Outcome.LOST, str(lost))
+    except NoAnswer as lost:
+        found = Judgement(Outcome.LOST, str(lost))
     return msgspec.structs.replace(found, seconds=round(time.monotonic() - start, 2))

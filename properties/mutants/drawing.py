@@ -15,7 +15,7 @@ from sendright.model.language.sequences import calls_of, declared, rules_of
 from sendright.properties.mutants.meaning import RuleMeaning, meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.of_invariants import changes_an_invariant, subjects_of
-from sendright.properties.mutants.operators import OF_INVARIANTS, OF_STEPS, OPERATORS, Moved, Operator, Scope, Visit, text_of, visits
+from sendright.properties.mutants.operators import OF_INVARIANTS, OF_STEPS, OPERATORS, Move, Operator, Scope, Visit, text_of, visits
 from sendright.properties.mutants.source import Edit, Unit, code_of, invariant_modules, names_in, rule_modules, running, units_of
 from sendright.properties.mutants.usage import usage
 
@@ -89,14 +89,14 @@ def _mutant(
     unit: Unit,
     operator: str,
     visit: Visit,
-    made: str | Moved,
+    made: str | Move,
     times: Counter[tuple[str, ...]],
     rules: tuple[str, ...],
     calls: tuple[str, ...],
     subjects: tuple[tuple[str, int], ...],
 ) -> Mutant:
     was = visit.text
-    if isinstance(made, Moved):
+    if isinstance(made, Move):
         now = f"{text_of(made.statement)}\n{was}"
         edits: tuple[Edit, ...] = ((made.path, now), (visit.path, "pass"))
     else:

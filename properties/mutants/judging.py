@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
-from sendright.mach.results.mutants import Judged, Outcome
+from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.invariants.known_breaks import KnownBreak
 from sendright.model.language.rule import RULES, Context
@@ -36,7 +36,7 @@ class Enough(Exception):
     """One thing has noticed the mutant."""
 
 
-class Found:
+class Findings:
     """What noticed a mutant."""
 
     def __init__(self, everything: bool) -> None:
@@ -49,10 +49,10 @@ class Found:
         if not self._everything:
             raise Enough
 
-    def judged(self, out_of_time: bool) -> Judged:
+    def judged(self, out_of_time: bool) -> Judgement:
         if self.words:
-            return Judged(Outcome.KILLED, "; ".join(self.words))
-        return Judged(Outcome.OUT_OF_TIME if out_of_time else Outcome.SURVIVED)
+            return Judgement(Outcome.KILLED, "; ".join(self.words))
+        return Judgement(Outcome.OUT_OF_TIME if out_of_time else Outcome.SURVIVED)
 
 
 Original = Callable[[], AbstractContextManager[None]]
@@ -73,7 +73,7 @@ def forget_what_is_known() -> None:
                     value.cache_clear()
 
 
-def decide_part(profile: Profile, part: ProofTask, original: Original, found: Found) -> None:
+def decide_part(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:
     """Add to ``found`` what isn't proved of ``part``, though it is of the original. Raises Enough."""
     try:
         _decide(profile, part, original, found)
@@ -83,7 +83,7 @@ def decide_part(profile: Profile, part: ProofTask, original: Original, found: Fo
         found.add(f"can't be proved: {type(error).__name__}: {error} ({part.rule or part.kind})")
 
 
-def _decide(profile: Profile, part: ProofTask, original: Original, found: Found) -> None:
+def _decide(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:
     if part.kind == "case":
         return _decide_case(profile, part, original, found)
 
@@ -99,7 +99,7 @@ def _decide(profile: Profile, part: ProofTask, original: Original, found: Found)
                 found.add(f"{one} ({part.rule or part.kind})")
 
 
-def _decide_case(profile: Profile, part: ProofTask, original: Original, found: Found) -> None:
+def _decide_case(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:
     title = _titles(part.rule, profile)[part.case]
     proved: list[set[str]] = []
 

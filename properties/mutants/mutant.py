@@ -38,6 +38,16 @@ class Mutant(msgspec.Struct, frozen=True):
             return f"{_shortened(was)}  →  … {now[-_MOST:]}"
         return f"{_shortened(was)}  →  {_shortened(now)}"
 
+    def is_in(self, place: str) -> bool:
+        """Whether it is in the file, function, rule or invariant called ``place``: ``names``, ``model/calls/names.py``,
+        ``names.mach_port_type``, ``copy in a right``, ``I8``, ``S30``.
+        """
+        module = self.unit.module.rpartition(".")[2]
+        names = {module, self.unit.path, self.unit.words, self.unit.name, *self.rules, *self.calls}
+        for kind, number in self.subjects:
+            names |= {f"{kind} {number}", f"{'I' if kind == 'invariant' else 'S'}{number}"}
+        return place in names
+
 
 _MOST = 150
 

@@ -13,7 +13,7 @@ from types import CodeType
 import z3
 
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.results.mutants import Judged, Outcome
+from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.invariant import INVARIANTS, VARIANTS
@@ -22,7 +22,7 @@ from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING
 from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask
-from sendright.properties.mutants.judging import Deadline, Enough, Found, decide_part, forget_what_is_known, try_little
+from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little
 from sendright.properties.mutants.meaning import served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.source import Unit, code_of, names_in, running
@@ -48,9 +48,9 @@ def clauses_of(profile: Profile) -> Clauses:
     return {invariant.number: [clause for _, clause in invariant.clauses(ANYTHING, ANY_STATE)] for invariant in state_invariants(profile)}
 
 
-def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, everything: bool = False) -> Judged:
+def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, everything: bool = False) -> Judgement:
     """Whether something notices the mutant of an invariant. Run it in a child."""
-    deadline, found = Deadline(seconds), Found(everything)
+    deadline, found = Deadline(seconds), Findings(everything)
     try_little()
     before = clauses_of(profile)
     original = partial(_fresh, mutant.unit.function().__code__, mutant.unit)
@@ -59,11 +59,11 @@ def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, ever
             now = clauses_of(profile)
             parts = _cases(profile)
         except Exception as error:
-            return Judged(Outcome.NO_SPECIFICATION, f"{type(error).__name__}: {error}")
+            return Judgement(Outcome.NO_SPECIFICATION, f"{type(error).__name__}: {error}")
         numbers = [number for kind, number in mutant.subjects if kind == "step invariant" or _differ(now.get(number), before.get(number))]
         says_less = any(kind == "invariant" for kind, _ in mutant.subjects) and _follows(now, before)
         if says_less and _follows(before, now):
-            return Judged(Outcome.SURVIVED, "it says the same, together with the other invariants")
+            return Judgement(Outcome.SURVIVED, "it says the same, together with the other invariants")
         only = None if says_less else tuple(numbers)
         work = [ProofTask("case", rule, index, only) for rule, index in parts]
         if not says_less:
@@ -74,7 +74,7 @@ def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, ever
                     break
                 decide_part(profile, part, original, found)
     if says_less and not found.words:
-        return Judged(Outcome.OUT_OF_TIME if deadline.passed else Outcome.SURVIVED, "it says less, and no proof needs more")
+        return Judgement(Outcome.OUT_OF_TIME if deadline.passed else Outcome.SURVIVED, "it says less, and no proof needs more")
     return found.judged(deadline.passed)
 
 

@@ -14,7 +14,7 @@ from random import Random
 
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, profile_named
-from sendright.mach.results.mutants import Judged, Outcome
+from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution.compiler import CompiledRule
 from sendright.model.execution.oracle import Oracle
@@ -28,7 +28,7 @@ from sendright.model.proof.obligations import ProofTask
 from sendright.properties.check import KnownRun
 from sendright.properties.generation.calls import LONGEST_BLOCK, Calls, near_limits
 from sendright.properties.mutants.drawing import original_meaning
-from sendright.properties.mutants.judging import Deadline, Enough, Found, decide_part, forget_what_is_known, try_little
+from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little
 from sendright.properties.mutants.meaning import RuleMeaning, meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.source import code_of, running
@@ -51,21 +51,21 @@ def affected(mutant: Mutant, profile: Profile) -> list[str]:
     return [rule for rule in mutant.rules if rule in served]
 
 
-def by_proof(mutant: Mutant, profile: Profile, seconds: float, everything: bool = False) -> Judged:
+def by_proof(mutant: Mutant, profile: Profile, seconds: float, everything: bool = False) -> Judgement:
     """Whether something that is proved of the original isn't proved of the mutant. Run it in a child."""
-    deadline, found = Deadline(seconds), Found(everything)
+    deadline, found = Deadline(seconds), Findings(everything)
     try_little()
     try:
         code = code_of(mutant.unit, mutant.edits)
     except SyntaxError as error:
-        return Judged(Outcome.NO_SPECIFICATION, str(error))
+        return Judgement(Outcome.NO_SPECIFICATION, str(error))
     meanings = {rule: original_meaning(rule, profile.name) for rule in affected(mutant, profile)}
     original = partial(running, mutant.unit.function().__code__, mutant.unit)
     with running(code, mutant.unit):
         try:
             parts = _parts(mutant, profile, meanings)
         except Exception as error:
-            return Judged(Outcome.NO_SPECIFICATION, f"{type(error).__name__}: {error}")
+            return Judgement(Outcome.NO_SPECIFICATION, f"{type(error).__name__}: {error}")
         with suppress(Enough):
             for part in parts:
                 if deadline.passed:
@@ -139,9 +139,9 @@ def _draw(run: Run, limits: Profile, random: Random, often: Sequence[str]) -> No
     run.finish()
 
 
-def by_runs(mutant: Mutant, profile: Profile, kernel: ImplementationFactory, seed: int, seconds: float, everything: bool = False) -> Judged:
+def by_runs(mutant: Mutant, profile: Profile, kernel: ImplementationFactory, seed: int, seconds: float, everything: bool = False) -> Judgement:
     """Whether a run of ``kernel`` isn't as the mutant specifies, or breaks it. Run it in a child."""
-    deadline, found = Deadline(seconds), Found(everything)
+    deadline, found = Deadline(seconds), Findings(everything)
     limits = near_limits(profile)
     changed = set(affected(mutant, profile))
     often = [call for call in SIGNATURES if profile.serves(call) and (call in mutant.calls or not changed.isdisjoint(rules_of(call, profile)))]

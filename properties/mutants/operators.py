@@ -101,7 +101,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Moved:
+class Move:
     """A statement comes after a later one, which is reached by ``path``."""
 
     path: tuple[Step, ...]
@@ -114,7 +114,7 @@ def text_of(node: ast.AST) -> str:
     return ast.unparse(node)
 
 
-Operator = Callable[[Visit], Iterator[str | Moved]]
+Operator = Callable[[Visit], Iterator[str | Move]]
 
 OPERATORS: dict[str, Operator] = {}
 """The operators for rules and actions, by name."""
@@ -332,10 +332,10 @@ def guard_negated(visit: Visit) -> Iterator[str]:
 
 
 @_operator("cases swapped")
-def swapped(visit: Visit) -> Iterator[Moved]:
+def swapped(visit: Visit) -> Iterator[Move]:
     """A test is made after the one that follows it."""
     if _yields_case(visit, visit.node):
-        after = next((Moved(path, statement) for path, statement in visit.later() if _yields_case(visit, statement)), None)
+        after = next((Move(path, statement) for path, statement in visit.later() if _yields_case(visit, statement)), None)
         if after is not None:
             yield after
 
