@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,9 +36,7 @@ def mutants(
     ] = None,
     within: Annotated[
         list[str] | None,
-        typer.Option(
-            "--in", metavar="WHERE", help="Draw only in this file, function, rule or invariant (names, actions.put, vm_write, I8). Can be repeated."
-        ),
+        typer.Option("--in", metavar="WHERE", help="Draw only in this file, function, rule or invariant (names, vm_write, I8). Can be repeated."),
     ] = None,
     mutant: Annotated[list[str] | None, typer.Option("--mutant", metavar="NAME", help="Decide this mutant. Can be repeated.")] = None,
     profile: ProfileName = "manual",
@@ -81,6 +80,8 @@ def mutants(
       130  interrupted, and no mutant survived
     """
     kernel_profile = profile_named(profile)
+    if not hasattr(os, "fork"):
+        raise BadInput("mutants: this system can't fork processes (use one that can, as Linux and macOS do)")
     check_files({"--page": page}, [survivors] if survivors else [])
     from sendright.properties.mutants.survivors import WrongSurvivors, read_survivors
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sendright.mach.results.mutants import MutantResult, MutantsResult, Outcome
+from sendright.mach.results.mutants import Judgement, MutantResult, MutantsResult, Outcome
 from sendright.reports.escape import one_line
 
 
@@ -25,10 +25,12 @@ class Row(msgspec.Struct, frozen=True):
     """How many of these a proof noticed, a checked run, one of the two."""
     check: int
     either: int
-    explained: int
-    """How many survived with a reason."""
+    equivalent: int
+    """How many survived, and have a reason to."""
+    holes: int
+    """How many survived through a hole in the properties that is known."""
     open: int
-    """How many survived without one."""
+    """How many survived without a reason."""
     undecided: int
     unbuilt: int
     """How many are no specification."""
@@ -65,18 +67,19 @@ def _row(title: str, operators: Sequence[str], result: MutantsResult) -> Row:
         prove=sum(one.prove.outcome is Outcome.KILLED for one in tried),
         check=sum(one.check.outcome is Outcome.KILLED for one in tried),
         either=sum(one.killed for one in tried),
-        explained=sum(one.survived and bool(one.reason) for one in tried),
+        equivalent=sum(one.survived and bool(one.reason) and not one.hole for one in tried),
+        holes=sum(one.survived and one.hole for one in tried),
         open=sum(one.survived and not one.reason for one in tried),
         undecided=sum(one.undecided for one in tried),
         unbuilt=len(mine) - len(tried),
     )
 
 
-_COLUMNS = ("operator", "of", "decided", "prove", "check", "either", "survived: explained", "open", "undecided", "no specification")
+_COLUMNS = ("operator", "of", "decided", "prove", "check", "either", "equivalent", "hole", "no reason", "undecided", "no specification")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    counts = (row.explained, row.open, row.undecided, row.unbuilt)
+    counts = (row.equivalent, row.holes, row.open, row.undecided, row.unbuilt)
     return (row.operator, f"{row.population:,}", f"{row.decided}", *map(row.score, (row.prove, row.check, row.either)), *map(str, counts))
 
 
@@ -104,10 +107,10 @@ def mutant_lines(result: MutantsResult) -> Iterator[RenderableType]:
 def _fate(one: MutantResult) -> str:
     if one.undecided:
         return "undecided"
-    return "survived, with a reason" if one.reason else "SURVIVED"
+    return "SURVIVED" if not one.reason else "survived through a hole" if one.hole else "survived, with a reason"
 
 
-def _answers(one: MutantResult) -> tuple[tuple[str, object], ...]:
+def _answers(one: MutantResult) -> tuple[tuple[str, Judgement], ...]:
     return ("prove", one.prove), ("check", one.check)
 
 

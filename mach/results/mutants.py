@@ -20,6 +20,10 @@ class Outcome(Enum):
     NOT_TRIED = "not tried"
 
 
+HOLE = "hole:"
+"""How the reason begins for a mutant that ought to be noticed, and isn't yet."""
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """One judge's answer."""
 
@@ -55,6 +59,11 @@ class MutantResult(msgspec.Struct, frozen=True, kw_only=True):
     def survived(self) -> bool:
         """No judge noticed it, and none of them was cut short."""
         return self.is_specification and not self.killed and not self.undecided
+
+    @property
+    def hole(self) -> bool:
+        """It should be noticed: the reason says what is missing."""
+        return self.reason.startswith(HOLE)
 
     @property
     def undecided(self) -> bool:

@@ -17,7 +17,7 @@ from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.of_invariants import changes_an_invariant, subjects_of
 from sendright.properties.mutants.operators import OF_INVARIANTS, OF_STEPS, OPERATORS, Move, Operator, Scope, Visit, text_of, visits
 from sendright.properties.mutants.source import Edit, Unit, code_of, invariant_modules, names_in, rule_modules, running, units_of
-from sendright.properties.mutants.usage import usage
+from sendright.properties.mutants.usage import Usage, usage
 
 
 def changes_a_meaning(mutant: Mutant, profile: Profile) -> bool:
@@ -49,9 +49,9 @@ def original_meaning(rule: str, profile: str) -> RuleMeaning:
     return meaning_of(rule, profile_named(profile))
 
 
-def mutants_of(unit: Unit, operators: dict[str, Operator]) -> Iterator[Mutant]:
-    """All mutants of a function, in the order of its source."""
-    seen = usage()
+def mutants_of(unit: Unit, operators: dict[str, Operator], seen: Usage | None = None) -> Iterator[Mutant]:
+    """All mutants of a function, in the order of its source. ``seen``: what it is used for, if not in all rules."""
+    seen = seen or usage()
     node = unit.node()
     calls, subjects = calls_driven_by(unit), subjects_of(unit)
 
@@ -66,14 +66,14 @@ def mutants_of(unit: Unit, operators: dict[str, Operator]) -> Iterator[Mutant]:
             rules: tuple[str, ...] | None = None
             for made in operator(visit):
                 if rules is None:
-                    rules = _rules_of(unit, visit, calls)
+                    rules = _rules_of(unit, visit, calls, seen)
                 yield _mutant(unit, name, visit, made, times, rules, calls, subjects)
 
 
-def _rules_of(unit: Unit, visit: Visit, calls: tuple[str, ...]) -> tuple[str, ...]:
+def _rules_of(unit: Unit, visit: Visit, calls: tuple[str, ...], seen: Usage) -> tuple[str, ...]:
     if calls:
         return tuple(dict.fromkeys(rule for call in calls for rule in rules_of(call)))
-    return tuple(usage().rules.get((unit.module, visit.scope.name), ()))
+    return tuple(seen.rules.get((unit.module, visit.scope.name), ()))
 
 
 def calls_driven_by(unit: Unit) -> tuple[str, ...]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import CodeType
 
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.mach.results.verdicts import Verdict
+from sendright.model import calls
 from sendright.model.invariants.known_breaks import KnownBreak
 from sendright.model.language.rule import RULES, Context
 from sendright.model.proof import instantiate
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.obligations import ProofTask, decide, decide_case
+from sendright.properties.mutants.source import Unit, running
 
 RLIMIT, ROUNDS = 3_000_000, 1
 """How hard the prover tries. What it then doesn't prove of a mutant counts only if it proves that of the original."""
@@ -71,6 +74,18 @@ def forget_what_is_known() -> None:
             for value in vars(module).values():
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
+
+
+@contextmanager
+def wrong(code: CodeType, unit: Unit) -> Iterator[None]:
+    """As ``running``. Invariants that rest on ``unit`` change with it, before and after the block too."""
+    shared = not unit.module.startswith(f"{calls.__name__}.")  # invariants use nothing of the modules of rules
+    with running(code, unit):
+        if shared:
+            forget_what_is_known()
+        yield
+    if shared:
+        forget_what_is_known()
 
 
 def decide_part(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from sendright.properties.mutants.source import Edit, Unit
@@ -33,8 +35,8 @@ class Mutant(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """What it changes, in one line."""
-        was, now = " ".join(self.was.split()), " ".join(self.now.split())
-        if now.startswith(("if True: ", was[:-1])):  # it does something more
+        was, now = _line(self.was), _line(self.now)
+        if now.startswith("if True: ") or (was.endswith(")") and now.startswith(f"{was[:-1]}, ")):  # it does something more
             return f"{_shortened(was)}  →  … {now[-_MOST:]}"
         return f"{_shortened(was)}  →  {_shortened(now)}"
 
@@ -50,6 +52,11 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 _MOST = 150
+
+
+def _line(text: str) -> str:
+    """``text`` on one line, without the modules from which a mutant takes what its own doesn't import."""
+    return re.sub(r"__import__\([^()]*\)\.", "", " ".join(text.split()))
 
 
 def _shortened(text: str) -> str:

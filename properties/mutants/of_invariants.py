@@ -5,10 +5,9 @@ An invariant that says the same as before, together with the others, survives: i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from types import CodeType
 
 import z3
 
@@ -22,7 +21,7 @@ from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING
 from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask
-from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little
+from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, try_little, wrong
 from sendright.properties.mutants.meaning import served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.source import Unit, code_of, names_in, running
@@ -33,13 +32,14 @@ Clauses = dict[int, list[Term]]
 def subjects_of(unit: Unit) -> tuple[tuple[str, int], ...]:
     """The invariants and step properties whose clauses the function states, or helps to state."""
     function = unit.function()
-    stated = [("invariant", each.number, each.clauses) for each in (*INVARIANTS.values(), *[one for ones in VARIANTS.values() for one in ones])]
+    of_states = [*INVARIANTS.values(), *[variant for variants in VARIANTS.values() for variant in variants]]
+    stated: list[tuple[str, int, Callable[..., object]]] = [("invariant", each.number, each.clauses) for each in of_states]
     stated += [("step invariant", each.number, each.clauses) for each in STEP_PROPERTIES.values()]
-    found = [
-        (kind, number)
-        for kind, number, clauses in stated
-        if clauses is function or (clauses.__module__ == unit.module and unit.name in names_in(clauses))
-    ]
+
+    def helps(clauses: Callable[..., object]) -> bool:
+        return clauses is function or (clauses.__module__ == unit.module and unit.name in names_in(clauses))
+
+    found = [(kind, number) for kind, number, clauses in stated if helps(clauses)]
     return tuple(dict.fromkeys(found))
 
 
@@ -53,8 +53,8 @@ def by_proof_of_invariant(mutant: Mutant, profile: Profile, seconds: float, ever
     deadline, found = Deadline(seconds), Findings(everything)
     try_little()
     before = clauses_of(profile)
-    original = partial(_fresh, mutant.unit.function().__code__, mutant.unit)
-    with _fresh(code_of(mutant.unit, mutant.edits), mutant.unit):
+    original = partial(wrong, mutant.unit.function().__code__, mutant.unit)
+    with wrong(code_of(mutant.unit, mutant.edits), mutant.unit):
         try:
             now = clauses_of(profile)
             parts = _cases(profile)
@@ -109,12 +109,3 @@ def _cases(profile: Profile) -> list[tuple[str, int]]:
     """All cases of the profile's rules."""
     rules = served_rules(profile)
     return [(rule, index) for rule in rules for index, _ in enumerate(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))]
-
-
-@contextmanager
-def _fresh(code: CodeType, unit: Unit) -> Iterator[None]:
-    """As ``running``, and nothing is known of the other code before and after it."""
-    with running(code, unit):
-        forget_what_is_known()
-        yield
-    forget_what_is_known()

@@ -28,7 +28,7 @@ from sendright.model.proof.obligations import ProofTask
 from sendright.properties.check import KnownRun
 from sendright.properties.generation.calls import LONGEST_BLOCK, Calls, near_limits
 from sendright.properties.mutants.drawing import original_meaning
-from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little
+from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little, wrong
 from sendright.properties.mutants.meaning import RuleMeaning, meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.source import code_of, running
@@ -60,8 +60,8 @@ def by_proof(mutant: Mutant, profile: Profile, seconds: float, everything: bool 
     except SyntaxError as error:
         return Judgement(Outcome.NO_SPECIFICATION, str(error))
     meanings = {rule: original_meaning(rule, profile.name) for rule in affected(mutant, profile)}
-    original = partial(running, mutant.unit.function().__code__, mutant.unit)
-    with running(code, mutant.unit):
+    original = partial(wrong, mutant.unit.function().__code__, mutant.unit)
+    with wrong(code, mutant.unit):
         try:
             parts = _parts(mutant, profile, meanings)
         except Exception as error:

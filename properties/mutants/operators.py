@@ -278,10 +278,10 @@ def other_field(visit: Visit) -> Iterator[str]:
     node = visit.node
     if isinstance(node, ast.Constant) and visit.slot == ("args", 0) and node.value == _field_of(visit.parent):
         yield from map(repr, _fields_like(str(node.value)))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in FIELDS and not node.keywords:
-        if len(node.args) == len(FIELDS[node.func.attr].domain):
-            for other in _fields_like(node.func.attr):
-                yield _call(f"{text_of(node.func.value)}.{other}", list(map(text_of, node.args)))
+    read = _called(node)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and read in FIELDS and len(node.args) == len(FIELDS[read].domain):
+        for other in _fields_like(read):
+            yield _call(f"{text_of(node.func.value)}.{other}", list(map(text_of, node.args)))
 
 
 @cache
@@ -306,7 +306,8 @@ def other_member(visit: Visit) -> Iterator[str]:
 
 # ---- cases
 
-_MAKES_CASE = ("fails", "succeeds", "continues")
+_MAKES_CASE = {"fails": 2, "succeeds": 1, "continues": 1}
+"""What makes a case, and which of its arguments is the condition. The effect, if there is one, follows it."""
 
 
 def _yields_case(visit: Visit, statement: ast.AST) -> bool:
@@ -325,7 +326,7 @@ def guard_dropped(visit: Visit) -> Iterator[str]:
 @_operator("guard negated")
 def guard_negated(visit: Visit) -> Iterator[str]:
     """A case applies where it shouldn't, and doesn't where it should."""
-    condition = visit.slot == ("args", 2) and _called(visit.parent) in _MAKES_CASE
+    condition = visit.slot == ("args", _MAKES_CASE.get(_called(visit.parent)))
     tested = isinstance(visit.parent, ast.keyword) and visit.parent.arg == "tested"
     if (condition or tested) and _called(visit.node) != "otherwise":
         yield _call("z3.Not", [visit.text])
@@ -375,7 +376,7 @@ def other_comparison(visit: Visit) -> Iterator[str]:
     """Another comparison: strict or not, equal or not."""
     node = visit.node
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and not _of_python(visit):
-        for other in _COMPARED.get(type(node.ops[0]), ()):  # type: ignore[call-overload]
+        for other in _COMPARED.get(type(node.ops[0]), ()):
             yield f"({text_of(node.left)}) {other} ({text_of(node.comparators[0])})"
 
 
@@ -388,9 +389,9 @@ def _of_python(visit: Visit) -> bool:
 def off_by_one(visit: Visit) -> Iterator[str]:
     """A number is one higher, or what is added to it isn't."""
     node = visit.node
-    if isinstance(node, ast.Constant) and type(node.value) is int and not isinstance(visit.parent, (ast.Subscript, ast.Slice, ast.keyword)):
-        if _called(visit.parent) not in ("begin_reply", "range"):
-            yield str(node.value + 1)
+    of_python = isinstance(visit.parent, (ast.Subscript, ast.Slice, ast.keyword)) or _called(visit.parent) in ("begin_reply", "range")
+    if isinstance(node, ast.Constant) and type(node.value) is int and not of_python:
+        yield str(node.value + 1)
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
         yield text_of(node.left)
 
@@ -508,9 +509,9 @@ def changes_too(visit: Visit) -> Iterator[str]:
         return
     if visit.scope.effect and _kind_of_effect(node) and not list(visit.later()):
         yield from (f"if True:\n    {visit.text}\n    {change}" for change in _changes(visit.scope))
-    if isinstance(node, ast.Call) and _called(node) in _MAKES_CASE and len(node.args) == 3 and visit.scope.declares_rule:
+    if isinstance(node, ast.Call) and len(node.args) == _MAKES_CASE.get(_called(node), -1) + 1 and visit.scope.declares_rule:
         function, arguments = text_of(node.func), list(map(text_of, node.args))
-        more = [f"{each.arg}={text_of(each.value)}" for each in node.keywords]
+        more = [f"{each.arg}={text_of(each.value)}" for each in node.keywords if each.arg != "effect"]
         yield from (_call(function, [*arguments, f"lambda after: {change}", *more]) for change in _changes(visit.scope))
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ast
 import copy
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
 import z3
 
-from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.kernel.profiles import PROFILES, profile_named
 from sendright.properties.mutants.meaning import meaning_of, served_rules
 from sendright.properties.mutants.source import Unit, compiled, rule_modules, running, units_of
 
@@ -36,7 +37,6 @@ class Usage:
         """The rules in which a function has a part."""
         self.sorts: dict[Place, dict[str, str]] = defaultdict(dict)
         """The sorts of what its names denote; "" if that isn't a term, or varies."""
-
         self.looked_at: Counter[Place] = Counter()
 
     def ended(self, place: Place, names: dict[str, Any]) -> None:
@@ -52,12 +52,12 @@ class Usage:
                 known[name] = ""
 
 
-_seen = Usage()
+_seeing: list[Usage] = []
 
 
 def report(module: str, name: str, names: dict[str, Any]) -> None:
     """Reporting functions call this when they end."""
-    _seen.ended((module, name), names)
+    _seeing[-1].ended((module, name), names)
 
 
 def _reporting(unit: Unit) -> ast.FunctionDef:
@@ -82,15 +82,21 @@ def _inner(node: ast.AST) -> list[ast.FunctionDef]:
     return found
 
 
-@cache
-def usage() -> Usage:
-    """What the functions are used for, in all profiles."""
+def usage_in(rules: Mapping[str, Sequence[str]]) -> Usage:
+    """What the functions are used for in these rules, by the profiles that have them."""
+    _seeing.append(Usage())
     with ExitStack() as stack:
         for module in rule_modules():
             for unit in units_of(module):
                 stack.enter_context(running(compiled(unit, _reporting(unit)), unit))
-        for profile in PROFILES.values():
-            for rule in served_rules(profile):
-                _seen.rule = rule
-                meaning_of(rule, profile)
-    return _seen
+        for profile, names in rules.items():
+            for rule in names:
+                _seeing[-1].rule = rule
+                meaning_of(rule, profile_named(profile))
+    return _seeing.pop()
+
+
+@cache
+def usage() -> Usage:
+    """What the functions are used for, in all profiles."""
+    return usage_in({name: served_rules(profile) for name, profile in PROFILES.items()})
