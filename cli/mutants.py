@@ -32,7 +32,8 @@ def mutants(
     every: Annotated[bool, typer.Option("--every", help="Decide every mutant of the selection. (There are more than 30,000.)")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the sample and of random runs.")] = SEED,
     operator: Annotated[
-        list[str] | None, typer.Option("--operator", "-o", metavar="NAME", help="Draw mutants of this operator only. Can be repeated.")
+        list[str] | None,
+        typer.Option("--operator", "-o", metavar="NAME", help="Draw mutants of this operator only, or of rules, or of invariants. Can be repeated."),
     ] = None,
     within: Annotated[
         list[str] | None,
@@ -46,7 +47,7 @@ def mutants(
     list_only: Annotated[bool, typer.Option("--list", help="List the mutants of the selection, and decide none.")] = False,
     survivors: Annotated[
         Path | None,
-        typer.Option("--survivors", metavar="FILE", help="JSON file of mutants that may survive, each with a reason, in place of sendright's own."),
+        typer.Option("--survivors", metavar="REASONS", help="JSON file of mutants that may survive, each with a reason, in place of ours."),
     ] = None,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the score to FILE, as Markdown.")] = None,
     json: Json = False,
@@ -54,11 +55,11 @@ def mutants(
 ) -> int:
     """Make small mistakes in the specification, one at a time, and see whether a proof or a check notices each.
 
-    A mutant is the specification with one mistake in a rule, an action, a sequence or an invariant: an effect forgotten,
-    a guard dropped, another slot, one too many. A proof notices a mutant of a rule if something that is proved of the
-    original isn't proved of it. A check notices it if a run of the reference kernel isn't as the mutant specifies. An
-    invariant that says less must be missed by some proof; any other wrong invariant must be refuted. A mutant that
-    nothing notices fails the command, unless the file of survivors has a reason for it.
+    A mutant is the specification with one mistake in a rule, an action, a sequence or an invariant: an effect
+    forgotten, a guard dropped, another slot, one too many. A proof notices a mutant of a rule if something that is
+    proved of the original isn't proved of it. A check notices it if a run of the reference kernel isn't as the mutant
+    specifies. An invariant that says less must be missed by some proof; any other wrong invariant must be refuted. A
+    mutant that nothing notices fails the command, unless the file of survivors has a reason for it.
 
     Mutants that change no rule in the profile are put back when they are drawn. Those that can't even be built are
     counted apart.
@@ -83,8 +84,15 @@ def mutants(
     if not hasattr(os, "fork"):
         raise BadInput("mutants: this system can't fork processes (use one that can, as Linux and macOS do)")
     check_files({"--page": page}, [survivors] if survivors else [])
+    from sendright.properties.mutants.operators import OF_INVARIANTS, OPERATORS
     from sendright.properties.mutants.survivors import WrongSurvivors, read_survivors
 
+    groups = {"rules": list(OPERATORS), "invariants": list(OF_INVARIANTS)}
+    for name in operator or []:
+        if name not in groups and name not in OPERATORS and name not in OF_INVARIANTS:
+            known = ", ".join((*groups, *OPERATORS, *OF_INVARIANTS))
+            raise BadInput(f"--operator: there is none called {name!r} (choose one of {known})")
+    operators = [one for name in operator or [] for one in groups.get(name, [name])]
     try:
         reasons = read_survivors(survivors)
     except WrongSurvivors as error:
@@ -93,12 +101,12 @@ def mutants(
         progress.update(0, None)
         from sendright.properties.mutants.drawing import Sample, all_mutants, draw
 
-        chosen = _chosen(all_mutants(), operator or [], within or [], mutant or [])
+        chosen = _chosen(all_mutants(), operators, within or [], mutant or [])
     if list_only:
         return _list(chosen, json)
-    known = {one.id for one in all_mutants()}
+    names = {one.id for one in all_mutants()}
     for name in reasons:
-        if name not in known:
+        if name not in names:
             complain(f"survivors: there is no mutant {name} any more (remove it)")
     from sendright.properties.mutants.deciding import Settings
     from sendright.properties.mutants.run import decide_mutants
@@ -125,10 +133,6 @@ def mutants(
 
 def _chosen(every: Sequence[Mutant], operators: list[str], places: list[str], names: list[str]) -> list[Mutant]:
     """The mutants that the options select. Raises BadInput for one that selects none."""
-    known = list(dict.fromkeys(one.operator for one in every))
-    for operator in operators:
-        if operator not in known:
-            raise BadInput(f"--operator: there is none called {operator!r} (choose one of {', '.join(known)})")
     ids = {one.id for one in every}
     for name in names:
         if name not in ids:
@@ -136,7 +140,7 @@ def _chosen(every: Sequence[Mutant], operators: list[str], places: list[str], na
     found = [one for one in every if (not operators or one.operator in operators) and (not names or one.id in names)]
     for place in places:
         if not any(one.is_in(place) for one in found):
-            raise BadInput(f"--in: {place!r} is no file, function, rule or invariant that has such mutants (see sendright mutants --list)")
+            raise BadInput(f"--in: {place!r} has no such mutants: it must be a file, function, rule or invariant (see sendright mutants --list)")
     return [one for one in found if not places or any(one.is_in(place) for place in places)]
 
 

@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True):
     """How many survived without a reason."""
     undecided: int
     unbuilt: int
-    """How many are no specification."""
+    """How many can't be built."""
 
     def score(self, killed: int) -> str:
         """``killed`` as a part of those that were decided."""

@@ -45,7 +45,7 @@ def changes_a_meaning(mutant: Mutant, profile: Profile) -> bool:
 
 @cache
 def original_meaning(rule: str, profile: str) -> RuleMeaning:
-    """What the rule means as it is written. To be asked while no mutant runs."""
+    """What the rule means as it is written. Only while no mutant runs."""
     return meaning_of(rule, profile_named(profile))
 
 
@@ -139,8 +139,8 @@ class Sample(NamedTuple):
 def draw(
     population: Sequence[Mutant], profile: Profile, seed: int, number: int | None, on_progress: Callable[[int, int], None] | None = None
 ) -> Sample:
-    """``number`` mutants of the ``population`` (None: all) that change something in ``profile``, as many of each operator
-    as there can be.
+    """``number`` mutants of the ``population`` (None: all) that change something in ``profile``, as many of each
+    operator as there can be.
 
     Each operator's are in an order that the seed and their names give. So a sample stays the same, but for what has
     changed, when the specification changes.

@@ -1,4 +1,4 @@
-"""What a rule means: all that proofs and runs depend on. A mutant that changes no meaning is no mutant."""
+"""What a rule means: all that proofs and runs depend on. A mutant must change the meaning of some rule."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class CaseMeaning(NamedTuple):
     """When the case applies."""
     effect: tuple[Any, ...]
     """Its code, results and changes, and what the kernel may choose."""
+    does_something: bool
+    """It changes the state, or tells a result."""
 
 
 RuleMeaning = tuple[tuple[Any, ...], tuple[CaseMeaning, ...]]
@@ -59,7 +61,7 @@ def meaning_of(rule: str, profile: Profile) -> RuleMeaning:
         reached = _number(z3.And(case.when, *[z3.Not(when) for when in earlier]))
         earlier.append(case.when)
         effect = (case.code, case.replies, *changes, *map(_number, after.assumptions), *outputs)
-        found.append(CaseMeaning(case.title, reached, effect))
+        found.append(CaseMeaning(case.title, reached, effect, bool(changes or outputs)))
     return tuple(map(_number, k.assumptions())), tuple(found)
 
 

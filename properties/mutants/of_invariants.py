@@ -16,13 +16,12 @@ from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.invariant import INVARIANTS, VARIANTS
-from sendright.model.language.rule import RULES, Context
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING
 from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask
 from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, try_little, wrong
-from sendright.properties.mutants.meaning import served_rules
+from sendright.properties.mutants.meaning import meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.source import Unit, code_of, names_in, running
 
@@ -106,6 +105,6 @@ def _follows(goals: Clauses, known: Clauses) -> bool:
 
 
 def _cases(profile: Profile) -> list[tuple[str, int]]:
-    """All cases of the profile's rules."""
-    rules = served_rules(profile)
-    return [(rule, index) for rule in rules for index, _ in enumerate(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))]
+    """All cases of the profile's rules; first those that do something: most proofs are of these."""
+    found = [(case.does_something, rule, index) for rule in served_rules(profile) for index, case in enumerate(meaning_of(rule, profile)[1])]
+    return [(rule, index) for _, rule, index in sorted(found, key=lambda one: not one[0])]

@@ -110,7 +110,7 @@ class Move:
 
 @cache
 def text_of(node: ast.AST) -> str:
-    """The text of a node. (Trees are kept, and nodes are told apart by identity.)"""
+    """The text of a node. (Trees are kept, and two nodes are never the same.)"""
     return ast.unparse(node)
 
 
@@ -141,7 +141,7 @@ def _called(node: ast.AST) -> str:
 
 
 def _z3(node: ast.AST, *names: str) -> list[str]:
-    """The arguments of a call of one of these functions of z3; none, if it is no such call."""
+    """The arguments of a call of one of these functions of z3; none, if it calls something else."""
     if not isinstance(node, ast.Call) or _called(node) not in names or not text_of(node.func).startswith("z3."):
         return []
     return list(map(text_of, node.args))
@@ -152,7 +152,7 @@ def _call(function: str, arguments: list[str]) -> str:
 
 
 def _field_of(node: ast.AST) -> str:
-    """The field whose name is the first argument of a call like ``after.at("urefs")`` or ``after.add("srights", …)``."""
+    """The field that a call like ``after.at("urefs")`` or ``after.add("srights", …)`` names."""
     if isinstance(node, ast.Call) and _called(node) in ("at", "store", "add", "sweep", "tally") and node.args:
         first = node.args[0]
         if isinstance(first, ast.Constant) and first.value in FIELDS:
@@ -328,7 +328,8 @@ def guard_negated(visit: Visit) -> Iterator[str]:
     """A case applies where it shouldn't, and doesn't where it should."""
     condition = visit.slot == ("args", _MAKES_CASE.get(_called(visit.parent)))
     tested = isinstance(visit.parent, ast.keyword) and visit.parent.arg == "tested"
-    if (condition or tested) and _called(visit.node) != "otherwise":
+    otherwise = isinstance(visit.node, ast.Call) and (_called(visit.node) == "otherwise" or any(each.arg == "tested" for each in visit.node.keywords))
+    if (condition or tested) and not otherwise:
         yield _call("z3.Not", [visit.text])
 
 
@@ -485,7 +486,7 @@ _VALUES = {
         ("Wait", "WAIT"),
     )
 }
-"""A value of each sort that differs from the one there was, ``{0}``, where that can be told."""
+"""A value of each sort that differs from the one there was, ``{0}``, where a rule can say so."""
 
 
 def _changes(scope: Scope) -> Iterator[str]:

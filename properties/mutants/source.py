@@ -154,8 +154,8 @@ def names_in(function: Callable[..., object]) -> set[str]:
 def running(code: CodeType, unit: Unit) -> Iterator[None]:
     """In the block, everything that calls ``unit`` runs ``code``.
 
-    The function keeps its identity, so rules and invariants that are declared already, and modules that import it, need
-    not be told.
+    The function keeps its identity, so rules and invariants that are declared already, and modules that import it, have
+    it too.
     """
     function = unit.function()
     original = function.__code__

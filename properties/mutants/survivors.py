@@ -15,8 +15,8 @@ class WrongSurvivors(ValueError):
 
 
 def read_survivors(path: Path | None = None) -> dict[str, str]:
-    """The reason for each mutant that may survive, by the mutant's name: from a file, or from the one that comes with the
-    specification.
+    """The reason for each mutant that may survive, by the mutant's name: from a file, or from the one that comes with
+    the specification.
 
     Raises WrongSurvivors.
     """
