@@ -18,6 +18,7 @@ from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
+from sendright.cli.mutants import mutants
 from sendright.cli.policy import policy
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
@@ -56,7 +57,7 @@ app = typer.Typer(
     "3 the checked kernel, or sendright itself, crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM). "
     "sendright COMMAND --help describes a command, with examples.",
 )
-for command in (check, prove, policy, replay, audit, synthesize):
+for command in (check, prove, policy, replay, audit, synthesize, mutants):
     app.command(help=help_text(command))(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
     app.command(help=help_text(quick))(quick)
@@ -77,8 +78,9 @@ def sendright(
 
     sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of
     the specification. It [bold]checks[/bold] kernels against it with random calls, and [bold]replays[/bold] scripts of
-    calls. It proves that the calls keep a [bold]policy[/bold] of yours. From a recorded run it draws the [bold]graph[/bold] of which task got which right from which task. And it
-    [bold]audits[/bold] recorded logs of real machines.
+    calls. It proves that the calls keep a [bold]policy[/bold] of yours. From a recorded run it draws the
+    [bold]graph[/bold] of which task got which right from which task. And it [bold]audits[/bold] recorded logs of real
+    machines.
 
     [bold]Examples[/bold]
 

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from sendright.mach.results.checks import Basis
 from sendright.mach.results.policies import BrokenCase, CheckedRun, PolicyHop, PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.escape import one_line, visible
@@ -44,7 +45,7 @@ def summary(result: PolicyResult) -> str:
         states = sum(run.states for run in result.runs)
         return f"{about}: {broken} of {len(result.runs)} runs and states break it ({states:,} states compared)"
     count = Counter(one.verdict for one in result.obligations)
-    untouched = sum(one.untouched for one in result.obligations)
+    untouched = sum(one.basis is Basis.UNTOUCHED for one in result.obligations)
     counted = [
         f"{count[Verdict.PROVED]:,} of {len(result.obligations):,} cases proved ({untouched:,} trivially: they change nothing that it speaks of)"
     ]

@@ -60,6 +60,7 @@ _SIGNS = (
     rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
     rb"; written by sendright\n",  # SMT-LIB
     rb'\{\s*"format":\s*"sendright-smtlib/',
+    rb"<!-- written by sendright -->\n# ",  # a page of the score of mutants
     rb'\[\s*\{"profile":"[^"]*","urefs_max":',  # witnesses
 )
 _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)

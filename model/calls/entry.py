@@ -94,7 +94,6 @@ class Entry:
         leave_sets(after, port)
         put(after, limbo, KIND.RECEIVE, port)
         after.at("receiver")[port] = limbo
-        leave_sets(after, port)
         for count in ("mscount", "seqno"):
             after.at(count)[port] = z3.IntVal(0)
         set_guard(after, port)

@@ -262,6 +262,11 @@ def declared() -> Iterable[CallSequence]:
     return _DECLARED.values()
 
 
+def calls_of(steps: Callable[..., object]) -> tuple[str, ...]:
+    """The calls whose sequence, or whose sequence after a wait, is this generator."""
+    return tuple(dict.fromkeys(call for (call, _), declared in _DECLARED.items() if declared.steps is steps))
+
+
 def resumption(call: str) -> str:
     """The name of the rule with which ``call`` goes on after it has waited.
 

@@ -129,11 +129,19 @@ def decide_cases(profile: Profile, part: ProofTask) -> list[Obligation]:
     """All invariants, step properties and theorems for every case of one rule."""
     among = AnyCase(RULES[part.rule], profile)
     numbers = range(len(among.cases))
-    return [found for index in numbers for found in decide_case(profile, msgspec.structs.replace(part, case=index), among)]
+    return [found for index in numbers for found in decide_case(profile, msgspec.structs.replace(part, case=index), among=among)]
 
 
-def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None) -> list[Obligation]:
-    """All invariants, step properties and theorems for one case of one rule."""
+LookCloser = Callable[[Profile, ProofTask, str, str, str, float, KnownBreak | None], Obligation]
+"""What becomes of a property that isn't proved, or is known to be broken: see ``look_closer``."""
+
+
+def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = None, among: AnyCase | None = None) -> list[Obligation]:
+    """All invariants, step properties and theorems for one case of one rule.
+
+    What isn't proved goes to ``closer``, which by default looks for a counterexample. ``among``: all cases of the rule.
+    """
+    look = closer or look_closer
     unit = CaseProof(RULES[part.rule], part.case, profile, among)
     made: list[Proof] = []
     decided = _Goals()
@@ -148,13 +156,13 @@ def decide_case(profile: Profile, part: ProofTask, among: AnyCase | None = None)
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # a counterexample makes a proof unnecessary
-            found = _look_closer(profile, part, name, title, "", 0.0, known)
+            found = look(profile, part, name, title, "", 0.0, known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         new = goals if using is not proof else decided.new(goals)
         verdict, seconds, failed = _decide(using, new)
         if verdict is not Verdict.PROVED:
-            return mark.settled(msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard))
+            return mark.settled(msgspec.structs.replace(look(profile, part, name, title, failed, seconds, None), hazard=hazard))
         if using is proof:
             decided.add(goals)
         return mark.settled(
@@ -220,9 +228,7 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def _look_closer(
-    profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
-) -> Obligation:
+def look_closer(profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None) -> Obligation:
     """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
     has one.
     """

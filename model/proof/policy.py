@@ -18,7 +18,7 @@ import z3
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Place
 from sendright.mach.interrupt import stop_if_interrupted
 from sendright.mach.kernel.profiles import Profile, profile_named
-from sendright.mach.results.checks import Obligation
+from sendright.mach.results.checks import Basis, Obligation
 from sendright.mach.results.policies import BrokenCase, MissingEdge
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
@@ -33,9 +33,10 @@ from sendright.model.language.transition import Transition
 from sendright.model.policy.labelling import SHARING, Demand, Labelling, Need
 from sendright.model.policy.policy import Edge, Policy
 from sendright.model.proof.any_state import ANYTHING
-from sendright.model.proof.cache import Cache, Mark, keep_proofs_in
+from sendright.model.proof.asked import Mark
+from sendright.model.proof.cache import Cache, keep_proofs_in
 from sendright.model.proof.obligations import CaseProof, ProofTask
-from sendright.model.proof.prove import Progress, proof_tasks
+from sendright.model.proof.prove import Progress, case_tasks
 from sendright.model.proof.refute import RLIMIT, expand, in_scope, in_words, meaning, nothing_elsewhere
 from sendright.model.proof.workers import Lost, in_workers
 
@@ -63,7 +64,7 @@ class Decided(msgspec.Struct, frozen=True):
 
 def policy_tasks(profile: Profile, calls: Sequence[str] | None = None) -> list[ProofTask]:
     """The cases to decide. Raises UnknownSelection (``prove.py``) for a call that doesn't exist."""
-    return [task for task in proof_tasks(profile, calls) if task.kind == "case"]
+    return case_tasks(profile, calls)
 
 
 def prove_policy(
@@ -125,12 +126,11 @@ def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: Pr
         title=TITLE if broken is None else f"{TITLE}: {broken.clause}",
         verdict=Verdict.PROVED if broken is None else broken.verdict,
         seconds=time.perf_counter() - start,
-        untouched=not demands,
-        cached=mark.all_from_cache,
+        basis=mark.basis if demands else Basis.UNTOUCHED,
         scope=broken.scope if broken else None,
         counterexample=broken.counterexample if broken else None,
     )
-    return Decided(obligation, broken)
+    return Decided(mark.settled(obligation), broken)
 
 
 class _Prover:

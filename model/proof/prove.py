@@ -21,8 +21,9 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.mach.signatures import SIGNATURES
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.language.rule import PENDING_RULES, RULES
+from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
+from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.asked import Also, Script, end_second_solver
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
@@ -76,6 +77,12 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
             work.insert(0, ProofTask("sequence", name))
         work.append(ProofTask("cases", name, 0, only))
     return work
+
+
+def case_tasks(profile: Profile, calls: Sequence[str] | None = None) -> list[ProofTask]:
+    """One task for each case of each rule that ``calls`` use (None: all calls). Raises as ``proof_tasks``."""
+    rules = [task.rule for task in proof_tasks(profile, calls) if task.kind == "cases"]
+    return [ProofTask("case", rule, index) for rule in rules for index, _ in enumerate(RULES[rule].cases(Context(RULES[rule], ANY_STATE, profile)))]
 
 
 NOTHING_ELSE = Also()

@@ -186,7 +186,7 @@ class _Reader:
 
     def _choices(self, name: str) -> dict[str, tuple[str, ...]]:
         """For each label those of what its tasks make; its own, unless the file says otherwise."""
-        found = {label: (label,) for label in self.labels}
+        found: dict[str, tuple[str, ...]] = {label: (label,) for label in self.labels}
         given: dict[str, str] = {}
         for key, value in self._table(name).items():
             for label in self._some(key, f"{name}.{key}"):
@@ -250,7 +250,7 @@ class _Reader:
 
     def _may(self, value: object, table: str, place: str) -> list[str]:
         known = [authority.value for authority in (Authority if table == "allow" else OF_RIGHTS)]
-        given = value if isinstance(value, list) else [value]
+        given: list[Any] = value if isinstance(value, list) else [value]
         for each in given:
             if not isinstance(each, str) or each not in known:
                 self._refuse(place, f"unknown authority {each!r}{_near(each, known)} (known here: {', '.join(known)})")

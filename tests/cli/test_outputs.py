@@ -23,6 +23,7 @@ from support.synthesized import write_log
 
 from sendright.cli import main as cli
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.results.mutants import MutantsResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.witnesses import Witness
 from sendright.properties.coverage.witness_search import Found
@@ -38,6 +39,7 @@ COMMANDS = {
     "graph": ["graph", "trace-in.json"],
     "synthesize": ["synthesize", "-q", "--events", "5"],
     "witnesses": ["witnesses", "-q", "-p", "manual"],
+    "mutants": ["mutants", "-q"],
 }
 """How each command is run that has an output option."""
 
@@ -63,7 +65,7 @@ def test_every_command_with_an_output_is_tried() -> None:
         for parameter, kind in typing.get_type_hints(inspect.unwrap(command.callback)).items()
         if kind in (Path, Path | None)
     }
-    others = {"--report-dir", "--cache", "--tests", "--file", "--smtlib"}  # folders, and an argument that is read
+    others = {"--report-dir", "--cache", "--tests", "--file", "--smtlib", "--survivors"}  # folders, and files that are read
     assert {(name, option) for name, option in paths if option not in others} == set(OPTIONS)
 
 
@@ -88,6 +90,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, **__: proved)
     found = Found((), (Witness("manual", 3, 1, 1, ()),), ())
     monkeypatch.setattr("sendright.properties.coverage.witness_search.find_witnesses", lambda *_, **__: found)
+    noticed = MutantsResult(verdict=Verdict.PASSED, profile="manual", seed=0, mutants=(), seconds=1.0, population={}, unchanged=0)
+    monkeypatch.setattr("sendright.properties.mutants.drawing.all_mutants", lambda: ())
+    monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
     return tmp_path
 
 

@@ -1,0 +1,1 @@
+"""Mutants of the specification: small mistakes, and whether proofs and checks notice them."""
