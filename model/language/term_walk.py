@@ -40,6 +40,7 @@ _depth = _function(z3core.Z3_get_depth, _NUMBER, _ADDRESS)
 _quantified = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 _sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
 _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
+_keep = _function(z3core.Z3_ast_vector_push, None, _ADDRESS, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
 _body = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 
@@ -72,9 +73,9 @@ def number_of(term: Term) -> int:
     return _id(_context, term.ast.value)  # type: ignore[no-any-return]
 
 
-def depth_of(term: Term) -> int:
-    """How deep ``term`` is nested; a constant's depth is 1."""
-    return int(_depth(_context, address_of(term)))
+def depth_at(term: int) -> int:
+    """How deep the term at an address is nested; a constant's depth is 1."""
+    return _depth(_context, term)  # type: ignore[no-any-return]
 
 
 def sort_of(term: int) -> int:
@@ -138,16 +139,20 @@ def without_quantifiers(formula: Term) -> Term:
 def new_applications(formula: Term, seen: set[int]) -> Iterator[tuple[int, int, list[int]]]:
     """All applications (constants too) in ``formula`` that aren't in ``seen``, outside its quantified parts, each once.
 
-    Of each its address, its declaration's and its arguments'. Their numbers are added to ``seen``.
+    Of each its address, its declaration's and its arguments'. The addresses are added to ``seen``.
     """
+    return applications_at(address_of(formula), seen)
+
+
+def applications_at(formula: int, seen: set[int]) -> Iterator[tuple[int, int, list[int]]]:
+    """As ``new_applications``, of the formula at an address."""
     context = _context
-    stack = [address_of(formula)]
+    stack = [formula]
     while stack:
         term = stack.pop()
-        number = _id(context, term)
-        if number in seen or _kind(context, term) != z3.Z3_APP_AST:
+        if term in seen or _kind(context, term) != z3.Z3_APP_AST:
             continue
-        seen.add(number)
+        seen.add(term)
         arguments = [_argument(context, term, index) for index in range(_count(context, term))]
         stack += arguments
         yield term, _declaration(context, term), arguments
@@ -173,6 +178,23 @@ def declarations_in(formula: Term, seen: set[int]) -> Iterator[int]:
             yield _declaration(context, term)
 
 
+class Formulas:
+    """Formulas by their addresses. z3 keeps them as long as this object lives."""
+
+    def __init__(self) -> None:
+        self.addresses: list[int] = []
+        self._kept = z3.AstVector()
+        self._vector = self._kept.vector.value
+
+    def add(self, address: int) -> None:
+        """Keep the formula at an address."""
+        _keep(_context, self._vector, address)
+        self.addresses.append(address)
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+
 class Body:
     """The body of a quantifier, to be taken at many values."""
 
@@ -182,16 +204,26 @@ class Body:
 
     def at(self, values: Sequence[Term]) -> Term:
         """The body at ``values``, which have the variables' sorts and order."""
-        last = self._size - 1
-        for index, value in enumerate(values):
-            self._values[last - index] = address_of(value)
+        return z3.BoolRef(_handle(self.address_at([address_of(value) for value in values])), _CONTEXT)
+
+    def address_at(self, values: Sequence[int]) -> int:
+        """Where z3 has the body at the values at some addresses.
+
+        It is to be kept before z3 makes anything else.
+        """
+        self._values[:] = values[::-1]
         result = _substitute(_context, self._address, self._size, self._values)
         assert result, "a value has another sort than its variable"
-        return z3.BoolRef(_handle(result), _CONTEXT)
+        return result  # type: ignore[no-any-return]
 
 
 def assert_all(solver: z3.Solver, formulas: Iterable[Term]) -> None:
     """As ``solver.add``, of formulas that are known to be formulas."""
+    assert_at(solver, map(address_of, formulas))
+
+
+def assert_at(solver: z3.Solver, formulas: Iterable[int]) -> None:
+    """As ``assert_all``, of the formulas at some addresses."""
     address = solver.solver.value
     for formula in formulas:
-        _assert(_context, address, address_of(formula))
+        _assert(_context, address, formula)

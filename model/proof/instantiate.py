@@ -10,153 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import z3
 
-from sendright.model.language.sorts import PLACE, Sorts, Term
-from sendright.model.language.term_walk import Body, assert_all, depth_of, has_quantifiers, new_applications, sort_of, term_at, without_quantifiers
-
-ONE_PART = ("destination_slot", "reply_slot", "kernel_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
-
+from sendright.model.language.sorts import Sorts, Term
+from sendright.model.language.term_walk import Body, Formulas, address_of, assert_all, assert_at, has_quantifiers, term_at, without_quantifiers
+from sendright.model.proof.ground_terms import Reader, Terms
 
 Point: TypeAlias = dict[tuple[str, int], Term]
 """Constants for bound variables, by the names and sorts of those."""
-
-
-class Matters(NamedTuple):
-    """What matters of the applications of one declaration: the sort under which they are noted, what makes them if they
-    are slots, whether their two arguments are noted as a pair, and which of their arguments are integers to be noted.
-    """
-
-    sort: int | None = None
-    slot: str | None = None
-    pair: bool = False
-    integers: tuple[int, ...] = ()
-
-    @property
-    def nothing(self) -> bool:
-        return self == NOTHING_MATTERS
-
-
-NOTHING_MATTERS = Matters()
-
-
-class Terms:
-    """The ground terms that have come up, by sort, and the pairs that index slots and memory."""
-
-    def __init__(self, sorts: Sorts) -> None:
-        S = self.S = sorts.Slot
-        self.sorts = sorts
-        self.by_sort: dict[int, dict[int, Term]] = {}
-        self.pairs: dict[tuple[int, int], dict[tuple[int, int], tuple[Term, Term]]] = {}
-        self.seen: set[int] = set()
-        self.keep: list[Term] = []  # numbers and addresses stay valid only while the terms live
-        self.matters: dict[int, Matters] = {}
-        self.slot_id = S.get_id()
-        self.int_id = z3.IntSort().get_id()
-        self.interesting = {sort.get_id() for sort in (sorts.Task, sorts.Port, sorts.Name, sorts.Message, sorts.Object, S, PLACE.sort)}
-        self.pair_sorts = {
-            "name_slot": (sorts.Task, sorts.Name),
-            "place_slot": (sorts.Task, PLACE.sort),
-            "body_slot": (sorts.Message, z3.IntSort()),
-            "request_slot": (sorts.Task, sorts.Name),
-        }
-
-    def copy(self) -> Terms:
-        """The same terms, to be added to apart."""
-        other = Terms.__new__(Terms)
-        other.__dict__.update(self.__dict__)
-        other.by_sort = {sort: dict(found) for sort, found in self.by_sort.items()}
-        other.pairs = {sort: dict(found) for sort, found in self.pairs.items()}
-        other.seen = set(self.seen)
-        other.keep = list(self.keep)
-        other.matters = dict(self.matters)
-        return other
-
-    def collect(self, formula: Term) -> None:
-        """Note all ground terms of ``formula`` (quantified parts are skipped)."""
-        self.keep.append(formula)
-        for address, declaration, arguments in new_applications(formula, self.seen):
-            alike = declaration if arguments else sort_of(address)  # of constants nothing but the sort matters
-            matters = self.matters.get(alike)
-            if matters is None:
-                matters = self.matters[alike] = self._matters(address)
-            if matters.nothing:
-                continue
-            if matters.sort is not None:
-                term = term_at(address)
-                self._note(matters.sort, term)
-                if matters.slot is not None:
-                    self._note_slot(term, matters.slot)
-            if matters.pair:
-                self._note_pair(term_at(arguments[0]), term_at(arguments[1]))
-            for index in matters.integers:
-                self._note(self.int_id, term_at(arguments[index]))
-
-    def _matters(self, address: int) -> Matters:
-        """What matters of all applications of the declaration that is applied at ``address``."""
-        declaration = term_at(address).decl()
-        sort, arity = declaration.range().get_id(), declaration.arity()
-        domain = [declaration.domain(index) for index in range(arity)]
-        if sort in self.interesting and declaration.kind() == z3.Z3_OP_ITE:
-            return Matters()
-        free = declaration.kind() == z3.Z3_OP_UNINTERPRETED
-        return Matters(
-            sort=sort if sort in self.interesting else None,
-            slot=declaration.name() if sort == self.slot_id else None,
-            pair=free and arity == 2 and (domain[1].get_id() == self.int_id or domain[1] == self.sorts.Name),
-            integers=tuple(index for index in range(arity) if free and sort != self.slot_id and domain[index].get_id() == self.int_id),
-        )
-
-    def no_deeper_than(self, depth: int) -> Terms:
-        """Of these terms those that are nested no deeper, to be instantiated at."""
-        other = Terms(self.sorts)
-        for sort, found in self.by_sort.items():
-            other.by_sort[sort] = {number: term for number, term in found.items() if depth_of(term) <= depth}
-        for sorts, pairs in self.pairs.items():
-            other.pairs[sorts] = {numbers: pair for numbers, pair in pairs.items() if max(map(depth_of, pair)) <= depth}
-        return other
-
-    def _note(self, sort: int, term: Term) -> None:
-        self.by_sort.setdefault(sort, {})[term.get_id()] = term
-
-    def _note_pair(self, first: Term, second: Term) -> None:
-        for term in (first, second):
-            self._note(term.sort().get_id(), term)
-        self.pairs.setdefault((first.sort().get_id(), second.sort().get_id()), {})[first.get_id(), second.get_id()] = (first, second)
-
-    def _note_slot(self, term: Term, name: str) -> None:
-        """``name`` is that of the function that makes the slot ``term``."""
-        S = self.S
-        if name in self.pair_sorts:
-            self._note_pair(term.arg(0), term.arg(1))
-        elif name in ONE_PART:
-            self._note(term.arg(0).sort().get_id(), term.arg(0))
-        else:  # a slot of unknown form: whatever it may turn out to be, of those forms that receive rights and messages have
-            parts = [S.space(term), S.name(term), S.holder(term), S.place(term), S.destined(term), S.replied(term)]
-            parts += [S.carrying(term), S.index(term), S.of(term)]
-            self.keep += parts
-            self._note_pair(parts[0], parts[1])
-            self._note_pair(parts[2], parts[3])
-            self._note_pair(parts[6], parts[7])
-            for part in (parts[4], parts[5], parts[8]):
-                self._note(part.sort().get_id(), part)
-
-    def of(self, sort: int) -> list[Term]:
-        return list(self.by_sort.get(sort, {}).values())
-
-    def tuples(self, sorts: tuple[int, ...]) -> Iterator[tuple[Term, ...]]:
-        """Candidate values for bound variables of these sorts."""
-        if len(sorts) >= 2 and (sorts[0], sorts[1]) in self.pairs:
-            pairs = self.pairs[sorts[0], sorts[1]].values()
-            rest = [self.of(sort) for sort in sorts[2:]]
-            for pair in pairs:
-                for others in product(*rest):
-                    yield (*pair, *others)
-        else:
-            yield from product(*[self.of(sort) for sort in sorts])
 
 
 class Assumption:
@@ -179,25 +42,25 @@ class Assumption:
         other.done = set(self.done)
         return other
 
-    def at(self, point: Point) -> Term | None:
-        """The instance at ``point``. None if ``point`` lacks a constant for some variable."""
+    def at(self, point: Point, instances: Formulas) -> None:
+        """Add the instance at ``point``. None, if ``point`` lacks a constant for some variable."""
         values = [point.get(variable) for variable in self.variables]
-        if not values or None in values:
-            return None
-        return self.body.at(values)
+        if values and None not in values:
+            instances.add(self.body.address_at(list(map(address_of, values))))
 
-    def instances(self, terms: Terms) -> Iterator[Term]:
-        """New instances at ``terms``."""
+    def instantiate(self, terms: Terms, instances: Formulas) -> None:
+        """Add the new instances at ``terms``."""
         if not self.sorts:
             if not self.done:
                 self.done.add(())
-                yield self.formula
+                instances.add(address_of(self.formula))
             return
+        done, address_at = self.done, self.body.address_at
         for values in terms.tuples(self.sorts):
-            key = tuple(value.get_id() for value in values)
-            if key not in self.done:
-                self.done.add(key)
-                yield self.body.at(values)
+            key = tuple([number for number, _ in values])
+            if key not in done:
+                done.add(key)
+                instances.add(address_at([address for _, address in values]))
 
 
 _nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
@@ -220,7 +83,9 @@ def prenex(formulas: Iterable[Term]) -> list[Term]:
 def ground(formula: Term, terms: Terms) -> Term:
     """``formula``, in negation normal form, with every universal quantifier replaced by its instances at ``terms``."""
     if z3.is_quantifier(formula):
-        return z3.And(*[ground(instance, terms) for instance in Assumption(formula).instances(terms)])
+        instances = Formulas()
+        Assumption(formula).instantiate(terms, instances)
+        return z3.And(*[ground(term_at(instance), terms) for instance in instances.addresses])
     if (z3.is_and(formula) or z3.is_or(formula)) and has_quantifiers(formula):
         children = [ground(child, terms) for child in formula.children()]
         return z3.And(*children) if z3.is_and(formula) else z3.Or(*children)
@@ -302,7 +167,7 @@ class Proof:
         self.solver.set("rlimit", RLIMIT)
         # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
         self.solver.set("relevancy", 0)
-        self.terms = Terms(sorts)
+        self.terms = Terms(Reader(sorts))
         self.universals = [Assumption(formula) for formula in universals]
         self.nested: list[Term] = []
         self._assume(ground_facts)
@@ -321,31 +186,38 @@ class Proof:
     @contextmanager
     def with_more(self, universals: list[Term]) -> Iterator[Proof]:
         """The same proof with more assumptions, "for all …" or plain, as long as the block lasts."""
-        self._begin()
         more = Proof.__new__(Proof)
         more.__dict__.update(self.__dict__)
         more.terms, more.universals = self.terms.copy(), [assumption.fork() for assumption in self.universals]
         more._begun = False
-        self.solver.push()
-        try:
+        self._begin()
+        with _scope(self.solver):
             more._assume(universals)
             yield more
-        finally:
-            self.solver.pop()
 
     def _begin(self) -> None:
-        """Instantiate at the case's own terms; ``brought_up`` are those and the ones that come up so, for a second
-        round.
-        """
+        """Instantiate at the case's own terms."""
         if self._begun:
             return
         self._begun = True
-        self.brought_up = self.terms.copy()
-        batch = [instance for assumption in self.universals for instance in assumption.instances(self.terms)]
-        assert_all(self.solver, batch)
-        self.solver.add([ground(fact, self.terms) for fact in self.nested])
-        for instance in batch:
-            self.brought_up.collect(instance)
+        self._own = _instances(self.universals, self.terms)
+        self._brought_up: Terms | None = None
+        assert_at(self.solver, self._own.addresses)
+        assert_all(self.solver, [ground(fact, self.terms) for fact in self.nested])
+
+    @property
+    def brought_up(self) -> Terms:
+        """The case's own terms and those that come up by instantiating there."""
+        if self._brought_up is None:
+            self._brought_up = self.terms.copy()
+            self._collect(self._brought_up, self._own)
+        return self._brought_up
+
+    @staticmethod
+    def _collect(terms: Terms, instances: Formulas) -> None:
+        terms.reader.keep.append(instances)
+        for instance in instances.addresses:
+            terms.collect_at(instance)
 
     def decide(self, goal: Term) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not proved.
@@ -356,32 +228,59 @@ class Proof:
         self._begin()
         body, point = skolemize(goal)
         negated = z3.Not(body)
-        self.solver.push()
-        try:
-            self.solver.add(negated)
+        with _scope(self.solver):
+            assert_all(self.solver, [negated])
             for batch in self._batches(negated, point):
-                assert_all(self.solver, batch)
+                assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break
             if self.on_answer is not None:
                 self.on_answer(self.solver.assertions(), verdict)
             return verdict
-        finally:
-            self.solver.pop()
 
-    def _batches(self, negated: Term, point: Point) -> Iterator[list[Term]]:
-        yield [instance for assumption in self.universals if (instance := assumption.at(point)) is not None]
-        alone = Terms(self.sorts)
+    def _batches(self, negated: Term, point: Point) -> Iterator[Formulas]:
+        first = Formulas()
+        for assumption in self.universals:
+            assumption.at(point, first)
+        yield first
+        alone = Terms(self.terms.reader)
         alone.collect(negated)
         universals = [assumption.fork() for assumption in self.universals]
         for terms in (*map(alone.no_deeper_than, DEPTHS), alone):
-            yield [instance for assumption in universals for instance in assumption.instances(terms)]
-        news = [negated]
+            yield _instances(universals, terms)
+        news: list[Formulas] = []
         for round_ in range(ROUNDS):
             terms = (self.brought_up if round_ else self.terms).copy()
+            terms.collect(negated)
             for new in news:
-                terms.collect(new)
-            batch = [instance for assumption in universals for instance in assumption.instances(terms)]
-            yield [*batch, *[ground(fact, terms) for fact in self.nested]]
-            news += batch
+                self._collect(terms, new)
+            news.append(_instances(universals, terms))
+            yield self._with_nested(news[-1], terms)
+
+    def _with_nested(self, instances: Formulas, terms: Terms) -> Formulas:
+        """``instances``, and the assumptions that have quantifiers inside, these written out for ``terms``."""
+        if not self.nested:
+            return instances
+        found = Formulas()
+        for address in (*instances.addresses, *[address_of(ground(fact, terms)) for fact in self.nested]):
+            found.add(address)
+        return found
+
+
+@contextmanager
+def _scope(solver: z3.Solver) -> Iterator[None]:
+    """What the solver gets here it forgets afterwards."""
+    solver.push()
+    try:
+        yield
+    finally:
+        solver.pop()
+
+
+def _instances(universals: Iterable[Assumption], terms: Terms) -> Formulas:
+    """The new instances of ``universals`` at ``terms``."""
+    found = Formulas()
+    for assumption in universals:
+        assumption.instantiate(terms, found)
+    return found
