@@ -37,7 +37,6 @@ _declaration = _function(z3core.Z3_get_app_decl, _ADDRESS, _ADDRESS)
 _count = _function(z3core.Z3_get_app_num_args, _NUMBER, _ADDRESS)
 _argument = _function(z3core.Z3_get_app_arg, _ADDRESS, _ADDRESS, _NUMBER)
 _depth = _function(z3core.Z3_get_depth, _NUMBER, _ADDRESS)
-_quantified = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
 _sort = _function(z3core.Z3_get_sort, _ADDRESS, _ADDRESS)
 _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, _ADDRESS)
 _keep = _function(z3core.Z3_ast_vector_push, None, _ADDRESS, _ADDRESS)
@@ -172,7 +171,7 @@ def declarations_in(formula: Term, seen: set[int]) -> Iterator[int]:
         seen.add(number)
         kind = _kind(context, term)
         if kind == z3.Z3_QUANTIFIER_AST:
-            stack.append(_quantified(context, term))
+            stack.append(_body(context, term))
         elif kind == z3.Z3_APP_AST:
             stack += [_argument(context, term, index) for index in range(_count(context, term))]
             yield _declaration(context, term)
@@ -211,7 +210,7 @@ class Body:
 
         It is to be kept before z3 makes anything else.
         """
-        self._values[:] = values[::-1]
+        self._values[:] = list(reversed(values))
         result = _substitute(_context, self._address, self._size, self._values)
         assert result, "a value has another sort than its variable"
         return result  # type: ignore[no-any-return]
