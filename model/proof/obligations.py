@@ -212,7 +212,7 @@ def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Decide of one follow-up rule that it leaves alone what it should; of all together that nothing is left after them."""
+    """Decide of one follow-up rule that it leaves alone what it should; of all, that nothing is left after them."""
     goals, title = follow_ups(part.rule, profile) if part.rule else quiescence(profile), "between the rules of a row"
     return [_established(profile, part.rule or SPECIFICATION, "follow-up", title, goal) for goal in goals]
 

@@ -134,7 +134,7 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
 
 
 def steps_after(rule: str, profile: Profile) -> Iterator[tuple[AfterCase, list[str]]]:
-    """The states after ``rule`` in the sequences of all calls, each with the rules of the steps that are decided there."""
+    """The states after ``rule`` in all calls' sequences, each with the rules of the steps that are decided there."""
     for call in SIGNATURES:
         if profile.serves(call) and rule in rules_of(call, profile):
             for segment in _DRIVEN.segments(call, profile):
