@@ -120,6 +120,18 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         return hash(self.name)
 
     @property
+    def sets_tokens(self) -> bool:
+        """Whether the caller says which security token a task gets."""
+        return self.takes(ArgumentType.SECURITY_TOKEN)
+
+    @property
+    def named_by_caller(self) -> str:
+        """The argument with which the caller chooses a name in the target's space that the call returns; empty if it
+        chooses none."""
+        given = {argument.name for argument in self.arguments if argument.type is ArgumentType.NAME}
+        return next((output.name for output in self.outputs if output.type is OutputType.NAME and output.name in given), "")
+
+    @property
     def carries_rights(self) -> bool:
         """Whether the request carries rights of the caller's beside the one to its target."""
         carried = (ArgumentType.PORT, ArgumentType.PORTS, ArgumentType.RIGHT_NAME, ArgumentType.DESCRIPTORS)

@@ -30,7 +30,7 @@ from sendright.model.language.terms import Bool, Function, Int, Message, Name, P
 def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
     b = k.before
     entry = b.kind(k.slot(name, space))
-    return [z3.Not(b.empty(k.sorts.Slot.request_slot(space, name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME)]
+    return [z3.And(z3.Not(b.empty(k.sorts.Slot.request_slot(space, name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME))]
 
 
 @rule("a dead-name request fires", pending=True, requires=_request_pending)

@@ -289,7 +289,7 @@ class CaseFunctions:
 
     def _checkable(self, term: Term) -> bool:
         """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does
-        make are computed. Nor about anything that nobody says.
+        make are computed. Nor about a constant of which neither the arguments nor the choices say anything.
         """
         used = _functions(term)
         ghosts = {number.function.name() for release in self.releases for number in (release.sends_released, release.notifications)}
@@ -410,8 +410,8 @@ def _functions(term: Term) -> set[str]:
 
 
 def _free(term: Term) -> set[str]:
-    """The names of the constants and functions in ``term`` that z3 knows nothing of, without the fields and what is said
-    of all layouts and names.
+    """The names of the constants and functions in ``term`` of which z3 knows nothing, without the fields and what the
+    specification says of all layouts and names.
     """
     names: set[str] = set()
     for address in declarations_in(term, set()):

@@ -1,9 +1,9 @@
 """Whether a state and the kernel's choices satisfy everything that a case assumes: what its rule requires, and what the
 kernel's choices must be, assumptions about ghosts and counts included.
 
-A proof from assumptions that contradict each other says nothing. A run that reaches a case in a state that satisfies all
-of them shows that they don't. The oracle need not look at all: it skips what is about ghosts, or about messages that
-aren't made.
+A proof from assumptions that contradict each other says nothing. A run that reaches a case in a state that satisfies
+all of them shows that they don't. The oracle doesn't look at all of them: it skips what is about ghosts, or about
+messages that aren't made.
 """
 
 from __future__ import annotations

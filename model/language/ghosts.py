@@ -1,23 +1,29 @@
-"""Ghosts: fields that only proofs have. A kernel doesn't have them, and no rule's condition, effect or result reads them.
+"""Ghosts: fields that only proofs have. A kernel doesn't have them: no condition, no effect on other fields and no
+result of a rule reads them.
 
 Each ghost declares what it is (``FIELDS``), and there are three kinds:
 
-- ``Counted``: of each port, the number of slots or messages that count. No rule writes it. ``After`` derives its change
+- ``Count``: of each port, the number of slots or messages that count. No rule writes it. ``After`` derives its change
   from every update of the two fields that it counts.
 - ``Total``: of each port, a sum over the ports below it. No rule writes it. ``After`` derives it from the updates, too.
-- ``Chosen``: a value for which the state need only have one. A rule chooses it freely, as a proof gives a witness.
+- ``Choice``: a value for which the state need only have one. A rule chooses it freely, as a proof names a witness.
 
-First-order formulas can't say that a function is a count. So a count is derived update by update, which is arithmetic;
-and where many points change at once (a sweep), a ``Recount`` says what the count becomes, and the prover decides member
-by member that this is so (``proof/counting.py``). A sweep over counted fields that no ``Recount`` covers is refused.
+First-order formulas can't say that a function is a count. So a count is derived update by update, which is arithmetic.
+Where many points change at once (a sweep), a ``Recount`` says what the count becomes, and the prover decides member by
+member that this is so (``proof/counting.py``). A sweep over counted fields that no ``Recount`` covers is refused.
 
-**Why rules may choose.** Let ``r`` be the fields that a kernel has and ``g`` the chosen ghosts. The invariants ``I(r, g)``
-hold in every state that is reached, in this sense: for each reachable ``r`` there is some ``g`` with ``I(r, g)``. At boot
-there is one (``proof/base_case.py`` evaluates it). If ``I(r, g)`` holds and a rule leads from ``r`` to ``r'``, the proof
-of its case shows ``I(r', g')`` for the ``g'`` that the rule chooses. For this the step from ``r`` to ``r'`` must not
-depend on ``g``: ``proof/counting.py`` checks that no condition, no effect on other fields and no result mentions a
-ghost. And a value must be there to choose: what a case assumes is satisfiable (``execution/satisfied.py``). What the
-invariants then say of ``r`` alone holds in every reachable state. A choice that is wrong can only make a proof fail.
+**Why rules may choose.** Let ``r`` be the fields that a kernel has, and ``g`` the ghosts that rules choose. The
+invariants ``I(r, g)`` hold in every reachable state, in this sense: for each reachable ``r`` there is some ``g`` with
+``I(r, g)``. At boot there is one: ``proof/base_case.py`` evaluates it. If ``I(r, g)`` holds and a rule leads from ``r``
+to ``r'``, then the proof of its case shows ``I(r', g')`` for the ``g'`` that the rule chooses. For this the step from
+``r`` to ``r'`` must not depend on ``g``: ``proof/counting.py`` checks that nothing that a kernel has mentions a ghost.
+And there must be a value to choose: see ``After.choose_large``. What the invariants then say of ``r`` alone holds in
+every reachable state. A wrong choice can only make a proof fail.
+
+For each of them: ``transit_rank`` orders the ports whose receive rights are on their way to each other, so there is no
+circle (18). ``carrier`` and ``carrier_index`` say where an object is, so it is in one place (112). ``ledger_depth``
+falls towards the roots, so ledgers are a forest, and ``payee`` and ``payee_number`` number those that a ledger pays
+for, so its balance is their number (37).
 """
 
 from __future__ import annotations
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from sendright.model.language.state import State
 
 
-class Counted(msgspec.Struct, frozen=True):
+class Count(msgspec.Struct, frozen=True):
     """A number of slots or messages, of each port: of those whose field ``what`` counts and whose field ``by`` is the
     port.
     """
@@ -73,13 +79,13 @@ class Total(msgspec.Struct, frozen=True):
     """What a port adds."""
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True):
     """A value that rules choose. Only the invariants of these numbers tie it to other fields."""
 
     tied_by: tuple[int, ...]
 
 
-Ghost = Counted | Total | Chosen
+Ghost = Count | Total | Choice
 
 
 def is_send(kind: Term) -> Term:
@@ -100,9 +106,9 @@ def _given(state: State, ledger: Term) -> Term:
     return z3.If(finite, state.ledger_limit(ledger) + state.given_limits(ledger), 0)
 
 
-SENDING_SLOTS = Counted("kind", is_send, "port")
-SEND_ONCE_SLOTS = Counted("kind", lambda kind: kind == KIND.SEND_ONCE, "port")
-QUEUED_MESSAGES = Counted("stage", lambda stage: _is(stage, STAGE.QUEUED), "queue")
+SENDING_SLOTS = Count("kind", is_send, "port")
+SEND_ONCE_SLOTS = Count("kind", lambda kind: kind == KIND.SEND_ONCE, "port")
+QUEUED_MESSAGES = Count("stage", lambda stage: _is(stage, STAGE.QUEUED), "queue")
 GIVEN_LIMITS = Total("ledger_parent", ("port_life", "object", "ledger_limit", "ledger_parent"), _given)
 
 
@@ -130,7 +136,7 @@ class Number(NamedTuple):
         return z3.And(self(port) >= 0, self(port) <= self.state.fields[self.among](port))
 
 
-class Gained(NamedTuple):
+class NewMembers(NamedTuple):
     """Members that an effect makes, one for each slot that is ``number.so``."""
 
     number: Number
@@ -150,7 +156,7 @@ class Recount(NamedTuple):
     """The ports for which nothing counts afterwards."""
     lost: Number | None = None
     """Members that no longer count, of other ports."""
-    gained: Gained | None = None
+    gained: NewMembers | None = None
 
     def after(self, before: State, port: Term) -> Term:
         """The count of ``port`` afterwards."""
@@ -164,7 +170,7 @@ class Recount(NamedTuple):
         return z3.If(self.none_left(port), 0, count)
 
 
-class Recounted(NamedTuple):
+class RecountStep(NamedTuple):
     """A recount that an effect contains, with the states before and after it."""
 
     recount: Recount

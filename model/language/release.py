@@ -9,7 +9,7 @@ import z3
 
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.rights import Notification
-from sendright.model.language.ghosts import Gained, Number, Recount
+from sendright.model.language.ghosts import NewMembers, Number, Recount
 from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
 from sendright.model.language.state import After, State
@@ -70,8 +70,8 @@ class Release:
         def is_destination(slot: Term) -> Term:
             return z3.And(S.is_destination_slot(slot), self.created(S.destined(slot)))
 
-        moved = Gained(told, is_destination, lambda slot: source(S.destined(slot)), lambda slot: S.destination_slot(self.notification(slot)))
-        queued = Gained(told, self.created, source, self.notification)
+        moved = NewMembers(told, is_destination, lambda slot: source(S.destined(slot)), lambda slot: S.destination_slot(self.notification(slot)))
+        queued = NewMembers(told, self.created, source, self.notification)
         return (
             Recount("sending_slots", self.dying, lost=self.sends_released),
             Recount("send_once_slots", self.dying, lost=told, gained=moved),

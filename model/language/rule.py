@@ -96,7 +96,10 @@ class Rule:
     every step.
     """
     pending: bool = False
-    """The rule does work that an earlier rule left pending. All other rules begin when nothing is pending."""
+    """The rule does work that an earlier rule left pending. All other rules begin when nothing is pending.
+
+    The first thing that such a rule requires says that there is work for it, the others say that it is its turn.
+    """
     resumes: str = "NOTHING"
     """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
@@ -252,9 +255,12 @@ class Context:
         limits = [self.urefs_max >= 2, self.queue_limit >= 0, self.queue_limit_max >= 0, self.pages >= 1]
         if self.rule.pending:
             return [*limits, *self.rule.requires(self)]
+        return [self.caller_runs(), *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
+
+    def caller_runs(self) -> Term:
+        """The caller lives, isn't suspended, and waits in what the rule resumes, if in anything."""
         waits = self.before.wait(self.caller) == getattr(WAIT, self.rule.resumes)
-        runs = z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0, waits)
-        return [runs, *limits, *self.nothing_left_to_do(), *self.rule.requires(self)]
+        return z3.And(self.before.alive(self.caller), self.before.suspend_count(self.caller) == 0, waits)
 
     def nothing_left_to_do(self) -> list[Term]:
         """Nothing is pending: dead-name requests are beside live rights, limbo is empty, no no-senders notification is
@@ -324,6 +330,8 @@ def rule(
     def declare(function: Cases) -> Rule:
         called = name or function.__name__
         assert called not in RULES, called
+        if pending != (called in PENDING_RULES):
+            raise TypeError(f"{called}: a rule is pending if PENDING_RULES says when it runs, and only then")
         parameters, choices = _sorts(called, function)
         _check_against_table(called, parameters, computed, without)
 

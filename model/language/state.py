@@ -22,12 +22,12 @@ from sendright.model.language.ghosts import (
     QUEUED_MESSAGES,
     SEND_ONCE_SLOTS,
     SENDING_SLOTS,
-    Chosen,
-    Counted,
+    Choice,
+    Count,
     Ghost,
     Number,
     Recount,
-    Recounted,
+    RecountStep,
     Total,
 )
 from sendright.model.language.memo import memoized
@@ -122,13 +122,13 @@ FIELDS: dict[str, FieldDeclaration] = {
     "ledger_parent": FieldDeclaration(("Port",), "Port", "the ledger that gave the limit, or NO_PORT"),
     "ledger_payer": FieldDeclaration(("Port",), "Port", "the ledger that pays for the ledger itself, or NO_PORT"),
     "given_limits": FieldDeclaration(("Port",), "Int", "the sum of its finite children's limits, and of what they gave in turn", GIVEN_LIMITS),
-    "ledger_depth": FieldDeclaration(("Port",), "Int", "how far it is from its root", Chosen((37,))),
-    "payee_number": FieldDeclaration(("Port",), "Int", "its number among the ledgers that its payer pays for", Chosen((37,))),
-    "payee": FieldDeclaration(("Port", "Int"), "Port", "the ledger of this number among those that it pays for", Chosen((37,))),
+    "ledger_depth": FieldDeclaration(("Port",), "Int", "how far it is from its root", Choice((37,))),
+    "payee_number": FieldDeclaration(("Port",), "Int", "its number among the ledgers that its payer pays for", Choice((37,))),
+    "payee": FieldDeclaration(("Port", "Int"), "Port", "the ledger of this number among those that it pays for", Choice((37,))),
     "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", SENDING_SLOTS),
     "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", SEND_ONCE_SLOTS),
     "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", QUEUED_MESSAGES),
-    "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", Chosen((18,))),
+    "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", Choice((18,))),
     # messages
     "stage": FieldDeclaration(("Message",), "Stage", "free, on its way in or out of the kernel, queued, or waiting for room in a queue"),
     "queue": FieldDeclaration(("Message",), "Port", "of a queued message: the port"),
@@ -149,8 +149,8 @@ FIELDS: dict[str, FieldDeclaration] = {
     "inheritance": FieldDeclaration(("Task", "Int"), "Inheritance", "what a child inherits of the page"),
     "content": FieldDeclaration(("Object",), "Int", "what the object contains"),
     "object_made": FieldDeclaration(("Object",), "Bool", "the object exists or existed"),
-    "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", Chosen((112,))),
-    "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", Chosen((112,))),
+    "carrier": FieldDeclaration(("Object",), "Message", "of an object in a message: the message", Choice((112,))),
+    "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", Choice((112,))),
 }
 
 
@@ -281,7 +281,7 @@ class _Assign:
         self.after.store(self.name, point if isinstance(point, tuple) else (point,), value)
 
 
-_COUNTED = {name: declaration.ghost for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Counted)}
+_COUNTED = {name: declaration.ghost for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Count)}
 _TOTALS = {name: declaration.ghost for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Total)}
 _COUNTS_IN = {name: {ghost for ghost, counted in _COUNTED.items() if name in counted.reads} for name in FIELDS}
 """The counts that depend on a field."""
@@ -319,7 +319,7 @@ class After(State):
         """The assumptions that may mention ghosts: they are true of some values, in any state."""
         self.ghost_choices: list[Term] = []
         """The choices on which only ghosts may depend."""
-        self.recounted: list[Recounted] = []
+        self.recounted: list[RecountStep] = []
         self.totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
         """Of each total the ports whose amounts the effect changes one by one."""
         self._in_recount = False
@@ -342,7 +342,7 @@ class After(State):
 
     def _update(self, name: str, read: Callable[..., Term], update: Update | None, point: tuple[Term, ...] | None = None) -> None:
         ghost = FIELDS[name].ghost
-        if isinstance(ghost, (Counted, Total)):
+        if isinstance(ghost, (Count, Total)):
             raise TypeError(f"{name} can't be written: it follows {', '.join(ghost.reads)}")
         self._replace(name, memoized(read), None if ghost else update)
         for total, declared in _TOTALS.items():
@@ -421,7 +421,7 @@ class After(State):
         self._assume_of_ghosts(z3.And(choice >= 0, below), of_any=False)
 
     def sum_of_parts(self, total: str, port: Term) -> None:
-        """Assume of the state before what is true of any sum: the ``total`` of ``port`` is 0, or some port adds to it."""
+        """Assume of the state before what is true of any sum: ``total`` is 0 for ``port``, or some port adds to it."""
         declared, b, part = _TOTALS[total], self.before, z3.Const("part", self.sorts.Port)
         adds = z3.And(b.fields[declared.by](part) == port, declared.amount(b, part) != 0)
         self._assume_of_ghosts(z3.Or(b.fields[total](port) == 0, z3.Exists([part], adds)))
@@ -482,7 +482,7 @@ class After(State):
             self._refuse_unknown(recount.gained and recount.gained.number)
             self._replace(recount.ghost, memoized(partial(recount.after, before)))
         done = State(self.sorts, self.fields)
-        self.recounted += [Recounted(recount, before, done) for recount in recounts]
+        self.recounted += [RecountStep(recount, before, done) for recount in recounts]
 
     def _sum_again(self, total: str, point: tuple[Term, ...] | None) -> None:
         """A total follows the fields that it depends on, of which one has changed: at ``point``, or at many points."""

@@ -9,23 +9,23 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
-from sendright.mach.kernel.profiles import TOKEN_CALLS, LedgerRule
+from sendright.mach.kernel.profiles import LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
 from sendright.model.language.memo import memoized
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case, Context
+from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
 MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
-"""The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.)"""
-STOPPED = {"host_security_create_task_token": WAIT.CREATING, "task_set_special_port": WAIT.SETTING}
-"""The calls that can be stopped between their steps, and what their callers then wait in."""
+"""The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
+rules must make none.
+"""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
-NAMED_BY_CALLER = ("mach_port_allocate_name", "mach_port_allocate_full")
-"""The calls that allocate under a name of the caller's choice."""
+"""The calls that suspend or resume a task. Other rules must do neither."""
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
-"""The rules that make messages of the caller's. Other rules make the kernel's."""
+"""The rules that make messages of the caller's. Other rules must make only the kernel's."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Transition:
         self.rule = k.rule.name
         self.call: Signature | None = SIGNATURES.get(self.rule)
         """The call that the rule is or begins. None for a rule that calls share, or that resumes a call."""
-        self.stops = self.rule in STOPPED and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
+        self.stops = self.is_call(lambda call: call.in_steps) and case.code is ReturnCode.MACH_RCV_IN_PROGRESS
         """The call stops between its steps."""
         self.gained = memoized(self._gained)
         """Whether the slot holds a right to a port, and didn't hold one to that port before."""
@@ -93,6 +93,11 @@ class Transition:
         b = self.before
         held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
         return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
+
+    @property
+    def stopped_in(self) -> Term:
+        """What the caller waits in, if its call stops between its steps: what the rule resumes that goes on with it."""
+        return getattr(WAIT, RULES[resumption(self.rule)].resumes)
 
     @property
     def half_made(self) -> Term:
@@ -159,7 +164,7 @@ class Transition:
     def grants_host(self) -> bool:
         """The call sets a task's host port."""
         success = self.case.code is ReturnCode.KERN_SUCCESS
-        return success and self.rule in TOKEN_CALLS and self.k.profile.takes(self.rule, "host")
+        return success and self.is_call(lambda call: call.sets_tokens) and self.k.profile.takes(self.rule, "host")
 
     @property
     def presents_security_port(self) -> Term:

@@ -1,10 +1,10 @@
 """What the counts of a case rest on, member by member, so that no sum is needed; and that ghosts are only for proofs.
 
 An update at one point changes a count by arithmetic (``After.store_all``). Where many points change at once, a
-``Recount`` says what becomes of the count: none is left for some ports; some members no longer count, and how many those
-are is a number that the effect uses; others are new, one for each slot of such a number. That the count then is the
-number of members is arithmetic, if the members that count afterwards are exactly those that did and still do, and the
-new ones. This module states exactly that, and the prover decides it.
+``Recount`` says what becomes of the count. None is left for some ports. Some members no longer count, and how many
+those are is a number that the effect uses. Others are new, one for each slot of such a number. That the count then is
+the number of members is arithmetic, if the members that count afterwards are exactly those that did and still do, and
+the new ones. This module states exactly that, and the prover decides it.
 
 A total is the sum of what ports add. It is right after the case, if no amount changes but those that were taken into
 account, each with the amount that its port has in the end.
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 import z3
 
 from sendright.model.invariants import catalogue as _declared  # noqa: F401 - declares the invariants
-from sendright.model.language.ghosts import Counted, Gained, Recounted, Total
+from sendright.model.language.ghosts import Count, NewMembers, RecountStep, Total
 from sendright.model.language.invariant import INVARIANTS, VARIANTS, Variables, forall
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
@@ -33,7 +33,7 @@ def counting(v: Variables, after: After) -> Iterator[tuple[str, Term]]:
     """What must hold for the counts to follow an effect: (title, clause)."""
     for number in after.numbers:
         among = GHOSTS[number.among]
-        assert isinstance(among, Counted)
+        assert isinstance(among, Count)
         member = z3.And(among.member(number.state, v.s), among.port(number.state, v.s) == number.port(v.s))
         yield f"{number.among}: only members are counted off", forall([v.s], z3.Implies(number.so(v.s), member))
     for recounted in after.recounted:
@@ -45,10 +45,10 @@ def counting(v: Variables, after: After) -> Iterator[tuple[str, Term]]:
                 yield f"{name}: {title}", clause
 
 
-def _recount(v: Variables, recounted: Recounted) -> Iterator[tuple[str, Term]]:
+def _recount(v: Variables, recounted: RecountStep) -> Iterator[tuple[str, Term]]:
     recount, b, a = recounted
     counted = GHOSTS[recount.ghost]
-    assert isinstance(counted, Counted)
+    assert isinstance(counted, Count)
     x = z3.Const("x", sort_named(v.sorts, FIELDS[counted.what].domain[0]))
     was, port = counted.member(b, x), counted.port(b, x)
     stays = z3.And(was, z3.Not(recount.none_left(port)))
@@ -62,7 +62,7 @@ def _recount(v: Variables, recounted: Recounted) -> Iterator[tuple[str, Term]]:
         yield from _gained(v, recounted, recount.gained, counted, x)
 
 
-def _gained(v: Variables, recounted: Recounted, gained: Gained, counted: Counted, x: Term) -> Iterator[tuple[str, Term]]:
+def _gained(v: Variables, recounted: RecountStep, gained: NewMembers, counted: Count, x: Term) -> Iterator[tuple[str, Term]]:
     """The new members and the slots for which they are made correspond one to one."""
     number, slot = gained.number, gained.slot_of(x)
     same = z3.And(number.so(slot), gained.member_of(slot) == x, counted.port(recounted.after, x) == number.port(slot))
@@ -122,7 +122,7 @@ def _terms(update: Update) -> tuple[Term, ...]:
             return (condition,)
 
 
-DERIVED = frozenset(name for name, ghost in GHOSTS.items() if isinstance(ghost, Counted | Total))
+DERIVED = frozenset(name for name, ghost in GHOSTS.items() if isinstance(ghost, Count | Total))
 """The ghosts that count."""
 COUNTED_BY = frozenset(
     invariant.number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 import msgspec
 import z3
@@ -22,9 +23,11 @@ from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.asked import Also, Mark, Script, answered, doing, wants_scripts, write_script
 from sendright.model.proof.cache import Cache, Proof, keep_proofs_in
+from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
+from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
 from sendright.model.proof.instantiate import follows_from_nothing, skolemize
-from sendright.model.proof.preconditions import holds, preconditions_of
+from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
     THEOREMS,
@@ -43,8 +46,8 @@ class ProofTask(msgspec.Struct, frozen=True):
     """One unit of proof work."""
 
     kind: str
-    """``cases`` (all of a rule), ``case`` (one), ``rule``, ``sequence``, ``theorem 1``, ``base case``, ``reachable`` or
-    ``must fail``.
+    """``cases`` (all of a rule), ``case`` (one), ``rule``, ``sequence``, ``follow-up``, ``theorem 1``, ``base case``,
+    ``reachable`` or ``must fail``.
     """
     rule: str = ""
     case: int = 0
@@ -291,17 +294,25 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 
 def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Decide of one rule in a sequence: it establishes what the next rule requires."""
-    found: list[Obligation] = []
-    for precondition in preconditions_of(part.rule, profile):
-        start, mark = time.perf_counter(), Mark()
-        verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
-        seconds = time.perf_counter() - start
-        case, title = f"{precondition.case}; {precondition.title}", "a rule establishes what the next one requires"
-        one = Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
-        found.append(mark.settled(one))
-        if wants_scripts():
-            write_script(one, [([*UNBOUNDED.background, *precondition.assumptions, *held_by_any_state(profile)], precondition.claims)])
+    """Decide of one rule in a sequence: it establishes what the next rule requires, and so it stays in between."""
+    title = "a rule establishes what the next one requires"
+    goals = chain(preconditions_of(part.rule, profile), kept_between(part.rule, profile))
+    return [_established(profile, part.rule, "sequence", title, goal) for goal in goals]
+
+
+def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
+    """Decide of one follow-up rule that it leaves alone what it should; of all, that nothing is left after them."""
+    goals, title = follow_ups(part.rule, profile) if part.rule else quiescence(profile), "between the rules of a row"
+    return [_established(profile, part.rule or SPECIFICATION, "follow-up", title, goal) for goal in goals]
+
+
+def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition) -> Obligation:
+    start, mark = time.perf_counter(), Mark()
+    verdict = Verdict.PROVED if holds(goal, profile) else Verdict.UNDETERMINED
+    seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
+    found = mark.settled(Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis))
+    if wants_scripts():
+        write_script(found, [([*UNBOUNDED.background, *goal.assumptions, *held_by_any_state(profile)], goal.claims)])
     return found
 
 
@@ -369,6 +380,7 @@ _DECIDE: dict[str, Callable[[Profile, ProofTask], list[Obligation]]] = {
     "case": decide_case,
     "rule": decide_rule,
     "sequence": decide_sequence,
+    "follow-up": decide_follow_up,
     "theorem 1": decide_theorem_1,
     "base case": decide_base_case,
     "reachable": decide_reachable,

@@ -1,5 +1,5 @@
-"""Whether a case is possible at all, with everything that its proofs assume: decided in a small scope, where a count is a
-sum. For cases whose assumptions can't be evaluated on a recorded run (``execution/satisfied.py``).
+"""Whether a case is possible at all, with everything that its proofs assume: decided in a small scope, where a count is
+a sum. For cases whose assumptions can't be evaluated on a recorded run (``execution/satisfied.py``).
 """
 
 from __future__ import annotations

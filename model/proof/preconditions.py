@@ -117,8 +117,8 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     """The goals for ``rule``: it leaves the rest of a message unchanged, and the steps after it get what they
     require.
     """
-    if rule in _COPYING:
-        yield from _COPYING[rule](first(rule, profile))
+    if rule in COPYING:
+        yield from COPYING[rule](first(rule, profile))
     if rule in FINISHING:
         yield from _finish(rule, profile)
     seen: list[Precondition] = []
@@ -157,6 +157,15 @@ def _begins(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:
     if required:
         given = [known for known in k.assumptions() if not any(known.eq(claim) for claim in required)]
         yield Precondition("all cases", f"{call}: what its first rule requires", given, required)
+
+
+def steps_after(rule: str, profile: Profile) -> Iterator[tuple[AfterCase, list[str]]]:
+    """The states after ``rule`` in all calls' sequences, each with the rules of the steps that are decided there."""
+    for call in SIGNATURES:
+        if profile.serves(call) and rule in rules_of(call, profile):
+            for segment in _DRIVEN.segments(call, profile):
+                if segment.rule == rule:
+                    yield segment.start, [step.run.rule for step in segment.steps]
 
 
 class _Alone:
@@ -286,8 +295,8 @@ class _Segment:
         claims = list(k.rule.requires(k))
         if step.run.cannot_fail:
             claims += [z3.Not(case.when) for case in k.rule.cases(k) if case.code is not None]
-        if state.after.changed("wait"):
-            claims.append(k.before.wait(k.caller) == getattr(WAIT, k.rule.resumes))
+        if any(map(state.after.changed, ("task_life", "suspend_count", "wait"))):
+            claims.append(k.caller_runs())
         return claims
 
     def _all_copied_out(self, k: Context) -> list[Term]:
@@ -410,7 +419,7 @@ class _Segments:
         segment, following = self._drive(cases)
         yield segment
         for number, step in enumerate(segment.steps):
-            if step.run.rule in _COPYING and f"{step.run.rule} fails" not in self._begun:
+            if step.run.rule in COPYING and f"{step.run.rule} fails" not in self._begun:
                 self._begun.add(f"{step.run.rule} fails")
                 yield from self._failing(cases, number)
         if following is not None and following.rule not in self._begun:
@@ -440,14 +449,14 @@ class _Segments:
                 when = [condition for condition in resolved.when if not _is(condition, True)]
                 if any(_is(condition, False) for condition in when):
                     step = steps.send(SKIPPED)
-                elif resolved.rule in _COPYING and not (failure and not left and len(segment.steps) == failure[0]):
+                elif resolved.rule in COPYING and not (failure and not left and len(segment.steps) == failure[0]):
                     outcome = _any_outcome(terms, resolved)
                     segment.nodes[id(outcome)] = segment.add(resolved, when)
                     segment.outcomes.append(outcome)
                     step = steps.send(outcome)
-                elif resolved.rule in _COPYING or left:
-                    index = failure[1] if resolved.rule in _COPYING and failure else left.pop(0)
-                    failure = None if resolved.rule in _COPYING else failure
+                elif resolved.rule in COPYING or left:
+                    index = failure[1] if resolved.rule in COPYING and failure else left.pop(0)
+                    failure = None if resolved.rule in COPYING else failure
                     segment, outcome = self._begin(terms, resolved, index)
                     if segment.code in IN_PROGRESS:
                         return segment, None
@@ -508,10 +517,11 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
-    """The message is still in the kernel, unchanged, and no task has ended."""
+    """The message is still in the kernel, unchanged, and all tasks live on, run and wait as before."""
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
     same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
-    return [*same, forall([v.t], z3.Implies(b.alive(v.t), a.alive(v.t)))]
+    running = [a.fields[name](v.t) == b.fields[name](v.t) for name in ("task_life", "suspend_count", "wait")]
+    return [*same, forall([v.t], z3.And(*running))]
 
 
 def _copy_page(k: Context) -> Iterator[Precondition]:
@@ -547,7 +557,7 @@ def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:
     yield Precondition("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
 
 
-_COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {
+COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {
     COPY_IN: lambda k: _copy(k, "the other rights of the message stay", []),
     COPY_OUT: lambda k: _copy(k, "its place is empty, the other rights stay", [k.constants["place"]]),
     PAGE_IN: _copy_page,

@@ -65,7 +65,7 @@ class OfCase:
     at_rest: Callable[[], Goals]
     """The goals if the case changed nothing."""
     refused: str = ""
-    """Why nothing is asked: what is wrong with the case itself."""
+    """What is wrong with the case itself, so that nothing can be decided of it; empty if nothing is."""
 
     @property
     def depends_on_effect(self) -> bool:

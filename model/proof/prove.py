@@ -68,13 +68,13 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
     if not calls:
         work.append(ProofTask("base case", invariants=only))
     if only is None and not calls:
-        work += [ProofTask("reachable"), ProofTask("must fail")]
+        work += [ProofTask("reachable"), ProofTask("must fail"), ProofTask("follow-up")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(ProofTask("theorem 1"))
     for name in names:
         work.append(ProofTask("rule", name, 0, only))
         if only is None:
-            work.insert(0, ProofTask("sequence", name))
+            work.insert(0, ProofTask("follow-up" if RULES[name].pending else "sequence", name))
         work.append(ProofTask("cases", name, 0, only))
     return work
 

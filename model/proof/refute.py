@@ -20,7 +20,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import isolation, security_port_is_confined, token_integrity
-from sendright.model.language.ghosts import Counted, Total
+from sendright.model.language.ghosts import Count, Total
 from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import PLACE, STAGE, Scope, Sorts, Term
@@ -99,8 +99,8 @@ def sums(state: State, sorts: Sorts) -> Iterator[tuple[str, Term]]:
     """What each ghost that counts means in ``state``: (its name, an equation), for each port."""
     for name, declaration in FIELDS.items():
         ghost = declaration.ghost
-        for port in sorts.elements(sorts.Port) if isinstance(ghost, Counted | Total) else ():
-            if isinstance(ghost, Counted):
+        for port in sorts.elements(sorts.Port) if isinstance(ghost, Count | Total) else ():
+            if isinstance(ghost, Count):
                 members = sorts.elements(sort_named(sorts, FIELDS[ghost.what].domain[0]))
                 terms = [z3.If(z3.And(ghost.member(state, x), ghost.port(state, x) == port), 1, 0) for x in members]
             elif isinstance(ghost, Total):
@@ -173,7 +173,7 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     return Outcome(str(scope), words, clause=broken[0] if broken else "")
 
 
-_COUNTS = tuple(name for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Counted | Total))
+_COUNTS = tuple(name for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Count | Total))
 
 
 def _mention_counts(formulas: list[Term], state: State) -> bool:

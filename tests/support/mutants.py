@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import MANUAL, Profile
@@ -49,6 +50,11 @@ def mutant(rule: str, *changes: Change) -> Rule:
 
     original = RULES[rule]
     return replace(original, cases=cases)
+
+
+def restore(k: Context, after: After, name: str) -> None:
+    """A field is as it was before, everywhere."""
+    after.sweep(name, "ports", lambda *point: (z3.BoolVal(True), k.before.fields[name](*point)))
 
 
 def without(code: ReturnCode) -> Change:

@@ -20,7 +20,6 @@ from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import (
     MAKERS,
-    NAMED_BY_CALLER,
     Transition,
 )
 
@@ -205,11 +204,12 @@ def requested_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A caller that allocates a right under a name of its choice gets it under that name in the target space, and the
     result is that name.
     """
-    if x.rule not in NAMED_BY_CALLER or x.case.code is not ReturnCode.KERN_SUCCESS:
+    name = x.call.named_by_caller if x.call else ""
+    if not name or x.case.code is not ReturnCode.KERN_SUCCESS:
         return
     asked = x.k["named"] if x.rule == "mach_port_allocate_full" else z3.BoolVal(True)
-    slot = x.k.slot(x.k["name"], x.k.task_behind(x.k["task"]))
-    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs["name"] == x.k["name"])
+    slot = x.k.slot(x.k[name], x.k.task_behind(x.k["task"]))
+    there = z3.And(x.before.empty(slot), z3.Not(x.after.empty(slot)), x.case.outputs[name] == x.k[name])
     yield "where it is", z3.Implies(asked, there)
 
 

@@ -19,7 +19,6 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import (
-    STOPPED,
     SUSPENSION,
     Transition,
 )
@@ -188,6 +187,6 @@ def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     its_own = z3.Or(v.t == x.k.caller, z3.Not(a.alive(v.t)))
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
     if x.stops:
-        yield "it stops", a.wait(x.k.caller) == STOPPED[x.rule]
+        yield "it stops", a.wait(x.k.caller) == x.stopped_in
     elif x.k.rule.resumes != "NOTHING" and x.case.code not in IN_PROGRESS:
         yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING

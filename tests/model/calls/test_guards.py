@@ -10,7 +10,7 @@ import pytest
 import z3
 from support.beside_oracle import Judged
 from support.faulty_kernels import Faulty
-from support.mutants import Change, instead, quick, seen, then  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, restore, seen, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right, SlotKind
@@ -327,7 +327,7 @@ def keeps(*fields: str) -> Callable[[Context, After], None]:
 
     def keep(k: Context, after: After) -> None:
         for name in fields:
-            after.fields[name] = k.before.fields[name]
+            restore(k, after, name)
 
     return keep
 

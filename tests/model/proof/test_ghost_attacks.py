@@ -12,7 +12,7 @@ from support.mutants import Change, instead, mutant, not_proved, quick, seen, te
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution import system, witnesses
-from sendright.model.language.ghosts import Chosen, Counted, Number, Recount, Total
+from sendright.model.language.ghosts import Choice, Count, Number, Recount, Total
 from sendright.model.language.invariant import INVARIANTS, VARIANTS, Invariant, Variables, forall
 from sendright.model.language.release import Release
 from sendright.model.language.rule import DELIVER, RULES, TAKE, Case, Context
@@ -23,7 +23,7 @@ from sendright.model.proof.counting import COUNTED_BY, GHOSTS
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.refute import refute
 
-DERIVED = [name for name, ghost in GHOSTS.items() if isinstance(ghost, Counted | Total)]
+DERIVED = [name for name, ghost in GHOSTS.items() if isinstance(ghost, Count | Total)]
 QUEUED, OLDEST = "the message is queued", "the oldest message"
 SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
 
@@ -40,11 +40,11 @@ def test_a_ghost_says_what_it_is() -> None:
         FieldDeclaration(("Port",), "Int", "a count", ghost=True)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", [name for name, ghost in GHOSTS.items() if isinstance(ghost, Chosen)])
+@pytest.mark.parametrize("name", [name for name, ghost in GHOSTS.items() if isinstance(ghost, Choice)])
 def test_a_chosen_ghost_is_tied_to_what_a_kernel_has(name: str) -> None:
     """By the invariants that it declares, and no others speak of it."""
     ghost = GHOSTS[name]
-    assert isinstance(ghost, Chosen)
+    assert isinstance(ghost, Choice)
     every = [*INVARIANTS.values(), *[other for others in VARIANTS.values() for other in others]]
     assert {invariant.number for invariant in every if name in fields_of(invariant)} == set(ghost.tied_by)
     for number in ghost.tied_by:
@@ -58,7 +58,7 @@ def test_a_derived_ghost_depends_on_what_it_declares(name: str) -> None:
         mentioned = fields_of(Invariant(0, "", "", lambda v, s: iter([("", ghost.amount(s, v.p) == 0), ("", s.fields[ghost.by](v.p) == v.p)])))
         assert mentioned - {name} == set(ghost.reads)
     else:
-        assert isinstance(ghost, Counted)
+        assert isinstance(ghost, Count)
         assert FIELDS[ghost.what].domain == FIELDS[ghost.by].domain
 
 

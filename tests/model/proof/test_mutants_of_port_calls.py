@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import z3
-from support.mutants import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, restore, seen, telling, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.profiles import MANUAL, OSF, Profile
@@ -21,7 +21,7 @@ def entry(k: Context, name: str) -> tuple[z3.ExprRef, z3.ExprRef]:
 
 
 def keeps_its_sets(k: Context, after: After) -> None:
-    after.fields["member"] = k.before.fields["member"]
+    restore(k, after, "member")
 
 
 def joins_too(k: Context, after: After) -> None:

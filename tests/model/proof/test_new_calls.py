@@ -23,6 +23,9 @@ NEW = (
     ),
     on_task("new_write", "As vm_write.", "", Argument("address", ArgumentType.PAGE, ""), Argument("value", ArgumentType.WORD, "")),
     on_task("new_mask", "As task_get_exception_ports.", "", Argument("exception_mask", ArgumentType.EXCEPTION_MASK, "")),
+    on_task("new_name", "As mach_port_allocate_name.", "", NAME, outputs=(Output("name", OutputType.NAME, ""),)),
+    on_task("new_token", "As host_security_set_task_token.", "", Argument("security_token", ArgumentType.SECURITY_TOKEN, "")),
+    on_task("new_steps", "As task_set_special_port.", "", in_steps=True),
     Signature(
         name="new_ledger",
         about="As ledger_terminate.",
@@ -77,9 +80,10 @@ for name in ("new_query", "mach_port_get_refs", "new_getter", "task_get_special_
     of_case = [each.name for each in properties_of_case(k, case, after) if each.name != "counting"]
     found[name] = [sorted([*(each.name for each in properties_of_rule(k)), *of_case]), list(rules_of(name, MANUAL))[1:]]
 facts = {}
-for name in ("new_query", "new_getter", "new_write", "new_mask", "new_ledger"):
+for name in ("new_query", "new_getter", "new_write", "new_mask", "new_name", "new_token", "new_steps", "new_ledger"):
     call = SIGNATURES[name]
-    asked = ("targets_task_only", "replies_with_rights", "addresses_memory", "selects_exceptions", "changes_ledgers")
+    asked = ("targets_task_only", "replies_with_rights", "addresses_memory", "selects_exceptions", "named_by_caller", "sets_tokens", "in_steps")
+    asked += ("changes_ledgers",)
     facts[name] = [fact for fact in asked if getattr(call, fact)]
 print(json.dumps([found, facts]))
 """
@@ -132,5 +136,8 @@ def test_facts_of_new_calls_follow_from_their_signatures(report: Report) -> None
         "new_getter": ["targets_task_only", "replies_with_rights"],
         "new_write": ["targets_task_only", "addresses_memory"],
         "new_mask": ["targets_task_only", "selects_exceptions"],
+        "new_name": ["targets_task_only", "named_by_caller"],
+        "new_token": ["targets_task_only", "sets_tokens"],
+        "new_steps": ["targets_task_only", "in_steps"],
         "new_ledger": ["changes_ledgers"],
     }

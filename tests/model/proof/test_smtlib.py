@@ -222,7 +222,7 @@ def test_obligations_are_written_for_any_solver(part: ProofTask) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_sample_of_all_obligations_is_read_by_both_solvers(profile: str) -> None:
     pytest.importorskip("cvc5")
-    tasks = [part for part in proof_tasks(PROFILES[profile]) if part.kind in ("cases", "rule", "sequence", "theorem 1")]
+    tasks = [part for part in proof_tasks(PROFILES[profile]) if part.kind in ("cases", "rule", "sequence", "follow-up", "theorem 1")]
     sample = Random(11).sample(tasks, 8)
     scripts = [one for part in sample for one in scripts_of(PROFILES[profile], part)]
     assert len(scripts) > 50
