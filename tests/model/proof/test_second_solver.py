@@ -256,7 +256,7 @@ def test_the_command_says_that_it_died(fake: Path, capsys: pytest.CaptureFixture
     assert "its process died with SIGKILL, so" in line
     words = " ".join(out.split())
     assert "CRASHED: " in words
-    assert "confirms 0 of" in words
+    assert "confirms 0 of the" in words
     assert "obligations proved" in words
     page = Path("sendright-report/report.html").read_text()
     assert "its process died with SIGKILL" in page
