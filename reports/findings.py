@@ -226,7 +226,7 @@ def _of_second(one: Obligation, result: ProofResult) -> Finding:
 
 
 def second_solver_words(result: ProofResult) -> str:
-    """What the second solver said, in a sentence without its end; empty if none was asked."""
+    """What the second solver said, in a sentence without its end; empty if there was none."""
     if result.second_solver is None:
         return ""
     opinions = [one.second for one in result.obligations if one.second is not None]

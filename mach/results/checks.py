@@ -141,7 +141,7 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     reachable: str | None = None
     """For a counterexample: ``from boot`` with a script, or ``not known``."""
     second: SecondOpinion | None = None
-    """If a second solver was asked, and the obligation put questions to the first one."""
+    """If there is a second solver, and the obligation put questions to the first one."""
 
 
 class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     solver: str
     second_solver: str | None = None
-    """The solver that was asked the same questions again."""
+    """The solver that got the same questions again."""
     assumed: str = ""
     """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
     interrupted: bool = False

@@ -1,4 +1,4 @@
-"""A second solver, cvc5, that is asked what the first one was asked.
+"""A second solver, cvc5, that gets the questions that the first one got.
 
 It works in a process of its own, so that its end or a hang loses nothing but its own answer. Its work is bounded by a
 resource limit, which is the same on a machine that is busy.
@@ -41,7 +41,7 @@ class SecondAnswer(NamedTuple):
     """What the second solver says to one question."""
 
     answer: str
-    """``sat``, ``unsat``, ``unknown``, ``error`` (it can't read the question) or ``lost`` (its process died or hung)."""
+    """``sat``, ``unsat``, ``unknown``, ``error`` (it can't read the question), ``lost`` (it died or hung)."""
     words: str
     """If it is none of the first two: why."""
     seconds: float
@@ -63,7 +63,7 @@ def second_solver_version(name: str) -> str:
 
 
 class SecondSolver:
-    """cvc5 in a process, which is started when the first question is asked."""
+    """cvc5 in a process, which starts with the first question."""
 
     def __init__(self, limit: int = RLIMIT, patience: float = PATIENCE) -> None:
         self._limit, self._patience = limit, patience

@@ -1,7 +1,8 @@
 """The process in which a second solver works: this file, run as a program that imports nothing of sendright's.
 
 It reads questions from standard input: a line with a limit and a number of bytes, then so many bytes of SMT-LIB. It
-writes one line for each: an answer, the processor time that it has used so far, and words. What the solver itself writes goes to standard error.
+writes one line for each: an answer, the processor time that it has used so far, and words. What the solver itself
+writes goes to standard error.
 """
 
 from __future__ import annotations
