@@ -108,9 +108,9 @@ def prove(
         return _redundant(profile, outputs, call, invariant, quiet)
     if on is not None and cache is not None:
         raise BadInput("--cache: a cluster uses no cache (leave out --cache or --on)")
-    from sendright.model.proof.asked import Also
     from sendright.model.proof.prove import UnknownSelection, proof_tasks
     from sendright.model.proof.prove import prove as run_prove
+    from sendright.model.proof.questions import Also
 
     chosen_properties = [_property(words) for words in invariant or []]
     try:

@@ -17,7 +17,7 @@ from sendright.mach.results.checks import ProofResult
 from sendright.reports.write import check_target, clear_scripts, write_text
 
 if TYPE_CHECKING:
-    from sendright.model.proof.asked import Script
+    from sendright.model.proof.questions import Script
 
 INDEX = "index.json"
 SCRIPT_LIMIT = 16 << 20
@@ -46,7 +46,7 @@ class Scripts:
             raise BadInput(f"--smtlib: {directory} can't be used: {about}{error.strerror} (choose another folder)") from error
 
     def add(self, script: Script) -> None:
-        """Write ``script``. What goes wrong is told by ``finish``."""
+        """Write ``script``. If that can't be done, ``finish`` says so."""
         name = self._name(script)
         entry = {"file": name, "status": script.status} | {key: getattr(script, key) for key in ("call", "case", "property", "part")}
         refused = script.refused

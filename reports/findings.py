@@ -226,15 +226,15 @@ def _of_second(one: Obligation, result: ProofResult) -> Finding:
 
 
 def second_solver_words(result: ProofResult) -> str:
-    """What the second solver said, in a sentence without its end; empty if none was asked."""
+    """What the second solver said, in a sentence without its end; empty if there was none."""
     if result.second_solver is None:
         return ""
     opinions = [one.second for one in result.obligations if one.second is not None]
     count = Counter(opinion.verdict for opinion in opinions)
     against = {Verdict.FAILED: "contradicts", Verdict.CRASHED: "died over", Verdict.UNDETERMINED: "leaves open"}
-    words = [f"{result.second_solver} confirms {count[Verdict.PROVED]:,} of {len(opinions):,} that put questions to a solver"]
+    words = [f"{result.second_solver} confirms {count[Verdict.PROVED]:,} of the {len(opinions):,} obligations that need a solver"]
     words += [f"{word} {count[verdict]:,}" for verdict, word in against.items() if count[verdict]]
-    return f"{', '.join(words)}, in {sum(opinion.seconds for opinion in opinions):.1f} s"
+    return f"{', '.join(words)}, with {sum(opinion.seconds for opinion in opinions):.1f} s of processor time"
 
 
 def not_compared(result: AnyResult) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def _matrix(result: ProofResult, width: int) -> Iterator[RenderableType]:
     yield _counts(result)
     if result.asked_of_no_case:
         names = ", ".join(name.removeprefix("step invariant ") for name in result.asked_of_no_case)
-        yield Text(f"Step invariants of which no case here changes anything, so that nothing was asked about them: {names}")
+        yield Text(f"Step invariants that were put to the solver with the invariants in no case here: {names}")
     named = {_heading(name): title if name.rpartition(" ")[0] in _SHORT else _OTHER.get(name, title) for name, title in table.properties.items()}
     yield Text("".join(f"{heading:>5}  {visible(title)}\n" for heading, title in named.items()))
 

@@ -84,3 +84,28 @@ def test_questions_of_a_call_are_compared(capsys: pytest.CaptureFixture[str], tm
     capsys.readouterr()
     assert questions.main(["--compare", str(before), str(after)]) == 1
     assert f"{task}: 1 questions only before, 1 only after" in capsys.readouterr().out
+
+
+def test_proofs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs = benchmark("proofs")
+    proofs.main(["--call", "mach_port_type", "--rounds", "1", "--json"])
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["obligations"] == sum(measured["counts"].values()) > 100
+    assert measured["around_z3_to_z3"] > 0
+    assert measured["cached_to_proving"] > 0
+    assert measured["proofs_per_second"] > 0
+    if importlib.util.find_spec("cvc5"):
+        assert measured["cvc5_to_z3"] > 0
+        assert measured["confirmed_by_cvc5"] > 0
+    monkeypatch.setattr(proofs, "measure", lambda *_: measured | {"cvc5_to_z3": None})
+    proofs.main([])
+    shown = capsys.readouterr().out
+    assert f"{measured['around_z3_to_z3']:.2f} : 1" in shown
+    assert "cvc5 is not installed" in shown
+
+
+@pytest.mark.parametrize(("wrong", "words"), [(["--rounds", "0"], "at least 1"), (["--call", "x"], "unknown call 'x'")])
+def test_proofs_says_what_it_cannot_do(wrong: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        benchmark("proofs").main(wrong)
+    assert words in capsys.readouterr().err

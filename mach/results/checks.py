@@ -111,6 +111,7 @@ class SecondOpinion(msgspec.Struct, frozen=True, kw_only=True):
     """
     questions: int
     seconds: float
+    """Processor time of the second solver."""
     words: str = ""
     """If the answers aren't the same: which, and why."""
     question: str | None = None
@@ -140,7 +141,7 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     reachable: str | None = None
     """For a counterexample: ``from boot`` with a script, or ``not known``."""
     second: SecondOpinion | None = None
-    """If a second solver was asked, and the obligation put questions to the first one."""
+    """If there is a second solver, and the obligation put questions to the first one."""
 
 
 class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +153,7 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     solver: str
     second_solver: str | None = None
-    """The solver that was asked the same questions again."""
+    """The solver that got the same questions again."""
     assumed: str = ""
     """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
     interrupted: bool = False
@@ -165,9 +166,11 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked_of_no_case(self) -> tuple[str, ...]:
-        """The step invariants that no decided case could break: the solver was asked nothing about them."""
+        """The step invariants that rest on no assumption in any of the cases: there was nothing to ask, or they follow
+        without assumptions.
+        """
         steps = {one.property for one in self.obligations if one.property.startswith("step invariant ")}
-        asked = {one.property for one in self.obligations if one.basis is not Basis.UNTOUCHED}
+        asked = {one.property for one in self.obligations if one.basis in (Basis.INVARIANTS, Basis.OTHERS)}
         return tuple(sorted(steps - asked, key=lambda name: int(name.split()[-1])))
 
 

@@ -27,7 +27,7 @@ import platformdirs
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
-from sendright.model.proof import asked, instantiate
+from sendright.model.proof import instantiate, questions
 from sendright.model.proof.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
 from sendright.model.proof.own_source import sources
 from sendright.model.proof.smtlib import NotWritable, Writer
@@ -121,8 +121,8 @@ class Proof:
             question = self._known.question(goal)
         except NotWritable:  # then there is nothing to recognize it by
             return self._ask(goal)
-        if self._known.is_proved(question) and not asked.wants_solver():
-            asked.query(from_cache=True)
+        if self._known.is_proved(question) and not questions.wants_solver():
+            questions.query(from_cache=True)
             return z3.unsat
         verdict = self._ask(goal)
         if verdict == z3.unsat:
@@ -141,11 +141,11 @@ class Proof:
     def _begun(self) -> instantiate.Proof:
         if self._proof is None:
             self._proof = self._start()
-            self._proof.on_answer = asked.answered
+            self._proof.on_answer = questions.answered
         return self._proof
 
     def _ask(self, goal: Term) -> z3.CheckSatResult:
-        asked.query(from_cache=False)
+        questions.query(from_cache=False)
         return self._begun().decide(goal)
 
 

@@ -77,7 +77,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         yield Cluster(address, client.get_executor(pure=False, retries=ATTEMPTS), lambda: client.status == "running", partial(_workers, client))
     finally:
-        with contextlib.suppress(Exception):  # the scheduler may be gone, and what it is told doesn't matter any more
+        with contextlib.suppress(Exception):  # the scheduler may be gone, and it doesn't matter any more
             client.close(timeout=1)
 
 

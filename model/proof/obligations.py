@@ -21,7 +21,6 @@ from sendright.model.language.rule import RULES, Case, Context, Rule, effective_
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
-from sendright.model.proof.asked import Also, Mark, Script, answered, doing, wants_scripts, write_script
 from sendright.model.proof.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
@@ -40,6 +39,7 @@ from sendright.model.proof.properties import (
     properties_of_own,
     properties_of_rule,
 )
+from sendright.model.proof.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
 
 
 class ProofTask(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ def _this(proof: Proof) -> Callable[[], Proof]:
 
 
 def _follows_alone(goal: Term) -> bool:
-    """As ``follows_from_nothing``, which a second solver is told, too."""
+    """As ``follows_from_nothing``, of which a second solver hears, too."""
     if not follows_from_nothing(goal):
         return False
     answered([z3.Not(skolemize(goal)[0])], z3.unsat)

@@ -24,7 +24,6 @@ from sendright.model import calls as _declared  # noqa: F401 - declares the rule
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.asked import Also, Script, end_second_solver
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
 from sendright.model.proof.cluster import Cluster, in_cluster
@@ -33,6 +32,7 @@ from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
 )
+from sendright.model.proof.questions import Also, Script, end_second_solver
 from sendright.model.proof.second_solver import second_solver_version
 from sendright.model.proof.workers import Lost, in_workers
 
@@ -106,7 +106,7 @@ def prove(
     one), or ``on`` a cluster.
 
     Queries that ``cache`` has as proved are not put to the solver, and what is proved is recorded there (``cache.py``).
-    A second solver, which ``also`` may name, is asked everything; then the cache answers nothing. ``on_script`` gets
+    A second solver, which ``also`` may name, gets every question; then the cache answers nothing. ``on_script`` gets
     each obligation as SMT-LIB, if ``also`` wants that.
 
     Raises UnknownSelection for a call or invariant that doesn't exist, and NoSecondSolver. On KeyboardInterrupt the

@@ -1,4 +1,4 @@
-"""A second solver, cvc5, that is asked what the first one was asked.
+"""A second solver, cvc5, that gets the questions that the first one got.
 
 It works in a process of its own, so that its end or a hang loses nothing but its own answer. Its work is bounded by a
 resource limit, which is the same on a machine that is busy.
@@ -41,10 +41,11 @@ class SecondAnswer(NamedTuple):
     """What the second solver says to one question."""
 
     answer: str
-    """``sat``, ``unsat``, ``unknown``, ``error`` (it can't read the question) or ``lost`` (its process died or hung)."""
+    """``sat``, ``unsat``, ``unknown``, ``error`` (it can't read the question), ``lost`` (it died or hung)."""
     words: str
     """If it is none of the first two: why."""
     seconds: float
+    """Processor time."""
 
 
 class NoSecondSolver(Exception):
@@ -62,19 +63,21 @@ def second_solver_version(name: str) -> str:
 
 
 class SecondSolver:
-    """cvc5 in a process, which is started when the first question is asked."""
+    """cvc5 in a process, which starts with the first question."""
 
     def __init__(self, limit: int = RLIMIT, patience: float = PATIENCE) -> None:
         self._limit, self._patience = limit, patience
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader: threading.Thread
+        self._used = 0.0
+        """Processor time that its process has used."""
         self._failures = 0
         self._last_words = ""
 
     def ask(self, text: str) -> SecondAnswer:
         """Its answer to a question in SMT-LIB. A process that died is tried again once; one that hangs isn't."""
-        began = time.perf_counter()
+        began = self._used
         answer, words = "lost", self._last_words
         if self._failures < FAILURES:
             answer, words, hung = self._try(text)
@@ -82,7 +85,7 @@ class SecondSolver:
                 answer, words, _ = self._try(text)
             self._failures = self._failures + 1 if answer == "lost" else 0
             self._last_words = words
-        return SecondAnswer(answer, words, time.perf_counter() - began)
+        return SecondAnswer(answer, words, max(0.0, self._used - began))
 
     def close(self) -> None:
         """End its process."""
@@ -94,12 +97,12 @@ class SecondSolver:
         try:
             if self._process is None:
                 self._process = self._start()
-                if not self._line().startswith(b"ready"):
+                if self._said()[0] != "ready":
                     return self._lost("its process says something strange")
             assert self._process.stdin is not None
             message = b"%d %d\n%s" % (self._limit, len(data), data)
             threading.Thread(target=_write, args=(self._process.stdin, message), daemon=True).start()  # it may not read
-            answer, _, words = self._line().decode("utf-8", "replace").strip().partition(" ")
+            answer, words = self._said()
         except TimeoutError:
             return (*self._lost(f"its process gave no answer for {self._patience:g} s")[:2], True)
         except EOFError:
@@ -124,6 +127,13 @@ class SecondSolver:
         self._reader = threading.Thread(target=_read, args=(process.stdout, self._lines), daemon=True)
         self._reader.start()
         return process
+
+    def _said(self) -> tuple[str, str]:
+        """An answer and words. Raises as ``_line``."""
+        answer, seconds, words = [*self._line().decode("utf-8", "replace").split(maxsplit=2), "", "", ""][:3]
+        with contextlib.suppress(ValueError):
+            self._used = float(seconds)
+        return answer, words.strip()
 
     def _line(self) -> bytes:
         """The next line that the process writes. Raises TimeoutError, EOFError, and KeyboardInterrupt."""

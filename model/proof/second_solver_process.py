@@ -1,7 +1,8 @@
 """The process in which a second solver works: this file, run as a program that imports nothing of sendright's.
 
 It reads questions from standard input: a line with a limit and a number of bytes, then so many bytes of SMT-LIB. It
-writes one line for each: an answer, and words. What the solver itself writes goes to standard error.
+writes one line for each: an answer, the processor time that it has used so far, and words. What the solver itself
+writes goes to standard error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 
 
 def serve() -> None:
@@ -18,7 +20,7 @@ def serve() -> None:
     import cvc5
 
     def say(answer: str, words: str = "") -> None:
-        answers.write(f"{answer} {' '.join(words.split())}".strip().encode("utf-8", "replace") + b"\n")
+        answers.write(f"{answer} {time.process_time()} {' '.join(words.split())}".strip().encode("utf-8", "replace") + b"\n")
         answers.flush()
 
     def answer(text: str, limit: int) -> tuple[str, str]:

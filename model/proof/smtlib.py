@@ -141,7 +141,7 @@ class Writer:
         elif kind in (z3.Z3_OP_DT_IS, z3.Z3_OP_DT_RECOGNISER):
             self._heads[address] = f"(_ is {self._heads[_address(_recognised(declaration))]})"
         elif address not in self._heads:  # constructors and selectors have come with their sort
-            raise NotWritable(f"{declaration.name()} is nothing that sendright writes as SMT-LIB")
+            raise NotWritable(f"sendright can't write {declaration.name()} as SMT-LIB")
 
     def _sort(self, sort: z3.SortRef) -> str:
         address = _address(sort)
@@ -157,7 +157,7 @@ class Writer:
         elif kind == z3.Z3_DATATYPE_SORT:
             self._datatype(sort, address)
         else:
-            raise NotWritable(f"{sort} is no sort that sendright writes as SMT-LIB")
+            raise NotWritable(f"sendright can't write the sort {sort} as SMT-LIB")
         return self._sorts[address]
 
     def _datatype(self, sort: z3.SortRef, address: int) -> None:
@@ -203,7 +203,7 @@ class Writer:
     def _quantified(self, term: int, bound: tuple[str, ...]) -> str:
         quantifier = term_at(term)
         if quantifier.is_lambda():
-            raise NotWritable("a function without a name (lambda) is nothing that sendright writes as SMT-LIB")
+            raise NotWritable("sendright can't write a function without a name (lambda) as SMT-LIB")
         names: list[str] = []
         for index in range(quantifier.num_vars()):
             names.append(quoted(_free(quantifier.var_name(index), {*self._taken, *map(_unquoted, (*bound, *names))})))
@@ -213,15 +213,28 @@ class Writer:
         return f"({'forall' if quantifier.is_forall() else 'exists'} ({variables}) {body})"
 
 
+class Assumed:
+    """Formulas that many scripts have in common. They are written once."""
+
+    def __init__(self, formulas: Iterable[Term]) -> None:
+        """Raises NotWritable."""
+        self._writer = Writer()
+        self._assertions = [f"(assert {self._writer.write(formula)})" for formula in formulas]
+
+    def script(self, formulas: Iterable[Term], status: str = "unknown", comments: Sequence[str] = ()) -> str:
+        """As ``script``, of these formulas and more."""
+        writer = self._writer.copy()
+        assertions = [*self._assertions, *(f"(assert {writer.write(formula)})" for formula in formulas)]
+        head = [*(f"; {comment}" for comment in comments), "(set-info :smt-lib-version 2.6)", f"(set-info :status {status})", "(set-logic ALL)"]
+        return "\n".join([*head, *writer.declarations, *assertions, "(check-sat)", "(exit)", ""])
+
+
 def script(formulas: Iterable[Term], status: str = "unknown", comments: Sequence[str] = ()) -> str:
     """A self-contained SMT-LIB 2 script that asks whether all ``formulas`` can hold together.
 
     ``status`` is the expected answer. Each of the ``comments`` is a line before it. Raises NotWritable.
     """
-    writer = Writer()
-    assertions = [f"(assert {writer.write(formula)})" for formula in formulas]
-    head = [*(f"; {comment}" for comment in comments), "(set-info :smt-lib-version 2.6)", f"(set-info :status {status})", "(set-logic ALL)"]
-    return "\n".join([*head, *writer.declarations, *assertions, "(check-sat)", "(exit)", ""])
+    return Assumed(formulas).script((), status, comments)
 
 
 def quoted(name: str) -> str:

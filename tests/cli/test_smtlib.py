@@ -16,7 +16,7 @@ from sendright.mach.results.checks import Basis, Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.proof import obligations, refute
 from sendright.model.proof import prove as prover
-from sendright.model.proof.asked import Also, doing, write_script
+from sendright.model.proof.questions import Also, doing, write_script
 from sendright.model.proof.workers import in_workers
 
 PART = ["prove", "-q", "--no-cache", "--call", "mach_port_deallocate", "--jobs", "1"]
@@ -155,5 +155,5 @@ def test_a_formula_that_cannot_be_written_is_named() -> None:
     folder.add(*scripts)
     words = folder.finish(ProofResult(verdict=Verdict.PROVED, profile="manual", obligations=(one,), seconds=0.0, solver="z3"))
     assert words.startswith("--smtlib: 1 file is not written, the first: mine--all-cases--invariant-901--")
-    assert words.endswith(" is no sort that sendright writes as SMT-LIB")
+    assert words.endswith(": sendright can't write the sort String as SMT-LIB")
     assert json.loads(Path("out/index.json").read_bytes())["scripts"] == []

@@ -24,11 +24,11 @@ from sendright.model.language.state import After, State
 from sendright.model.proof import cache as proof_cache
 from sendright.model.proof import instantiate, own_source
 from sendright.model.proof import refute as refuter
-from sendright.model.proof.asked import Mark
 from sendright.model.proof.cache import Cache, Proof, ProvedQueries, keep_proofs_in, open_cache
 from sendright.model.proof.obligations import CaseProof
 from sendright.model.proof.own_source import sources
 from sendright.model.proof.prove import prove
+from sendright.model.proof.questions import Mark
 
 CALL = "mach_port_deallocate"
 

@@ -14,10 +14,10 @@ from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Basis, ProofResult
 from sendright.mach.results.verdicts import ExitStatus, Verdict, exit_status
-from sendright.model.proof import asked, instantiate, obligations, second_solver
-from sendright.model.proof.asked import Also
+from sendright.model.proof import instantiate, obligations, questions, second_solver
 from sendright.model.proof.cache import open_cache
 from sendright.model.proof.prove import prove
+from sendright.model.proof.questions import Also
 from sendright.model.proof.second_solver import SecondSolver
 from sendright.model.proof.smtlib import script
 
@@ -30,7 +30,7 @@ CVC5 = Also(second_solver="cvc5")
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
     yield
-    assert asked._asked.second is None, "the second solver's process has not been ended"
+    assert questions._questions.second is None, "the second solver's process has not been ended"
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_the_command_says_that_it_died(fake: Path, capsys: pytest.CaptureFixture
     assert "its process died with SIGKILL, so" in line
     words = " ".join(out.split())
     assert "CRASHED: " in words
-    assert "confirms 0 of" in words
+    assert "confirms 0 of the" in words
     assert "obligations proved" in words
     page = Path("sendright-report/report.html").read_text()
     assert "its process died with SIGKILL" in page

@@ -12,9 +12,9 @@ import z3
 
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
 from sendright.model.language.sorts import UNBOUNDED
-from sendright.model.proof.asked import Also, Script
 from sendright.model.proof.obligations import ProofTask, decide_and_do
 from sendright.model.proof.prove import proof_tasks
+from sendright.model.proof.questions import Also, Script
 from sendright.model.proof.second_solver import SecondSolver
 from sendright.model.proof.smtlib import NotWritable, Writer, script
 

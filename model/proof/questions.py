@@ -12,14 +12,14 @@ from sendright.mach.results.checks import Basis, Obligation, SecondOpinion
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model.language.sorts import Term
 from sendright.model.proof.second_solver import PATIENCE, RLIMIT, SecondAnswer, SecondSolver
-from sendright.model.proof.smtlib import NotWritable, script
+from sendright.model.proof.smtlib import Assumed, NotWritable, script
 
 
 class Also(msgspec.Struct, frozen=True):
     """What a proof does beside deciding obligations. Workers get it."""
 
     second_solver: str | None = None
-    """The name of a solver that is asked every question again."""
+    """The name of a solver that gets every question again."""
     limit: int = RLIMIT
     """How much work it does for one question."""
     patience: float = PATIENCE
@@ -43,7 +43,7 @@ class Script(msgspec.Struct, frozen=True):
     """Why there is no text, if there is none."""
 
 
-class _Asked:
+class _Questions:
     """What this process has asked so far."""
 
     def __init__(self) -> None:
@@ -55,57 +55,59 @@ class _Asked:
         self.second: SecondSolver | None = None
         self.opinions: list[SecondOpinion] = []
         self.scripts: list[Script] = []
+        self.assumed: tuple[list[Term], Assumed] = [], Assumed([])
+        """The assumptions of the last script: those of the next one are often the same."""
 
 
-_asked = _Asked()
+_questions = _Questions()
 
 
 @contextmanager
 def doing(also: Also) -> Iterator[list[Script]]:
     """Do ``also`` in the block too; gives the scripts written in it."""
-    _asked.also, _asked.scripts, _asked.opinions = also, [], []
-    if also.second_solver is not None and _asked.second is None:
-        _asked.second = SecondSolver(also.limit, also.patience)
+    _questions.also, _questions.scripts, _questions.opinions = also, [], []
+    if also.second_solver is not None and _questions.second is None:
+        _questions.second = SecondSolver(also.limit, also.patience)
     try:
-        yield _asked.scripts
+        yield _questions.scripts
     finally:
-        _asked.also = Also()
+        _questions.also = Also()
 
 
 def end_second_solver() -> None:
     """End the second solver's process of this process, if there is one."""
-    if _asked.second is not None:
-        _asked.second.close()
-    _asked.second = None
+    if _questions.second is not None:
+        _questions.second.close()
+    _questions.second = None
 
 
 def wants_solver() -> bool:
-    """The cache must not answer: a second solver wants to know what the first one was asked."""
-    return _asked.also.second_solver is not None
+    """The cache must not answer: a second solver needs what the first one got."""
+    return _questions.also.second_solver is not None
 
 
 def wants_scripts() -> bool:
     """Obligations are to be written as scripts."""
-    return _asked.also.scripts
+    return _questions.also.scripts
 
 
 def query(from_cache: bool) -> None:
     """Count a query that rests on assumptions."""
-    _asked.queries += 1
-    _asked.cached += from_cache
+    _questions.queries += 1
+    _questions.cached += from_cache
 
 
 def answered(assertions: Sequence[Term], answer: z3.CheckSatResult) -> None:
     """The first solver has given its last answer to a question: whether ``assertions`` can hold together."""
     if not wants_solver():
         return
-    assert _asked.second is not None
+    assert _questions.second is not None
     try:
         text = script(assertions)
     except NotWritable as error:
-        _asked.opinions.append(SecondOpinion(verdict=Verdict.UNDETERMINED, questions=1, seconds=0.0, words=f"it wasn't asked: {error}"))
+        _questions.opinions.append(SecondOpinion(verdict=Verdict.UNDETERMINED, questions=1, seconds=0.0, words=f"it got no question: {error}"))
         return
-    _asked.opinions.append(_opinion(str(answer), _asked.second.ask(text), text))
+    _questions.opinions.append(_opinion(str(answer), _questions.second.ask(text), text))
 
 
 def _opinion(first: str, second: SecondAnswer, text: str) -> SecondOpinion:
@@ -132,22 +134,22 @@ class Mark:
     """Marks a moment, to report later on the queries since."""
 
     def __init__(self) -> None:
-        self._queries, self._cached, self._opinions = _asked.queries, _asked.cached, len(_asked.opinions)
+        self._queries, self._cached, self._opinions = _questions.queries, _questions.cached, len(_questions.opinions)
 
     @property
     def all_from_cache(self) -> bool:
         """There were queries since, and the cache answered all of them."""
-        asked = _asked.queries - self._queries
-        return asked > 0 and asked == _asked.cached - self._cached
+        asked = _questions.queries - self._queries
+        return asked > 0 and asked == _questions.cached - self._cached
 
     @property
     def basis(self) -> Basis:
         """Whether what was decided since rests on assumptions."""
-        return Basis.INVARIANTS if _asked.queries > self._queries else Basis.NOTHING
+        return Basis.INVARIANTS if _questions.queries > self._queries else Basis.NOTHING
 
     def settled(self, obligation: Obligation) -> Obligation:
         """``obligation``, which the queries since have decided, with what the cache and the second solver did."""
-        return msgspec.structs.replace(obligation, cached=self.all_from_cache, second=_together(_asked.opinions[self._opinions :]))
+        return msgspec.structs.replace(obligation, cached=self.all_from_cache, second=_together(_questions.opinions[self._opinions :]))
 
 
 def _together(opinions: Sequence[SecondOpinion]) -> SecondOpinion | None:
@@ -173,7 +175,16 @@ def write_script(obligation: Obligation, parts: Sequence[tuple[Sequence[Term], S
         ]
         text = refused = ""
         try:
-            text = script([*assumptions, violated[0] if len(violated) == 1 else z3.Or(*violated)], status, comments)
+            text = _assumed(assumptions).script([violated[0] if len(violated) == 1 else z3.Or(*violated)], status, comments)
         except NotWritable as error:
             refused = str(error)
-        _asked.scripts.append(Script(obligation.call, obligation.case, obligation.property, number, status, text, refused))
+        _questions.scripts.append(Script(obligation.call, obligation.case, obligation.property, number, status, text, refused))
+
+
+def _assumed(assumptions: Sequence[Term]) -> Assumed:
+    """``assumptions`` as text. Raises NotWritable."""
+    last, text = _questions.assumed
+    if len(last) != len(assumptions) or not all(one.eq(other) for one, other in zip(last, assumptions, strict=True)):
+        text = Assumed(assumptions)
+        _questions.assumed = list(assumptions), text
+    return text
