@@ -94,7 +94,7 @@ ROLES = {
     "device port": PortObject.DEVICE,
 }
 """The kernel's own ports, by the names that policy files use."""
-NEVER_FOR_ANYONE = (PortObject.HOST_PRIV, PortObject.HOST_SECURITY)
+NEVER_FOR_ANY_TASK = (PortObject.HOST_PRIV, PortObject.HOST_SECURITY)
 """A policy in which every task may have these says nothing: they need a label."""
 
 
