@@ -34,6 +34,8 @@ def terminal(result: PolicyResult) -> Iterator[RenderableType]:
         yield from (_indented(entry) for entry in entries)
     for run in result.runs:
         yield from _run(run)
+    for words in result.not_run:
+        yield Text(one_line(f"{words}: not compared to its end"), "yellow")
 
 
 def summary(result: PolicyResult) -> str:
@@ -42,7 +44,7 @@ def summary(result: PolicyResult) -> str:
     if not result.obligations:
         broken = sum(run.broken is not None for run in result.runs)
         states = sum(run.states for run in result.runs)
-        return f"{about}: {broken} of {len(result.runs)} runs and states break it ({states:,} states compared)"
+        return f"{about}: {broken} of {len(result.runs)} runs break it (states compared: {states:,}; cases not run to their end: {len(result.not_run)})"
     count = Counter(one.verdict for one in result.obligations)
     untouched = sum(one.untouched for one in result.obligations)
     counted = [
@@ -79,7 +81,8 @@ def _broken(broken: BrokenCase) -> Iterator[RenderableType]:
 
 def _run(run: CheckedRun) -> Iterator[RenderableType]:
     if run.broken is None:
-        yield Text(one_line(f"{run.source}: {run.states:,} states keep the policy"))
+        kept = "1 state keeps" if run.states == 1 else f"{run.states:,} states keep"
+        yield Text(one_line(f"{run.source}: {kept} the policy"))
         return
     broken = run.broken
     when = "the first state" if broken.step is None else f"call {broken.step + 1}, {broken.call} by task {broken.task},"

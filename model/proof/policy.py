@@ -172,7 +172,7 @@ def _look_closer(policy: Policy, profile: Profile, part: ProofTask, case: str, t
     """Search small scopes for a state from which the case breaks the policy."""
     tried = []
     for scope in SCOPES:
-        found = _Search(policy, profile, part, scope)
+        found = Search(policy, profile, part, scope)
         tried.append(str(scope))
         edges = list(islice(found.missing_edges(), EDGES_SHOWN))
         if edges:
@@ -189,7 +189,7 @@ def _look_closer(policy: Policy, profile: Profile, part: ProofTask, case: str, t
     )
 
 
-class _Search:
+class Search:
     """The search for what a case needs and the policy lacks, in one scope."""
 
     def __init__(self, policy: Policy, profile: Profile, part: ProofTask, scope: Scope) -> None:
