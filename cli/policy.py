@@ -73,7 +73,7 @@ def policy(
       0    the calls keep the policy, or the runs and states do
       1    a call, a run or a state breaks it
       2    the input or the command line is wrong
-      4    undetermined: neither a proof nor a counterexample of a case was found, or no script could be run
+      4    undetermined: a case was neither proved nor refuted, or a script ended early
       130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
