@@ -26,7 +26,7 @@ from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import PENDING_RULES, RULES, Context, effective_guards
 from sendright.model.language.sequences import rules_of
-from sendright.model.language.sorts import Scope, Sorts, Term
+from sendright.model.language.sorts import OBJECT, Scope, Sorts, Term
 from sendright.model.language.state import After, State
 from sendright.model.language.term_walk import assert_all
 from sendright.model.language.transition import Transition
@@ -225,9 +225,21 @@ class Search:
             demand, edge = next(self._broken(model))
             if not self.title:
                 self.title = demand.title
-                self.words = in_words(model, self.k, self.case.id, [str(edge)], self.x.before, self.x.after, self.sorts)
+                self.words = self._in_words(model, edge)
             yield edge
             self.solver.add(z3.Not(z3.Or(*[self._is_edge(demand, edge) for demand in self.demands])))
+
+    def _in_words(self, model: z3.ModelRef, edge: Edge) -> str:
+        """The state and the call, with the labels."""
+        words = in_words(model, self.k, self.case.id, [str(edge)], self.x.before, self.x.after, self.sorts)
+        first, _, rest = words.partition("\n")
+        labels = []
+        for sort, of in (("Task", self.labelling.of_task), ("Port", self.labelling.of_port)):
+            for member in self.sorts.members[sort]:
+                is_users = sort == "Task" or model.eval(self.x.before.object(member), model_completion=True).eq(OBJECT.OBJECT_NONE)
+                if is_users and not member.eq(self.sorts.no_port):
+                    labels.append(f"{str(member).partition('!')[0]} {self._label(model.eval(of(member), model_completion=True))}")
+        return f"{first}\n  labels: {', '.join(labels)}\n{rest}"
 
     def _lacking(self, demand: Demand) -> list[Need]:
         """The needs of the demand, each when it isn't met."""

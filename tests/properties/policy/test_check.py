@@ -54,7 +54,7 @@ def test_what_a_message_carries_counts_for_its_port() -> None:
     broken = check_trace(narrow, run(ReferenceKernel(), (MOVE_TO_CHILD[0], *_port_with_send(), _to_itself())), "").broken
     assert broken is not None
     assert "descriptor 0 (a): send right to port 2 (host)" in broken.words
-    assert broken.missing.words == "a may carry a right to hold a port of host"
+    assert broken.missing.words == "messages to a may carry a right to hold a port of host"
 
 
 def _port_with_send() -> tuple[tuple[int, str, dict[str, object], int], ...]:
