@@ -77,10 +77,9 @@ def sendright(
     """Can a Mach right or a security token ever get where it should not?
 
     sendright has one specification of Mach's rights, ports, messages and tokens. It [bold]proves[/bold] invariants of
-    the specification. It [bold]checks[/bold] kernels against it with random calls, and [bold]replays[/bold] scripts of
-    calls. It proves that the calls keep a [bold]policy[/bold] of yours. From a recorded run it draws the
-    [bold]graph[/bold] of which task got which right from which task. And it [bold]audits[/bold] recorded logs of real
-    machines.
+    the specification, and that the calls keep your [bold]policy[/bold]. It [bold]checks[/bold] kernels against it with
+    random calls, and [bold]replays[/bold] scripts of calls. From a recorded run it draws the [bold]graph[/bold] of
+    which task got which right from which task. And it [bold]audits[/bold] recorded logs of real machines.
 
     [bold]Examples[/bold]
 

@@ -73,7 +73,7 @@ def policy(
       0    the calls keep the policy, or the runs and states do
       1    a call, a run or a state breaks it
       2    the input or the command line is wrong
-      4    undetermined: neither a proof nor a counterexample of a case was found, or no script could be run
+      4    undetermined: a case was neither proved nor refuted, or a script ended early
       130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
@@ -155,20 +155,22 @@ def _compared(read: Policy, file: Path, profile: Profile, traces: list[Path], st
         runs.append(_with_labels(path, lambda trace=trace, path=path: check_trace(read, trace, str(path))))  # type: ignore[misc]
     for path, state in found:
         runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, profile.name, str(path))))  # type: ignore[misc]
-    runs += _of_scripts(read, loaded)
+    not_run: list[str] = []
+    runs += _of_scripts(read, loaded, not_run)
     failed = any(run.broken is not None for run in runs)
     return PolicyResult(
-        verdict=Verdict.FAILED if failed else Verdict.PASSED if runs else Verdict.UNDETERMINED,
+        verdict=Verdict.FAILED if failed else Verdict.PASSED if runs and not not_run else Verdict.UNDETERMINED,
         policy=read.title,
         file=str(file),
         profile=profile.name,
         runs=tuple(runs),
+        not_run=tuple(not_run),
         seconds=time.perf_counter() - start,
     )
 
 
-def _of_scripts(read: Policy, scripts: list[Script]) -> Iterator[CheckedRun]:
-    """The runs of all cases that the reference kernel could begin."""
+def _of_scripts(read: Policy, scripts: list[Script], not_run: list[str]) -> Iterator[CheckedRun]:
+    """The runs of all cases on the reference kernel. Those that end early go to ``not_run``."""
     if not scripts:
         return
     from sendright.model.execution.oracle import Oracle
@@ -177,8 +179,10 @@ def _of_scripts(read: Policy, scripts: list[Script]) -> Iterator[CheckedRun]:
 
     for script in scripts:
         for case in replay([script], implementation_factory(REFERENCE, None), Oracle).cases:
+            source = f"{script.path}, case {case.id}"
+            if case.trace is None or not case.trace.steps or case.verdict == "not_modelled":
+                not_run.append(f"{source}: {case.reason or case.verdict}")
             if case.trace is not None and case.trace.steps:
-                source = f"{script.path}, case {case.id}"
                 yield _with_labels(Path(script.path), lambda trace=case.trace, source=source: check_trace(read, trace, source))  # type: ignore[misc]
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from sendright.mach.results.checks import Basis
@@ -31,10 +30,12 @@ def terminal(result: PolicyResult) -> Iterator[RenderableType]:
     entries = list(dict.fromkeys(missing.entry for broken in result.broken for missing in broken.missing))
     if entries:
         yield Text("")
-        yield Text("The calls would keep the policy only if it also had (or if it gave up what leads there):", "bold")
+        yield Text("The calls keep the policy only if it also has these entries, or gives up what leads there (more may be missing):", "bold")
         yield from (_indented(entry) for entry in entries)
     for run in result.runs:
         yield from _run(run)
+    for words in result.not_run:
+        yield Text(one_line(f"{words}: not compared to its end"), "yellow")
 
 
 def summary(result: PolicyResult) -> str:
@@ -43,7 +44,9 @@ def summary(result: PolicyResult) -> str:
     if not result.obligations:
         broken = sum(run.broken is not None for run in result.runs)
         states = sum(run.states for run in result.runs)
-        return f"{about}: {broken} of {len(result.runs)} runs and states break it ({states:,} states compared)"
+        return (
+            f"{about}: {broken} of {len(result.runs)} runs break it (states compared: {states:,}; cases not run to their end: {len(result.not_run)})"
+        )
     count = Counter(one.verdict for one in result.obligations)
     untouched = sum(one.basis is Basis.UNTOUCHED for one in result.obligations)
     counted = [
@@ -80,7 +83,8 @@ def _broken(broken: BrokenCase) -> Iterator[RenderableType]:
 
 def _run(run: CheckedRun) -> Iterator[RenderableType]:
     if run.broken is None:
-        yield Text(one_line(f"{run.source}: {run.states:,} states keep the policy"))
+        kept = "1 state keeps" if run.states == 1 else f"{run.states:,} states keep"
+        yield Text(one_line(f"{run.source}: {kept} the policy"))
         return
     broken = run.broken
     when = "the first state" if broken.step is None else f"call {broken.step + 1}, {broken.call} by task {broken.task},"
@@ -99,5 +103,7 @@ def _hop(hop: PolicyHop) -> str:
     return f"{call}{hop.how}: {hop.gives}"
 
 
-def _indented(words: str) -> RenderableType:
-    return Padding(Text(visible(words)), (0, 0, 0, 4))
+def _indented(words: str) -> Text:
+    line = Text(visible(words))
+    line.pad_left(4)
+    return line

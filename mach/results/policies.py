@@ -82,6 +82,8 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
     """One for each case of each rule."""
     broken: tuple[BrokenCase, ...] = ()
     runs: tuple[CheckedRun, ...] = ()
+    not_run: tuple[str, ...] = ()
+    """Cases of scripts that didn't run, or ended early, each with the reason."""
     seconds: float = 0.0
     solver: str = ""
     assumed: str = ""

@@ -57,16 +57,12 @@ class Edge(msgspec.Struct, frozen=True, order=True):
     to: str
 
     def __str__(self) -> str:
-        return f"{self.who} may {self.words}"
-
-    @property
-    def words(self) -> str:
-        """What may be, without the first label."""
+        right = f"{_DOES[self.authority]} {self.to}"
         if self.where == Where.KEEPS.value:
-            return f"keep a right to {_DOES[self.authority]} {self.to}"
+            return f"the kernel may keep for {self.who} a right to {right}"
         if self.where == Where.CARRIES.value:
-            return f"carry a right to {_DOES[self.authority]} {self.to}"
-        return f"{_DOES[self.authority]} {self.to}"
+            return f"messages to {self.who} may carry a right to {right}"
+        return f"{self.who} may {right}"
 
     @property
     def toml(self) -> str:
@@ -94,7 +90,7 @@ ROLES = {
     "device port": PortObject.DEVICE,
 }
 """The kernel's own ports, by the names that policy files use."""
-NEVER_FOR_ANYONE = (PortObject.HOST_PRIV, PortObject.HOST_SECURITY)
+NEVER_FOR_ANY_TASK = (PortObject.HOST_PRIV, PortObject.HOST_SECURITY)
 """A policy in which every task may have these says nothing: they need a label."""
 
 

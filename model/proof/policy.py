@@ -26,7 +26,7 @@ from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import PENDING_RULES, RULES, Context, effective_guards
 from sendright.model.language.sequences import rules_of
-from sendright.model.language.sorts import Scope, Sorts, Term
+from sendright.model.language.sorts import OBJECT, Scope, Sorts, Term
 from sendright.model.language.state import After, State
 from sendright.model.language.term_walk import assert_all
 from sendright.model.language.transition import Transition
@@ -46,13 +46,15 @@ TITLE = "the policy is kept"
 EDGES_SHOWN = 3
 """How many missing edges are looked for in one case. There may be more, here or in larger scopes."""
 
-_SMALL = Scope(tasks=2, ports=4, names=2, messages=1, descriptors=1, objects=1, pages=1, places=(Place.KERNEL, Place.HOST, Place.BOOTSTRAP))
+_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1, places=(Place.KERNEL, Place.HOST, Place.BOOTSTRAP))
 SCOPES = (
     _SMALL,
-    msgspec.structs.replace(_SMALL, ports=5, messages=2, objects=2, places=(*_SMALL.places, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
-    msgspec.structs.replace(_SMALL, tasks=3, ports=5, messages=2, objects=2, places=tuple(Place)),
+    msgspec.structs.replace(_SMALL, messages=2, places=(*_SMALL.places, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
+    msgspec.structs.replace(_SMALL, tasks=3, messages=2, places=tuple(Place)),
 )
-"""The scopes that are searched, the smallest first."""
+"""The scopes that are searched, the smallest first. Most calls need five ports: the caller's, two of the kernel's, and
+two that rights move to.
+"""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -170,7 +172,7 @@ def _look_closer(policy: Policy, profile: Profile, part: ProofTask, case: str, t
     """Search small scopes for a state from which the case breaks the policy."""
     tried = []
     for scope in SCOPES:
-        found = _Search(policy, profile, part, scope)
+        found = Search(policy, profile, part, scope)
         tried.append(str(scope))
         edges = list(islice(found.missing_edges(), EDGES_SHOWN))
         if edges:
@@ -187,7 +189,7 @@ def _look_closer(policy: Policy, profile: Profile, part: ProofTask, case: str, t
     )
 
 
-class _Search:
+class Search:
     """The search for what a case needs and the policy lacks, in one scope."""
 
     def __init__(self, policy: Policy, profile: Profile, part: ProofTask, scope: Scope) -> None:
@@ -223,9 +225,21 @@ class _Search:
             demand, edge = next(self._broken(model))
             if not self.title:
                 self.title = demand.title
-                self.words = in_words(model, self.k, self.case.id, [str(edge)], self.x.before, self.x.after, self.sorts)
+                self.words = self._in_words(model, edge)
             yield edge
             self.solver.add(z3.Not(z3.Or(*[self._is_edge(demand, edge) for demand in self.demands])))
+
+    def _in_words(self, model: z3.ModelRef, edge: Edge) -> str:
+        """The state and the call, with the labels."""
+        words = in_words(model, self.k, self.case.id, [str(edge)], self.x.before, self.x.after, self.sorts)
+        first, _, rest = words.partition("\n")
+        labels = []
+        for sort, of in (("Task", self.labelling.of_task), ("Port", self.labelling.of_port)):
+            for member in self.sorts.members[sort]:
+                is_users = sort == "Task" or model.eval(self.x.before.object(member), model_completion=True).eq(OBJECT.OBJECT_NONE)
+                if is_users and not member.eq(self.sorts.no_port):
+                    labels.append(f"{str(member).partition('!')[0]} {self._label(model.eval(of(member), model_completion=True))}")
+        return f"{first}\n  labels: {', '.join(labels)}\n{rest}"
 
     def _lacking(self, demand: Demand) -> list[Need]:
         """The needs of the demand, each when it isn't met."""

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sendright.mach.files import CantRead, read_regular
-from sendright.model.policy.policy import NEVER_FOR_ANYONE, OF_RIGHTS, ROLES, Authority, Edge, Policy, Where, complete
+from sendright.model.policy.policy import NEVER_FOR_ANY_TASK, OF_RIGHTS, ROLES, Authority, Edge, Policy, Where, complete
 
 FORMAT = "sendright-policy/1"
 LARGEST_FILE = 1 << 20
 MOST_LABELS = 24
 MOST_ENTRIES = 500
 LONGEST_NAME = 60
-ANYONE = "anyone"
+ANY_TASK = "any task"
 """In ``[boot]``: any task may have rights to these ports."""
 
 _TABLES = {"allow": Where.HOLDS, "keep": Where.KEEPS, "carry": Where.CARRIES}
+_TABLE_OF = {where.value: table for table, where in _TABLES.items()}
 _TOP = ("format", "title", "trusted", "labels", "groups", "boot", "children", "ports", "tasks", "user_ports", *_TABLES)
 _FIRST, _OTHERS = "first task", "other tasks"
 
@@ -173,12 +174,12 @@ class _Reader:
                 self._refuse(f"boot.{key}", f"unknown{_near(key, known)} (known: {', '.join(known)})")
         for key in (_FIRST, *ROLES):
             if key not in table:
-                self._refuse("boot", f"{key!r} has no label: write {key!r} = a label{'' if key == _FIRST else f', or {ANYONE!r}'}")
+                self._refuse("boot", f"{key!r} has no label: write {key!r} = a label{'' if key == _FIRST else f', or {ANY_TASK!r}'}")
         roles: dict[str, str | None] = {}
         for role, object_ in ROLES.items():
-            if table[role] == ANYONE:
-                if object_ in NEVER_FOR_ANYONE:
-                    self._refuse(f"boot.{role}", f"a policy that lets {ANYONE!r} have the {role} keeps nothing apart: give it a label")
+            if table[role] == ANY_TASK:
+                if object_ in NEVER_FOR_ANY_TASK:
+                    self._refuse(f"boot.{role}", f"a policy that lets {ANY_TASK!r} have the {role} keeps nothing apart: give it a label")
                 roles[role] = None
             else:
                 roles[role] = self._one(table[role], f"boot.{role}")
@@ -211,8 +212,14 @@ class _Reader:
         for label in self.labels:
             if label not in used:
                 self._refuse(f"labels.{label}", "nothing has this label: name it in [boot], [children] or [ports], or leave it out")
+        carriers = {*policy.of_ports, policy.roles["privileged host port"]}
+        for edge in sorted(policy.edges):
+            if edge.where == Where.CARRIES.value and edge.who not in carriers:
+                self._refuse("carry", f"{edge}: {edge.who!r} isn't the label of a user's port or of the privileged host port (leave this out)")
+            if edge.where != Where.CARRIES.value and edge.who not in policy.of_tasks:
+                self._refuse(_TABLE_OF[edge.where], f"{edge}: {edge.who!r} isn't the label of a task, and only tasks have rights (leave this out)")
         for label in sorted(policy.trusted - set(policy.of_tasks)):
-            self._refuse("trusted", f"{label!r} is no task's label: only what acts can be trusted")
+            self._refuse("trusted", f"{label!r} isn't the label of a task, and only tasks can be trusted (leave it out)")
 
     # ---- what is allowed
 
@@ -256,7 +263,7 @@ class _Reader:
                 self._refuse(place, f"unknown authority {each!r}{_near(each, known)} (known here: {', '.join(known)})")
         if len(set(given)) != len(given):
             self._refuse(place, "names an authority twice: leave one out")
-        return given
+        return [str(each) for each in given]
 
     def _emptied(self, table: str) -> frozenset[str]:
         """The labels of which the file says that nothing lies there: ``may`` and ``to`` are empty."""
@@ -277,8 +284,8 @@ class _Reader:
         return value
 
     def _name(self, name: str, place: str) -> None:
-        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or name == ANYONE:
-            self._refuse(place, f"can't be a name (1 to {LONGEST_NAME} printable characters, and not {ANYONE!r})")
+        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or name == ANY_TASK:
+            self._refuse(place, f"can't be a name (1 to {LONGEST_NAME} printable characters, and not {ANY_TASK!r})")
 
 
 def _near(word: object, known: Iterable[str]) -> str:

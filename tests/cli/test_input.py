@@ -117,7 +117,10 @@ def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], mo
     assert "Traceback" in capsys.readouterr().err
 
 
-COMMANDS = ["check", "prove", "replay", "audit", "synthesize", "graph", "calls", "profiles", "trace-spec", "setup", "witnesses", "mutants"]
+COMMANDS = [
+    *("check", "prove", "policy", "replay", "audit", "synthesize", "graph", "calls", "profiles", "trace-spec", "setup", "witnesses"),
+    "mutants",
+]
 
 
 def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

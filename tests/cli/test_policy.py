@@ -1,0 +1,94 @@
+"""``sendright policy``: proofs in parts that are quick, runs compared with a policy, bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.policies import EXAMPLES
+from support.report_runs import MOVE_TO_CHILD, run
+
+from sendright.cli.main import main
+from sendright.impl.reference import ReferenceKernel
+from sendright.reports.write import trace_text, write_text
+
+CLIENTS = str(EXAMPLES / "clients.toml")
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> str:
+    """The example, with labels for the child and the port of ``MOVE_TO_CHILD``."""
+    text = Path(CLIENTS).read_text("utf-8") + '\n[tasks]\n1 = "one"\n[user_ports]\n8 = "server"\n'
+    (tmp_path / "named.toml").write_text(text, "utf-8")
+    return str(tmp_path / "named.toml")
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> str:
+    write_text(tmp_path / "trace.json", trace_text(run(ReferenceKernel(), MOVE_TO_CHILD)))
+    return str(tmp_path / "trace.json")
+
+
+def test_a_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    part = ["policy", CLIENTS, "--call", "mach_port_type", "--no-cache", "-j", "1", "-q"]
+    assert main(part) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("PROVED: the policy 'clients of a security server', profile manual: 4 of 4 cases proved (4 trivially")
+    assert "Assumed: a task of server gives away only what the policy allows" in text
+    assert main([*part, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["verdict"], data["trusted"], data["broken"]) == ("PROVED", ["server"], [])
+    assert data["runs"][0]["source"] == "the boot state of manual"
+
+
+def test_a_run_that_breaks_the_policy(capsys: pytest.CaptureFixture[str], named: str, trace: str) -> None:
+    assert main(["policy", named, "--trace", trace]) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("FAILED: ")
+    assert "call 6, mach_port_insert_right by task 0, breaks the policy" in text
+    assert "missing: one may send to server" in text
+    assert "call 6, mach_port_insert_right: moved: send right to port 8 at task 1, name 3" in text
+    assert main(["policy", named, "--trace", trace, "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["runs"][0]["broken"]["step"] == 5
+
+
+def test_states_and_scripts(capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(json.loads(Path(trace).read_text("utf-8"))["initial"]))
+    script = {
+        "format": "mach-cases/1",
+        "profile": "manual",
+        "cases": [{"id": "self", "title": "self", "steps": [{"as": "A", "call": "mach_task_self", "args": {}, "expect": {"ret": "KERN_SUCCESS"}}]}],
+    }
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    script["cases"][0]["steps"][0]["call"] = "not_a_call"  # type: ignore[index]
+    (tmp_path / "unmodelled.json").write_text(json.dumps(script))
+    assert main(["policy", named, "--script", str(tmp_path / "unmodelled.json")]) == 4
+    assert "case self: " in capsys.readouterr().out
+    status = main(["policy", named, "--state", str(tmp_path / "state.json"), "--script", str(tmp_path / "script.json")])
+    captured = capsys.readouterr()
+    assert status == 0, captured
+    assert "PASSED: " in captured.out
+    assert "case self: 4 states keep the policy" in captured.out
+
+
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path) -> None:
+    state = json.loads(Path(trace).read_text("utf-8"))["final"]
+    del state["ports"]["8"]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    for arguments, words in (
+        ([str(tmp_path)], "is a directory"),
+        ([CLIENTS, "--call", "mach_port_tpye"], "policy: unknown call 'mach_port_tpye'"),
+        ([CLIENTS, "--call", "mach_port_guard"], "the profile manual doesn't serve mach_port_guard"),
+        ([CLIENTS, "--profile", "plan9"], "unknown profile 'plan9'"),
+        ([CLIENTS, "--trace", trace], "trace.json: task 1 can have more than one label"),
+        ([named, "--trace", trace, "--call", "mach_port_type"], "--call: selects what is proved"),
+        ([named, "--trace", named], "not JSON"),
+        ([named, "--trace", "/dev/zero"], "is not a regular file"),
+        ([named, "--state", trace], "not a state"),
+        ([named, "--state", str(tmp_path / "state.json")], "names port 8, which the state doesn't have"),
+    ):
+        assert main(["policy", *arguments]) == 2, arguments
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert words in captured.err
+        assert captured.err.count("\n") == 1

@@ -1,0 +1,102 @@
+"""Policies and the calls: what is proved, and which call breaks a policy that isn't closed."""
+
+import pytest
+import z3
+from support.policies import EXAMPLES, decided, missing, policy
+
+from sendright.mach.kernel.profiles import MANUAL, XNU_792
+from sendright.mach.results.verdicts import Verdict
+from sendright.model.language.rule import RULES, Context
+from sendright.model.proof.any_state import ANY_STATE
+from sendright.model.proof.obligations import ProofTask
+from sendright.model.proof.policy import SCOPES, Search, prove_policy
+from sendright.properties.policy.load import load_policy
+
+CLIENTS = load_policy(EXAMPLES / "clients.toml")
+QUEUED = ("mach_msg_send: deliver", "the message is queued")
+
+
+def test_a_closed_policy_is_kept() -> None:
+    for case in (("mach_msg_receive: take", "the oldest message"), QUEUED):
+        found = decided(CLIENTS, *case)
+        assert found.obligation.verdict is Verdict.PROVED
+        assert not found.obligation.untouched
+        assert found.broken is None
+
+
+@pytest.mark.heavy
+def test_what_is_missing_is_read_off_a_state_in_a_small_scope() -> None:
+    """The search alone, without the attempt to prove: a policy in which b may send to a, and a may not control b."""
+    index = next(index for index, case in enumerate(RULES[QUEUED[0]].cases(Context(RULES[QUEUED[0]], ANY_STATE, MANUAL))) if case.title == QUEUED[1])
+    search = Search(policy("b send a"), MANUAL, ProofTask("case", QUEUED[0], index), SCOPES[0])
+    edge = next(search.missing_edges())
+    assert (edge.where, edge.who) == ("carry", "a")
+    assert search.words.endswith(f"then this is broken: {edge}")
+    assert search.title.startswith("who ")
+
+
+CONTROL = "a control,send,receive b"
+CLOSURE = {
+    "control, extract": (["a control b"], ("copy in a right", "COPY_SEND copies the send right"), "a may send to b"),
+    "control, insert": ([CONTROL], ("mach_port_insert_right", "a send right under the name"), "b may control a"),
+    "control, special port": ([CONTROL, "keep: b send a"], ("task_get_special_port", "a clone of the special port"), None),
+    "control, set": ([CONTROL], ("task_set_special_port", "the right is kept"), "the kernel may keep for b a right to control a"),
+    "send": (["b send a"], QUEUED, "messages to a may carry a right to control b"),
+    "receive": (["a receive b", "carry: b control a", "carry: b send a"], ("mach_msg_receive: take", "the oldest message"), None),
+    "receive makes send": (["b receive a"], ("copy in a right", "MAKE_SEND makes a send right"), "b may send to a"),
+    "rescue": (
+        ["a send_once b"],
+        ("mach_port_request_notification", "port-destroyed is registered"),
+        "messages to b may carry a right to receive from a",
+    ),
+    "children": (["a hold host"], ("task_create", "a child like its parent"), "the kernel may keep for b a right to hold a port of host"),
+    "children are controlled": (["keep: a send a"], ("task_create", "a child like its parent"), "a may control b"),
+    "special ports of the host": (
+        ["a hold host", "carry: host control b"],
+        ("host_get_special_port", "a clone of the special port"),
+        "a may control b",
+    ),
+    "set a port of the host": (
+        ["a hold host", "carry: host hold host"],
+        ("host_set_special_port", "the right is kept"),
+        "messages to host may carry a right to control a",
+    ),
+    "tokens": ([CONTROL, "a hold host"], ("host_security_set_task_token", "both tokens are set"), "a may give tokens to b"),
+    "mapped memory": ([CONTROL, "keep: a hold host"], ("task_create", "a child like its parent"), None),
+}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("condition", CLOSURE)
+def test_each_condition_is_needed(condition: str) -> None:
+    """A policy that lacks one condition of docs/policies.md is broken by the call that the page names."""
+    entries, case, wanted = CLOSURE[condition]
+    found = decided(policy(*entries), *case)
+    assert found.obligation.verdict is Verdict.REFUTED
+    print(condition, missing(found))
+    if wanted is not None:
+        assert wanted in missing(found)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("case", [QUEUED, ("mach_msg_receive: take", "the oldest message"), ("task_create", "a child like its parent")], ids=str)
+def test_no_proof_rests_on_a_contradiction(case: tuple[str, str]) -> None:
+    """There is a state that keeps the example and from which the case runs."""
+    index = next(index for index, each in enumerate(RULES[case[0]].cases(Context(RULES[case[0]], ANY_STATE, MANUAL))) if each.title == case[1])
+    searches = (Search(CLIENTS, MANUAL, ProofTask("case", case[0], index), scope) for scope in SCOPES)
+    assert any(search.solver.check() == z3.sat for search in searches)
+
+
+@pytest.mark.heavy
+def test_the_example_is_kept_by_all_calls() -> None:
+    found = list(prove_policy(CLIENTS, MANUAL, jobs=2))
+    assert {one.obligation.verdict for one in found} == {Verdict.PROVED}
+    assert sum(not one.obligation.untouched for one in found) > 100
+
+
+@pytest.mark.heavy
+def test_a_kernel_that_checks_no_host_port_breaks_the_example() -> None:
+    """Hazard H-4: the child gets the privileged host port."""
+    found = decided(CLIENTS, "host_security_create_task_token", "a child with the given tokens and the privileged host port", XNU_792)
+    assert found.obligation.verdict is Verdict.REFUTED
+    assert "hold a port of privileged" in " ".join(missing(found))
