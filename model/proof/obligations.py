@@ -147,9 +147,7 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
     )
 
 
-def look_closer(
-    profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
-) -> Obligation:
+def look_closer(profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None) -> Obligation:
     """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
     has one.
     """
