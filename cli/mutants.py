@@ -29,7 +29,7 @@ COUNT, SEED, SECONDS = 60, 0, 60.0
 
 def mutants(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of mutants to draw: as many of each operator as there can be.")] = COUNT,
-    every: Annotated[bool, typer.Option("--every", help="Decide every mutant of the selection. (There are more than 30,000.)")] = False,
+    every: Annotated[bool, typer.Option("--every", help="Decide every mutant of the selection. (There are more than 25,000.)")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the sample and of random runs.")] = SEED,
     operator: Annotated[
         list[str] | None,

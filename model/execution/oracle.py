@@ -121,6 +121,8 @@ class _Judging:
         """The code that a rule has answered with."""
         self.copied: dict[tuple[str, bool], int] = {}
         """How many rights, and how many pages, have been copied out to each result."""
+        self.said: set[str] = set()
+        """The results that rules have said, or that name what was copied out."""
         self.rights_seen: list[Any] = []
         self.pages_seen: list[Any] = []
         """What the answer calls the rights and pages of the body that is being copied out."""
@@ -157,6 +159,7 @@ class _Judging:
         named = None
         if step.to:
             self._expect_code_with(step.to)
+            self.said.add(step.to)
             named = self._named_next(step.to, page="new_page" in declared)
         if declared:
             choosing = Choosing(self.system, self.caller, given, self.call.name, self.result.code, self.result.outputs, named)
@@ -198,6 +201,7 @@ class _Judging:
         if not applied.outputs:
             return
         for name, value in told_results(self.system, _types(self.call.name), applied.outputs).items():
+            self.said.add(name)
             if code is None:
                 self._expect_code_with(name)
             seen = _tupled(self.result.outputs.get(name))
@@ -246,6 +250,8 @@ class _Judging:
         expected = _names(self.call.name, self.result.code)
         if expected != self.result.outputs.keys():
             self._expect("results", sorted(expected), sorted(self.result.outputs))
+        unsaid = sorted(name for name in expected - self.said if _types(self.call.name)[name] not in _OF_ANY_NUMBER)
+        assert not unsaid, f"{self.clause}: no rule says what the result is: {', '.join(unsaid)}"
         for output in _lists_of_rights(self.call.name, self.result.code):
             copied = self.copied.get((output, False), 0)
             self._expect(f"number of rights in {output}", copied, len(self.result.outputs[output]))
@@ -290,6 +296,10 @@ class _Judging:
 
     def any_of(self, conditions: list[bool]) -> bool:
         return any(conditions)
+
+
+_OF_ANY_NUMBER = (OutputType.PORTS, OutputType.DESCRIPTORS)
+"""Results that may name nothing."""
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from support.beside_oracle import Judged
@@ -12,7 +14,11 @@ from sendright.mach.abi.rights import Disposition, Right, SlotKind
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, Profile
 from sendright.mach.state.snapshot import Entry, Snapshot, differences
+from sendright.model.execution.compiler import CompiledRule
 from sendright.model.execution.oracle import Oracle, broken_invariants
+from sendright.model.language.rule import RULES, Context
+from sendright.model.language.sorts import UNBOUNDED
+from sendright.model.language.state import State
 
 
 @pytest.fixture
@@ -73,6 +79,17 @@ def test_a_result_that_nobody_promised(judged: Judged, own: int) -> None:
     call = Call("mach_port_type", {"task": own, "name": own})
     bits = SlotKind.SEND.type_bits
     assert not judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": bits, "more": 1})).agreed
+
+
+def test_a_result_that_no_rule_says(judged: Judged, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that forgets a result would let a kernel answer anything."""
+    original = RULES["mach_port_type"]
+    silent = replace(original, cases=lambda k: (replace(case, outputs={}) for case in original.cases(k)))
+    compiled = CompiledRule(Context(silent, State.arbitrary(UNBOUNDED), MANUAL))
+    monkeypatch.setitem(judged.oracle.system.rules, original.name, compiled)
+    call = Call(original.name, {"task": own, "name": own})
+    with pytest.raises(AssertionError, match="no rule says what the result is: type"):
+        judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.SEND.type_bits}))
 
 
 def test_memory_shortage_must_have_been_injected(judged: Judged, own: int) -> None:
