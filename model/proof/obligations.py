@@ -13,19 +13,21 @@ from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.known_breaks import KnownBreak, known_break
+from sendright.model.invariants.known_breaks import known_break
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
+from sendright.model.proof.counterexample import Question
 from sendright.model.proof.instantiate import follows_from_nothing
 from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
     THEOREMS,
     Goals,
+    in_own_words,
     is_of_conservation,
     properties_of_case,
     properties_of_rule,
@@ -59,10 +61,14 @@ class CaseProof:
         self.case.effect(self.after)
         self.profile = profile
 
+    @property
+    def assumptions(self) -> list[Term]:
+        """What is assumed of the case, beside the invariants before it: its condition, what the kernel may choose."""
+        return [*self.k.assumptions(), self.guard, *self.after.assumptions]
+
     def proof(self, more: Sequence[Term] = ()) -> Proof:
         """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""
-        facts = [*UNBOUNDED.background, *self.k.assumptions(), self.guard, *self.after.assumptions, *more]
-        return Proof(UNBOUNDED, facts, held_by_any_state(self.profile))
+        return Proof(UNBOUNDED, [*UNBOUNDED.background, *self.assumptions, *more], held_by_any_state(self.profile))
 
 
 def _this(proof: Proof) -> Callable[[], Proof]:
@@ -89,17 +95,32 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
             made.append(unit.proof())
         return made[0]
 
-    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
+    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = ()) -> Obligation:
         mark = Mark()
+
+        def failing(clause: str = "", seconds: float = 0.0) -> Obligation:
+            return Obligation(
+                call=part.rule,
+                case=unit.case.id,
+                property=name,
+                title=f"{title}: {clause}",
+                verdict=Verdict.UNDETERMINED,
+                seconds=seconds,
+            )
+
+        def look_closer(unproved: Obligation) -> Obligation:
+            question = Question(unit.k, goals, [*unit.assumptions, *more], unit.case, unit.after)
+            return looked_closer(profile, unproved, question)
+
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # a counterexample makes a proof unnecessary
-            found = _look_closer(profile, part, name, title, "", 0.0, known)
+            found = look_closer(failing())
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         verdict, seconds, failed = _decide(using, goals)
         if verdict is not Verdict.PROVED:
-            return msgspec.structs.replace(_look_closer(profile, part, name, title, failed, seconds), hazard=hazard)
+            return msgspec.structs.replace(look_closer(failing(failed, seconds)), hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
@@ -116,7 +137,7 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
     for one in properties_of_case(unit.k, unit.case, unit.after, part.wants):
         if one.assumptions and one.goals:
             with proof().with_more(one.assumptions) as whole:
-                found.append(obligation(one.name, one.title, one.goals, _this(whole)))
+                found.append(obligation(one.name, one.title, one.goals, _this(whole), one.assumptions))
         else:
             found.append(obligation(one.name, one.title, one.goals))
     if part.wants("T5"):
@@ -136,34 +157,29 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
         cached=all(each.cached or each.untouched for each in made_of) and any(each.cached for each in made_of),
         scope=next((each.scope for each in made_of if each.scope), None),
         counterexample=next((each.counterexample for each in made_of if each.counterexample), None),
+        example=next((each.example for each in made_of if each.example), None),
     )
 
 
-def _look_closer(
-    profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None
-) -> Obligation:
-    """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
-    has one.
-    """
-    from sendright.model.proof.refute import SCOPES, refute
+def looked_closer(profile: Profile, unproved: Obligation, question: Question) -> Obligation:
+    """``unproved`` after the search of a small scope for a counterexample to what wasn't proved, the ``question``."""
+    from sendright.model.proof.refute import refute
 
     start = time.perf_counter()
-    for scope in (known.scope,) if known else SCOPES:
-        outcome = refute(profile, part.rule, part.case, name, scope)
-        if outcome.counterexample:
-            break
-    case = list(RULES[part.rule].cases(Context(RULES[part.rule], ANY_STATE, profile)))[part.case]
-    verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
-    return Obligation(
-        call=part.rule,
-        case=case.id,
-        property=name,
-        title=f"{title}: {outcome.clause or clause}",
-        verdict=verdict,
-        seconds=seconds + time.perf_counter() - start,
+    outcome = refute(profile, question, in_own_words(unproved.property, profile))
+    refuted = outcome.counterexample is not None
+    title = unproved.title
+    if refuted and outcome.clause:
+        title = f"{title.partition(': ')[0]}: {outcome.clause}"
+    return msgspec.structs.replace(
+        unproved,
+        title=title,
+        verdict=Verdict.REFUTED if refuted else Verdict.UNDETERMINED,
+        seconds=unproved.seconds + time.perf_counter() - start,
         scope=outcome.scope,
         counterexample=outcome.counterexample,
-        reachable="not known: the state before is any in which the invariants hold" if outcome.counterexample else None,
+        example=outcome.example,
+        reachable="not known: the state before is any in which the invariants hold" if refuted else None,
     )
 
 
@@ -186,11 +202,16 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
     def add(name: str, title: str, goals: Iterable[tuple[str, list[Term], list[Term]]]) -> None:
         start, mark = time.perf_counter(), Mark()
-        failed = next((goal for goal, assumed, claims in goals if not follow(assumed, claims)), None)
+        failed = next((goal for goal in goals if not follow(*goal[1:])), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, cached = time.perf_counter() - start, mark.all_from_cache
-        case = failed or "all cases"
-        found.append(Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, cached=cached))
+        case = failed[0] if failed else "all cases"
+        decided = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, cached=cached)
+        if failed is not None:
+            goal, assumed, claims = failed
+            question = Question(k, [(goal, claim) for claim in claims], [*k.assumptions(), *assumed])
+            decided = looked_closer(profile, decided, question)
+        found.append(decided)
 
     for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
         add(one.name, one.title, one.goals())
@@ -205,7 +226,13 @@ def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
         verdict = Verdict.PROVED if holds(precondition, profile) else Verdict.UNDETERMINED
         seconds, cached = time.perf_counter() - start, mark.all_from_cache
         case, title = f"{precondition.case}; {precondition.title}", "a rule establishes what the next one requires"
-        found.append(Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached))
+        decided = Obligation(call=part.rule, case=case, property="sequence", title=title, verdict=verdict, seconds=seconds, cached=cached)
+        if verdict is not Verdict.PROVED:
+            k = Context(RULES[part.rule], ANY_STATE, profile)
+            goals = [(precondition.title, claim) for claim in precondition.claims]
+            its_case = next((case for case in k.rule.cases(k) if case.id == precondition.case), None)
+            decided = looked_closer(profile, decided, Question(k, goals, precondition.assumptions, its_case, precondition.after))
+        found.append(decided)
     return found
 
 
@@ -213,26 +240,30 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide theorem 1, "as if created by task_create"."""
     start, mark = time.perf_counter(), Mark()
     invariants = held_by_any_state(profile)
-    failed = None
+    failed: tuple[str, list[Term], Term] | None = None
     proof: Proof | None = None
     assumed: list[Term] | None = None
     for name, assumptions, goal in as_if_created_by_task_create(profile):
         if proof is None or assumptions is not assumed:
             proof, assumed = Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], invariants), assumptions
         if proof.decide(goal) != z3.unsat:
-            failed = name
+            failed = name, assumptions, goal
             break
-    return [
-        Obligation(
-            call="host_security_create_task_token",
-            case=f"field {failed}" if failed else "all fields",
-            property="theorem 1",
-            title=THEOREMS[1],
-            verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
-            seconds=time.perf_counter() - start,
-            cached=mark.all_from_cache,
-        )
-    ]
+    decided = Obligation(
+        call="host_security_create_task_token",
+        case=f"field {failed[0]}" if failed else "all fields",
+        property="theorem 1",
+        title=THEOREMS[1],
+        verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
+        seconds=time.perf_counter() - start,
+        cached=mark.all_from_cache,
+    )
+    if failed is None:
+        return [decided]
+    name, assumptions, goal = failed
+    k = Context(RULES["host_security_create_task_token"], ANY_STATE, profile)
+    question = Question(k, [(f"the field {name} is as task_create would leave it", goal)], assumptions)
+    return [looked_closer(profile, decided, question)]
 
 
 def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:

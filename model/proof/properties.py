@@ -4,11 +4,15 @@ traceability of clauses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import cleandoc
 
 import z3
 
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.invariants import theorems
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import (
@@ -19,7 +23,7 @@ from sendright.model.invariants.theorems import (
     security_port_is_confined,
     token_integrity,
 )
-from sendright.model.language.invariant import Invariant
+from sendright.model.language.invariant import Invariant, of_profile
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
@@ -120,6 +124,23 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
         yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
     if wants("T3"):
         yield _of_step("theorem 3", THEOREMS[3], token_integrity, moved, still)
+
+
+def in_own_words(name: str, profile: Profile) -> str:
+    """The property of this name (as in ``Obligation.property``) in its own words; empty if it has none."""
+    kind, _, number = name.rpartition(" ")
+    if not number.isdecimal():
+        return ""
+    if kind == "theorem":
+        stated = re.search(rf"^{number}\. \*[^*]*\*: (.*?)(?=^\d\. |\Z)", cleandoc(theorems.__doc__ or ""), re.DOTALL | re.MULTILINE)
+        return " ".join(stated[1].split()) if stated else ""
+    if kind == "invariant":
+        return of_profile(int(number), profile).about
+    if int(number) in STEP_PROPERTIES:
+        return STEP_PROPERTIES[int(number)].about
+    told = {AUTHORITY: all_authority, LOCALITY: names_are_local, SECURITY_PORT: security_port_is_confined}.get(int(number))
+    words = " ".join((told.__doc__ or "").split()) if told else ""
+    return words.partition(": ")[2]
 
 
 def is_of_conservation(name: str) -> bool:
