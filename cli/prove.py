@@ -21,7 +21,8 @@ from sendright.cli.streams import complain
 from sendright.mach.kernel.profiles import profile_named
 from sendright.mach.results.checks import ProofResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.reports.rerun import Rerun
+from sendright.reports.rerun import Rerun, script_text
+from sendright.reports.write import scripts as scripts_of
 
 if TYPE_CHECKING:
     from sendright.model.proof.cache import Cache
@@ -60,6 +61,10 @@ def prove(
         str | None,
         typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…, whose workers need the same sendright. No proofs are cached."),
     ] = None,
+    reach: Annotated[
+        float,
+        typer.Option("--reach", metavar="SECONDS", min=0, help="How long to look for runs from boot to the counterexamples; 0: not at all."),
+    ] = 3.0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -72,7 +77,7 @@ def prove(
 
     An obligation is one case of a call and one invariant. If sendright can't prove it, it looks for a concrete state
     and call that break the invariant: then the obligation is REFUTED. If it finds none, the obligation is UNDETERMINED,
-    and never counts as proved.
+    and never counts as proved. For a refuted one, it also looks for a run of calls from boot that breaks the same.
 
     Proofs are cached in your own cache directory and rerun only when their formulas or the prover change. An entry
     counts only if your own key made it, so that no checkout can bring proofs along.
@@ -133,9 +138,18 @@ def prove(
             on=found,
         )
     failed = [*_crashed(result), *filter(None, [scripts.finish(result) if scripts else ""])]
+    if reach and any(one.example for one in result.obligations) and not result.interrupted:
+        from sendright.cli.implementations import REFERENCE, implementation_factory
+        from sendright.properties.coverage.reach import with_runs
+
+        with ProgressBar("looking for runs from boot", quiet) as progress:
+            result = with_runs(result, implementation_factory(REFERENCE, None), kernel_profile, reach, progress.update)
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
     chosen += ["--second-solver", second_solver] if second_solver else []
-    rerun = Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, *chosen]),))
+    runs = scripts_of(result)
+    replays = (shlex.join(["sendright", "replay", str(report_dir / name)]) for name in runs)
+    again = shlex.join(["sendright", "prove", "--profile", profile, *chosen])
+    rerun = Rerun(commands=(again, *replays), scripts={name: script_text(script) for name, script in runs.items()})
     return finish(result, outputs, rerun, also_written=scripts.written if scripts else (), failed=failed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -48,8 +49,7 @@ def arguments_in_words(moment: Moment, profile: str) -> tuple[Named, ...]:
     """The arguments of the moment's step in the signature's order. Arguments that the signature lacks come last,
     unchanged."""
     step = _step(moment)
-    signature = SIGNATURES.get(step.call)
-    types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
+    types = _argument_types(step.call)
     names = sorted(step.arguments, key=lambda name: (list(types).index(name) if name in types else len(types), name))
     return tuple(_argument(moment, profile, name, types.get(name), step.arguments[name]) for name in names)
 
@@ -64,13 +64,24 @@ def outputs_in_words(moment: Moment) -> tuple[Named, ...]:
 
 def call_line(step: Step, profile: str) -> str:
     """The call on one line: ``t0: mach_port_allocate(task = 6, right = RECEIVE) → KERN_SUCCESS``."""
-    signature = SIGNATURES.get(step.call)
-    types = {argument.name: argument.type for argument in signature.arguments} if signature else {}
+    types = _argument_types(step.call)
     arguments = ", ".join(f"{name} = {_value(types.get(name), value, profile)}" for name, value in step.arguments.items())
     shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
     stopped = " stopped between its steps" if step.stop else ""
     call = f"resumes {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
     return f"t{step.task}: {call} → {answer_in_words(step)}{', and waits' if step.code in IN_PROGRESS else ''}"
+
+
+@cache
+def _argument_types(call: str) -> dict[str, ArgumentType]:
+    """The types of a call's arguments. Of a rule that calls share: of those parameters that mean one thing in all calls."""
+    if call in SIGNATURES:
+        return {argument.name: argument.type for argument in SIGNATURES[call].arguments}
+    found: dict[str, set[ArgumentType]] = {}
+    for signature in SIGNATURES.values():
+        for argument in signature.arguments:
+            found.setdefault(argument.name, set()).add(argument.type)
+    return {name: next(iter(types)) for name, types in found.items() if len(types) == 1}
 
 
 def answer_in_words(step: Step) -> str:

@@ -11,9 +11,11 @@ import msgspec
 
 from sendright.mach.abi.codes import code_name
 from sendright.mach.results.checks import Basis, CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
+from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference
 from sendright.mach.state.trace import Trace, Violation
+from sendright.reports.counterexample import lines
 
 AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult
 
@@ -61,6 +63,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     violation: Violation | None = None
     step: int | None = None
     """The failing step, counted from 0."""
+    example: Counterexample | None = None
+    """Of a property that isn't proved: the counterexample."""
 
     @property
     def clause_label(self) -> str:
@@ -183,12 +187,12 @@ def _of_case(case: CaseResult) -> Finding:
 def _of_obligation(one: Obligation) -> Finding:
     refuted, as_known = one.verdict in (Verdict.REFUTED, Verdict.FAILED), one.verdict is Verdict.BREAKS_AS_KNOWN
     crashed = one.verdict is Verdict.CRASHED
-    words = one.counterexample or ""
-    if one.scope and words:
-        words = f"searched up to {one.scope}:\n{words}"
+    words = "\n".join(lines(one.example)) if one.example else one.counterexample or ""
+    if one.scope and one.counterexample:
+        words = words if one.example else f"searched up to {one.scope}:\n{words}"
     elif one.scope:
         words = f"no counterexample up to {one.scope}; no proof for all sizes" if one.scope[:1].isdigit() else one.scope
-    if one.reachable:
+    if one.reachable and (one.example is None or one.example.reached is None):
         words += f"\nReachable: {one.reachable}"
     if one.hazard and not as_known:
         words = f"hazard {one.hazard}: this case is listed as breaking it. {words}".rstrip()
@@ -207,6 +211,9 @@ def _of_obligation(one: Obligation) -> Finding:
         about=f"{one.call}, {one.case.replace('/', ': ', 1)}",
         clause=one.title,
         words=words or "neither a proof nor a counterexample was found",
+        trace=one.example.trace if one.example else None,
+        step=0 if one.example else None,
+        example=one.example,
     )
 
 

@@ -47,7 +47,8 @@ def _moments(trace: Trace) -> Iterator[Moment]:
     ports = _ports(trace)
     now = slots(trace.initial)
     born = set(trace.initial.tasks)
-    waiting = {number: task.waiting.call for number, task in trace.initial.tasks.items() if task.waiting is not None}
+    pending = {number: task.waiting for number, task in trace.initial.tasks.items() if task.waiting is not None}
+    waiting = {number: waits.call for number, waits in pending.items() if not waits.carries}
     sent_by: dict[int, int] = {}
     """Serial of a message that waits for room -> the task that sends it."""
     yield Moment(None, now, now, tuple(sorted(born)), ports, dict(waiting))

@@ -19,6 +19,7 @@ from sendright.mach.state.snapshot import Difference, Port, Snapshot, entry_in_w
 from sendright.mach.state.trace import Trace
 from sendright.mach.state.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
 from sendright.reports.call_text import Named, arguments_in_words, outputs_in_words
+from sendright.reports.counterexample import run_to
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, second_solver_words, summary
 from sendright.reports.history import Moment, moments, port_words
@@ -126,6 +127,7 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         profile_title=PROFILES[profile].title if profile in PROFILES else "",
         table=proof_table(result) if isinstance(result, ProofResult) else None,
         second_solver=second_solver_words(result) if isinstance(result, ProofResult) else "",
+        run_to=run_to,
         commands=rerun.commands,
         scripts=[_script(name, text) for name, text in rerun.scripts.items()],
     )

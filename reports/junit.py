@@ -71,7 +71,7 @@ def lines_of(finding: Finding, indent: str = "") -> list[str]:
         lines += [f"{finding.clause_label}:", *(f"  {rule}" for rule in rules)] if len(rules) > 1 else [finding.labelled_clause]
     if finding.frames:
         lines += ["Frames of the implementation, the innermost last:", *(f"  {frame}" for frame in finding.frames)]
-    return lines + calls(finding.trace, finding.step)
+    return lines + ([] if finding.example else calls(finding.trace, finding.step))
 
 
 def calls(trace: Trace | None, failing: int | None) -> list[str]:

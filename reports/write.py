@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sendright.mach.results.checks import CheckResult
+from sendright.mach.results.checks import CheckResult, ProofResult
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult, findings
 from sendright.reports.html import page
@@ -91,20 +91,23 @@ def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str,
     yield "report.html", lambda: page(result, rerun)
     yield "junit.xml", lambda: junit(result)
     yield "report.sarif", lambda: sarif(result, version)
-    if isinstance(result, CheckResult):
-        for name, script in scripts(result).items():
-            yield name, lambda script=script: script_text(script)  # type: ignore[misc]
+    for name, script in scripts(result).items():
+        yield name, lambda script=script: script_text(script)  # type: ignore[misc]
     traces: list[Trace] = []
     for finding in findings(result):
-        if finding.trace is not None and finding.trace not in traces:
+        if finding.trace is not None and finding.example is None and finding.trace not in traces:
             traces.append(finding.trace)
     for number, trace in enumerate(traces, 1):
         yield ("trace.json" if number == 1 else f"trace-{number}.json"), lambda trace=trace: trace_text(trace)  # type: ignore[misc]
 
 
-def scripts(result: CheckResult) -> dict[str, dict[str, Any]]:
-    """The scripts of the failing runs, by the files that they are written to."""
-    found = [result.script, *(other.script for other in result.others)]
+def scripts(result: AnyResult) -> dict[str, dict[str, Any]]:
+    """The scripts of the failing runs, and of runs to counterexamples, by the files that they are written to."""
+    found: list[dict[str, Any] | None] = []
+    if isinstance(result, CheckResult):
+        found = [result.script, *(other.script for other in result.others)]
+    elif isinstance(result, ProofResult):
+        found = [one.example.reached.script for one in result.obligations if one.example is not None and one.example.reached is not None]
     return {"script.json" if number == 1 else f"script-{number}.json": script for number, script in enumerate(found, 1) if script is not None}
 
 

@@ -83,8 +83,14 @@ IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS
 """The codes of pending calls."""
 
 
+CALL_GOES_ON = -1
+"""In a counterexample of a proof: the step is one rule of a call, after which the call goes on with the next."""
+
+
 def code_name(code: int) -> str:
     """The symbolic name of ``code``, or its number in hexadecimal when the kernel's headers have none."""
+    if code == CALL_GOES_ON:
+        return "the call goes on"
     try:
         return ReturnCode(code).name
     except ValueError:

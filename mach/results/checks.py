@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace, Violation
 
@@ -136,6 +137,8 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all of it was proved before, from the same formulas, so that the solver didn't run."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
+    example: Counterexample | None = None
+    """The same for reports: snapshots, the step, and what it breaks. None: there is none, or the words say it all."""
     hazard: str | None = None
     """If this profile is known to break it: the hazard's number and description."""
     reachable: str | None = None

@@ -121,6 +121,8 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     """For a stopped creation: whether the child will get the privileged host port."""
     held: Entry = EMPTY
     """For a stopped ``task_set_special_port``: the replaced right, which the call still has to release."""
+    carries: tuple[Message, ...] = ()
+    """Between two rules of a call, as counterexamples of proofs show it: the messages that the call sends or receives."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -231,8 +233,8 @@ def _slots_of_waiting(number: int, waiting: PendingCall | None) -> Iterator[tupl
     if waiting is not None:
         if waiting.held.kind:
             yield Slot("held", number, 0), waiting.held
-        if waiting.message is not None:
-            yield from _slots_of_message(waiting.message)
+        for message in (*waiting.carries, *([] if waiting.message is None else [waiting.message])):
+            yield from _slots_of_message(message)
 
 
 def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:

@@ -69,7 +69,7 @@ def compile_clauses(invariants: Iterable[Invariant], variables: Variables, state
     compiled: list[CompiledClause] = []
     for invariant in invariants:
         for title, clause in invariant.clauses(variables, state):
-            body, names, sorts = _opened(clause)
+            body, names, sorts = opened(clause)
             builder = FunctionBuilder("holds", names, [body])
             builder.lines.append(f"    return {builder.value(body)}")
             name = f"invariant {invariant.number}: {invariant.title}"
@@ -77,7 +77,7 @@ def compile_clauses(invariants: Iterable[Invariant], variables: Variables, state
     return tuple(compiled)
 
 
-def _opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
+def opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
     """A universal clause's body at constants, their names in Python, and their sorts."""
     if not z3.is_quantifier(clause):
         return clause, [], ()
@@ -120,7 +120,7 @@ def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile
     env = environment(profile)
     for values in (points or _points)(state, clause.sorts):
         if not clause.holds(state.fields, env, *values):
-            return _where(clause.sorts, values)
+            return places_in_words(clause.sorts, values)
     return None
 
 
@@ -154,7 +154,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
             continue
         where = next((values for values in _points(both, clause.sorts) if not clause.holds(fields, env, *given, *values)), None)
         if where is not None:
-            place = f" for {_where(clause.sorts, where)}" if clause.sorts else ""
+            place = f" for {places_in_words(clause.sorts, where)}" if clause.sorts else ""
             broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title} does not hold{place}.")
     return tuple(broken.values())
 
@@ -183,7 +183,7 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
             continue  # as is known of it
         step = STEP_PROPERTIES[number]
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
-            body, names, sorts = _opened(clause)
+            body, names, sorts = opened(clause)
             words = f"{step.about} The clause '{title}'"
             holds = _function_of(body, ("v_caller", *arguments, *names))
             compiled.append(CompiledClause(f"invariant {step.number}: {step.title}", words, holds, sorts))
@@ -223,7 +223,8 @@ def _members(f: dict[str, dict[Any, Any]], sort: str) -> list[Any]:
     }[sort]
 
 
-def _where(sorts: tuple[str, ...], values: tuple[Any, ...]) -> str:
+def places_in_words(sorts: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    """Values of these sorts in words: "task 1, name 3"."""
     words = []
     for sort, value in zip(sorts, values, strict=True):
         if sort == "Slot":

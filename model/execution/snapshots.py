@@ -182,7 +182,7 @@ class SnapshotWriter:
         f = self._state.fields
         wait = f["wait"].get(task)
         if wait == SENDING:
-            return PendingCall(call="mach_msg_send", message=self._message(f["waits_with"][task]))
+            return PendingCall(call="mach_msg_send", message=self.message(f["waits_with"][task]))
         if wait == RECEIVING:
             return PendingCall(
                 call="mach_msg_receive",
@@ -242,7 +242,7 @@ class SnapshotWriter:
             send_rights=f["srights"].get(port, 0),
             send_once_rights=f["sorights"].get(port, 0),
             queue_limit=f["qlimit"].get(port, 0),
-            queue=tuple(map(self._message, self._state.waiting(port))),
+            queue=tuple(map(self.message, self._state.waiting(port))),
             no_senders=self._entry_in((NO_SENDERS_SLOT, port, 0)),
             port_destroyed=self._entry_in((PORT_DESTROYED_SLOT, port, 0)),
             ledger=self._ledger(port) if object_ == PortObject.LEDGER else None,
@@ -257,7 +257,8 @@ class SnapshotWriter:
         parent, payer = (f[name].get(port) for name in ("ledger_parent", "ledger_payer"))
         return Ledger(f["ledger_limit"].get(port, 0), f["ledger_balance"].get(port, 0), parent, payer)
 
-    def _message(self, message: int) -> Message:
+    def message(self, message: int) -> Message:
+        """One message, as it says and what it carries."""
         f = self._state.fields
         layout = f["layout"].get(message, ())
         return Message(

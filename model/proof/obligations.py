@@ -24,15 +24,18 @@ from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
+from sendright.model.proof.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
 from sendright.model.proof.instantiate import follows_from_nothing, skolemize
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.properties import (
+    COUNTING,
     DECIDED,
     THEOREMS,
     Goals,
     OfCase,
     Wants,
+    in_own_words,
     is_of_conservation,
     properties_of_answer,
     properties_of_case,
@@ -101,10 +104,14 @@ class CaseProof:
         shared = self.among.properties_at_rest(self.case, wants)
         return [*shared, *properties_of_own(self.k, self.case, self.after, shared, wants)]
 
+    @property
+    def assumptions(self) -> list[Term]:
+        """What is assumed of the case, beside the invariants before it: its condition, what the kernel may choose."""
+        return [*self.k.assumptions(), self.guard, *self.after.assumptions]
+
     def proof(self, more: Sequence[Term] = ()) -> Proof:
         """The case's assumptions: all invariants before it, its condition, what the kernel may choose."""
-        facts = [*UNBOUNDED.background, *self.k.assumptions(), self.guard, *self.after.assumptions, *more]
-        return Proof(UNBOUNDED, facts, held_by_any_state(self.profile))
+        return Proof(UNBOUNDED, [*UNBOUNDED.background, *self.assumptions, *more], held_by_any_state(self.profile))
 
 
 def _this(proof: Proof) -> Callable[[], Proof]:
@@ -135,8 +142,8 @@ def decide_cases(profile: Profile, part: ProofTask) -> list[Obligation]:
     return [found for index in numbers for found in decide_case(profile, msgspec.structs.replace(part, case=index), among=among)]
 
 
-LookCloser = Callable[[Profile, ProofTask, str, str, str, float, KnownBreak | None], Obligation]
-"""What becomes of a property that isn't proved, or is known to be broken: see ``look_closer``."""
+LookCloser = Callable[[Obligation, Question, KnownBreak | None], Obligation]
+"""What becomes of an obligation that isn't proved, or is known to be broken. By default: ``looked_closer``."""
 
 
 def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = None, among: AnyCase | None = None) -> list[Obligation]:
@@ -144,7 +151,7 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
 
     What isn't proved goes to ``closer``, which by default looks for a counterexample. ``among``: all cases of the rule.
     """
-    look = closer or look_closer
+    look = closer or partial(looked_closer, profile)
     unit = CaseProof(RULES[part.rule], part.case, profile, among)
     made: list[Proof] = []
     decided = _Goals()
@@ -154,18 +161,32 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
             made.append(unit.proof())
         return made[0]
 
-    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof) -> Obligation:
+    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = ()) -> Obligation:
         mark = Mark()
+
+        def failing(clause: str = "", seconds: float = 0.0) -> Obligation:
+            return Obligation(
+                call=part.rule,
+                case=unit.case.id,
+                property=name,
+                title=f"{title}: {clause}",
+                verdict=Verdict.UNDETERMINED,
+                seconds=seconds,
+            )
+
+        def question() -> Question:
+            return Question(unit.k, goals, [*unit.assumptions, *more], unit.case, unit.after, counts=name == COUNTING)
+
         known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # a counterexample makes a proof unnecessary
-            found = look(profile, part, name, title, "", 0.0, known)
+            found = look(failing(), question(), known)
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         new = goals if using is not proof else decided.new(goals)
         verdict, seconds, failed = _decide(using, new)
         if verdict is not Verdict.PROVED:
-            return mark.settled(msgspec.structs.replace(look(profile, part, name, title, failed, seconds, None), hazard=hazard))
+            return mark.settled(msgspec.structs.replace(look(failing(failed, seconds), question(), None), hazard=hazard))
         if using is proof:
             decided.add(goals)
         return mark.settled(
@@ -188,7 +209,7 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
             found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
         elif one.assumptions and one.goals:
             with proof().with_more(one.assumptions) as whole:
-                found.append(obligation(one.name, one.title, one.goals, _this(whole)))
+                found.append(obligation(one.name, one.title, one.goals, _this(whole), one.assumptions))
         else:
             found.append(obligation(one.name, one.title, one.goals))
         if one.goals and wants_scripts():
@@ -228,32 +249,31 @@ def _conserved(made_of: list[Obligation]) -> Obligation:
         second=None,
         scope=next((each.scope for each in made_of if each.scope), None),
         counterexample=next((each.counterexample for each in made_of if each.counterexample), None),
+        example=next((each.example for each in made_of if each.example), None),
     )
 
 
-def look_closer(profile: Profile, part: ProofTask, name: str, title: str, clause: str, seconds: float, known: KnownBreak | None = None) -> Obligation:
-    """Search small scopes for a counterexample to an unproved property; for a ``known`` break, the scope that
-    has one.
+def looked_closer(profile: Profile, unproved: Obligation, question: Question, known: KnownBreak | None = None) -> Obligation:
+    """``unproved`` after the search of a small scope for a counterexample to what wasn't proved, the ``question``; of a
+    ``known`` break, too.
     """
-    from sendright.model.proof.refute import SCOPES, refute
+    from sendright.model.proof.refute import refute
 
     start = time.perf_counter()
-    for scope in (known.scope,) if known else SCOPES:
-        outcome = refute(profile, part.rule, part.case, name, scope)
-        if outcome.counterexample:
-            break
-    case = list(RULES[part.rule].cases(Context(RULES[part.rule], ANY_STATE, profile)))[part.case]
-    verdict = Verdict.REFUTED if outcome.counterexample else Verdict.UNDETERMINED
-    return Obligation(
-        call=part.rule,
-        case=case.id,
-        property=name,
-        title=f"{title}: {outcome.clause or clause}",
-        verdict=verdict,
-        seconds=seconds + time.perf_counter() - start,
+    outcome = refute(profile, question, in_own_words(unproved.property, profile))
+    refuted = outcome.counterexample is not None
+    title = unproved.title
+    if refuted and outcome.clause:
+        title = f"{title.partition(': ')[0]}: {outcome.clause}"
+    return msgspec.structs.replace(
+        unproved,
+        title=title,
+        verdict=Verdict.REFUTED if refuted else Verdict.UNDETERMINED,
+        seconds=unproved.seconds + time.perf_counter() - start,
         scope=outcome.scope,
         counterexample=outcome.counterexample,
-        reachable="not known: the state before is any in which the invariants hold" if outcome.counterexample else None,
+        example=outcome.example,
+        reachable="not known: the state before is any in which the invariants hold" if refuted else None,
     )
 
 
@@ -279,10 +299,13 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
     def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]]) -> None:
         start, mark = time.perf_counter(), Mark()
-        failed = next((goal for goal, assumed, claims in goals if not follow(assumed, claims)), None)
+        failed = next((goal for goal in goals if not follow(*goal[1:])), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
-        seconds, case = time.perf_counter() - start, failed or "all cases"
+        seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
         one = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
+        if failed is not None:
+            goal, assumed, claims = failed
+            one = looked_closer(profile, one, Question(k, [(goal, claim) for claim in claims], [*k.assumptions(), *assumed]))
         found.append(mark.settled(one))
         if wants_scripts():
             alone = one.basis is Basis.NOTHING
@@ -310,7 +333,13 @@ def _established(profile: Profile, call: str, name: str, title: str, goal: Preco
     start, mark = time.perf_counter(), Mark()
     verdict = Verdict.PROVED if holds(goal, profile) else Verdict.UNDETERMINED
     seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
-    found = mark.settled(Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis))
+    found = Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
+    if verdict is not Verdict.PROVED and call in RULES:
+        k = Context(RULES[call], ANY_STATE, profile)
+        its_case = next((case for case in k.rule.cases(k) if case.id == goal.case), None)
+        question = Question(k, [(goal.title, claim) for claim in goal.claims], goal.assumptions, its_case, goal.after)
+        found = looked_closer(profile, found, question)
+    found = mark.settled(found)
     if wants_scripts():
         write_script(found, [([*UNBOUNDED.background, *goal.assumptions, *held_by_any_state(profile)], goal.claims)])
     return found
@@ -320,7 +349,7 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide theorem 1, "as if created by task_create"."""
     start, mark = time.perf_counter(), Mark()
     invariants = held_by_any_state(profile)
-    failed = None
+    failed: tuple[str, list[Term], Term] | None = None
     proof: Proof | None = None
     assumed: list[Term] | None = None
     parts: list[tuple[list[Term], list[Term]]] = []
@@ -330,18 +359,22 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
             parts.append((proof.assumptions, []))
         parts[-1][1].append(goal)
         if failed is None and proof.decide(goal) != z3.unsat:
-            failed = name
-    found = mark.settled(
-        Obligation(
-            call="host_security_create_task_token",
-            case=f"field {failed}" if failed else "all fields",
-            property="theorem 1",
-            title=THEOREMS[1],
-            verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
-            seconds=time.perf_counter() - start,
-            basis=mark.basis,
-        )
+            failed = name, assumptions, goal
+    found = Obligation(
+        call="host_security_create_task_token",
+        case=f"field {failed[0]}" if failed else "all fields",
+        property="theorem 1",
+        title=THEOREMS[1],
+        verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
+        seconds=time.perf_counter() - start,
+        basis=mark.basis,
     )
+    if failed is not None:
+        name, assumptions, goal = failed
+        k = Context(RULES["host_security_create_task_token"], ANY_STATE, profile)
+        question = Question(k, [(f"the field {name} is as task_create would leave it", goal)], assumptions)
+        found = looked_closer(profile, found, question)
+    found = mark.settled(found)
     if wants_scripts():
         write_script(found, parts)
     return [found]

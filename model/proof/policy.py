@@ -33,11 +33,12 @@ from sendright.model.language.transition import Transition
 from sendright.model.policy.labelling import SHARING, Demand, Labelling, Need
 from sendright.model.policy.policy import Edge, Policy
 from sendright.model.proof.any_state import ANYTHING
-from sendright.model.proof.asked import Mark
 from sendright.model.proof.cache import Cache, keep_proofs_in
 from sendright.model.proof.obligations import CaseProof, ProofTask
 from sendright.model.proof.prove import Progress, case_tasks
-from sendright.model.proof.refute import RLIMIT, expand, in_scope, in_words, meaning, nothing_elsewhere
+from sendright.model.proof.questions import Mark
+from sendright.model.proof.refute import expand, meaning, nothing_elsewhere
+from sendright.model.proof.stated_in_scope import RLIMIT, in_scope, in_words
 from sendright.model.proof.workers import Lost, in_workers
 
 KEPT = "policy"

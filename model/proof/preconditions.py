@@ -67,6 +67,8 @@ class Precondition(msgspec.Struct, frozen=True):
     title: str
     assumptions: list[Term]
     claims: list[Term]
+    after: State | None = None
+    """The state that the claims are about, for a counterexample; None: the one before the rule."""
 
     def equals(self, other: Precondition) -> bool:
         """Whether both have the same assumptions and claims."""
@@ -283,7 +285,7 @@ class _Segment:
                     claims = [claim for claim in claims if not any(state is other and claim.eq(known) for other, known in asked)]
                     asked += [(state, claim) for claim in claims]
                 if claims:
-                    yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims)
+                    yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims, state.after)
 
     def _required(self, state: AfterCase, step: _Step) -> list[Term]:
         """What ``step`` requires of ``state``."""
@@ -513,7 +515,7 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]
         other = z3.And(k.sorts.slots_of_message(v.s, message), v.s != place)
         same: list[Any] = [forall([v.s], z3.Implies(other, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))]
         same += [forall([v.i], a.memory(message, v.i) == b.memory(message, v.i)), *_still_there(k, a)]
-        yield Precondition(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]])
+        yield Precondition(done.case.id, title, done.known, [*same, *[a.empty(slot) for slot in emptied]], done.after)
 
 
 def _still_there(k: Context, a: State) -> list[Term]:
@@ -534,15 +536,14 @@ def _copy_page(k: Context) -> Iterator[Precondition]:
         rights = forall([v.s], z3.Implies(mine, z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s))))
         pages = forall([v.i], z3.Implies(v.i != index, a.memory(message, v.i) == b.memory(message, v.i)))
         emptied = (a.memory(message, index) == k.sorts.no_object) == (k.rule.name == PAGE_OUT)
-        yield Precondition(
-            done.case.id, "the rights and the other pages of the message stay", done.known, [rights, pages, emptied, *_still_there(k, a)]
-        )
+        claims = [rights, pages, emptied, *_still_there(k, a)]
+        yield Precondition(done.case.id, "the rights and the other pages of the message stay", done.known, claims, done.after)
 
 
 def _nothing_changes(k: Context) -> Iterator[Precondition]:
     for done in runs(k):
         same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
-        yield Precondition(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))])
+        yield Precondition(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))], done.after)
 
 
 def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:

@@ -4,11 +4,15 @@ traceability of clauses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import cleandoc
 
 import z3
 
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.invariants import theorems
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import (
@@ -19,7 +23,7 @@ from sendright.model.invariants.theorems import (
     security_port_is_confined,
     token_integrity,
 )
-from sendright.model.language.invariant import Invariant
+from sendright.model.language.invariant import Invariant, of_profile
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
@@ -28,6 +32,8 @@ from sendright.model.language.transition import Transition
 from sendright.model.proof.any_state import ANYTHING, fields_of, of_any_state
 from sendright.model.proof.counting import COUNTED_BY, counting, depends_on_ghosts, mention_counts
 
+COUNTING = "counting"
+"""The counts follow the effect."""
 AUTHORITY, LOCALITY, SECURITY_PORT = 23, 26, 32
 RELATIONAL = {
     AUTHORITY: "a task port gives all authority over its task",
@@ -117,7 +123,7 @@ def properties_of_own(k: Context, case: Case, after: After, shared: list[OfCase]
     steps = [goal for one in shared if one.name.startswith("step") for _, goal in one.goals]
     if any(map(wants, COUNTED_BY)) or mention_counts(steps):
         title = "ghosts follow the effect, member by member, and only proofs depend on them"
-        yield OfCase("counting", title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
+        yield OfCase(COUNTING, title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
 
 
 def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = everything) -> Iterator[OfCase]:
@@ -138,6 +144,23 @@ def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = ev
         yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
     if wants("T3"):
         yield _of_step("theorem 3", THEOREMS[3], token_integrity, moved, still)
+
+
+def in_own_words(name: str, profile: Profile) -> str:
+    """The property of this name (as in ``Obligation.property``) in its own words; empty if it has none."""
+    kind, _, number = name.rpartition(" ")
+    if not number.isdecimal():
+        return ""
+    if kind == "theorem":
+        stated = re.search(rf"^{number}\. \*[^*]*\*: (.*?)(?=^\d\. |\Z)", cleandoc(theorems.__doc__ or ""), re.DOTALL | re.MULTILINE)
+        return " ".join(stated[1].split()) if stated else ""
+    if kind == "invariant":
+        return of_profile(int(number), profile).about
+    if int(number) in STEP_PROPERTIES:
+        return STEP_PROPERTIES[int(number)].about
+    told = {AUTHORITY: all_authority, LOCALITY: names_are_local, SECURITY_PORT: security_port_is_confined}.get(int(number))
+    words = " ".join((told.__doc__ or "").split()) if told else ""
+    return words.partition(": ")[2]
 
 
 def is_of_conservation(name: str) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import CodeType
 
+import msgspec
+
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.mutants import Judgement, Outcome
@@ -17,6 +19,7 @@ from sendright.model.invariants.known_breaks import KnownBreak
 from sendright.model.language.rule import RULES, Context
 from sendright.model.proof import instantiate
 from sendright.model.proof.any_state import ANY_STATE
+from sendright.model.proof.counterexample import Question
 from sendright.model.proof.obligations import ProofTask, decide, decide_case
 from sendright.properties.mutants.source import Unit, running
 
@@ -118,12 +121,9 @@ def _decide_case(profile: Profile, part: ProofTask, original: Original, found: F
     title = _titles(part.rule, profile)[part.case]
     proved: list[set[str]] = []
 
-    def undecided(name: str, words: str, known: KnownBreak | None) -> Obligation:
+    def of_original(unproved: Obligation, _: Question, known: KnownBreak | None) -> Obligation:
         verdict = Verdict.UNDETERMINED if known is None else Verdict.REFUTED  # as is known of it: nothing new
-        return Obligation(call=part.rule, case=title, property=name, title=words, verdict=verdict, seconds=0.0)
-
-    def of_original(_: Profile, __: ProofTask, name: str, words: str, ___: str, ____: float, known: KnownBreak | None) -> Obligation:
-        return undecided(name, words, known)
+        return msgspec.structs.replace(unproved, verdict=verdict)
 
     def proved_before() -> set[str]:
         if not proved:
@@ -134,10 +134,11 @@ def _decide_case(profile: Profile, part: ProofTask, original: Original, found: F
                 proved.append({one.property for one in decided if one.verdict is Verdict.PROVED})
         return proved[0]
 
-    def closer(_: Profile, __: ProofTask, name: str, words: str, clause: str, ___: float, known: KnownBreak | None) -> Obligation:
-        if known is None and name in proved_before():
-            found.add(f"{name}: {clause or words} ({part.rule}: {title})")
-        return undecided(name, words, known)
+    def closer(unproved: Obligation, question: Question, known: KnownBreak | None) -> Obligation:
+        if known is None and unproved.property in proved_before():
+            clause = unproved.title.partition(": ")[2]
+            found.add(f"{unproved.property}: {clause or unproved.title} ({part.rule}: {title})")
+        return of_original(unproved, question, known)
 
     decide_case(profile, part, closer)
 

@@ -1,0 +1,345 @@
+"""Looks for the smallest counterexample in a small scope.
+
+A *question* is what was put to the prover: assumptions and goals, as terms over ``UNBOUNDED``. They are translated into
+a small scope (``small_scope.py``) in which every quantifier is written out, and ghost counts are numbers of slots
+(``refute.py``). The search begins with a state in which there is next to nothing: one task, three ports, no message and
+nothing in any place. While there is no counterexample, the solver's core says which of these restrictions it needed;
+the cheapest of them is lifted. Of the first counterexample, whatever can be left out is left out, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import z3
+
+from sendright.mach.abi.rights import Place
+from sendright.mach.kernel.profiles import Profile
+from sendright.model.language.ghosts import Number
+from sendright.model.language.rule import Case, Context
+from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, Scope, Sorts, Term
+from sendright.model.language.state import FIELDS, After, State
+from sendright.model.language.term_walk import new_applications, term_at
+from sendright.model.proof.any_state import held_by_any_state
+from sendright.model.proof.refute import expand, meaning, nothing_elsewhere, sums
+from sendright.model.proof.small_scope import SmallScope, small_scope
+
+SCOPE = Scope(tasks=2, ports=6, names=3, messages=2, descriptors=1, objects=2, pages=1)
+"""The largest scope that is searched."""
+FIRST_PORTS = 3
+"""The ports that a state begins with: a caller's own, the host's, and one more."""
+RLIMIT = 60_000_000
+"""How much work the solver does for one look, in z3's own count: the same on a machine that is busy."""
+LEAVING_OUT = 6_000_000
+"""As ``RLIMIT``, for one look whether something can be left out of a counterexample."""
+MOST_LOOKS = 60
+"""How often it is looked whether something can be left out."""
+
+Goals = Sequence[tuple[str, Term]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was put to the prover and not proved, and the step that it is about."""
+
+    k: Context
+    """The rule of the step: its state before, its caller and its arguments."""
+    goals: Goals
+    """What should follow, each with a title."""
+    assumptions: Sequence[Term]
+    """What is assumed, beside the invariants of the state before."""
+    case: Case | None = None
+    after: State | None = None
+    """The state after the case; None: the question is about the state before."""
+    others: Sequence[Context] = field(default=())
+    """Further rules, which run after this one in the same sequence."""
+    counts: bool = False
+    """Whether it is also a violation if a ghost count differs, after the step, from what it counts."""
+
+    @property
+    def releases(self) -> list[Any]:
+        """All releases in the step."""
+        found, state = [], self.after
+        while isinstance(state, After):
+            found += state.releases
+            state = state.before
+        return found
+
+    @property
+    def numbers(self) -> list[Number]:
+        """All numbers of slots that the step uses."""
+        found, state = [], self.after
+        while isinstance(state, After):
+            found += state.numbers
+            state = state.before
+        return found
+
+
+@dataclass(frozen=True)
+class Found:
+    """A counterexample, as a model of the small scope."""
+
+    question: Question
+    here: SmallScope
+    model: Any
+    before: State
+    after: State | None
+    broken: tuple[tuple[str, tuple[tuple[str, Term], ...]], ...]
+    """The goals that don't hold: the title of each and, for the variables that it speaks of, their names and where in
+    the scope it doesn't hold.
+    """
+    profile: Profile
+
+    def value(self, term: Term) -> Term:
+        """What the model says of a term of the small scope."""
+        return self.model.eval(term, model_completion=True)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No counterexample was found."""
+
+    scope: str
+    finished: bool
+    """Whether there is none in this scope. False: the solver gave up, or the scope has no room for the case."""
+
+
+def search(profile: Profile, question: Question) -> Found | Nothing:
+    """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size."""
+    return _Search(profile, question).search()
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """Something that a state may do without."""
+
+    formula: Term
+    cost: int
+    """The lower, the sooner it is added."""
+
+
+class _Search:
+    def __init__(self, profile: Profile, question: Question) -> None:
+        self.profile, self.question = profile, question
+        scope = _scope_for(question)
+        self.here = here = small_scope(scope)
+        self.before = here.state(question.k.before)
+        self.after = here.state(question.after) if question.after is not None else None
+        self.solver = z3.SimpleSolver()
+        self.solver.set("rlimit", RLIMIT)
+        self.solver.set("arith.solver", 2)
+        self.solver.add(_known(profile, scope))
+        self.solver.add([expand(here.term(fact), here.sorts) for fact in question.assumptions])
+        self.solver.add(meaning(self.before, here.sorts, here.released(question.releases, question.numbers)))
+        slots = list(here.sorts.elements(here.sorts.Slot))
+        for term in _slot_constants(question):
+            self.solver.add(z3.Or(*[here.term(term) == slot for slot in slots]))
+        self.solver.add(nothing_elsewhere(self.before, here.sorts))
+        self.solver.add(here.sorts.background)
+        self.solver.add(here.term(question.k.caller) == here.sorts.members["Task"][0])  # any other is as good
+        self.goals = [(title, *_violation(here.term(goal), here.sorts)) for title, goal in question.goals]
+        if question.counts and self.after is not None:
+            self.goals += [(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
+
+        self.groups = list(_restrictions(self.before, here.sorts))
+        self.solver.add([z3.Implies(z3.Bool(f"absent{index}"), group.formula) for index, group in enumerate(self.groups)])
+        self.first: Any = None
+
+    def search(self) -> Found | Nothing:
+        violated = z3.Bool("violated")
+        self.solver.add(z3.Implies(violated, z3.Or(*[there for _, there, _ in self.goals])))
+        verdict = self._grow([violated])
+        if verdict != z3.sat:
+            possible = verdict == z3.unsat and self._grow([]) == z3.sat
+            scope = str(self.here.scope)
+            return Nothing(scope if possible or verdict != z3.unsat else f"{scope}: too small for the case", possible)
+        model = self._shrink(self.first)
+        true = [(title, places) for title, there, places in self.goals if _holds(model, there)]
+        return Found(self.question, self.here, model, self.before, self.after, tuple(true), self.profile)
+
+    def _grow(self, wanted: list[Term]) -> z3.CheckSatResult:
+        """Lift restrictions until there is a counterexample, or until none of them matters."""
+        groups = self.groups
+        left = {index: z3.Bool(f"absent{index}") for index in range(len(groups))}
+        while True:
+            verdict = self.solver.check([*wanted, *left.values()])
+            if verdict != z3.unsat:
+                break
+            core = {literal.get_id() for literal in self.solver.unsat_core()}
+            needed = [index for index, literal in left.items() if literal.get_id() in core]
+            if not needed:
+                return verdict
+            del left[min(needed, key=lambda index: (groups[index].cost, index))]
+        if verdict == z3.sat:
+            self.first = self.solver.model()  # which is gone when the solver gets more to do
+            self.solver.add([*wanted, *left.values()])
+        return verdict
+
+    def _shrink(self, model: Any) -> Any:
+        """A model from which nothing can be left out, as far as a bounded effort shows, and with plain numbers."""
+        self.solver.set("rlimit", LEAVING_OUT)
+        todo = list(_things(self.before, self.here.sorts))
+        for _ in range(MOST_LOOKS):
+            self.solver.add([formula for formula in todo if _holds(model, formula)])
+            todo = [formula for formula in todo if not _holds(model, formula)]
+            if not todo:
+                break
+            if self.solver.check(todo[0]) == z3.sat:
+                model = self.solver.model()
+            else:
+                del todo[0]
+        return self._plainest(model)
+
+    def _plainest(self, model: Any) -> Any:
+        plain = _plain(self.before, self.here, self.question, self.profile, model)
+        literals = {literal.get_id(): literal for literal in (z3.Bool(f"plain{index}") for index in range(len(plain)))}
+        self.solver.add([z3.Implies(literal, formula) for literal, formula in zip(literals.values(), plain, strict=True)])
+        for _ in range(MOST_LOOKS):
+            verdict = self.solver.check(list(literals.values()))
+            if verdict == z3.sat:
+                return self.solver.model()
+            core = self.solver.unsat_core() if verdict == z3.unsat else ()
+            if not len(core):
+                break
+            del literals[core[len(core) - 1].get_id()]
+        return model
+
+
+def _holds(model: Any, formula: Term) -> bool:
+    return bool(z3.is_true(model.eval(formula, model_completion=True)))
+
+
+def _scope_for(question: Question) -> Scope:
+    """The scope, with only those places of tasks of which the step or the goals speak: the others would only be more of
+    the same.
+    """
+    told = [*(goal for _, goal in question.goals), *question.assumptions]
+    names = {f"PLACE_{place.name}": place for place in Place}
+    found = {names[name] for name in _mentioned_places(told) if name in names}
+    return Scope(
+        tasks=SCOPE.tasks,
+        ports=SCOPE.ports,
+        names=SCOPE.names,
+        messages=SCOPE.messages,
+        descriptors=SCOPE.descriptors,
+        objects=SCOPE.objects,
+        pages=SCOPE.pages,
+        places=tuple(place for place in Place if place in found),
+    )
+
+
+def _mentioned_places(formulas: Iterable[Term]) -> set[str]:
+    seen: set[int] = set()
+    names: set[str] = set()
+    sort = PLACE.sort
+
+    def look(formula: Term) -> None:
+        for address, _, arguments in new_applications(formula, seen):
+            term = term_at(address)
+            if not arguments and term.sort() == sort:
+                names.add(term.decl().name())
+
+    for formula in formulas:
+        look(z3.substitute_vars(formula.body(), *reversed(_variables(formula))) if z3.is_quantifier(formula) else formula)
+    return names
+
+
+def _variables(formula: Term) -> list[Term]:
+    return [z3.Const(formula.var_name(index), formula.var_sort(index)) for index in range(formula.num_vars())]
+
+
+def _slot_constants(question: Question) -> list[Term]:
+    """The arguments of the step, and of those after it, that are slots."""
+    terms = [term for k in (question.k, *question.others) for term in k.constants.values()]
+    return [term for term in terms if z3.is_expr(term) and term.sort() == UNBOUNDED.Slot]
+
+
+def _known(profile: Profile, scope: Scope) -> list[Term]:
+    """The invariants of the state before, written out."""
+    here = small_scope(scope)
+    return [expand(here.term(clause), here.sorts) for clause in held_by_any_state(profile)]
+
+
+def _violation(goal: Term, sorts: Sorts) -> tuple[Term, tuple[tuple[str, Term], ...]]:
+    """``goal`` doesn't hold, and, if it speaks "for all …", the variables and where it doesn't: the solver finds that."""
+    if not (z3.is_quantifier(goal) and goal.is_forall()):
+        return z3.Not(expand(goal, sorts)), ()
+    somewhere = [z3.FreshConst(goal.var_sort(index), "somewhere") for index in range(goal.num_vars())]
+    there = [z3.Or(*[value == element for element in sorts.elements(value.sort())]) for value in somewhere]
+    names = [goal.var_name(index).partition("!")[0] for index in range(goal.num_vars())]
+    broken = z3.Not(expand(z3.substitute_vars(goal.body(), *reversed(somewhere)), sorts))
+    return z3.And(*there, broken), tuple(zip(names, somewhere, strict=True))
+
+
+def _slots(sorts: Sorts, *constructors: str, of: Term | None = None) -> Iterator[Term]:
+    for slot in sorts.elements(sorts.Slot):
+        if slot.decl().name() in constructors and (of is None or any(part.eq(of) for part in slot.children())):
+            yield slot
+
+
+_OF_MESSAGES = ("destination_slot", "reply_slot", "body_slot")
+_OF_TASKS = ("name_slot", "place_slot", "request_slot")
+_RARE = ("request_slot", "no_senders_slot", "port_destroyed_slot", "limbo_slot", "host_slot")
+
+
+def _restrictions(b: State, sorts: Sorts) -> Iterator[_Absent]:
+    """What a state does without at first."""
+
+    def empty(slots: Iterable[Term]) -> list[Term]:
+        return [b.empty(slot) for slot in slots]
+
+    for port in sorts.members["Port"][1 + FIRST_PORTS :]:
+        yield _Absent(b.port_life(port) == LIFE.UNBORN, 0)
+    for message in sorts.members["Message"]:
+        yield _Absent(z3.And(b.stage(message) == STAGE.FREE, *empty(_slots(sorts, *_OF_MESSAGES, of=message))), 1)
+    for place in sorts.elements(PLACE.sort):
+        yield _Absent(z3.And(*empty(_slots(sorts, "place_slot", of=place))), 2)
+    for constructor in _RARE:
+        yield _Absent(z3.And(*empty(_slots(sorts, constructor))), 3)
+    for task in sorts.members["Task"][1:]:
+        yield _Absent(z3.And(b.task_life(task) == LIFE.UNBORN, *empty(_slots(sorts, *_OF_TASKS, of=task))), 4)
+
+
+def _things(b: State, sorts: Sorts) -> Iterator[Term]:
+    """What would best not be there: tasks first, then messages, ports, rights."""
+    for task in sorts.members["Task"][1:]:
+        yield b.task_life(task) == LIFE.UNBORN
+    for message in sorts.members["Message"]:
+        yield b.stage(message) == STAGE.FREE
+    for port in reversed(sorts.members["Port"][1:]):
+        yield b.port_life(port) == LIFE.UNBORN
+    for slot in sorts.elements(sorts.Slot):
+        yield b.empty(slot)
+
+
+def _plain(b: State, here: SmallScope, question: Question, profile: Profile, model: Any) -> list[Term]:
+    """Which values are the plainest: the kernel's own limits, no shortage, one reference, 0."""
+    sorts, k = here.sorts, question.k
+    plain = [getattr(k, name) == getattr(profile, name) for name in ("urefs_max", "queue_limit", "queue_limit_max", "pages")]
+    for name, term in k.constants.items():
+        if z3.is_expr(term) and name in ("shortage", "out_of_memory", "stop"):
+            plain.append(z3.Not(term) if z3.is_bool(term) else term == 0)
+    for slot in sorts.elements(sorts.Slot):
+        if not z3.is_true(model.eval(b.empty(slot), model_completion=True)):
+            plain += [b.kind(slot) != KIND.DEAD_NAME, z3.Or(b.urefs(slot) == 1, b.urefs(slot) == 0)]
+    for port in sorts.members["Port"][1:]:
+        plain.append(b.qlimit(port) == k.queue_limit)
+    for name, declaration in FIELDS.items():
+        if declaration.range in ("Int", "Bool") and not declaration.ghost and name not in ("urefs", "srights", "sorights", "msgcount", "qlimit"):
+            for point in _points(declaration.domain, sorts):
+                value = b.fields[name](*point)
+                plain.append(z3.Not(value) if declaration.range == "Bool" else value == 0)
+    return plain
+
+
+def _points(domain: Sequence[str], sorts: Sorts) -> Iterator[tuple[Term, ...]]:
+    """All points of a field whose domain has this sort or these."""
+    if not domain:
+        yield ()
+    elif len(domain) == 1 and domain[0] != "Slot":
+        yield from ((member,) for member in sorts.members.get(domain[0], ()))
+
+
+__all__ = ["SCOPE", "Found", "Nothing", "Question", "search"]
