@@ -141,7 +141,10 @@ def _headline(result: AnyResult, found: list[Finding]) -> str:
     if not found:
         return "No violation was found" + (", but the result is incomplete" if result.verdict is Verdict.UNDETERMINED else "")
     if isinstance(result, ProofResult):
-        return f"{len(found):,} of {len(result.obligations):,} obligations are not proved"
+        unproved = sum(one.verdict is not Verdict.PROVED for one in result.obligations)
+        if unproved:
+            return f"{unproved:,} of {len(result.obligations):,} obligations are not proved"
+        return f"Every obligation is proved, but {result.second_solver} doesn’t confirm {len(found):,} of them"
     if isinstance(result, ReplayResult):
         return f"{result.failed + result.crashed} of {len(result.cases)} cases failed or crashed"
     return found[0].title

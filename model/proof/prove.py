@@ -166,8 +166,16 @@ def _run(
             yield part, decide_and_do(profile.name, part, cache, also)
         return
     decide = partial(decide_and_do, profile.name, cache=cache, also=also)
-    for part, found in in_workers(decide, work, jobs) if on is None else in_cluster(decide, work, on):
+    for part, found in in_workers(decide, work, jobs) if on is None else in_cluster(partial(_and_leave, decide), work, on):
         yield part, Decided([_lost(profile, part, found)]) if isinstance(found, Lost) else found
+
+
+def _and_leave(decide: Callable[[ProofTask], Decided], part: ProofTask) -> Decided:
+    """Decide one task in a process that goes on to work for others: nothing of this proof stays there."""
+    try:
+        return decide(part)
+    finally:
+        end_second_solver()
 
 
 def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -260,6 +265,7 @@ def test_the_command_says_that_it_died(fake: Path, capsys: pytest.CaptureFixture
     assert "obligations proved" in words
     page = Path("sendright-report/report.html").read_text()
     assert "its process died with SIGKILL" in page
+    assert "Every obligation is proved, but cvc5" in page
     assert "its process died with SIGKILL" in Path("sendright-report/junit.xml").read_text()
 
 
@@ -271,3 +277,42 @@ def test_no_such_solver(directory: Path, name: str, words: str, monkeypatch: pyt
     assert line.startswith("sendright: --second-solver: ")
     assert words in line
     assert not list(directory.iterdir())
+
+
+def descendants(root: int) -> set[int]:
+    """All processes that ``root`` has started, and theirs."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {root}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {root}
+
+
+def command_of(process: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find the processes in")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_nothing_stays_when_the_command_ends(directory: Path, number: int, status: int) -> None:
+    command = [sys.executable, "-c", "from sendright.cli.main import run; run()", "prove", "-q", "--no-cache", "--call", "mach_msg_send"]
+    with subprocess.Popen([*command, "--second-solver", "cvc5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory) as process:
+        deadline = time.monotonic() + 60
+        while not any(b"second_solver_process" in command_of(one) for one in descendants(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        started = descendants(process.pid)
+        assert len(started) > 2
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == status
+    deadline = time.monotonic() + 20
+    while (left := [one for one in started if command_of(one)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
