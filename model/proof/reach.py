@@ -122,7 +122,7 @@ def _evaluator(target: Target, profile: Profile) -> Evaluator | None:
     k = Context(RULES[target.rule], State.arbitrary(UNBOUNDED), profile)
     [case] = [case for case in k.rule.cases(k) if case.id == target.case]
     try:
-        clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))))
+        clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, State.arbitrary(UNBOUNDED, AFTER), looks_at_order=True)))
         names = (*k.rule.parameters, *k.rule.choices)
         functions = tuple(_compiled_step(title, clause, names) for title, clause in clauses)
     except (AttributeError, KeyError, NotImplementedError) as error:
