@@ -16,16 +16,16 @@ from sendright.model.language.ghosts import Choice, Count, Number, Recount, Tota
 from sendright.model.language.invariant import INVARIANTS, VARIANTS, Invariant, Variables, forall
 from sendright.model.language.release import Release
 from sendright.model.language.rule import DELIVER, RULES, TAKE, Case, Context
-from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, Scope, Term
+from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, FieldDeclaration, State
 from sendright.model.proof.any_state import ANY_STATE, fields_of
+from sendright.model.proof.counterexample import Question
 from sendright.model.proof.counting import COUNTED_BY, GHOSTS
-from sendright.model.proof.obligations import ProofTask, decide
+from sendright.model.proof.obligations import CaseProof, ProofTask, decide
 from sendright.model.proof.refute import refute
 
 DERIVED = [name for name, ghost in GHOSTS.items() if isinstance(ghost, Count | Total)]
 QUEUED, OLDEST = "the message is queued", "the oldest message"
-SMALL = Scope(tasks=1, ports=3, names=2, messages=1, descriptors=1, objects=1, pages=1)
 
 
 def number_of_case(rule: str, title: str) -> int:
@@ -178,9 +178,10 @@ def test_a_wrong_count_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small scope counts in the state after, too, whatever the specification says of the ghost."""
     original = Release._recounts
     monkeypatch.setattr(Release, "_recounts", lambda release: (Recount("sending_slots", release.dying), *original(release)[1:]))
-    outcome = refute(MANUAL, "task_terminate", number_of_case("task_terminate", "the task ends"), "counting", SMALL)
+    unit = CaseProof(RULES["task_terminate"], number_of_case("task_terminate", "the task ends"), MANUAL)
+    outcome = refute(MANUAL, Question(unit.k, [], unit.assumptions, unit.case, unit.after, counts=True))
     assert outcome.counterexample
-    assert outcome.clause == "sending_slots"
+    assert outcome.clause == "sending_slots counts"
 
 
 def test_sums_that_are_used_before_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
