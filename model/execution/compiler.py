@@ -454,6 +454,8 @@ class CompiledRule:
         """The arguments and choices that the rule takes, in order."""
         self.lengths = tuple(name for name in rule.parameters if name.endswith("_length"))
         """The parameters that say how long an array is."""
+        self.messages = tuple(name for name, sort in (rule.parameters | rule.choices).items() if sort.name == "Message" and sort.domain is None)
+        """Those of them that are messages."""
         self.parameters = ["v_caller", *[identifier(name) for name in self.takes]]
         cases = list(rule.cases(context))
         self.cases = [CompiledCase(context, case, self.parameters) for case in cases]

@@ -15,7 +15,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.state.snapshot import Difference, Snapshot
-from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, REPLY_SLOT, SlotTuple
+from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, IN_KERNEL, REPLY_SLOT, SlotTuple
 from sendright.model.execution.kernel_choices import Choosing, ways_to_choose
 from sendright.model.execution.property_check import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.execution.system import Applied, NotAllowed, System
@@ -121,6 +121,8 @@ class _Judging:
         """The code that a rule has answered with."""
         self.copied: dict[tuple[str, bool], int] = {}
         """How many rights, and how many pages, have been copied out to each result."""
+        self.messages: set[int] = set()
+        """The messages that rules have taken or made."""
         self.said: set[str] = set()
         """The results that rules have said, or that name what was copied out."""
         self.rights_seen: list[Any] = []
@@ -149,6 +151,8 @@ class _Judging:
         except (StopIteration, Failed):
             pass
         self._expect_whole_answer()
+        stages = self.system.state["stage"]
+        assert all(stages.get(message) != IN_KERNEL for message in self.messages), f"{self.clause}: the call leaves a message in the kernel"
 
     def _run(self, step: Run) -> tuple[ReturnCode | None, Outcome]:
         """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what
@@ -166,6 +170,7 @@ class _Judging:
             for way in ways_to_choose(declared):
                 given |= way(choosing)
         applied = self.oracle.run(step.rule, self.caller, given)
+        self.messages |= {given[name] for name in self.system.rules[step.rule].messages}
         case = applied.case.case
         assert not (step.cannot_fail and case.code is not None), f"{applied.case.id}: an earlier rule has tested that it can't fail"
         if step.to:

@@ -16,7 +16,7 @@ from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, Profile
 from sendright.mach.state.snapshot import Entry, Snapshot, differences
 from sendright.model.execution.compiler import CompiledRule
 from sendright.model.execution.oracle import Oracle, broken_invariants
-from sendright.model.language.rule import RULES, Context
+from sendright.model.language.rule import FINISH, RULES, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import State
 
@@ -90,6 +90,15 @@ def test_a_result_that_no_rule_says(judged: Judged, own: int, monkeypatch: pytes
     call = Call(original.name, {"task": own, "name": own})
     with pytest.raises(AssertionError, match="no rule says what the result is: type"):
         judged.oracle.judge(0, call, Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.SEND.type_bits}))
+
+
+def test_a_sequence_that_leaves_its_message(judged: Judged, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller would never see it, and no other call would free it."""
+    original = RULES[FINISH]
+    idle = replace(original, cases=lambda k: (replace(case, effect=lambda after: None) for case in original.cases(k)))
+    monkeypatch.setitem(judged.oracle.system.rules, FINISH, CompiledRule(Context(idle, State.arbitrary(UNBOUNDED), MANUAL)))
+    with pytest.raises(AssertionError, match="the call leaves a message in the kernel"):
+        judged.oracle.judge(0, Call("mach_task_self", {}), Result(ReturnCode.KERN_SUCCESS, {"port": own}))
 
 
 def test_memory_shortage_must_have_been_injected(judged: Judged, own: int) -> None:
