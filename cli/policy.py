@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 def policy(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A policy, a TOML file (docs/policies.md).")],
     trace: Annotated[
-        list[Path] | None, typer.Option("--trace", metavar="FILE", help="Compare this recorded run with the policy. Can be repeated.")
+        list[Path] | None, typer.Option("--trace", metavar="TRACE", help="Compare this recorded run with the policy. Can be repeated.")
     ] = None,
     state: Annotated[
-        list[Path] | None, typer.Option("--state", metavar="FILE", help="Compare this state, a JSON file, with the policy. Can be repeated.")
+        list[Path] | None, typer.Option("--state", metavar="STATE", help="Compare this state, a JSON file, with the policy. Can be repeated.")
     ] = None,
     script: Annotated[
         list[Path] | None,
-        typer.Option("--script", metavar="FILE", help="Run this script on the reference kernel and compare its runs. Can be repeated."),
+        typer.Option("--script", metavar="SCRIPT", help="Run this script on the reference kernel and compare its runs. Can be repeated."),
     ] = None,
     call: Annotated[
         list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Prove only this call, or a rule that calls share. Can be repeated.")

@@ -52,7 +52,9 @@ class Transition:
         self.gained = memoized(self._gained)
         """Whether the slot holds a right to a port, and didn't hold one to that port before."""
         self.is_callers = memoized(self._is_callers)
-        """Whether the slot is a name of the caller's, or a place of a message that the caller is sending or receiving."""
+        """Whether the slot is a name of the caller's, or a place of a message that the caller is sending or
+        receiving.
+        """
         self.controls = memoized(self._controls)
         """Whether the caller is the task, holds a send right to its port, or goes on with its creation."""
         self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)

@@ -263,7 +263,9 @@ def _known(profile: Profile, scope: Scope) -> list[Term]:
 
 
 def _violation(goal: Term, sorts: Sorts) -> tuple[Term, tuple[tuple[str, Term], ...]]:
-    """``goal`` doesn't hold, and, if it speaks "for all …", the variables and where it doesn't: the solver finds that."""
+    """``goal`` doesn't hold, and, if it speaks "for all …", the variables and where it doesn't: the solver finds
+    that.
+    """
     if not (z3.is_quantifier(goal) and goal.is_forall()):
         return z3.Not(expand(goal, sorts)), ()
     somewhere = [z3.FreshConst(goal.var_sort(index), "somewhere") for index in range(goal.num_vars())]

@@ -115,7 +115,9 @@ def properties_of_case(k: Context, case: Case, after: After, wants: Wants = ever
 
 
 def properties_of_own(k: Context, case: Case, after: After, shared: list[OfCase], wants: Wants = everything) -> Iterator[OfCase]:
-    """What has to be shown of ``case`` that depends on more than its effect and its answer; ``shared`` are the others."""
+    """What has to be shown of ``case`` that depends on more than its effect and its answer; ``shared`` are the
+    others.
+    """
     moved, still = (Transition(k, case, state, looks_at_order=True) for state in (after, After(k.before, k.profile)))
     for step in STEP_PROPERTIES.values():
         if step.looks_at_order and wants(step.number):

@@ -1,5 +1,5 @@
-"""Rules and invariants stated over a small scope, where ``small_scope.py`` has no formula to translate: whether a case is
-possible (``possible.py``), and which edges a policy lacks (``policy.py``).
+"""Rules and invariants stated over a small scope, where ``small_scope.py`` has no formula to translate: whether a case
+is possible (``possible.py``), and which edges a policy lacks (``policy.py``).
 """
 
 from __future__ import annotations
