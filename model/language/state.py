@@ -336,6 +336,11 @@ class After(State):
     def at(self, name: str) -> _Assign:
         return _Assign(self, name)
 
+    @property
+    def plain(self) -> State:
+        """The same state, of which one can't see that it was made by updates: an invariant says the same of all."""
+        return State(self.sorts, {name: Field(name, field.read) if field.updates else field for name, field in self.fields.items()})
+
     def changed(self, name: str) -> bool:
         """Whether the case updates the field at all."""
         return self.fields[name] is not self.before.fields[name]

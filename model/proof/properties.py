@@ -123,9 +123,11 @@ def properties_of_own(k: Context, case: Case, after: After, shared: list[OfCase]
         if step.looks_at_order and wants(step.number):
             yield _of_step(f"step invariant {step.number}", step.title, step.clauses, moved, still)
     steps = [goal for one in shared if one.name.startswith("step") for _, goal in one.goals]
-    if any(map(wants, COUNTED_BY)) or mention_counts(steps):
+    counts = any(map(wants, COUNTED_BY)) or mention_counts(steps)
+    goals, refused = (list(counting(ANYTHING, after)), depends_on_ghosts(k, case, after)) if counts else ([], "")
+    if goals or refused:
         title = "ghosts follow the effect, member by member, and only proofs depend on them"
-        yield OfCase(COUNTING, title, list(counting(ANYTHING, after)), [], list, depends_on_ghosts(k, case, after))
+        yield OfCase(COUNTING, title, goals, [], list, refused)
 
 
 def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = everything) -> Iterator[OfCase]:
@@ -174,7 +176,7 @@ def _to_keep(invariant: Invariant, after: After) -> Goals:
     """What has to be shown for ``invariant`` to hold after the case: clauses that the case could change."""
     if not any(map(after.changed, fields_of(invariant))):
         return []
-    pairs = zip(invariant.clauses(ANYTHING, after), of_any_state(invariant), strict=True)
+    pairs = zip(invariant.clauses(ANYTHING, after.plain), of_any_state(invariant), strict=True)
     return [(title, now) for (title, now), (_, before) in pairs if number_of(now) != number_of(before)]
 
 

@@ -93,7 +93,7 @@ def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch)
             yield case
 
     mutate(monkeypatch, COPY_IN, keep)
-    found, _ = decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
+    [found] = decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MOVE_SEND takes the last reference"), (8,)))
     assert found.verdict is Verdict.REFUTED
     assert found.counterexample is not None
     assert "message 0, destination: nothing → send right to port" in found.counterexample
@@ -121,7 +121,7 @@ def test_what_a_solver_cannot_decide_is_undetermined(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Proof, "decide", lambda self, goal: z3.unknown)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("2 tasks", None, False))
     result = obligations.decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
-    assert {obligation.property: obligation.verdict for obligation in result} == {"invariant 8": Verdict.UNDETERMINED, "counting": Verdict.PROVED}
+    assert [obligation.verdict for obligation in result] == [Verdict.UNDETERMINED]
 
 
 @pytest.mark.usefixtures("no_refuting")
