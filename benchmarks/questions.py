@@ -33,7 +33,7 @@ from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.prove import proof_tasks
 
-KINDS = ("case", "rule", "sequence", "theorem 1")
+KINDS = ("cases", "rule", "sequence", "theorem 1")
 """The kinds of proof tasks that ask the solver."""
 
 _TAG = re.compile(r"(?<=[a-z_0-9])(?<!\(a)(?<!\sa)!(\d+)")
@@ -89,7 +89,7 @@ def questions_of(profile: str, part: ProofTask) -> list[str]:
 
 def _one(job: tuple[str, ProofTask]) -> tuple[str, list[str]]:
     profile, part = job
-    return f"{part.kind}: {part.rule} {part.case}", questions_of(profile, part)
+    return f"{part.kind}: {part.rule}", questions_of(profile, part)
 
 
 def write(file: Path, profiles: list[str]) -> None:

@@ -125,7 +125,9 @@ def reachable_cases(profile: Profile) -> list[Obligation]:
     found: dict[str, str] = {}
     for number, witness in enumerate(witnesses(profile)):
         watch = InvariantWatch()
-        for step, cases in enumerate(replay(witness, profile, watch.after_step, watch.before_rule)):
+        steps = replay(witness, profile, watch.after_step, watch.before_rule)
+        watch.at_end()
+        for step, cases in enumerate(steps):
             for case in cases:
                 broken = watch.before.popleft()
                 where = f"witness {number}, call {step + 1}"
@@ -164,9 +166,12 @@ def reachable_cases(profile: Profile) -> list[Obligation]:
 
 
 class InvariantWatch:
-    """Looks at the state before each rule of a run, and after each call."""
+    """Looks at the state before each rule of a run, and at the last one. (Each call leaves the state in which the next
+    one's first rule begins.)
+    """
 
     def __init__(self) -> None:
+        self._system: System | None = None
         self.before: deque[str] = deque()
         """For each rule in turn the first invariant that is broken before it, or nothing."""
         self.broken = ""
@@ -176,7 +181,12 @@ class InvariantWatch:
         self.before.append(self._first_broken(system))
 
     def after_step(self, oracle: Oracle, step: int) -> None:
-        self._first_broken(oracle.system)
+        self._system = oracle.system
+
+    def at_end(self) -> None:
+        """Look at the state that the run leaves."""
+        assert self._system is not None
+        self._first_broken(self._system)
 
     def _first_broken(self, system: System) -> str:
         broken = broken_in_state(ghosts_of(system.state), system.profile)

@@ -12,8 +12,8 @@ from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import TOKEN_CALLS, LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
 from sendright.model.language.memo import memoized
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, Case, Context
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 

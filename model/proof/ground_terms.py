@@ -167,9 +167,7 @@ class Terms:
         for sort, found in self.by_sort.items():
             other.by_sort[sort] = {number: address for number, address in found.items() if depth_at(address) <= depth}
         for sorts, pairs in self.pairs.items():
-            other.pairs[sorts] = {
-                numbers: pair for numbers, pair in pairs.items() if depth_at(pair[0][1]) <= depth and depth_at(pair[1][1]) <= depth
-            }
+            other.pairs[sorts] = {numbers: pair for numbers, pair in pairs.items() if depth_at(pair[0][1]) <= depth and depth_at(pair[1][1]) <= depth}
         return other
 
     def tuples(self, sorts: tuple[int, ...]) -> Iterator[tuple[Candidate, ...]]:

@@ -61,17 +61,18 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
     if only and "T5" in only:
         only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))
     work: list[ProofTask] = []
+    if only is None and not calls:
+        work.append(ProofTask("reachable"))
+    if only is None:
+        work += [ProofTask("sequence", name) for name in names]
+    work += [ProofTask("cases", name, 0, only) for name in names]
+    work += [ProofTask("rule", name, 0, only) for name in names]
     if not calls:
         work.append(ProofTask("base case", invariants=only))
     if only is None and not calls:
-        work += [ProofTask("reachable"), ProofTask("must fail")]
+        work.append(ProofTask("must fail"))
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(ProofTask("theorem 1"))
-    for name in names:
-        work.append(ProofTask("rule", name, 0, only))
-        if only is None:
-            work.insert(0, ProofTask("sequence", name))
-        work.append(ProofTask("cases", name, 0, only))
     return work
 
 
