@@ -21,8 +21,9 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.mach.signatures import SIGNATURES
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.language.rule import PENDING_RULES, RULES
+from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
+from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
 from sendright.model.proof.obligations import ProofTask, decide
@@ -140,17 +141,26 @@ def _run(profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None
             yield part, decide(profile.name, part, cache)
         return
     for part, found in in_workers(partial(decide, profile.name, cache=cache), work, jobs):
-        yield part, [_lost(profile, part, found)] if isinstance(found, Lost) else found
+        yield part, _lost(profile, part, found) if isinstance(found, Lost) else found
 
 
-def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
-    """The obligation in place of all that a task would have decided, if the processes that worked on it died."""
-    return Obligation(
-        call=part.rule or SPECIFICATION,
-        case="all cases",
-        property="everything" if part.kind in ("cases", "rule") else part.kind,
-        title="this proof task is decided",
-        verdict=Verdict.UNDETERMINED,
-        seconds=0.0,
-        scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",
-    )
+def _lost(profile: Profile, part: ProofTask, lost: Lost) -> list[Obligation]:
+    """The obligations in place of all that a task would have decided, if the processes that worked on it died: one for
+    each case.
+    """
+    cases = ["all cases"]
+    if part.kind == "cases":
+        rule = RULES[part.rule]
+        cases = [case.id for case in rule.cases(Context(rule, ANY_STATE, profile))]
+    return [
+        Obligation(
+            call=part.rule or SPECIFICATION,
+            case=case,
+            property="everything" if part.kind in ("cases", "rule") else part.kind,
+            title="this proof task is decided",
+            verdict=Verdict.UNDETERMINED,
+            seconds=0.0,
+            scope=f"not decided: the processes that worked on it died, the last one with {lost.words}",
+        )
+        for case in cases
+    ]
