@@ -1,9 +1,9 @@
 """``sendright prove``: every case of every rule against every invariant, unbounded; and that the specification itself
 makes sense.
 
-The work is cut into small tasks (the cases of one rule, one theorem) that run in several processes. PROVED means that z3
-answered ``unsat`` to the query for a violation. For what isn't proved, small scopes are searched: a violation there is
-REFUTED, with a concrete state and call; otherwise the result is UNDETERMINED, with the scope. Nothing undetermined
+The work is cut into small tasks (the cases of one rule, one theorem) that run in several processes. PROVED means that
+z3 answered ``unsat`` to the query for a violation. For what isn't proved, small scopes are searched: a violation there
+is REFUTED, with a concrete state and call; otherwise the result is UNDETERMINED, with the scope. Nothing undetermined
 counts as proved.
 """
 
