@@ -89,7 +89,7 @@ def questions_of(profile: str, part: ProofTask) -> list[str]:
 
 def _one(job: tuple[str, ProofTask]) -> tuple[str, list[str]]:
     profile, part = job
-    return f"{part.kind}: {part.rule} {part.case}", questions_of(profile, part)
+    return f"{part.kind}: {part.rule}", questions_of(profile, part)
 
 
 def write(file: Path, profiles: list[str], calls: list[str] | None = None) -> None:

@@ -139,7 +139,9 @@ def reachable_cases(profile: Profile, possible: Possible = lambda rule, case: Fa
     watch = InvariantWatch()
     for number, witness in enumerate(witnesses(profile)):
         watch.begin()
-        for step, cases in enumerate(replay(witness, profile, watch.after_step, watch.before_rule, watch.before_effect)):
+        steps = replay(witness, profile, watch.after_step, watch.before_rule, watch.before_effect)
+        watch.at_end()
+        for step, cases in enumerate(steps):
             for case in cases:
                 broken, unmet, where = watch.before.popleft(), watch.unmet.popleft(), f"witness {number}, call {step + 1}"
                 if broken or unmet:
@@ -180,7 +182,9 @@ def reachable_cases(profile: Profile, possible: Possible = lambda rule, case: Fa
 
 
 class InvariantWatch:
-    """Looks at the state before each rule of a run, and after each call."""
+    """Looks at the state before each rule of a run, and at the last one. (Each call leaves the state in which the next
+    one's first rule begins.)
+    """
 
     def __init__(self) -> None:
         self._satisfied: set[str] = set()
@@ -191,6 +195,7 @@ class InvariantWatch:
 
     def begin(self) -> None:
         """Another run begins."""
+        self._system: System | None = None
         self.before: deque[str] = deque()
         """For each rule in turn the first invariant that is broken before it, or nothing."""
         self.unmet: deque[str] = deque()
@@ -218,7 +223,12 @@ class InvariantWatch:
         return unmet and f"this assumption doesn't hold there: {unmet}"
 
     def after_step(self, oracle: Oracle, step: int) -> None:
-        self._first_broken(oracle.system)
+        self._system = oracle.system
+
+    def at_end(self) -> None:
+        """Look at the state that the run leaves."""
+        assert self._system is not None
+        self._first_broken(self._system)
 
     def _first_broken(self, system: System) -> str:
         broken = broken_in_state(ghosts_of(system.state), system.profile)

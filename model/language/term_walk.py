@@ -199,7 +199,7 @@ class Body:
 
     def __init__(self, body: Term, variables: int) -> None:
         self._body, self._address, self._size = body, address_of(body), variables
-        self._values = (ctypes.c_void_p * variables)()
+        self._values: Any = (ctypes.c_void_p * variables)()
 
     def at(self, values: Sequence[Term]) -> Term:
         """The body at ``values``, which have the variables' sorts and order."""
@@ -210,7 +210,7 @@ class Body:
 
         It is to be kept before z3 makes anything else.
         """
-        self._values[:] = list(reversed(values))
+        self._values[:] = [*reversed(values)]
         result = _substitute(_context, self._address, self._size, self._values)
         assert result, "a value has another sort than its variable"
         return result  # type: ignore[no-any-return]

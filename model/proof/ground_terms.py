@@ -6,6 +6,7 @@ Terms are addresses and numbers here (``term_walk.py``), since a proof notes hun
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import NamedTuple, TypeAlias
 
@@ -34,6 +35,14 @@ class Matters(NamedTuple):
 NOTHING_MATTERS = Matters()
 
 
+@cache
+def _matters_in(sorts: Sorts) -> dict[int, tuple[Matters, object]]:
+    """What is known to matter of the applications of declarations, by their addresses, and of constants by those of
+    their sorts. The declarations are kept, since z3 reuses the address of one that is gone.
+    """
+    return {}
+
+
 class Notes(NamedTuple):
     """What is noted of one application: terms with their sorts, and pairs that index slots and memory."""
 
@@ -49,7 +58,7 @@ class Reader:
         self.sorts = sorts
         self.notes: dict[int, Notes | None] = {}
         self.keep: list[object] = []  # numbers and addresses stay valid only while the terms live
-        self._matters: dict[int, Matters] = {}
+        self._matters = _matters_in(sorts)
         self.slot_id = S.get_id()
         self.int_id = z3.IntSort().get_id()
         self.interesting = {sort.get_id() for sort in (sorts.Task, sorts.Port, sorts.Name, sorts.Message, sorts.Object, S, PLACE.sort)}
@@ -70,27 +79,28 @@ class Reader:
         for address, declaration, arguments in applications_at(formula, seen):
             if address not in notes:
                 alike = declaration if arguments else sort_of(address)  # of constants nothing but the sort matters
-                matters = self._matters.get(alike)
-                if matters is None:
-                    matters = self._matters[alike] = self._what_matters(address)
+                if alike not in self._matters:
+                    self._matters[alike] = self._what_matters(address)
+                matters, _ = self._matters[alike]
                 notes[address] = None if matters == NOTHING_MATTERS else self._notes(address, arguments, matters)
             if (found := notes[address]) is not None:
                 yield found
 
-    def _what_matters(self, address: int) -> Matters:
-        """What matters of all applications of the declaration that is applied at ``address``."""
+    def _what_matters(self, address: int) -> tuple[Matters, object]:
+        """What matters of all applications of the declaration that is applied at ``address``, and the declaration."""
         declaration = term_at(address).decl()
         sort, arity = declaration.range().get_id(), declaration.arity()
         domain = [declaration.domain(index) for index in range(arity)]
         if sort in self.interesting and declaration.kind() == z3.Z3_OP_ITE:
-            return Matters()
+            return NOTHING_MATTERS, declaration
         free = declaration.kind() == z3.Z3_OP_UNINTERPRETED
-        return Matters(
+        matters = Matters(
             sort=sort if sort in self.interesting else None,
             slot=declaration.name() if sort == self.slot_id else None,
             pair=free and arity == 2 and (domain[1].get_id() == self.int_id or domain[1] == self.sorts.Name),
             integers=tuple(index for index in range(arity) if free and sort != self.slot_id and domain[index].get_id() == self.int_id),
         )
+        return matters, declaration
 
     def _notes(self, address: int, arguments: list[int], matters: Matters) -> Notes:
         term = term_at(address)

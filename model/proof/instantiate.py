@@ -63,6 +63,17 @@ class Assumption:
                 instances.add(address_at([address for _, address in values]))
 
 
+_assumptions: dict[int, Assumption] = {}
+
+
+def _assumption(formula: Term) -> Assumption:
+    """``formula`` as an assumption. Many proofs have the same, so it is taken apart once, and kept."""
+    number = formula.get_id()
+    if number not in _assumptions:
+        _assumptions[number] = Assumption(formula)
+    return _assumptions[number].fork()
+
+
 _nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
 
 
@@ -168,7 +179,7 @@ class Proof:
         # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
         self.solver.set("relevancy", 0)
         self.terms = Terms(Reader(sorts))
-        self.universals = [Assumption(formula) for formula in universals]
+        self.universals = [_assumption(formula) for formula in universals]
         self.nested: list[Term] = []
         self._assume(ground_facts)
         self._begun = False

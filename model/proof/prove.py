@@ -1,9 +1,9 @@
 """``sendright prove``: every case of every rule against every invariant, unbounded; and that the specification itself
 makes sense.
 
-The work is cut into small tasks (one case of one rule, one theorem) that run in several processes. PROVED means that z3
-answered ``unsat`` to the query for a violation. For what isn't proved, small scopes are searched: a violation there is
-REFUTED, with a concrete state and call; otherwise the result is UNDETERMINED, with the scope. Nothing undetermined
+The work is cut into small tasks (the cases of one rule, one theorem) that run in several processes. PROVED means that
+z3 answered ``unsat`` to the query for a violation. For what isn't proved, small scopes are searched: a violation there
+is REFUTED, with a concrete state and call; otherwise the result is UNDETERMINED, with the scope. Nothing undetermined
 counts as proved.
 """
 
@@ -65,17 +65,18 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
     if only and "T5" in only:
         only = tuple(dict.fromkeys([*only, *sorted(CONSERVATION)]))
     work: list[ProofTask] = []
+    if only is None and not calls:
+        work.append(ProofTask("reachable"))
+    if only is None:
+        work += [ProofTask("follow-up" if RULES[name].pending else "sequence", name) for name in names]
+    work += [ProofTask("cases", name, 0, only) for name in names]
+    work += [ProofTask("rule", name, 0, only) for name in names]
     if not calls:
         work.append(ProofTask("base case", invariants=only))
     if only is None and not calls:
-        work += [ProofTask("reachable"), ProofTask("must fail"), ProofTask("follow-up")]
+        work += [ProofTask("must fail"), ProofTask("follow-up")]
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(ProofTask("theorem 1"))
-    for name in names:
-        work.append(ProofTask("rule", name, 0, only))
-        if only is None:
-            work.insert(0, ProofTask("follow-up" if RULES[name].pending else "sequence", name))
-        work.append(ProofTask("cases", name, 0, only))
     return work
 
 
@@ -167,7 +168,7 @@ def _run(
         return
     decide = partial(decide_and_do, profile.name, cache=cache, also=also)
     for part, found in in_workers(decide, work, jobs) if on is None else in_cluster(partial(_and_leave, decide), work, on):
-        yield part, Decided([_lost(profile, part, found)]) if isinstance(found, Lost) else found
+        yield part, Decided(_lost(profile, part, found)) if isinstance(found, Lost) else found
 
 
 def _and_leave(decide: Callable[[ProofTask], Decided], part: ProofTask) -> Decided:
@@ -178,14 +179,23 @@ def _and_leave(decide: Callable[[ProofTask], Decided], part: ProofTask) -> Decid
         end_second_solver()
 
 
-def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Obligation:
-    """The obligation in place of all that a task would have decided, if the processes that worked on it died."""
-    return Obligation(
-        call=part.rule or SPECIFICATION,
-        case="all cases",
-        property="everything" if part.kind in ("cases", "rule") else part.kind,
-        title="this proof task is decided",
-        verdict=Verdict.CRASHED,
-        seconds=0.0,
-        scope=f"not decided: {lost.words}",
-    )
+def _lost(profile: Profile, part: ProofTask, lost: Lost) -> list[Obligation]:
+    """The obligations in place of all that a task would have decided, if the processes that worked on it died: one for
+    each case.
+    """
+    cases = ["all cases"]
+    if part.kind == "cases":
+        rule = RULES[part.rule]
+        cases = [case.id for case in rule.cases(Context(rule, ANY_STATE, profile))]
+    return [
+        Obligation(
+            call=part.rule or SPECIFICATION,
+            case=case,
+            property="everything" if part.kind in ("cases", "rule") else part.kind,
+            title="this proof task is decided",
+            verdict=Verdict.CRASHED,
+            seconds=0.0,
+            scope=f"not decided: {lost.words}",
+        )
+        for case in cases
+    ]
