@@ -10,7 +10,7 @@ from sendright.model.language.rule import RULES, Context
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.obligations import ProofTask
 from sendright.model.proof.policy import SCOPES, Search, prove_policy
-from sendright.properties.policy.load import load_policy
+from sendright.properties.policy.load import load_policy, parse_policy
 
 CLIENTS = load_policy(EXAMPLES / "clients.toml")
 QUEUED = ("mach_msg_send: deliver", "the message is queued")
@@ -86,6 +86,15 @@ def test_each_condition_is_needed(condition: str) -> None:
     found = decided(policy(*entries), *case)
     assert found.obligation.verdict is Verdict.REFUTED
     assert wanted in missing(found)
+
+
+@pytest.mark.heavy
+def test_without_keep_the_children_of_the_example_inherit_the_security_port() -> None:
+    text = (EXAMPLES / "clients.toml").read_text("utf-8")
+    begin, end = text.index("[[keep]]"), text.index("[[carry]]")
+    found = decided(parse_policy(text[:begin] + text[end:], EXAMPLES / "clients.toml"), "task_create", "a child like its parent")
+    assert found.obligation.verdict is Verdict.REFUTED
+    assert all(words.startswith("the kernel may keep for ") for words in missing(found))
 
 
 @pytest.mark.heavy
