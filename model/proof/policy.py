@@ -51,10 +51,13 @@ _SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, 
 SCOPES = (
     _SMALL,
     msgspec.structs.replace(_SMALL, messages=2, places=(*_SMALL.places, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
+    msgspec.structs.replace(_SMALL, ports=7, names=3),
     msgspec.structs.replace(_SMALL, tasks=3, messages=2, places=tuple(Place)),
 )
-"""The scopes that are searched, the smallest first. Most calls need five ports: the caller's, two of the kernel's, and
-two that rights move to.
+"""The scopes that are searched, the smallest first.
+
+Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
+seven, under three names.
 """
 
 

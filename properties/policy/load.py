@@ -284,8 +284,9 @@ class _Reader:
         return value
 
     def _name(self, name: str, place: str) -> None:
-        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or name == ANY_TASK:
-            self._refuse(place, f"can't be a name (1 to {LONGEST_NAME} printable characters, and not {ANY_TASK!r})")
+        plain = name.strip() and name.isprintable() and not {'"', "\\"} & set(name)
+        if not plain or len(name) > LONGEST_NAME or name == ANY_TASK:
+            self._refuse(place, f"can't be a name (1 to {LONGEST_NAME} printable characters, no quotes or backslashes, and not {ANY_TASK!r})")
 
 
 def _near(word: object, known: Iterable[str]) -> str:

@@ -110,6 +110,8 @@ def test_the_page_shows_the_example_as_it_is() -> None:
         ('client = "its children"', 'client = "its children"\nclient = "again"', "not TOML: "),
         ('client = "its children"', "client = 3", "labels.client: isn't text in quotes"),
         ('client = "its children"', '"any task" = ""', "labels.any task: can't be a name"),
+        ('client = "its children"', """'c"' = ''""", "labels.c\": can't be a name"),
+        ('client = "its children"', '"" = ""', "labels.: can't be a name"),
         ('"first task" = "server"\n', "", "boot: 'first task' has no label"),
         ('"privileged host port" = "host"\n', "", "boot: 'privileged host port' has no label"),
         ('"host security port" = "host"', '"host security port" = "any task"', "boot.host security port: a policy that lets 'any task' have"),
