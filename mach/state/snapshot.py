@@ -122,7 +122,8 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     held: Entry = EMPTY
     """For a stopped ``task_set_special_port``: the replaced right, which the call still has to release."""
     carries: tuple[Message, ...] = ()
-    """Between two rules of a call, as counterexamples of proofs show it: the messages that the call sends or receives."""
+    """Between two rules of a call, as counterexamples of proofs show it: the messages that the call sends or
+    receives."""
 
 
 class Page(msgspec.Struct, frozen=True):

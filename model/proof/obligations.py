@@ -21,7 +21,7 @@ from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.cache import Cache, Mark, Proof, keep_proofs_in
 from sendright.model.proof.counterexample import Question
-from sendright.model.proof.instantiate import follows_from_nothing
+from sendright.model.proof.instantiate import first_effort, follows_from_nothing
 from sendright.model.proof.preconditions import holds, preconditions_of
 from sendright.model.proof.properties import (
     DECIDED,
@@ -118,9 +118,15 @@ def decide_case(profile: Profile, part: ProofTask) -> list[Obligation]:
             found = look_closer(failing())
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
-        verdict, seconds, failed = _decide(using, goals)
-        if verdict is not Verdict.PROVED:
-            return msgspec.structs.replace(look_closer(failing(failed, seconds)), hazard=hazard)
+        with first_effort():
+            verdict, seconds, failed = _decide(using, goals)
+        if verdict is not Verdict.PROVED:  # a counterexample is found sooner than the solver gives up
+            found = look_closer(failing(failed, seconds))
+            if found.verdict is not Verdict.REFUTED:
+                verdict, more_seconds, _ = _decide(using, goals)
+                seconds += more_seconds
+            if verdict is not Verdict.PROVED:
+                return msgspec.structs.replace(found, hazard=hazard)
         return Obligation(
             call=part.rule,
             case=unit.case.id,
