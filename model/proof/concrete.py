@@ -168,7 +168,8 @@ class Concrete:
         for message, stage in state["stage"].items():
             if stage == IN_KERNEL and state["owner"].get(message, -1) in shown.tasks:
                 carried.setdefault(state["owner"][message], []).append(message)
-        tasks = dict(shown.tasks)
+        # plain dictionaries: a writer's own know what they share, and can't be sent to another process
+        tasks = {number: msgspec.structs.replace(task, names=dict(task.names)) for number, task in shown.tasks.items()}
         for task, messages in carried.items():
             pending = tasks[task].waiting or PendingCall(call=self.k.rule.name)
             pending = msgspec.structs.replace(pending, carries=tuple(map(writer.message, messages)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.report_runs import proof_result
+from support.report_runs import proof_result, refuted
 
 from sendright.cli.main import main
 from sendright.mach.results.checks import ProofResult
@@ -104,3 +104,17 @@ def test_what_had_not_to_be_proved_is_counted_apart(capsys: pytest.CaptureFixtur
     text = " ".join(capsys.readouterr().out.split())
     count = re.search(r"PROVED: (\d+) of \1 obligations proved \(\1 trivially: the case changes no field that they mention\)", text)
     assert count, text
+
+
+@pytest.mark.parametrize(("options", "looked"), [([], [3.0]), (["--reach", "60"], [60.0]), (["--reach", "0"], [])])
+def test_runs_from_boot_are_looked_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch, options: list[str], looked: list[float]) -> None:
+    seconds: list[float] = []
+
+    def with_runs(result: ProofResult, implementation: Any, profile: Any, how_long: float, on_progress: Any) -> ProofResult:
+        seconds.append(how_long)
+        return result
+
+    monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, **__: refuted())
+    monkeypatch.setattr("sendright.properties.coverage.reach.with_runs", with_runs)
+    assert main(["prove", "--call", "task_create", "--json", *options]) == 1
+    assert seconds == looked
