@@ -26,8 +26,7 @@ from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import ConcreteState
 from sendright.model.language.sorts import LIFE, NUMBERED_ENUMERATIONS, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, State, sort_named
-from sendright.model.language.term_walk import new_applications, term_at
-from sendright.model.proof.counterexample import Found
+from sendright.model.proof.counterexample import Found, mentioned
 
 CONSTRUCTORS = {UNBOUNDED.Slot.constructor(index).name(): index for index in range(UNBOUNDED.Slot.num_constructors())}
 """The constructors of slots, and their numbers in concrete states."""
@@ -169,7 +168,8 @@ class Concrete:
         for message, stage in state["stage"].items():
             if stage == IN_KERNEL and state["owner"].get(message, -1) in shown.tasks:
                 carried.setdefault(state["owner"][message], []).append(message)
-        tasks = dict(shown.tasks)
+        # plain dictionaries: a writer's own know what they share, and can't be sent to another process
+        tasks = {number: msgspec.structs.replace(task, names=dict(task.names)) for number, task in shown.tasks.items()}
         for task, messages in carried.items():
             pending = tasks[task].waiting or PendingCall(call=self.k.rule.name)
             pending = msgspec.structs.replace(pending, carries=tuple(map(writer.message, messages)))
@@ -417,30 +417,12 @@ class Concrete:
 _OF_ALL = frozenset(member.decl().name() for members in UNBOUNDED.members.values() for member in members)
 
 
-def _inside(formulas: Iterable[Term]) -> Iterator[Term]:
-    """All applications in ``formulas``, in their quantified parts too."""
-    seen: set[int] = set()
-    todo = list(formulas)
-    keep: list[Any] = []
-    while todo:
-        formula = todo.pop()
-        keep.append(formula)
-        if z3.is_quantifier(formula):
-            todo.append(formula.body())
-            continue
-        for address, _, _ in new_applications(formula, seen):
-            term = term_at(address)
-            keep.append(term)
-            yield term
-            todo += [child for child in term.children() if z3.is_quantifier(child)]
-
-
 def _fields_in(goal: Term) -> set[str]:
-    return {term.decl().name() for term in _inside([goal])} & FIELDS.keys()
+    return {term.decl().name() for term in mentioned([goal])} & FIELDS.keys()
 
 
 def _constants_in(formulas: Iterable[Term]) -> dict[str, Term]:
-    return {term.decl().name(): term for term in _inside(formulas) if z3.is_const(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED}
+    return {term.decl().name(): term for term in mentioned(formulas) if z3.is_const(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED}
 
 
 def described(found: Found, sentence: str) -> Counterexample:

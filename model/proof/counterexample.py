@@ -123,7 +123,7 @@ class _Absent:
 class _Search:
     def __init__(self, profile: Profile, question: Question) -> None:
         self.profile, self.question = profile, question
-        scope = _scope_for(question)
+        scope = _scope_for(question, profile)
         self.here = here = small_scope(scope)
         self.before = here.state(question.k.before)
         self.after = here.state(question.after) if question.after is not None else None
@@ -211,11 +211,11 @@ def _holds(model: Any, formula: Term) -> bool:
     return bool(z3.is_true(model.eval(formula, model_completion=True)))
 
 
-def _scope_for(question: Question) -> Scope:
-    """The scope, with only those places of tasks of which the step or the goals speak: the others would only be more of
-    the same.
+def _scope_for(question: Question, profile: Profile) -> Scope:
+    """The scope, with only those places of tasks of which the invariants, the step or the goals speak: the others would
+    only be more of the same.
     """
-    told = [*(goal for _, goal in question.goals), *question.assumptions]
+    told = [*(goal for _, goal in question.goals), *question.assumptions, *held_by_any_state(profile)]
     names = {f"PLACE_{place.name}": place for place in Place}
     found = {names[name] for name in _mentioned_places(told) if name in names}
     return Scope(
@@ -230,24 +230,24 @@ def _scope_for(question: Question) -> Scope:
     )
 
 
-def _mentioned_places(formulas: Iterable[Term]) -> set[str]:
+def mentioned(formulas: Iterable[Term]) -> Iterator[Term]:
+    """All applications and constants in ``formulas``, in their quantified parts too."""
     seen: set[int] = set()
-    names: set[str] = set()
-    sort = PLACE.sort
-
-    def look(formula: Term) -> None:
+    keep: list[Term] = []  # numbers stay valid only while the terms live
+    todo = list(formulas)
+    while todo:
+        formula = todo.pop()
+        keep.append(formula)
+        if z3.is_quantifier(formula):
+            todo.append(formula.body())
+            continue
         for address, _, arguments in new_applications(formula, seen):
-            term = term_at(address)
-            if not arguments and term.sort() == sort:
-                names.add(term.decl().name())
-
-    for formula in formulas:
-        look(z3.substitute_vars(formula.body(), *reversed(_variables(formula))) if z3.is_quantifier(formula) else formula)
-    return names
+            yield term_at(address)
+            todo += [term_at(argument) for argument in arguments if z3.is_quantifier(term_at(argument))]
 
 
-def _variables(formula: Term) -> list[Term]:
-    return [z3.Const(formula.var_name(index), formula.var_sort(index)) for index in range(formula.num_vars())]
+def _mentioned_places(formulas: Iterable[Term]) -> set[str]:
+    return {term.decl().name() for term in mentioned(formulas) if term.sort() == PLACE.sort and z3.is_const(term)}
 
 
 def _slot_constants(question: Question) -> list[Term]:
@@ -263,7 +263,7 @@ def _known(profile: Profile, scope: Scope) -> list[Term]:
 
 
 def _violation(goal: Term, sorts: Sorts) -> tuple[Term, tuple[tuple[str, Term], ...]]:
-    """``goal`` doesn't hold, and, if it speaks "for all …", the variables and where it doesn't: the solver finds
+    """``goal`` doesn't hold; and, if it speaks "for all …", its variables, and where it doesn't hold: the solver finds
     that.
     """
     if not (z3.is_quantifier(goal) and goal.is_forall()):
@@ -344,4 +344,4 @@ def _points(domain: Sequence[str], sorts: Sorts) -> Iterator[tuple[Term, ...]]:
         yield from ((member,) for member in sorts.members.get(domain[0], ()))
 
 
-__all__ = ["SCOPE", "Found", "Nothing", "Question", "search"]
+__all__ = ["SCOPE", "Found", "Nothing", "Question", "mentioned", "search"]

@@ -26,7 +26,7 @@ from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
-from sendright.model.proof.instantiate import follows_from_nothing, skolemize
+from sendright.model.proof.instantiate import first_effort, follows_from_nothing, skolemize
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.properties import (
     COUNTING,
@@ -184,9 +184,15 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
             if found.verdict is Verdict.REFUTED:
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         new = goals if using is not proof else decided.new(goals)
-        verdict, seconds, failed = _decide(using, new)
-        if verdict is not Verdict.PROVED:
-            return mark.settled(msgspec.structs.replace(look(failing(failed, seconds), question(), None), hazard=hazard))
+        with first_effort():
+            verdict, seconds, failed = _decide(using, new)
+        if verdict is not Verdict.PROVED:  # a counterexample is found sooner than the solver gives up
+            found = look(failing(failed, seconds), question(), None)
+            if found.verdict is not Verdict.REFUTED:
+                verdict, more_seconds, _ = _decide(using, new)
+                seconds += more_seconds
+            if verdict is not Verdict.PROVED:
+                return mark.settled(msgspec.structs.replace(found, hazard=hazard))
         if using is proof:
             decided.add(goals)
         return mark.settled(

@@ -36,7 +36,7 @@ from sendright.model.proof.properties import DECIDED
 Fields = dict[str, dict[Any, Any]]
 
 
-class _Stop(Exception):
+class _Break(Exception):
     """A call breaks what is looked for. The message says where."""
 
 
@@ -73,7 +73,7 @@ class WatchingOracle(Oracle):
             return Judgement(True, ())
         try:
             judgement = super().judge(task, call, result, shown)
-        except _Stop as seen:
+        except _Break as seen:
             return Judgement(False, (), f"breaks {self._target.property}", str(seen))
         except AssertionError:
             self.off = True
@@ -88,12 +88,12 @@ class WatchingOracle(Oracle):
             applied = self._run_rule(name, caller, given)
         except AssertionError as error:
             if _says(target, str(error)):
-                raise _Stop(str(error)) from error
+                raise _Break(str(error)) from error
             raise
         if mine and applied.case.id == f"{target.rule}/{target.case}" and self._broken is not None:
             where = self._broken(before, self.system.state, caller, given)
             if where is not None:
-                raise _Stop(where)
+                raise _Break(where)
         return applied
 
 

@@ -17,7 +17,8 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.counterexamples import Reached
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
-from sendright.model.execution.witnesses import calls_of, witnesses
+from sendright.model.execution.witnesses import Witness, calls_of, witnesses
+from sendright.model.language.sequences import rules_of
 from sendright.model.proof.reach import CannotBeSeen, Target, WatchingOracle
 from sendright.properties.coverage.witness_search import CALL_SECONDS
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
@@ -40,40 +41,41 @@ Progress = Callable[[float, float | None, str], None]
 
 
 def with_runs(result: ProofResult, implementation: Factory, profile: Profile, seconds: float, on_progress: Progress) -> ProofResult:
-    """``result``, in which the first counterexamples say whether a run from boot was found, within ``seconds``
-    in all: half of what is left is for the next one.
+    """``result``, in which the first counterexamples say whether a run from boot was found. All together get this many
+    ``seconds`` of processor time.
     """
-    deadline = time.monotonic() + seconds
-    found = []
-    left = MOST
-    for one in result.obligations:
-        if one.example is None or one.verdict is not Verdict.REFUTED or not left:
-            found.append(one)
-            continue
-        on_progress(MOST - left, None, f"{one.call}, {one.property}")
-        left -= 1
-        reached = reach(one, implementation, profile, max(0.0, deadline - time.monotonic()) / 2)
-        words = f"from boot: {reached.words}"
-        found.append(msgspec.structs.replace(one, example=msgspec.structs.replace(one.example, reached=reached), reachable=words))
-    return msgspec.structs.replace(result, obligations=tuple(found))
+    deadline = time.process_time() + seconds
+    refuted = [one for one in result.obligations if one.example is not None and one.verdict is Verdict.REFUTED][:MOST]
+    told: dict[int, Obligation] = {}
+    for number, one in enumerate(refuted):
+        on_progress(number, len(refuted), f"{one.call}, {one.property}")
+        share = max(0.0, deadline - time.process_time()) / (len(refuted) - number)
+        reached = reach(one, implementation, profile, share)
+        assert one.example is not None
+        example = msgspec.structs.replace(one.example, reached=reached)
+        told[id(one)] = msgspec.structs.replace(one, example=example, reachable=f"from boot: {reached.words}")
+    return msgspec.structs.replace(result, obligations=tuple(told.get(id(one), one) for one in result.obligations))
 
 
 def reach(one: Obligation, implementation: Factory, profile: Profile, seconds: float) -> Reached:
-    """A run from boot that breaks the same property in the same case, looked for as long as this many ``seconds``."""
+    """A run from boot that breaks the same property in the same case, looked for as long as this many ``seconds`` of
+    processor time.
+    """
     target = Target(one.call, one.case, one.property)
     try:
         WatchingOracle(profile, target)
     except CannotBeSeen as error:
         return Reached(words=f"not looked for: {error}")
-    deadline = time.monotonic() + seconds
+    deadline = time.process_time() + seconds
     runs = calls = 0
     for run in _runs(implementation, profile, target):
         runs, calls = runs + 1, calls + len(run.steps)
         if run.violations and run.violations[0].kind == "result":
-            return _reached(run, implementation, target, deadline - time.monotonic())
-        if time.monotonic() > deadline:
+            return _reached(run, implementation, target, deadline - time.process_time())
+        if time.process_time() > deadline:
             break
-    return Reached(words=f"not reached within {runs:,} runs of {calls:,} calls in all, recorded runs first (--reach SECONDS looks longer)")
+    within = f"{runs:,} run{'' if runs == 1 else 's'} of {calls:,} call{'' if calls == 1 else 's'} in all"
+    return Reached(words=f"not reached within {within}, recorded runs first (--reach SECONDS looks longer)")
 
 
 def _reached(run: JudgedRun, implementation: Factory, target: Target, seconds: float) -> Reached:
@@ -93,8 +95,14 @@ def _reached(run: JudgedRun, implementation: Factory, target: Target, seconds: f
 
 
 def _runs(implementation: Factory, profile: Profile, target: Target) -> Iterator[JudgedRun]:
-    """Runs up to what is looked for: the recorded ones, the shortest first, then random ones."""
-    for witness in sorted(witnesses(profile), key=lambda witness: len(witness.steps)):
+    """Runs up to what is looked for: the recorded ones, those first that make a call with the rule, the shortest first;
+    then random ones.
+    """
+
+    def far(witness: Witness) -> tuple[bool, int]:
+        return not any(target.rule in rules_of(step.call.name, profile) for step in witness.steps), len(witness.steps)
+
+    for witness in sorted(witnesses(profile), key=far):
         run = _booted(implementation(), msgspec.structs.replace(profile, **{name: getattr(witness, name) for name in LIMITS}), target)
         with suppress(Violated):
             for task, call in calls_of(witness):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.report_runs import proof_result
+from support.report_runs import proof_result, refuted
 
 from sendright.cli.main import main
 from sendright.mach.results.checks import Basis, ProofResult
@@ -121,3 +121,17 @@ def test_four_numbers_say_what_the_obligations_rest_on(capsys: pytest.CaptureFix
         assert f"{basis} {count}" in text
     assert data["asked_of_no_case"]
     assert "with the invariants in no case here: " + ", ".join(name.split()[-1] for name in data["asked_of_no_case"]) in text
+
+
+@pytest.mark.parametrize(("options", "looked"), [([], [3.0]), (["--reach", "60"], [60.0]), (["--reach", "0"], [])])
+def test_runs_from_boot_are_looked_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch, options: list[str], looked: list[float]) -> None:
+    seconds: list[float] = []
+
+    def with_runs(result: ProofResult, implementation: Any, profile: Any, how_long: float, on_progress: Any) -> ProofResult:
+        seconds.append(how_long)
+        return result
+
+    monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, **__: refuted())
+    monkeypatch.setattr("sendright.properties.coverage.reach.with_runs", with_runs)
+    assert main(["prove", "--call", "task_create", "--json", *options]) == 1
+    assert seconds == looked

@@ -13,12 +13,13 @@ from rich.console import Console
 
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.codes import CALL_GOES_ON, ReturnCode
 from sendright.mach.abi.rights import Disposition, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
+from sendright.mach.results.counterexamples import Became, Counterexample, Reached
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import EMPTY, Change, Difference, Entry, Slot, changes, differences
 from sendright.mach.state.trace import Step, Trace, Violation, ViolationKind
@@ -209,6 +210,32 @@ def proof_result() -> ProofResult:
         ),
     )
     return ProofResult(verdict=Verdict.REFUTED, profile="manual", obligations=obligations, seconds=1.0, solver="z3 5.4.1")
+
+
+def one_step() -> Trace:
+    """The first call of a run, as a step of a rule that calls share."""
+    run = failing_check().failure
+    assert run is not None
+    step = msgspec.structs.replace(run.steps[0], call="copy in a right", arguments={"disposition": 17, "name": "name 3"}, code=CALL_GOES_ON)
+    return msgspec.structs.replace(run, steps=(step,), violations=())
+
+
+def refuted(reached: Reached | None = None) -> ProofResult:
+    """As ``proof_result``, with a counterexample."""
+    example = Counterexample(
+        broken=("the count",),
+        sentence="A count counts <slots>.",
+        where=("port p is port 7",),
+        there=(Became("port 7, send rights", "1", "1"), Became("port 7, slots", "1", "2")),
+        changes=(Became("task 0, name 3", "nothing", "send right to port 7"),),
+        who=("t0 is the caller", "port 7 is the port of t0"),
+        also=("other caller is t1",),
+        trace=one_step(),
+        reached=reached,
+    )
+    result = proof_result()
+    obligations = [msgspec.structs.replace(one, example=example) if one.verdict is Verdict.REFUTED else one for one in result.obligations]
+    return msgspec.structs.replace(result, obligations=tuple(obligations))
 
 
 def every_report(result: CheckResult) -> str:

@@ -70,7 +70,8 @@ def test_a_broken_invariant_is_assumed_nowhere_and_a_weaker_one_is() -> None:
 
 def test_a_known_break_has_a_counterexample_and_is_not_proved() -> None:
     found = decided(OSF, ALLOCATE, UNDER_ANOTHER, 117)
-    assert (found.verdict, found.scope) == (Verdict.BREAKS_AS_KNOWN, str(known_breaks.SMALL))
+    assert found.verdict is Verdict.BREAKS_AS_KNOWN
+    assert found.example is not None
     assert found.counterexample is not None
     assert found.hazard == "H-10: a dead name is allocated under another name than requested"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 import z3
 from support.mutants import instead, mutant, then, without
@@ -89,6 +91,8 @@ def test_the_state_has_next_to_nothing_and_the_words_say_what_matters(monkeypatc
     example = outcome.example
     assert outcome.clause == "the count"
     assert example is not None
+    assert pickle.loads(pickle.dumps(example)) == example, "worker processes send it"
+    assert msgspec.json.decode(msgspec.json.encode(example), type=Counterexample).trace == example.trace, "--json prints it"
     before, [step] = example.trace.initial, example.trace.steps
     assert len(before.tasks) == 1
     assert len(before.ports) <= 3
@@ -234,7 +238,7 @@ def test_a_step_that_breaks_its_property_is_found(monkeypatch: pytest.MonkeyPatc
 def test_what_no_run_breaks_is_not_reached_and_the_bounds_are_said() -> None:
     found = reach(an_obligation("mach_port_allocate", "KERN_SUCCESS/a port set", "invariant 7"), ReferenceKernel, MANUAL, 0.0)
     assert found.run is None
-    assert found.words.startswith("not reached within 1 runs")
+    assert found.words.startswith("not reached within 1 run of ")
 
 
 def test_what_one_run_cannot_show_is_not_looked_for() -> None:
