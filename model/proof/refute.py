@@ -18,6 +18,7 @@ from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.ledgers import is_ledger
+from sendright.model.invariants.noninterference import local_respect
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import isolation, security_port_is_confined, token_integrity
 from sendright.model.language.invariant import Variables, of_profile
@@ -177,6 +178,8 @@ def _goals(property_name: str, v: Variables, k: Context, case: Any, before: Stat
         return list(STEP_PROPERTIES[int(number)].clauses(v, x)), []
     if property_name == "theorem 3":
         return list(token_integrity(v, x)), []
+    if property_name == "theorem 4":
+        return list(local_respect(v, x)), []
     if property_name in ("theorem 2", "step invariant 32"):
         assumptions, goals = (isolation if kind == "theorem" else security_port_is_confined)(v, x)
         return goals, assumptions

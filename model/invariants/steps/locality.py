@@ -71,7 +71,7 @@ class Touched:
     @property
     def target(self) -> Term:
         """The task that the call is about: the one behind its argument for a task, or behind the request's destination."""
-        if self.x.call is not None and self.has("message"):
+        if self.x.call is not None and "message" in self.k.rule.parameters:
             return self.b.object_task(self.b.port(self.S.destination_slot(self.k["message"])))
         if self.x.call is not None:
             for argument in self.x.call.arguments:

@@ -22,6 +22,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.invariant import Variables
+from sendright.model.language.mentions import applications
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import FIELDS
@@ -72,25 +73,9 @@ CODES = {
 """Within a stage, the codes in their order. Other codes come after these, in any order."""
 
 
-def _applications(term: Term) -> Iterator[tuple[str, int]]:
-    """The names of the functions and constants in ``term``, with the number of their arguments."""
-    seen: set[int] = set()
-    left = [term]
-    while left:
-        one = left.pop()
-        if one.get_id() in seen:
-            continue
-        seen.add(one.get_id())
-        if z3.is_quantifier(one):
-            left.append(one.body())
-        elif z3.is_app(one):
-            yield one.decl().name(), one.num_args()
-            left += one.children()
-
-
 def stage(k: Context, case: Case) -> Stage:
     """What the test of a failing ``case`` looks at."""
-    found = list(_applications(case.when))
+    found = list(applications(case.when))
     fields = {name for name, arguments in found if name in FIELDS and arguments}
     arguments = {name for name, count in found if name in k.constants and (not count or z3.is_func_decl(k.constants[name]))}
     call = SIGNATURES.get(k.rule.name)
