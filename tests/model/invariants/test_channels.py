@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.kernel import Actor, Machine
+from support.places import ROOT
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Right
@@ -161,3 +162,9 @@ def test_what_is_no_channel_carries_nothing() -> None:
 
 def test_a_shortage_is_the_kernels_word() -> None:
     assert shortage(True) == ReturnCode.KERN_RESOURCE_SHORTAGE
+
+
+def test_the_page_lists_the_channels() -> None:
+    page = (ROOT / "docs" / "non-interference.md").read_text("utf-8")
+    for channel in CHANNELS:
+        assert f"| {channel.name} | {channel.words} | {channel.carries} | {channel.needs} |" in page

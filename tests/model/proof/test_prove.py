@@ -10,12 +10,12 @@ import z3
 from support.specification import little_effort
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU_792
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.actions import put
-from sendright.model.language.rule import COPY_IN, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Scope
 from sendright.model.language.state import After, State
 from sendright.model.proof import obligations
