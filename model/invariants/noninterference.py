@@ -5,8 +5,8 @@ legal channel (``CHANNELS``). *Output consistency*: two states that look the sam
 answer, if the kernel chooses the same. *Step consistency*: they also look the same to it after the call. What a task
 sees is written down field by field in ``SEEN``.
 
-Together: what a task is told and what it has depends on its own calls, on what the kernel chooses, and on what others
-do to it through the legal channels.
+Together: the answers that a task gets, and what it has, depend on its own calls, on what the kernel chooses, and on
+what others do to it through the legal channels.
 """
 
 from __future__ import annotations
@@ -120,19 +120,19 @@ def _changed(x: Transition, *domain: str) -> list[str]:
 
 
 PORTS_COUNTS = ("srights", "sorights", "msgcount", "no_senders_due")
-"""What holders of rights to a port change: how many rights there are, how many messages, and that the last sender went."""
+"""What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
 SLOTS = ("kind", "port", "urefs")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
 SHARED = ("clock",)
-"""Counters that all tasks share. None is told by any call: of the arrival numbers that ``clock`` gives only the order
-in one queue is seen (step invariant 20).
+"""Counters that all tasks share. No call reports one: of the arrival numbers that ``clock`` gives, a task sees
+only the order in one queue (step invariant 20).
 """
 
 
 def local_respect(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A step changes nothing of what belongs to a task beyond the caller's authority, except through a legal channel."""
+    """A step changes nothing of what belongs to a task beyond the caller's authority, except through a channel."""
     g, t, S, sorts, b, a = Grasp(v, x), Touched(v, x), v.S, v.sorts, x.before, x.after
     place = b.receiver(v.p)
     theirs = z3.And(S.is_name_slot(place), g.beyond(S.space(place)))

@@ -97,7 +97,7 @@ def stage(k: Context, case: Case) -> Stage:
 
 
 def _is_trap(rule: str) -> bool:
-    """The rule is, or belongs to, a call that is no request."""
+    """The rule is, or belongs to, a call that isn't a request."""
     call = SIGNATURES.get(rule.partition(":")[0])
     return call is not None and call.target is None
 
@@ -177,7 +177,7 @@ EXCEPTIONS = (
         "mach_port_mod_refs",
         "the name is pegged: it keeps its references",
         ("no such reference count",),
-        "a pegged count isn't changed, whatever is asked for",
+        "a pegged count isn't changed, for any delta",
     ),
     *[
         First("mach_port_destruct", title, ("references can only be removed",), "ipc_right_destruct tests the name before the count")
