@@ -2,12 +2,17 @@
 
 1. *As if created by task_create*: made in the same state, with the same choices of the kernel's, the two creating calls
    differ only in the child's tokens (and, where the call sets the child's host port, in that place and in the counts of
-   rights to the two host ports).
+   rights to the two host ports). So do both steps of a creation that stops between them, if nothing comes between.
+   Where task_create fails, the call with tokens fails, and for the same reason if its caller presents the security
+   port. (So where the call with tokens succeeds, task_create would have succeeded.)
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports into two halves so that no right leads
    from one to the other. Then no call, made in either half, makes such a right.
 3. *Token integrity*: a living or new task is given tokens only by a call that presents the host security port (a task
    made without it has its parent's tokens). A message carries the tokens that its sender has when it sends. The
    kernel's messages carry the kernel's tokens.
+4. *Non-interference*: a step changes nothing of what belongs to a task that its caller doesn't control, except through
+   a legal channel; and two states that look the same to a caller give its call the same answer, and look the same to it
+   after the call (``noninterference.py``).
 """
 
 from __future__ import annotations
@@ -24,10 +29,11 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.actions import place_slot
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import RULES, Context, effective_guards
+from sendright.model.language.mentions import without_quantifiers
+from sendright.model.language.rule import CREATION_RESUMED, RULES, Case, Context, effective_guards
 from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
-from sendright.model.language.step_property import forall
+from sendright.model.language.step_property import IN_PROGRESS, forall
 from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import Transition
 
@@ -116,35 +122,95 @@ def token_integrity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield from chain.from_iterable(STEP_PROPERTIES[number].clauses(v, x) for number in (29, 30, 31))
 
 
+_EXPLICIT, _PLAIN = "host_security_create_task_token", "task_create"
+
+
 def as_if_created_by_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
-    """Theorem 1, field by field, for each way in which the call with tokens succeeds: (field, assumptions, goal)."""
-    [(plain_guard, plain, _)] = _creations("task_create", profile)
-    for guard, explicit, k in _creations("host_security_create_task_token", profile):
+    """Theorem 1: (what is compared, assumptions, goal).
+
+    Field by field, for each way in which the call with tokens succeeds; where it is stopped between its two steps, for
+    both steps together if no other call comes between. Then, code by code, where ``task_create`` fails.
+    """
+    [(plain_guard, plain, _)] = _creations(_PLAIN, profile)
+    for guard, explicit, k in (*_creations(_EXPLICIT, profile), *_creations_in_two_steps(profile)):
         assumptions = [*k.assumptions(), guard, plain_guard, *explicit.assumptions]
         for name, declaration in FIELDS.items():
             point = [z3.Const(f"x{index}", sort_named(UNBOUNDED, part)) for index, part in enumerate(declaration.domain)]
             same = explicit.fields[name](*point) == plain.fields[name](*point)
             apart = _apart(k, explicit, name, point[0]) if point else z3.BoolVal(False)
-            yield name, assumptions, forall(point, z3.Or(apart, same)) if point else same
+            yield f"field {name}", assumptions, forall(point, z3.Or(apart, same)) if point else same
+    yield from _fails_like_task_create(profile)
 
 
 def _creations(rule: str, profile: Profile) -> list[tuple[Term, After, Context]]:
     """The cases in which the rule makes a task: the condition, the state after, and the context."""
+    return [(guard, _after(k, case), k) for guard, case, k in _cases(rule, profile) if case.code is ReturnCode.KERN_SUCCESS]
+
+
+def _cases(rule: str, profile: Profile) -> list[tuple[Term, Case, Context]]:
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     cases = list(k.rule.cases(k))
+    return [(guard, case, k) for guard, case in zip(effective_guards(cases), cases, strict=True)]
+
+
+def _after(k: Context, case: Case) -> After:
+    after = After(k.before, k.profile)
+    case.effect(after)
+    return after
+
+
+def _creations_in_two_steps(profile: Profile) -> list[tuple[Term, After, Context]]:
+    """As ``_creations``, of creations that stop, after the second step: no other call comes between the two."""
     made = []
-    for case, guard in zip(cases, effective_guards(cases), strict=True):
-        if case.code is ReturnCode.KERN_SUCCESS:
-            after = After(k.before, profile)
-            case.effect(after)
-            made.append((guard, after, k))
+    for guard, case, k in _cases(_EXPLICIT, profile) if profile.tokens_in_two_steps else ():
+        if case.code is ReturnCode.MACH_RCV_IN_PROGRESS:
+            first = _after(k, case)
+            between = Context(RULES[CREATION_RESUMED], State(k.sorts, dict(first.fields)), profile)
+            lives = next(iter(between.rule.cases(between)))
+            second = _after(between, lives)
+            # the child's host port is cloned from its parent's: that right is one of those that are counted (a ghost counts slots)
+            held = place_slot(k.before, k.task_behind(k["parent_task"]), Place.HOST)
+            counted = z3.Implies(k.before.sends(held), k.before.sending_slots(k.before.port(held)) >= 1)
+            second.assumptions += [*first.assumptions, counted]
+            made.append((z3.And(guard, lives.when), second, k))
     return made
+
+
+def _fails_like_task_create(profile: Profile) -> Iterator[tuple[str, list[Term], Term]]:
+    """Where ``task_create`` fails, the call with tokens fails; and if its caller presents the security port, and can
+    give the host port that it names, it fails for the same reason.
+
+    The reason has another code where the parent's port isn't the target of the request but carried by it.
+    """
+    cases = _cases(_EXPLICIT, profile)
+    k = cases[0][2]
+    failing = [(guard, case) for guard, case, _ in cases if case.refuses and case.code not in IN_PROGRESS]
+    presented = [k.object(k["host_security"], PortObject.HOST_SECURITY)]
+    if profile.takes(_EXPLICIT, "host"):
+        presented.append(k.carriable(k["host"]))
+    if profile.task_is_target:
+        no_parent = {ReturnCode.MACH_SEND_INVALID_DEST}
+    else:
+        no_parent = {ReturnCode.MACH_SEND_INVALID_RIGHT, ReturnCode.KERN_INVALID_ARGUMENT}
+    same_reason = {ReturnCode.MACH_SEND_INVALID_DEST: no_parent, profile.null_parent_code: {ReturnCode.KERN_INVALID_ARGUMENT}}
+    for guard, case, _ in _cases(_PLAIN, profile):
+        if case.refuses and case.code is not None:
+            known = [*k.assumptions(), guard]
+            codes = same_reason.get(case.code, {case.code})
+            for words, more, answers in (
+                ("it fails too", [], [other for other, _ in failing]),
+                ("for the same reason", presented, [other for other, one in failing if one.code in codes]),
+            ):
+                *assumptions, goal = without_quantifiers([*known, *more, z3.Or(*answers)])
+                yield f"{case.id}: {words}", assumptions, goal
 
 
 def _apart(k: Context, explicit: After, name: str, point: Term) -> Term:
     """Where the two calls may differ: the child's tokens, and its host port if the call sets it."""
     if name in ("security", "audit"):
         return point == k["child"]
+    if name.startswith("waits_"):  # what a stopped call noted for its second step
+        return point == k.caller
     if not k.profile.takes("host_security_create_task_token", "host"):
         return z3.BoolVal(False)
     given, cloned = place_slot(explicit, k["child"], Place.HOST), place_slot(explicit, k.task_behind(k["parent_task"]), Place.HOST)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count as counter
 
 import z3
@@ -15,6 +16,22 @@ from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
 from sendright.model.language.state import After, State
 
 _serial = counter()
+
+
+@contextmanager
+def the_same_choices(made: After) -> Iterator[None]:
+    """In the block, releases make the choices that those of ``made`` did, in their order: theirs go by the same names.
+
+    So two runs of one case can be compared, in two states.
+    """
+    global _serial
+    later = _serial
+    if made.releases:
+        _serial = counter(made.releases[0].serial)
+    try:
+        yield
+    finally:
+        _serial = later
 
 
 class Release:
@@ -34,7 +51,8 @@ class Release:
 
     def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None) -> None:
         sorts = base.sorts
-        tag = f"!{next(_serial)}"
+        self.serial = next(_serial)
+        tag = f"!{self.serial}"
         self.base = base
         self.starts_at = released
         self.given_up = memoized(self._given_up)

@@ -290,12 +290,18 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
     invariants = held_by_any_state(profile)
+    whole: list[Proof] = []
 
     def assumptions(assumed: list[Term]) -> list[Term]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
-    def follow(assumed: list[Term], claims: list[Term]) -> bool:
+    def follow(assumed: list[Term], claims: list[Term], needs_invariants: bool) -> bool:
         left = [claim for claim in claims if not _follows_alone(claim)]
+        if needs_invariants and left:
+            if not whole:
+                whole.append(Proof(UNBOUNDED, assumptions([]), invariants))
+            with whole[0].with_more(assumed) as more:
+                return all(more.decide(claim) == z3.unsat for claim in left)
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
             left = [claim for claim in left if proof.decide(claim) != z3.unsat]
@@ -303,9 +309,9 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
     found: list[Obligation] = []
 
-    def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]]) -> None:
+    def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]], needs_invariants: bool) -> None:
         start, mark = time.perf_counter(), Mark()
-        failed = next((goal for goal in goals if not follow(*goal[1:])), None)
+        failed = next((goal for goal in goals if not follow(*goal[1:], needs_invariants)), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
         one = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
@@ -318,7 +324,7 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
             write_script(one, [([] if alone else [*assumptions(assumed), *invariants], claims) for _, assumed, claims in goals])
 
     for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
-        add(one.name, one.title, list(one.goals()))
+        add(one.name, one.title, list(one.goals()), one.needs_invariants)
     return found
 
 
@@ -368,7 +374,7 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
             failed = name, assumptions, goal
     found = Obligation(
         call="host_security_create_task_token",
-        case=f"field {failed[0]}" if failed else "all fields",
+        case=failed[0] if failed else "all fields and codes",
         property="theorem 1",
         title=THEOREMS[1],
         verdict=Verdict.UNDETERMINED if failed else Verdict.PROVED,
@@ -378,7 +384,7 @@ def decide_theorem_1(profile: Profile, part: ProofTask) -> list[Obligation]:
     if failed is not None:
         name, assumptions, goal = failed
         k = Context(RULES["host_security_create_task_token"], ANY_STATE, profile)
-        question = Question(k, [(f"the field {name} is as task_create would leave it", goal)], assumptions)
+        question = Question(k, [(f"{name}: as task_create would leave it", goal)], assumptions)
         found = looked_closer(profile, found, question)
     found = mark.settled(found)
     if wants_scripts():

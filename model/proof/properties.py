@@ -14,6 +14,7 @@ import z3
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants import theorems
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
+from sendright.model.invariants.noninterference import consistency, local_respect
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import (
     all_authority,
@@ -40,7 +41,7 @@ RELATIONAL = {
     LOCALITY: "a name has a meaning only in its own space",
     SECURITY_PORT: "the security port cannot be gained from outside",
 }
-THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 5: "conservation"}
+THEOREMS = {1: "as if created by task_create", 2: "isolation", 3: "token integrity", 4: "non-interference", 5: "conservation"}
 CONSERVATION = {1, 13, 14, 37}
 """The components of theorem 5: one receive right for each live port, one message for each send-once right, make-send
 counts, ledgers.
@@ -89,17 +90,21 @@ class OfRule:
     name: str
     title: str
     goals: Callable[[], Iterable[tuple[str, list[Term], list[Term]]]]
+    needs_invariants: bool = False
+    """Hardly any goal follows without the invariants, so that trying it is wasted."""
 
 
 def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule]:
-    """What has to be shown of the rule of ``k``: that a case applies, authority (23), and locality (26) of its
-    conditions.
+    """What has to be shown of the rule of ``k``: that a case applies, authority (23), locality (26) of its conditions,
+    and that it does the same in states that look the same (theorem 4).
     """
     rule = k.rule.name
     if wants(DECIDED):
         yield OfRule(DECIDED, "some case applies", lambda: [("no case", [], [z3.Or(*[case.when for case in k.rule.cases(k)])])])
     if wants(AUTHORITY) and is_targeted_only(rule, k.profile):
         yield OfRule(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], lambda: all_authority(k))
+    if wants("T4"):
+        yield OfRule("theorem 4", f"{THEOREMS[4]}: output and step consistency", lambda: consistency(k, ANYTHING), needs_invariants=True)
     if wants(LOCALITY):
         yield OfRule(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], lambda: names_are_local(k))
 
@@ -148,6 +153,8 @@ def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = ev
         yield _divided("theorem 2", THEOREMS[2], isolation, moved, still)
     if wants("T3"):
         yield _of_step("theorem 3", THEOREMS[3], token_integrity, moved, still)
+    if wants("T4"):
+        yield _of_step("theorem 4", f"{THEOREMS[4]}: local respect", local_respect, moved, still)
 
 
 def in_own_words(name: str, profile: Profile) -> str:

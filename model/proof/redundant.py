@@ -64,7 +64,7 @@ def _in_words(numbers: frozenset[int]) -> str:
     return f"invariant{'' if len(numbers) == 1 else 's'} {', '.join(map(str, sorted(numbers)))}"
 
 
-def _obligation(invariant: Invariant, title: str, found: frozenset[int] | None, seconds: float) -> Obligation | None:
+def judged(invariant: Invariant, title: str, found: frozenset[int] | None, seconds: float) -> Obligation | None:
     """What is said of a clause that follows, or that is listed; None: nothing."""
     listed = lemma(invariant.number, title)
     if found is None and listed is None:
@@ -92,7 +92,7 @@ def redundant(profile: Profile, on_progress: Progress | None = None) -> ProofRes
         stop_if_interrupted()
         began = time.perf_counter()
         follows_from = from_what(invariant, index, profile)
-        one = _obligation(invariant, of_any_state(invariant)[index][0], follows_from, time.perf_counter() - began)
+        one = judged(invariant, of_any_state(invariant)[index][0], follows_from, time.perf_counter() - began)
         if one is not None:
             found.append(one)
         if on_progress is not None:

@@ -48,7 +48,7 @@ def _there(t: Touched, slot: Term, kind: Term, port: Term) -> Term:
 
 
 def _copied_out(t: Touched) -> Iterator[tuple[str, Term]]:
-    """The right in the message is under the name that the caller is told, and no longer in the message."""
+    """The right in the message is under the name that the result gives, and no longer in the message."""
     k, b, place, name = t.k, t.b, t.k["place"], t.x.case.outputs["name"]
     kind = b.kind(place)
     live = _there(t, k.slot(name), kind, b.port(place))
@@ -116,7 +116,7 @@ _ARRIVALS = {
 @step_property(207, "a right arrives as it was named")
 def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A message carries the right under the name that its sender gave, of the kind that the disposition says. The
-    receiver gets that very right, under the name that it is told. An inserted right is under the given name.
+    receiver gets that very right, under the name in the result. An inserted right is under the given name.
 
     A notification request keeps the given send-once right, or uses it at once, and gives back the old one. A renamed
     right is the same under the new name. An allocation makes what was requested.
@@ -176,7 +176,7 @@ def results(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     mach_port_get_attributes the words of the port, ledger_read the balance and limit.
 
     mach_port_names lists the names of its target, and mach_port_get_set_status the members of the set that is named.
-    Of exceptions the behaviours and flavours are told, and mach_port_extract_right tells the form of its right. (For
+    The exception calls tell behaviours and flavours, and mach_port_extract_right tells the form of its right. (For
     tokens and memory, see step invariants 109 and 110.)
     """
     if x.rule == "mach_port_extract_right" and "acquired" in x.case.outputs:

@@ -1,4 +1,4 @@
-"""Step properties of what messages say: their sizes, their data, and what a receiver is told."""
+"""Step properties of what messages say: their sizes, their data, and what a receiver sees."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def contents(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     A notification has the size and the data of its event: nothing, the make-send count (step invariant 16), or the
     name. Port-destroyed carries the receive right. The kernel's answer has no parts, an id that is greater by 100, and
-    the code. A receiver is told the size of the trailer that it asked for, and which tokens are in it.
+    the code. A receiver gets the size of the trailer that it asked for, and sees which tokens are in it.
     """
     t, b, a, k = Touched(v, x), x.before, x.after, x.k
     if a.changed("stage"):
@@ -100,10 +100,10 @@ def contents(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             ("security", SECURITY_TOKEN, profile.tokens_in_trailer),
             ("audit", AUDIT_TOKEN, profile.tokens_in_trailer and profile.audit_tokens),
         ):
-            yield f"whether the {name} token is told", told[f"tells_{name}_token"] == z3.And(elements >= least, has)
+            yield f"whether the {name} token is shown", told[f"tells_{name}_token"] == z3.And(elements >= least, has)
         hidden = z3.And(elements < SEQUENCE_NUMBER, bool(profile.trailer_elements))
         yield (
-            "whether the sequence number is told",
+            "whether the sequence number is shown",
             (told["sequence_number"] == b.seqno(k["source"]))
             if not profile.trailer_elements
             else z3.If(hidden, told["sequence_number"] == -1, told["sequence_number"] == b.seqno(k["source"])),

@@ -70,8 +70,8 @@ class Touched:
 
     @property
     def target(self) -> Term:
-        """The task that the call is about: the one behind its argument for a task, or behind the request's destination."""
-        if self.x.call is not None and self.has("message"):
+        """The task that the call is about: behind its argument for a task, or behind the request's destination."""
+        if self.x.call is not None and "message" in self.k.rule.parameters:
             return self.b.object_task(self.b.port(self.S.destination_slot(self.k["message"])))
         if self.x.call is not None:
             for argument in self.x.call.arguments:
@@ -214,7 +214,7 @@ def _in_names(t: Touched, s: Term, *slots: Term) -> Term:
 
 
 def _name_of_caller(t: Touched, s: Term) -> Term:
-    """What is copied out goes under the name that the caller is told."""
+    """What is copied out goes under the name in the result."""
     return s == t.k.slot(t.x.case.outputs["name"])
 
 

@@ -22,6 +22,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.invariant import Variables
+from sendright.model.language.mentions import applications
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import FIELDS
@@ -72,25 +73,9 @@ CODES = {
 """Within a stage, the codes in their order. Other codes come after these, in any order."""
 
 
-def _applications(term: Term) -> Iterator[tuple[str, int]]:
-    """The names of the functions and constants in ``term``, with the number of their arguments."""
-    seen: set[int] = set()
-    left = [term]
-    while left:
-        one = left.pop()
-        if one.get_id() in seen:
-            continue
-        seen.add(one.get_id())
-        if z3.is_quantifier(one):
-            left.append(one.body())
-        elif z3.is_app(one):
-            yield one.decl().name(), one.num_args()
-            left += one.children()
-
-
 def stage(k: Context, case: Case) -> Stage:
     """What the test of a failing ``case`` looks at."""
-    found = list(_applications(case.when))
+    found = list(applications(case.when))
     fields = {name for name, arguments in found if name in FIELDS and arguments}
     arguments = {name for name, count in found if name in k.constants and (not count or z3.is_func_decl(k.constants[name]))}
     call = SIGNATURES.get(k.rule.name)
@@ -112,7 +97,7 @@ def stage(k: Context, case: Case) -> Stage:
 
 
 def _is_trap(rule: str) -> bool:
-    """The rule is, or belongs to, a call that is no request."""
+    """The rule is, or belongs to, a call that isn't a request."""
     call = SIGNATURES.get(rule.partition(":")[0])
     return call is not None and call.target is None
 
@@ -192,7 +177,7 @@ EXCEPTIONS = (
         "mach_port_mod_refs",
         "the name is pegged: it keeps its references",
         ("no such reference count",),
-        "a pegged count isn't changed, whatever is asked for",
+        "a pegged count isn't changed, for any delta",
     ),
     *[
         First("mach_port_destruct", title, ("references can only be removed",), "ipc_right_destruct tests the name before the count")

@@ -10,12 +10,12 @@ import z3
 from support.specification import little_effort
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU_792
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.actions import put
-from sendright.model.language.rule import COPY_IN, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof import obligations
@@ -192,7 +192,41 @@ def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert found.case == "field wired"
 
 
+def test_a_failure_that_task_create_would_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theorem 1 also says how the call with tokens fails."""
+
+    def refuse(k: Context, case: Case) -> Iterator[Case]:
+        yield replace(case, code=ReturnCode.KERN_FAILURE) if case.code is ReturnCode.KERN_RESOURCE_SHORTAGE else case
+
+    mutate(monkeypatch, "host_security_create_task_token", refuse)
+    [found] = obligations.decide_theorem_1(MANUAL, ProofTask("theorem 1"))
+    assert found.verdict is Verdict.UNDETERMINED
+    assert found.case == "KERN_RESOURCE_SHORTAGE/the kernel is out of memory: for the same reason"
+
+
+def test_a_shortage_that_only_task_create_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate(monkeypatch, "host_security_create_task_token", lambda k, case: iter([] if case.code is ReturnCode.KERN_RESOURCE_SHORTAGE else [case]))
+    [found] = obligations.decide_theorem_1(MANUAL, ProofTask("theorem 1"))
+    assert found.case == "KERN_RESOURCE_SHORTAGE/the kernel is out of memory: it fails too"
+
+
+def test_a_second_step_that_leaves_something_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both steps of a creation that stops do together what task_create does."""
+
+    def forget(k: Context, case: Case) -> Iterator[Case]:
+        def effect(after: After) -> None:
+            case.effect(after)
+            after.at("suspend_count")[k.before.waits_child(k.caller)] = z3.IntVal(1)
+
+        yield replace(case, effect=effect)
+
+    assert obligations.decide_theorem_1(XNU_792, ProofTask("theorem 1"))[0].verdict is Verdict.PROVED
+    mutate(monkeypatch, CREATION_RESUMED, forget)
+    [found] = obligations.decide_theorem_1(XNU_792, ProofTask("theorem 1"))
+    assert (found.verdict, found.case) == (Verdict.UNDETERMINED, "field suspend_count")
+
+
 def test_theorem_1_speaks_of_every_field() -> None:
     from sendright.model.language.state import FIELDS
 
-    assert [name for name, _, _ in as_if_created_by_task_create(MANUAL)] == list(FIELDS)
+    assert [name for name, _, _ in as_if_created_by_task_create(MANUAL)][: len(FIELDS)] == [f"field {name}" for name in FIELDS]
