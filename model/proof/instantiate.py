@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeAlias
 
 import z3
@@ -171,10 +172,18 @@ def follows_from_nothing(goal: Term) -> bool:
 def _follows_from_nothing(goal: Term) -> bool:
     if z3.is_true(z3.simplify(goal)):
         return True
+    solver = _knowing_nothing()
+    with _scope(solver):
+        solver.add(z3.Not(without_quantifiers(skolemize(goal)[0])))  # whatever may stand for them, so for them too
+        return bool(solver.check() == z3.unsat)
+
+
+@cache
+def _knowing_nothing() -> z3.Solver:
+    """A solver for all these looks: making one takes longer than most looks."""
     solver = z3.SimpleSolver()
     solver.set("rlimit", A_LOOK)
-    solver.add(z3.Not(without_quantifiers(skolemize(goal)[0])))  # whatever may stand for them, so for them too
-    return bool(solver.check() == z3.unsat)
+    return solver
 
 
 def _nested(goal: Term) -> bool:
