@@ -25,7 +25,7 @@ from sendright.model.language.invariant import Variables, of_profile
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import PLACE, STAGE, Scope, Sorts, Term
 from sendright.model.language.state import FIELDS, After, Field, State, sort_named
-from sendright.model.language.term_walk import Body, address_of, assert_all, declarations_in, has_quantifiers
+from sendright.model.language.term_walk import Body, assert_all, has_quantifiers
 from sendright.model.language.transition import Transition
 
 SCOPE = Scope(tasks=2, ports=5, names=2, messages=2, descriptors=1, objects=2, pages=1)
@@ -110,7 +110,9 @@ def sums(state: State, sorts: Sorts) -> Iterator[tuple[str, Term]]:
 
 
 def counted(after: State) -> State:
-    """``after`` with ghosts that are counted there, whatever the rule made of them; ``sums`` says what they are."""
+    """``after`` with ghosts that are counted there, whatever the specification makes of them: ``sums`` says what they
+    are. (So a wrong count is a counterexample, to the property "counting".)
+    """
     fresh = {name: Field(name, z3.Function(f"{name}@counted", after.sorts.Port, z3.IntSort())) for name in _COUNTS}
     return State(after.sorts, {**after.fields, **fresh})
 
@@ -140,9 +142,11 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     after = After(before, profile)
     case.effect(after)
     v = Variables(sorts)
-    truly = counted(after)
-    goals, assumptions = _goals(property_name, v, k, case, before, truly)
+    goals, assumptions = _goals(property_name, v, k, case, before, after)
+    counts: list[Term] = []
     if property_name == "counting":
+        truly = counted(after)
+        counts = [equation for _, equation in sums(truly, sorts)]
         goals = [(name, z3.And(*[after.fields[name](port) == truly.fields[name](port) for port in sorts.elements(sorts.Port)])) for name in _COUNTS]
     if not goals:
         return Outcome(str(scope), None, False)
@@ -153,8 +157,7 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
     facts = [*known, *k.assumptions(), effective_guards(cases)[index], *after.assumptions, *assumptions]
     assert_all(solver, [expand(fact, sorts) for fact in facts])
     solver.add(meaning(before, sorts, after))
-    if _mention_counts([goal for _, goal in goals], truly):
-        solver.add([equation for _, equation in sums(truly, sorts)])
+    solver.add(counts)
     solver.add(in_scope(k, sorts))
     solver.add(nothing_elsewhere(before, sorts))
     solver.add(sorts.background)
@@ -176,13 +179,7 @@ def refute(profile: Profile, rule_name: str, index: int, property_name: str, sco
 _COUNTS = tuple(name for name, declaration in FIELDS.items() if isinstance(declaration.ghost, Count | Total))
 
 
-def _mention_counts(formulas: list[Term], state: State) -> bool:
-    counts = {address_of(state.fields[name].read) for name in _COUNTS}
-    seen: set[int] = set()
-    return any(counts & set(declarations_in(formula, seen)) for formula in formulas)
-
-
-def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: State) -> tuple[list[tuple[str, Term]], list[Term]]:
+def _goals(property_name: str, v: Variables, k: Context, case: Any, before: State, after: After) -> tuple[list[tuple[str, Term]], list[Term]]:
     kind, _, number = property_name.rpartition(" ")
     x = Transition(k, case, after)
     if kind == "invariant":
