@@ -86,6 +86,7 @@ def test_questions_of_a_call_are_compared(capsys: pytest.CaptureFixture[str], tm
     assert f"{task}: 1 questions only before, 1 only after" in capsys.readouterr().out
 
 
+@pytest.mark.heavy
 def test_proofs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     proofs = benchmark("proofs")
     proofs.main(["--call", "mach_port_type", "--rounds", "1", "--json"])

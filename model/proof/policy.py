@@ -34,6 +34,7 @@ from sendright.model.policy.labelling import SHARING, Demand, Labelling, Need
 from sendright.model.policy.policy import Edge, Policy
 from sendright.model.proof.any_state import ANYTHING
 from sendright.model.proof.cache import Cache, keep_proofs_in
+from sendright.model.proof.instantiate import first_effort
 from sendright.model.proof.obligations import CaseProof, ProofTask
 from sendright.model.proof.prove import Progress, case_tasks
 from sendright.model.proof.questions import Mark
@@ -123,8 +124,11 @@ def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: Pr
     x = Transition(unit.k, unit.case, unit.after)
     demands = labelling.demands_of_step(x)
     prover = _Prover(labelling, unit, x) if demands else None
-    failed = next((demand for demand in demands if prover and not prover.follows(demand)), None)
+    with first_effort():
+        failed = next((demand for demand in demands if prover and not prover.follows(demand)), None)
     broken = _look_closer(policy, profile, part, unit.case.id, failed.title) if failed is not None else None
+    if broken is not None and broken.verdict is not Verdict.REFUTED and all(prover.follows(demand) for demand in demands if prover):
+        broken = None  # the solver needed more than the first effort
     obligation = Obligation(
         call=part.rule,
         case=unit.case.id,
