@@ -30,8 +30,10 @@ SCOPE = Scope(tasks=2, ports=6, names=3, messages=2, descriptors=1, objects=2, p
 """The largest scope that is searched."""
 FIRST_PORTS = 3
 """The ports that a state begins with: a caller's own, the host's, and one more."""
-RLIMIT = 60_000_000
-"""How much work the solver does for one look, in z3's own count: the same on a machine that is busy."""
+RLIMIT = 80_000_000
+"""How much work the solver does until it finds the first counterexample, in z3's own count: the same on a machine that
+is busy. Most take a tenth of that.
+"""
 LEAVING_OUT = 6_000_000
 """As ``RLIMIT``, for one look whether something can be left out of a counterexample."""
 MOST_LOOKS = 60
@@ -128,7 +130,6 @@ class _Search:
         self.before = here.state(question.k.before)
         self.after = here.state(question.after) if question.after is not None else None
         self.solver = z3.SimpleSolver()
-        self.solver.set("rlimit", RLIMIT)
         self.solver.set("arith.solver", 2)
         self.solver.add(_known(profile, scope))
         self.solver.add([expand(here.term(fact), here.sorts) for fact in question.assumptions])
@@ -146,6 +147,8 @@ class _Search:
         self.groups = list(_restrictions(self.before, here.sorts))
         self.solver.add([z3.Implies(z3.Bool(f"absent{index}"), group.formula) for index, group in enumerate(self.groups)])
         self.first: Any = None
+        self.effort = RLIMIT
+        """What is left of ``RLIMIT``."""
 
     def search(self) -> Found | Nothing:
         violated = z3.Bool("violated")
@@ -164,7 +167,7 @@ class _Search:
         groups = self.groups
         left = {index: z3.Bool(f"absent{index}") for index in range(len(groups))}
         while True:
-            verdict = self.solver.check([*wanted, *left.values()])
+            verdict = self._look([*wanted, *left.values()])
             if verdict != z3.unsat:
                 break
             core = {literal.get_id() for literal in self.solver.unsat_core()}
@@ -175,6 +178,16 @@ class _Search:
         if verdict == z3.sat:
             self.first = self.solver.model()  # which is gone when the solver gets more to do
             self.solver.add([*wanted, *left.values()])
+        return verdict
+
+    def _look(self, literals: list[Term]) -> z3.CheckSatResult:
+        """One look for a model, with what is left of the effort."""
+        if self.effort <= 0:
+            return z3.unknown
+        self.solver.set("rlimit", self.effort)
+        before = _work_done(self.solver)
+        verdict = self.solver.check(literals)
+        self.effort -= _work_done(self.solver) - before
         return verdict
 
     def _shrink(self, model: Any) -> Any:
@@ -205,6 +218,12 @@ class _Search:
                 break
             del literals[core[len(core) - 1].get_id()]
         return model
+
+
+def _work_done(solver: z3.Solver) -> int:
+    """How much work z3 has done so far, in its own count."""
+    statistics = solver.statistics()
+    return int(statistics.get_key_value("rlimit count")) if "rlimit count" in statistics.keys() else 0  # noqa: SIM118 - not a mapping
 
 
 def _holds(model: Any, formula: Term) -> bool:
