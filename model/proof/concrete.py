@@ -285,7 +285,7 @@ class Concrete:
         """Which task and port plays which part in the call."""
         f = self.before.fields
         roles: dict[int, list[str]] = {_CALLER: ["the caller"]} if not self.k.rule.pending else {}
-        for name, term in self._constants("Name").items():
+        for name, term in self._constants("Name").items() if self.k.rule.name in SIGNATURES else ():
             entry = self._entry(self.before, (CONSTRUCTORS["name_slot"], _CALLER, self.of(self.found.here.term(term))))
             if entry.port is not None and f["object"].get(entry.port) == PortObject.TASK:
                 roles.setdefault(f["object_task"].get(entry.port, -1), []).append(f"the task behind the argument {name}")
