@@ -33,7 +33,7 @@ from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.prove import proof_tasks
 
-KINDS = ("case", "rule", "sequence", "theorem 1")
+KINDS = ("case", "rule", "sequence", "follow-up", "theorem 1")
 """The kinds of proof tasks that ask the solver."""
 
 _TAG = re.compile(r"(?<=[a-z_0-9])(?<!\(a)(?<!\sa)!(\d+)")
