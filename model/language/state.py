@@ -310,18 +310,13 @@ class After(State):
         self.profile = profile
         self.assumptions: list[Term] = []
         """Constraints on what the kernel chooses."""
-        self.argued: list[Argued] = []
-        """Those of them that need no proof that a choice satisfies them."""
+        self._argued: tuple[Argued, ...] = ()
         self.releases: list[Any] = []
-        self.numbers: list[Number] = []
-        """The numbers of slots that the effect uses."""
-        self.about_ghosts: list[Term] = []
-        """The assumptions that may mention ghosts: they are true of some values, in any state."""
-        self.ghost_choices: list[Term] = []
-        """The choices on which only ghosts may depend."""
-        self.recounted: list[RecountStep] = []
-        self.totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
-        """Of each total the ports whose amounts the effect changes one by one."""
+        self._numbers: tuple[Number, ...] = ()
+        self._about_ghosts: tuple[Term, ...] = ()
+        self._ghost_choices: tuple[Term, ...] = ()
+        self._recounted: tuple[RecountStep, ...] = ()
+        self._totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
         self._in_recount = False
 
     def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
@@ -331,7 +326,36 @@ class After(State):
         ``proof/choices.py`` decides it.
         """
         self.assumptions += assumptions
-        self.argued.append(Argued(tuple(assumptions), tuple(provided)))
+        self._argued += (Argued(tuple(assumptions), tuple(provided)),)
+
+    @property
+    def argued(self) -> tuple[Argued, ...]:
+        """The assumptions that need no proof that a choice satisfies them."""
+        return self._argued
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """The numbers of slots that the effect uses."""
+        return self._numbers
+
+    @property
+    def about_ghosts(self) -> tuple[Term, ...]:
+        """The assumptions that may mention ghosts: they are true of some values, in any state."""
+        return self._about_ghosts
+
+    @property
+    def ghost_choices(self) -> tuple[Term, ...]:
+        """The choices on which only ghosts may depend."""
+        return self._ghost_choices
+
+    @property
+    def recounted(self) -> tuple[RecountStep, ...]:
+        """The recounts that the effect contains."""
+        return self._recounted
+
+    def ports_of(self, total: str) -> tuple[Term, ...]:
+        """The ports whose amounts in ``total`` the effect changes one by one."""
+        return self._totalled[total]
 
     def at(self, name: str) -> _Assign:
         return _Assign(self, name)
@@ -406,7 +430,7 @@ class After(State):
     def use_number(self, number: Number) -> None:
         """The effect uses ``number``: assume that it is a number of some of the slots that a ghost counts."""
         port = z3.Const("p", self.sorts.Port)
-        self.numbers.append(number)
+        self._numbers += (number,)
         self._assume_of_ghosts(z3.ForAll([port], number.bounds(port)))
 
     def choose_large(self, choice: Term, base: Term, bound: Term, each: tuple[Term, Term, Term] | None = None) -> None:
@@ -422,7 +446,7 @@ class After(State):
         seen: set[int] = set()
         if any(address_of(choice.decl()) in declarations_in(term, seen) for term in (base, bound, *(each or ())[1:])):
             raise TypeError(f"{choice} can't be a large number: what it must exceed depends on it")
-        self.ghost_choices.append(choice)
+        self._ghost_choices += (choice,)
         self._assume_of_ghosts(z3.And(choice >= 0, below), of_any=False)
 
     def sum_of_parts(self, total: str, port: Term) -> None:
@@ -433,8 +457,8 @@ class After(State):
 
     def _assume_of_ghosts(self, assumption: Term, of_any: bool = True) -> None:
         self.assumptions.append(assumption)
-        self.argued.append(Argued((assumption,), (), of_any))
-        self.about_ghosts.append(assumption)
+        self._argued += (Argued((assumption,), (), of_any),)
+        self._about_ghosts += (assumption,)
 
     # ---- the ghosts that count
 
@@ -443,7 +467,7 @@ class After(State):
             raise TypeError(f"{name} can change at many points only while {', '.join(sorted(_COUNTS_IN[name]))} is recounted: see After.recounting")
 
     def _refuse_unknown(self, number: Number | None) -> None:
-        if number is not None and not any(number is known for known in self.numbers):
+        if number is not None and not any(number is known for known in self._numbers):
             raise TypeError(f"{number.function} is not a number that the effect uses: see After.use_number")
 
     def _counted_at(self, point: tuple[Term, ...], values: Mapping[str, Term], when: Term | None) -> list[tuple[str, Term, Term, int]]:
@@ -487,13 +511,13 @@ class After(State):
             self._refuse_unknown(recount.gained and recount.gained.number)
             self._replace(recount.ghost, memoized(partial(recount.after, before)))
         done = State(self.sorts, self.fields)
-        self.recounted += [RecountStep(recount, before, done) for recount in recounts]
+        self._recounted += tuple(RecountStep(recount, before, done) for recount in recounts)
 
     def _sum_again(self, total: str, point: tuple[Term, ...] | None) -> None:
         """A total follows the fields that it depends on, of which one has changed: at ``point``, or at many points."""
-        known = self.totalled[total]
+        known = self._totalled[total]
         if point is not None and not any(point[0].eq(other) for other in known):
-            self.totalled[total] = (*known, point[0])
+            self._totalled[total] = (*known, point[0])
         final = sums_of(self, total)[-1]
         self._replace(total, memoized(final))
 
@@ -509,7 +533,7 @@ def sums_of(after: After, total: str) -> list[Callable[[Term], Term]]:
     now = State(after.sorts, after.fields)
     before = after.before
     sums: list[Callable[[Term], Term]] = [before.fields[total]]
-    ports = after.totalled[total]
+    ports = after.ports_of(total)
     for index, port in enumerate(ports):
         first = z3.And(*[port != earlier for earlier in ports[:index]])
         sums.append(partial(_summed, declared, total, before, now, sums[-1], port, first))

@@ -73,7 +73,7 @@ def _gained(v: Variables, recounted: RecountStep, gained: NewMembers, counted: C
 
 
 def _total(v: Variables, after: After, name: str, total: Total) -> Iterator[tuple[str, Term]]:
-    ports, sums = after.totalled[name], sums_of(after, name)
+    ports, sums = after.ports_of(name), sums_of(after, name)
     final, b = with_total(after, name, sums[-1]), after.before
     for index, port in enumerate(ports[:-1]):
         first = z3.And(*[port != earlier for earlier in ports[:index]])

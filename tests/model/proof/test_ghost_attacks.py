@@ -155,8 +155,10 @@ def test_a_kind_without_its_port() -> None:
 @pytest.mark.parametrize(
     ("wrong", "clause"),
     [
-        (lambda r, s: Recount("sending_slots", lambda p: z3.BoolVal(False), lost=r.sends_released), "who counts"),
-        (lambda r, s: Recount("sending_slots", r.dying), "who counts"),
+        pytest.param(
+            lambda r, s: Recount("sending_slots", lambda p: z3.BoolVal(False), lost=r.sends_released), "who counts", marks=pytest.mark.heavy
+        ),
+        pytest.param(lambda r, s: Recount("sending_slots", r.dying), "who counts", marks=pytest.mark.heavy),
         (lambda r, s: Recount("queued_messages", r.dying), "who counts"),
     ],
 )
@@ -174,6 +176,7 @@ def test_a_recount_that_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: Callabl
     assert clause in one.title or one.verdict is Verdict.REFUTED
 
 
+@pytest.mark.heavy
 def test_a_wrong_count_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small scope counts in the state after, too, whatever the specification says of the ghost."""
     original = Release._recounts
@@ -272,7 +275,7 @@ def known_elsewhere(k: Context, after: After) -> None:
     ("rule", "title", "change"),
     [
         ("vm_write", WRITTEN, assume_count),
-        ("vm_write", WRITTEN, contradict),
+        pytest.param("vm_write", WRITTEN, contradict, marks=pytest.mark.heavy),
         pytest.param("task_terminate", "the task ends", no_message_is_made, marks=pytest.mark.heavy),
         (DELIVER, QUEUED, negative),
         ("vm_write", WRITTEN, known_elsewhere),

@@ -94,7 +94,7 @@ def test_what_changes_nothing_is_no_mutant(seen: Usage) -> None:
     [
         (VM_WRITE, "effect dropped", "content", "step invariant 110"),
         (VM_WRITE, "guard dropped", "the page is not allocated", "step invariant 110"),
-        (MOVE, "guard negated", "out", "invariant 17: members"),
+        (MOVE, "guard negated", "out", "step invariant 203"),
         (MOVE, "changes another field too", "exception_behaviour", "step invariant"),
     ],
 )
