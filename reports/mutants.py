@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 import msgspec
 from rich.console import RenderableType
@@ -11,6 +12,9 @@ from rich.text import Text
 
 from sendright.mach.results.mutants import Judgement, MutantResult, MutantsResult, Outcome
 from sendright.reports.escape import one_line
+
+LINE = 120
+"""Columns of a line of a page."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -117,7 +121,8 @@ def _answers(one: MutantResult) -> tuple[tuple[str, Judgement], ...]:
 def mutants_page(result: MutantsResult, version: str) -> str:
     """The result as a page of the documentation, in Markdown."""
     lines = ["<!-- written by sendright -->", "# The mutant score", ""]
-    lines += [f"`{result.command}`, sendright {version}, profile {result.profile}, {result.seconds / 60:.0f} minutes.", ""]
+    lines += ["```sh", result.command, "```", ""]
+    lines += [f"sendright {version}, profile {result.profile}, {len(result.mutants)} mutants in {result.seconds / 60:.0f} minutes.", ""]
     lines += ["[What the columns mean](mutants.md).", ""]
     lines += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
     for row in rows(result):
@@ -129,10 +134,8 @@ def mutants_page(result: MutantsResult, version: str) -> str:
         ("Undecided", [one for one in result.mutants if one.undecided]),
     ):
         if chosen:
-            lines += ["", f"## {title}", ""]
-            lines += [f"- `{one.id}` ({one.operator}): {_code(one.change)}. {one.reason or 'No reason is known.'}" for one in chosen]
+            lines += ["", f"## {title}"]
+            for one in chosen:
+                lines += ["", f"`{one.id}`, {one.operator}:", "", "```", one_line(one.change), "```", ""]
+                lines += wrap(one_line(one.reason or "No reason is known."), LINE)
     return "\n".join(lines) + "\n"
-
-
-def _code(text: str) -> str:
-    return f"`` {one_line(text)} ``"

@@ -198,10 +198,15 @@ class _Driven:
         self._rules: dict[tuple[str, str], _Alone] = {}
         self._segments: dict[tuple[str, str], list[_Segment]] = {}
 
+    def forget(self) -> None:
+        """Nothing has been driven."""
+        self._declared, self._rules, self._segments = [], {}, {}
+
     def _forget_if_replaced(self) -> None:
         now = [*RULES.values(), *declared()]
         if len(now) != len(self._declared) or not all(map(is_, now, self._declared)):
-            self._declared, self._rules, self._segments = now, {}, {}
+            self.forget()
+            self._declared = now
 
     def alone(self, rule: str, profile: Profile) -> _Alone:
         """``rule`` in any state."""
@@ -219,6 +224,11 @@ class _Driven:
 
 
 _DRIVEN = _Driven()
+
+
+def forget_driven() -> None:
+    """Drive all rules and sequences again: the code of one of them is another."""
+    _DRIVEN.forget()
 
 
 @dataclass

@@ -21,6 +21,7 @@ from sendright.model.proof import instantiate
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.counterexample import Question
 from sendright.model.proof.obligations import ProofTask, decide, decide_case
+from sendright.model.proof.preconditions import forget_driven
 from sendright.properties.mutants.source import Unit, running
 
 RLIMIT, ROUNDS = 3_000_000, 1
@@ -70,8 +71,13 @@ def try_little() -> None:
     instantiate.RLIMIT, instantiate.ROUNDS = RLIMIT, ROUNDS
 
 
-def forget_what_is_known() -> None:
-    """What the specification has worked out of its invariants, once for the process, is worked out again."""
+def forget_what_is_known(unit: Unit) -> None:
+    """What was worked out once for the process of sequences, and of invariants that may rest on ``unit``, is worked out
+    again.
+    """
+    forget_driven()
+    if unit.module.startswith(f"{calls.__name__}."):
+        return  # invariants use nothing of the modules of rules
     for name, module in list(sys.modules.items()):
         if name.startswith("sendright.model."):
             for value in vars(module).values():
@@ -81,14 +87,11 @@ def forget_what_is_known() -> None:
 
 @contextmanager
 def wrong(code: CodeType, unit: Unit) -> Iterator[None]:
-    """As ``running``. Invariants that rest on ``unit`` change with it, before and after the block too."""
-    shared = not unit.module.startswith(f"{calls.__name__}.")  # invariants use nothing of the modules of rules
+    """As ``running``. Nothing is known from before the block in it, nor from it after the block."""
     with running(code, unit):
-        if shared:
-            forget_what_is_known()
+        forget_what_is_known(unit)
         yield
-    if shared:
-        forget_what_is_known()
+    forget_what_is_known(unit)
 
 
 def decide_part(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:

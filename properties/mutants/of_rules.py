@@ -153,7 +153,7 @@ def by_runs(mutant: Mutant, profile: Profile, kernel: ImplementationFactory, see
     with running(code_of(mutant.unit, mutant.edits), mutant.unit), suppress(Enough):
         try:
             if mutant.subjects:
-                forget_what_is_known()
+                forget_what_is_known(mutant.unit)
             before, compiled = State.arbitrary(UNBOUNDED), compiled_rules(limits)
             for rule in changed:
                 compiled[rule] = CompiledRule(Context(RULES[rule], before, limits))

@@ -107,6 +107,14 @@ def test_a_proof_notices(seen: Usage, unit: Unit, operator: str, words: str, not
     assert RULES[unit.name].manual
 
 
+def test_a_proof_of_sequences_notices() -> None:
+    """A right is copied in from another space than the one that was tested."""
+    unit = Unit("sendright.model.calls.transfer", "", "extract_right")
+    judged = by_proof(mutant(unit, "step always run", Usage(), "space=tested"), MANUAL, 60.0)
+    assert judged.outcome is Outcome.KILLED
+    assert judged.words.startswith("sequence: CONTINUES/the right will be taken; copy in a right: what it requires")
+
+
 def test_what_proofs_leave_open_survives(seen: Usage) -> None:
     """Proofs don't say with which code a call fails."""
     assert by_proof(mutant(VM_WRITE, "other code", seen), MANUAL, 60.0) == Judgement(Outcome.SURVIVED)

@@ -100,8 +100,8 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     page = mutants_page(result(monkeypatch, "both", "none", "late"), "1.0")
     assert page.startswith("<!-- written by sendright -->\n# The mutant score\n")
-    assert "`sendright mutants`, sendright 1.0, profile manual" in page
-    assert "- `none` (guard dropped): `` x → y ``. No reason is known." in page
+    assert "```sh\nsendright mutants\n```\n\nsendright 1.0, profile manual, 3 mutants" in page
+    assert "`none`, guard dropped:\n\n```\nx → y\n```\n\nNo reason is known.\n" in page
     assert "## Undecided" in page
 
 
