@@ -155,7 +155,7 @@ def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
     names.write_text(wrong)
     walk = tmp_path / "sendright/model/language/term_walk.py"
     honest = walk.read_text()
-    lying = honest.replace("    for formula in formulas:\n", "    for formula in (*formulas, z3.BoolVal(False)):\n")
+    lying = honest.replace("    for formula in formulas:\n", "    for formula in (*formulas, address_of(z3.BoolVal(False))):\n")
     assert lying != honest
 
     def status() -> int:
