@@ -234,6 +234,7 @@ class Sight:
         if x.call is not None:  # no rule looks at more than four rights of an array by their numbers
             arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
             slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
+            slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
         if "message" in k.rule.parameters:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
         if k.rule.resumes == "SENDING":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import z3
@@ -41,6 +42,11 @@ def store(field: str, *point: Callable[[Context], Term], value: Callable[[Contex
     return lambda k, after: after.store(field, tuple(at(k) for at in point), value(k))
 
 
+def mostly_heavy(light: int, cases: list[tuple[Any, ...]]) -> list[Any]:
+    """The first ``light`` cases as they are; the others only where heavy tests are run."""
+    return [each if index < light else pytest.param(*each, marks=pytest.mark.heavy) for index, each in enumerate(cases)]
+
+
 # ---- locality
 
 
@@ -56,30 +62,33 @@ WRITTEN, LIMIT, TOLD = "the page is written", "the queue limit is set", "the sec
 
 @pytest.mark.parametrize(
     ("rule", "title", "more"),
-    [
-        (
-            "vm_write",
-            WRITTEN,
-            store("exception_behaviour", lambda k: some("Task"), lambda k: PLACE.of(EXCEPTION_PLACES[0]), value=lambda k: z3.IntVal(1)),
-        ),
-        ("vm_write", WRITTEN, store("inheritance", lambda k: k.caller, lambda k: k["address"], value=lambda k: some("Inheritance"))),
-        ("mach_port_set_attributes", LIMIT, store("qlimit", lambda k: some("Port"), value=lambda k: k["info"](0))),
-        ("mach_port_set_attributes", LIMIT, store("qlimit", lambda k: k.before.port(entry(k)), value=lambda k: z3.IntVal(1))),
-        ("mach_port_set_attributes", LIMIT, store("seqno", lambda k: k.before.port(entry(k)), value=lambda k: z3.IntVal(1))),
-        ("task_info", TOLD, store("waits_at", lambda k: some("Task"), value=lambda k: some("Name"))),
-        ("task_info", TOLD, store("wait", lambda k: k.caller, value=lambda k: WAIT.RECEIVING)),
-        ("task_info", TOLD, store("security", lambda k: k.caller, value=lambda k: k.before.security(k.task_behind(k["task"])))),
-        ("task_suspend", "the task is suspended once more", store("wired", lambda k: k.task_behind(k["task"]), value=lambda k: some("Port"))),
-        ("mach_host_self", "a right to the host port", lambda k, after: after.add("mscount", some("Port"), 1)),
-        (DELIVER, "the message is queued", store("owner", lambda k: k["message"], value=lambda k: some("Task"))),
-        (TAKE, "the oldest message", store("form", lambda k: k.sorts.Slot.reply_slot(k["oldest"]), value=lambda k: z3.IntVal(0))),
-        ("mach_msg_receive", "the receiver waits", store("waits_limit", lambda k: k.caller, value=lambda k: z3.IntVal(-1))),
-        (
-            "ledger_transfer",
-            "the child has more",
-            store("ledger_payer", lambda k: k.before.port(k.slot(k["child_ledger"])), value=lambda k: some("Port")),
-        ),
-    ],
+    mostly_heavy(
+        7,
+        [
+            (
+                "vm_write",
+                WRITTEN,
+                store("exception_behaviour", lambda k: some("Task"), lambda k: PLACE.of(EXCEPTION_PLACES[0]), value=lambda k: z3.IntVal(1)),
+            ),
+            ("vm_write", WRITTEN, store("inheritance", lambda k: k.caller, lambda k: k["address"], value=lambda k: some("Inheritance"))),
+            ("mach_port_set_attributes", LIMIT, store("qlimit", lambda k: some("Port"), value=lambda k: k["info"](0))),
+            ("mach_port_set_attributes", LIMIT, store("qlimit", lambda k: k.before.port(entry(k)), value=lambda k: z3.IntVal(1))),
+            ("mach_port_set_attributes", LIMIT, store("seqno", lambda k: k.before.port(entry(k)), value=lambda k: z3.IntVal(1))),
+            ("task_info", TOLD, store("waits_at", lambda k: some("Task"), value=lambda k: some("Name"))),
+            ("task_info", TOLD, store("wait", lambda k: k.caller, value=lambda k: WAIT.RECEIVING)),
+            ("task_info", TOLD, store("security", lambda k: k.caller, value=lambda k: k.before.security(k.task_behind(k["task"])))),
+            ("task_suspend", "the task is suspended once more", store("wired", lambda k: k.task_behind(k["task"]), value=lambda k: some("Port"))),
+            ("mach_host_self", "a right to the host port", lambda k, after: after.add("mscount", some("Port"), 1)),
+            (DELIVER, "the message is queued", store("owner", lambda k: k["message"], value=lambda k: some("Task"))),
+            (TAKE, "the oldest message", store("form", lambda k: k.sorts.Slot.reply_slot(k["oldest"]), value=lambda k: z3.IntVal(0))),
+            ("mach_msg_receive", "the receiver waits", store("waits_limit", lambda k: k.caller, value=lambda k: z3.IntVal(-1))),
+            (
+                "ledger_transfer",
+                "the child has more",
+                store("ledger_payer", lambda k: k.before.port(k.slot(k["child_ledger"])), value=lambda k: some("Port")),
+            ),
+        ],
+    ),
 )
 def test_a_change_that_is_none_of_the_calls_business(rule: str, title: str, more: Callable[[Context, After], None]) -> None:
     assert seen(rule, title, (201,), then(title, more)) == {LOCALITY}
@@ -121,12 +130,15 @@ def test_a_read_that_gives_up_what_it_reads() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "title", "left"),
-    [
-        ("mach_port_deallocate", "one of several references goes", lambda k, urefs: urefs),
-        ("mach_port_deallocate", "one of several references goes", lambda k, urefs: urefs - 2),
-        ("mach_port_mod_refs", "references are added or taken", lambda k, urefs: urefs + 1),
-        ("mach_port_mod_refs", "references are added or taken", lambda k, urefs: urefs - k["delta"]),
-    ],
+    mostly_heavy(
+        2,
+        [
+            ("mach_port_deallocate", "one of several references goes", lambda k, urefs: urefs),
+            ("mach_port_deallocate", "one of several references goes", lambda k, urefs: urefs - 2),
+            ("mach_port_mod_refs", "references are added or taken", lambda k, urefs: urefs + 1),
+            ("mach_port_mod_refs", "references are added or taken", lambda k, urefs: urefs - k["delta"]),
+        ],
+    ),
 )
 def test_a_wrong_number_of_references(rule: str, title: str, left: Callable[[Context, Term], Term]) -> None:
     def count(k: Context, after: After) -> None:
@@ -184,17 +196,20 @@ def answered_always(title: str) -> Change:
 
 @pytest.mark.parametrize(
     ("rule", "title"),
-    [
-        ("host_security_create_task_token", "the kernel is out of memory"),
-        ("mach_port_allocate", "the kernel is out of memory"),
-        ("mach_reply_port", "the kernel is out of memory: NULL"),
-        ("ledger_create", "ledger_ledger cannot pay"),
-        ("vm_allocate", "no page is free"),
-        ("mach_port_mod_refs", "more references than a name can have"),
-        (DELIVER, "the queue is full: the message is handed back"),
-        ("mach_msg_receive", "no message is there"),
-        (TAKE, "the message is too large, and stays queued"),
-    ],
+    mostly_heavy(
+        3,
+        [
+            ("host_security_create_task_token", "the kernel is out of memory"),
+            ("mach_port_allocate", "the kernel is out of memory"),
+            ("mach_reply_port", "the kernel is out of memory: NULL"),
+            ("ledger_create", "ledger_ledger cannot pay"),
+            ("vm_allocate", "no page is free"),
+            ("mach_port_mod_refs", "more references than a name can have"),
+            (DELIVER, "the queue is full: the message is handed back"),
+            ("mach_msg_receive", "no message is there"),
+            (TAKE, "the message is too large, and stays queued"),
+        ],
+    ),
 )
 def test_a_shortage_that_is_none(rule: str, title: str) -> None:
     assert SHORTAGES in seen(rule, title, (204,), answered_always(title))
@@ -231,17 +246,20 @@ def order_of(rule: str, profile: Profile) -> set[str]:
 
 @pytest.mark.parametrize(
     ("rule", "first", "second"),
-    [
-        ("task_create", "no send right under parent_task", "a right in the request cannot be copied in"),
-        ("task_create", "parent_task is not a task's port", "the kernel is out of memory"),
-        ("host_security_set_task_token", "target_task is not a task's port", "host_security is not the security port"),
-        ("mach_port_mod_refs", "no such kind of right", "the name denotes nothing"),
-        ("mach_port_mod_refs", "the name has no right of this kind", "no such reference count"),
-        ("mach_port_set_attributes", "no such queue limit", "the name denotes nothing"),
-        ("mach_port_insert_right", "the name is reserved", "the right is null or dead"),
-        ("mach_msg_send", "the header's dispositions carry no send right", "the destination is NULL or DEAD"),
-        ("task_resume", "task is not a task's port", "one suspension is taken back"),
-    ],
+    mostly_heavy(
+        2,
+        [
+            ("task_create", "no send right under parent_task", "a right in the request cannot be copied in"),
+            ("task_create", "parent_task is not a task's port", "the kernel is out of memory"),
+            ("host_security_set_task_token", "target_task is not a task's port", "host_security is not the security port"),
+            ("mach_port_mod_refs", "no such kind of right", "the name denotes nothing"),
+            ("mach_port_mod_refs", "the name has no right of this kind", "no such reference count"),
+            ("mach_port_set_attributes", "no such queue limit", "the name denotes nothing"),
+            ("mach_port_insert_right", "the name is reserved", "the right is null or dead"),
+            ("mach_msg_send", "the header's dispositions carry no send right", "the destination is NULL or DEAD"),
+            ("task_resume", "task is not a task's port", "one suspension is taken back"),
+        ],
+    ),
 )
 def test_two_cases_in_the_wrong_order(monkeypatch: pytest.MonkeyPatch, rule: str, first: str, second: str) -> None:
     assert order_of(rule, MANUAL) == set()
@@ -273,14 +291,17 @@ EXCEPTIONS = precedence.EXCEPTIONS
 
 @pytest.mark.parametrize(
     ("rule", "title", "field", "message"),
-    [
-        ("no senders are left", "no-senders", "size", "notification"),
-        ("a dead-name request fires", "dead-name", "data", "notification"),
-        ("a receive right is rescued", "port-destroyed", "layout", "notification"),
-        ("mach_msg_send", "the header is valid", "data", "message"),
-        ("mach_msg_send", "the header is valid", "size", "message"),
-        (ANSWER, "the answer is queued on the reply port", "id", "message"),
-    ],
+    mostly_heavy(
+        3,
+        [
+            ("no senders are left", "no-senders", "size", "notification"),
+            ("a dead-name request fires", "dead-name", "data", "notification"),
+            ("a receive right is rescued", "port-destroyed", "layout", "notification"),
+            ("mach_msg_send", "the header is valid", "data", "message"),
+            ("mach_msg_send", "the header is valid", "size", "message"),
+            (ANSWER, "the answer is queued on the reply port", "id", "message"),
+        ],
+    ),
 )
 def test_a_message_that_says_something_else(rule: str, title: str, field: str, message: str) -> None:
     change = then(title, store(field, lambda k: k[message], value=lambda k: some(FIELDS[field].range)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import z3
@@ -47,9 +48,7 @@ def test_a_step_that_reaches_others(rule: str, title: str, more: Callable[[Conte
 def looking(title: str, at: Callable[[Context], Term]) -> Change:
     """The case ``title`` applies only if also this is so."""
 
-    def change(k: Context, case: Case):  # type: ignore[no-untyped-def]
-        from dataclasses import replace
-
+    def change(k: Context, case: Case) -> Iterator[Case]:
         yield replace(case, when=z3.And(case.when, at(k))) if case.title == title else case
 
     return change
@@ -66,8 +65,10 @@ def not_consistent(rule: str, *changes: Change) -> set[str]:
 @pytest.mark.parametrize(
     ("rule", "title", "at"),
     [
-        ("task_suspend", "task is not a task's port", lambda k: k.before.suspend_count(some("Task")) == 0),
-        ("mach_port_set_seqno", "the name denotes nothing", lambda k: k.before.empty(k.slot(k["name"], some("Task")))),
+        pytest.param("task_suspend", "task is not a task's port", lambda k: k.before.suspend_count(some("Task")) == 0, marks=pytest.mark.heavy),
+        pytest.param(
+            "mach_port_set_seqno", "the name denotes nothing", lambda k: k.before.empty(k.slot(k["name"], some("Task"))), marks=pytest.mark.heavy
+        ),
         ("vm_deallocate", "the page is not allocated", lambda k: k.before.clock() > 7),
     ],
 )
@@ -86,6 +87,7 @@ def here(k: Context) -> Term:
     return k.before.mapped(k.task_behind(k["task"]), k["address"])
 
 
+@pytest.mark.heavy
 def test_where_step_consistency_is_not_decided() -> None:
     """It is said by ``steps_are_compared``: where ports die, and where exception ports are set."""
     left: set[str] = set()
