@@ -72,7 +72,8 @@ class Question:
     @property
     def numbers(self) -> list[Number]:
         """All numbers of slots that the step uses."""
-        found, state = [], self.after
+        found: list[Number] = []
+        state = self.after
         while isinstance(state, After):
             found += state.numbers
             state = state.before
