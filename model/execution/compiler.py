@@ -436,11 +436,11 @@ class CompiledCase:
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
         self.case = case
         self.id = f"{context.rule.name}/{case.id}"
-        self.context, self._parameters = context, parameters
+        self.context, self.parameters = context, parameters
 
     @cached_property
     def functions(self) -> CaseFunctions:
-        return CaseFunctions(self.context, self.case, self._parameters)
+        return CaseFunctions(self.context, self.case, self.parameters)
 
 
 class CompiledRule:

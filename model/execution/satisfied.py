@@ -31,6 +31,7 @@ from sendright.model.execution.encoding import (
     SlotTuple,
 )
 from sendright.model.execution.state import ConcreteState
+from sendright.model.language.rule import Context
 from sendright.model.language.sorts import PLACE, Term
 
 NEVER_MADE = 1 << 40
@@ -73,7 +74,7 @@ class Assumption:
     """One assumption of a case, as Python."""
 
     def __init__(self, term: Term, parameters: list[str]) -> None:
-        self.term = term
+        self.term, self.takes = term, len(parameters)
         body, variables = term, []
         if z3.is_quantifier(term) and term.is_forall():
             variables = [z3.Const(f"x{index}", term.var_sort(index)) for index in range(term.num_vars())]
@@ -98,8 +99,7 @@ class CaseAssumptions:
     @cached_property
     def _compiled(self) -> list[Assumption]:
         functions = self._case.functions
-        terms = [*self._case.context.assumptions(), *functions.assumptions]
-        return [Assumption(term, functions.parameters) for term in terms]
+        return [*_of_rule(self._case), *[Assumption(term, functions.parameters) for term in functions.assumptions]]
 
     def unmet(self, state: ConcreteState, env: dict[str, Any], values: list[Any]) -> str:
         """The first assumption that doesn't hold in ``state``, whose ghosts are counted; empty if all do.
@@ -109,11 +109,23 @@ class CaseAssumptions:
         try:
             for assumption in self._compiled:
                 for point in every_point(state, assumption.sorts, env["notifications"]) if assumption.sorts else [()]:
-                    if not assumption.holds(state.fields, env, *values, *point):
+                    if not assumption.holds(state.fields, env, *values[: assumption.takes], *point):
                         return assumption.words
         except Exception as error:  # whatever the evaluation of a term may raise that a rule's author wrote
             raise Unknown(f"{type(error).__name__}: {error}") from error
         return ""
+
+
+_OF_RULES: dict[int, tuple[Context, list[Assumption]]] = {}
+
+
+def _of_rule(case: CompiledCase) -> list[Assumption]:
+    """What is assumed of all cases of the rule of ``case``."""
+    context = case.context
+    if id(context) not in _OF_RULES:
+        compiled = [Assumption(term, case.parameters) for term in context.assumptions()]
+        _OF_RULES[id(context)] = context, compiled  # keeps the context alive, so that its id stays its own
+    return _OF_RULES[id(context)][1]
 
 
 class Unknown(Exception):
