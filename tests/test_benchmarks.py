@@ -71,6 +71,7 @@ def test_audit_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "memory" not in out
 
 
+@pytest.mark.heavy
 def test_proofs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     proofs = benchmark("proofs")
     proofs.main(["--call", "mach_port_type", "--rounds", "1", "--json"])

@@ -64,6 +64,7 @@ def test_files_are_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fewer.items() < first.items(), "an earlier run's scripts are gone, those of the same obligations are the same"
 
 
+@pytest.mark.heavy
 def test_the_cache_may_answer(tmp_path: Path) -> None:
     cached = [word for word in CHOSEN if word != "--no-cache"] + ["--cache", str(tmp_path / "proofs")]
     assert written(cached, "first") == written(cached, "second") == written(CHOSEN, "third")
@@ -123,6 +124,7 @@ def test_a_folder_that_cannot_be_written_to(capsys: pytest.CaptureFixture[str]) 
     assert "Permission denied" in capsys.readouterr().err
 
 
+@pytest.mark.heavy
 def test_a_script_that_is_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(smtlib, "SCRIPT_LIMIT", 10_000)
     assert main([*CHOSEN, "--smtlib", "out"]) == 2

@@ -207,7 +207,12 @@ def assert_true(scripts: list[Script]) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [ProofTask("case", "mach_port_deallocate", 5), ProofTask("rule", "mach_port_type"), ProofTask("sequence", "copy in a right")]
+    "part",
+    [
+        ProofTask("case", "mach_port_deallocate", 5),
+        ProofTask("rule", "mach_port_type"),
+        pytest.param(ProofTask("sequence", "copy in a right"), marks=pytest.mark.heavy),
+    ],
 )
 def test_obligations_are_written_for_any_solver(part: ProofTask) -> None:
     """The plain questions, with all their quantifiers: cvc5 has to find the instances itself."""
