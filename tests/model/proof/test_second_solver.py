@@ -45,7 +45,7 @@ def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refute, "refute", lambda *arguments: refute.Outcome("not looked for", None, False))
 
 
-def proved(also: Also = CVC5, invariants: tuple[int | str, ...] = (8, "T2"), call: str = CALL) -> ProofResult:
+def proved(also: Also = CVC5, invariants: tuple[int | str, ...] = (8, 28, "T2"), call: str = CALL) -> ProofResult:
     return prove(MANUAL, calls=[call], invariants=invariants, jobs=0, also=also)
 
 
