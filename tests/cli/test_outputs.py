@@ -83,6 +83,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         more["on_run"](trace)
         return passing
 
+    noticed = MutantsResult(verdict=Verdict.PASSED, profile="manual", seed=0, mutants=(), seconds=1.0, population={}, unchanged=0)
+    monkeypatch.setattr("sendright.properties.mutants.drawing.all_mutants", lambda: ())
+    monkeypatch.setattr("sendright.properties.mutants.survivors.read_survivors", lambda path: {})
+    monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
     module = ModuleType("sendright.properties.check")
     module.check = check  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -90,9 +94,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, **__: proved)
     found = Found((), (Witness("manual", 3, 1, 1, ()),), ())
     monkeypatch.setattr("sendright.properties.coverage.witness_search.find_witnesses", lambda *_, **__: found)
-    noticed = MutantsResult(verdict=Verdict.PASSED, profile="manual", seed=0, mutants=(), seconds=1.0, population={}, unchanged=0)
-    monkeypatch.setattr("sendright.properties.mutants.drawing.all_mutants", lambda: ())
-    monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
     return tmp_path
 
 
