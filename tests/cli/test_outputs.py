@@ -85,6 +85,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     noticed = MutantsResult(verdict=Verdict.PASSED, profile="manual", seed=0, mutants=(), seconds=1.0, population={}, unchanged=0)
     monkeypatch.setattr("sendright.properties.mutants.drawing.all_mutants", lambda: ())
+    monkeypatch.setattr("sendright.properties.mutants.survivors.read_survivors", lambda path: {})
     monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
     module = ModuleType("sendright.properties.check")
     module.check = check  # type: ignore[attr-defined]
