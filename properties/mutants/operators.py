@@ -184,7 +184,7 @@ def _kind_of_effect(statement: ast.AST) -> str:
         changed = called = ""
     else:
         return ""
-    if ".assumptions" in text_of(statement):
+    if ".assumptions" in text_of(statement) or called.startswith(("assume", "choose")):
         return "choice without bounds"
     if called.startswith("notify") or changed == "no_senders_due":
         return "forgotten notification"

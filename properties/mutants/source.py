@@ -15,9 +15,8 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from sendright.model import calls, invariants
+from sendright.model import calls, invariants, language
 from sendright.model.invariants import steps
-from sendright.model.language import actions, release
 from sendright.model.language.rule import Rule
 
 Step = tuple[str, int | None]
@@ -72,9 +71,13 @@ def _modules(package: ModuleType) -> list[str]:
     return [f"{package.__name__}.{found.name}" for found in pkgutil.iter_modules(package.__path__) if not found.ispkg]
 
 
+_OF_EFFECTS = ("actions", "choices", "release")
+"""The modules of the language that effects are made of."""
+
+
 def rule_modules() -> list[str]:
     """The modules of rules, and of the actions that their effects are made of."""
-    return [*sorted(_modules(calls)), actions.__name__, release.__name__]
+    return [*sorted(_modules(calls)), *[module for module in sorted(_modules(language)) if module.rpartition(".")[2] in _OF_EFFECTS]]
 
 
 def invariant_modules() -> list[str]:
