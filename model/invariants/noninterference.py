@@ -444,11 +444,10 @@ def steps_are_compared(k: Context, after: After) -> bool:
     """Whether step consistency is decided of the case with this effect.
 
     It isn't where ports can die (what then goes depends on who else has rights, the channels "death" and "rights"), nor
-    where many exception ports are set at once, which takes the solver too long.
+    of the calls on exception ports, which concern many rights at once: they take the solver too long.
     """
     call = SIGNATURES.get(k.rule.name)
-    sets_exceptions = call is not None and call.selects_exceptions and "new_port" in k.constants
-    return not after.releases and not sets_exceptions
+    return not after.releases and not (call is not None and call.selects_exceptions)
 
 
 def _does_the_same(twins: Twins, after: After, again: After) -> Iterator[Term]:
