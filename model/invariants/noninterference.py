@@ -444,10 +444,11 @@ def steps_are_compared(k: Context, after: After) -> bool:
     """Whether step consistency is decided of the case with this effect.
 
     It isn't where ports can die (what then goes depends on who else has rights, the channels "death" and "rights"), nor
-    of the calls on exception ports, which concern many rights at once: they take the solver too long.
+    of the calls on exception ports and of creations, which concern many rights at once: they take the solver too long.
     """
     call = SIGNATURES.get(k.rule.name)
-    return not after.releases and not (call is not None and call.selects_exceptions)
+    too_long = call is not None and (call.selects_exceptions or call.creates_task)
+    return not after.releases and not too_long
 
 
 def _does_the_same(twins: Twins, after: After, again: After) -> Iterator[Term]:
