@@ -479,8 +479,18 @@ def _pointwise(one: Term, other: Term) -> Iterator[Term]:
         mine, theirs = (z3.substitute_vars(each.body(), *reversed(variables)) for each in (one, other))
         yield from (forall(variables, claim) for claim in _pointwise(mine, theirs))
     else:
+        plain = [part for part in one.children() if z3.is_and(one) and not has_quantifiers(part)]
         for mine, theirs in zip(one.children(), other.children(), strict=True):
-            yield from _pointwise(mine, theirs)
+            for claim in _pointwise(mine, theirs):
+                yield _where(plain, claim) if has_quantifiers(mine) else claim
+
+
+def _where(plain: list[Term], claim: Term) -> Term:
+    """The claim where the other parts of a conjunction hold: elsewhere it makes no difference."""
+    if not z3.is_quantifier(claim):
+        return z3.Implies(z3.And(*plain), claim)
+    variables = [z3.Const(f"{claim.var_name(index)}!where", claim.var_sort(index)) for index in range(claim.num_vars())]
+    return forall(variables, z3.Implies(z3.And(*plain), z3.substitute_vars(claim.body(), *reversed(variables))))
 
 
 def _equal(one: Term, other: Term) -> Term:
