@@ -444,11 +444,11 @@ def steps_are_compared(k: Context, after: After) -> bool:
     """Whether step consistency is decided of the case with this effect.
 
     It isn't where ports can die (what then goes depends on who else has rights, the channels "death" and "rights"), nor
-    where many exception ports are set at once, which takes the solver too long.
+    of the calls on exception ports and of creations, which concern many rights at once: they take the solver too long.
     """
     call = SIGNATURES.get(k.rule.name)
-    sets_exceptions = call is not None and call.selects_exceptions and "new_port" in k.constants
-    return not after.releases and not sets_exceptions
+    too_long = call is not None and (call.selects_exceptions or call.creates_task)
+    return not after.releases and not too_long
 
 
 def _does_the_same(twins: Twins, after: After, again: After) -> Iterator[Term]:
@@ -479,8 +479,18 @@ def _pointwise(one: Term, other: Term) -> Iterator[Term]:
         mine, theirs = (z3.substitute_vars(each.body(), *reversed(variables)) for each in (one, other))
         yield from (forall(variables, claim) for claim in _pointwise(mine, theirs))
     else:
+        plain = [part for part in one.children() if z3.is_and(one) and not has_quantifiers(part)]
         for mine, theirs in zip(one.children(), other.children(), strict=True):
-            yield from _pointwise(mine, theirs)
+            for claim in _pointwise(mine, theirs):
+                yield _where(plain, claim) if has_quantifiers(mine) else claim
+
+
+def _where(plain: list[Term], claim: Term) -> Term:
+    """The claim where the other parts of a conjunction hold: elsewhere it makes no difference."""
+    if not z3.is_quantifier(claim):
+        return z3.Implies(z3.And(*plain), claim)
+    variables = [z3.Const(f"{claim.var_name(index)}!where", claim.var_sort(index)) for index in range(claim.num_vars())]
+    return forall(variables, z3.Implies(z3.And(*plain), z3.substitute_vars(claim.body(), *reversed(variables))))
 
 
 def _equal(one: Term, other: Term) -> Term:

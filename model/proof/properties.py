@@ -104,7 +104,7 @@ def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule
     if wants(AUTHORITY) and is_targeted_only(rule, k.profile):
         yield OfRule(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], lambda: all_authority(k))
     if wants("T4"):
-        yield OfRule("theorem 4", f"{THEOREMS[4]}: output and step consistency", lambda: consistency(k, ANYTHING), needs_invariants=True)
+        yield OfRule("theorem 4", THEOREMS[4], lambda: consistency(k, ANYTHING), needs_invariants=True)
     if wants(LOCALITY):
         yield OfRule(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], lambda: names_are_local(k))
 
@@ -154,7 +154,7 @@ def properties_of_answer(k: Context, case: Case, after: After, wants: Wants = ev
     if wants("T3"):
         yield _of_step("theorem 3", THEOREMS[3], token_integrity, moved, still)
     if wants("T4"):
-        yield _of_step("theorem 4", f"{THEOREMS[4]}: local respect", local_respect, moved, still)
+        yield _of_step("theorem 4", THEOREMS[4], local_respect, moved, still)
 
 
 def in_own_words(name: str, profile: Profile) -> str:
