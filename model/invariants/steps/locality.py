@@ -800,6 +800,11 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             rules("ledger_transfer"),
         ),
         Reason("the ledger gets its child's limit back", _of_ledger("ledger_parent"), rules("ledger_terminate")),
+        Reason(
+            "the ledger that ends has given its limit back",
+            lambda t, p: z3.And(p == _ledger(t, "ledger"), t.a.ledger_limit(p) == 0),
+            rules("ledger_terminate"),
+        ),
     ),
     "ledger_balance": (
         NEW,
