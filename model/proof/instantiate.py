@@ -304,8 +304,11 @@ class Proof:
         if not self.nested:
             return instances
         found = Formulas()
-        for address in (*instances.addresses, *[address_of(ground(fact, terms)) for fact in self.nested]):
+        for address in instances.addresses:
             found.add(address)
+        for fact in self.nested:
+            written_out = ground(fact, terms)  # kept until z3 keeps it: an address alone keeps nothing
+            found.add(address_of(written_out))
         return found
 
 
