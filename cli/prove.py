@@ -22,7 +22,6 @@ from sendright.mach.kernel.profiles import profile_named
 from sendright.mach.results.checks import ProofResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun, script_text
-from sendright.reports.write import scripts as scripts_of
 
 if TYPE_CHECKING:
     from sendright.model.proof.cache import Cache
@@ -146,6 +145,8 @@ def prove(
             result = with_runs(result, implementation_factory(REFERENCE, None), kernel_profile, reach, progress.update)
     chosen = [word for name in call or [] for word in ("--call", name)] + [word for number in invariant or [] for word in ("--invariant", number)]
     chosen += ["--second-solver", second_solver] if second_solver else []
+    from sendright.reports.write import scripts as scripts_of
+
     runs = scripts_of(result)
     replays = (shlex.join(["sendright", "replay", str(report_dir / name)]) for name in runs)
     again = shlex.join(["sendright", "prove", "--profile", profile, *chosen])

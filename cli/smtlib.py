@@ -14,7 +14,6 @@ import msgspec
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.results.checks import ProofResult
-from sendright.reports.write import check_target, clear_scripts, write_text
 
 if TYPE_CHECKING:
     from sendright.model.proof.questions import Script
@@ -29,6 +28,8 @@ class Scripts:
 
     def __init__(self, directory: Path) -> None:
         """Make ``directory``, or remove the scripts of an earlier run from it. Raises BadInput if it is unfit."""
+        from sendright.reports.write import check_target, clear_scripts
+
         self._directory = directory
         self._names: Counter[str] = Counter()
         self._index: list[dict[str, Any]] = []
@@ -47,6 +48,8 @@ class Scripts:
 
     def add(self, script: Script) -> None:
         """Write ``script``. If that can't be done, ``finish`` says so."""
+        from sendright.reports.write import write_text
+
         name = self._name(script)
         entry = {"file": name, "status": script.status} | {key: getattr(script, key) for key in ("call", "case", "property", "part")}
         refused = script.refused
@@ -64,6 +67,8 @@ class Scripts:
 
     def finish(self, result: ProofResult) -> str:
         """Write the index. What couldn't be written, in words; empty if all was."""
+        from sendright.reports.write import write_text
+
         index = {
             "format": "sendright-smtlib/1",
             "profile": result.profile,

@@ -18,6 +18,7 @@ from sendright.model.proof import obligations, refute
 from sendright.model.proof import prove as prover
 from sendright.model.proof.questions import Also, doing, write_script
 from sendright.model.proof.workers import in_workers
+from sendright.reports import write
 
 PART = ["prove", "-q", "--no-cache", "--call", "mach_port_deallocate", "--jobs", "1"]
 CHOSEN = [*PART, "--invariant", "8", "--invariant", "26", "--invariant", "T2"]
@@ -139,7 +140,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def full(path: Path, text: str) -> Path:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(smtlib, "write_text", full)
+    monkeypatch.setattr(write, "write_text", full)
     assert main([*CHOSEN, "--smtlib", "out", "--json"]) == 2
     out, err = capsys.readouterr()
     assert json.loads(out)["verdict"] == "PROVED"
