@@ -393,7 +393,7 @@ class Concrete:
         clause = self.found.here.term(goal)
         if z3.is_quantifier(clause):
             clause = z3.substitute_vars(clause.body(), *reversed(values))
-        if z3.is_or(clause):
+        if z3.is_or(clause) and clause.num_args():  # with none it is an "or" of nothing: false
             clause = clause.children()[-1]
         if not z3.is_eq(clause) or (z3.is_bool(clause.arg(0)) and z3.is_quantifier(goal)):
             return None
