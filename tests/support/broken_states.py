@@ -74,7 +74,9 @@ def moments(profile: Profile) -> Iterator[Moment]:
 
 
 def telling(found: Iterable[Moment]) -> list[Moment]:
-    """A few of the moments, after which there are states with all that there is after any."""
+    """A few of the moments, after which there are states with all that there is after any. What is after none, because
+    only a counterexample shows it, is put into one of these states.
+    """
     chosen: list[Moment] = []
     seen: set[str] = set()
     for moment in found:
@@ -82,7 +84,31 @@ def telling(found: Iterable[Moment]) -> list[Moment]:
         if new:
             seen |= new
             chosen.append(moment)
+    for moment in list(chosen):
+        others: dict[str, list[Any]] = {}
+        _gather(FORM, moment.after, "", others)
+        for state in _filled(FORM, moment.after, others):
+            new = set(places(FORM, state)) - seen
+            if new and state_error(state) is None:
+                seen |= new
+                chosen.append(moment._replace(after=state))
     return chosen
+
+
+def _filled(form: inspect.Type, value: Any, others: dict[str, list[Any]]) -> Iterator[Any]:
+    """``value`` with one thing in a collection that is empty."""
+    form = _chosen(form, value)
+    if isinstance(form, inspect.StructType):
+        for field in form.fields:
+            yield from (msgspec.structs.replace(value, **{field.name: new}) for new in _filled(field.type, getattr(value, field.name), others))
+    elif isinstance(form, inspect.DictType):
+        for key, each in value.items():
+            yield from ({**value, key: new} for new in _filled(form.value_type, each, others))
+    elif isinstance(form, inspect.VarTupleType):
+        if not value and isinstance(form.item_type, inspect.StructType):
+            yield from ((one,) for one in others.get(_kind(form.item_type, ""), ()))
+        for index, each in enumerate(value):
+            yield from ((*value[:index], new, *value[index + 1 :]) for new in _filled(form.item_type, each, others))
 
 
 def places(form: inspect.Type, value: Any, where: str = "") -> Iterator[str]:
