@@ -15,6 +15,7 @@ from support.places import SHARED, TESTS
 from support.synthesized import write_log
 
 from sendright.cli.main import main
+from sendright.model.proof import cluster as clusters
 
 REAL = SHARED / "samples"
 
@@ -131,8 +132,9 @@ def test_bad_command_lines(arguments: list[str], words: str, clean: Path, capsys
     assert "Traceback" not in err
 
 
-def test_no_cluster(clean: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_cluster(clean: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(clusters, "TIMEOUT", 1)
     assert audit(clean, "--on", "tcp://127.0.0.1:9") == 2
     assert "no Dask scheduler answers there" in capsys.readouterr().err
 

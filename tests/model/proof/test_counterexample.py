@@ -83,6 +83,7 @@ def test_a_formula_means_the_same_in_a_small_scope() -> None:
 # ---- small states, in words
 
 
+@pytest.mark.heavy
 def test_the_state_has_next_to_nothing_and_the_words_say_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RULES, COPY_IN, mutant(COPY_IN, instead(LAST, keep_the_sent_right)))
     unit = CaseProof(RULES[COPY_IN], case_named(COPY_IN, LAST), MANUAL)

@@ -77,6 +77,7 @@ def test_a_first_rule_that_relies_on_others() -> None:
 # ---- an end
 
 
+@pytest.mark.heavy
 def test_a_request_that_fires_for_ever() -> None:
     title = "the name is gone, and the requester's port is dead"
 

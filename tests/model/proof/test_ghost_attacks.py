@@ -274,11 +274,11 @@ def known_elsewhere(k: Context, after: After) -> None:
 @pytest.mark.parametrize(
     ("rule", "title", "change"),
     [
-        ("vm_write", WRITTEN, assume_count),
+        pytest.param("vm_write", WRITTEN, assume_count, marks=pytest.mark.heavy),
         pytest.param("vm_write", WRITTEN, contradict, marks=pytest.mark.heavy),
         pytest.param("task_terminate", "the task ends", no_message_is_made, marks=pytest.mark.heavy),
         (DELIVER, QUEUED, negative),
-        ("vm_write", WRITTEN, known_elsewhere),
+        pytest.param("vm_write", WRITTEN, known_elsewhere, marks=pytest.mark.heavy),
     ],
 )
 def test_a_case_that_assumes_what_cannot_be(monkeypatch: pytest.MonkeyPatch, rule: str, title: str, change: Callable[[Context, After], None]) -> None:

@@ -254,6 +254,7 @@ def test_the_command_asks_both(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("directory")
 def test_the_command_says_that_it_died(fake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (fake / "does.py").write_text("os.kill(os.getpid(), signal.SIGKILL)")

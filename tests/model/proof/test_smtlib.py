@@ -209,7 +209,7 @@ def assert_true(scripts: list[Script]) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        ProofTask("case", "mach_port_deallocate", 5),
+        pytest.param(ProofTask("case", "mach_port_deallocate", 5), marks=pytest.mark.heavy),
         ProofTask("rule", "mach_port_type"),
         pytest.param(ProofTask("sequence", "copy in a right"), marks=pytest.mark.heavy),
     ],

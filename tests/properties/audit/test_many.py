@@ -19,6 +19,7 @@ from support.synthesized import write_log
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.results.audits import AuditResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.model.proof import cluster as clusters
 from sendright.model.proof.cluster import NoCluster, cluster
 from sendright.properties.audit import many
 from sendright.properties.audit.audit import Log
@@ -155,7 +156,8 @@ def test_on_a_cluster_of_which_a_worker_is_killed(
     assert timeless(result) == expected
 
 
-def test_no_cluster_at_an_address() -> None:
+def test_no_cluster_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(clusters, "TIMEOUT", 1)
     with pytest.raises(NoCluster, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), cluster("tcp://127.0.0.1:9"):
         pass

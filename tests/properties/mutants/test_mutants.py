@@ -107,6 +107,7 @@ def test_a_proof_notices(seen: Usage, unit: Unit, operator: str, words: str, not
     assert RULES[unit.name].manual
 
 
+@pytest.mark.heavy
 def test_a_proof_of_sequences_notices() -> None:
     """A right is copied in from another space than the one that was tested."""
     unit = Unit("sendright.model.calls.transfer", "", "extract_right")
@@ -179,6 +180,7 @@ def _tried(how: str) -> str:
         return f"no answer: {lost}"
 
 
+@pytest.mark.heavy
 def test_a_judge_that_hangs_or_crashes() -> None:
     wanted = {
         "_answer": "yes",
