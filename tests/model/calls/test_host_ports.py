@@ -82,8 +82,10 @@ def test_wrong_host_ports_are_found(judged: Judged, entry: Entry, numbers: set[i
 
 @pytest.mark.parametrize(
     ("rule", "title", "numbers"),
-    [("host_get_special_port", GIVES, {22}), ("host_set_special_port", KEEPS, {22, 32})],
-    ids=["get", "set"],
+    [
+        pytest.param("host_get_special_port", GIVES, {22}, id="get", marks=pytest.mark.heavy),
+        pytest.param("host_set_special_port", KEEPS, {22, 32}, id="set"),
+    ],
 )
 def test_who_has_no_privileged_port_is_found(monkeypatch: pytest.MonkeyPatch, rule: str, title: str, numbers: set[int]) -> None:
     """A kernel that forgets to look at ``host_priv``. (What is still in a reply is not yet in the wrong hands.)"""

@@ -20,7 +20,7 @@ from sendright.model.language.sorts import Scope, Sorts
 from sendright.model.language.state import After, State
 from sendright.model.proof.refute import expand, meaning, sums
 
-CALLS = ("ledger_create", "ledger_transfer", "ledger_terminate")
+CALLS = ("ledger_create", *(pytest.param(call, marks=pytest.mark.heavy) for call in ("ledger_transfer", "ledger_terminate")))
 
 
 @pytest.fixture(params=[MANUAL, OSF], ids=["manual", "osf"])

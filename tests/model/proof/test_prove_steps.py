@@ -133,7 +133,10 @@ MUTANTS = [
 ]
 
 
-@pytest.mark.parametrize(("profile", "rule", "title", "wrong", "only", "broken"), MUTANTS, ids=[mutant[3].__name__ for mutant in MUTANTS])
+@pytest.mark.parametrize(
+    ("profile", "rule", "title", "wrong", "only", "broken"),
+    [pytest.param(*mutant, id=mutant[3].__name__, marks=[pytest.mark.heavy] if mutant[3] is gives_any_host_port else []) for mutant in MUTANTS],
+)
 def test_a_mistake_is_seen(
     monkeypatch: pytest.MonkeyPatch, profile: Profile, rule: str, title: str, wrong: Wrong, only: tuple[int, ...], broken: str
 ) -> None:
