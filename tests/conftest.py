@@ -34,6 +34,20 @@ FAST = (
 """Files whose tests take less than a minute in all (``pytest -m fast``), in one process: a few for each package."""
 RANDOM = ("impl/reference/notifications/test_random_calls.py", "impl/reference/notifications/test_rescue.py")
 """Of these, files that take longer."""
+EXHAUSTIVE = (
+    "model/proof/test_cluster.py",
+    "model/proof/test_counterexample.py",
+    "model/proof/test_follow_ups.py",
+    "model/proof/test_ghost_attacks.py",
+    "model/proof/test_mutants_of_locality.py",
+    "model/proof/test_noninterference.py",
+    "model/proof/test_policy.py",
+    "model/proof/test_redundant.py",
+    "model/proof/test_second_solver.py",
+    "model/proof/test_shared_goals.py",
+    "model/proof/test_smtlib.py",
+)
+"""Files whose heavy tests take more than an hour in all (``pytest -m exhaustive``). Their other tests are light."""
 HERE = Path(__file__).parent
 
 
@@ -41,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         slow = any(item.get_closest_marker(marker) for marker in ("live", "browser", "packaging", "heavy"))
         file = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        if item.get_closest_marker("heavy") and file in EXHAUSTIVE:
+            item.add_marker(pytest.mark.exhaustive)
         if not slow and file not in RANDOM and any(fnmatch(file, pattern) for pattern in FAST):
             item.add_marker(pytest.mark.fast)
 
