@@ -83,7 +83,7 @@ def measure(profile: Profile, calls: list[str], rounds: int) -> dict[str, Any]:
         return result
 
     decide(
-        profile.name, next(part for part in proof_tasks(profile, calls) if part.kind == "case")
+        profile.name, next(part for part in proof_tasks(profile, calls) if part.kind == "cases")
     )  # what is made once in a process is made before the first round
     for _ in track(range(rounds), "Measuring", console=Console(stderr=True), transient=True):
         clock = Clock()

@@ -121,9 +121,12 @@ def _invariants_page() -> str:
         for rule in served:
             k = Context(RULES[rule], state, profile)
             for case in RULES[rule].cases(k):
+                after = After(state, profile)
+                case.effect(after)
+                x = Transition(k, case, after, looks_at_order=True)
                 for number, step in STEP_PROPERTIES.items():
                     found = titles.setdefault(f"step invariant {number}", [])
-                    found += [title for title, _ in step.clauses(v, Transition(k, case, After(state, profile))) if title not in found]
+                    found += [title for title, _ in step.clauses(v, x) if title not in found]
         for clauses in _clauses(profile.name).values():
             for name in dict.fromkeys(name for clause in clauses.clauses for name in clause.properties):
                 touching.setdefault(name, {})[clauses.name] = None
