@@ -58,7 +58,7 @@ CHANNELS = (
     ),
     Channel(
         "notification",
-        "a notification that the task asked for is sent",
+        "the kernel sends a notification that the task requested",
         "the message, and one reference of a dead name",
         "as for a death or for rights",
     ),

@@ -77,7 +77,7 @@ def contents(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     A notification has the size and the data of its event: nothing, the make-send count (step invariant 16), or the
     name. Port-destroyed carries the receive right. The kernel's answer has no parts, an id that is greater by 100, and
-    the code. A receiver gets the size of the trailer that it asked for, and sees which tokens are in it.
+    the code. The answer says how large the requested trailer is, and which tokens are in it.
     """
     t, b, a, k = Touched(v, x), x.before, x.after, x.k
     if a.changed("stage"):

@@ -22,7 +22,7 @@ RECEIVES = ("mach_msg_receive", RESUMED_RECEIVE)
 
 
 def trailer_size(profile: Profile, asked: Term) -> Term:
-    """Bytes of the trailer that the receiver asked for: the elements that it names, or all that the kernel knows."""
+    """Bytes of the requested trailer: with the elements that the receiver names, or all that the kernel knows."""
     if not profile.trailer_elements:
         return z3.IntVal(0)
     size = z3.IntVal(TRAILER_SIZES[profile.trailer_elements])

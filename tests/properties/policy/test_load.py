@@ -48,7 +48,7 @@ def test_defaults_are_written_out() -> None:
         assert policy.allows(HOLDS, "client", authority, "client")
     assert not policy.allows(HOLDS, "client", Authority.GIVE_TOKENS, "client")
     assert not policy.allows(HOLDS, "client", Authority.CONTROL, "server")
-    assert not policy.allows(HOLDS, "host", Authority.SEND, "host"), "it is no task's"
+    assert not policy.allows(HOLDS, "host", Authority.SEND, "host"), "no task has it"
     assert policy.allows(KEEPS, "server", Authority.CONTROL, "client"), "what a task may hold, the kernel may keep for it"
     assert not policy.allows(CARRIES, "client", Authority.CONTROL, "server"), "the receivers of a client's ports may not hold it"
 
