@@ -28,11 +28,11 @@ from rich.table import Table
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.results.checks import Basis, ProofResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof.cache import Cache, open_cache
 from sendright.model.proof.obligations import decide
 from sendright.model.proof.prove import UnknownSelection, proof_tasks, prove
-from sendright.model.proof.questions import Also
-from sendright.model.proof.second_solver import CVC5
+from sendright.model.proof.solver.cache import Cache, open_cache
+from sendright.model.proof.solver.questions import Also
+from sendright.model.proof.solver.second_solver import CVC5
 
 CALLS = ("mach_port_deallocate", "mach_port_mod_refs")
 

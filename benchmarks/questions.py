@@ -29,9 +29,9 @@ import z3
 
 from sendright.mach.kernel.profiles import PROFILES, profile_named
 from sendright.model.proof import obligations
-from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.model.proof.prove import proof_tasks
+from sendright.model.proof.solver.cache import Proof
 
 KINDS = ("cases", "rule", "sequence", "follow-up", "theorem 1")
 """The kinds of proof tasks that ask the solver."""

@@ -181,7 +181,7 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
     if address is None:
         yield None
         return
-    from sendright.model.proof.cluster import NoCluster, cluster
+    from sendright.model.proof.processes.cluster import NoCluster, cluster
 
     try:
         with cluster(address) as executor:

@@ -25,7 +25,7 @@ from sendright.properties.scripts.load import load_script
 
 if TYPE_CHECKING:
     from sendright.model.policy.policy import Policy
-    from sendright.model.proof.cache import Cache
+    from sendright.model.proof.solver.cache import Cache
     from sendright.properties.scripts.load import Script
 
 

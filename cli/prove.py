@@ -24,8 +24,8 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun, script_text
 
 if TYPE_CHECKING:
-    from sendright.model.proof.cache import Cache
-    from sendright.model.proof.cluster import Cluster
+    from sendright.model.proof.processes.cluster import Cluster
+    from sendright.model.proof.solver.cache import Cache
 
 
 def prove(
@@ -114,7 +114,7 @@ def prove(
         raise BadInput("--cache: a cluster uses no cache (leave out --cache or --on)")
     from sendright.model.proof.prove import UnknownSelection, proof_tasks
     from sendright.model.proof.prove import prove as run_prove
-    from sendright.model.proof.questions import Also
+    from sendright.model.proof.solver.questions import Also
 
     chosen_properties = [_property(words) for words in invariant or []]
     try:
@@ -156,7 +156,7 @@ def prove(
 
 def _second_solver(name: str | None) -> str | None:
     """``name``, if it is a second solver that is installed. Raises BadInput."""
-    from sendright.model.proof.second_solver import SECOND_SOLVERS, NoSecondSolver, second_solver_version
+    from sendright.model.proof.solver.second_solver import SECOND_SOLVERS, NoSecondSolver, second_solver_version
 
     if name is None:
         return None
@@ -174,7 +174,7 @@ def _cluster(address: str | None) -> Iterator[Cluster | None]:
     if address is None:
         yield None
         return
-    from sendright.model.proof.cluster import NoCluster, connected
+    from sendright.model.proof.processes.cluster import NoCluster, connected
 
     try:
         with connected(address) as found:
@@ -210,8 +210,8 @@ def open_own_cache(named: Path | None) -> Cache | None:
 
     Raises BadInput if the named folder can't be trusted.
     """
-    from sendright.model.proof.cache import NoKey, open_cache
-    from sendright.model.proof.own_files import Unusable
+    from sendright.model.proof.solver.cache import NoKey, open_cache
+    from sendright.model.proof.solver.own_files import Unusable
 
     try:
         opened = open_cache(named)

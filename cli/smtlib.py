@@ -16,7 +16,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.mach.results.checks import ProofResult
 
 if TYPE_CHECKING:
-    from sendright.model.proof.questions import Script
+    from sendright.model.proof.solver.questions import Script
 
 INDEX = "index.json"
 SCRIPT_LIMIT = 16 << 20

@@ -106,7 +106,7 @@ def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: s
 
 def _searches(search: Callable[..., Found], chosen: Sequence[str], jobs: int, progress: ProgressBar) -> Iterator[tuple[str, Found]]:
     """The witnesses of each profile, in the order in which they are found."""
-    from sendright.model.proof.workers import Lost, in_workers
+    from sendright.model.proof.processes.workers import Lost, in_workers
 
     if min(jobs, len(chosen)) == 1:
         for name in chosen:

@@ -27,8 +27,8 @@ from sendright.model.language.sorts import LIFE, STAGE, UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.language.step_property import forall
 from sendright.model.proof.any_state import ANYTHING, held_by_any_state
-from sendright.model.proof.cache import Proof
-from sendright.model.proof.questions import Mark, wants_scripts, write_script
+from sendright.model.proof.solver.cache import Proof
+from sendright.model.proof.solver.questions import Mark, wants_scripts, write_script
 
 CHOICES = "choices"
 TITLE = "the kernel has a choice"

@@ -28,9 +28,9 @@ from sendright.model.language.sequences import first_rule
 from sendright.model.language.sorts import STAGE, UNBOUNDED, Term
 from sendright.model.language.state import State
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.cache import Proof
-from sendright.model.proof.instantiate import follows_from_nothing
 from sendright.model.proof.preconditions import COPYING, AfterCase, Precondition, runs, steps_after
+from sendright.model.proof.solver.cache import Proof
+from sendright.model.proof.solver.instantiate import follows_from_nothing
 
 S = UNBOUNDED.Slot
 

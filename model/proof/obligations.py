@@ -21,12 +21,10 @@ from sendright.model.language.rule import RULES, Case, Context, Rule, effective_
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
-from sendright.model.proof.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
-from sendright.model.proof.counterexample import Question
+from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
-from sendright.model.proof.instantiate import first_effort, follows_from_nothing, skolemize
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.properties import (
     COUNTING,
@@ -42,7 +40,9 @@ from sendright.model.proof.properties import (
     properties_of_own,
     properties_of_rule,
 )
-from sendright.model.proof.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
+from sendright.model.proof.solver.cache import Cache, Proof, keep_proofs_in
+from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing, skolemize
+from sendright.model.proof.solver.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
 
 
 class ProofTask(msgspec.Struct, frozen=True):
@@ -263,7 +263,7 @@ def looked_closer(profile: Profile, unproved: Obligation, question: Question, kn
     """``unproved`` after the search of a small scope for a counterexample to what wasn't proved, the ``question``; of a
     ``known`` break, too.
     """
-    from sendright.model.proof.refute import refute
+    from sendright.model.proof.counterexamples.refute import refute
 
     start = time.perf_counter()
     outcome = refute(profile, question, in_own_words(unproved.property, profile))
@@ -403,7 +403,7 @@ def decide_base_case(profile: Profile, part: ProofTask) -> list[Obligation]:
 def decide_reachable(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide that a witness, from boot, reaches every case of every rule, with all that the case assumes."""
     from sendright.model.execution.witnesses import reachable_cases
-    from sendright.model.proof.possible import possible
+    from sendright.model.proof.counterexamples.possible import possible
 
     return _evaluated(reachable_cases(profile, partial(possible, profile)))
 

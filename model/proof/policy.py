@@ -33,14 +33,14 @@ from sendright.model.language.transition import Transition
 from sendright.model.policy.labelling import SHARING, Demand, Labelling, Need
 from sendright.model.policy.policy import Edge, Policy
 from sendright.model.proof.any_state import ANYTHING
-from sendright.model.proof.cache import Cache, keep_proofs_in
-from sendright.model.proof.instantiate import first_effort
+from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere
+from sendright.model.proof.counterexamples.stated_in_scope import RLIMIT, in_scope, in_words
 from sendright.model.proof.obligations import CaseProof, ProofTask
+from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.model.proof.prove import Progress, case_tasks
-from sendright.model.proof.questions import Mark
-from sendright.model.proof.refute import expand, meaning, nothing_elsewhere
-from sendright.model.proof.stated_in_scope import RLIMIT, in_scope, in_words
-from sendright.model.proof.workers import Lost, in_workers
+from sendright.model.proof.solver.cache import Cache, keep_proofs_in
+from sendright.model.proof.solver.instantiate import first_effort
+from sendright.model.proof.solver.questions import Mark
 
 KEPT = "policy"
 """In the place of a property's name."""

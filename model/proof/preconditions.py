@@ -55,7 +55,7 @@ from sendright.model.language.sequences import (
 from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
-from sendright.model.proof.cache import Proof
+from sendright.model.proof.solver.cache import Proof
 
 S = UNBOUNDED.Slot
 

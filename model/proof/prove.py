@@ -24,17 +24,17 @@ from sendright.model import calls as _declared  # noqa: F401 - declares the rule
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.cache import Cache
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
-from sendright.model.proof.cluster import Cluster, in_cluster
 from sendright.model.proof.obligations import Decided, ProofTask, decide_and_do
+from sendright.model.proof.processes.cluster import Cluster, in_cluster
+from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
 )
-from sendright.model.proof.questions import Also, Script, end_second_solver
-from sendright.model.proof.second_solver import second_solver_version
-from sendright.model.proof.workers import Lost, in_workers
+from sendright.model.proof.solver.cache import Cache
+from sendright.model.proof.solver.questions import Also, Script, end_second_solver
+from sendright.model.proof.solver.second_solver import second_solver_version
 
 
 class UnknownSelection(ValueError):

@@ -21,8 +21,8 @@ from sendright.model.invariants.lemmas import lemma
 from sendright.model.language.invariant import LIMITS, Invariant
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import of_any_state
-from sendright.model.proof.cache import Proof
 from sendright.model.proof.catalogue import SPECIFICATION
+from sendright.model.proof.solver.cache import Proof
 
 Progress = Callable[[int, int, str], None]
 _LIMITS = [LIMITS.urefs_max >= 2, LIMITS.queue_limit >= 0, LIMITS.queue_limit_max >= 0]

@@ -22,7 +22,7 @@ from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.results.audits import Answer, AuditFinding, AuditResult, GroupAudit, Severity
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof.workers import Lost, in_workers
+from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
 

@@ -19,7 +19,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
 from sendright.model.execution.witnesses import Witness, calls_of, witnesses
 from sendright.model.language.sequences import rules_of
-from sendright.model.proof.reach import CannotBeSeen, Target, WatchingOracle
+from sendright.model.proof.counterexamples.reach import CannotBeSeen, Target, WatchingOracle
 from sendright.properties.coverage.witness_search import CALL_SECONDS
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.minimization.minimizer import Minimizer

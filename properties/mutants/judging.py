@@ -17,11 +17,11 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model import calls
 from sendright.model.invariants.known_breaks import KnownBreak
 from sendright.model.language.rule import RULES, Context
-from sendright.model.proof import instantiate
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.counterexample import Question
+from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.obligations import ProofTask, decide, decide_case
 from sendright.model.proof.preconditions import forget_driven
+from sendright.model.proof.solver import instantiate
 from sendright.properties.mutants.source import Unit, running
 
 RLIMIT, ROUNDS = 3_000_000, 1

@@ -18,8 +18,8 @@ from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.invariant import INVARIANTS, VARIANTS
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING
-from sendright.model.proof.cache import Proof
 from sendright.model.proof.obligations import ProofTask
+from sendright.model.proof.solver.cache import Proof
 from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, try_little, wrong
 from sendright.properties.mutants.meaning import meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant

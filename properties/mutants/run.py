@@ -11,7 +11,7 @@ import msgspec
 
 from sendright.mach.results.mutants import Judgement, MutantResult, MutantsResult, Outcome
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof.workers import Lost, in_workers
+from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.properties.mutants.deciding import Settings, decide_mutant
 from sendright.properties.mutants.drawing import Sample
 from sendright.properties.mutants.mutant import Mutant

@@ -15,7 +15,7 @@ from support.places import SHARED, TESTS
 from support.synthesized import write_log
 
 from sendright.cli.main import main
-from sendright.model.proof import cluster as clusters
+from sendright.model.proof.processes import cluster as clusters
 
 REAL = SHARED / "samples"
 

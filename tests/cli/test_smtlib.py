@@ -14,10 +14,11 @@ from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Basis, Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof import obligations, refute
+from sendright.model.proof import obligations
 from sendright.model.proof import prove as prover
-from sendright.model.proof.questions import Also, doing, write_script
-from sendright.model.proof.workers import in_workers
+from sendright.model.proof.counterexamples import refute
+from sendright.model.proof.processes.workers import in_workers
+from sendright.model.proof.solver.questions import Also, doing, write_script
 from sendright.reports import write
 
 PART = ["prove", "-q", "--no-cache", "--call", "mach_port_deallocate", "--jobs", "1"]

@@ -14,9 +14,10 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import After, State
-from sendright.model.proof import instantiate, obligations
-from sendright.model.proof import refute as refuter
+from sendright.model.proof import obligations
+from sendright.model.proof.counterexamples import refute as refuter
 from sendright.model.proof.obligations import CaseProof, ProofTask
+from sendright.model.proof.solver import instantiate
 
 
 def titles(rule: str, profile: Profile = MANUAL) -> list[str]:

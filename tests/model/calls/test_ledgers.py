@@ -18,7 +18,7 @@ from sendright.model.language.invariant import INVARIANTS, Variables
 from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import Scope, Sorts
 from sendright.model.language.state import After, State
-from sendright.model.proof.refute import expand, meaning, sums
+from sendright.model.proof.counterexamples.refute import expand, meaning, sums
 
 CALLS = ("ledger_create", *(pytest.param(call, marks=pytest.mark.heavy) for call in ("ledger_transfer", "ledger_terminate")))
 

@@ -17,7 +17,7 @@ from sendright.model import calls
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
-from sendright.model.proof.instantiate import Proof, follows_from_nothing
+from sendright.model.proof.solver.instantiate import Proof, follows_from_nothing
 
 FILES = sorted(Path(calls.__file__).parent.glob("*.py"))
 

@@ -20,9 +20,10 @@ from sendright.model.language import arguments, sequences
 from sendright.model.language.rule import COPY_IN, COPY_OUT, DESTROY, FINISH, PENDING_RULES, RULES, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, rules_of, run, sequence
 from sendright.model.language.terms import Name
-from sendright.model.proof import instantiate, preconditions
-from sendright.model.proof import refute as refuter
+from sendright.model.proof import preconditions
+from sendright.model.proof.counterexamples import refute as refuter
 from sendright.model.proof.obligations import ProofTask, decide
+from sendright.model.proof.solver import instantiate
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, NamedResult, carried_by, named_by
 
 INSERT = "mach_port_insert_right"

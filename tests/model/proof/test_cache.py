@@ -21,14 +21,14 @@ from sendright.model.language.release import Release
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof import cache as proof_cache
-from sendright.model.proof import instantiate, own_source
-from sendright.model.proof import refute as refuter
-from sendright.model.proof.cache import Cache, Proof, ProvedQueries, keep_proofs_in, open_cache
+from sendright.model.proof.counterexamples import refute as refuter
 from sendright.model.proof.obligations import CaseProof
-from sendright.model.proof.own_source import sources
 from sendright.model.proof.prove import prove
-from sendright.model.proof.questions import Mark
+from sendright.model.proof.solver import cache as proof_cache
+from sendright.model.proof.solver import instantiate, own_source
+from sendright.model.proof.solver.cache import Cache, Proof, ProvedQueries, keep_proofs_in, open_cache
+from sendright.model.proof.solver.own_source import sources
+from sendright.model.proof.solver.questions import Mark
 
 CALL = "mach_port_deallocate"
 
@@ -170,9 +170,13 @@ def test_any_change_of_the_prover_changes_the_hash(module: str, monkeypatch: pyt
 
 def test_all_modules_that_answer_are_in_the_hash() -> None:
     """Python itself says which those are: the modules that a process has when it has loaded those that answer."""
-    program = "import sys, sendright.model.proof.cache; print(*(name for name in sys.modules if name.partition('.')[0] == 'sendright'))"
+    program = f"import sys, {proof_cache.__name__}; print(*(name for name in sys.modules if name.partition('.')[0] == 'sendright'))"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
-    assert {"sendright.model.proof.instantiate", "sendright.model.language.term_walk", "sendright.model.proof.cache"} <= set(loaded) <= set(PROVER)
+    assert (
+        {"sendright.model.proof.solver.instantiate", "sendright.model.language.term_walk", "sendright.model.proof.solver.cache"}
+        <= set(loaded)
+        <= set(PROVER)
+    )
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,11 @@ from sendright.model.language.actions import put
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
-from sendright.model.proof import cache as proof_cache
-from sendright.model.proof.cache import Cache, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
 from sendright.model.proof.obligations import ProofTask, decide_case
-from sendright.model.proof.own_files import Unusable, append_own, own_folder, read_own
-from sendright.model.proof.questions import Mark
+from sendright.model.proof.solver import cache as proof_cache
+from sendright.model.proof.solver.cache import Cache, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
+from sendright.model.proof.solver.own_files import Unusable, append_own, own_folder, read_own
+from sendright.model.proof.solver.questions import Mark
 
 RULE, TITLE = "mach_port_deallocate", "one of several references goes"
 X = z3.Int("x")

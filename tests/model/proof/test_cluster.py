@@ -21,10 +21,10 @@ from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof import cluster as clusters
-from sendright.model.proof.cluster import Cluster, connected, in_cluster
+from sendright.model.proof.processes import cluster as clusters
+from sendright.model.proof.processes.cluster import Cluster, connected, in_cluster
+from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.prove import prove
-from sendright.model.proof.workers import Lost
 
 PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
@@ -113,7 +113,7 @@ def _interrupted() -> None:
 
 def test_the_version_covers_the_specification() -> None:
     named = clusters.sources("sendright.model.proof.obligations")
-    assert {"sendright.model.calls.tasks", "sendright.model.invariants.rights", "sendright.model.proof.refute"} <= set(named)
+    assert {"sendright.model.calls.tasks", "sendright.model.invariants.rights", "sendright.model.proof.counterexamples.refute"} <= set(named)
 
 
 # ---- the command

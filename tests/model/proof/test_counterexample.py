@@ -26,11 +26,11 @@ from sendright.model.language.release import Release
 from sendright.model.language.rule import COPY_IN, RULES, TAKE, Case, Context
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, UNBOUNDED, Scope, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof.counterexample import Nothing, Question, search
+from sendright.model.proof.counterexamples.counterexample import Nothing, Question, search
+from sendright.model.proof.counterexamples.refute import expand, refute
+from sendright.model.proof.counterexamples.small_scope import SmallScope
 from sendright.model.proof.obligations import CaseProof, ProofTask, decide
 from sendright.model.proof.properties import in_own_words, properties_of_case
-from sendright.model.proof.refute import expand, refute
-from sendright.model.proof.small_scope import SmallScope
 from sendright.properties.coverage.reach import reach
 
 DEALLOCATE, CREATE = "mach_port_deallocate", "host_security_create_task_token"

@@ -19,10 +19,10 @@ from sendright.model.language.rule import DELIVER, RULES, TAKE, Case, Context
 from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, FieldDeclaration, State
 from sendright.model.proof.any_state import ANY_STATE, fields_of
-from sendright.model.proof.counterexample import Question
+from sendright.model.proof.counterexamples.counterexample import Question
+from sendright.model.proof.counterexamples.refute import refute
 from sendright.model.proof.counting import COUNTED_BY, GHOSTS
 from sendright.model.proof.obligations import CaseProof, ProofTask, decide
-from sendright.model.proof.refute import refute
 
 DERIVED = [name for name, ghost in GHOSTS.items() if isinstance(ghost, Count | Total)]
 QUEUED, OLDEST = "the message is queued", "the oldest message"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import z3
 
 from sendright.model.language.sorts import UNBOUNDED
-from sendright.model.proof.instantiate import DEPTHS, Proof
+from sendright.model.proof.solver.instantiate import DEPTHS, Proof
 
 PORT = UNBOUNDED.Port
 good = z3.Function("good", PORT, z3.BoolSort())

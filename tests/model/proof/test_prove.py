@@ -19,10 +19,10 @@ from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof import obligations
-from sendright.model.proof import refute as refuter
-from sendright.model.proof.instantiate import Proof
+from sendright.model.proof.counterexamples import refute as refuter
 from sendright.model.proof.obligations import ProofTask, decide_case, decide_rule
 from sendright.model.proof.prove import UnknownSelection, prove
+from sendright.model.proof.solver.instantiate import Proof
 
 
 def case_named(rule: str, title: str) -> int:

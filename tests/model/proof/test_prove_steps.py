@@ -18,7 +18,7 @@ from sendright.model.language.rule import CREATION_RESUMED, RULES, SETTING_RESUM
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import PLACE, WAIT, Scope, Sorts
 from sendright.model.language.state import After
-from sendright.model.proof import refute as refuter
+from sendright.model.proof.counterexamples import refute as refuter
 from sendright.model.proof.obligations import ProofTask, decide_case
 
 CREATE, SET = "host_security_create_task_token", "task_set_special_port"

@@ -19,12 +19,13 @@ from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Basis, ProofResult
 from sendright.mach.results.verdicts import ExitStatus, Verdict, exit_status
-from sendright.model.proof import instantiate, obligations, questions, second_solver
-from sendright.model.proof.cache import open_cache
+from sendright.model.proof import obligations
 from sendright.model.proof.prove import prove
-from sendright.model.proof.questions import Also
-from sendright.model.proof.second_solver import SecondSolver
-from sendright.model.proof.smtlib import script
+from sendright.model.proof.solver import instantiate, questions, second_solver
+from sendright.model.proof.solver.cache import open_cache
+from sendright.model.proof.solver.questions import Also
+from sendright.model.proof.solver.second_solver import SecondSolver
+from sendright.model.proof.solver.smtlib import script
 
 pytest.importorskip("cvc5")
 
@@ -40,7 +41,7 @@ def nothing_stays() -> Iterator[None]:
 
 @pytest.fixture
 def no_refuting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sendright.model.proof import refute
+    from sendright.model.proof.counterexamples import refute
 
     monkeypatch.setattr(refute, "refute", lambda *arguments: refute.Outcome("not looked for", None, False))
 

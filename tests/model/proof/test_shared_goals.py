@@ -9,9 +9,9 @@ from sendright.mach.kernel.profiles import PROFILES, profile_named
 from sendright.model.language.rule import RULES
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.term_walk import has_quantifiers, without_quantifiers
-from sendright.model.proof.instantiate import follows_from_nothing
 from sendright.model.proof.obligations import AnyCase, CaseProof
 from sendright.model.proof.properties import everything, properties_of_case
+from sendright.model.proof.solver.instantiate import follows_from_nothing
 
 MANUAL = profile_named("manual")
 

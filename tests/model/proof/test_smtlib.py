@@ -14,9 +14,9 @@ from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.proof.obligations import ProofTask, decide_and_do
 from sendright.model.proof.prove import proof_tasks
-from sendright.model.proof.questions import Also, Script
-from sendright.model.proof.second_solver import SecondSolver
-from sendright.model.proof.smtlib import NotWritable, Writer, script
+from sendright.model.proof.solver.questions import Also, Script
+from sendright.model.proof.solver.second_solver import SecondSolver
+from sendright.model.proof.solver.smtlib import NotWritable, Writer, script
 
 A, B = z3.DeclareSort("A"), z3.DeclareSort("B")
 CVC5 = SecondSolver()

@@ -13,7 +13,7 @@ import pytest
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.proof import prove as prover
-from sendright.model.proof.workers import Lost, in_workers
+from sendright.model.proof.processes.workers import Lost, in_workers
 
 PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 

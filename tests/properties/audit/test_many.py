@@ -19,8 +19,8 @@ from support.synthesized import write_log
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.results.audits import AuditResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof import cluster as clusters
-from sendright.model.proof.cluster import NoCluster, cluster
+from sendright.model.proof.processes import cluster as clusters
+from sendright.model.proof.processes.cluster import NoCluster, cluster
 from sendright.properties.audit import many
 from sendright.properties.audit.audit import Log
 from sendright.properties.audit.many import Group, WorkersDied, audit_logs

@@ -11,8 +11,8 @@ import pytest
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.model.language.rule import RULES
-from sendright.model.proof import instantiate
-from sendright.model.proof.workers import in_workers
+from sendright.model.proof.processes.workers import in_workers
+from sendright.model.proof.solver import instantiate
 from sendright.properties.mutants import children, source
 from sendright.properties.mutants.children import NoAnswer, in_child
 from sendright.properties.mutants.drawing import changes_a_meaning, draw, mutants_of

@@ -10,7 +10,7 @@ from rich.console import Console
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.results.mutants import Judgement, MutantResult, MutantsResult, Outcome
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof.workers import Lost
+from sendright.model.proof.processes.workers import Lost
 from sendright.properties.mutants import run
 from sendright.properties.mutants.deciding import Settings
 from sendright.properties.mutants.drawing import Sample, all_mutants

@@ -13,8 +13,8 @@ from sendright.model.language.rule import RULES, Context, effective_guards
 from sendright.model.language.sorts import Scope, Sorts
 from sendright.model.language.state import After, State
 from sendright.model.language.term_walk import assert_all
-from sendright.model.proof.refute import expand, meaning, nothing_elsewhere
-from sendright.model.proof.stated_in_scope import RLIMIT, SCOPES, in_scope
+from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere
+from sendright.model.proof.counterexamples.stated_in_scope import RLIMIT, SCOPES, in_scope
 
 
 def possible(profile: Profile, rule: str, case: str) -> bool:

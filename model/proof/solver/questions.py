@@ -11,8 +11,8 @@ import z3
 from sendright.mach.results.checks import Basis, Obligation, SecondOpinion
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.model.language.sorts import Term
-from sendright.model.proof.second_solver import PATIENCE, RLIMIT, SecondAnswer, SecondSolver
-from sendright.model.proof.smtlib import Assumed, NotWritable, script
+from sendright.model.proof.solver.second_solver import PATIENCE, RLIMIT, SecondAnswer, SecondSolver
+from sendright.model.proof.solver.smtlib import Assumed, NotWritable, script
 
 
 class Also(msgspec.Struct, frozen=True):

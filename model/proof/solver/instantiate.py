@@ -17,7 +17,7 @@ import z3
 
 from sendright.model.language.sorts import Sorts, Term
 from sendright.model.language.term_walk import Body, Formulas, address_of, assert_all, assert_at, has_quantifiers, term_at, without_quantifiers
-from sendright.model.proof.ground_terms import Reader, Terms
+from sendright.model.proof.solver.ground_terms import Reader, Terms
 
 Point: TypeAlias = dict[tuple[str, int], Term]
 """Constants for bound variables, by the names and sorts of those."""

@@ -23,8 +23,8 @@ from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, 
 from sendright.model.language.state import FIELDS, After, State
 from sendright.model.language.term_walk import new_applications, term_at
 from sendright.model.proof.any_state import held_by_any_state
-from sendright.model.proof.refute import expand, meaning, nothing_elsewhere, sums
-from sendright.model.proof.small_scope import SmallScope, small_scope
+from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere, sums
+from sendright.model.proof.counterexamples.small_scope import SmallScope, small_scope
 
 SCOPE = Scope(tasks=2, ports=6, names=3, messages=2, descriptors=1, objects=2, pages=1)
 """The largest scope that is searched."""

@@ -20,10 +20,10 @@ from sendright.model.language.ghosts import Count, Total
 from sendright.model.language.sorts import PLACE, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.term_walk import Body, has_quantifiers
-from sendright.model.proof.small_scope import ReleasesHere
+from sendright.model.proof.counterexamples.small_scope import ReleasesHere
 
 if TYPE_CHECKING:
-    from sendright.model.proof.counterexample import Question
+    from sendright.model.proof.counterexamples.counterexample import Question
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -44,8 +44,8 @@ def refute(profile: Profile, question: Question, sentence: str = "") -> Outcome:
     """Look for the smallest state of a small scope in which the ``question``'s goals don't follow. ``sentence`` is the
     property in its own words.
     """
-    from sendright.model.proof.concrete import described
-    from sendright.model.proof.counterexample import Nothing, search
+    from sendright.model.proof.counterexamples.concrete import described
+    from sendright.model.proof.counterexamples.counterexample import Nothing, search
 
     found = search(profile, question)
     if isinstance(found, Nothing):

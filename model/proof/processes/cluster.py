@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 import z3
 
 from sendright.mach.interrupt import POLL, stop_if_interrupted
-from sendright.model.proof.own_source import sources
-from sendright.model.proof.workers import Lost
+from sendright.model.proof.processes.workers import Lost
+from sendright.model.proof.solver.own_source import sources
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

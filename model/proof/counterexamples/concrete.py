@@ -26,7 +26,7 @@ from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import ConcreteState
 from sendright.model.language.sorts import LIFE, NUMBERED_ENUMERATIONS, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, State, sort_named
-from sendright.model.proof.counterexample import Found, mentioned
+from sendright.model.proof.counterexamples.counterexample import Found, mentioned
 
 CONSTRUCTORS = {UNBOUNDED.Slot.constructor(index).name(): index for index in range(UNBOUNDED.Slot.num_constructors())}
 """The constructors of slots, and their numbers in concrete states."""

@@ -27,10 +27,10 @@ import platformdirs
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
-from sendright.model.proof import instantiate, questions
-from sendright.model.proof.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
-from sendright.model.proof.own_source import sources
-from sendright.model.proof.smtlib import NotWritable, Writer
+from sendright.model.proof.solver import instantiate, questions
+from sendright.model.proof.solver.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
+from sendright.model.proof.solver.own_source import sources
+from sendright.model.proof.solver.smtlib import NotWritable, Writer
 
 KEY_BYTES = 32
 FILE_LIMIT = 1 << 20

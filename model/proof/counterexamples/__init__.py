@@ -1,0 +1,1 @@
+"""What an unproved property is refuted with: a smallest state and call, in words, reached from boot."""

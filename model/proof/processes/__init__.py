@@ -1,0 +1,1 @@
+"""Where proof tasks run: worker processes here, or a cluster."""
