@@ -15,7 +15,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE, CopyOption, build_descriptors, is_memory, layout_of, pages_in, rights_in, size_without_data
-from sendright.mach.abi.rights import Disposition, Inheritance
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Inheritance
 
 
 def check_descriptors(descriptors: Sequence[Sequence[Any]], size: int) -> None:
@@ -34,6 +34,8 @@ class Bodies(Core):
     def copy_in_body(self, task: Task, descriptors: Sequence[Sequence[Any]], into_kernel: bool, body: list[Descriptor]) -> tuple[int, ...]:
         """Copy in a body from ``task``, in order: append its rights to ``body`` and return the contents of its pages.
 
+        By profile NULL and DEAD pass with any disposition. (``ipc_kmsg_copyin_port_descriptor``)
+
         Raises MACH_SEND_INVALID_RIGHT and MACH_SEND_INVALID_MEMORY. ``body`` then has the rights copied in so far, and
         pages that were deallocated stay deallocated.
         """
@@ -42,11 +44,13 @@ class Bodies(Core):
             if is_memory(descriptor):
                 memory.append(self._copy_in_page(task, descriptor[0], descriptor[2]))
                 continue
-            disposition = descriptor[1]
-            if not is_disposition(disposition):
+            disposition, known = descriptor[1], is_disposition(descriptor[1])
+            if not known and not self.profile.null_fits_any_disposition:
                 raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
-            form = Disposition(disposition).received_form
+            form = Disposition(disposition).received_form if known else Disposition.NONE
             for name, _ in rights_in((descriptor,)):
+                if not known and name not in RESERVED_NAMES:
+                    raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
                 body.append(Descriptor(copy_in(task.space, name, disposition, into_kernel), form))
         return tuple(memory)
 

@@ -50,11 +50,15 @@ class Stub(NamedTuple):
     routine: Callable[..., Result | Steps]
     steps: tuple[Step, ...]
     """In the order in which rights are copied in."""
+    library: Callable[[Mapping[str, Any]], None] | None = None
+    """What the caller's own library checks before it makes the request."""
 
     def serve(self, caller: Task, given: Mapping[str, Any]) -> Result | Steps:
         """Run the routine; if it has steps, only start it. Raises Failure, from the copy-in of rights or the
         routine, and ValueError for a missing argument.
         """
+        if self.library is not None:
+            self.library(given)
         values: list[Any] = [None] * len(self.steps)
         for position, argument, default, translate in self.steps:
             value = given.get(argument, default)
@@ -88,7 +92,20 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result |
         for position, argument in enumerate(signature.arguments)
     ]
     steps.sort(key=lambda step: step.argument != target)
-    return Stub(routine, tuple(steps))
+    counted = signature.name == "mach_ports_register" and profile.register_counts_first
+    return Stub(routine, tuple(steps), _count_of_ports(len(profile.registered_places)) if counted else None)
+
+
+def _count_of_ports(most: int) -> Callable[[Mapping[str, Any]], None]:
+    """The library's check that there are at most as many ports as places (``mach_ports_register`` in
+    ``libsyscall/mach/task.c``). Raises KERN_INVALID_ARGUMENT.
+    """
+
+    def check(given: Mapping[str, Any]) -> None:
+        if len(given.get("ports", ())) > most:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+
+    return check
 
 
 def _absent(argument: Argument) -> Translate:

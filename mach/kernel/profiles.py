@@ -49,9 +49,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Places that ``task_set_special_port`` doesn't set while a live right is there: KERN_NO_ACCESS."""
     registered_ports: int = 3
     """``TASK_PORT_REGISTER_MAX``."""
-    register_takes_all: bool = False
-    """Whether ``mach_ports_register`` takes exactly one right, or none, for each place; other arrays:
-    MIG_BAD_ARGUMENTS."""
+    register_counts_first: bool = False
+    """Whether ``mach_ports_register`` refuses more rights than places before it makes a request."""
     task_is_target: bool = False
     """Whether the two token calls are sent to the task's port, with the security port in the body (18)."""
     token_flavours: tuple[int, ...] = (13, 15)
@@ -85,6 +84,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     directly then (3)."""
     moved_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_CHANGED
     """What a blocked receive returns when the receive right leaves its space."""
+    dead_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_DIED
+    """What a blocked receive returns when its port, or its port set, dies."""
+    lost_size_is_header: bool = False
+    """Whether the size told of a message that is too large and destroyed is that of a bare header; False: of the
+    message."""
+    no_room_code: ReturnCode = ReturnCode.MACH_RCV_TOO_LARGE
+    """What a receive with no room at all returns when the message is destroyed."""
+    destination_tested_first: bool = False
+    """Whether a destination that can't have a live right, and one name for both rights with a MOVE_SEND_ONCE, are
+    refused before the kernel looks at the reply."""
+    null_fits_any_disposition: bool = False
+    """Whether a descriptor's NULL, DEAD or empty array passes with any disposition, also with a number that isn't
+    one."""
     full_before_circular: bool = False
     """Whether a circular message is returned to its sender while the queue is full; False: it is destroyed at once."""
     null_move_code: ReturnCode = ReturnCode.KERN_NOT_IN_SET
@@ -211,6 +223,8 @@ OSF = Profile(
     host_self=HostSelf.MADE,
     ledger_rule=LedgerRule.PARENT_SLOT,
     many_sets=False,
+    moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
+    lost_size_is_header=True,
     send_survives_rescue=False,
     allocate_name_takes_dead_name=False,
     hole_code=ReturnCode.KERN_SUCCESS,
@@ -254,6 +268,9 @@ XNU_792 = Profile(
     allocate_name_takes_dead_name=False,
     send_survives_rescue=False,
     reserved_names_pass=True,
+    dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
+    lost_size_is_header=True,
+    null_fits_any_disposition=True,
 )
 
 XNU = Profile(
@@ -265,7 +282,12 @@ XNU = Profile(
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
     protected_places=frozenset({Place.KERNEL, Place.HOST}),
     set_once_places=frozenset({Place.ACCESS}),
-    register_takes_all=True,
+    register_counts_first=True,
+    dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
+    lost_size_is_header=True,
+    no_room_code=ReturnCode.MACH_RCV_INVALID_DATA,
+    destination_tested_first=True,
+    null_fits_any_disposition=True,
     host_special_ports=33,
     ledger_rule=LedgerRule.NONE,
     hole_code=ReturnCode.KERN_SUCCESS,

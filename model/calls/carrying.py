@@ -42,9 +42,10 @@ def carriable(k: Context, slot: Term, disposition: Int) -> Term:
 
 
 def received_form(disposition: Term) -> Term:
-    """The form in which a receiver sees a right that this disposition carried."""
+    """The form in which a receiver sees a right that this disposition carried; 0 for a number that isn't one."""
     once = z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
-    sends = z3.If(disposition == Disposition.NONE, z3.IntVal(0), z3.IntVal(int(Disposition.MOVE_SEND)))
+    known = z3.And(int(Disposition.MOVE_RECEIVE) <= disposition, disposition <= int(Disposition.MAKE_SEND_ONCE))
+    sends = z3.If(known, z3.IntVal(int(Disposition.MOVE_SEND)), z3.IntVal(0))
     return z3.If(
         disposition == Disposition.MOVE_RECEIVE,
         z3.IntVal(int(Disposition.MOVE_RECEIVE)),
@@ -96,8 +97,8 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
     says.
 
     The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names
-    NULL and DEAD carry a null right and a dead right. Source: semantics 6.2, ``ipc_right_copyin`` in
-    ``ipc/ipc_right.c``.
+    NULL and DEAD carry a null right and a dead right, in some kernels whatever the disposition
+    (``ipc_kmsg_copyin_port_descriptor`` of XNU). Source: semantics 6.2, ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
     """
     # NAMES
     b = k.before
@@ -109,7 +110,10 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
         return disposition == int(way)
 
     # CASES
-    invalid = z3.Or(z3.Not(k.is_disposition(disposition)), z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
+    unknown = z3.Not(k.is_disposition(disposition))
+    if k.profile.null_fits_any_disposition:
+        unknown = z3.And(unknown, z3.Not(k.reserved(name)))
+    invalid = z3.Or(unknown, z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
     if k.profile.task_ports_stay:
         invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _is_immovable_send(k, entry, message, place)))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right for this disposition", invalid)

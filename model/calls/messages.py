@@ -73,7 +73,9 @@ def mach_msg_send(
 ) -> Iterator[Case]:
     """Check the header of a message, and stamp the sender's tokens on the message.
 
-    If one of the header's two rights is missing, nothing happens. Source: semantics 6.1, 6.2.
+    If one of the header's two rights is missing, nothing happens. XNU 11417 first tests what kind of entry the
+    destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
+    whether the reply fits (``ipc_kmsg_copyin_header``). Source: semantics 6.1, 6.2.
     """
     # NAMES
     b = k.before
@@ -97,7 +99,14 @@ def mach_msg_send(
     )
     yield k.fails(ReturnCode.MACH_SEND_INVALID_HEADER, "the header's dispositions carry no send right", header)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination is NULL or DEAD", k.reserved(dest))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest_slot))
+    once = z3.And(same, z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, reply_by == Disposition.MOVE_SEND_ONCE))
+    once_twice = k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
+    if k.profile.destination_tested_first:
+        yield once_twice
+        no_right = z3.Not(z3.Or(b.sends(dest_slot), b.receives(dest_slot), b.kind(dest_slot) == KIND.SEND_ONCE))
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no right to a live port", no_right)
+    else:
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest_slot))
     cannot_be_reply = z3.Not(fits(b, reply_slot, reply_by))
     if k.profile.dead_reply_refused:
         cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
@@ -105,8 +114,8 @@ def mach_msg_send(
         cannot_be_reply = z3.Or(cannot_be_reply, k.leads_to_task(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
-    once = z3.And(same, z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, reply_by == Disposition.MOVE_SEND_ONCE))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
+    if not k.profile.destination_tested_first:
+        yield once_twice
     unfit = z3.Or(z3.Not(fits(b, dest_slot, dest_by)), b.kind(dest_slot) == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no live right for its disposition", unfit)
     one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest_slot) < 2)
@@ -168,10 +177,16 @@ def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_op
 
 @rule(ARRAY, requires=_in_kernel)
 def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Case]:
-    """Check the one disposition of out-of-line ports, even if the array is empty. Source: semantics 6.3."""
+    """Check the one disposition of out-of-line ports, even if the array is empty.
+
+    XNU looks at a disposition only when it copies in a name that isn't NULL or DEAD
+    (``ipc_kmsg_copyin_ool_ports_descriptor`` in ``ipc/ipc_kmsg.c``, in 792 a part of ``ipc_kmsg_copyin_body``). Source:
+    semantics 6.3.
+    """
     # CASES
-    none = z3.Not(k.is_disposition(disposition))
-    yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
+    if not k.profile.null_fits_any_disposition:
+        none = z3.Not(k.is_disposition(disposition))
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
     yield k.continues("the disposition is valid", k.otherwise())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.descriptors import TRAILER_SIZES
+from sendright.mach.abi.descriptors import HEADER_SIZE, TRAILER_SIZES
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
@@ -97,7 +97,10 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
 def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
     """Go on with a receive that waits for a message.
 
-    By now the name may have changed, or denote something else. Source: semantics 6.5.
+    By now the name may have changed, or denote something else. OSF and GNU Mach tell a receiver which event it was
+    (``ipc_port_clear_receiver`` in ``ipc/ipc_port.c``, ``ipc_pset_add`` and ``ipc_pset_destroy`` in
+    ``ipc/ipc_pset.c``). XNU only wakes it up and says that something has changed (``ipc_mqueue_changed`` and
+    ``ipc_mqueue_receive_results`` in ``ipc/ipc_mqueue.c``). Source: semantics 6.5.
     """
     # NAMES
     b, task = k.before, k.caller
@@ -108,12 +111,12 @@ def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
     def go_on(after: After) -> None:
         after.at("wait")[task] = WAIT.NOTHING
 
-    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
+    yield k.fails(k.profile.dead_receive_code, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
     yield k.fails(k.profile.moved_receive_code, "the name no longer has the receive right", z3.And(z3.Not(at_set), gone), go_on)
     if not k.profile.many_sets:
         yield k.fails(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
-    yield k.fails(ReturnCode.MACH_RCV_PORT_DIED, "the name is no longer a port set", z3.And(at_set, z3.Not(named.is_set)), go_on)
+    yield k.fails(k.profile.dead_receive_code, "the name is no longer a port set", z3.And(at_set, z3.Not(named.is_set)), go_on)
     none = z3.If(at_set, named.none_in_set, named.no_message)
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "no message has come", none)
     # REPLY
@@ -145,7 +148,9 @@ def _take_requires(k: Context, source: Port) -> list[Term]:
 def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message) -> Iterator[Case]:
     """Take the oldest message of a port, if there is room for it.
 
-    This consumes its destination right. Source: semantics 6.5, 6.8.
+    This consumes its destination right. Where the kernel puts a bare header into the place of a message that it
+    destroys, the result has that header's size. Source: semantics 6.5, 6.8; ``msg_receive_error`` in ``ipc/mach_msg.c`` of
+    OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
     # NAMES
     b, S, port, message = k.before, k.sorts.Slot, source, oldest
@@ -167,10 +172,14 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         drop_held_send(after, destination)
 
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
+    if k.profile.no_room_code is not ReturnCode.MACH_RCV_TOO_LARGE:
+        bare = z3.And(too_large, z3.Not(large), limit == 0)
+        yield k.fails(k.profile.no_room_code, "there is room for nothing, and the message is destroyed", bare, take, message=message)
     yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays queued", z3.And(too_large, large), look, size=b.size(message))
-    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is destroyed", too_large, take, size=b.size(message), message=message)
+    told = z3.IntVal(HEADER_SIZE) if k.profile.lost_size_is_header else b.size(message)
+    yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is destroyed", too_large, take, size=told, message=message)
     # REPLY
-    told = {
+    received = {
         "id": b.id(message),
         "local": S.name(b.receiver(port)),
         "data": b.data(message),
@@ -185,7 +194,7 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         "layout": b.layout(message),
         "message": message,
     }
-    yield k.continues("the oldest message", k.otherwise(), take, **told)
+    yield k.continues("the oldest message", k.otherwise(), take, **received)
 
 
 @rule(DONE, requires=carries_nothing)

@@ -120,26 +120,28 @@ def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
 def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length: Int) -> Iterator[Case]:
     """Replace all of a task's registered ports.
 
-    Places for which the array has no right become empty. Source: semantics 4.3.
+    Places for which the array has no right become empty. In XNU the library counts the rights and fills up the array
+    before it makes the request (``mach_ports_register`` in ``libsyscall/mach/task.c``). Source: semantics 4.3.
     """
     # NAMES
     target, places = k.task_behind(task), k.profile.registered_places
     # CASES
+    too_many = k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", ports_length > len(places))
+    if k.profile.register_counts_first:
+        yield too_many
     yield from k.request(task, arrays={"ports": (ports, ports_length)})
-    if k.profile.register_takes_all:
-        yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "the number of rights is not the number of places", ports_length != len(places))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    yield from may_be_kept(k, *[ports(index) for index, _ in enumerate(places)])
-    if not k.profile.register_takes_all:
-        yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "more rights than places", ports_length > len(places))
+    given = [z3.If(index < ports_length, ports(index), k.sorts.null) for index, _ in enumerate(places)]
+    yield from may_be_kept(k, *given)
+    if not k.profile.register_counts_first:
+        yield too_many
 
     # RIGHTS
     def register(after: After) -> None:
         for place in places:
             drop_held_send(after, place_slot(after, target, place))
         for index, place in enumerate(places):
-            name = z3.If(index < ports_length, ports(index), k.sorts.null)
-            hold_copy(k, after, name, place_slot(after, target, place))
+            hold_copy(k, after, given[index], place_slot(after, target, place))
 
     yield k.succeeds("the registered ports are replaced", k.otherwise(), register)
 

@@ -88,8 +88,6 @@ def ports(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
     """A PORTS argument."""
     two_fit = ((0, 6), (2, 7), (1, 2), (3, 1))
     count = c.below(s.profile.registered_ports + 2) if argument.object is None else c.weighted(two_fit)
-    if s.profile.register_takes_all and argument.object is None and not c.one_in(6):
-        count = s.profile.registered_ports
     fitting = s.senders(argument.object)
     return tuple([c.pick(fitting) if fitting and not c.one_in(8) else s.hostile_name(c) for _ in range(count)])
 

@@ -14,7 +14,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.impl.reference.waiting import BlockedReceive, Steps
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.descriptors import TRAILER_SIZES, trailer_size
+from sendright.mach.abi.descriptors import HEADER_SIZE, TRAILER_SIZES, trailer_size
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.call import Result
 
@@ -32,7 +32,8 @@ class ReceiveCalls(Bodies):
 
         MACH_RCV_INVALID_NAME; MACH_RCV_IN_SET for a member of a set, in profiles with one set per port;
         MACH_RCV_TIMED_OUT if there is no message, or after blocking MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED;
-        MACH_RCV_TOO_LARGE; MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
+        MACH_RCV_TOO_LARGE, by profile MACH_RCV_INVALID_DATA for a lost message and no room at all;
+        MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
         """
         entry = caller.space.lookup(name)
         if entry is None or not (entry.kind in HAS_RECEIVE or entry.kind is SlotKind.PORT_SET):
@@ -63,17 +64,17 @@ class ReceiveCalls(Bodies):
         return next((candidate for candidate in candidates if space.entries[candidate].port.queue), None)
 
     def _blocked_at(self, space: Space, waiting: BlockedReceive) -> Entry:
-        """The entry that the task is blocked on. Raises MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED if no message
-        can arrive there any more.
+        """The entry that the task is blocked on. Raises MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED, by profile, if no
+        message can arrive there any more.
         """
         entry = space.lookup(waiting.name)
         port = waiting.port
         if port is None:
             if entry is None or entry.kind is not SlotKind.PORT_SET:
-                raise Failure(ReturnCode.MACH_RCV_PORT_DIED)
+                raise Failure(self.profile.dead_receive_code)
             return entry
         if not port.alive:
-            raise Failure(ReturnCode.MACH_RCV_PORT_DIED)
+            raise Failure(self.profile.dead_receive_code)
         if entry is None or entry.kind not in HAS_RECEIVE or entry.port is not port:
             raise Failure(self.profile.moved_receive_code)
         if self._hidden(space, waiting.name):
@@ -87,9 +88,7 @@ class ReceiveCalls(Bodies):
         port = receiver.space.entries[local].port
         size, length = port.queue[0].size, self._trailer_size(trailer)
         if limit != -1 and size + length > limit:
-            if not large:
-                self.release(self._take(port).cargo)
-            return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": size})
+            return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": size}) if large else self._lose(port, size, limit)
         fields = self._trailer_fields(trailer, port)
         message = self._take(port)
         reply = copy_out(receiver.space, message.reply.right)
@@ -105,6 +104,15 @@ class ReceiveCalls(Bodies):
             "trailer_size": length,
         }
         return Result(ReturnCode.MACH_MSG_SUCCESS if complete else ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE, outputs | fields)
+
+    def _lose(self, port: Port, size: int, limit: int) -> Result:
+        """Receive and destroy a message of ``size`` bytes that exceeds ``limit``. The receiver gets a bare header, or
+        by profile the message's own. (``msg_receive_error``)
+        """
+        self.release(self._take(port).cargo)
+        if limit == 0 and self.profile.no_room_code != ReturnCode.MACH_RCV_TOO_LARGE:
+            return Result(self.profile.no_room_code)
+        return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": HEADER_SIZE if self.profile.lost_size_is_header else size})
 
     def _take(self, port: Port) -> Message:
         """Take the port's oldest message out of its queue, and release the destination right."""

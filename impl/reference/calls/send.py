@@ -21,6 +21,9 @@ from sendright.mach.kernel.call import Result
 _HEADER_DISPOSITIONS = range(Disposition.MOVE_SEND, Disposition.MAKE_SEND_ONCE + 1)
 """The dispositions of a header's rights: send and send-once rights, not receive rights."""
 
+_NOT_PORTS = (SlotKind.DEAD_NAME, SlotKind.PORT_SET)
+"""The kinds of entry without a right to a live port."""
+
 
 class SendCalls(Bodies):
     """The call that sends a message (``mach_msg`` with MACH_SEND_MSG)."""
@@ -76,11 +79,16 @@ class SendCalls(Bodies):
     def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
         """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
 
-        The order of checks: that the destination exists, then the reply, then the rest of the destination.
+        The order of checks: that the destination exists, then the reply, then the rest of the destination. Newer
+        kernels first check that the destination is a right to a port. (``ipc_kmsg_copyin_header_rights``)
         """
         dest_entry = space.lookup(dest)
         if dest_entry is None:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
+        if self.profile.destination_tested_first:
+            moves_once = dest == reply and Disposition.MOVE_SEND_ONCE in (dest_disposition, reply_disposition)
+            if moves_once or dest_entry.kind in _NOT_PORTS:
+                raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         reply_entry = None
         if reply not in RESERVED_NAMES:
             reply_entry = space.lookup(reply)

@@ -59,12 +59,10 @@ class SpecialPortCalls(Core):
     def mach_ports_register(self, caller: Task, task: Task | None, ports: tuple[Right, ...]) -> Result:
         """Replace all the task's registered ports; places beyond the array become empty.
 
-        MIG_BAD_ARGUMENTS in profiles where the array must have a right for each place; KERN_INVALID_ARGUMENT;
-        KERN_INVALID_RIGHT for an immovable right. (semantics 4.3)
+        KERN_INVALID_ARGUMENT, by profile before the request is made; KERN_INVALID_RIGHT for an immovable right.
+        (semantics 4.3)
         """
         places = self.profile.registered_places
-        if self.profile.register_takes_all and len(ports) != len(places):
-            raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
         if task is None or len(ports) > len(places):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         for right in ports:

@@ -644,8 +644,10 @@ def _memory_lost(t: Touched, m: Term, i: Term) -> Term:
 
 
 def received_as(way: Term, seen: Term) -> Term:
-    """A receiver sees a right that was carried in this ``way`` as moved, whether it was moved, copied or made."""
-    receive, nothing = way == Disposition.MOVE_RECEIVE, way == Disposition.NONE
+    """A receiver sees a right that was carried in this ``way`` as moved, whether it was moved, copied or made. A way
+    that isn't one, which no right can be carried in, is none for it.
+    """
+    receive, nothing = way == Disposition.MOVE_RECEIVE, z3.Or(way < Disposition.MOVE_RECEIVE, way > Disposition.MAKE_SEND_ONCE)
     once = z3.Or(way == Disposition.MOVE_SEND_ONCE, way == Disposition.MAKE_SEND_ONCE)
     forms = [(receive, Disposition.MOVE_RECEIVE), (once, Disposition.MOVE_SEND_ONCE), (nothing, Disposition.NONE)]
     known = [z3.Implies(when, seen == int(form)) for when, form in forms]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import size_without_data
 from sendright.mach.abi.rights import Notification
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
@@ -133,7 +134,8 @@ def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A message's id, data, layout and size stay the same from its making to its end, and its receiver sees them.
 
     While it is on its way it loses only rights to ports that die, and gains none. It keeps its memory, with the same
-    contents. (The kernel's answer to a message reuses that message.)
+    contents. (The kernel's answer to a message reuses that message.) Of a message that is lost since it is too large,
+    some kernels tell the size of a bare header.
     """
     b, a, none = x.before, x.after, v.sorts.no_object
     said = ("id", "data", "layout", "size", "body_count")
@@ -157,5 +159,7 @@ def as_it_was_sent(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "what that contains", forall([v.m, v.i], contents)
     if x.rule == TAKE:
         told = [x.case.outputs[name] == b.fields[name](v.m) for name in said if name in x.case.outputs]
+        if x.case.code is ReturnCode.MACH_RCV_TOO_LARGE and x.k.profile.lost_size_is_header:
+            told = [x.case.outputs["size"] == size_without_data(())]
         taken = z3.And(x.taken(v.m), v.m == x.k["oldest"])
         yield "what the receiver sees", forall([v.m], z3.Implies(taken, z3.And(*told)))

@@ -141,6 +141,12 @@ EXCEPTIONS = (
         First(f"mach_port_{what}_member", "the member's name has no receive right", ("the set's name denotes nothing",), _TWO_NAMES)
         for what in ("move", "insert", "extract")
     ],
+    First(
+        "mach_ports_register",
+        "more rights than places",
+        ("no send right under task", "a right in the request cannot be copied in"),
+        "the caller's library counts the rights before it makes the request",
+    ),
     First("mach_port_request_notification", "the right is dead", (), _DEAD_FIRST),
     First(
         "mach_port_request_notification", "the name is NULL or DEAD", ("NULL or DEAD can't die",), "each kind of notification has tests of its own"

@@ -103,7 +103,7 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         name = k["port"] if t.has("port") else b.waits_at(k.caller)
         yield "messages", forall([v.p], z3.Implies(z3.And(x.named_by(v.p, name), b.active(v.p)), b.msgcount(v.p) <= 0))
     elif x.rule == TAKE:
-        yield "room for the message", _too_large(t) == z3.BoolVal(code is ReturnCode.MACH_RCV_TOO_LARGE)
+        yield "room for the message", _too_large(t) == z3.BoolVal(code in (ReturnCode.MACH_RCV_TOO_LARGE, k.profile.no_room_code))
     if x.rule in SENDS and x.after.changed("stage"):
         queued = z3.And(b.stage(v.m) != x.after.stage(v.m), x.after.queued_on(v.m, v.p), z3.Not(x.after.from_kernel(v.m)))
         yield "room for what is queued", forall([v.m, v.p], z3.Implies(queued, z3.Not(_no_room(t, v.m))))

@@ -14,6 +14,7 @@ import pytest
 from support.beside_oracle import Judged
 
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
@@ -273,7 +274,7 @@ def a_task_port_is_not_registered(judged: Judged) -> None:
     other = sending(judged)
     for ports in ((judged.me, NULL_NAME, NULL_NAME), (other, DEAD_NAME, judged.me)):
         assert judged.code("mach_ports_register", ports=ports) == "KERN_INVALID_RIGHT"
-    assert judged.code("mach_ports_register", ports=(judged.me,)) == "MIG_BAD_ARGUMENTS"
+    assert judged.code("mach_ports_register", ports=(judged.me,)) == "KERN_INVALID_RIGHT"
     assert judged.code("mach_ports_register", task=1, ports=(judged.me,) * 3) == "KERN_INVALID_ARGUMENT"
 
 
@@ -329,15 +330,16 @@ def test_the_access_port_is_set_again_when_it_is_dead() -> None:
     judged.run.finish()
 
 
-@story("register_takes_all")
-def as_many_ports_as_places_are_registered(judged: Judged) -> None:
+@story("register_counts_first")
+def more_ports_than_places_are_refused_before_all_else(judged: Judged) -> None:
     name = sending(judged)
-    for ports in ((name,) * 4, (), (0, name)):
-        assert judged.code("mach_ports_register", task=1, ports=ports) == "MIG_BAD_ARGUMENTS"
-        assert judged.code("mach_ports_register", ports=ports) == "MIG_BAD_ARGUMENTS"
+    for ports in ((), (name,), (name, NULL_NAME, DEAD_NAME)):
+        judged.does("mach_ports_register", ports=ports)
+        assert judged.does("mach_ports_lookup") == (*ports, NULL_NAME, NULL_NAME, NULL_NAME)[:3]
     assert judged.code("mach_ports_register", ports=(NOTHING,)) == "MACH_SEND_INVALID_RIGHT"
-    judged.does("mach_ports_register", ports=(name, NULL_NAME, DEAD_NAME))
-    assert judged.does("mach_ports_lookup") == (name, NULL_NAME, DEAD_NAME)
+    for task in (NOTHING, 1, judged.me):
+        for port in (name, NOTHING, judged.me):
+            assert judged.code("mach_ports_register", task=task, ports=(port,) * 4) == "KERN_INVALID_ARGUMENT"
 
 
 # ---- exceptions
@@ -426,7 +428,6 @@ def a_dead_name_is_no_reply(judged: Judged) -> None:
         judged.does("mach_msg_send", **given, reply=DEAD_NAME)
         assert judged.code("mach_msg_send", **given, reply=reply) == "MACH_SEND_INVALID_REPLY"
         assert judged.code("mach_msg_send", **given | {"dest": NOTHING}, reply=reply) == "MACH_SEND_INVALID_DEST"
-    assert judged.code("mach_msg_send", dest=reply, dest_disposition=COPY, reply=reply, reply_disposition=COPY) == "MACH_SEND_INVALID_REPLY"
 
 
 @story("body_checked_first")
@@ -453,6 +454,66 @@ def copy_options_that_there_are_not_lose_nothing(judged: Judged) -> None:
         assert judged.code("mach_msg_send", **given, descriptors=descriptors, size=28) == "MACH_SEND_MSG_TOO_SMALL"
     assert urefs(judged, dest) == 1
     judged.does("mach_msg_send", **given, descriptors=(good, good))
+
+
+@story("destination_tested_first")
+def what_the_destination_is_comes_before_the_reply(judged: Judged) -> None:
+    name = sending(judged)
+    for dest in (judged.port_set(), dead_name(judged)):
+        for reply in (NOTHING, dest, name):
+            for disposition in (COPY, MAKE_ONCE):
+                given = {"dest": dest, "dest_disposition": COPY, "reply": reply, "reply_disposition": disposition}
+                assert judged.code("mach_msg_send", **given) == "MACH_SEND_INVALID_DEST"
+    for dispositions in ((COPY, MOVE_ONCE), (MOVE_ONCE, COPY), (MOVE_ONCE, MOVE_ONCE)):
+        for both in (NOTHING, name):
+            given = {"dest": both, "dest_disposition": dispositions[0], "reply": both, "reply_disposition": dispositions[1]}
+            assert judged.code("mach_msg_send", **given) == "MACH_SEND_INVALID_DEST"
+    assert judged.code("mach_msg_send", dest=name, dest_disposition=MOVE_ONCE, reply=NOTHING, reply_disposition=COPY) == "MACH_SEND_INVALID_REPLY"
+
+
+@story("null_fits_any_disposition")
+def null_and_dead_pass_with_any_disposition(judged: Judged) -> None:
+    name = sending(judged)
+    for disposition in (0, 15, 22, -1):
+        for descriptor in ((NULL_NAME, disposition), (DEAD_NAME, disposition), ((), disposition), ((NULL_NAME, DEAD_NAME), disposition)):
+            judged.send(name, descriptors=(descriptor,))
+            [(_, form)] = judged.does("mach_msg_receive", port=name)["descriptors"]
+            assert form == 0
+        for descriptor in ((name, disposition), ((NULL_NAME, name), disposition), (NOTHING, disposition)):
+            given = {"dest": name, "dest_disposition": MAKE_ONCE, "descriptors": (descriptor,)}
+            assert judged.code("mach_msg_send", **given) == "MACH_SEND_INVALID_RIGHT"
+            assert judged.does("mach_msg_receive", port=name)["id"] == Notification.SEND_ONCE
+
+
+@story("lost_size_is_header")
+def of_a_lost_message_a_bare_header_is_told(judged: Judged) -> None:
+    name = sending(judged)
+    for large, size in ((True, 28), (False, 24)):
+        judged.send(name)
+        assert judged.code("mach_msg_receive", port=name, limit=30, large=large) == "MACH_RCV_TOO_LARGE"
+        assert judged.run.steps[-1].outputs == {"size": size}
+
+
+@story("no_room_code")
+def without_any_room_a_lost_message_is_invalid_data(judged: Judged) -> None:
+    name = sending(judged)
+    judged.send(name)
+    assert judged.code("mach_msg_receive", port=name, limit=0, large=True) == "MACH_RCV_TOO_LARGE"
+    assert judged.code("mach_msg_receive", port=name, limit=0) == "MACH_RCV_INVALID_DATA"
+    assert judged.run.steps[-1].outputs == {}
+    assert judged.code("mach_msg_receive", port=name) == "MACH_RCV_TIMED_OUT"
+
+
+@story("dead_receive_code")
+def a_waiting_receiver_is_told_of_a_change(judged: Judged) -> None:
+    held = 40
+    """What the other task calls the port of this one."""
+    judged.does("mach_port_insert_right", task=OTHER, name=held, poly=judged.me, disposition=COPY)
+    for name in (judged.port(), judged.port_set()):
+        assert judged.run.step(0, judged.call("mach_msg_receive", port=name, wait=True)).code == ReturnCode.MACH_RCV_IN_PROGRESS
+        assert judged.run.step(1, Call("mach_port_destroy", {"task": held, "name": name})).code == ReturnCode.KERN_SUCCESS
+        resumed = judged.run.step(0, Call("mach_msg_receive", {}, resume=True))
+        assert resumed.code == ReturnCode.MACH_RCV_PORT_CHANGED
 
 
 @story("trailer_elements")

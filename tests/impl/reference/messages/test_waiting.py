@@ -6,7 +6,7 @@ from support.kernel import Actor, Machine, dead, send
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Right, SlotKind
 from sendright.mach.kernel.call import Call
-from sendright.mach.kernel.profiles import OSF
+from sendright.mach.kernel.profiles import OSF, PROFILES, Profile
 from sendright.mach.state.snapshot import PendingCall
 
 COPY, MOVE, RECEIVE, MAKE_ONCE = Disposition.COPY_SEND, Disposition.MOVE_SEND, Disposition.MOVE_RECEIVE, Disposition.MAKE_SEND_ONCE
@@ -179,6 +179,33 @@ def test_its_right_can_leave(root: Actor, child: Actor) -> None:
     waits_at(root, child)
     root.does("mach_port_extract_right", task=child.seen_as, name=50, disposition=RECEIVE)
     assert child.goes_on().code == ReturnCode.MACH_RCV_PORT_CHANGED
+
+
+TOLD = {
+    "manual": (ReturnCode.MACH_RCV_PORT_DIED, ReturnCode.MACH_RCV_PORT_CHANGED),
+    "osf": (ReturnCode.MACH_RCV_PORT_DIED, ReturnCode.MACH_RCV_PORT_DIED),
+    "gnumach": (ReturnCode.MACH_RCV_PORT_DIED, ReturnCode.MACH_RCV_PORT_DIED),
+    "xnu-792": (ReturnCode.MACH_RCV_PORT_CHANGED, ReturnCode.MACH_RCV_PORT_CHANGED),
+    "xnu": (ReturnCode.MACH_RCV_PORT_CHANGED, ReturnCode.MACH_RCV_PORT_CHANGED),
+}
+"""What a waiting receiver is told when its port or set dies, and when its receive right leaves."""
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_what_a_waiting_receiver_is_told(profile: Profile) -> None:
+    machine = Machine(profile)
+    root = machine.root
+    child = root.child() if profile.serves("task_create") else machine.booted(1)
+    died, left = TOLD[profile.name]
+    for right in (Right.RECEIVE, Right.PORT_SET):
+        name = child.does("mach_port_allocate", right=right)
+        child.waits("mach_msg_receive", port=name, wait=True)
+        root.does("mach_port_destroy", task=child.seen_as, name=name)
+        assert child.goes_on().code == died
+    name = child.does("mach_port_allocate", right=Right.RECEIVE)
+    child.waits("mach_msg_receive", port=name, wait=True)
+    root.does("mach_port_extract_right", task=child.seen_as, name=name, disposition=RECEIVE)
+    assert child.goes_on().code == left
 
 
 def test_a_right_that_came_back_has_not_left(root: Actor, child: Actor) -> None:

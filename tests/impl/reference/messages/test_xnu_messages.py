@@ -4,8 +4,9 @@ import msgspec
 import pytest
 from support.kernel import NOTHING, Actor, Machine
 
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Right
-from sendright.mach.kernel.profiles import XNU
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.state.boot import boot_tokens
 
 OTHER = 3
@@ -72,6 +73,70 @@ def test_a_pegged_name_for_both_rights_of_a_header_stays(reply_disposition: Disp
         name = root.port_with_send(urefs)
         root.sends(name, MOVE, reply=name, reply_disposition=reply_disposition)
         assert (root.names[name].urefs, root.port_of(name).send_rights) == (left, 3)
+
+
+def test_the_destination_is_looked_at_before_the_reply(root: Actor) -> None:
+    port = root.port_with_send()
+    for dest in (root.does("mach_port_allocate", right=Right.PORT_SET), root.dead_name(), NOTHING):
+        for reply, disposition in ((NOTHING, COPY), (dest, MAKE_ONCE), (root.me, COPY)):
+            assert root.refused("mach_msg_send", dest=dest, reply=reply, reply_disposition=disposition) == "MACH_SEND_INVALID_DEST"
+    for dest_disposition, disposition in ((COPY, Disposition.MOVE_SEND_ONCE), (Disposition.MOVE_SEND_ONCE, COPY)):
+        both = {"dest_disposition": dest_disposition, "reply_disposition": disposition}
+        assert root.refused("mach_msg_send", dest=port, reply=port, **both) == "MACH_SEND_INVALID_DEST"
+    once = {"dest_disposition": Disposition.MOVE_SEND_ONCE, "reply_disposition": COPY}
+    assert root.refused("mach_msg_send", dest=port, reply=NOTHING, **once) == "MACH_SEND_INVALID_REPLY"
+
+
+# bodies
+
+
+@pytest.mark.parametrize("profile", [XNU, XNU_792], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("disposition", [0, 15, 22, -1])
+def test_no_right_has_no_disposition(profile: Profile, disposition: int) -> None:
+    root = Machine(profile).root
+    dest = root.port_with_send()
+    for descriptor in ((NULL_NAME, disposition), (DEAD_NAME, disposition), ((NULL_NAME, DEAD_NAME), disposition), ((), disposition)):
+        root.sends(dest, descriptors=(descriptor,))
+        assert root.receives(dest)["descriptors"] == ((descriptor[0], 0),)
+    for descriptor in ((dest, disposition), (NOTHING, disposition), ((NULL_NAME, dest), disposition)):
+        assert root.fails("mach_msg_send", dest=dest, descriptors=(descriptor,)) == "MACH_SEND_INVALID_RIGHT"
+
+
+@pytest.mark.parametrize("profile", [MANUAL, OSF, GNUMACH], ids=lambda profile: profile.name)
+def test_elsewhere_it_has(profile: Profile) -> None:
+    root = Machine(profile).root
+    dest = root.port_with_send()
+    for descriptor in ((NULL_NAME, 22), (DEAD_NAME, 0), ((), 15)):
+        assert root.fails("mach_msg_send", dest=dest, descriptors=(descriptor,)) == "MACH_SEND_INVALID_RIGHT"
+
+
+# receiving
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_size_that_is_told_of_a_lost_message(profile: Profile) -> None:
+    root = Machine(profile).root
+    port = root.port_with_send()
+    for large, size in ((True, 28), (False, 28 if profile.name in ("manual", "gnumach") else 24)):
+        root.sends(port)
+        result = root.result("mach_msg_receive", port=port, limit=27, large=large)
+        assert (result.code, result.outputs) == (ReturnCode.MACH_RCV_TOO_LARGE, {"size": size})
+    root.receives(port)
+    assert root.refused("mach_msg_receive", port=port) == "MACH_RCV_TIMED_OUT"
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_there_is_no_room_at_all(profile: Profile) -> None:
+    root = Machine(profile).root
+    port = root.port_with_send()
+    root.sends(port)
+    assert root.result("mach_msg_receive", port=port, limit=0, large=True).code == ReturnCode.MACH_RCV_TOO_LARGE
+    lost = root.result("mach_msg_receive", port=port, limit=0)
+    if profile.name == "xnu":
+        assert (lost.code, lost.outputs) == (ReturnCode.MACH_RCV_INVALID_DATA, {})
+    else:
+        assert lost.code == ReturnCode.MACH_RCV_TOO_LARGE
+    assert root.mail(port) == []
 
 
 # peeking
