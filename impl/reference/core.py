@@ -13,10 +13,10 @@ from sendright.impl.reference.ledger import INFINITY, Ledger
 from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.notifications import notify, redirect_receive, release_send
-from sendright.impl.reference.port import Port, Right
+from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_out
+from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import MANUAL, LedgerRule, Profile
@@ -83,11 +83,29 @@ class Core:
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
 
+    def null_space_code(self, call: str) -> ReturnCode:
+        """What ``call`` returns if its target isn't a task's port. Some kernels have wrappers with a code of their
+        own.
+        """
+        return ReturnCode.KERN_INVALID_ARGUMENT if call in self.profile.wrapped_calls else ReturnCode.KERN_INVALID_TASK
+
     def allocate(self) -> None:
         """Allocate memory for a new object. A shortage is injected here: raises KERN_RESOURCE_SHORTAGE."""
         self.allocations_until_shortage -= 1
         if self.allocations_until_shortage == 0:
             raise Failure(ReturnCode.KERN_RESOURCE_SHORTAGE)
+
+    def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
+        """Copy in the right that a request carries with a disposition of the caller's. Raises MACH_SEND_INVALID_RIGHT.
+
+        If ``disposition`` isn't one, returns a null right, which the routine will refuse. By profile only NULL and DEAD
+        get so far. (``ipc_kmsg_copyin_port_descriptor``)
+        """
+        if is_disposition(disposition):
+            return copy_in(caller.space, name, disposition)
+        if self.profile.null_fits_any_disposition and name not in RESERVED_NAMES:
+            raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
+        return NULL_RIGHT
 
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """Make a port. The kernel has its receive right, unless the caller puts that somewhere."""

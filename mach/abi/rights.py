@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import combinations
 
 NULL_NAME = 0
 """``MACH_PORT_NULL``: names no right."""
@@ -26,10 +27,6 @@ class Right(IntEnum):
     def type_bit(self) -> int:
         """The bit that stands for this right in ``mach_port_type_t``."""
         return 1 << (self + 16)
-
-
-RIGHT_NUMBER = 5
-"""``MACH_PORT_RIGHT_NUMBER``: the first number that is not a right."""
 
 
 class Disposition(IntEnum):
@@ -184,6 +181,17 @@ class Behaviour(IntEnum):
 
 MACH_EXCEPTION_CODES = 0x80000000
 """A bit of a behaviour, of later kernels: the message carries 64-bit codes."""
+MACH_EXCEPTION_ERRORS = 0x40000000
+"""Another: the message may fail to reach its port."""
+MACH_EXCEPTION_BACKTRACE_PREFERRED = 0x20000000
+"""Another: the message carries a backtrace, if there is one."""
+BEHAVIOUR_BITS = (MACH_EXCEPTION_CODES, MACH_EXCEPTION_ERRORS, MACH_EXCEPTION_BACKTRACE_PREFERRED)
+"""``MACH_EXCEPTION_MASK``: all of them."""
+
+
+def combined(bits: tuple[int, ...]) -> tuple[int, ...]:
+    """The sums of any of ``bits``, also of none."""
+    return tuple(sum(chosen) for count in range(len(bits) + 1) for chosen in combinations(bits, count))
 
 
 class Notification(IntEnum):

@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, MACH_EXCEPTION_CODES, REGISTERED_PLACES, Behaviour, Place
+from sendright.mach.abi.rights import BEHAVIOUR_BITS, EXCEPTION_PLACES, REGISTERED_PLACES, Behaviour, Place, combined
 from sendright.mach.signatures import SIGNATURES
 
 
@@ -79,6 +79,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     number."""
     reserved_names_pass: bool = False
     """Whether port calls treat the names NULL and DEAD as a special case; False: as names that denote nothing (5)."""
+    reserved_before_space: bool = False
+    """Whether ``mach_port_allocate_name`` refuses a reserved name before it looks whether there is a space."""
+    wrapped_calls: frozenset[str] = frozenset()
+    """Calls of a space whose wrapper refuses a target that isn't a task: KERN_INVALID_ARGUMENT; the others:
+    KERN_INVALID_TASK."""
+    dead_name_is_no_name: bool = False
+    """Whether the calls that want a receive right or a port set take a dead name for a name that denotes nothing:
+    KERN_INVALID_NAME; False: for one without that right."""
+    looks_up_both: frozenset[str] = frozenset()
+    """Calls on a port and a port set that look up both names before they look at what either denotes."""
+    right_number: int = 5
+    """``MACH_PORT_RIGHT_NUMBER``: the first number that isn't a kind of right. Number 5 was one, which no name has any
+    more."""
     many_sets: bool = True
     """Whether a port can be in any number of port sets; False: in at most one, and no task can receive from it
     directly then (3)."""
@@ -150,6 +163,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
     """The behaviours that a live exception port can have."""
+    codes_required: bool = False
+    """Whether the behaviour IDENTITY_PROTECTED and the bit for backtraces need the bit for codes, with any exception
+    port and with none."""
     state_flavours: frozenset[int] | None = None
     """Flavours of thread state that an exception port can have; None: any."""
 
@@ -201,6 +217,13 @@ MANUAL = Profile(
     host_special_ports=11,
 )
 
+_ROOM_FOR_GROUPS = frozenset({"task_get_exception_ports.count", "task_swap_exception_ports.count"})
+"""In ``mach/task.defs`` of XNU and ``mach/mach_host.defs`` of OSF the groups are results of up to 32 elements: how many
+a caller has room for isn't part of the request."""
+
+_LOOKS_UP_BOTH = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
+"""``ipc_object_translate_two`` of XNU 792, ``ipc_object_translate_port_pset`` of XNU 11417."""
+
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
@@ -212,6 +235,7 @@ OSF = Profile(
             "host_security_create_task_token.host",
             "host_security_set_task_token.audit_token",
             "host_security_set_task_token.host",
+            *_ROOM_FOR_GROUPS,
         }
     ),
     special_ports={1: Place.KERNEL, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
@@ -258,8 +282,9 @@ XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
     lacks=GUARD_CALLS,
+    lacks_arguments=_ROOM_FOR_GROUPS,
     special_ports=MANUAL.special_ports,
-    host_special_ports=11,
+    host_special_ports=15,
     host_is_checked=False,
     tokens_in_two_steps=True,
     ledger_rule=LedgerRule.PARENT_SLOT,
@@ -271,12 +296,15 @@ XNU_792 = Profile(
     dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
     lost_size_is_header=True,
     null_fits_any_disposition=True,
+    reserved_before_space=True,
+    looks_up_both=_LOOKS_UP_BOTH,
 )
 
 XNU = Profile(
     name="xnu",
     title="XNU 11417, macOS 15",
     lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
+    lacks_arguments=_ROOM_FOR_GROUPS,
     boot_tasks=3,
     trailer_elements=7,
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
@@ -288,7 +316,7 @@ XNU = Profile(
     no_room_code=ReturnCode.MACH_RCV_INVALID_DATA,
     destination_tested_first=True,
     null_fits_any_disposition=True,
-    host_special_ports=33,
+    host_special_ports=35,
     ledger_rule=LedgerRule.NONE,
     hole_code=ReturnCode.KERN_SUCCESS,
     reserved_names_pass=True,
@@ -304,7 +332,13 @@ XNU = Profile(
     body_checked_first=True,
     task_ports_stay=True,
     set_membership_is_flag=True,
-    behaviours=MANUAL.behaviours | {MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour},
+    reserved_before_space=True,
+    wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),
+    dead_name_is_no_name=True,
+    looks_up_both=_LOOKS_UP_BOTH | {"mach_port_move_member"},
+    right_number=6,
+    behaviours=frozenset(behaviour | bits for behaviour in Behaviour for bits in combined(BEHAVIOUR_BITS)),
+    codes_required=True,
     state_flavours=frozenset(range(18)),
 )
 

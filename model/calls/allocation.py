@@ -107,14 +107,16 @@ def mach_port_allocate_name(
 ) -> Iterator[Case]:
     """Make a receive right with a new port, a port set, or a dead name, under a name of the caller's choice.
 
-    Source: semantics 5.1.
+    XNU looks whether the name is reserved before it hands on the space (``mach_port_allocate_name`` in
+    ``ipc/mach_port.c``). Source: semantics 5.1.
     """
     # NAMES
     target = k.task_behind(task)
     new = _New(k, target, right, new_name, new_port)
     # CASES
-    yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
+    *request, no_space = on_space(k, task)
+    reserved = k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
+    yield from (*request, reserved, no_space) if k.profile.reserved_before_space else (*request, no_space, reserved)
     yield _allocatable(k, right)
     yield _in_use(k, target, right, name, True)
     yield k.lacks_memory(shortage, out_of_memory)

@@ -21,7 +21,7 @@ LIMITS_WORDS, RECEIVE_STATUS_WORDS = 1, 10
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
     """The name must denote a receive right."""
     yield from on_reserved(k, e.name)
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 

@@ -28,6 +28,12 @@ class Entry:
         self.kind, self.port, self.urefs = b.kind(self.slot), b.port(self.slot), b.urefs(self.slot)
         self.unknown = self.kind == KIND.NONE
         self.is_dead = self.kind == KIND.DEAD_NAME
+        self.objectless = z3.Or(self.unknown, self.is_dead) if k.profile.dead_name_is_no_name else self.unknown
+        """The name leads to no port and no port set, for calls that look for one (``ipc_object_translate``).
+
+        XNU 11417 finds the object before it looks at the entry, and a dead name has none (``ipc_right_lookup_read`` in
+        ``ipc/ipc_right.c``).
+        """
         self.is_set = self.kind == KIND.PORT_SET
         self.is_send_once = self.kind == KIND.SEND_ONCE
         self.is_send, self.is_both = self.kind == KIND.SEND, self.kind == KIND.SEND_RECEIVE
@@ -100,9 +106,14 @@ class Entry:
 
 
 def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:
-    """The first tests of every mach_port call: the request with its other ports, and the space behind the task port."""
+    """The first tests of every mach_port call: the request with its other ports, and the space behind the task port.
+
+    XNU 11417 has wrappers around some calls, which find the space and have a code of their own
+    (``mach_port_get_attributes_from_user`` in ``ipc/mach_port.c``).
+    """
     yield from k.request(task, *others)
-    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    code = ReturnCode.KERN_INVALID_ARGUMENT if k.rule.name in k.profile.wrapped_calls else ReturnCode.KERN_INVALID_TASK
+    yield k.fails(code, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
 
 def on_reserved(

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXC_MASK_ALL, EXCEPTION_PLACES, PortObject
+from sendright.mach.abi.rights import (
+    BEHAVIOUR_BITS,
+    EXC_MASK_ALL,
+    EXCEPTION_PLACES,
+    MACH_EXCEPTION_BACKTRACE_PREFERRED,
+    MACH_EXCEPTION_CODES,
+    Behaviour,
+    PortObject,
+    combined,
+)
 from sendright.model.calls.special_ports import may_be_kept
 from sendright.model.language.actions import drop_held_send_if, hold_copy_if, place_slot
 from sendright.model.language.rule import FINISH, Case, Context, rule
@@ -44,7 +53,9 @@ class _Handler:
         self.k, self.name, self.behaviour, self.flavour = k, name, behaviour, flavour
 
     def can_be_set(self) -> Iterator[Case]:
-        """A live right needs an existing behaviour; some kernels also test the right and the flavour."""
+        """A live right needs an existing behaviour; some kernels also test the right, the flavour, and whether the
+        behaviour comes with codes (``set_exception_ports_validation`` in ``kern/ipc_tt.c`` of XNU 11417).
+        """
         k = self.k
         unknown = z3.And(*[self.behaviour != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(self.name), unknown))
@@ -55,6 +66,18 @@ class _Handler:
         if k.profile.state_flavours is not None:
             none = z3.And(*[self.flavour != flavour for flavour in sorted(k.profile.state_flavours)])
             yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such flavour", none)
+        if k.profile.codes_required:
+            yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the behaviour needs codes", self._needs_codes())
+
+    def _needs_codes(self) -> Term:
+        """The behaviour is to protect identities without more, or prefers a backtrace, and comes without codes."""
+
+        def has(bit: int) -> Term:
+            return (self.behaviour / z3.IntVal(bit)) % 2 == 1
+
+        others = combined(tuple([bit for bit in BEHAVIOUR_BITS if bit != MACH_EXCEPTION_CODES]))
+        protects = z3.Or(*[self.behaviour == (Behaviour.IDENTITY_PROTECTED | bits) for bits in others])
+        return z3.Or(protects, z3.And(has(MACH_EXCEPTION_BACKTRACE_PREFERRED), z3.Not(has(MACH_EXCEPTION_CODES))))
 
     def set(self, after: After, task: Term, number: int, when: Term) -> None:
         """If ``when``, type ``number`` gives up its old right and gets a copy of the port, the behaviour and the
@@ -73,8 +96,9 @@ class _Groups:
     what the groups report.
     """
 
-    def __init__(self, k: Context, task: Term, mask: Int, room: Int) -> None:
+    def __init__(self, k: Context, task: Term, mask: Int, count: Int) -> None:
         b = k.before
+        room = count if k.profile.takes(k.rule.name, "count") else z3.IntVal(len(EXCEPTION_PLACES))
         self.slots = {number: place_slot(b, task, place) for number, place in enumerate(EXCEPTION_PLACES, 1)}
         places = {number: PLACE.of(place) for number, place in enumerate(EXCEPTION_PLACES, 1)}
         self.behaviours = {number: b.exception_behaviour(task, place) for number, place in places.items()}
@@ -144,7 +168,8 @@ def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_po
 def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count: Int, *, reply_message: Message) -> Iterator[Case]:
     """Read where exceptions of the types in the mask go, group by group; no more groups than the caller has room for.
 
-    Source: semantics 4.2.
+    In OSF and XNU a request doesn't say how many that are, so the kernel gives all of them (``array[*:32]`` in
+    ``mach/mach_types.defs``). Source: semantics 4.2.
     """
     # NAMES
     groups = _Groups(k, k.task_behind(task), exception_mask, count)

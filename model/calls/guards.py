@@ -21,9 +21,9 @@ from sendright.model.language.state import After
 from sendright.model.language.terms import Bool, Int, Name, Port
 
 
-def _receives(k: Context, e: Entry) -> Iterator[Case]:
+def _receives(k: Context, e: Entry, unknown: Term) -> Iterator[Case]:
     """The name must denote a receive right. The reserved names denote nothing."""
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 
@@ -90,7 +90,7 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
         left = z3.If(z3.And(e.is_pegged, srdelta != -k.urefs_max), e.urefs, left)
     # CASES
     yield from on_space(k, task)
-    yield from _receives(k, e)
+    yield from _receives(k, e, e.unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no send references", z3.And(srdelta != 0, z3.Not(e.sends)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "references can only be removed", srdelta > 0)
     other = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) != guard)
@@ -125,7 +125,7 @@ def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool
     e = Entry(k, task, name)
     # CASES
     yield from on_space(k, task)
-    yield from _receives(k, e)
+    yield from _receives(k, e, e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has a context", k.before.context(e.port) != 0)
 
     # RIGHTS
@@ -148,7 +148,7 @@ def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterato
     matches: Term = z3.And(k.before.is_guarded(e.port), k.before.context(e.port) == guard)
     # CASES
     yield from on_space(k, task)
-    yield from _receives(k, e)
+    yield from _receives(k, e, e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard, or another", z3.Not(matches))
 
     # RIGHTS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import RIGHT_NUMBER, Right
+from sendright.mach.abi.rights import Right
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.language.rule import Case, Context, Otherwise, rule
 from sendright.model.language.sorts import KIND, Term
@@ -67,6 +67,7 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     """Add to (or take from) the user references of one kind of right under a name.
 
     Where references are pegged, a count that reaches the limit stays there until all references are given up at once.
+    XNU 11417 has one more kind of right, which no name has (``MACH_PORT_RIGHT_LABELH``; ``ipc_right_delta``).
     Source: semantics 5.5.
     """
     # NAMES
@@ -78,7 +79,7 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
 
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= RIGHT_NUMBER))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= k.profile.right_number))
     yield from on_reserved(
         k, name, code=ReturnCode.KERN_SUCCESS, when=z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE)), title="nothing is counted: NULL or DEAD"
     )
@@ -141,7 +142,7 @@ def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterat
 
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= RIGHT_NUMBER))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such kind of right", z3.Or(right < 0, right >= k.profile.right_number))
     sending = z3.Or(asked(Right.SEND), asked(Right.SEND_ONCE))
     yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, when=sending, title="one, for NULL or DEAD", refs=z3.IntVal(1))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)

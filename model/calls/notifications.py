@@ -16,7 +16,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
-from sendright.model.calls.transfer import begin_request
+from sendright.model.calls.transfer import begin_request, carries_right
 from sendright.model.language.actions import clear, drop_held_send, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.release import release
@@ -145,9 +145,7 @@ def request_notification_request(k: Context, task: Name, notify_disposition: Int
     def begin(after: After) -> None:
         begin_request(k, after, request_message, task)
 
-    carries = k.is_disposition(notify_disposition)
-    yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
-    yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+    yield from carries_right(k, notify_disposition, begin)
 
 
 def _requested(k: Context, message: Message, notify_disposition: Int) -> list[Term]:
@@ -209,7 +207,10 @@ def mach_port_request_notification(
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed takes no sync", z3.And(destroyed, sync != 0))
     yield from on_reserved(k, name, when=z3.Not(dead_name))
     yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", kind == KIND.NONE)
+    unknown = kind == KIND.NONE
+    if k.profile.dead_name_is_no_name:  # a dead name has no port; a dead-name request needs none
+        unknown = z3.Or(unknown, z3.And(z3.Not(dead_name), kind == KIND.DEAD_NAME))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", unknown)
     nothing_to_cancel = z3.BoolVal(False)
     if k.profile.cancels_nothing:
         nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))

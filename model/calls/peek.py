@@ -40,7 +40,7 @@ def mach_port_peek(
     yield from on_reserved(k, name)
     unfit = z3.Or(trailer < 0, trailer > AUDIT_TOKEN, z3.And(room != -1, room < bytes_))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such trailer, or no room for it", unfit)
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
     yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port)))
 

@@ -21,14 +21,20 @@ def in_a_set(state: State, port: Term) -> Term:
     return z3.Exists([name], state.member(port, name))
 
 
-def _receive_right(k: Context, member: Entry) -> Iterator[Case]:
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the member's name denotes nothing", member.unknown)
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the member's name has no receive right", z3.Not(member.receives))
+def _both(k: Context, member: Entry, pset: Entry, alone: Term | None = None) -> Iterator[Case]:
+    """The member must be a receive right and, unless it is ``alone``, the set a port set.
 
-
-def _port_set(k: Context, pset: Entry, when: Term | bool = True) -> Iterator[Case]:
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the set's name denotes nothing", z3.And(when, pset.unknown))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is not a port set", z3.And(when, z3.Not(pset.is_set)))
+    XNU looks up both names before it looks at what either denotes (``ipc_right_lookup_two`` in ``ipc/ipc_right.c``).
+    Other kernels are done with the first before they look up the second.
+    """
+    alone = z3.BoolVal(False) if alone is None else alone
+    with_set, both = z3.Not(alone), k.rule.name in k.profile.looks_up_both
+    unknown = z3.If(alone, member.objectless, member.unknown) if both else member.unknown
+    no_member = k.fails(ReturnCode.KERN_INVALID_NAME, "the member's name denotes nothing", unknown)
+    no_receive = k.fails(ReturnCode.KERN_INVALID_RIGHT, "the member's name has no receive right", z3.Not(member.receives))
+    no_set = k.fails(ReturnCode.KERN_INVALID_NAME, "the set's name denotes nothing", z3.And(with_set, pset.unknown))
+    yield from (no_member, no_set, no_receive) if both else (no_member, no_receive, no_set)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is not a port set", z3.And(with_set, z3.Not(pset.is_set)))
 
 
 @rule()
@@ -44,8 +50,7 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
     yield from on_space(k, task)
     yield from on_reserved(k, entry.name)
     yield from on_reserved(k, pset.name, when=z3.Not(out), title="the set is DEAD")
-    yield from _receive_right(k, entry)
-    yield from _port_set(k, pset, z3.Not(out))
+    yield from _both(k, entry, pset, alone=out)
     in_none = z3.And(out, z3.Not(in_a_set(k.before, entry.port)))
     yield k.fails(k.profile.null_move_code, "the member is in no set", in_none)
 
@@ -67,8 +72,7 @@ def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> I
     # CASES
     yield from on_space(k, task)
     yield from on_reserved(k, member.name, set_.name)
-    yield from _receive_right(k, member)
-    yield from _port_set(k, set_)
+    yield from _both(k, member, set_)
     yield k.fails(ReturnCode.KERN_ALREADY_IN_SET, "the member is in the set", k.before.member(member.port, set_.name))
 
     # RIGHTS
@@ -86,8 +90,7 @@ def mach_port_extract_member(k: Context, task: Name, name: Name, pset: Name) -> 
     # CASES
     yield from on_space(k, task)
     yield from on_reserved(k, member.name, set_.name)
-    yield from _receive_right(k, member)
-    yield from _port_set(k, set_)
+    yield from _both(k, member, set_)
     yield k.fails(ReturnCode.KERN_NOT_IN_SET, "the member is not in the set", z3.Not(k.before.member(member.port, set_.name)))
 
     # RIGHTS
@@ -105,6 +108,7 @@ def mach_port_get_set_status(k: Context, task: Name, name: Name) -> Iterator[Cas
     # CASES
     yield from on_space(k, task)
     yield from on_reserved(k, pset.name)
-    yield from _port_set(k, pset)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the set's name denotes nothing", pset.objectless)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is not a port set", z3.Not(pset.is_set))
     # REPLY: the names of all members (the oracle lists them, since a list has no term)
     yield k.succeeds("the members' names", k.otherwise(), members_of=pset.slot)

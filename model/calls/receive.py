@@ -149,8 +149,8 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     """Take the oldest message of a port, if there is room for it.
 
     This consumes its destination right. Where the kernel puts a bare header into the place of a message that it
-    destroys, the result has that header's size. Source: semantics 6.5, 6.8; ``msg_receive_error`` in ``ipc/mach_msg.c`` of
-    OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
+    destroys, the result has that header's size. Source: semantics 6.5, 6.8; ``msg_receive_error`` in
+    ``ipc/mach_msg.c`` of OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
     # NAMES
     b, S, port, message = k.before, k.sorts.Slot, source, oldest

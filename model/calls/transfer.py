@@ -11,7 +11,7 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
-from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
+from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After
@@ -34,6 +34,18 @@ def begin_request(k: Context, after: After, message: Message, task: Name) -> Non
     clone(after, k.slot(task), k.sorts.Slot.destination_slot(message))
 
 
+def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]:
+    """Whether the request will carry a right. Some kernels copy in a name that isn't NULL or DEAD with any disposition,
+    and refuse it (``ipc_kmsg_copyin_body`` of XNU 792).
+    """
+    if k.profile.null_fits_any_disposition:
+        yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True))
+    else:
+        carries = k.is_disposition(disposition)
+        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
+        yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+
+
 @rule("mach_port_insert_right: request")
 def insert_right_request(k: Context, task: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists."""
@@ -45,9 +57,7 @@ def insert_right_request(k: Context, task: Name, disposition: Int, *, request_me
     def begin(after: After) -> None:
         begin_request(k, after, request_message, task)
 
-    carries = k.is_disposition(disposition)
-    yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
-    yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+    yield from carries_right(k, disposition, begin)
 
 
 def _insert_requires(k: Context, message: Message) -> list[Term]:

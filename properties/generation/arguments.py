@@ -7,11 +7,10 @@ from typing import Any
 from sendright.mach.abi.descriptors import TRAILER_SIZES, CopyOption, layout_of, natural_size, size_without_data
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import (
+    BEHAVIOUR_BITS,
     EXC_MASK_ALL,
     LAST_KERNEL_HOST_PORT,
-    MACH_EXCEPTION_CODES,
     NULL_NAME,
-    RIGHT_NUMBER,
     Behaviour,
     Disposition,
     Inheritance,
@@ -163,10 +162,11 @@ def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    any_number = c.below(s.profile.right_number + 2) - 1
     if "name" not in drawn:
-        return c.weighted(((int(Right.RECEIVE), 9), (int(Right.DEAD_NAME), 3), (int(Right.PORT_SET), 4), (c.below(RIGHT_NUMBER + 2) - 1, 2)))
+        return c.weighted(((int(Right.RECEIVE), 9), (int(Right.DEAD_NAME), 3), (int(Right.PORT_SET), 4), (any_number, 2)))
     fitting = _RIGHTS.get(s.entry(drawn["name"], space(s, signature, drawn)).kind, ())
-    return int(c.pick(fitting)) if fitting and not c.one_in(8) else c.below(RIGHT_NUMBER + 2) - 1
+    return int(c.pick(fitting)) if fitting and not c.one_in(8) else any_number
 
 
 def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
@@ -224,10 +224,10 @@ def _queue_limit(c: Choices, s: Situation, signature: Signature, argument: Argum
 
 
 def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    """A behaviour, also with the bit for codes in profiles that have it."""
-    codes = any(behaviour & MACH_EXCEPTION_CODES for behaviour in s.profile.behaviours) and c.one_in(3)
+    """A behaviour, also with the further bits that a profile's behaviours have."""
+    known = sorted({behaviour & sum(BEHAVIOUR_BITS) for behaviour in s.profile.behaviours})
     behaviour = c.weighted((*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)))
-    return behaviour | MACH_EXCEPTION_CODES if codes else behaviour
+    return behaviour | c.pick(known) if behaviour > 0 and c.one_in(2) else behaviour
 
 
 def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

@@ -35,7 +35,7 @@ class AttributeCalls(Core):
         """
         space = space_of(task)
         self.refuse_reserved(name)
-        port = receive_right_of(space, name)
+        port = receive_right_of(space, name, self.profile)
         port.make_send_count = mscount
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
@@ -46,7 +46,7 @@ class AttributeCalls(Core):
         """
         space = space_of(task)
         self.refuse_reserved(name)
-        port = receive_right_of(space, name)
+        port = receive_right_of(space, name, self.profile)
         port.sequence_number = seqno
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
@@ -54,10 +54,10 @@ class AttributeCalls(Core):
     def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
         """Return a port's queue limit (``LIMITS_INFO``), or the whole status of its receive right (``RECEIVE_STATUS``).
 
-        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count), KERN_INVALID_NAME, KERN_INVALID_RIGHT.
-        (semantics 5.12)
+        KERN_INVALID_TASK, by profile KERN_INVALID_ARGUMENT; KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count),
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12; ``mach_port_get_attributes_from_user``)
         """
-        space = space_of(task)
+        space = space_of(task, self.null_space_code("mach_port_get_attributes"))
         if flavor not in _WORDS:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         if count < _WORDS[flavor]:
@@ -65,7 +65,7 @@ class AttributeCalls(Core):
         if flavor == LIMITS_INFO and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"info": ()})
         self.refuse_reserved(name)
-        port = receive_right_of(space, name)
+        port = receive_right_of(space, name, self.profile)
         info = (port.queue_limit,) if flavor == LIMITS_INFO else self._receive_status(space, name, port)
         return Result(ReturnCode.KERN_SUCCESS, {"info": info})
 
@@ -106,7 +106,7 @@ class AttributeCalls(Core):
         if not 0 <= info[0] <= self.profile.queue_limit_max:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         self.refuse_reserved(name)
-        port = receive_right_of(space, name)
+        port = receive_right_of(space, name, self.profile)
         port.queue_limit = info[0]
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)

@@ -16,7 +16,16 @@ from sendright.impl.reference.port import DEAD_RIGHT, Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Place, SlotKind
+from sendright.mach.abi.rights import (
+    BEHAVIOUR_BITS,
+    EXC_MASK_ALL,
+    EXCEPTION_PLACES,
+    MACH_EXCEPTION_BACKTRACE_PREFERRED,
+    MACH_EXCEPTION_CODES,
+    Behaviour,
+    Place,
+    SlotKind,
+)
 from sendright.mach.kernel.call import Result
 
 _BITS = {place: 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
@@ -65,8 +74,8 @@ class ExceptionCalls(Core):
         return result
 
     def _check_action(self, port: Right, behaviour: int, flavour: int) -> None:
-        """Checks the arguments of a set. A null or dead port may have any behaviour. Raises KERN_INVALID_ARGUMENT,
-        KERN_INVALID_RIGHT.
+        """Checks the arguments of a set. A null or dead port may have any behaviour, but in some kernels not one that
+        needs codes. Raises KERN_INVALID_ARGUMENT, KERN_INVALID_RIGHT. (``set_exception_ports_validation``)
         """
         if port.live and behaviour not in self.profile.behaviours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -74,6 +83,8 @@ class ExceptionCalls(Core):
         if port.port.immovable:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if self.profile.state_flavours is not None and flavour not in self.profile.state_flavours:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if self.profile.codes_required and _lacks_codes(behaviour):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
     def _set(self, task: Task, places: list[Place], action: Action) -> None:
@@ -84,6 +95,15 @@ def _checked(task: Task | None, mask: int) -> Task:
     if task is None or mask & ~EXC_MASK_ALL:
         raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
     return task
+
+
+def _lacks_codes(behaviour: int) -> bool:
+    """Whether ``behaviour``, a word of 32 bits, is without codes though it only protects identities, or prefers a
+    backtrace.
+    """
+    if behaviour & MACH_EXCEPTION_CODES:
+        return False
+    return behaviour & ~sum(BEHAVIOUR_BITS) == Behaviour.IDENTITY_PROTECTED or bool(behaviour & MACH_EXCEPTION_BACKTRACE_PREFERRED)
 
 
 def _selected(mask: int) -> list[Place]:

@@ -76,7 +76,7 @@ class GuardCalls(NameCalls):
         """Guard a port that has no context yet. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT,
         KERN_INVALID_ARGUMENT.
         """
-        port = receive_right_of(space_of(task), name)
+        port = receive_right_of(space_of(task), name, self.profile)
         if port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         port.context, port.guarded, port.strict = guard, True, strict
@@ -87,7 +87,7 @@ class GuardCalls(NameCalls):
         """Remove a port's guard. An immovable port stays immovable. KERN_INVALID_TASK, KERN_INVALID_NAME,
         KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT.
         """
-        port = receive_right_of(space_of(task), name)
+        port = receive_right_of(space_of(task), name, self.profile)
         if not port.guarded or port.context != guard:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         port.context, port.guarded, port.strict = 0, False, False

@@ -13,8 +13,9 @@ from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import DEAD_NAME, RESERVED_NAMES, RIGHT_NUMBER, Right, SlotKind
+from sendright.mach.abi.rights import DEAD_NAME, RESERVED_NAMES, Right, SlotKind
 from sendright.mach.kernel.call import Result
+from sendright.mach.kernel.profiles import Profile
 
 _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.SEND: HAS_SEND,
@@ -23,16 +24,16 @@ _HAVING: dict[int, tuple[SlotKind, ...]] = {
     Right.PORT_SET: (SlotKind.PORT_SET,),
     Right.DEAD_NAME: (SlotKind.DEAD_NAME,),
 }
-"""The kinds of entry that have each kind of right."""
+"""The kinds of entry that have each kind of right. Some kernels know one more kind, which no entry has."""
 
 _OF_RESERVED = (Right.SEND, Right.SEND_ONCE)
 """The rights that the names NULL and DEAD have one reference of, in kernels that accept them."""
 
 
-def space_of(task: Task | None) -> Space:
-    """The task's space. Raises KERN_INVALID_TASK if there is no task: the first check of these calls."""
+def space_of(task: Task | None, code: ReturnCode = ReturnCode.KERN_INVALID_TASK) -> Space:
+    """The task's space. Raises KERN_INVALID_TASK, or ``code``, if there is no task: the first check of these calls."""
     if task is None:
-        raise Failure(ReturnCode.KERN_INVALID_TASK)
+        raise Failure(code)
     return task.space
 
 
@@ -44,9 +45,19 @@ def entry_of(space: Space, name: int) -> Entry:
     return entry
 
 
-def receive_right_of(space: Space, name: int) -> Port:
-    """The port whose receive right ``name`` has. Raises KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+def entry_with_object(space: Space, name: int, profile: Profile) -> Entry:
+    """The entry of ``name``, of whose object the caller makes use. Raises KERN_INVALID_NAME, by profile also for a dead
+    name: it has no object. (``ipc_object_translate``)
+    """
     entry = entry_of(space, name)
+    if entry.kind is SlotKind.DEAD_NAME and profile.dead_name_is_no_name:
+        raise Failure(ReturnCode.KERN_INVALID_NAME)
+    return entry
+
+
+def receive_right_of(space: Space, name: int, profile: Profile) -> Port:
+    """The port whose receive right ``name`` has. Raises KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
+    entry = entry_with_object(space, name, profile)
     if entry.kind not in HAS_RECEIVE:
         raise Failure(ReturnCode.KERN_INVALID_RIGHT)
     return entry.port
@@ -116,13 +127,13 @@ class NameCalls(Core):
         KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME. (semantics 5.4)
         """
         space = space_of(task)
-        if not 0 <= right < RIGHT_NUMBER:
+        if not 0 <= right < self.profile.right_number:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"refs": 1})
         entry = entry_of(space, name)
         refs = entry.urefs if right in (Right.SEND, Right.DEAD_NAME) else 1
-        return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING[right] else 0})
+        return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING.get(right, ()) else 0})
 
     def mach_port_mod_refs(self, caller: Task, task: Task | None, name: int, right: int, delta: int) -> Result:
         """Change the references that ``name`` has for one kind of right.
@@ -131,12 +142,12 @@ class NameCalls(Core):
         KERN_INVALID_VALUE or KERN_UREFS_OVERFLOW for the delta. (semantics 5.5)
         """
         space = space_of(task)
-        if not 0 <= right < RIGHT_NUMBER:
+        if not 0 <= right < self.profile.right_number:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
-        if entry.kind not in _HAVING[right]:
+        if entry.kind not in _HAVING.get(right, ()):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if right in (Right.SEND, Right.DEAD_NAME):
             self._add_references(space, name, entry, delta)

@@ -30,7 +30,7 @@ class PeekCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if not 0 <= trailer <= _AUDIT_TOKEN or (room != -1 and room < TRAILER_SIZES[trailer]):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
-        port = receive_right_of(space, name)
+        port = receive_right_of(space, name, self.profile)
         place = seqno - port.sequence_number if seqno else 0
         if not 0 <= place < len(port.queue):
             raise Failure(ReturnCode.KERN_FAILURE)

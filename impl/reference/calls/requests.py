@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sendright.impl.reference.calls.names import entry_of, space_of
+from sendright.impl.reference.calls.names import entry_of, receive_right_of, space_of
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.notifications import notify
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
-from sendright.impl.reference.space import HAS_RECEIVE, Space
+from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
+from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, SlotKind
 from sendright.mach.kernel.call import Result
@@ -29,7 +29,7 @@ class RequestCalls(Core):
         MACH_SEND_INVALID_RIGHT, with nothing changed; MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY;
         KERN_INVALID_VALUE; then the errors of the variant. A right that was copied in but not registered is released.
         """
-        carried = copy_in(caller.space, notify, notify_disposition) if is_disposition(notify_disposition) else NULL_RIGHT
+        carried = self.carry_argument(caller, notify, notify_disposition)
         try:
             if notify_disposition not in _SEND_ONCE_DISPOSITIONS:
                 raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
@@ -81,10 +81,7 @@ class RequestCalls(Core):
 
     def _receiver(self, space: Space, name: int) -> Port:
         self.refuse_reserved(name)
-        entry = entry_of(space, name)
-        if entry.kind not in HAS_RECEIVE:
-            raise Failure(ReturnCode.KERN_INVALID_RIGHT)
-        return entry.port
+        return receive_right_of(space, name, self.profile)
 
     def _request_dead_name(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
         """Register a dead-name request for the port under ``name``. With ``sync`` it fires at once if the port is dead

@@ -6,10 +6,10 @@ from sendright.impl.reference.calls.names import entry_of, space_of
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.immovable import is_immovable
-from sendright.impl.reference.port import NULL_RIGHT, Right
+from sendright.impl.reference.port import Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_in, copy_in_entry, copy_out, fits, is_disposition
+from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits, is_disposition
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, SlotKind
 from sendright.mach.kernel.call import Result
@@ -38,13 +38,6 @@ class RightCalls(Core):
             self.release([right])
             raise
         return Result(ReturnCode.KERN_SUCCESS)
-
-    def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
-        """Copy in the right to insert from the caller's space. Raises MACH_SEND_INVALID_RIGHT.
-
-        If ``disposition`` isn't one, returns a null right: the routine will refuse it.
-        """
-        return copy_in(caller.space, name, disposition) if is_disposition(disposition) else NULL_RIGHT
 
     def _insert(self, space: Space, name: int, right: Right) -> None:
         known = None if right.kind is SlotKind.SEND_ONCE else space.name_of(right.port)

@@ -147,6 +147,12 @@ EXCEPTIONS = (
         ("no send right under task", "a right in the request cannot be copied in"),
         "the caller's library counts the rights before it makes the request",
     ),
+    First(
+        "mach_port_allocate_name",
+        "the name is reserved",
+        ("task is not a task's port",),
+        "mach_port_allocate_name tests the name before mach_port_allocate_full tests the space",
+    ),
     First("mach_port_request_notification", "the right is dead", (), _DEAD_FIRST),
     First(
         "mach_port_request_notification", "the name is NULL or DEAD", ("NULL or DEAD can't die",), "each kind of notification has tests of its own"

@@ -71,9 +71,10 @@ def test_a_receive_right_is_needed(root: Actor, call: str, given: dict[str, int]
     assert root.refused(call, task=1, name=root.port(), **given) == "KERN_INVALID_TASK"
     for name in (NOTHING, NULL_NAME, DEAD_NAME):
         assert root.refused(call, name=name, **given) == "KERN_INVALID_NAME"
-    others = (1, root.dead_name(), root.send_once(root.port()), root.does("mach_port_allocate", right=Right.PORT_SET))
-    for name in others:
+    for name in (1, root.send_once(root.port()), root.does("mach_port_allocate", right=Right.PORT_SET)):
         assert root.refused(call, name=name, **given) == "KERN_INVALID_RIGHT"
+    died = root.refused(call, name=root.dead_name(), **given)
+    assert died == ("KERN_INVALID_RIGHT" if call == "mach_port_destruct" else "KERN_INVALID_NAME")
 
 
 def test_guarding(root: Actor) -> None:

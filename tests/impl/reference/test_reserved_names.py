@@ -71,8 +71,13 @@ def test_dead_is_no_set_to_move_into(root: Actor) -> None:
 @pytest.mark.parametrize("name", RESERVED_NAMES)
 def test_other_arguments_are_tested_before(root: Actor, name: int) -> None:
     assert root.refused("mach_port_deallocate", task=1, name=name) == "KERN_INVALID_TASK"
-    assert root.refused("mach_port_get_refs", name=name, right=5) == VALUE
-    assert root.refused("mach_port_mod_refs", name=name, right=5, delta=0) == VALUE
+    number = root.machine.profile.right_number
+    assert root.refused("mach_port_get_refs", name=name, right=number) == VALUE
+    assert root.refused("mach_port_mod_refs", name=name, right=number, delta=0) == VALUE
+    before_space = root.machine.profile.name in ("xnu-792", "xnu")
+    for task, code in ((1, VALUE if before_space else "KERN_INVALID_TASK"), (root.me, VALUE)):
+        assert root.refused("mach_port_allocate_name", task=task, right=RECEIVE, name=name) == code
+    assert root.refused("mach_port_allocate_name", task=1, right=RECEIVE, name=77) == "KERN_INVALID_TASK"
     assert root.refused("mach_port_extract_right", name=name, disposition=22) == VALUE
     assert root.refused("mach_port_request_notification", name=name, variant=69, sync=1) == VALUE
     assert root.refused("mach_port_get_attributes", name=name, flavor=3) == ARGUMENT

@@ -4,8 +4,19 @@ import msgspec
 import pytest
 from support.kernel import NOTHING, Actor, Machine, dead, send
 
-from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Disposition, Notification, Place, Right, SlotKind
-from sendright.mach.kernel.profiles import XNU
+from sendright.mach.abi.rights import (
+    BEHAVIOUR_BITS,
+    DEAD_NAME,
+    MACH_EXCEPTION_CODES,
+    NULL_NAME,
+    Disposition,
+    Notification,
+    Place,
+    Right,
+    SlotKind,
+    combined,
+)
+from sendright.mach.kernel.profiles import MANUAL, XNU, XNU_792, Profile
 from sendright.mach.state.snapshot import Entry
 
 LIMIT = 4
@@ -195,17 +206,104 @@ def test_three_ports_are_registered(root: Actor) -> None:
 # exceptions
 
 
-@pytest.mark.parametrize("behavior", [1, 2, 3, *(MACH_EXCEPTION_CODES | kind for kind in range(1, 6))])
+BITS = combined(BEHAVIOUR_BITS)
+
+
+@pytest.mark.parametrize("behavior", [1, 2, 3, 5, *(MACH_EXCEPTION_CODES | kind for kind in range(1, 6)), 0x40000005, 0xE0000004])
 def test_behaviours_that_there_are(root: Actor, behavior: int) -> None:
     root.does("task_set_exception_ports", exception_mask=2, new_port=root.port_with_send(), behavior=behavior, new_flavor=17)
     assert root.shown.exceptions == {Place.EXC_BAD_ACCESS: (behavior, 17)}
 
 
-@pytest.mark.parametrize("behavior", [0, 4, 5, 6, MACH_EXCEPTION_CODES, MACH_EXCEPTION_CODES | 6])
+@pytest.mark.parametrize("behavior", [0, 6, *BITS, *(6 | bits for bits in BITS)])
 def test_behaviours_that_there_are_not(root: Actor, behavior: int) -> None:
     port = root.port_with_send()
     assert root.refused("task_set_exception_ports", exception_mask=2, new_port=port, behavior=behavior) == "KERN_INVALID_ARGUMENT"
-    root.does("task_set_exception_ports", exception_mask=2, new_port=NULL_NAME, behavior=behavior)
+
+
+@pytest.mark.parametrize("behavior", [4, 0x40000004, 0x20000004, 0x20000001, 0x60000063, 0x20000000])
+def test_behaviours_that_need_codes(root: Actor, behavior: int) -> None:
+    mine = {"exception_mask": 2, "behavior": behavior}
+    for port in (root.port_with_send(), NULL_NAME, DEAD_NAME):
+        for call in ("task_set_exception_ports", "task_swap_exception_ports"):
+            assert root.refused(call, new_port=port, **mine) == "KERN_INVALID_ARGUMENT"
+    root.does("task_set_exception_ports", new_port=NULL_NAME, **mine | {"behavior": MACH_EXCEPTION_CODES | behavior})
+    valid = behavior & ~sum(BEHAVIOUR_BITS) in range(1, 6)
+    code = root.refused("task_set_exception_ports", new_port=root.me, **mine)
+    assert code == ("KERN_INVALID_RIGHT" if valid else "KERN_INVALID_ARGUMENT")
+
+
+def test_all_groups_are_given(root: Actor) -> None:
+    for number in range(1, 4):
+        root.does("task_set_exception_ports", exception_mask=1 << number, new_port=NULL_NAME, new_flavor=number)
+    for count in (0, 1, 32):
+        assert root.does("task_get_exception_ports", exception_mask=14, count=count)["masks"] == (2, 4, 8)
+    assert root.does("task_swap_exception_ports", exception_mask=14, new_port=NULL_NAME, count=0)["masks"] == (2, 4, 8)
+
+
+# names
+
+
+def test_a_dead_name_has_no_object(root: Actor) -> None:
+    name, port, members = root.dead_name(), root.port(), root.does("mach_port_allocate", right=Right.PORT_SET)
+    for call, given in (
+        ("mach_port_set_mscount", {"mscount": 1}),
+        ("mach_port_set_seqno", {"seqno": 1}),
+        ("mach_port_get_attributes", {"flavor": 1}),
+        ("mach_port_get_attributes", {"flavor": 2}),
+        ("mach_port_set_attributes", {"flavor": 1, "info": (1,)}),
+        ("mach_port_get_set_status", {}),
+        ("mach_port_guard", {"guard": 1}),
+        ("mach_port_unguard", {"guard": 1}),
+        ("mach_port_peek", {}),
+    ):
+        assert root.refused(call, name=name, **given) == "KERN_INVALID_NAME"
+    for variant in (Notification.PORT_DESTROYED, Notification.NO_SENDERS):
+        assert root.refused("mach_port_request_notification", name=name, variant=variant) == "KERN_INVALID_NAME"
+    assert root.refused("mach_port_move_member", member=name, after=NULL_NAME) == "KERN_INVALID_NAME"
+    assert root.refused("mach_port_move_member", member=name, after=members) == "KERN_INVALID_RIGHT"
+    for call in ("mach_port_insert_member", "mach_port_extract_member"):
+        assert root.refused(call, name=name, pset=members) == "KERN_INVALID_RIGHT"
+        assert root.refused(call, name=port, pset=name) == "KERN_INVALID_RIGHT"
+
+
+@pytest.mark.parametrize("profile", [MANUAL, XNU_792, XNU], ids=lambda profile: profile.name)
+def test_both_names_are_looked_up(profile: Profile) -> None:
+    root = Machine(profile).root
+    members = root.does("mach_port_allocate", right=Right.PORT_SET)
+    both = "KERN_INVALID_RIGHT" if profile is MANUAL else "KERN_INVALID_NAME"
+    for call in ("mach_port_insert_member", "mach_port_extract_member"):
+        assert root.refused(call, name=members, pset=NOTHING) == both
+        assert root.refused(call, name=NOTHING, pset=members) == "KERN_INVALID_NAME"
+    moved = root.refused("mach_port_move_member", member=members, after=NOTHING)
+    assert moved == ("KERN_INVALID_NAME" if profile is XNU else "KERN_INVALID_RIGHT")
+
+
+def test_wrappers_have_a_code_of_their_own(root: Actor) -> None:
+    for call, given in (("mach_port_get_attributes", {"flavor": 99}), ("mach_port_get_set_status", {})):
+        assert root.refused(call, task=1, name=NOTHING, **given) == "KERN_INVALID_ARGUMENT"
+    assert root.refused("mach_port_set_attributes", task=1, name=NOTHING, flavor=99, info=()) == "KERN_INVALID_TASK"
+
+
+def test_one_more_kind_of_right(root: Actor) -> None:
+    for name in (root.port_with_send(), root.dead_name(), root.me):
+        assert root.does("mach_port_get_refs", name=name, right=5) == 0
+        for delta in (-1, 0, 1):
+            assert root.refused("mach_port_mod_refs", name=name, right=5, delta=delta) == "KERN_INVALID_RIGHT"
+    for name in (NOTHING, NULL_NAME, DEAD_NAME):
+        assert root.refused("mach_port_get_refs", name=name, right=5) == "KERN_INVALID_NAME"
+        assert root.refused("mach_port_mod_refs", name=name, right=5, delta=0) == "KERN_INVALID_NAME"
+
+
+@pytest.mark.parametrize("disposition", [0, 15, 22])
+def test_a_request_copies_in_names_with_any_disposition(disposition: int) -> None:
+    root = Machine(XNU_792).root
+    port = root.port_with_send()
+    for given, code in ((port, "MACH_SEND_INVALID_RIGHT"), (NOTHING, "MACH_SEND_INVALID_RIGHT"), (NULL_NAME, None), (DEAD_NAME, None)):
+        about = {"name": port, "variant": Notification.NO_SENDERS, "notify": given, "notify_disposition": disposition}
+        assert root.refused("mach_port_request_notification", **about) == (code or "MIG_BAD_ARGUMENTS")
+        put = {"name": NOTHING, "poly": given, "disposition": disposition}
+        assert root.refused("mach_port_insert_right", **put) == (code or "KERN_INVALID_VALUE")
 
 
 def test_exceptions_do_not_go_to_a_port_that_can_not_move(root: Actor) -> None:
@@ -283,6 +381,6 @@ def test_large_queues(root: Actor) -> None:
 
 def test_the_hosts_ports(root: Actor) -> None:
     name = root.port_with_send()
-    root.does("host_set_special_port", host_priv=1, which=33, port=name)
-    assert root.does("host_get_special_port", host_priv=1, which=33) == name
-    assert root.refused("host_set_special_port", host_priv=1, which=34, port=name) == "KERN_INVALID_ARGUMENT"
+    root.does("host_set_special_port", host_priv=1, which=35, port=name)
+    assert root.does("host_get_special_port", host_priv=1, which=35) == name
+    assert root.refused("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"

@@ -44,8 +44,9 @@ def test_types_with_one_port_behaviour_and_flavour_are_a_group(judged: Judged) -
     rest = EXC_MASK_ALL - BAD_ACCESS - ARITHMETIC - BAD_INSTRUCTION
     assert told(judged) == [(BAD_ACCESS | ARITHMETIC, judged.me, 2, 5), (BAD_INSTRUCTION, judged.me, 2, 6), (rest, 0, 0, 0)]
     assert told(judged, ARITHMETIC | EMULATION) == [(ARITHMETIC, judged.me, 2, 5), (EMULATION, 0, 0, 0)]
-    assert told(judged, count=1) == [(BAD_ACCESS | ARITHMETIC, judged.me, 2, 5)]
-    assert told(judged, count=0) == []
+    room_matters = judged.profile.takes("task_get_exception_ports", "count")
+    assert told(judged, count=1) == (told(judged)[:1] if room_matters else told(judged))
+    assert told(judged, count=0) == ([] if room_matters else told(judged))
     assert told(judged, 0) == []
 
 
@@ -77,6 +78,10 @@ def test_a_swap_leaves_what_there_is_no_room_for(judged: Judged) -> None:
     mask = BAD_ACCESS | BAD_INSTRUCTION | ARITHMETIC | EMULATION
     new = {"exception_mask": mask, "new_port": host, "behavior": 3, "new_flavor": 9}
     was = judged.does("task_swap_exception_ports", task=judged.me, **new, count=2)
+    if not judged.profile.takes("task_swap_exception_ports", "count"):
+        assert (was["masks"], was["flavors"]) == ((BAD_ACCESS | EMULATION, BAD_INSTRUCTION, ARITHMETIC), (1, 2, 3))
+        assert told(judged, mask) == [(mask, host, 3, 9)]
+        return
     assert (was["masks"], was["ports"], was["flavors"]) == ((BAD_ACCESS | EMULATION, BAD_INSTRUCTION), (judged.me, judged.me), (1, 2))
     assert told(judged, mask) == [(BAD_ACCESS | BAD_INSTRUCTION | EMULATION, host, 3, 9), (ARITHMETIC, judged.me, 1, 3)]
 

@@ -91,8 +91,10 @@ def test_what_must_be_a_receive_right(judged: Judged, call: str) -> None:
     assert judged.code(call, task=1, name=NOTHING, **given) == "KERN_INVALID_TASK"
     for name in (NOTHING, NULL_NAME, DEAD_NAME):
         assert judged.code(call, name=name, **given) == "KERN_INVALID_NAME"
-    for name in (judged.me, judged.port_set(), judged.does("mach_port_allocate", right=Right.DEAD_NAME)):
+    for name in (judged.me, judged.port_set()):
         assert judged.code(call, name=name, **given) == "KERN_INVALID_RIGHT"
+    died = judged.does("mach_port_allocate", right=Right.DEAD_NAME)
+    assert judged.code(call, name=died, **given) == ("KERN_INVALID_RIGHT" if call == DESTRUCT else "KERN_INVALID_NAME")
     judged.run.finish()
 
 

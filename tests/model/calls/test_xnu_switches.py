@@ -348,12 +348,83 @@ def more_ports_than_places_are_refused_before_all_else(judged: Judged) -> None:
 @story("behaviours")
 def behaviours_that_there_are(judged: Judged) -> None:
     port = sending(judged)
-    known = [1, 2, 3, *(MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour)]
+    known = [1, 2, 3, 5, *(MACH_EXCEPTION_CODES | behaviour for behaviour in Behaviour), 0x40000001, 0xE0000005]
     for behavior in known:
         judged.does(SET, exception_mask=2, new_port=port, behavior=behavior, new_flavor=0)
-    for behavior in (0, 4, 5, 6, MACH_EXCEPTION_CODES, MACH_EXCEPTION_CODES | 6):
+    for behavior in (0, 6, MACH_EXCEPTION_CODES, MACH_EXCEPTION_CODES | 6, 0x40000006):
         assert judged.code(SET, exception_mask=2, new_port=port, behavior=behavior, new_flavor=0) == "KERN_INVALID_ARGUMENT"
         judged.does(SET, exception_mask=2, new_port=NULL_NAME, behavior=behavior, new_flavor=0)
+
+
+@story("codes_required")
+def behaviours_that_need_codes(judged: Judged) -> None:
+    for port in (sending(judged), NULL_NAME, DEAD_NAME):
+        for behavior in (4, 0x40000004, 0x20000001, 0x60000005):
+            given = {"exception_mask": 2, "new_port": port, "new_flavor": 0}
+            for call in (SET, SWAP):
+                assert judged.code(call, **given, behavior=behavior) == "KERN_INVALID_ARGUMENT"
+            judged.does(SET, **given, behavior=behavior | MACH_EXCEPTION_CODES)
+    assert judged.code(SET, exception_mask=2, new_port=judged.me, behavior=4, new_flavor=0) == "KERN_INVALID_RIGHT"
+
+
+@story("lacks_arguments")
+def all_groups_are_given(judged: Judged) -> None:
+    for number in range(1, 4):
+        judged.does(SET, exception_mask=1 << number, new_port=NULL_NAME, behavior=1, new_flavor=number)
+    for count in (0, 1):
+        assert judged.does("task_get_exception_ports", exception_mask=14, count=count)["masks"] == (2, 4, 8)
+    assert judged.does(SWAP, exception_mask=14, new_port=NULL_NAME, behavior=1, new_flavor=1, count=0)["masks"] == (2, 4, 8)
+
+
+# ---- names
+
+
+@story("dead_name_is_no_name")
+def a_dead_name_has_no_object(judged: Judged) -> None:
+    name, members = dead_name(judged), judged.port_set()
+    for call, given in (
+        ("mach_port_set_seqno", {"seqno": 1}),
+        ("mach_port_get_attributes", {"flavor": 2}),
+        ("mach_port_set_attributes", {"flavor": 1, "info": (1,)}),
+        ("mach_port_get_set_status", {}),
+        ("mach_port_guard", {"guard": 1}),
+        ("mach_port_peek", {}),
+    ):
+        assert judged.code(call, name=name, **given) == "KERN_INVALID_NAME"
+    for variant in (Notification.PORT_DESTROYED, Notification.NO_SENDERS):
+        assert asks(judged, name, variant, NULL_NAME) == "KERN_INVALID_NAME"
+    assert judged.code("mach_port_move_member", member=name, after=NULL_NAME) == "KERN_INVALID_NAME"
+    for pset, code in ((members, "KERN_INVALID_RIGHT"), (NOTHING, "KERN_INVALID_NAME")):
+        assert judged.code("mach_port_move_member", member=name, after=pset) == code
+        assert judged.code("mach_port_insert_member", name=name, pset=pset) == code
+
+
+@story("looks_up_both")
+def both_names_are_looked_up_first(judged: Judged) -> None:
+    members = judged.port_set()
+    for call in ("mach_port_insert_member", "mach_port_extract_member"):
+        assert judged.code(call, name=members, pset=NOTHING) == "KERN_INVALID_NAME"
+    assert judged.code("mach_port_move_member", member=members, after=NOTHING) == "KERN_INVALID_NAME"
+
+
+@story("wrapped_calls")
+def wrappers_have_a_code_of_their_own(judged: Judged) -> None:
+    assert judged.code("mach_port_get_set_status", task=1, name=NOTHING) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("mach_port_get_attributes", task=1, name=NOTHING, flavor=1) == "KERN_INVALID_ARGUMENT"
+
+
+@story("reserved_before_space")
+def a_reserved_name_comes_before_the_space(judged: Judged) -> None:
+    for name, code in ((NULL_NAME, "KERN_INVALID_VALUE"), (DEAD_NAME, "KERN_INVALID_VALUE"), (NOTHING, "KERN_INVALID_TASK")):
+        assert judged.code("mach_port_allocate_name", task=1, right=Right.RECEIVE, name=name) == code
+    assert judged.code("mach_port_allocate_full", task=1, right=Right.RECEIVE, named=True, name=NULL_NAME) == "KERN_INVALID_TASK"
+
+
+@story("right_number")
+def there_is_one_more_kind_of_right(judged: Judged) -> None:
+    assert judged.does("mach_port_get_refs", name=judged.port(), right=5) == 0
+    assert judged.code("mach_port_mod_refs", name=judged.port(), right=5, delta=-1) == "KERN_INVALID_RIGHT"
+    assert judged.code("mach_port_mod_refs", name=NOTHING, right=5, delta=-1) == "KERN_INVALID_NAME"
 
 
 @story("state_flavours")
@@ -548,10 +619,10 @@ def queues_are_large(judged: Judged) -> None:
 @story("host_special_ports")
 def the_host_has_many_ports(judged: Judged) -> None:
     name = sending(judged)
-    judged.does("host_set_special_port", host_priv=1, which=33, port=name)
-    assert judged.does("host_get_special_port", host_priv=1, which=33) == name
-    assert judged.code("host_get_special_port", host_priv=1, which=34) == "KERN_INVALID_ARGUMENT"
-    assert judged.code("host_set_special_port", host_priv=1, which=34, port=name) == "KERN_INVALID_ARGUMENT"
+    judged.does("host_set_special_port", host_priv=1, which=35, port=name)
+    assert judged.does("host_get_special_port", host_priv=1, which=35) == name
+    assert judged.code("host_get_special_port", host_priv=1, which=36) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"
 
 
 @story("lacks")
