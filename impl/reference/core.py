@@ -95,6 +95,13 @@ class Core:
         if self.allocations_until_shortage == 0:
             raise Failure(ReturnCode.KERN_RESOURCE_SHORTAGE)
 
+    def check_chosen_name(self, space: Space, name: int) -> None:
+        """Where names have a form, check that ``name`` has it. Raises KERN_NO_SPACE, KERN_INVALID_VALUE,
+        KERN_FAILURE.
+        """
+        if self.profile.name_index_max:
+            space.check_form(name, self.profile.name_index_max)
+
     def carry_argument(self, caller: Task, name: int, disposition: int) -> Right:
         """Copy in the right that a request carries with a disposition of the caller's. Raises MACH_SEND_INVALID_RIGHT.
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.notifications import notify, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
 from sendright.impl.reference.waiting import BlockedReceive
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, SlotKind
 from sendright.mach.state import snapshot
 from sendright.mach.state.sharing import Parts, updated_parts
 
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
+
+GENERATIONS = 256
+"""The names with one index differ in their lowest byte, the generation."""
 
 HAS_SEND = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 HAS_RECEIVE = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
@@ -106,6 +111,20 @@ class Space:
         while self.lowest_free in self.entries:
             self.lowest_free += 1
         return self.lowest_free
+
+    def check_form(self, name: int, index_max: int) -> None:
+        """Check that a task can choose ``name``, which is in use or has the form of a name in a table of ``index_max``
+        entries. Raises KERN_NO_SPACE, KERN_INVALID_VALUE, KERN_FAILURE. (``ipc_entry_alloc_name``)
+        """
+        if name in self.entries:
+            return
+        index, generation = divmod(name, GENERATIONS)
+        if index > index_max:
+            raise Failure(ReturnCode.KERN_NO_SPACE)
+        if generation & 3 != 3:
+            raise Failure(ReturnCode.KERN_INVALID_VALUE)
+        if index == 0 or any(other // GENERATIONS == index for other in self.entries):
+            raise Failure(ReturnCode.KERN_FAILURE)
 
     def enter(self, name: int, kind: SlotKind, port: Port = NO_PORT) -> None:
         """Enter a right under the free ``name``. Unless it is a send-once right, the space must not have a name for

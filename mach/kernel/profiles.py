@@ -87,6 +87,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_name_is_no_name: bool = False
     """Whether the calls that want a receive right or a port set take a dead name for a name that denotes nothing:
     KERN_INVALID_NAME; False: for one without that right."""
+    name_index_max: int = 0
+    """The highest index that a name which a caller chooses can have; 0: names have no form. Such a name consists of an
+    index, from 1 on, and of a generation: its index times 256, plus the generation, which is 3 more than a multiple
+    of 4. At most one generation of an index is in use."""
     looks_up_both: frozenset[str] = frozenset()
     """Calls on a port and a port set that look up both names before they look at what either denotes."""
     right_number: int = 5
@@ -184,6 +188,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def registered_places(self) -> tuple[Place, ...]:
         return REGISTERED_PLACES[: self.registered_ports]
+
+    def chosen_name(self, index: int) -> int:
+        """A name that a task can choose: another one for each ``index``, and of that index where names have a form."""
+        return 256 * index + 3 if self.name_index_max else index
 
     def serves(self, call: str) -> bool:
         """Whether this kernel has the call named ``call``."""
@@ -337,6 +345,7 @@ XNU = Profile(
     dead_name_is_no_name=True,
     looks_up_both=_LOOKS_UP_BOTH | {"mach_port_move_member"},
     right_number=6,
+    name_index_max=305834,
     behaviours=frozenset(behaviour | bits for behaviour in Behaviour for bits in combined(BEHAVIOUR_BITS)),
     codes_required=True,
     state_flavours=frozenset(range(18)),

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject, Right
-from sendright.model.calls.entry import on_space
+from sendright.model.calls.entry import on_chosen_name, on_space
 from sendright.model.language.actions import put, put_name, set_guard
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term
@@ -52,10 +52,13 @@ def _allocatable(k: Context, right: Int) -> Case:
     return k.fails(ReturnCode.KERN_INVALID_VALUE, "the right cannot be allocated", unknown)
 
 
-def _in_use(k: Context, task: Term, right: Int, name: Name, named: Bool | bool) -> Case:
-    """The chosen name must be free. A kernel that ignores the name for dead names (hazard H-10) doesn't test it."""
+def _can_be_used(k: Context, task: Term, right: Int, name: Name, named: Bool | bool) -> Iterator[Case]:
+    """The chosen name must have the form of a name and be free. A kernel that ignores the name for dead names (hazard
+    H-10) doesn't test it.
+    """
     tested = z3.BoolVal(True) if k.profile.allocate_name_takes_dead_name else right != int(Right.DEAD_NAME)
-    return k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(named, tested, z3.Not(k.before.empty(k.slot(name, task)))))
+    yield from on_chosen_name(k, task, name, z3.And(named, tested))
+    yield k.fails(ReturnCode.KERN_NAME_EXISTS, "the name is in use", z3.And(named, tested, z3.Not(k.before.empty(k.slot(name, task)))))
 
 
 class _New:
@@ -118,7 +121,7 @@ def mach_port_allocate_name(
     reserved = k.fails(ReturnCode.KERN_INVALID_VALUE, "the name is reserved", k.reserved(name))
     yield from (*request, reserved, no_space) if k.profile.reserved_before_space else (*request, no_space, reserved)
     yield _allocatable(k, right)
-    yield _in_use(k, target, right, name, True)
+    yield from _can_be_used(k, target, right, name, True)
     yield k.lacks_memory(shortage, out_of_memory)
     # RIGHTS, REPLY
     for what in _WHAT:
@@ -155,7 +158,7 @@ def mach_port_allocate_full(
     set_aside = z3.And(prealloc, right != int(Right.RECEIVE))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "memory is set aside for receive rights only", set_aside)
     yield _allocatable(k, right)
-    yield _in_use(k, target, right, name, named)
+    yield from _can_be_used(k, target, right, name, named)
     yield k.lacks_memory(shortage, out_of_memory)
     # RIGHTS, REPLY
     for what in _WHAT:

@@ -15,6 +15,9 @@ from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Name
 
+INDEX_FROM = 256
+"""A name's number without its generation, divided by this, is its index (``MACH_PORT_INDEX``)."""
+
 
 class Entry:
     """NAMES of every call on a name in a task's space: the task, the entry's slot and what the slot contains."""
@@ -114,6 +117,24 @@ def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:
     yield from k.request(task, *others)
     code = ReturnCode.KERN_INVALID_ARGUMENT if k.rule.name in k.profile.wrapped_calls else ReturnCode.KERN_INVALID_TASK
     yield k.fails(code, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+
+
+def on_chosen_name(k: Context, task: Term, name: Name, when: Term | bool = True) -> Iterator[Case]:
+    """Where names have a form, a name that a caller chooses and that isn't in use needs it.
+
+    Source: ``ipc_entry_alloc_name`` in ``ipc/ipc_entry.c`` of XNU 11417. (A name that is in use has the form.)
+    """
+    if not k.profile.name_index_max:
+        return
+    b, number = k.before, k.sorts.number_of
+    other = z3.Const("other_generation", k.sorts.Name)
+    index = number(name) / INDEX_FROM
+    new = z3.And(when, b.empty(k.slot(name, task)))
+    same_index = z3.And(other != name, number(other) / INDEX_FROM == index, z3.Not(b.empty(k.slot(other, task))))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "the name's index is beyond the table", z3.And(new, index > k.profile.name_index_max))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has no generation", z3.And(new, number(name) % 4 != 3))
+    yield k.fails(ReturnCode.KERN_FAILURE, "the name has index 0", z3.And(new, index == 0))
+    yield k.fails(ReturnCode.KERN_FAILURE, "another generation of the name is in use", z3.And(new, z3.Exists([other], same_index)))
 
 
 def on_reserved(

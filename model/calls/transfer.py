@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
-from sendright.model.calls.entry import on_reserved
+from sendright.model.calls.entry import on_chosen_name, on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
@@ -91,6 +91,7 @@ def mach_port_insert_right(k: Context, message: Message, name: Name, disposition
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such disposition", z3.Not(k.is_disposition(disposition)))
     null = z3.Or(kind == KIND.NONE, kind == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is null or dead", null)
+    yield from on_chosen_name(k, task, name)
     elsewhere = z3.And(one_name, known != k.sorts.null, known != name)
     yield k.fails(ReturnCode.KERN_RIGHT_EXISTS, "the space knows the port by another name", elsewhere)
 

@@ -195,9 +195,12 @@ class Situation:
         return any(known.isdisjoint(entry.port for entry in self.space(task).values()) for task in others)
 
     def unused(self, task: int) -> list[int]:
-        """Small free names in the space of ``task``."""
+        """Small free names in the space of ``task``, where names have a form mostly with it."""
         space = self.space(task)
-        return [name for name in range(1, FEW + 1) if name not in space] or [len(space) + FEW]
+        chosen = [self.profile.chosen_name(index) for index in range(1, FEW + 1)]
+        if self.profile.name_index_max:  # and another generation, none, and indexes that no name has
+            chosen += [self.profile.chosen_name(index) + odd for index, odd in ((1, 4), (2, 4), (3, 1), (0, 0), (self.profile.name_index_max + 1, 0))]
+        return [name for name in chosen if name not in space] or [self.profile.chosen_name(len(space) + FEW)]
 
     @cached_property
     def carriers(self) -> dict[int, int]:

@@ -6,6 +6,7 @@ the task that needs it. These calls are judged and kept in the trace like those 
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from sendright.mach.abi.codes import ReturnCode, code_name
@@ -135,10 +136,13 @@ class Setup:
         raise NotModelled(f"no task can give task {task} a right to port {port}")
 
     def _free_name(self, task: int) -> int:
-        name = _FIRST_INSERTED_NAME
-        while name in self.snapshot.tasks[task].names or name in self.literal_names:
-            name += 1
-        return name
+        """A name that neither the task nor the script has.
+
+        Where names have a form, one of an index that neither has.
+        """
+        generations = self.profile.chosen_name(1) - self.profile.chosen_name(0)
+        taken = {name // generations for name in (*self.snapshot.tasks[task].names, *self.literal_names)}
+        return self.profile.chosen_name(next(index for index in count(_FIRST_INSERTED_NAME) if index not in taken))
 
     def made(self, word: WellKnown, space: int) -> int:
         """The name of a right that the task ``space`` makes or gets for itself, once for each word."""

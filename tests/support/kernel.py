@@ -78,7 +78,8 @@ class Actor:
         self.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=delta)
 
     def send_once(self, receive: int, name: int = 40) -> int:
-        """A send-once right for the port whose receive right is ``receive``."""
+        """A send-once right for the port whose receive right is ``receive``, under a name like ``name``."""
+        name = self.machine.profile.chosen_name(name)
         self.does("mach_port_insert_right", name=name, poly=receive, disposition=Disposition.MAKE_SEND_ONCE)
         return name
 
@@ -118,7 +119,8 @@ class Actor:
     """The creator's name for this actor's port."""
 
     def gives(self, other: Actor, right: int, disposition: int, name: int = 50) -> int:
-        """Put a right of this actor's into the space of ``other``, its child."""
+        """Put a right of this actor's into the space of ``other``, its child, under a name like ``name``."""
+        name = self.machine.profile.chosen_name(name)
         self.does("mach_port_insert_right", task=other.seen_as, name=name, poly=right, disposition=disposition)
         return name
 

@@ -49,8 +49,8 @@ class AllocationCalls(Core):
     def mach_port_allocate_name(self, caller: Task, task: Task | None, right: int, name: int) -> Result:
         """Make a receive right, a port set or a dead name under the chosen ``name``; returns the name that was used.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE (reserved name, by profile before the space; no such right),
-        KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE (reserved name, by profile before the space; no such right), by profile
+        what is wrong with the form of the name, KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
         """
         if not self.profile.reserved_before_space:
             space_of(task)
@@ -60,6 +60,7 @@ class AllocationCalls(Core):
         kind = _allocated(right)
         if kind is SlotKind.DEAD_NAME and not self.profile.allocate_name_takes_dead_name:
             return self.mach_port_allocate(caller, task, right)  # hazard H-10: the caller can't tell
+        self.check_chosen_name(space, name)
         if space.lookup(name) is not None:
             raise Failure(ReturnCode.KERN_NAME_EXISTS)
         self.allocate()

@@ -22,9 +22,9 @@ class RightCalls(Core):
         """Put the right under the caller's name ``poly`` into the task's space under the chosen ``name``.
 
         MACH_SEND_INVALID_RIGHT, with nothing changed; KERN_INVALID_TASK; KERN_INVALID_VALUE (reserved name, not a
-        disposition); KERN_INVALID_CAPABILITY; KERN_RIGHT_EXISTS; KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that
-        was copied in but not inserted is released; for a receive right this ends its port (hazard H-11). (semantics
-        5.8)
+        disposition); KERN_INVALID_CAPABILITY; by profile what is wrong with the form of the name; KERN_RIGHT_EXISTS;
+        KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that was copied in but not inserted is released; for a receive
+        right this ends its port (hazard H-11). (semantics 5.8)
         """
         right = self.carry_argument(caller, poly, disposition)
         try:
@@ -40,6 +40,7 @@ class RightCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _insert(self, space: Space, name: int, right: Right) -> None:
+        self.check_chosen_name(space, name)
         known = None if right.kind is SlotKind.SEND_ONCE else space.name_of(right.port)
         if known is None:
             if space.lookup(name) is not None:

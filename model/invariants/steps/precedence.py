@@ -177,7 +177,12 @@ EXCEPTIONS = (
     First("task_set_special_port", "this place cannot be set", ("the selector is unknown",), _KEPT_FIRST),
     First("task_set_special_port", "the place is set once", ("the selector is unknown",), _KEPT_FIRST),
     *[
-        First(f"task_{what}_exception_ports", title, ("no such flavour",), "the new port is refused before the flavour is looked at")
+        First(
+            f"task_{what}_exception_ports",
+            title,
+            ("no such flavour", "the behaviour needs codes"),
+            "the new port is refused before the flavour, and whether the behaviour comes with codes, are looked at",
+        )
         for what in ("set", "swap")
         for title in ("a right to a task's port is immovable", "the port's receive right is immovable")
     ],

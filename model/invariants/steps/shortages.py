@@ -83,10 +83,11 @@ def _no_page(t: Touched, page: Term) -> Term:
 def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A call fails for lack of memory only if memory is short, or a ledger that it names can't give or pay.
 
-    It fails for lack of pages only if no page is free, and for lack of references only if the name has no room for
-    them. A send is handed back or waits only if the queue is full, and a receive times out or waits only if no message
-    is there. A message is too large only if the receiver has no room for it and its trailer. What isn't short is
-    granted: a message is queued only if there is room or it comes by a send-once right, and received only if it fits.
+    It fails for lack of pages only if no page is free, for lack of names only if the chosen one is beyond the table,
+    and for lack of references only if the name has no room for them. A send is handed back or waits only if the queue
+    is full, and a receive times out or waits only if no message is there. A message is too large only if the receiver
+    has no room for it and its trailer. What isn't short is granted: a message is queued only if there is room or it
+    comes by a send-once right, and received only if it fits.
     """
     t, k, b, code = Touched(v, x), x.k, x.before, x.case.code
     message = k["message"] if t.has("message") else b.waits_with(k.caller)
@@ -94,7 +95,10 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if code is ReturnCode.KERN_RESOURCE_SHORTAGE:
         yield "memory", _lacks(t)
     elif code is ReturnCode.KERN_NO_SPACE:
-        yield "pages", forall([v.i], _no_page(t, v.i))
+        if t.has("anywhere"):
+            yield "pages", forall([v.i], _no_page(t, v.i))
+        else:
+            yield "names", v.sorts.number_of(k["name"]) > 256 * k.profile.name_index_max
     elif code is ReturnCode.KERN_UREFS_OVERFLOW:
         yield "references", _no_reference_left(t)
     elif x.rule in SENDS and (code is ReturnCode.MACH_SEND_IN_PROGRESS or handed_back):

@@ -179,7 +179,7 @@ def test_a_port_whose_end_somebody_waits_for_goes_there_without_a_guard(root: Ac
 
 
 def inserted(root: Actor, name: int) -> str | None:
-    result = root.result("mach_port_insert_right", task=root.machine.booted(1).seen_as, name=50, poly=name, disposition=Disposition.MOVE_RECEIVE)
+    result = root.result("mach_port_insert_right", task=root.machine.booted(1).seen_as, name=12803, poly=name, disposition=Disposition.MOVE_RECEIVE)
     return None if result.code == 0 else "MACH_SEND_INVALID_RIGHT" if result.code == ReturnCode.MACH_SEND_INVALID_RIGHT else hex(result.code)
 
 
@@ -205,8 +205,8 @@ def test_an_immovable_right_is_not_carried(root: Actor, carry: Callable[[Actor, 
 def test_only_the_receive_right_of_an_immovable_port_stays(root: Actor) -> None:
     name = guarded(root, immovable=True, insert_send=True)
     root.machine.booted(1)
-    root.does("mach_port_insert_right", task=3, name=50, poly=name, disposition=Disposition.COPY_SEND)
-    root.does("mach_port_insert_right", task=3, name=51, poly=name, disposition=Disposition.MAKE_SEND_ONCE)
+    root.does("mach_port_insert_right", task=3, name=12803, poly=name, disposition=Disposition.COPY_SEND)
+    root.does("mach_port_insert_right", task=3, name=13059, poly=name, disposition=Disposition.MAKE_SEND_ONCE)
 
 
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if profile is not XNU], ids=lambda profile: str(profile.name))

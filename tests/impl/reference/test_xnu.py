@@ -136,9 +136,9 @@ def test_deallocating_a_port_set_destroys_it(root: Actor) -> None:
 
 def test_a_task_port_goes_into_calls(root: Actor) -> None:
     first, second = root.machine.booted(1), root.machine.booted(2)
-    root.does("mach_port_insert_right", task=first.seen_as, name=50, poly=second.seen_as, disposition=Disposition.COPY_SEND)
-    assert first.names[50] == send(second.shown.port, urefs=1)
-    assert first.does("mach_port_names", task=50)["names"] == (second.me,)
+    root.does("mach_port_insert_right", task=first.seen_as, name=12803, poly=second.seen_as, disposition=Disposition.COPY_SEND)
+    assert first.names[12803] == send(second.shown.port, urefs=1)
+    assert first.does("mach_port_names", task=12803)["names"] == (second.me,)
 
 
 @pytest.mark.parametrize("disposition", [Disposition.COPY_SEND, Disposition.MOVE_SEND])
@@ -265,6 +265,37 @@ def test_a_dead_name_has_no_object(root: Actor) -> None:
     for call in ("mach_port_insert_member", "mach_port_extract_member"):
         assert root.refused(call, name=name, pset=members) == "KERN_INVALID_RIGHT"
         assert root.refused(call, name=port, pset=name) == "KERN_INVALID_RIGHT"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        (1000, "KERN_INVALID_VALUE"),
+        (0x1001, "KERN_INVALID_VALUE"),
+        (67, "KERN_FAILURE"),
+        (0xFF, "KERN_FAILURE"),
+        (0xFFFFFE03, "KERN_NO_SPACE"),
+        (256 * 305835, "KERN_NO_SPACE"),
+        (0x1307, "KERN_FAILURE"),
+    ],
+)
+def test_names_that_no_task_can_choose(root: Actor, name: int, code: str) -> None:
+    used, port = root.does("mach_port_allocate_name", right=Right.RECEIVE, name=0x1303), root.port()
+    assert used == 0x1303
+    assert root.refused("mach_port_allocate_name", right=Right.RECEIVE, name=name) == code
+    assert root.refused("mach_port_allocate_name", right=Right.SEND, name=name) == "KERN_INVALID_VALUE"
+    assert root.refused("mach_port_allocate_full", right=Right.PORT_SET, named=True, name=name) == code
+    assert root.fails("mach_port_insert_right", name=name, poly=port, disposition=Disposition.MAKE_SEND) == code
+    assert root.fails("mach_port_insert_right", name=name, poly=root.me, disposition=Disposition.COPY_SEND) == code
+    assert root.does("mach_port_allocate_name", right=Right.DEAD_NAME, name=name) not in (name, 0)
+
+
+def test_names_that_a_task_can_choose(root: Actor) -> None:
+    for name in (0x103, 0x2FF, 0x307, 256 * 305834 + 3):
+        assert root.does("mach_port_allocate_name", right=Right.RECEIVE, name=name) == name
+        assert root.refused("mach_port_allocate_name", right=Right.RECEIVE, name=name) == "KERN_NAME_EXISTS"
+    root.does("mach_port_destroy", name=0x103)
+    assert root.does("mach_port_allocate_name", right=Right.RECEIVE, name=0x107) == 0x107
 
 
 @pytest.mark.parametrize("profile", [MANUAL, XNU_792, XNU], ids=lambda profile: profile.name)

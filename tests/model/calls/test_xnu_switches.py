@@ -238,15 +238,15 @@ def test_a_task_copies_the_right_to_its_own_port() -> None:
 
 @story("task_ports_stay")
 def a_task_port_is_not_copied_out_of_anothers_space(judged: Judged) -> None:
-    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=COPY)
-    assert judged.code("mach_port_extract_right", task=OTHER, name=50, disposition=COPY) == "KERN_INVALID_CAPABILITY"
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=4, disposition=COPY)
+    assert judged.code("mach_port_extract_right", task=OTHER, name=12803, disposition=COPY) == "KERN_INVALID_CAPABILITY"
 
 
 def test_who_holds_both_ports_passes_one_on() -> None:
     """And who has it makes calls on it."""
     judged = Judged(XNU)
-    judged.does("mach_port_insert_right", task=OTHER, name=50, poly=4, disposition=MOVE)
-    step = judged.run.step(1, Call("mach_port_allocate", {"task": 50, "right": Right.DEAD_NAME}))
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=4, disposition=MOVE)
+    step = judged.run.step(1, Call("mach_port_allocate", {"task": 12803, "right": Right.DEAD_NAME}))
     assert (step.code, judged.run.snapshot.tasks[2].names[1].kind) == (0, SlotKind.DEAD_NAME)
     judged.does("task_terminate", task=OTHER)
     judged.does("mach_port_allocate", right=Right.DEAD_NAME)
@@ -399,6 +399,33 @@ def a_dead_name_has_no_object(judged: Judged) -> None:
         assert judged.code("mach_port_insert_member", name=name, pset=pset) == code
 
 
+@story("name_index_max")
+def chosen_names_have_a_form(judged: Judged) -> None:
+    highest, port = 256 * XNU.name_index_max + 0xFF, judged.port()
+    codes = {
+        highest + 4: "KERN_NO_SPACE",
+        highest + 3: "KERN_NO_SPACE",
+        256 * 9: "KERN_INVALID_VALUE",
+        256 * 9 + 0xFD: "KERN_INVALID_VALUE",
+        67: "KERN_FAILURE",
+        highest: "KERN_SUCCESS",
+        256 * 9 + 7: "KERN_SUCCESS",
+        256 * 9 + 0xFF: "KERN_FAILURE",
+    }
+    for name, code in codes.items():
+        assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=name) == code
+        assert judged.code("mach_port_allocate_name", right=Right.SEND, name=name) == "KERN_INVALID_VALUE"
+        assert judged.code("mach_port_allocate_name", task=OTHER, right=Right.RECEIVE, name=name) in (code, "KERN_SUCCESS")
+    for name, code in list(codes.items())[:5]:
+        assert judged.code("mach_port_allocate_full", right=Right.RECEIVE, named=True, name=name) == code
+        assert judged.code("mach_port_insert_right", name=name, poly=port, disposition=MAKE) == code
+        assert judged.code("mach_port_insert_right", name=name, poly=NULL_NAME, disposition=MAKE) == "KERN_INVALID_CAPABILITY"
+        judged.does("mach_port_allocate_name", right=Right.DEAD_NAME, name=name)
+    assert judged.code("mach_port_allocate_full", right=Right.RECEIVE, named=True, name=256 * 9 + 3) == "KERN_FAILURE"
+    assert judged.code("mach_port_insert_right", name=256 * 9 + 3, poly=port, disposition=MAKE_ONCE) == "KERN_FAILURE"
+    assert judged.code("mach_port_insert_right", name=256 * 9 + 7, poly=port, disposition=MAKE_ONCE) == "KERN_NAME_EXISTS"
+
+
 @story("looks_up_both")
 def both_names_are_looked_up_first(judged: Judged) -> None:
     members = judged.port_set()
@@ -468,8 +495,8 @@ def a_dead_name_tells_nobody(judged: Judged) -> None:
 
 @story("cancels_nothing")
 def cancelling_nothing_succeeds(judged: Judged) -> None:
-    judged.does("mach_port_insert_right", name=40, poly=judged.port(), disposition=MAKE_ONCE)
-    for name in (judged.port(), sending(judged), 40, judged.port_set(), dead_name(judged)):
+    judged.does("mach_port_insert_right", name=10243, poly=judged.port(), disposition=MAKE_ONCE)
+    for name in (judged.port(), sending(judged), 10243, judged.port_set(), dead_name(judged)):
         for sync in (0, 1):
             assert judged.does("mach_port_request_notification", name=name, variant=Notification.DEAD_NAME, notify=NULL_NAME, sync=sync) == NULL_NAME
     assert asks(judged, NOTHING, Notification.DEAD_NAME, NULL_NAME) == "KERN_INVALID_NAME"
@@ -577,7 +604,7 @@ def without_any_room_a_lost_message_is_invalid_data(judged: Judged) -> None:
 
 @story("dead_receive_code")
 def a_waiting_receiver_is_told_of_a_change(judged: Judged) -> None:
-    held = 40
+    held = 10243
     """What the other task calls the port of this one."""
     judged.does("mach_port_insert_right", task=OTHER, name=held, poly=judged.me, disposition=COPY)
     for name in (judged.port(), judged.port_set()):
