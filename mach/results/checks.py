@@ -51,6 +51,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
     not_made: dict[str, int] = {}
     """Reason why the implementation couldn't make a drawn call -> number of such calls."""
+    not_modelled: dict[str, int] = {}
+    """Number of an argument that the profile doesn't model, in words -> how often it was drawn. No call had it."""
     interrupted: bool = False
     message: str = ""
 
