@@ -280,7 +280,8 @@ def summary(result: AnyResult) -> str:
     if isinstance(result, ReplayResult):
         crashed = f", {result.crashed} crashed" if result.crashed else ""
         plural = "" if result.passed == 1 else "s"
-        counts = f"{result.passed} case{plural} passed, {result.failed} failed, {result.not_modelled} not modelled{crashed}"
+        unreadable = f" ({result.unreadable} of them can't be read)" if result.unreadable else ""
+        counts = f"{result.passed} case{plural} passed, {result.failed} failed, {result.not_modelled} not modelled{unreadable}{crashed}"
         return f"{result.verdict.value}: {counts}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)

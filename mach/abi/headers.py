@@ -9,7 +9,8 @@ were read in these files, which name each constant once:
 - versions: OSF MK of MkLinux (``osfmk/src/mach_kernel``), XNU 792.25.20 and 11417.101.15 (``osfmk``), GNU Mach at
   eb7b9cf2 (``include``).
 
-``manual`` has the names of ``osf`` and of ``xnu-792``: the manual pages describe both.
+``manual`` has the names of ``osf`` and of ``xnu-792``: the manual pages describe both. GNU Mach has a call for each set
+of a port's attributes; here they are flavours of one call, as elsewhere, so it has their names.
 """
 
 from __future__ import annotations
@@ -164,8 +165,23 @@ _DARWIN: dict[str, int] = {
     "TASK_SCHED_INFO": 14,
     "TASK_AUDIT_TOKEN": 15,
     "TASK_AUDIT_TOKEN_COUNT": 8,
+    "x86_THREAD_STATE32": 1,
+    "x86_FLOAT_STATE32": 2,
+    "x86_EXCEPTION_STATE32": 3,
+    "x86_THREAD_STATE64": 4,
+    "x86_FLOAT_STATE64": 5,
+    "x86_EXCEPTION_STATE64": 6,
+    "x86_THREAD_STATE": 7,
+    "x86_FLOAT_STATE": 8,
+    "x86_EXCEPTION_STATE": 9,
+    "x86_DEBUG_STATE32": 10,
+    "x86_DEBUG_STATE64": 11,
+    "x86_DEBUG_STATE": 12,
+    "THREAD_STATE_NONE": 13,
+    "MACHINE_THREAD_STATE": 7,
 }
-"""Names that XNU has had from 792 on."""
+"""Names that XNU has had from 792 on. Flavours of thread state are those of Intel's machines
+(``mach/i386/thread_status.h``)."""
 
 _XNU_792: dict[str, int] = {
     **_DARWIN,
@@ -181,6 +197,10 @@ _XNU_792: dict[str, int] = {
 }
 
 _GNUMACH: dict[str, int] = {
+    "MACH_PORT_LIMITS_INFO": 1,
+    "MACH_PORT_RECEIVE_STATUS": 2,
+    "MACH_PORT_LIMITS_INFO_COUNT": 1,
+    "MACH_PORT_RECEIVE_STATUS_COUNT": 10,
     "MACH_PORT_RIGHT_NUMBER": 5,
     "MACH_NOTIFY_MSG_ACCEPTED": 66,
     "MACH_MSG_TYPE_PROTECTED_PAYLOAD": 23,
@@ -275,6 +295,21 @@ _XNU: dict[str, int] = {
     "MACH_RCV_TRAILER_CTX": 4,
     "MACH_RCV_TRAILER_AV": 7,
     "MACH_RCV_TRAILER_LABELS": 8,
+    "ARM_THREAD_STATE": 1,
+    "ARM_VFP_STATE": 2,
+    "ARM_EXCEPTION_STATE": 3,
+    "ARM_DEBUG_STATE": 4,
+    "ARM_THREAD_STATE64": 6,
+    "ARM_EXCEPTION_STATE64": 7,
+    "ARM_THREAD_STATE32": 9,
+    "ARM_EXCEPTION_STATE64_V2": 10,
+    "ARM_DEBUG_STATE32": 14,
+    "ARM_DEBUG_STATE64": 15,
+    "ARM_NEON_STATE": 16,
+    "ARM_NEON_STATE64": 17,
+    "ARM_PAGEIN_STATE": 27,
+    "x86_AVX_STATE32": 16,
+    "x86_AVX512_STATE32": 19,
     "TASK_INSPECT_PORT": 5,
     "TASK_READ_PORT": 6,
     "TASK_ACCESS_PORT": 9,
@@ -346,10 +381,6 @@ class Headers(msgspec.Struct, frozen=True):
 
     profile: str
     numbers: Mapping[str, int]
-
-    def names_of(self, number: int, prefix: str, suffix: str = "") -> list[str]:
-        """The names of ``number`` that begin and end so."""
-        return [name for name, each in self.numbers.items() if each == number and name.startswith(prefix) and name.endswith(suffix)]
 
 
 @cache

@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import rights_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXC_MASK_ALL, REQUESTABLE
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REQUESTABLE
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -111,7 +111,7 @@ _NEVER_REQUESTED = {"gnumach": (*_OWN_NOTIFICATIONS, 66)}
 def _modelled_bits(profile: Profile, type_: T) -> int | None:
     """The bits of a type that the profile's rules are about; None: the type isn't one of bits."""
     if type_ is T.EXCEPTION_MASK:
-        return EXC_MASK_ALL
+        return sum(1 << number for number, place in enumerate(EXCEPTION_PLACES, 1) if place in profile.places)
     if type_ is T.BEHAVIOUR:
         bits = 0x1FFFFFFF
         for behaviour in profile.behaviours:
@@ -137,7 +137,7 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
     "xnu": tuple(
         Range(call=call, argument="new_flavor", lowest=lowest, highest=highest, why="a flavour of only some machines, mach/*/thread_status.h")
         for call in ("task_set_exception_ports", "task_swap_exception_ports")
-        for lowest, highest in ((8, 8), (11, 15), (18, 25), (27, 27))
+        for lowest, highest in ((8, 8), (11, 12), (14, 15), (18, 25), (27, 27))
     ),
 }
 """Ranges that the headers don't tell."""

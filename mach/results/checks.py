@@ -57,6 +57,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+CAN_NOT_BE_READ = "can't be read"
+"""So begins the reason of a case with a fault of its own."""
+
+
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """One case of a script."""
 
@@ -90,6 +94,11 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: tuple[str, ...] = ()
     """As in ``CheckResult``."""
     interrupted: bool = False
+
+    @property
+    def unreadable(self) -> int:
+        """How many of the cases that aren't modelled have a fault of their own."""
+        return sum((case.reason or "").startswith(CAN_NOT_BE_READ) for case in self.cases)
 
 
 class Basis(Enum):
