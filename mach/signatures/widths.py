@@ -83,7 +83,7 @@ _OF_ARGUMENTS = {"host_get_special_port.node": INTEGER, "mach_msg_receive.traile
 """Arguments with another width than their type."""
 
 _HEADER_DISPOSITIONS = {"xnu": Width(5)}
-"""Profile -> the width of a disposition of a message's header (``MACH_MSGH_BITS_REMOTE_MASK``). It is 8 bits in others."""
+"""Profile -> the width of a disposition of a message's header (``MACH_MSGH_BITS_REMOTE_MASK``). Others have 8 bits."""
 
 
 def width_of(signature: Signature, argument: Argument, profile: str) -> Width | None:

@@ -162,9 +162,9 @@ class JudgedRun:
     def call(self, task: int, call: Call) -> Step:
         """Make ``call`` as ``task``, judge the result and the state after it, and return the step.
 
-        Missing arguments of ``call`` get their defaults, and numbers are those that the kernel sees. Raises Violated for
-        a violation, Unmodelled before anything is made if the profile doesn't model a number of the call, NotMade if the
-        implementation can't make it, and KeyboardInterrupt after Ctrl-C.
+        Missing arguments of ``call`` get their defaults, and numbers are those that the kernel sees. Raises Violated
+        for a violation, NotMade if the implementation can't make the call, and KeyboardInterrupt after Ctrl-C. If the
+        profile doesn't model a number of the call, it raises Unmodelled, and nothing has happened.
         """
         stop_if_interrupted()
         call = with_defaults(call)

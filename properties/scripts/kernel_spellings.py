@@ -89,8 +89,8 @@ def _name_the_notification(given: dict[str, Any]) -> None:
 
 
 def _split_right(given: dict[str, Any], signature: Signature, argument: str) -> None:
-    """A right with its disposition in one value, ``["p", "MAKE_SEND"]`` or ``{"name": "p", "disposition": "MAKE_SEND"}``,
-    becomes two arguments."""
+    """A right with its disposition in one value becomes two arguments: ``["p", "MAKE_SEND"]``, or ``{"name": "p",
+    "disposition": "MAKE_SEND"}``."""
     spelling = next((key for key in (argument, "right" if argument == "poly" else argument) if isinstance(given.get(key), list | dict)), None)
     if spelling is None:
         return

@@ -1,8 +1,8 @@
 """Readers for the values in scripts.
 
 A reader takes a JSON value, and the headers of the profile, and returns a value of ``values.py``. It raises
-``WrongValue`` for a value that no script should contain, and ``NotModelled`` for one that may be right but that sendright
-doesn't support.
+``WrongValue`` for a value that no script should contain, and ``NotModelled`` for one that may be right but that
+sendright doesn't support.
 """
 
 from __future__ import annotations
@@ -314,8 +314,8 @@ def read_descriptor(value: object, words: Headers) -> Value:
 
 
 def read_trailer_elements(value: object, words: Headers) -> int:
-    """``MACH_RCV_TRAILER_SENDER`` and its like, several of them (the highest counts), the number of the highest element,
-    or the bits of it in ``mach_msg_option_t``."""
+    """``MACH_RCV_TRAILER_SENDER`` and its like, several of them (the highest counts), the number of the highest
+    element, or the bits of it in ``mach_msg_option_t``."""
     if isinstance(value, str) and "|" in value and "(" not in value:
         value = value.split("|")
     if isinstance(value, list) and value:
