@@ -16,6 +16,7 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade, capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, UnknownProfile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
@@ -152,6 +153,7 @@ class _Checker:
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
         self.not_made: Counter[str] = Counter()
+        self.not_modelled: Counter[str] = Counter()
         self.failing: dict[tuple[str, ...], _FailingRun] = {}
         """The first failing run of each kind."""
         self.continues_after: tuple[ViolationKind, ...] = ()
@@ -215,11 +217,14 @@ class _Checker:
             self._step(run, *calls.next(run.snapshot))
             for step in run.steps[index:]:
                 calls.made(step)
+        self.not_modelled.update(calls.not_modelled)
 
     def _step(self, run: Run, task: int, call: Call) -> None:
         index = len(run.steps)
         try:
             run.step(task, call)
+        except Unmodelled as error:
+            self.not_modelled[str(error)] += 1
         except NotMade as error:
             self.not_made[str(error)] += 1
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
@@ -267,6 +272,7 @@ class _Checker:
             ),
             not_compared=tuple(not_compared(self.capabilities, [name for name in SIGNATURES if self.profile.serves(name)])),
             not_made=dict(self.not_made.most_common()),
+            not_modelled=dict(self.not_modelled.most_common()),
             interrupted=interrupted,
             message="" if first is None else _message(*first),
         )

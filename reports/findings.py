@@ -254,7 +254,8 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
     if isinstance(result, ReplayResult):
         return result.not_compared
     made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
-    return (*result.not_compared, *made)
+    drawn = (f"not modelled, drawn {count:,} time{'s' if count != 1 else ''}: {words}" for words, count in result.not_modelled.items())
+    return (*result.not_compared, *made, *drawn)
 
 
 _BASES = {
@@ -273,11 +274,14 @@ def summary(result: AnyResult) -> str:
         missed = f"; {count} case{'s' if count != 1 else ''} of the specification not reached" if count and not result.failure else ""
         others = f"; {len(result.others) + 1} different failures" if result.others else ""
         judged = f"{result.calls:,} judged calls on {result.implementation} in {result.seconds:.1f} s"
-        return f"{result.verdict.value}: {judged}{others}{missed}.{stopped}"
+        drawn = sum(result.not_modelled.values())
+        unmodelled = f"; {drawn:,} drawn number{'s' if drawn != 1 else ''} not modelled" if drawn else ""
+        return f"{result.verdict.value}: {judged}{others}{missed}{unmodelled}.{stopped}"
     if isinstance(result, ReplayResult):
         crashed = f", {result.crashed} crashed" if result.crashed else ""
         plural = "" if result.passed == 1 else "s"
-        counts = f"{result.passed} case{plural} passed, {result.failed} failed, {result.not_modelled} not modelled{crashed}"
+        unreadable = f" ({result.unreadable} of them can't be read)" if result.unreadable else ""
+        counts = f"{result.passed} case{plural} passed, {result.failed} failed, {result.not_modelled} not modelled{unreadable}{crashed}"
         return f"{result.verdict.value}: {counts}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)

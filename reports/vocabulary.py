@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import PROFILES, Profile
+from sendright.mach.kernel.unmodelled import Range, unmodelled_ranges
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 
 SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title"))
@@ -36,7 +37,29 @@ def _call_data(signature: Signature) -> dict[str, Any]:
         "arguments": [_argument_data(argument) for argument in signature.arguments],
         "outputs": [{"name": output.name, "type": output.type.value, "about": output.about} for output in signature.outputs],
         "results": {code.name: [output.name for output in signature.results(code)] for code in _with_results(signature)},
+        "not_modelled": [_range_data(profile, each) for profile, each in _not_modelled(signature.name)],
     }
+
+
+def _range_data(profile: str, found: Range) -> dict[str, Any]:
+    numbers = {"bit": found.bit} if found.bit else {"lowest": found.lowest, "highest": found.highest}
+    return {"profile": profile, "argument": found.argument, **numbers, "name": found.name, "why": found.why}
+
+
+def _not_modelled(call: str) -> list[tuple[str, Range]]:
+    """The ranges of a call that a profile doesn't model: the profile, and the range."""
+    return [(profile.name, each) for profile in PROFILES.values() for each in unmodelled_ranges(profile, call)]
+
+
+def not_modelled(call: str) -> dict[tuple[str, str], list[str]]:
+    """What isn't modelled of a call's arguments: the argument and the ranges, in words -> the profiles."""
+    by_profile: dict[tuple[str, str], list[str]] = {}
+    for profile, each in _not_modelled(call):
+        by_profile.setdefault((each.argument, profile), []).append(each.words)
+    found: dict[tuple[str, str], list[str]] = {}
+    for (argument, profile), ranges in by_profile.items():
+        found.setdefault((argument, ", ".join(ranges)), []).append(profile)
+    return found
 
 
 def _argument_data(argument: Argument) -> dict[str, Any]:
@@ -92,6 +115,10 @@ def call_view(signature: Signature) -> RenderableType:
         *([Text("Kernels execute it in steps: it can stop between two steps, and be resumed.")] if signature.in_steps else []),
         table,
         *([Text(_results_in_words(signature))] if signature.partial else []),
+        *[
+            Text(f"Not modelled in {', '.join(profiles)}: {argument} {ranges}.")
+            for (argument, ranges), profiles in not_modelled(signature.name).items()
+        ],
     )
 
 

@@ -124,7 +124,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof line, stdin))
 		if (strstr(line, "\"hello\""))
-			printf("{\"name\":\"toy kernel\",\"capabilities\":{\"profiles\":[\"gnumach\"],\"shows\":[\"urefs\"],\"shortages\":false,"
+			printf("{\"name\":\"toy kernel\",\"protocol\":\"sendright-stdio/2\",\"capabilities\":{\"profiles\":[\"gnumach\"],\"shows\":[\"urefs\"],\"shortages\":false,"
 			       "\"calls\":[\"mach_task_self\",\"mach_port_allocate\",\"mach_port_deallocate\",\"mach_port_type\"]}}\n");
 		else if (strstr(line, "\"boot\"")) {
 			urefs_max = (int) number(line, "urefs_max");

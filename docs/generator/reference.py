@@ -27,7 +27,7 @@ from sendright.model.proof.relevance import cases_of, property_titles
 from sendright.model.tracing.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
 from sendright.model.tracing.manual_page import CALL, PAGE
 from sendright.reports.traceability import shortened
-from sendright.reports.vocabulary import SWITCHES, differences, words
+from sendright.reports.vocabulary import SWITCHES, differences, not_modelled, words
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -99,6 +99,7 @@ def _call_page(signature: Signature) -> str:
         profiles=profiles,
         elsewhere=[(profile, _cases(signature.name, profile)) for profile in profiles[1:] if _differs(signature.name, first, profile)],
         changes=_changes,
+        not_modelled=not_modelled(signature.name),
         is_headline=signature.name == CALL,
     )
 

@@ -24,7 +24,13 @@ from sendright.mach.state.view import View
 
 _T = TypeVar("_T")
 
-PROTOCOL = "sendright-stdio/1"
+PROTOCOL = "sendright-stdio/2"
+FIRST_PROTOCOL = "sendright-stdio/1"
+"""A program that doesn't say what it speaks speaks this."""
+STILL_SPOKEN: dict[str, str] = {
+    FIRST_PROTOCOL: "numbers arrive as the kernel's bits hold them, so −1 as a name or a count is 4294967295",
+}
+"""Older versions that sendright can still check with: what the present one adds to each. docs/stdio.md describes it."""
 USUAL_SECONDS = 2.0
 START_SECONDS = 20.0
 
@@ -37,7 +43,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """The program's first answer: its name and its capabilities."""
 
     name: str
-    protocol: str = PROTOCOL
+    protocol: str = FIRST_PROTOCOL
     capabilities: Capabilities = Capabilities()
 
 
@@ -110,10 +116,19 @@ class StdioProgram:
             self._process = LineProcess(self._command)
         except OSError as error:
             raise ImplementationCrash(f"can't be started: {error.strerror}") from error
-        hello = self._ask({"hello": PROTOCOL}, Hello, START_SECONDS)
-        if hello.protocol != PROTOCOL:
-            self._crash(f"speaks {hello.protocol!r}, not {PROTOCOL}")
-        return hello
+        try:
+            hello = self._ask({"hello": PROTOCOL}, Hello, START_SECONDS)
+        except ImplementationCrash as error:
+            raise ImplementationCrash(f"{error}; the first request is hello, and it needs to speak {PROTOCOL}") from error
+        if hello.protocol == PROTOCOL:
+            return hello
+        added = STILL_SPOKEN.get(hello.protocol)
+        if added is None:
+            self._crash(f"speaks {hello.protocol!r}, and needs to speak {PROTOCOL}")
+        told = f"what {PROTOCOL} adds to {hello.protocol}, which it speaks: {added} (it needs to answer hello with protocol {PROTOCOL})"
+        return msgspec.structs.replace(
+            hello, capabilities=msgspec.structs.replace(hello.capabilities, not_compared=(*hello.capabilities.not_compared, told))
+        )
 
     def _ask(self, question: dict[str, Any], form: type[_T], seconds: float | None = None) -> _T:
         assert self._process is not None

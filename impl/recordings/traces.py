@@ -20,7 +20,9 @@ from sendright.impl.recordings.source import Source
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject, SlotKind
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
+from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.kernel.unmodelled import why_unmodelled
 from sendright.mach.results import facts
 from sendright.mach.results.facts import (
     Count,
@@ -38,6 +40,7 @@ from sendright.mach.results.facts import (
     Word,
 )
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures.widths import as_seen
 from sendright.mach.state.snapshot import Change, Slot, Snapshot
 
 _FORMAT = re.compile(rb'"format"\s*:\s*"sendright-trace/\d')
@@ -99,6 +102,7 @@ class _Run:
     def __init__(self, source: Source, profile: Any = None) -> None:
         self._source = source
         known = PROFILES.get(profile) if isinstance(profile, str) else None
+        self._profile = known
         self._audit_tokens = known is None or known.audit_tokens
         self._tokens: dict[int, Token] = {}
         self._task_of: dict[int, int] = {}
@@ -155,7 +159,17 @@ class _Run:
         caller = self._task(step.task)
         said = list(self._call(record, step, caller, done))
         said += self._changes(record, step, caller)
+        unmodelled = self._not_modelled(step)
+        if unmodelled is not None:  # what it did is followed, and not judged
+            said = [self._source.cannot_read(line, unmodelled), TaskSeen(record, caller)]
         yield from said or [TaskSeen(record, caller)]
+
+    def _not_modelled(self, step: _Step) -> str | None:
+        """Why no rule covers the step, in words; None: one does."""
+        signature = SIGNATURES.get(step.call)
+        if self._profile is None or signature is None:
+            return None
+        return why_unmodelled(as_seen(Call(step.call, step.arguments), signature, self._profile.name), self._profile)
 
     def _call(self, record: Record, step: _Step, caller: Task, done: bool) -> Iterator[Fact]:
         child = step.created_task

@@ -26,6 +26,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it can boot with limits other than the profile's own: few user references, short queues."""
     recovers: bool = False
     """Whether booting restores it completely after any crash. If so, a check continues after a crash."""
+    not_compared: tuple[str, ...] = ()
+    """What else can't be compared, in words of its own."""
     seconds: float | None = None
     """A call, a snapshot or a boot that takes longer counts as hung; None: the default time."""
 
@@ -69,3 +71,4 @@ def not_compared(capabilities: Capabilities, calls: Collection[str]) -> Iterator
         yield "behaviour when the kernel runs out of memory"
     if not capabilities.limits:
         yield "limits other than the kernel's own"
+    yield from capabilities.not_compared

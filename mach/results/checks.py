@@ -51,8 +51,14 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
     not_made: dict[str, int] = {}
     """Reason why the implementation couldn't make a drawn call -> number of such calls."""
+    not_modelled: dict[str, int] = {}
+    """Number of an argument that the profile doesn't model, in words -> how often it was drawn. No call had it."""
     interrupted: bool = False
     message: str = ""
+
+
+CAN_NOT_BE_READ = "can't be read"
+"""So begins the reason of a case with a fault of its own."""
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +94,11 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: tuple[str, ...] = ()
     """As in ``CheckResult``."""
     interrupted: bool = False
+
+    @property
+    def unreadable(self) -> int:
+        """How many of the cases that aren't modelled have a fault of their own."""
+        return sum((case.reason or "").startswith(CAN_NOT_BE_READ) for case in self.cases)
 
 
 class Basis(Enum):

@@ -6,6 +6,15 @@ from sendright.mach.signatures.signature import NAME, Argument, Output, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
 
+CONSTRUCT_FLAGS = {
+    "MPO_CONTEXT_AS_GUARD": "context_as_guard",
+    "MPO_QLIMIT": "qlimit",
+    "MPO_INSERT_SEND_RIGHT": "insert_send",
+    "MPO_STRICT": "strict",
+    "MPO_IMMOVABLE_RECEIVE": "immovable",
+}
+"""The modelled flags of ``mach_port_options_t`` -> the argument of ``mach_port_construct`` that stands for each."""
+
 GUARDS = (
     on_task(
         "mach_port_construct",

@@ -7,6 +7,16 @@ from sendright.mach.signatures.signature import Argument, Output, Signature
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
 
+MESSAGE_OPTIONS: dict[str, str] = {
+    "MACH_SEND_MSG": "",
+    "MACH_RCV_MSG": "",
+    "MACH_SEND_TIMEOUT": "",
+    "MACH_RCV_TIMEOUT": "",
+    "MACH_RCV_LARGE": "large",
+}
+"""The modelled bits of ``mach_msg_option_t`` -> the argument that stands for each; empty: none does. (The elements of a
+trailer are bits of it, too.)"""
+
 MESSAGES = (
     Signature(
         name="mach_msg_send",

@@ -13,6 +13,7 @@ import msgspec
 
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.counterexamples import Reached
 from sendright.mach.results.verdicts import Verdict
@@ -107,7 +108,8 @@ def _runs(implementation: Factory, profile: Profile, target: Target) -> Iterator
         with suppress(Violated):
             for task, call in calls_of(witness):
                 if can_make(run.snapshot, task, call):
-                    run.call(task, call)
+                    with suppress(Unmodelled):
+                        run.call(task, call)
         yield run
     limits, random = near_limits(profile), Random(0)
     while True:

@@ -4,6 +4,7 @@ must-fail invariant."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import RecordedCall, Witness, calls_of, replay
 from sendright.model.proof.must_fail import MustFailWatch
@@ -145,8 +147,9 @@ def _replayed(implementation: Implementation, profile: Profile, made: Iterable[t
     oracle, run = _booted(implementation, profile)
     for task, call in made:
         if can_make(run.snapshot, task, call):
-            run.call(task, call)
-            visit(oracle)
+            with suppress(Unmodelled):
+                run.call(task, call)
+                visit(oracle)
     return run
 
 
@@ -170,7 +173,8 @@ def _enough(implementation: Callable[[], Implementation], profile: Profile, want
     left = set(wanted)
     for count, (task, call) in enumerate(made, 1):
         if can_make(run.snapshot, task, call):
-            left -= {*run.call(task, call).cases, *watch.look(oracle)}
+            with suppress(Unmodelled):
+                left -= {*run.call(task, call).cases, *watch.look(oracle)}
             if not left:
                 return count
     return 0

@@ -10,6 +10,7 @@ calls.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,9 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import ALL, Capabilities
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.kernel.unmodelled import why_unmodelled_argument
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Argument, ArgumentType, Signature
+from sendright.mach.signatures.widths import value_seen
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.arguments import DRAWS
@@ -42,6 +45,8 @@ call creates one. With fewer ports in the caller's space, every fifth call makes
 kernel."""
 TRIES = 3
 """How often to choose another call if the caller lacks the rights for the first."""
+REDRAWS = 16
+"""How often to draw another value for an argument if the profile doesn't model the first."""
 
 USUAL_WEIGHT = 4
 WEIGHTS = {
@@ -109,6 +114,8 @@ class Calls:
         has = SIGNATURES.keys() if capabilities.calls is None else capabilities.calls
         self.choices = Choices(block)
         self.count = 0
+        self.not_modelled: Counter[str] = Counter()
+        """The values that were drawn and not used, because the profile doesn't model them: in words, and how often."""
         self.names_seen: dict[int, set[int]] = {}
         """Task -> all names that it ever had, including stale ones."""
         self._still_blocked: set[int] = set()
@@ -188,13 +195,23 @@ class Calls:
         drawn: dict[str, Any] = {}
         for argument in _in_order(signature):
             if self.profile.takes(signature.name, argument.name):
-                drawn[argument.name] = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
+                drawn[argument.name] = self._argument(situation, signature, argument, drawn)
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # A shortage can leave incomplete tasks behind.
         short = self.choices.one_in(3 if signature.creates_task else 12) and self._shortages
         shortage = 1 + self.choices.below(3) if short else 0
         stop = self.choices.one_in(3 if signature.in_steps else 40)  # it must have no effect on other calls
         return Call(signature.name, arguments, shortage, stop)
+
+    def _argument(self, situation: Situation, signature: Signature, argument: Argument, drawn: dict[str, Any]) -> Any:
+        """A value that the profile models, as the kernel sees it."""
+        for _ in range(REDRAWS):
+            value = value_seen(DRAWS[argument.type](self.choices, situation, signature, argument, drawn), signature, argument, self.profile.name)
+            unmodelled = why_unmodelled_argument(signature, argument, value, self.profile)
+            if unmodelled is None:
+                break
+            self.not_modelled[unmodelled] += 1
+        return value
 
 
 def _is_of_little_use(signature: Signature, situation: Situation) -> bool:

@@ -14,6 +14,7 @@ from random import Random
 
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.mutants import Judgement, Outcome
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution.compiler import CompiledRule
@@ -122,7 +123,8 @@ def _make(run: Run, known: KnownRun) -> None:
     run.boot()
     for task, call in known:
         if can_make(run.snapshot, task, call):
-            run.step(task, call)
+            with suppress(Unmodelled):
+                run.step(task, call)
     run.finish()
 
 

@@ -17,7 +17,9 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, capabilities_of
 from sendright.mach.kernel.implementation import Implementation, MalformedState, error_in_words, frames_of
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import with_defaults
+from sendright.mach.kernel.unmodelled import Unmodelled, why_unmodelled
+from sendright.mach.signatures import SIGNATURES, with_defaults
+from sendright.mach.signatures.widths import as_seen
 from sendright.mach.state.comparison import Agreement, promises_final_parts
 from sendright.mach.state.seen_state import seen_state
 from sendright.mach.state.snapshot import Difference, Snapshot, all_changes, changes
@@ -160,11 +162,17 @@ class JudgedRun:
     def call(self, task: int, call: Call) -> Step:
         """Make ``call`` as ``task``, judge the result and the state after it, and return the step.
 
-        Missing arguments of ``call`` get their defaults. Raises Violated for a violation, NotMade if the implementation
-        can't make the call, and KeyboardInterrupt after Ctrl-C.
+        Missing arguments of ``call`` get their defaults, and numbers are those that the kernel sees. Raises Violated
+        for a violation, NotMade if the implementation can't make the call, and KeyboardInterrupt after Ctrl-C. If the
+        profile doesn't model a number of the call, it raises Unmodelled, and nothing has happened.
         """
         stop_if_interrupted()
         call = with_defaults(call)
+        if call.name in SIGNATURES:
+            call = as_seen(call, SIGNATURES[call.name], self.profile.name)
+        unmodelled = why_unmodelled(call, self.profile)
+        if unmodelled is not None:
+            raise Unmodelled(unmodelled)
         ended_step = self._ended_already(task, call)
         self.ended.pop(task, None)
         if ended_step is not None:

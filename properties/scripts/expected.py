@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import TRAILER_SIZES
+from sendright.mach.abi.headers import Headers
 from sendright.mach.abi.port_attributes import FIELDS
 from sendright.mach.abi.rights import PortObject, Right
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 from sendright.mach.signatures import ArgumentType, OutputType, Signature
+from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
 from sendright.properties.scripts.spelling import (
     NotModelled,
+    Reader,
     WrongValue,
     quoted,
     read_behaviour,
@@ -26,9 +30,12 @@ from sendright.properties.scripts.spelling import (
     read_notification,
     read_number,
     read_token,
+    read_trailer_elements,
+    read_type,
+    unsigned,
     wrong,
 )
-from sendright.properties.scripts.values import Value
+from sendright.properties.scripts.values import AUDIT_WORDS, Value, Words
 
 UNCHANGED = "unchanged"
 """``value``: the value when the case first saw it."""
@@ -41,111 +48,179 @@ class Expectation(msgspec.Struct, frozen=True):
     value: Any
 
 
-def _read_code(value: object) -> int:
+def _read_code(value: object, words: Headers) -> int:
     if not isinstance(value, str):
         return read_integer(value, "a return code (KERN_SUCCESS, …)")
-    code = ReturnCode.__members__.get(value)
-    if code is None:
-        raise NotModelled(f"{quoted(value)} is not a return code that sendright knows")
-    return int(code)
+
+    def look_up(name: str) -> int:
+        return int(ReturnCode[name]) if name in ReturnCode.__members__ else constant(name, words)
+
+    try:
+        return evaluate(value, look_up)
+    except (NoExpression, UnknownConstant):
+        raise NotModelled(f"{quoted(value)} is not a return code that sendright knows") from None
 
 
-def _read_codes(value: object) -> Value:
-    codes = read_each(_read_code)(value)
+def _read_codes(value: object, words: Headers) -> Value:
+    codes: Value = read_each(_read_code)(value, words)
     if not codes:
         raise wrong("an array of return codes", value)
     return codes
 
 
-def _read_size(value: object) -> Value:
+def _read_size(value: object, words: Headers) -> Value:
     if value == UNCHANGED:
         raise NotModelled("the earlier size isn't known: write the number")
-    return read_number(value)
+    return read_number(value, words)
 
 
-def _read_type(value: object) -> int:
-    bits = 0
-    for kind in [value] if isinstance(value, str) else value if isinstance(value, list) else [None]:
-        if not isinstance(kind, str):
+_RIGHTS = sum(right.type_bit for right in Right)
+_REQUESTS = ("DNREQUEST", "SPREQUEST", "SPREQUEST_DELAYED")
+_REQUEST_BITS = 0xE0000000
+
+
+def _read_type(value: object, words: Headers) -> int:
+    """Kinds of rights, in an array or joined by ``|``, or ``mach_port_type_t``; request bits are ignored."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        bits = read_integer(value) & 0xFFFFFFFF
+    else:
+        texts = value.split("|") if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
             raise wrong("an array of kinds of rights", value)
-        bare = kind.removeprefix("MACH_PORT_TYPE_")
-        if bare == "SEND_RECEIVE":
-            bits |= Right.SEND.type_bit | Right.RECEIVE.type_bit
-        elif bare in Right.__members__:
-            bits |= Right[bare].type_bit
-        elif bare not in ("NONE", "DNREQUEST", "SPREQUEST", "SPREQUEST_DELAYED"):  # request bits are ignored
-            raise NotModelled(f"{quoted(kind)} is not a kind of right that sendright models")
-    return bits
+        kinds = [each.strip() for each in texts if each.strip().removeprefix("MACH_PORT_TYPE_") not in _REQUESTS]
+        bits = read_type("|".join(kinds), words) if kinds else 0
+    if bits & ~(_RIGHTS | _REQUEST_BITS):
+        raise NotModelled(f"{quoted(value)} has bits that aren't a kind of right that sendright models")
+    return bits & _RIGHTS
 
 
-def _read_one_or_more(read: Callable[[object], Value]) -> Callable[[object], Value]:
-    def read_some(value: object) -> Value:
-        return read_each(read)(value) if isinstance(value, list) else (read(value),)
+def _read_one_or_more(read: Reader) -> Reader:
+    def read_some(value: object, words: Headers) -> Value:
+        return read_each(read)(value, words) if isinstance(value, list) else (read(value, words),)
 
     return read_some
 
 
-def _read_truth(value: object) -> bool:
+def _read_truth(value: object, words: Headers) -> bool:
     if not isinstance(value, bool):
         raise wrong("true or false", value)
     return value
 
 
-def _read_value(value: object) -> Value | str:
+def _read_count(value: object, words: Headers) -> int:
+    return read_integer(value)
+
+
+def _read_words(value: object, names: Sequence[str], words: Headers) -> Words | None:
+    """Words by name or position, ``{"pid": 7}``, ``{"5": 7}``, or by position with null for others; None: all words."""
+    if isinstance(value, dict):
+        pairs: list[tuple[int, Value]] = []
+        for key, each in value.items():
+            bare = re.sub(r"^(mp[ls]_|val\.)", "", key)
+            position = names.index(bare) if bare in names else int(bare) if re.fullmatch(r"\d{1,2}", bare, re.ASCII) else None
+            if position is None or position >= len(names):
+                raise NotModelled(f"word {quoted(key)} is not modelled")
+            pairs.append((position, _read_word(each, f".{key}", words)))
+        return Words(tuple(pairs))
+    if isinstance(value, list) and None in value:
+        if len(value) > len(names):
+            raise WrongValue(f"expected at most {len(names)} words, got {len(value)}")
+        return Words(tuple([(index, _read_word(each, f"[{index}]", words)) for index, each in enumerate(value) if each is not None]))
+    return None
+
+
+def _read_word(value: object, place: str, words: Headers) -> Value:
+    try:
+        number = int(value) if isinstance(value, bool) else read_number(value, words)
+    except WrongValue as error:
+        raise WrongValue(str(error), place + error.place) from None
+    return unsigned([number])[0]
+
+
+def _read_value(value: object, words: Headers) -> Value | Words | str:
     """The value that a call reads: a token or a number."""
     if value == UNCHANGED:
         return UNCHANGED
+    some = _read_words(value, AUDIT_WORDS, words)
+    if some is not None:
+        return some
     if isinstance(value, list):
-        words = read_each(read_number)(value)
-        assert isinstance(words, tuple)
-        return tuple([word & 0xFFFFFFFF if isinstance(word, int) else word for word in words])
+        return unsigned(read_each(read_number)(value, words))
     if isinstance(value, str):
         for words_of in (SECURITY_TOKEN_WORDS, AUDIT_TOKEN_WORDS):
             try:
-                return read_token(words_of)(value)
+                token: Value = read_token(words_of)(value, words)
+                return token
             except NotModelled:
                 continue
-    return read_number(value)
+    return read_number(value, words)
 
 
 _TRAILER_KEYS = {
     "sender": "security_token",
     "security_token": "security_token",
+    "msgh_sender": "security_token",
     "audit": "audit_token",
     "audit_token": "audit_token",
+    "msgh_audit": "audit_token",
+    "seqno": "sequence_number",
+    "msgh_seqno": "sequence_number",
+    "size": "trailer_size",
+    "msgh_trailer_size": "trailer_size",
 }
+"""Elements of a trailer, also by their names in ``mach_msg_audit_trailer_t`` -> the output that has each."""
 
 
-def _read_trailer(value: object) -> tuple[tuple[str, Value], ...]:
-    """Pairs: a token of the trailer, and its expected value."""
+def _read_trailer(value: object, words: Headers) -> tuple[tuple[str, Value | Words], ...]:
+    """Pairs: an element of the trailer, and its expected value."""
     if not isinstance(value, dict):
         raise wrong("an object", value)
-    tokens: list[tuple[str, Value]] = []
-    for key, token in value.items():
-        output = _TRAILER_KEYS.get(key)
-        if output is None:
-            raise NotModelled(f"trailer element {quoted(key)} is not modelled")
-        words = SECURITY_TOKEN_WORDS if output == "security_token" else AUDIT_TOKEN_WORDS
+    elements: list[tuple[str, Value | Words]] = []
+    for key, element in value.items():
         try:
-            tokens.append((output, read_token(words)(token)))
+            elements.append(_read_element(key, element, words))
         except WrongValue as error:
             raise WrongValue(str(error), f".{key}{error.place}") from None
-    return tuple(tokens)
+    return tuple(elements)
+
+
+def _read_element(key: str, value: object, words: Headers) -> tuple[str, Value | Words]:
+    output = _TRAILER_KEYS.get(key)
+    if key in AUDIT_WORDS:
+        return "audit_token", Words(((AUDIT_WORDS.index(key), _read_word(value, "", words)),))
+    if output is None:
+        raise NotModelled(f"trailer element {quoted(key)} is not modelled")
+    if not output.endswith("_token"):
+        return output, read_number(value, words)
+    count = SECURITY_TOKEN_WORDS if output == "security_token" else AUDIT_TOKEN_WORDS
+    some = _read_words(value, AUDIT_WORDS if count == AUDIT_TOKEN_WORDS else ("uid", "gid"), words)
+    return output, some if some is not None else read_token(count)(value, words)
+
+
+def _read_elements(value: object, words: Headers) -> int:
+    """The elements that a trailer has: its size."""
+    elements = read_trailer_elements(value, words)
+    if elements not in TRAILER_SIZES:
+        raise NotModelled(f"{quoted(value)} is not modelled as the elements of a trailer")
+    return TRAILER_SIZES[elements]
 
 
 _FIELD_NAMES = frozenset(field for fields in FIELDS.values() for field in fields)
 
 
-def _read_fields(value: object) -> tuple[tuple[str, Value], ...]:
-    """Pairs: an attribute of a port or an amount of a ledger, and its expected value."""
+def _read_fields(value: object, words: Headers) -> tuple[tuple[str | int, Value], ...]:
+    """Pairs: an attribute of a port, by its name or its position, or an amount of a ledger; and its expected value."""
+    if isinstance(value, list):
+        value = {str(index): each for index, each in enumerate(value) if each is not None}
     if not isinstance(value, dict):
-        raise wrong("an object", value)
-    fields: list[tuple[str, Value]] = []
+        raise wrong("an object, or an array of words", value)
+    fields: list[tuple[str | int, Value]] = []
     for key, each in value.items():
         bare = re.sub(r"^mp[ls]_", "", key)
-        if bare not in _FIELD_NAMES and bare not in ("balance", "limit"):
+        position = int(bare) if re.fullmatch(r"\d{1,2}", bare, re.ASCII) else None
+        if position is None and bare not in _FIELD_NAMES and bare not in ("balance", "limit"):
             raise NotModelled(f"field {quoted(key)} is not modelled")
-        fields.append((bare, int(each) if isinstance(each, bool) else read_number(each)))
+        fields.append((bare if position is None else position, _read_word(each, f".{key}", words) if each != -1 else -1))
     return tuple(fields)
 
 
@@ -195,7 +270,7 @@ def _gives_fields(signature: Signature) -> bool:
 class _Kind(NamedTuple):
     """How an expectation is read, and which calls it applies to."""
 
-    read: Callable[[object], Any]
+    read: Reader
     applies: Callable[[Signature], bool]
 
 
@@ -228,22 +303,35 @@ KINDS: dict[str, _Kind] = {
     "flavors": _Kind(read_each(read_number), _gives("flavors")),
     "complex": _Kind(_read_truth, _gives("sequence_number")),
     "trailer": _Kind(_read_trailer, _gives("security_token")),
-    "sender": _Kind(lambda value: _read_trailer({"sender": value}), _gives("security_token")),
+    "sender": _Kind(lambda value, words: _read_trailer({"sender": value}, words), _gives("security_token")),
+    "trailer_elements": _Kind(_read_elements, _gives("trailer_size")),
     "value": _Kind(_read_value, _gives("value")),
     "value_eq": _Kind(_read_value, _gives("value")),
     "value_ne": _Kind(_read_value, _gives("value")),
-    "names_count_gt": _Kind(read_integer, _gives("names")),
+    "names_count_gt": _Kind(_read_count, _gives("names")),
     "counts_equal": _Kind(_read_truth, _gives("names")),
-    "count": _Kind(read_integer, _gives_a_list),
+    "count": _Kind(_read_count, _gives_a_list),
     "target_alive": _Kind(_read_truth, _has_task_target),
     "kernel_survives": _Kind(_read_truth, _always),
 }
 """Every key that ``expect`` may have."""
 
 
-def read_expectation(signature: Signature, key: str, value: object) -> Expectation:
+_AS_TRAILER = {word: word for word in AUDIT_WORDS} | {"sender_pid": "pid", "audit_pid": "pid", "sender_euid": "euid", "audit_token": "audit_token"}
+_ALSO = {"msgh_id": "msg_id", "id": "msg_id", "msgh_size": "size", "kr": "ret", "return": "ret", "info": "fields", "port_info_out": "fields"}
+"""Other names of expectations."""
+
+
+def read_expectation(signature: Signature, key: str, value: object, words: Headers) -> Expectation:
     """Read one expectation of a step that makes the call of ``signature``. Raises WrongValue, NotModelled."""
-    kind = KINDS.get(key)
-    if kind is None or not kind.applies(signature):
-        raise NotModelled(f"not modelled for {signature.name}")
-    return Expectation(key, kind.read(value))
+    name = _ALSO.get(key, key)
+    bare = re.sub(r"^mp[ls]_", "", key)
+    if name in KINDS and KINDS[name].applies(signature):
+        return Expectation(name, KINDS[name].read(value, words))
+    if key in _AS_TRAILER and _gives("audit_token")(signature):
+        return Expectation("trailer", _read_trailer({_AS_TRAILER[key]: value}, words))
+    if key in _AS_TRAILER and _gives("value")(signature):
+        return Expectation("value", _read_value(value if key == "audit_token" else {_AS_TRAILER[key]: value}, words))
+    if bare in _FIELD_NAMES and _gives("info")(signature):
+        return Expectation("fields", _read_fields({bare: value}, words))
+    raise NotModelled(f"not modelled for {signature.name}")

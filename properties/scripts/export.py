@@ -6,15 +6,14 @@ An exported script needs no set-up, so running it makes exactly the calls of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import Any
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.descriptors import NO_PAGE, CopyOption, is_array, is_memory, received_pages, rights_in
-from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Behaviour, Disposition, Inheritance, Notification, PortObject, Right, SlotKind
-from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.abi.headers import headers_of
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile, profile_named
+from sendright.mach.kernel.unmodelled import family
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.snapshot import Snapshot
@@ -22,22 +21,20 @@ from sendright.mach.state.trace import LIMITS, Step, Trace, Violation
 from sendright.properties.provenance.origins import child_port
 from sendright.properties.runs.judged_run import RETURN_CODE
 from sendright.properties.scripts.schema import SCRIPT_FORMAT
-from sendright.properties.scripts.spelling import EXCEPTION_MASKS
 from sendright.properties.scripts.steps import PAGES
 from sendright.properties.scripts.symbols import boot_symbols, bootstrap_symbol
 
 _RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
-_FLAVOURS = {TASK_SECURITY_TOKEN: "TASK_SECURITY_TOKEN", TASK_AUDIT_TOKEN: "TASK_AUDIT_TOKEN"}
-_ENUMERATED: dict[ArgumentType, type[IntEnum]] = {
-    ArgumentType.RIGHT: Right,
-    ArgumentType.DISPOSITION: Disposition,
-    ArgumentType.INHERITANCE: Inheritance,
-    ArgumentType.BEHAVIOUR: Behaviour,
-    ArgumentType.ATTRIBUTES: PortAttributes,
-    ArgumentType.NOTIFICATION: Notification,
+_NAMED = {
+    ArgumentType.RIGHT: "MACH_PORT_RIGHT_",
+    ArgumentType.DISPOSITION: "MACH_MSG_TYPE_",
+    ArgumentType.INHERITANCE: "VM_INHERIT_",
+    ArgumentType.FLAVOUR: "",
+    ArgumentType.BEHAVIOUR: "",
+    ArgumentType.ATTRIBUTES: "",
+    ArgumentType.NOTIFICATION: "",
 }
-_PREFIXES = {ArgumentType.BEHAVIOUR: "EXCEPTION_", ArgumentType.ATTRIBUTES: "MACH_PORT_", ArgumentType.NOTIFICATION: "MACH_NOTIFY_"}
-_NOT_BY_NAME = (Notification.SEND_POSSIBLE,)
+"""Types of numbers with names: the prefix that a script leaves out."""
 
 
 def script_of(trace: Trace, id: str = "run", title: str = "") -> dict[str, Any]:
@@ -96,6 +93,7 @@ class _Export:
     """The symbols of an export, updated step by step."""
 
     def __init__(self, profile: Profile, initial: Snapshot) -> None:
+        self.headers = headers_of(profile.name)
         self.callers: dict[int, str] = {BOOTSTRAP_TASK: bootstrap_symbol(profile)} | {task: word for word, task in boot_symbols(profile).items()}
         self.task_of_port = {port: shown.task for port, shown in initial.ports.items() if shown.object is PortObject.TASK}
         self.names: dict[int, dict[int, int | None]] = {
@@ -153,15 +151,15 @@ class _Export:
             return [self._name(caller, name) for name in value]
         if kind is ArgumentType.DESCRIPTORS:
             return [self._descriptor(each, caller) for each in value]
-        if kind is ArgumentType.FLAVOUR:
-            return _FLAVOURS.get(value, value)
         if kind is ArgumentType.PAGE:
             return self._page(space, value)
-        if kind in _ENUMERATED:
-            names = {int(member): _PREFIXES.get(kind, "") + member.name for member in _ENUMERATED[kind] if member not in _NOT_BY_NAME}
+        if kind in _NAMED:
+            names = {} if kind is not ArgumentType.DISPOSITION else {int(Disposition.NONE): "NONE"}
+            for name, number in family(self.headers, kind).items():
+                names.setdefault(number, name.removeprefix(_NAMED[kind]))
             return names.get(value, value)
         if kind is ArgumentType.EXCEPTION_MASK:
-            return _mask(value)
+            return _mask(value, family(self.headers, kind))
         return list(value) if isinstance(value, tuple) else value
 
     def _descriptor(self, descriptor: tuple[Any, ...], caller: int) -> Any:
@@ -251,12 +249,13 @@ class _Export:
         return f"{prefix}{self.counted[prefix]}"
 
 
-def _mask(bits: int) -> int | str | list[str]:
+def _mask(bits: int, masks: dict[str, int]) -> int | str | list[str]:
     """An exception mask by its names, if it has no other bits."""
-    named = next((name for name, mask in EXCEPTION_MASKS.items() if mask == bits), None)
-    if named is not None or not bits or bits & ~EXCEPTION_MASKS["EXC_MASK_ALL"]:
+    named = next((name for name, mask in masks.items() if mask == bits), None)
+    if named is not None or not bits:
         return named or bits
-    return [name for name, mask in EXCEPTION_MASKS.items() if mask & bits and mask & bits == mask]
+    found = [name for name, mask in masks.items() if mask & bits and not mask & (mask - 1)]
+    return found if sum(masks[name] for name in found) == bits else bits
 
 
 def _expected(step: Step, violation: Violation) -> str | None:

@@ -17,6 +17,7 @@ from sendright.mach.state.view import ViewPart
 from sendright.properties.scripts.expected import UNCHANGED, Expectation, name_argument, output_name
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.symbols import Symbols
+from sendright.properties.scripts.values import Words
 
 
 class FirstValues:
@@ -115,15 +116,31 @@ def _shown(value: Any, seen: StepOutcome) -> str:
     return code_name(seen.result.code) if value is None else str(list(value) if isinstance(value, tuple) else value)
 
 
+def _same(given: Any, wanted: Any) -> bool:
+    """Whether two numbers have the same 32 bits, or two other values are equal."""
+    numbers = isinstance(given, int) and isinstance(wanted, int)
+    return not (given - wanted) & 0xFFFFFFFF if numbers else bool(given == wanted)
+
+
 def _output(output: str, words: str) -> Callable[[Any, StepOutcome], _Finding]:
     """A judge of an output that must be a certain number."""
 
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
         number = seen.symbols.value(wanted)
         given = _answer(seen, output)
-        return _Finding(given == number, f"{words} {number}", f"{words} {given}" if given is not None else _shown(None, seen))
+        return _Finding(_same(given, number), f"{words} {number}", f"{words} {given}" if given is not None else _shown(None, seen))
 
     return judge
+
+
+def _first_wrong_word(wanted: Words, given: Any, seen: StepOutcome) -> tuple[int, Any, Any] | None:
+    """The first word that isn't as expected: its position, the expected and the given one; None: all are."""
+    for position, value in wanted.pairs:
+        number = seen.symbols.value(value)
+        found = given[position] if isinstance(given, tuple) and position < len(given) else None
+        if not _same(found, number):
+            return position, number, found
+    return None
 
 
 def _returned_name(seen: StepOutcome) -> tuple[int, int] | None:
@@ -229,15 +246,17 @@ def _judge_list(output: str) -> Callable[[Any, StepOutcome], _Finding]:
     return judge
 
 
-def _judge_fields(wanted: tuple[tuple[str, Any], ...], seen: StepOutcome) -> _Finding:
-    """Judges words of a port's attributes, or amounts of a ledger, by their names."""
+def _judge_fields(wanted: tuple[tuple[str | int, Any], ...], seen: StepOutcome) -> _Finding:
+    """Judges words of a port's attributes, by their names or positions, or amounts of a ledger by their names."""
     info = _answer(seen, "info")
     names = FIELDS.get(seen.call.arguments.get("flavor", 0), ())
-    given = seen.result.outputs if info is None else dict(zip(names, info, strict=False))
+    given: dict[str | int, Any] = dict(enumerate(info or ()))
+    given.update(seen.result.outputs.items() if info is None else zip(names, info, strict=False))
     for field, value in wanted:
         number = seen.symbols.value(value)
-        if given.get(field) != number:
-            return _Finding(False, f"{field} {number}", f"{field} {given[field]}" if field in given else _shown(None, seen))
+        words = f"word {field}" if isinstance(field, int) else field
+        if field not in given or not _same(given[field], number):
+            return _Finding(False, f"{words} {number}", f"{words} {given[field]}" if field in given else _shown(info, seen))
     return _Finding(True, "", "")
 
 
@@ -267,20 +286,35 @@ def _judge_complex(wanted: bool, seen: StepOutcome) -> _Finding:
 
 def _judge_trailer(wanted: tuple[tuple[str, Any], ...], seen: StepOutcome) -> _Finding:
     for output, value in wanted:
-        token = seen.symbols.value(value)
         given = _answer(seen, output)
-        if given != token:
-            words = output.replace("_", " ")
-            return _Finding(False, f"{words} {list(token)}", "no message" if given is None else f"{words} {list(given)}")
+        words = output.replace("_", " ")
+        if isinstance(value, Words):
+            wrong = _first_wrong_word(value, given, seen)
+            if wrong is not None:
+                position, number, found = wrong
+                shown = "no message" if given is None else f"{words}[{position}] {'not requested' if found is None else found}"
+                return _Finding(False, f"{words}[{position}] {number}", shown)
+            continue
+        token = seen.symbols.value(value)
+        if not _same(given, token):
+            return _Finding(False, f"{words} {_plain(token)}", "no message" if given is None else f"{words} {_plain(given)}")
     return _Finding(True, "", "")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _judge_value(equal: bool) -> Callable[[Any, StepOutcome], _Finding]:
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
-        value = _first_value(seen) if wanted == UNCHANGED else seen.symbols.value(wanted)
         given = _answer(seen, "value")
+        if isinstance(wanted, Words):
+            wrong = _first_wrong_word(wanted, given, seen)
+            words = ", ".join(f"word {position} {seen.symbols.value(value)}" for position, value in wanted.pairs)
+            return _Finding(given is not None and (wrong is None) == equal, words if equal else f"other than {words}", _shown(given, seen))
+        value = _first_value(seen) if wanted == UNCHANGED else seen.symbols.value(wanted)
         words = _shown(value, seen) if equal else f"other than {_shown(value, seen)}"
-        return _Finding(given is not None and (given == value) == equal, words, _shown(given, seen))
+        return _Finding(given is not None and _same(given, value) == equal, words, _shown(given, seen))
 
     return judge
 
@@ -357,6 +391,7 @@ _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
     "complex": _judge_complex,
     "trailer": _judge_trailer,
     "sender": _judge_trailer,
+    "trailer_elements": _output("trailer_size", "trailer size"),
     "value": _judge_value(True),
     "value_eq": _judge_value(True),
     "value_ne": _judge_value(False),

@@ -1,7 +1,7 @@
 """Scripts: sequences of calls with symbolic names and expected results, read from files (docs/scripts.md).
 
 ``load_script`` reads and checks a whole file before anything runs, so that a bad file can't cost the results of earlier
-ones.
+ones. A fault inside one case doesn't refuse its file: the case isn't modelled, and says why it can't be read.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Any, NoReturn
 import msgspec
 
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
+from sendright.mach.results.checks import CAN_NOT_BE_READ
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
 from sendright.properties.scripts.spelling import WrongValue, quoted
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
 from sendright.properties.scripts.values import is_mach_word, is_task_letter
 
 DEEPEST_NESTING = 64
+_ANY_CASE = [{"id": "any", "steps": []}]
+"""Stands for the cases while the rest of a file is read."""
 
 
 class BadScript(ValueError):
@@ -82,15 +85,19 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     """Read a script from the bytes of a file; messages and results name it ``path``. Raises BadScript."""
     path = Path(path)
     data = _parse_json(content, path)
-    _check_tree(data, path)
+    cases = data.get("cases") if isinstance(data, dict) and not isinstance(data, _DuplicateKey) else None
+    whole = {**data, "cases": _ANY_CASE} if isinstance(cases, list) else data
+    _check_tree(whole, path)
     if not isinstance(data, dict):
         raise BadScript(path, f"not a script: expected an object with format {quoted(SCRIPT_FORMAT)}", "$")
     _check_format(data, path)
     try:
-        form = msgspec.convert(data, ScriptForm)
+        form = msgspec.convert(whole, ScriptForm)
     except msgspec.ValidationError as error:
-        _refuse(error, path)
-    return Script(path=str(path), cases=tuple(_read_cases(form, data, path, profile_override)))
+        what, place = _in_words(error)
+        raise BadScript(path, what, place or "$") from None
+    assert isinstance(cases, list)
+    return Script(path=str(path), cases=tuple(_read_cases(form, cases, path, profile_override)))
 
 
 def _parse_json(content: bytes, path: Path) -> Any:
@@ -138,23 +145,32 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_tree(data: Any, path: Path) -> None:
-    """Refuse duplicate keys, deep nesting, and half surrogate pairs, which can't be written again."""
+    """Refuse a file with a fault of its JSON."""
+    fault = _fault_in(data)
+    if fault is not None:
+        raise BadScript(path, fault[1], fault[0] or "$")
+
+
+def _fault_in(data: Any) -> tuple[str, str] | None:
+    """A duplicate key, deep nesting, or half a surrogate pair, which can't be written again: its place, and what it
+    is. None: there is none."""
     pending: list[tuple[Any, str, int]] = [(data, "", 0)]
     while pending:
         value, place, depth = pending.pop()
         if depth > DEEPEST_NESTING:
-            raise BadScript(path, f"nested deeper than {DEEPEST_NESTING} levels: no script needs that", place[:60])
+            return place[:60], f"nested deeper than {DEEPEST_NESTING} levels: no script needs that"
         if isinstance(value, _DuplicateKey):
-            raise BadScript(path, f"duplicate key {quoted(_writable(value.key))}: keep one of them", place or "$")
+            return place, f"duplicate key {quoted(_writable(value.key))}: keep one of them"
         if isinstance(value, str) and value != _writable(value):
-            raise BadScript(path, "the string has half a surrogate pair: correct it", place or "$")
+            return place, "the string has half a surrogate pair: correct it"
         if isinstance(value, dict):
             for key, element in value.items():
                 if key != _writable(key):
-                    raise BadScript(path, "a key has half a surrogate pair: correct it", place or "$")
+                    return place, "a key has half a surrogate pair: correct it"
                 pending.append((element, f"{place}.{key}" if place else key, depth + 1))
         elif isinstance(value, list):
             pending.extend((element, f"{place}[{index}]", depth + 1) for index, element in enumerate(value))
+    return None
 
 
 def _writable(text: str) -> str:
@@ -170,33 +186,44 @@ def _check_format(data: dict[str, Any], path: Path) -> None:
         raise BadScript(path, "the file has no cases: add one", "cases")
 
 
-def _refuse(error: msgspec.ValidationError, path: Path) -> NoReturn:
-    """Raise BadScript for a validation error, with the place in sendright's notation."""
+def _in_words(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What is wrong, and the place of it in sendright's notation."""
     message, _, place = str(error).partition(" - at `")
     place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
     missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
     if missing:
-        raise BadScript(path, "is missing: add it", f"{place}.{missing[1]}".lstrip(".")) from None
-    message = message.replace("`", "").replace("Expected", "expected", 1)
-    raise BadScript(path, f"{message}: correct it (see docs/scripts.md)", place or "$") from None
+        return "is missing: add it", f"{place}.{missing[1]}".lstrip(".")
+    return f"{message.replace('`', '').replace('Expected', 'expected', 1)}: correct it (see docs/scripts.md)", place
 
 
-def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
+def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
     if profile_override is None and form.profile is not None:
         _check_profile(form.profile, path, "profile")
     seen: set[str] = set()
     cases: list[ScriptCase] = []
-    for number, case in enumerate(form.cases):
-        place = f"cases[{number}]"
+    for number, data in enumerate(raw):
+        fault = _fault_in(data)
+        if fault is not None:
+            cases.append(_unreadable(data, number, seen, fault[0], fault[1]))
+            continue
+        try:
+            case = msgspec.convert(data, CaseForm)
+        except msgspec.ValidationError as error:
+            what, place = _in_words(error)
+            cases.append(_unreadable(data, number, seen, place, what))
+            continue
         if case.id in seen:
-            raise BadScript(path, f"duplicate id {quoted(case.id)}: ids must be unique in a file", f"{place}.id")
+            cases.append(_unreadable(data, number, seen, "id", f"duplicate id {quoted(case.id)}: ids must be unique in a file"))
+            continue
         seen.add(case.id)
-        if profile_override is None:
+        profile = profile_override
+        if profile is None:
             if case.profile is not None and case.profile not in PROFILES:
                 cases.append(_of_unknown_profile(case))
                 continue
             if case.profile is None and form.profile is None:
                 raise BadScript(path, f"is missing: add one of {', '.join(PROFILES)}", "profile")
+            profile = PROFILES[case.profile or form.profile or ""]
         cases.append(
             ScriptCase(
                 id=case.id,
@@ -207,10 +234,24 @@ def _read_cases(form: ScriptForm, data: dict[str, Any], path: Path, profile_over
                 queue_limit_max=case.queue_limit_max,
                 pages=case.pages,
                 preconditions=bool(case.preconditions),
-                steps=tuple(_read_steps(case, data["cases"][number]["steps"], path, place)),
+                steps=tuple(_read_steps(case, data["steps"], profile)),
             )
         )
     return cases
+
+
+def _unreadable(data: Any, number: int, seen: set[str], place: str, what: str) -> ScriptCase:
+    """A case that can't be read: it isn't modelled, and other cases of its file still run."""
+    given = data.get("id") if isinstance(data, dict) else None
+    name = given if isinstance(given, str) and given and given not in seen and given == _writable(given) else f"cases[{number}]"
+    seen.add(name)
+    reason = can_not_be_read(f"{place}: {what}" if place else what)
+    return ScriptCase(id=name, title="", profile=next(iter(PROFILES)), steps=(UnmodelledStep("", reason),))
+
+
+def can_not_be_read(what: str) -> str:
+    """The reason of a case that can't be read."""
+    return f"{CAN_NOT_BE_READ}: {what}"
 
 
 def _of_unknown_profile(case: CaseForm) -> ScriptCase:
@@ -227,25 +268,25 @@ def _check_profile(name: str, path: Path, place: str) -> None:
         raise BadScript(path, f"unknown profile {quoted(name)}: choose one of {', '.join(PROFILES)}", place) from None
 
 
-def _read_steps(case: CaseForm, raw: list[dict[str, Any]], path: Path, place: str) -> list[PlannedStep | UnmodelledStep]:
-    """The steps up to and including the first that isn't modelled; later ones are not read."""
+def _read_steps(case: CaseForm, raw: list[dict[str, Any]], profile: Profile) -> list[PlannedStep | UnmodelledStep]:
+    """The steps up to and including the first that isn't modelled or can't be read; later ones are not read."""
     callers = {step.caller for step in case.steps}
     bound: set[str] = set()
     steps: list[PlannedStep | UnmodelledStep] = []
     for number, form in enumerate(case.steps):
-        where = f"{place}.steps[{number}]"
+        where = f"steps[{number}]"
         try:
-            step = read_step(form, raw[number].keys() - STEP_KEYS, bound)
+            step = read_step(form, raw[number].keys() - STEP_KEYS, bound, profile)
         except WrongValue as error:
-            raise BadScript(path, f"{error} (case {quoted(case.id)})", f"{where}.{error.place}") from None
+            step = UnmodelledStep(form.call, can_not_be_read(f"{where}.{error.place}: {error}"))
         if isinstance(step, PlannedStep):
             for part, symbol in step.symbols():
                 if symbol in bound or symbol in callers or is_task_letter(symbol):
                     continue
-                if not (case.preconditions or is_mach_word(symbol)):
-                    what = f"unknown symbol {quoted(symbol)}: no earlier step binds it (case {quoted(case.id)})"
-                    raise BadScript(path, what, f"{where}.{part}")
-                step = UnmodelledStep(form.call, f"{quoted(symbol)} is not modelled: no earlier step binds it")
+                if case.preconditions or is_mach_word(symbol):
+                    step = UnmodelledStep(form.call, f"{quoted(symbol)} is not modelled: no earlier step binds it")
+                else:
+                    step = UnmodelledStep(form.call, can_not_be_read(f"{where}.{part}: unknown symbol {quoted(symbol)}: no earlier step binds it"))
                 break
         steps.append(step)
         if isinstance(step, UnmodelledStep):

@@ -11,6 +11,7 @@ from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.capabilities import NotMade, cannot_boot, capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CaseResult, ReplayResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES, ArgumentType
@@ -141,6 +142,8 @@ class _CaseRun:
         violation = None
         try:
             made = self.run.call(caller, call)
+        except Unmodelled as error:
+            raise NotModelled(str(error)) from error
         except NotMade as error:
             raise NotModelled(f"{self.run.implementation.name} can't make this call: {error}") from error
         except Violated as broken:

@@ -1,23 +1,26 @@
 """Readers for the values in scripts.
 
-A reader takes a JSON value and returns a value of ``values.py``. It raises ``WrongValue`` for a value that no
-script should contain, and ``NotModelled`` for one that may be right but that sendright doesn't support.
+A reader takes a JSON value, and the headers of the profile, and returns a value of ``values.py``. It raises
+``WrongValue`` for a value that no script should contain, and ``NotModelled`` for one that may be right but that
+sendright doesn't support.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from enum import IntEnum
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from sendright.mach.abi.descriptors import CopyOption
-from sendright.mach.abi.port_attributes import FIELDS, PortAttributes
-from sendright.mach.abi.rights import EXC_MASK_ALL, EXCEPTION_PLACES, Behaviour, Disposition, HostPort, Inheritance, Notification, Place, Right
-from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.abi.headers import Headers
+from sendright.mach.abi.rights import Disposition
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 from sendright.mach.signatures import Argument, ArgumentType
-from sendright.properties.scripts.values import KNOWN_WORDS, NULL, Limit, SpecialPort, Symbol, TaskPort, TokenOf, Value, is_identifier
+from sendright.mach.signatures.widths import NATURAL, WIDTHS
+from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
+from sendright.properties.scripts.values import AUDIT_WORDS, KNOWN_WORDS, NULL, Limit, Symbol, TaskPort, TokenOf, Value, is_identifier
 
 
 class WrongValue(ValueError):
@@ -33,17 +36,8 @@ class NotModelled(Exception):
     """Possibly right, but sendright doesn't model it; the message says why."""
 
 
-_CONSTANTS: dict[str, int] = {
-    "TASK_SECURITY_TOKEN": TASK_SECURITY_TOKEN,
-    "TASK_AUDIT_TOKEN": TASK_AUDIT_TOKEN,
-    "TASK_SECURITY_TOKEN_COUNT": SECURITY_TOKEN_WORDS,
-    "TASK_AUDIT_TOKEN_COUNT": AUDIT_TOKEN_WORDS,
-    "MACH_PORT_LIMITS_INFO_COUNT": len(FIELDS[PortAttributes.LIMITS_INFO]),
-    "MACH_PORT_RECEIVE_STATUS_COUNT": len(FIELDS[PortAttributes.RECEIVE_STATUS]),
-    "LEDGER_ITEM_INFINITY": -1,
-}
-TRAILER_ELEMENTS = {"NULL": 0, "SEQNO": 1, "SENDER": 2, "AUDIT": 3, "CTX": 4, "AV": 7, "LABELS": 7}
-"""``MACH_RCV_TRAILER_…``: how far a trailer reaches."""
+Reader = Callable[[object, Headers], Any]
+
 _LIMITS = {
     "MACH_PORT_UREFS_MAX": "urefs_max",
     "UREFS_MAX": "urefs_max",
@@ -51,24 +45,14 @@ _LIMITS = {
     "MACH_PORT_QLIMIT_MAX": "queue_limit_max",
 }
 
-EXCEPTION_MASKS = {"EXC_MASK_ALL": EXC_MASK_ALL} | {f"EXC_MASK_{place.name[4:]}": 1 << number for number, place in enumerate(EXCEPTION_PLACES, 1)}
-"""``exception_mask_t``: name -> bits."""
-
-_SPECIAL_PORTS = {
-    "KERNEL": Place.KERNEL,
-    "HOST": Place.HOST,
-    "EXCEPTION": Place.EXCEPTION,
-    "BOOTSTRAP": Place.BOOTSTRAP,
-    "WIRED_LEDGER": Place.WIRED_LEDGER,
-    "PAGED_LEDGER": Place.PAGED_LEDGER,
-    "ACCESS": Place.ACCESS,
-    "DEBUG_CONTROL": Place.DEBUG_CONTROL,
-    "RESOURCE_NOTIFY": Place.RESOURCE_NOTIFY,
-}
-
-_OF_TASK = re.compile(r"(mach_task_self|task_self|pid|security_token|audit_token)\(\s*([A-Za-z_]\w*)\s*\)", re.ASCII)
-_CONSTANT = re.compile(r"([A-Z][A-Z0-9_]*)\s*(?:([+-])\s*(\d{1,9}))?", re.ASCII)
-_LOWEST, _HIGHEST = -(2**31), 2**32 - 1
+_OF_TASK = re.compile(
+    r"(?P<kind>mach_task_self|task_self|security_token|audit_token|" + "|".join(AUDIT_WORDS) + r")\(\s*(?P<task>[A-Za-z_]\w*)\s*\)"
+    r"(?:\.(?P<field>[a-z]+)|\.?(?:val)?\[(?P<index>\d)\])?",
+    re.ASCII,
+)
+_OF_TOKEN = re.compile(r"audit_token_to_(?P<field>[a-z]+)\(\s*audit_token\(\s*(?P<task>[A-Za-z_]\w*)\s*\)\s*\)", re.ASCII)
+_LIMIT = re.compile(r"([A-Z][A-Z0-9_]*)\s*(?:([+-])\s*(\d{1,9}))?", re.ASCII)
+_CAPITALS = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 
 
 def quoted(value: object, limit: int = 40) -> str:
@@ -91,16 +75,16 @@ def wrong(expected: str, value: object) -> WrongValue:
     return WrongValue(f"expected {expected}, got {_kind_of(value)}" + (f": {quoted(value)}" if value is not None else ""))
 
 
-def read_integer(value: object, expected: str = "a number") -> int:
-    """A whole number of at most 32 bits."""
+def read_integer(value: object, expected: str = "a number", bits: int = 32) -> int:
+    """A whole number of at most this many ``bits``, with or without a sign."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise wrong(expected, value)
-    if not _LOWEST <= value <= _HIGHEST:
-        raise WrongValue(f"{quoted(value)} is not a number of 32 bits")
+    if not -(1 << (bits - 1)) <= value < 1 << bits:
+        raise WrongValue(f"{quoted(value)} is not a number of {bits} bits")
     return value
 
 
-def read_name(value: object) -> Value:
+def read_name(value: object, words: Headers) -> Value:
     """A port or a port name: a number, a symbol, or one of ``KNOWN_WORDS``; null is as ``NULL``."""
     if value is None:
         return NULL
@@ -112,138 +96,135 @@ def read_name(value: object) -> Value:
     if known is not None:
         return known
     of_task = _OF_TASK.fullmatch(value)
-    if of_task and of_task[1] in ("mach_task_self", "task_self"):
-        return TaskPort(of_task[2])
+    if of_task and of_task["kind"] in ("mach_task_self", "task_self") and not (of_task["field"] or of_task["index"]):
+        return TaskPort(of_task["task"])
     if is_identifier(value):
         return Symbol(value)
-    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", value):
-        return int(value, 16)
-    raise NotModelled(f"{quoted(value)} is not modelled as a port name")
+    try:
+        return read_integer(evaluate(value, lambda name: constant(name, words))) & 0xFFFFFFFF
+    except (NoExpression, UnknownConstant):
+        raise NotModelled(f"{quoted(value)} is not modelled as a port name") from None
 
 
-def read_enumerated(kind: type[IntEnum], prefixes: tuple[str, ...], expected: str) -> Callable[[object], int]:
-    """A reader of numbers that have names, with or without one of ``prefixes``."""
+def read_constant(
+    expected: str, prefixes: tuple[str, ...], suffixes: tuple[str, ...] = (), others: dict[str, int] | None = None
+) -> Callable[[object, Headers], int]:
+    """A reader of numbers that have names, with or without one of ``prefixes`` and ``suffixes``, and of expressions of
+    such names. An array is as its elements joined by ``|``."""
 
-    def read(value: object) -> int:
+    def look_up(name: str, words: Headers) -> int:
+        if others is not None and name in others:
+            return others[name]
+        try:
+            return constant(name, words, prefixes, suffixes)
+        except UnknownConstant as error:
+            raise NotModelled(f"{quoted(name)} is not {expected} that sendright models: it {error}") from None
+
+    def read(value: object, words: Headers) -> int:
         if isinstance(value, Symbol):
             value = value.name
+        if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+            value = "|".join(value)
         if not isinstance(value, str):
             return read_integer(value, expected)
-        bare = next((value.removeprefix(prefix) for prefix in prefixes if value.startswith(prefix)), value)
-        if bare not in kind.__members__:
-            raise NotModelled(f"{quoted(value)} is not {expected} that sendright models")
-        return int(kind[bare])
+        try:
+            return read_integer(evaluate(value, lambda name: look_up(name, words)), expected)
+        except NoExpression as error:
+            raise NotModelled(f"{quoted(value)} is not {expected} that sendright models: {error}") from None
 
     return read
 
 
-read_right = read_enumerated(Right, ("MACH_PORT_RIGHT_",), "a kind of right (RECEIVE, SEND, …)")
-read_inheritance = read_enumerated(Inheritance, ("VM_INHERIT_",), "an inheritance (SHARE, COPY, NONE)")
-read_behaviour = read_enumerated(Behaviour, ("EXCEPTION_",), "a behaviour (EXCEPTION_DEFAULT, …)")
-_read_attributes = read_enumerated(PortAttributes, ("MACH_PORT_",), "a set of attributes (MACH_PORT_LIMITS_INFO, …)")
-_read_host_port = read_enumerated(HostPort, (), "a special port of the host (HOST_IO_MASTER_PORT, …)")
-_read_notification = read_enumerated(Notification, ("MACH_NOTIFY_",), "a notification (MACH_NOTIFY_NO_SENDERS, …)")
-_read_copy_option = read_enumerated(CopyOption, ("MACH_MSG_",), "a copy option (PHYSICAL, VIRTUAL)")
-_read_sent_form = read_enumerated(Disposition, ("MACH_MSG_TYPE_",), "a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)")
+read_right = read_constant("a kind of right (RECEIVE, SEND, …)", ("MACH_PORT_RIGHT_",))
+read_inheritance = read_constant("an inheritance (SHARE, COPY, NONE)", ("VM_INHERIT_",))
+read_behaviour = read_constant("a behaviour (EXCEPTION_DEFAULT, …)", ("EXCEPTION_", "MACH_EXCEPTION_", "MACH_"))
+read_flavour = read_constant("a flavour", ("TASK_", "MACH_"))
+read_disposition = read_constant("a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)", ("MACH_MSG_TYPE_",), (), {"NONE": int(Disposition.NONE)})
+read_host_port = read_constant("a special port of the host (HOST_PRIV_PORT, …)", ("HOST_",), ("_PORT",))
+read_selector = read_constant("a special port (TASK_BOOTSTRAP_PORT, …)", ("TASK_",), ("_PORT",))
+_read_attributes = read_constant("a set of attributes (MACH_PORT_LIMITS_INFO, …)", ("MACH_PORT_",))
+_read_notification = read_constant("a notification (MACH_NOTIFY_NO_SENDERS, …)", ("MACH_NOTIFY_",))
+_read_copy_option = read_constant(
+    "a copy option (PHYSICAL, VIRTUAL)", ("MACH_MSG_",), ("_COPY",), {option.name: int(option) for option in CopyOption}
+)
+_read_mask = read_constant("an exception mask (EXC_MASK_ALL, …)", ("EXC_MASK_", "EXC_"))
+_read_trailer = read_constant("an element of a trailer (MACH_RCV_TRAILER_SENDER, …)", ("MACH_RCV_TRAILER_", "MACH_RCV_", "MACH_"))
+read_thread_state = read_constant("a flavour of thread state (THREAD_STATE_NONE, …)", ())
+read_type = read_constant("a kind of right that a name can have (SEND, RECEIVE, …)", ("MACH_PORT_TYPE_",))
 
 
-def read_disposition(value: object) -> int:
-    """``MOVE_SEND`` and its like; ``PORT_SEND`` is the same number."""
-    if isinstance(value, str):
-        value = re.sub(r"^(MACH_MSG_TYPE_)?PORT_(?=SEND$|RECEIVE$|SEND_ONCE$)", "MOVE_", value)
-    return _read_sent_form(value)
-
-
-def read_notification(value: object) -> int:
+def read_notification(value: object, words: Headers) -> int:
     """``MACH_NOTIFY_NO_SENDERS`` and its like, in capitals or not."""
-    return _read_notification(value.upper().replace("-", "_") if isinstance(value, str) else value)
+    return _read_notification(value.upper().replace("-", "_") if isinstance(value, str) and "<" not in value else value, words)
 
 
-def read_requested(value: object) -> int:
-    """A notification that a task can request. Later kernels have kinds that aren't modelled."""
-    id = read_notification(value)
-    if isinstance(value, str) and id == Notification.SEND_POSSIBLE:
-        raise NotModelled(f"{quoted(value)} can't be requested in the kernels that sendright models")
-    return id
+def read_exception_mask(value: object, words: Headers) -> int:
+    """Names of masks, together in one string or in an array, or a number. A type's name (``EXC_CRASH``) means its
+    bit, unless it is a number of bits to shift."""
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and texts and all(isinstance(each, str) and "<<" not in each for each in texts):
+        joined = "|".join(texts)
+        return _read_mask(re.sub(r"\bEXC_(?!MASK_)(\w+)", r"EXC_MASK_\1", joined), words)
+    if isinstance(texts, list) and not all(isinstance(each, str) for each in texts):
+        raise wrong("an array of exception masks", value)
+    return _read_mask(value if value != [] else 0, words)
 
 
-def read_host_port(value: object) -> int:
-    """``HOST_PRIV_PORT`` and its like, or a number."""
-    return _read_host_port(value.removesuffix("_PORT") if isinstance(value, str) else value)
-
-
-def read_exception_mask(value: object) -> int:
-    """Names of masks, together in one string or in an array, or a number."""
-    names = value.split("|") if isinstance(value, str) else value
-    if not isinstance(names, list):
-        return read_integer(value, "an exception mask (EXC_MASK_ALL, …)")
-    mask = 0
-    for name in names:
-        if not isinstance(name, str):
-            raise wrong("an array of exception masks", value)
-        bare = f"EXC_MASK_{name.strip().removeprefix('EXC_').removeprefix('MASK_')}"
-        if bare not in EXCEPTION_MASKS:
-            raise NotModelled(f"{quoted(name)} is not an exception mask that sendright models")
-        mask |= EXCEPTION_MASKS[bare]
-    return mask
-
-
-def read_thread_state(value: object) -> int:
-    """A flavour of thread state: a number, since its names have different numbers on different machines."""
-    if isinstance(value, str):
-        raise NotModelled(f"{quoted(value)} has different numbers on different machines: write the number")
-    return read_integer(value, "a flavour of thread state")
-
-
-def read_limits(value: object) -> Value:
+def read_limits(value: object, words: Headers) -> Value:
     """The words of ``mach_port_limits``: ``{"qlimit": 3}``, ``[3]`` or 3."""
     if isinstance(value, dict):
         bare = {key.removeprefix("mpl_"): each for key, each in value.items()}
         if len(value) != 1 or "qlimit" not in bare:
             raise NotModelled(f"limits {quoted(value)} are not just a qlimit")
         value = [bare["qlimit"]]
-    return read_each(read_number)(value if isinstance(value, list) else [value])
+    return read_each(read_number)(value if isinstance(value, list) else [value], words)
 
 
-def read_number(value: object) -> Value:
-    """A number, one of Mach's constants (plus or minus something), ``pid(B)``, or a symbol."""
+def read_token_word(value: str) -> TokenOf | None:
+    """``pid(B)``, ``audit_token(B)[5]``, ``audit_token(B).pid``, ``audit_token_to_pid(audit_token(B))``; None: it is
+    none of these."""
+    match = _OF_TASK.fullmatch(value)
+    if match and match["kind"] in AUDIT_WORDS and not (match["field"] or match["index"]):
+        return TokenOf("audit_token", match["task"], AUDIT_WORDS.index(match["kind"]))
+    if match and match["kind"].endswith("_token") and (match["field"] or match["index"]):
+        index = AUDIT_WORDS.index(match["field"]) if match["field"] in AUDIT_WORDS else int(match["index"]) if match["index"] else None
+        count = SECURITY_TOKEN_WORDS if match["kind"] == "security_token" else AUDIT_TOKEN_WORDS
+        if index is not None and index < count and not (match["field"] and count == SECURITY_TOKEN_WORDS):
+            return TokenOf(match["kind"], match["task"], index)
+    other = _OF_TOKEN.fullmatch(value)
+    if other and other["field"] in AUDIT_WORDS:
+        return TokenOf("audit_token", other["task"], AUDIT_WORDS.index(other["field"]))
+    return None
+
+
+def read_number(value: object, words: Headers, bits: int = 32) -> Value:
+    """A number, an expression of Mach's constants, a word of a token, or a symbol."""
     if isinstance(value, Symbol):
         return value
     if not isinstance(value, str):
-        return read_integer(value)
-    constant = _CONSTANT.fullmatch(value)
-    if constant:
-        offset = int(f"{constant[2] or '+'}{constant[3] or 0}")
-        if constant[1] in _LIMITS:
-            return Limit(offset, _LIMITS[constant[1]])
-        if constant[1] in _CONSTANTS:
-            return _CONSTANTS[constant[1]] + offset
-    of_task = _OF_TASK.fullmatch(value)
-    if of_task and of_task[1] == "pid":
-        return TokenOf("pid", of_task[2])
-    if is_identifier(value) and not constant:
+        return read_integer(value, bits=bits)
+    limit = _LIMIT.fullmatch(value)
+    if limit and limit[1] in _LIMITS:
+        return Limit(int(f"{limit[2] or '+'}{limit[3] or 0}"), _LIMITS[limit[1]])
+    word = read_token_word(value)
+    if word is not None:
+        return word
+    if is_identifier(value) and not _CAPITALS.fullmatch(value):
         return Symbol(value)
-    raise NotModelled(f"{quoted(value)} is not a number that sendright models")
+    try:
+        return read_integer(evaluate(value, lambda name: constant(name, words)), bits=bits)
+    except UnknownConstant as error:
+        raise NotModelled(f"{quoted(value)} is not a number that sendright models: it {error}") from None
+    except NoExpression as error:
+        raise NotModelled(f"{quoted(value)} is not a number that sendright models: {error}") from None
 
 
-def read_constant(value: object) -> Value:
-    """A flavour: a number or the name of one."""
-    if isinstance(value, str) and value not in _CONSTANTS:
-        raise NotModelled(f"{quoted(value)} is not a flavour that sendright models")
-    return read_number(value)
+def read_guard(value: object, words: Headers) -> Value:
+    """A context or guard: a number of 64 bits."""
+    return read_number(value, words, WIDTHS[ArgumentType.GUARD].bits)
 
 
-def read_selector(value: object) -> Value:
-    """Which special port: a number, or a name such as ``TASK_BOOTSTRAP_PORT``, whose number depends on the profile."""
-    if not isinstance(value, str):
-        return read_integer(value, "a special port (TASK_BOOTSTRAP_PORT, …)")
-    place = _SPECIAL_PORTS.get(value.removeprefix("TASK_").removesuffix("_PORT"))
-    if place is None:
-        raise NotModelled(f"{quoted(value)} is not a special port that sendright models")
-    return SpecialPort(place, value)
-
-
-def read_boolean(value: object) -> bool:
+def read_boolean(value: object, words: Headers) -> bool:
     """true, false, 1, 0 or their C names."""
     if isinstance(value, str) and value.upper() in ("TRUE", "FALSE"):
         return value.upper() == "TRUE"
@@ -252,42 +233,46 @@ def read_boolean(value: object) -> bool:
     raise wrong("true or false", value)
 
 
-def read_token(words: int) -> Callable[[object], Value]:
-    """A reader of tokens with this number of ``words``: a list, or the token of a task."""
+def read_token(count: int) -> Reader:
+    """A reader of tokens with this number of words: a list, or the token of a task."""
 
-    def read(value: object) -> Value:
+    def read(value: object, words: Headers) -> Value:
         if isinstance(value, Symbol):
             return value
         if isinstance(value, str):
             of_task = _OF_TASK.fullmatch(value)
-            if of_task and of_task[1] == ("security_token" if words == SECURITY_TOKEN_WORDS else "audit_token"):
-                return TokenOf(of_task[1], of_task[2])
+            kind = "security_token" if count == SECURITY_TOKEN_WORDS else "audit_token"
+            if of_task and of_task["kind"] == kind and not (of_task["field"] or of_task["index"]):
+                return TokenOf(kind, of_task["task"])
             if is_identifier(value):
                 return Symbol(value)
             raise NotModelled(f"{quoted(value)} is not a token that sendright models")
         if not isinstance(value, list):
-            raise wrong(f"a token of {words} numbers", value)
-        if len(value) != words:
-            raise WrongValue(f"expected a token of {words} numbers, got {len(value)}")
-        read_words = read_each(read_number)(value)
-        assert isinstance(read_words, tuple)
-        return tuple(word & 0xFFFFFFFF if isinstance(word, int) else word for word in read_words)
+            raise wrong(f"a token of {count} numbers", value)
+        if len(value) != count:
+            raise WrongValue(f"expected a token of {count} numbers, got {len(value)}")
+        return unsigned(read_each(read_number)(value, words))
 
     return read
 
 
-def read_each(read: Callable[[object], Value]) -> Callable[[object], Value]:
+def unsigned(numbers: Sequence[Value]) -> tuple[Value, ...]:
+    """Words of 32 bits without a sign."""
+    return tuple([NATURAL.seen(each) if isinstance(each, int) else each for each in numbers])
+
+
+def read_each(read: Reader) -> Callable[[object, Headers], tuple[Any, ...]]:
     """A reader of arrays whose elements ``read`` reads; null and ``NULL`` are the empty array."""
 
-    def read_array(value: object) -> Value:
+    def read_array(value: object, words: Headers) -> tuple[Any, ...]:
         if value is None or value == "NULL":
             return ()
         if not isinstance(value, list):
             raise wrong("an array", value)
-        elements: list[Value] = []
+        elements: list[Any] = []
         for index, element in enumerate(value):
             try:
-                elements.append(read(element))
+                elements.append(read(element, words))
             except WrongValue as error:
                 raise WrongValue(str(error), f"[{index}]{error.place}") from None
         return tuple(elements)
@@ -306,7 +291,7 @@ _DESCRIPTOR_KEYS = {
 """Alternative keys of descriptors -> the keys that ``read_descriptor`` uses."""
 
 
-def read_descriptor(value: object) -> Value:
+def read_descriptor(value: object, words: Headers) -> Value:
     """A descriptor of a message: ``["p", "MOVE_SEND"]`` or ``{"name": "p", "disposition": "MOVE_SEND"}`` for a port;
     ``[["p", "q"], "MOVE_SEND"]`` or ``{"names": ["p", "q"], "disposition": "MOVE_SEND"}`` for an array; ``{"page":
     1, "copy": "VIRTUAL", "deallocate": true}`` for memory."""
@@ -314,7 +299,7 @@ def read_descriptor(value: object) -> Value:
         given = {_DESCRIPTOR_KEYS.get(key, key): each for key, each in value.items()}
         if "page" in given and given.keys() <= {"page", "copy", "deallocate"} and len(given) == len(value):
             copied = given.get("copy", int(CopyOption.PHYSICAL))
-            return (read_number(given["page"]), _read_copy_option(copied), read_boolean(given.get("deallocate", False)))
+            return (read_number(given["page"], words), _read_copy_option(copied, words), read_boolean(given.get("deallocate", False), words))
         if given.keys() in ({"name", "disposition"}, {"names", "disposition"}) and len(value) == 2:
             value = [given.get("name", given.get("names")), given["disposition"]]
         else:
@@ -324,21 +309,23 @@ def read_descriptor(value: object) -> Value:
     if not isinstance(value, list) or len(value) != 2:
         raise wrong("a descriptor: [name, disposition]", value)
     if isinstance(value[0], list):
-        return (read_each(read_name)(value[0]), read_disposition(value[1]))
-    return (read_name(value[0]), read_disposition(value[1]))
+        return (read_each(read_name)(value[0], words), read_disposition(value[1], words))
+    return (read_name(value[0], words), read_disposition(value[1], words))
 
 
-def read_trailer_elements(value: object) -> int:
-    """``MACH_RCV_TRAILER_SENDER`` and its like, or the number of the highest element."""
-    if not isinstance(value, str):
-        return read_integer(value, "an element of a trailer (MACH_RCV_TRAILER_SENDER, …)")
-    bare = value.removeprefix("MACH_RCV_").removeprefix("TRAILER_")
-    if bare not in TRAILER_ELEMENTS:
-        raise NotModelled(f"{quoted(value)} is not an element of a trailer that sendright models")
-    return TRAILER_ELEMENTS[bare]
+def read_trailer_elements(value: object, words: Headers) -> int:
+    """``MACH_RCV_TRAILER_SENDER`` and its like, several of them (the highest counts), the number of the highest
+    element, or the bits of it in ``mach_msg_option_t``."""
+    if isinstance(value, str) and "|" in value and "(" not in value:
+        value = value.split("|")
+    if isinstance(value, list) and value:
+        highest: int = max(read_each(read_trailer_elements)([each.strip() if isinstance(each, str) else each for each in value], words))
+        return highest
+    elements = _read_trailer(value, words)
+    return elements >> 24 if elements >> 24 and not elements & ~0xF000000 else elements
 
 
-_READERS: dict[ArgumentType, Callable[[object], Value]] = {
+_READERS: dict[ArgumentType, Reader] = {
     ArgumentType.PORT: read_name,
     ArgumentType.PORTS: read_each(read_name),
     ArgumentType.RIGHT_NAME: read_name,
@@ -350,7 +337,7 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
     ArgumentType.AUDIT_TOKEN: read_token(AUDIT_TOKEN_WORDS),
     ArgumentType.BOOLEAN: read_boolean,
     ArgumentType.SELECTOR: read_selector,
-    ArgumentType.FLAVOUR: read_constant,
+    ArgumentType.FLAVOUR: read_flavour,
     ArgumentType.COUNT: read_number,
     ArgumentType.PAGE: read_number,
     ArgumentType.INHERITANCE: read_inheritance,
@@ -362,17 +349,18 @@ _READERS: dict[ArgumentType, Callable[[object], Value]] = {
     ArgumentType.COUNTER: read_number,
     ArgumentType.ATTRIBUTES: _read_attributes,
     ArgumentType.LIMITS: read_limits,
-    ArgumentType.NOTIFICATION: read_requested,
+    ArgumentType.NOTIFICATION: read_notification,
     ArgumentType.EXCEPTION_MASK: read_exception_mask,
     ArgumentType.BEHAVIOUR: read_behaviour,
     ArgumentType.STATE_FLAVOUR: read_thread_state,
     ArgumentType.HOST_SELECTOR: read_host_port,
     ArgumentType.AMOUNT: read_number,
-    ArgumentType.GUARD: read_number,
+    ArgumentType.GUARD: read_guard,
     ArgumentType.QUEUE_LIMIT: read_number,
 }
 
 
-def read_argument(argument: Argument, value: object) -> Value:
+def read_argument(argument: Argument, value: object, words: Headers) -> Value:
     """Read ``value`` as the value of ``argument``. Raises WrongValue, NotModelled."""
-    return _READERS[argument.type](value)
+    read: Value = _READERS[argument.type](value, words)
+    return read

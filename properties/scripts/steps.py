@@ -8,10 +8,14 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.rights import PortObject
+from sendright.mach.kernel.profiles import Profile
+from sendright.mach.kernel.unmodelled import why_unmodelled_argument
 from sendright.mach.signatures import SIGNATURES, Argument, OutputType, Signature
+from sendright.mach.signatures.widths import value_seen
 from sendright.properties.scripts.expected import Expectation, output_name, read_expectation
-from sendright.properties.scripts.message_options import read_message_words
+from sendright.properties.scripts.kernel_spellings import read_kernel_words
 from sendright.properties.scripts.schema import StepForm
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted, read_argument
 from sendright.properties.scripts.values import Value, is_identifier, mark_symbols, symbols_in
@@ -20,17 +24,39 @@ _OTHER_SPELLINGS = {
     "parent": ("parent_task", "parent_ledger"),
     "task": ("parent_task", "target_task"),
     "target": ("task", "target_task"),
+    "target_task": ("task", "parent_task"),
     "child": ("child_task", "child_ledger"),
     "security": ("host_security",),
     "token": ("security_token",),
     "sec_token": ("security_token",),
     "disp": ("disposition", "dest_disposition", "notify_disposition"),
     "desired_disp": ("disposition",),
+    "polyPoly": ("disposition",),
+    "msgt_name": ("disposition",),
+    "notifyPoly": ("notify_disposition",),
     "right": ("poly",),
     "flavour": ("flavor", "new_flavor"),
     "flavor": ("new_flavor",),
     "which_port": ("which",),
     "special_port": ("port",),
+    "init_port_set": ("ports",),
+    "port_info": ("info",),
+    "port_infoCnt": ("count",),
+    "port_info_outCnt": ("count",),
+    "task_info_outCnt": ("count",),
+    "masksCnt": ("count",),
+    "trailer_type": ("trailer",),
+    "request_seqnop": ("seqno",),
+    "delta": ("srdelta",),
+    "context": ("guard",),
+    "notify_port": ("notify",),
+    "notify_right": ("notify",),
+    "msgh_remote_port": ("dest",),
+    "remote": ("dest",),
+    "msgh_local_port": ("reply",),
+    "rcv_name": ("port",),
+    "oldname": ("old_name",),
+    "newname": ("new_name",),
     "host_priv": ("host",),
     "host": ("host_priv",),
     "inherit": ("inherit_memory",),
@@ -121,19 +147,19 @@ class UnmodelledStep(msgspec.Struct, frozen=True):
     reason: str
 
 
-def read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> PlannedStep | UnmodelledStep:
-    """The meaning of one step.
+def read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: Profile) -> PlannedStep | UnmodelledStep:
+    """The meaning of one step, with the constants of the profile's headers.
 
     ``extra_keys`` are the step's keys that the form doesn't know; ``bound`` are the symbols that earlier steps bind.
     Raises WrongValue with a place such as ``args.right``.
     """
     try:
-        return _read_step(form, extra_keys, bound)
+        return _read_step(form, extra_keys, bound, profile)
     except NotModelled as error:
         return UnmodelledStep(form.call, str(error))
 
 
-def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> PlannedStep:
+def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: Profile) -> PlannedStep:
     if extra_keys:
         raise NotModelled(f"key {quoted(min(extra_keys))} is not modelled")
     signature = SIGNATURES.get(form.call)
@@ -143,13 +169,14 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str]) -> Planned
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
     if form.resume:
         _refuse_more(form)
-    arguments = {} if form.resume else _read_arguments(signature, form.args, bound)
+    words = headers_of(profile.name)
+    arguments = {} if form.resume else _read_arguments(signature, form.args, bound, profile, words)
     return PlannedStep(
         form.caller,
         form.call,
         arguments,
         tuple(_read_bindings(signature, form.bind)),
-        tuple([_read_expectation(signature, key, mark_symbols(value, bound)) for key, value in form.expect.items()]),
+        tuple([_read_expectation(signature, key, mark_symbols(value, bound), words) for key, value in form.expect.items()]),
         form.shortage,
         form.stop,
         form.resume,
@@ -163,16 +190,19 @@ def _refuse_more(form: StepForm) -> None:
             raise WrongValue("a resumed call keeps what it was made with: leave this out", key)
 
 
-def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str]) -> dict[str, Value]:
+def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str], profile: Profile, words: Headers) -> dict[str, Value]:
     arguments: dict[str, Value] = {}
-    if signature.name.startswith("mach_msg_"):
-        spelled = read_message_words(signature, spelled)
+    spelled = read_kernel_words(signature, spelled, profile, words)
     for spelling, value in spelled.items():
         argument = _argument(signature, spelling)
         if argument.name in arguments:
             raise WrongValue(f"duplicate argument {argument.name}", f"args.{spelling}")
         try:
-            arguments[argument.name] = read_argument(argument, mark_symbols(value, bound))
+            read = read_argument(argument, mark_symbols(value, bound), words)
+            unmodelled = why_unmodelled_argument(signature, argument, value_seen(read, signature, argument, profile.name), profile)
+            if unmodelled is not None:
+                raise NotModelled(unmodelled)
+            arguments[argument.name] = read
         except WrongValue as error:
             raise WrongValue(str(error), f"args.{spelling}{error.place}") from None
         except NotModelled as error:
@@ -237,9 +267,9 @@ def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
     raise NotModelled(f"output {quoted(spelling)} of {signature.name} is not modelled")
 
 
-def _read_expectation(signature: Signature, key: str, value: object) -> Expectation:
+def _read_expectation(signature: Signature, key: str, value: object, words: Headers) -> Expectation:
     try:
-        return read_expectation(signature, key, value)
+        return read_expectation(signature, key, value, words)
     except WrongValue as error:
         raise WrongValue(str(error), f"expect.{key}{error.place}") from None
     except NotModelled as error:

@@ -11,6 +11,7 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+from sendright.mach.signatures.widths import as_seen
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.snapshot import Snapshot, Task
 from sendright.properties.runs.judged_run import JudgedRun
@@ -24,7 +25,6 @@ from sendright.properties.scripts.values import (
     USER_PORT,
     VALID,
     Limit,
-    SpecialPort,
     Symbol,
     TaskPort,
     TokenOf,
@@ -40,7 +40,6 @@ _NAMED_BY_OBJECT = {
     PortObject.DEVICE: "device_priv",
 }
 _LEDGERS = ("root_ledger_wired", "root_ledger_paged")
-_SIGNED = (ArgumentType.DELTA, ArgumentType.AMOUNT)
 _IN_CALLERS_SPACE = (ArgumentType.PORT, ArgumentType.RIGHT_NAME)
 
 
@@ -152,7 +151,8 @@ class Symbols:
             if argument.name == target:
                 task = self.task_behind(caller, arguments[argument.name])
                 space = caller if task is None else task
-        return caller, Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage, step.stop)
+        made = Call(step.call, {argument.name: arguments[argument.name] for argument in signature.arguments}, step.shortage, step.stop)
+        return caller, as_seen(made, signature, self.profile.name)
 
     def _check_that_it_can(self, step: PlannedStep, caller: Task) -> None:
         """Raises NotModelled if the task can't make, or resume, the step's call now."""
@@ -205,9 +205,7 @@ class Symbols:
                 raise NotModelled(f"{argument.name} is not " + ("an array of numbers" if kind is ArgumentType.LIMITS else "a token"))
         elif not isinstance(resolved, int):
             raise NotModelled(f"{argument.name} is not a number")
-        if kind in _SIGNED and resolved >= 2**31:
-            return resolved - 2**32
-        return resolved & 0xFFFFFFFF if kind is ArgumentType.COUNTER else resolved
+        return resolved
 
     def _descriptor(self, value: Value, caller: int) -> tuple[Any, ...]:
         assert isinstance(value, tuple)
@@ -267,15 +265,11 @@ class Symbols:
         if isinstance(value, TokenOf):
             task = self.live_task_of(value.task)  # may create it, and so change the snapshot
             shown = self.snapshot.tasks[task]
-            return {"security_token": shown.security_token, "audit_token": shown.audit_token, "pid": shown.audit_token[5]}[value.kind]
+            token = shown.security_token if value.kind == "security_token" else shown.audit_token
+            return token if value.index is None else token[value.index]
         if isinstance(value, Limit):
             limit: int = getattr(self.profile, value.field)
             return limit + value.offset
-        if isinstance(value, SpecialPort):
-            for selector, place in self.profile.special_ports.items():
-                if place is value.place:
-                    return selector
-            raise NotModelled(f"{value.spelling} is not a special port of profile {self.profile.name}")
         if isinstance(value, tuple):
             return tuple([self.value(each) for each in value])
         return value

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.state.boot import WELL_KNOWN_PORTS
 
 
@@ -30,11 +30,16 @@ class TaskPort(msgspec.Struct, frozen=True):
     task: str | None
 
 
+AUDIT_WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
+"""The words of an audit token, in their order (``audit_token_to_pid`` and its like in ``bsm/libbsm.h``)."""
+
+
 class TokenOf(msgspec.Struct, frozen=True):
-    """``security_token(P)``, ``audit_token(A)``, ``pid(B)``."""
+    """``security_token(P)``, ``audit_token(A)``; with a word's ``index``: ``pid(B)``."""
 
     kind: str
     task: str
+    index: int | None = None
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -44,14 +49,14 @@ class Limit(msgspec.Struct, frozen=True):
     field: str = "urefs_max"
 
 
-class SpecialPort(msgspec.Struct, frozen=True):
-    """``TASK_BOOTSTRAP_PORT`` …: a selector, given by the place that it selects."""
-
-    place: Place
-    spelling: str
+Value: TypeAlias = "int | bool | Symbol | WellKnown | TaskPort | TokenOf | Limit | tuple[Value, ...]"
 
 
-Value: TypeAlias = "int | bool | Symbol | WellKnown | TaskPort | TokenOf | Limit | SpecialPort | tuple[Value, ...]"
+class Words(msgspec.Struct, frozen=True):
+    """Some words of a token, or of what a call tells: (position, expected value) each."""
+
+    pairs: tuple[tuple[int, Value], ...]
+
 
 NULL = WellKnown("NULL")
 VALID = WellKnown("valid")
@@ -127,6 +132,6 @@ def symbols_in(value: object) -> Iterator[str]:
         yield value.name
     elif isinstance(value, TokenOf) or (isinstance(value, TaskPort) and value.task is not None):
         yield str(value.task)
-    elif isinstance(value, tuple):
-        for element in value:
+    elif isinstance(value, tuple | Words):
+        for element in value.pairs if isinstance(value, Words) else value:
             yield from symbols_in(element)

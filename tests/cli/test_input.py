@@ -47,8 +47,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("{", "not JSON"),
         ("[]", "not a script"),
         (json.dumps(GOOD | {"profile": "vms"}), "vms"),
-        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": "A", "call": "mach_port_type", "args": {"name": "nobody"}}]}]}), "nobody"),
-        (json.dumps(GOOD | {"cases": [{"id": "x", "steps": [{"as": 5, "call": "mach_task_self"}]}]}), "as"),
+        (json.dumps(GOOD | {"cases": [], "notes": {"a": "\ud800"}}), "notes.a: the string has half a surrogate pair"),
     ],
 )
 def test_a_bad_script_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path, content: str, words: str) -> None:

@@ -13,9 +13,9 @@ import pytest
 from support.places import ROOT
 
 from sendright.cli.main import main
-from sendright.impl.adapters.stdio import PROTOCOL, CantStart, StdioProgram
+from sendright.impl.adapters.stdio import FIRST_PROTOCOL, PROTOCOL, CantStart, StdioProgram
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.kernel.capabilities import NotMade
+from sendright.mach.kernel.capabilities import NotMade, not_compared
 from sendright.mach.kernel.implementation import ImplementationCrash, MalformedState
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL
 
@@ -155,7 +155,8 @@ def test_states_without_form(tmp_path: Path, shown: str, words: str) -> None:
     ("hello", "words"),
     [
         ("{}", "missing required field `name`"),
-        ('{"name": "x", "protocol": "other/2"}', "speaks 'other/2'"),
+        ('{"name": "x", "protocol": "other/2"}', f"speaks 'other/2', and needs to speak {PROTOCOL}"),
+        ('{"error": "unknown version"}', f"and it needs to speak {PROTOCOL}"),
         ('{"name": "x", "capabilities": {"calls": ["mach_port_alocate"]}}', "mach_port_alocate, which isn't the name of a call"),
         ('{"name": "x", "capabilities": {"shows": ["colour"]}}', "Invalid enum value 'colour'"),
     ],
@@ -164,6 +165,17 @@ def test_a_program_must_say_what_it_has(tmp_path: Path, hello: str, words: str) 
     with pytest.raises(CantStart) as wrong:
         program(tmp_path, "", hello)
     assert words in str(wrong.value)
+
+
+@pytest.mark.parametrize("hello", ['{"name": "old", "capabilities": {"shows": []}}', f'{{"name": "old", "protocol": "{FIRST_PROTOCOL}"}}'])
+def test_a_program_of_an_older_version_is_told_which_it_needs(tmp_path: Path, hello: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is checked as far as its version goes, or it is refused."""
+    (told,) = list(not_compared(program(tmp_path, "", hello).capabilities, []))[-1:]
+    assert FIRST_PROTOCOL in told
+    assert f"it needs to answer hello with protocol {PROTOCOL}" in told
+    monkeypatch.setattr("sendright.impl.adapters.stdio.STILL_SPOKEN", {})
+    with pytest.raises(CantStart, match=f"speaks '{FIRST_PROTOCOL}', and needs to speak {PROTOCOL}"):
+        program(tmp_path, "", hello)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,17 @@ def test_lsmp_json_says_what_its_text_says() -> None:
     assert rows[4].receiver == (157, 0x603)
 
 
+def test_a_step_of_a_trace_with_a_number_that_is_not_modelled_is_not_judged() -> None:
+    """What an answer to TASK_NAME_PORT gives isn't the right to control a task."""
+    calls = ((0, "mach_task_self", {}, 0), (0, "task_get_special_port", {"task": 6, "which": 1}, 0))
+    trace = run(ReferenceKernel(), calls)
+    named = msgspec.structs.replace(trace.steps[1], arguments={"task": 6, "which": 3})
+    facts = facts_in(msgspec.json.encode(msgspec.structs.replace(trace, steps=(trace.steps[0], named))))
+    (why,) = [fact.why for fact in only(Unreadable, facts)]
+    assert why == "which 3 (TASK_NAME_PORT) of task_get_special_port is not modelled in profile manual"
+    assert end(facts).unreadable == 1
+
+
 def test_traces() -> None:
     calls = (
         *MOVE_TO_CHILD[:5],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from typing import Any
 
 import jsonschema
@@ -17,6 +18,7 @@ from sendright.mach.abi.rights import DEAD_NAME, EXC_MASK_ALL, Right
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, Profile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CaseResult
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
 from sendright.mach.state.trace import Trace
@@ -50,7 +52,8 @@ class Caller:
     def call(self, task: int) -> None:
         signature = self.random.choice([each for each in SIGNATURES.values() if each.name != "task_terminate" or self.random.random() < 0.1])
         arguments = {argument.name: self.argument(argument, task) for argument in signature.arguments}
-        self.run.call(task, Call(signature.name, arguments, self.random.choice([0, 0, 0, 1, 2])))
+        with suppress(Unmodelled):
+            self.run.call(task, Call(signature.name, arguments, self.random.choice([0, 0, 0, 1, 2])))
 
     def argument(self, argument: Argument, task: int) -> Any:
         pick = self.random

@@ -1,0 +1,274 @@
+"""What the profiles' kernels have and sendright doesn't model: numbers and bits of arguments.
+
+A call with such a number gets no verdict: it is NOT MODELLED, whether a script names the number or writes it. The
+ranges follow from the kernels' headers (``mach/abi/headers.py``) and from what the profile models, so a number leaves
+its range when a rule for it arrives. ``_DECLARED`` has those that no header tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from typing import Any
+
+import msgspec
+
+from sendright.mach.abi.descriptors import rights_in
+from sendright.mach.abi.headers import Headers, headers_of
+from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REQUESTABLE
+from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.capabilities import NotMade
+from sendright.mach.kernel.profiles import PROFILES, Profile
+from sendright.mach.signatures import SIGNATURES, Argument, Signature
+from sendright.mach.signatures import ArgumentType as T
+from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
+from sendright.mach.signatures.messages import MESSAGE_OPTIONS
+from sendright.mach.signatures.widths import FIELD, width_of
+
+
+class Unmodelled(NotMade):
+    """A call that sendright doesn't model; the text says which argument, and why. No implementation has seen it."""
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers or bits of one argument that a profile doesn't model."""
+
+    call: str
+    argument: str
+    """An argument of the signature, or ``flags`` and ``options``, whose bits are arguments of their own here."""
+    lowest: int = 0
+    highest: int = -1
+    bit: int = 0
+    """Instead of numbers: one bit, whatever the others are."""
+    name: str = ""
+    """Its name in the kernel's headers, if it has one."""
+    why: str = ""
+    """Why it isn't modelled, if that needs words."""
+
+    def covers(self, number: int) -> bool:
+        """Whether ``number`` is in the range."""
+        return bool(number & self.bit) or self.lowest <= number <= self.highest
+
+    @property
+    def words(self) -> str:
+        """The range, for a reader: ``3 (TASK_NAME_PORT)``."""
+        if self.bit:
+            number = f"bit {self.bit:#x}"
+        elif self.lowest == self.highest:
+            number = str(self.lowest)
+        else:
+            number = f"{self.lowest} to {self.highest}"
+        return number + "".join(f" ({each})" for each in (self.name, self.why) if each)
+
+
+FAMILIES: dict[T, str] = {
+    T.RIGHT: r"MACH_PORT_RIGHT_(?!NUMBER$)\w+",
+    T.DISPOSITION: r"MACH_MSG_TYPE_\w+",
+    T.SELECTOR: r"TASK_(?!MAX_)\w+_PORT",
+    T.FLAVOUR: r"(?:MACH_)?TASK_\w+(?<!_PORT)(?<!_COUNT)",
+    T.ATTRIBUTES: r"MACH_PORT_(?:LIMITS_INFO|RECEIVE_STATUS|DNREQUESTS_SIZE|TEMPOWNER|\w+_RECEIVER|INFO_EXT|GUARD_INFO|SERVICE_THROTTLED)",
+    T.NOTIFICATION: r"MACH_NOTIFY_(?!FIRST$|LAST$)\w+",
+    T.EXCEPTION_MASK: r"EXC_MASK_\w+",
+    T.BEHAVIOUR: r"(?:MACH_)?EXCEPTION_\w+",
+    T.HOST_SELECTOR: r"HOST_(?!MAX_)(?:\w+_)?PORT",
+    T.INHERITANCE: r"VM_INHERIT_\w+",
+    T.TRAILER: r"MACH_RCV_TRAILER_\w+",
+    T.LIMITS: r"MACH_PORT_QLIMIT_\w+",
+    T.QUEUE_LIMIT: r"MACH_PORT_QLIMIT_\w+",
+}
+"""Argument type -> the constants of the headers that are meant for it."""
+
+
+def family(headers: Headers, type_: T) -> dict[str, int]:
+    """The constants of the headers that are meant for arguments of this type."""
+    pattern = FAMILIES.get(type_)
+    return {} if pattern is None else {name: number for name, number in headers.numbers.items() if re.fullmatch(pattern, name)}
+
+
+def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
+    """The numbers of a type that the profile's rules are about; None: the rules cover every number of the type."""
+    if type_ is T.SELECTOR:
+        return profile.special_ports.keys()
+    if type_ is T.FLAVOUR:
+        return profile.token_flavours
+    if type_ is T.ATTRIBUTES:
+        return [int(each) for each in PortAttributes]
+    if type_ is T.HOST_SELECTOR:
+        return range(profile.host_special_ports + 1)
+    if type_ is T.NOTIFICATION:
+        return [int(each) for each in (*REQUESTABLE, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
+    return None
+
+
+_OWN_NOTIFICATIONS = (65, 71)
+"""The kernels send these without a request, and refuse a request for them."""
+_NEVER_REQUESTED = {"gnumach": (*_OWN_NOTIFICATIONS, 66)}
+"""GNU Mach refuses a request for MACH_NOTIFY_MSG_ACCEPTED, too (``ipc/mach_port.c``)."""
+
+
+def _modelled_bits(profile: Profile, type_: T) -> int | None:
+    """The bits of a type that the profile's rules are about; None: the type isn't one of bits."""
+    if type_ is T.EXCEPTION_MASK:
+        return sum(1 << number for number, place in enumerate(EXCEPTION_PLACES, 1) if place in profile.places)
+    if type_ is T.BEHAVIOUR:
+        bits = 0x1FFFFFFF
+        for behaviour in profile.behaviours:
+            bits |= behaviour
+        return bits
+    return None
+
+
+_DECLARED: dict[str, tuple[Range, ...]] = {
+    "osf": tuple(
+        Range(call=call, argument="right", lowest=6, highest=6, name="MACH_PORT_RIGHT_RECEIVE_NO_NMS", why="only in kernels of clusters, mach/port.h")
+        for call in ("mach_port_allocate", "mach_port_allocate_name", "mach_port_allocate_full")
+    ),
+    "xnu-792": (
+        Range(
+            call="host_get_special_port",
+            argument="which",
+            lowest=-(1 << 31),
+            highest=-1,
+            why="that kernel reads before its array, kern/host.c, hazard H-14",
+        ),
+    ),
+    "xnu": tuple(
+        Range(call=call, argument="new_flavor", lowest=lowest, highest=highest, why="a flavour of only some machines, mach/*/thread_status.h")
+        for call in ("task_set_exception_ports", "task_swap_exception_ports")
+        for lowest, highest in ((8, 8), (11, 12), (14, 15), (18, 25), (27, 27))
+    ),
+}
+"""Ranges that the headers don't tell."""
+
+
+@cache
+def _ranges(name: str) -> tuple[Range, ...]:
+    profile = PROFILES[name]
+    found = [each for each in _DECLARED.get(name, ()) if profile.serves(each.call)]
+    for signature in SIGNATURES.values():
+        if profile.serves(signature.name):
+            for argument in signature.arguments:
+                if profile.takes(signature.name, argument.name):
+                    found += _of_argument(profile, signature, argument)
+    for call, argument_name, prefixes, modelled in _BITS:
+        if profile.serves(call):
+            found += _of_bits(profile, call, argument_name, prefixes, modelled)
+    return tuple(found)
+
+
+def unmodelled_ranges(profile: Profile, call: str | None = None, argument: str | None = None) -> tuple[Range, ...]:
+    """The ranges that ``profile`` doesn't model: all, those of a call, or those of one argument of it."""
+    name = profile.name if profile.name in PROFILES else "manual"
+    return tuple([each for each in _ranges(name) if call in (None, each.call) and argument in (None, each.argument)])
+
+
+def _of_argument(profile: Profile, signature: Signature, argument: Argument) -> Iterator[Range]:
+    """The ranges of an argument that follow from the headers."""
+    headers = headers_of(profile.name)
+    named = family(headers, argument.type)
+    bits = _modelled_bits(profile, argument.type)
+    if bits is not None:
+        for name, number in named.items():
+            if number & ~bits and not number & (number - 1):
+                yield Range(call=signature.name, argument=argument.name, bit=number, name=name)
+        return
+    modelled = _modelled(profile, argument.type)
+    if modelled is None:
+        return
+    unnamed = range(headers.numbers.get("HOST_MAX_SPECIAL_PORT", -1) + 1) if argument.type is T.HOST_SELECTOR else ()
+    for number in sorted({*named.values(), *unnamed} - set(modelled)):
+        names = [name for name, each in named.items() if each == number]
+        yield Range(call=signature.name, argument=argument.name, lowest=number, highest=number, name=", ".join(names))
+
+
+_BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
+    ("mach_port_construct", "flags", ("MPO_",), CONSTRUCT_FLAGS),
+    *((call, "options", ("MACH_SEND_", "MACH_RCV_", "MACH_MSG_STRICT"), MESSAGE_OPTIONS) for call in ("mach_msg_send", "mach_msg_receive")),
+)
+"""Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
+names of its bits, and the names of those that are modelled."""
+
+
+def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
+    numbers = headers_of(profile.name).numbers
+    known = {numbers[name] for name in modelled if name in numbers}
+    for name, number in numbers.items():
+        if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
+            yield Range(call=call, argument=argument, bit=number, name=name)
+
+
+def why_unmodelled(call: Call, profile: Profile) -> str | None:
+    """The first argument of ``call`` whose number isn't modelled, in words; None: there is none.
+
+    The numbers must be as the kernel sees them (``widths.as_seen``).
+    """
+    if call.resume or call.name not in SIGNATURES or not profile.serves(call.name):
+        return None
+    name = profile.name if profile.name in PROFILES else "manual"
+    for argument, judge in _of_call(name, call.name):
+        value = call.arguments.get(argument)
+        if value is not None:
+            words = judge(value)
+            if words is not None:
+                return words
+    return None
+
+
+def why_unmodelled_argument(signature: Signature, argument: Argument, value: Any, profile: Profile) -> str | None:
+    """Why ``value``, as the kernel sees it, isn't modelled as this argument of a call; None: it is."""
+    name = profile.name if profile.name in PROFILES else "manual"
+    judge = _judges(name, signature.name).get(argument.name)
+    return None if judge is None or not profile.serves(signature.name) else judge(value)
+
+
+@cache
+def _judges(profile: str, call: str) -> dict[str, Callable[[Any], str | None]]:
+    return dict(_of_call(profile, call))
+
+
+@cache
+def _of_call(profile: str, call: str) -> tuple[tuple[str, Callable[[Any], str | None]], ...]:
+    """The arguments whose numbers may not be modelled, and for each a function that says why one isn't."""
+    signature = SIGNATURES[call]
+    found: list[tuple[str, Callable[[Any], str | None]]] = []
+    for argument in signature.arguments:
+        ranges = tuple(each for each in _ranges(profile) if (each.call, each.argument) == (call, argument.name))
+        width = width_of(signature, argument, profile)
+        if argument.type is T.DESCRIPTORS:
+            found.append((argument.name, partial(_in_body, call, argument.name)))
+        elif width is not None:
+            found.append((argument.name, partial(_in_argument, call, argument.name, ranges, width.lowest, width.highest, profile)))
+    return tuple(found)
+
+
+def _in_argument(call: str, argument: str, ranges: tuple[Range, ...], lowest: int, highest: int, profile: str, value: Any) -> str | None:
+    if value.__class__ is int:
+        if not lowest <= value <= highest:
+            return _does_not_fit(call, argument, value)
+        for each in ranges:
+            if each.covers(value):
+                return not_modelled_words(each, profile)
+    elif isinstance(value, tuple):
+        for each in value:
+            if each.__class__ is int and not lowest <= each <= highest:
+                return _does_not_fit(call, argument, each)
+    return None
+
+
+def _in_body(call: str, argument: str, body: Any) -> str | None:
+    if isinstance(body, tuple):
+        for _, disposition in rights_in(body):
+            if disposition.__class__ is int and not FIELD.fits(disposition):
+                return _does_not_fit(call, argument, disposition)
+    return None
+
+
+def not_modelled_words(found: Range, profile: str) -> str:
+    """Why a call that has a number of this range isn't modelled."""
+    return f"{found.argument} {found.words} of {found.call} is not modelled in profile {profile}"
+
+
+def _does_not_fit(call: str, argument: str, number: int) -> str:
+    return f"{argument} of {call}: the kernel has no room for the number {number}"

@@ -1,0 +1,182 @@
+"""What isn't modelled is never judged: the ranges of each profile, and the numbers that a kernel sees."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.headers import NUMBERS, headers_of, profiles_with
+from sendright.mach.abi.rights import DEAD_NAME
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
+from sendright.mach.kernel.unmodelled import FAMILIES, Unmodelled, family, unmodelled_ranges, why_unmodelled
+from sendright.mach.signatures import SIGNATURES, ArgumentType, with_defaults
+from sendright.mach.signatures.guards import CONSTRUCT_FLAGS, GUARDS
+from sendright.mach.signatures.messages import MESSAGE_OPTIONS, MESSAGES
+from sendright.mach.signatures.widths import WIDTHS, as_seen
+from sendright.model.execution.oracle import Oracle
+from sendright.model.execution.witnesses import witnessed_calls
+from sendright.properties.check import check
+from sendright.properties.runs.judged_run import JudgedRun
+
+
+class Recording(ReferenceKernel):
+    """Remembers the calls that it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Call] = []
+
+    def call(self, task: int, call: Call) -> Result:
+        self.seen.append(call)
+        return super().call(task, call)
+
+
+def booted(profile: Profile) -> tuple[Recording, JudgedRun]:
+    kernel = Recording()
+    run = JudgedRun(kernel, Oracle(profile), profile, 10)
+    run.boot()
+    return kernel, run
+
+
+def example(call: str, argument: str, number: int) -> Call:
+    """A call with this number; its other arguments needn't make sense."""
+    signature = SIGNATURES[call]
+    zeros = {each.name: 0 if each.type is not ArgumentType.LIMITS else (1,) for each in signature.arguments if each.required}
+    return with_defaults(Call(call, zeros | {argument: number}))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_no_number_of_a_range_reaches_a_kernel_or_a_judge(profile: Profile) -> None:
+    kernel, run = booted(profile)
+    tried = 0
+    for each in unmodelled_ranges(profile):
+        if any(argument.name == each.argument for argument in SIGNATURES[each.call].arguments):
+            for number in {each.bit, each.bit | 1} if each.bit else {each.lowest, each.highest}:
+                with pytest.raises(Unmodelled, match=each.argument):
+                    run.call(0, example(each.call, each.argument, number))
+                tried += 1
+    assert tried >= 3
+    assert kernel.seen == []
+    assert run.steps == []
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_what_the_kernels_headers_name_is_modelled_or_in_a_range(profile: Profile) -> None:
+    """Of the arguments with numbers that a kernel acts on: each named number is one that the profile has, or it is in a range."""
+    modelled = {
+        ("task_info", "flavor"): set(profile.token_flavours),
+        ("task_get_special_port", "which"): set(profile.special_ports),
+        ("task_set_special_port", "which"): set(profile.special_ports),
+        ("host_get_special_port", "which"): set(range(profile.host_special_ports + 1)),
+        ("mach_port_get_attributes", "flavor"): {1, 2},
+        ("mach_port_request_notification", "variant"): {65, 66, 69, 70, 71, 72} if profile.name == "gnumach" else {65, 69, 70, 71, 72},
+    }
+    for (call, argument), numbers in modelled.items():
+        if profile.serves(call):
+            named = set(family(headers_of(profile.name), SIGNATURES[call].argument(argument).type).values())
+            ranges = unmodelled_ranges(profile, call, argument)
+            assert {number for number in named if not any(each.covers(number) for each in ranges)} <= numbers
+            assert not any(each.covers(number) for number in numbers for each in ranges)
+
+
+def test_ranges_shrink_when_a_profile_models_more() -> None:
+    assert why_unmodelled(example("host_get_special_port", "which", 35), XNU) is not None
+    assert {each.lowest for each in unmodelled_ranges(XNU, "task_get_special_port")} == {3, 5, 6}
+    assert {each.bit for each in unmodelled_ranges(XNU, "task_set_exception_ports", "exception_mask")} == {1 << 10, 1 << 11, 1 << 12, 1 << 13}
+    assert unmodelled_ranges(MANUAL, "mach_port_request_notification") == ()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_recorded_runs_have_modelled_numbers(profile: Profile) -> None:
+    for run in witnessed_calls(profile):
+        for _, call in run:
+            assert why_unmodelled(as_seen(with_defaults(call), SIGNATURES[call.name], profile.name), profile) is None
+
+
+def test_a_check_counts_what_it_drew_and_did_not_judge() -> None:
+    kernels: list[Recording] = []
+
+    def kernel() -> Recording:
+        kernels.append(Recording())
+        return kernels[-1]
+
+    result = check(kernel, Oracle, XNU, examples=12, steps=60, seed=1)
+    assert sum(result.not_modelled.values()) > 0
+    assert all("is not modelled in profile xnu" in words for words in result.not_modelled)
+    for each in kernels:
+        assert all(why_unmodelled(call, XNU) is None for call in each.seen)
+
+
+def test_a_profile_with_other_limits_has_the_same_ranges() -> None:
+    small = msgspec.structs.replace(XNU, urefs_max=4)
+    assert unmodelled_ranges(small) == unmodelled_ranges(XNU)
+    assert unmodelled_ranges(msgspec.structs.replace(MANUAL, name="mine")) == unmodelled_ranges(MANUAL)
+
+
+# Widths
+
+
+@pytest.mark.parametrize(
+    ("call", "argument", "given", "seen"),
+    [
+        ("mach_port_type", "name", -1, DEAD_NAME),
+        ("mach_port_get_attributes", "count", -1, 0xFFFFFFFF),
+        ("mach_port_set_mscount", "mscount", -2, 0xFFFFFFFE),
+        ("mach_port_mod_refs", "delta", 0xFFFFFFFF, -1),
+        ("mach_port_mod_refs", "right", -1, 0xFFFFFFFF),
+        ("host_get_special_port", "node", 0xFFFFFFFF, -1),
+        ("mach_msg_send", "id", 0xFFFFFFFF, -1),
+        ("mach_msg_send", "size", -1, -1),
+        ("mach_port_construct", "qlimit", -1, -1),
+        ("mach_port_construct", "context", -1, 2**64 - 1),
+        ("mach_ports_register", "ports", (-1, 0), (DEAD_NAME, 0)),
+        ("mach_msg_send", "descriptors", ((-1, 17), ((-1, 2), 19), (0, -1, True)), ((DEAD_NAME, 17), ((DEAD_NAME, 2), 19), (0, 255, True))),
+    ],
+)
+def test_a_number_is_what_the_kernel_sees(call: str, argument: str, given: object, seen: object) -> None:
+    made = as_seen(Call(call, {argument: given}), SIGNATURES[call], "xnu")
+    assert made.arguments == {argument: seen}
+
+
+def test_minus_one_is_the_dead_name_for_the_kernel_and_for_the_specification() -> None:
+    kernel, run = booted(XNU)
+    own = run.call(0, Call("mach_task_self", {})).outputs["port"]
+    step = run.call(0, Call("mach_port_get_refs", {"task": own, "name": -1, "right": 0}))
+    assert kernel.seen[-1].arguments["name"] == DEAD_NAME == step.arguments["name"]
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("mach_msg_send", {"dest": 1, "dest_disposition": 32 + 19}),
+        ("mach_msg_send", {"dest": 1, "descriptors": ((1, 256 + 17),)}),
+        ("mach_port_type", {"task": 1, "name": 1 << 32}),
+        ("mach_msg_receive", {"port": 1, "trailer": 16}),
+    ],
+)
+def test_a_number_that_the_kernel_has_no_room_for_is_not_modelled(call: str, arguments: dict[str, object]) -> None:
+    _, run = booted(XNU)
+    with pytest.raises(Unmodelled, match="the kernel has no room for the number"):
+        run.call(0, Call(call, arguments))
+
+
+# The tables
+
+
+def test_the_tables_know_the_profiles_and_the_signatures() -> None:
+    assert NUMBERS.keys() == PROFILES.keys()
+    assert set(CONSTRUCT_FLAGS.values()) <= {argument.name for signature in GUARDS for argument in signature.arguments}
+    assert set(MESSAGE_OPTIONS.values()) <= {argument.name for signature in MESSAGES for argument in signature.arguments} | {""}
+    assert {*CONSTRUCT_FLAGS} <= NUMBERS["xnu"].keys()
+    numbers = {ArgumentType.BOOLEAN, ArgumentType.PAGE, ArgumentType.DESCRIPTORS, ArgumentType.SIZE}
+    assert WIDTHS.keys() | numbers == set(ArgumentType)
+    for type_ in FAMILIES:
+        assert any(family(headers_of(profile), type_) for profile in PROFILES), type_
+
+
+def test_profiles_with_a_name() -> None:
+    assert profiles_with("MACH_NOTIFY_SEND_POSSIBLE") == ["xnu"]
+    assert profiles_with("TASK_WIRED_LEDGER_PORT") == ["manual", "osf", "xnu-792"]
+    assert profiles_with("MACH_NOTIFY_DEAD_NAME") == list(PROFILES)

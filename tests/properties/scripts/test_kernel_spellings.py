@@ -1,0 +1,299 @@
+"""What the kernels' own headers and programs write: flags, names, expressions, structures, words by name or position."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.headers import headers_of
+from sendright.mach.results.checks import CaseResult
+from sendright.model.execution.oracle import Oracle
+from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
+from sendright.properties.scripts.load import parse_script
+from sendright.properties.scripts.replay import replay
+from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
+
+
+def step(call: str, args: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"as": "A", "call": call, "args": args or {}, **more}
+
+
+PORT = step("mach_port_allocate", {"right": "RECEIVE"}, bind={"name": "p"})
+SEND_RIGHT = step("mach_port_insert_right", {"name": "p", "right": ["p", "MACH_MSG_TYPE_MAKE_SEND"]})
+
+
+def read(step_: dict[str, Any], profile: str = "xnu") -> PlannedStep | UnmodelledStep:
+    data = {"format": "mach-cases/1", "profile": profile, "cases": [{"id": "one", "steps": [step_]}]}
+    return parse_script(json.dumps(data).encode(), "suite.json").cases[0].steps[0]
+
+
+def run(*steps: dict[str, Any], profile: str = "xnu") -> CaseResult:
+    data = {"format": "mach-cases/1", "profile": profile, "cases": [{"id": "one", "steps": list(steps)}]}
+    return replay([parse_script(json.dumps(data).encode(), "suite.json")], ReferenceKernel, Oracle).cases[0]
+
+
+def verdict(*steps: dict[str, Any], profile: str = "xnu") -> tuple[str, str | None]:
+    result = run(*steps, profile=profile)
+    return result.verdict, result.reason or (f"{result.step}: expected {result.expected}, seen {result.seen}" if result.expected else None)
+
+
+# Expressions
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1<<10", 1024),
+        ("0x1F", 31),
+        ("0100", 64),
+        ("~0", -1),
+        ("0xffUL", 255),
+        ("(MACH_NOTIFY_FIRST + 002)", 66),
+        ("EXC_MASK_CRASH | EXC_MASK_GUARD", 0x1400),
+        ("EXC_MASK_ALL & ~EXC_MASK_RESOURCE", 0x13FE),
+        ("1 << EXC_CRASH", 0x400),
+        ("MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, MACH_MSG_TYPE_MAKE_SEND_ONCE)", 19 | 21 << 8),
+        ("MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_AUDIT)", 3 << 24),
+        ("MACH_PORT_TYPE(MACH_PORT_RIGHT_DEAD_NAME)", 1 << 20),
+        ("MPO_CONTEXT_AS_GUARD|MPO_STRICT", 0x21),
+    ],
+)
+def test_expressions(text: str, number: int) -> None:
+    words = headers_of("xnu")
+    assert evaluate(text, lambda name: constant(name, words)) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 << 64",
+        "1 << -1",
+        "2 ** 9",
+        "a.b",
+        "f(1)",
+        "'x'",
+        "1.5",
+        "",
+        "1 if 1 else 2",
+        "(" * 300,
+        "-" * 400 + "1",
+        "1+" * 300 + "1",
+        "MACH_PORT_TYPE(1, 2)",
+        "9" * 30,
+        "[1][0]",
+        "True",
+    ],
+)
+def test_no_expressions(text: str) -> None:
+    words = headers_of("xnu")
+    with pytest.raises(NoExpression):
+        evaluate(text, lambda name: constant(name, words))
+
+
+def test_a_name_of_another_profile_is_said_so() -> None:
+    with pytest.raises(UnknownConstant, match=r"is not in the headers of osf; MACH_NOTIFY_SEND_POSSIBLE is in those of xnu"):
+        constant("SEND_POSSIBLE", headers_of("osf"), ("MACH_NOTIFY_",))
+    with pytest.raises(UnknownConstant, match="no header"):
+        constant("NONSENSE", headers_of("osf"), ("MACH_NOTIFY_",))
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "spelled", "expected"),
+    [
+        (
+            "mach_port_construct",
+            {"flags": "MPO_CONTEXT_AS_GUARD|MPO_STRICT", "context": "0x123456789abcdef0"},
+            {"context_as_guard": True, "strict": True, "immovable": False, "insert_send": False, "context": 0x123456789ABCDEF0},
+        ),
+        ("mach_port_construct", {"flags": ["MPO_INSERT_SEND_RIGHT", "QLIMIT"], "mpl": {"mpl_qlimit": 3}}, {"insert_send": True, "qlimit": 3}),
+        ("mach_port_construct", {"options": {"flags": 0x12, "mpl": {"mpl_qlimit": 3}}}, {"insert_send": True, "qlimit": 3}),
+        ("mach_port_construct", {"options": "MPO_INSERT_SEND_RIGHT", "qlimit": 9}, {"insert_send": True}),
+        ("mach_port_construct", {"flags": "MPO_QLIMIT"}, {"qlimit": 0}),
+        ("mach_port_construct", {"insert_send": True, "qlimit": 9}, {"insert_send": True, "qlimit": 9}),
+        ("mach_port_destruct", {"name": 259, "delta": -1, "context": "0xffffffffffffffff"}, {"srdelta": -1, "guard": 2**64 - 1}),
+        (
+            "mach_port_request_notification",
+            {"name": 259, "notify": "MACH_NOTIFY_NO_SENDERS", "notify_port": 515, "notifyPoly": "MACH_MSG_TYPE_MAKE_SEND_ONCE"},
+            {"variant": 70, "notify": 515, "notify_disposition": 21},
+        ),
+        (
+            "mach_port_request_notification",
+            {"name": 259, "msgid": "MACH_NOTIFY_DEAD_NAME", "notify": {"port": 515, "type": "MAKE_SEND_ONCE"}},
+            {"variant": 72, "notify": 515, "notify_disposition": 21},
+        ),
+        ("mach_port_request_notification", {"name": 259, "variant": "0x46", "notify": [515, 21]}, {"variant": 70, "notify": 515}),
+        ("mach_port_insert_right", {"name": 259, "poly": ["mach_task_self", "COPY_SEND"]}, {"disposition": 19}),
+        ("mach_port_extract_right", {"name": 259, "msgt_name": "MACH_MSG_TYPE_COPY_SEND"}, {"disposition": 19}),
+        ("task_set_exception_ports", {"mask": 2, "behavior": "EXCEPTION_DEFAULT|MACH_EXCEPTION_CODES"}, {"behavior": 0x80000001}),
+        ("task_get_exception_ports", {"mask": "1 << EXC_BREAKPOINT"}, {"exception_mask": 64}),
+        ("task_get_exception_ports", {"mask": "EXC_BREAKPOINT|EXC_SOFTWARE"}, {"exception_mask": 0x60}),
+        ("host_get_special_port", {"host_priv": "host_priv", "which": "HOST_AMFID_PORT"}, {"which": 18}),
+        ("mach_port_peek", {"name": 259, "trailer_type": "MACH_RCV_TRAILER_SENDER", "request_seqnop": 0}, {"trailer": 2, "seqno": 0}),
+        (
+            "mach_msg_receive",
+            {"rcv_name": 259, "option": "MACH_RCV_MSG|MACH_RCV_LARGE|MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_AUDIT)"},
+            {"port": 259, "large": True, "trailer": 3},
+        ),
+        ("mach_msg_receive", {"port": 259, "options": 0x3000006}, {"large": True, "trailer": 3}),
+        ("mach_msg_receive", {"port": 259, "trailer_elements": "MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_CTX)"}, {"trailer": 4}),
+        ("mach_msg_receive", {"port": 259, "trailer_elements": ["SENDER", "SEQNO"]}, {"trailer": 2}),
+        ("mach_msg_receive", {"port": 259, "options": ["MACH_RCV_MSG", "MACH_RCV_TRAILER_SENDER"]}, {"trailer": 2}),
+        (
+            "mach_msg_send",
+            {"msgh_remote_port": 259, "msgh_local_port": 515, "msgh_bits": "MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 21)", "msgh_id": "0x1234"},
+            {"dest_disposition": 19, "reply_disposition": 21, "id": 0x1234, "dest": 259, "reply": 515},
+        ),
+        ("mach_msg_send", {"dest": [259, "MOVE_SEND"], "id": "0xdeadbeef"}, {"dest": 259, "dest_disposition": 17, "id": 0xDEADBEEF}),
+        ("mach_port_set_attributes", {"name": 259, "flavor": "LIMITS_INFO", "port_info": "MACH_PORT_QLIMIT_LARGE"}, {"info": (1024,)}),
+        ("mach_port_set_mscount", {"name": 259, "mscount": "0x10"}, {"mscount": 16}),
+        ("task_set_exception_ports", {"mask": 2, "behavior": 1, "new_flavor": "x86_THREAD_STATE64"}, {"new_flavor": 4}),
+    ],
+)
+def test_arguments(call: str, spelled: dict[str, Any], expected: dict[str, Any]) -> None:
+    planned = read(step(call, spelled))
+    assert isinstance(planned, PlannedStep), planned
+    assert {name: planned.arguments.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("spelled", "reason"),
+    [
+        ({"flags": "MPO_SERVICE_PORT"}, "MPO_SERVICE_PORT"),
+        ({"flags": 0x400}, "MPO_SERVICE_PORT"),
+        ({"flags": "1<<10"}, "MPO_SERVICE_PORT"),
+        ({"flags": 0x20000000}, "flags 0x20000000"),
+        ({"flags": "MPO_NONSENSE"}, "in no header"),
+        ({"flags": [], "options": 1}, "can't be read: steps[0].args.options: duplicate argument flags"),
+        ({"flags": 1, "strict": True}, "duplicate argument strict"),
+        ({"flags": 1.5}, "args.flags: expected flags"),
+        ({"mpl": {"mpl_qlimit": 1, "more": 2}}, "not just a qlimit"),
+    ],
+)
+def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any], reason: str) -> None:
+    found = read(step("mach_port_construct", spelled))
+    assert isinstance(found, UnmodelledStep)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("call", "by_name", "by_number"),
+    [
+        ("task_get_special_port", {"which": "TASK_NAME_PORT"}, {"which": 3}),
+        ("mach_port_request_notification", {"name": 259, "variant": "MACH_NOTIFY_SEND_POSSIBLE"}, {"name": 259, "variant": 66}),
+        ("task_get_exception_ports", {"mask": "EXC_MASK_CRASH"}, {"mask": 1 << 10}),
+        ("task_get_exception_ports", {"mask": "EXC_CRASH"}, {"mask": "0x400"}),
+        ("mach_port_get_attributes", {"name": 259, "flavor": "MACH_PORT_INFO_EXT"}, {"name": 259, "flavor": 7}),
+        ("task_info", {"flavor": "TASK_VM_INFO"}, {"flavor": 22}),
+        ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_NOTIFY"}, {"dest": 259, "options": 0x81}),
+        ("task_set_exception_ports", {"mask": 2, "behavior": "DEFAULT|MACH_EXCEPTION_ERRORS"}, {"mask": 2, "behavior": 0x40000001}),
+    ],
+)
+def test_a_name_and_its_number_have_the_same_verdict(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
+    expect = {"ret": "KERN_SUCCESS"}
+    assert verdict(step(call, by_name, expect=expect))[0] == verdict(step(call, by_number, expect=expect))[0] == "not_modelled"
+
+
+def test_a_name_that_only_another_profile_has_is_not_modelled() -> None:
+    found = read(step("mach_port_request_notification", {"name": 1, "variant": "SEND_POSSIBLE"}), "osf")
+    assert isinstance(found, UnmodelledStep)
+    assert "not in the headers of osf; MACH_NOTIFY_SEND_POSSIBLE is in those of xnu" in found.reason
+
+
+# Expectations
+
+
+def attributes(**expect: Any) -> tuple[str, str | None]:
+    asked = step("mach_port_get_attributes", {"name": "p", "flavor": "MACH_PORT_RECEIVE_STATUS"}, expect=expect)
+    return verdict(PORT, SEND_RIGHT, asked)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"info": [0, 0, 1, "MACH_PORT_QLIMIT_BASIC", 0, 0, 1, 0, 0, 0]},
+        {"info": [None, None, 1]},
+        {"info": {"mps_srights": True, "2": 1}},
+        {"fields": {"mps_qlimit": 5, "mscount": 1}},
+        {"mps_mscount": 1, "qlimit": 5},
+        {"flags": 0},
+    ],
+)
+def test_words_of_attributes(expect: dict[str, Any]) -> None:
+    assert attributes(**expect) == ("passed", None)
+
+
+@pytest.mark.parametrize(
+    ("expect", "why"),
+    [
+        ({"info": [None, None, 2]}, "2: expected word 2 2, seen word 2 1"),
+        ({"mps_mscount": 2}, "2: expected mscount 2, seen mscount 1"),
+        ({"info": {"11": 0}}, "2: expected word 11 0"),
+    ],
+)
+def test_wrong_words_of_attributes(expect: dict[str, Any], why: str) -> None:
+    found, reason = attributes(**expect)
+    assert found == "failed"
+    assert (reason or "").startswith(why)
+
+
+SENT = (
+    step("mach_port_allocate", {"right": "RECEIVE"}, bind={"name": "p"}),
+    step("mach_msg_send", {"dest": ["p", "MAKE_SEND"], "id": "0xdeadbeef"}),
+)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"trailer": {"audit": {"pid": "pid(A)"}}},
+        {"trailer": {"pid": "audit_token(A)[5]", "euid": "audit_token(A).euid"}},
+        {"trailer": {"msgh_audit": [None, None, None, None, None, "audit_token_to_pid(audit_token(A))", None, None]}},
+        {"pid": "pid(A)"},
+        {"sender_pid": "audit_token(A).val[5]"},
+        {"trailer": {"audit": {"5": "pid(A)"}, "sender": {"uid": "security_token(A)[0]"}, "msgh_seqno": 0, "msgh_trailer_size": 52}},
+        {"msgh_id": "0xdeadbeef", "trailer_elements": "MACH_RCV_TRAILER_AUDIT"},
+        {"msg_id": 0xDEADBEEF - (1 << 32)},
+    ],
+)
+@pytest.mark.parametrize("profile", ["manual", "xnu"])
+def test_words_of_a_trailer(expect: dict[str, Any], profile: str) -> None:
+    assert verdict(*SENT, step("mach_msg_receive", {"port": "p"}, expect=expect), profile=profile) == ("passed", None)
+
+
+def test_a_wrong_pid_fails() -> None:
+    asked = step("mach_msg_receive", {"port": "p"}, expect={"trailer": {"audit": {"pid": 77}}})
+    assert verdict(*SENT, asked, profile="manual") == ("failed", "2: expected audit token[5] 77, seen audit token[5] 101")
+
+
+def test_words_of_a_token_that_is_read() -> None:
+    asked = step("task_info", {"flavor": "TASK_AUDIT_TOKEN"}, expect={"pid": "pid(A)"})
+    assert verdict(asked) == ("passed", None)
+    asked = step("task_info", {"flavor": "TASK_AUDIT_TOKEN"}, expect={"value": {"pid": 7}})
+    assert verdict(asked)[0] == "failed"
+    asked = step("task_info", {"flavor": "TASK_AUDIT_TOKEN"}, expect={"value": [None, None, None, None, None, "pid(A)"]})
+    assert verdict(asked) == ("passed", None)
+
+
+KINDS = ["MACH_PORT_TYPE_SEND|MACH_PORT_TYPE_RECEIVE", 0x30000, "0x80030000", ["SEND", "RECEIVE", "DNREQUEST"], "SEND_RECEIVE"]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids=str)
+def test_kinds_of_rights(kinds: Any) -> None:
+    assert verdict(PORT, SEND_RIGHT, step("mach_port_type", {"name": "p"}, expect={"type": kinds})) == ("passed", None)
+
+
+@pytest.mark.parametrize("code", ["KERN_INVALID_NAME", 15, "0xf", "0x0F"])
+def test_return_codes(code: Any) -> None:
+    assert verdict(step("mach_port_type", {"name": 32515}, expect={"ret": code})) == ("passed", None)
+
+
+def test_constructed_with_flags() -> None:
+    made = step("mach_port_construct", {"options": {"flags": "MPO_INSERT_SEND_RIGHT|MPO_QLIMIT", "mpl": {"mpl_qlimit": 3}}}, bind={"name": "p"})
+    asked = step("mach_port_get_attributes", {"name": "p", "flavor": 2}, expect={"mps_qlimit": 3, "mps_srights": 1})
+    assert verdict(made, asked, step("mach_port_type", {"name": "p"}, expect={"type": ["SEND", "RECEIVE"]})) == ("passed", None)
