@@ -7,24 +7,21 @@ from collections.abc import Iterator
 import z3
 
 from sendright.model.language.sorts import Term
+from sendright.model.language.term_walk import applied_in, declaration_at
+
+_names: dict[int, tuple[object, str]] = {}
+"""The names of declarations, by the addresses of these, which are kept, so that the addresses stay theirs."""
 
 
 def applications(term: Term) -> Iterator[tuple[str, int]]:
     """The names of the functions and constants in ``term``, quantified parts too, each with the number of its
     arguments.
     """
-    seen: set[int] = set()
-    left = [term]
-    while left:
-        one = left.pop()
-        if one.get_id() in seen:
-            continue
-        seen.add(one.get_id())
-        if z3.is_quantifier(one):
-            left.append(one.body())
-        elif z3.is_app(one):
-            yield one.decl().name(), one.num_args()
-            left += one.children()
+    for declaration, arguments in applied_in(term):
+        if declaration not in _names:
+            kept = declaration_at(declaration)
+            _names[declaration] = kept, kept.name()
+        yield _names[declaration][1], arguments
 
 
 def without_quantifiers(formulas: list[Term]) -> list[Term]:

@@ -8,12 +8,14 @@ the formula that contains them is kept.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import z3
 from z3 import z3core
 from z3.z3 import Ast, FuncDecl, _to_expr_ref
+
+from sendright.model.language.quick_terms import function_of as _function
 
 if TYPE_CHECKING:
     from sendright.model.language.sorts import Term
@@ -21,14 +23,6 @@ if TYPE_CHECKING:
 _CONTEXT = z3.main_ctx()
 _QUANTIFIED = z3.Probe("has-quantifiers")
 _context = _CONTEXT.ref().value
-
-
-def _function(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of z3's C interface with plain numbers for handles, and without a look for errors after it."""
-    address = ctypes.cast(function.__defaults__[0].f, ctypes.c_void_p).value
-    assert address is not None
-    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *arguments)(address)
-
 
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_uint
 _kind = _function(z3core.Z3_get_ast_kind, _NUMBER, _ADDRESS)
@@ -42,6 +36,11 @@ _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, 
 _keep = _function(z3core.Z3_ast_vector_push, None, _ADDRESS, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
 _body = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
+_goal = _function(z3core.Z3_mk_goal, _ADDRESS, ctypes.c_bool, ctypes.c_bool, ctypes.c_bool)
+_keep_goal = _function(z3core.Z3_goal_inc_ref, None, _ADDRESS)
+_drop_goal = _function(z3core.Z3_goal_dec_ref, None, _ADDRESS)
+_add_to_goal = _function(z3core.Z3_goal_assert, None, _ADDRESS, _ADDRESS)
+_probe = _function(z3core.Z3_probe_apply, ctypes.c_double, _ADDRESS, _ADDRESS)
 
 
 def address_of(term: Term) -> int:
@@ -114,7 +113,12 @@ def children(term: Term) -> list[Term]:
 
 def has_quantifiers(formula: Term) -> bool:
     """There is a quantifier somewhere in ``formula``."""
-    return bool(_QUANTIFIED(formula))
+    goal = _goal(_context, True, False, False)
+    _keep_goal(_context, goal)
+    _add_to_goal(_context, goal, address_of(formula))
+    found = _probe(_context, _QUANTIFIED.probe.value, goal)
+    _drop_goal(_context, goal)
+    return bool(found)
 
 
 def without_quantifiers(formula: Term) -> Term:
@@ -161,6 +165,17 @@ def declarations_in(formula: Term, seen: set[int]) -> Iterator[int]:
     """Where z3 has the declarations that ``formula`` applies, its quantified parts included; of those of its parts that
     aren't in ``seen``, to which their numbers are added.
     """
+    return (declaration for declaration, _ in _applied_in(formula, seen))
+
+
+def applied_in(formula: Term) -> Iterator[tuple[int, int]]:
+    """As ``declarations_in``, of the whole formula: of each of its applications (quantified parts included) the
+    declaration and the number of arguments. Most declarations come up many times.
+    """
+    return _applied_in(formula, set())
+
+
+def _applied_in(formula: Term, seen: set[int]) -> Iterator[tuple[int, int]]:
     context = _context
     stack = [address_of(formula)]
     while stack:
@@ -172,9 +187,10 @@ def declarations_in(formula: Term, seen: set[int]) -> Iterator[int]:
         kind = _kind(context, term)
         if kind == z3.Z3_QUANTIFIER_AST:
             stack.append(_body(context, term))
-        elif kind == z3.Z3_APP_AST:
-            stack += [_argument(context, term, index) for index in range(_count(context, term))]
-            yield _declaration(context, term)
+        elif kind in (z3.Z3_APP_AST, z3.Z3_NUMERAL_AST):
+            arguments = _count(context, term)
+            stack += [_argument(context, term, index) for index in range(arguments)]
+            yield _declaration(context, term), arguments
 
 
 class Formulas:

@@ -218,7 +218,7 @@ class Proof:
         nested = [fact for fact in normal if has_quantifiers(fact) and not z3.is_quantifier(fact)]
         plain = [fact for fact in normal if not has_quantifiers(fact)]
         self.nested = [*self.nested, *nested]
-        self.universals = [*self.universals, *[Assumption(fact) for fact in normal if z3.is_quantifier(fact)]]
+        self.universals = [*self.universals, *[_assumption(fact) for fact in normal if z3.is_quantifier(fact)]]
         for fact in (*plain, *nested):
             self.terms.collect(fact)
         assert_all(self.solver, plain)
