@@ -33,8 +33,8 @@ from sendright.model.proof.counterexamples.concrete import Concrete
 from sendright.model.proof.counterexamples.counterexample import Found, Question, Search
 from sendright.model.proof.counterexamples.refute import in_words
 from sendright.model.proof.obligations import CaseProof, ProofTask
-from sendright.model.proof.processes.workers import Lost, in_workers
-from sendright.model.proof.prove import Progress, case_tasks
+from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
+from sendright.model.proof.prove import Progress, Shown, case_tasks
 from sendright.model.proof.solver.cache import Cache, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort
 from sendright.model.proof.solver.questions import Mark
@@ -89,9 +89,9 @@ def prove_policy(
     Raises UnknownSelection for a call that doesn't exist, and KeyboardInterrupt after Ctrl-C.
     """
     work = policy_tasks(profile, calls)
-    for done, (part, found) in enumerate(_run(policy, profile, work, jobs, cache), 1):
-        if on_progress:
-            on_progress(done, len(work), part.rule)
+    shown = Shown(len(work), on_progress)
+    for part, found in _run(policy, profile, work, jobs, cache, shown):
+        shown.one_more(part.rule)
         yield _lost(profile, part, found) if isinstance(found, Lost) else found
 
 
@@ -105,14 +105,18 @@ def assumed(calls: Sequence[str] | None) -> str:
     return "not checked: the other calls" if calls else ""
 
 
-def _run(policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None) -> Iterator[tuple[ProofTask, Decided | Lost]]:
+def _run(
+    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: Shown
+) -> Iterator[tuple[ProofTask, Decided | Lost]]:
     decide_one: Callable[[ProofTask], Decided] = partial(decide_case, policy, profile.name, cache)
     if jobs:
-        yield from in_workers(decide_one, work, jobs)
+        yield from in_workers(decide_one, work, jobs, shown.again, shown.note)
         return
     for part in work:
         stop_if_interrupted()
-        yield part, decide_one(part)
+        with hearing(shown.note):
+            found = decide_one(part)
+        yield part, found
 
 
 def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: ProofTask) -> Decided:
@@ -189,6 +193,7 @@ def calls_with(rule: str, profile: Profile) -> tuple[str, ...]:
 
 def _look_closer(prover: _Prover, part: ProofTask, unit: CaseProof, failed: Demand) -> BrokenCase:
     """Search a small scope for a state from which the case breaks the policy."""
+    note(f"looking for a state that breaks the policy: {part.rule}")
     found = missing_edges(prover.question)
     broken = BrokenCase(
         rule=part.rule,
