@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
-from sendright.cli.options import Json, ProfileName, Quiet
+from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.progress import ProgressBar
 from sendright.cli.prove import open_own_cache
-from sendright.cli.reporting import conclude
-from sendright.cli.streams import show, show_json
+from sendright.cli.reporting import Outputs, finish
 from sendright.cli.traces import read_state, read_trace
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.policies import CheckedRun, PolicyResult
-from sendright.mach.results.verdicts import Verdict, combine, exit_status
+from sendright.mach.results.verdicts import Verdict, combine
 from sendright.properties.scripts.load import load_script
+from sendright.reports.rerun import Rerun
 
 if TYPE_CHECKING:
     from sendright.model.policy.policy import Policy
@@ -53,6 +53,10 @@ def policy(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
     json: Json = False,
     quiet: Quiet = False,
+    report_dir: ReportDirectory = DEFAULT_REPORTS,
+    html: HtmlFile = None,
+    junit: JunitFile = None,
+    sarif: SarifFile = None,
 ) -> int:
     """Prove that the calls keep a policy: labels, and which label may have which authority over which.
 
@@ -79,6 +83,8 @@ def policy(
     kernel_profile = profile_named(profile)
     from sendright.properties.policy.load import BadPolicy, load_policy
 
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
+    outputs.prepare([file, *(trace or []), *(state or []), *(script or [])])
     try:
         read = load_policy(file)
     except BadPolicy as error:
@@ -97,15 +103,15 @@ def policy(
         except UnknownSelection as error:
             raise BadInput(f"policy: {error}") from error
 
-    def say() -> None:
-        from sendright.reports.policy import terminal
-
-        if json:
-            show_json(msgspec.to_builtins(result, str_keys=True))
-        else:
-            show(*terminal(result))
-
-    return conclude(exit_status(result.verdict), say, interrupted=result.interrupted)
+    chosen = [word for name in call or [] for word in ("--call", name)]
+    compared = [
+        word
+        for option, paths in (("--trace", trace), ("--state", state), ("--script", script))
+        for path in paths or []
+        for word in (option, str(path))
+    ]
+    rerun = Rerun(commands=(shlex.join(["sendright", "policy", str(file), "--profile", profile, *chosen, *compared]),))
+    return finish(result, outputs, rerun)
 
 
 def _proved(

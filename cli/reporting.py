@@ -15,6 +15,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.results.checks import ProofResult, ReplayResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult
@@ -164,6 +165,9 @@ def _data(result: AnyResult, traces: bool) -> dict[str, Any]:
     if isinstance(result, ReplayResult) and not traces:
         for case in data["cases"]:
             del case["trace"]
+    if isinstance(result, PolicyResult):
+        for run in data["runs"]:
+            del run["trace"]
     if isinstance(result, ProofResult):
         data["counts"] = {basis.value: count for basis, count in result.counts.items()}
         data["asked_of_no_case"] = list(result.asked_of_no_case)

@@ -12,12 +12,14 @@ import msgspec
 from sendright.mach.abi.codes import code_name
 from sendright.mach.results.checks import Basis, CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
 from sendright.mach.results.counterexamples import Counterexample
+from sendright.mach.results.policies import BrokenCase, CheckedRun, PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference
 from sendright.mach.state.trace import Trace, Violation
+from sendright.reports import policy
 from sendright.reports.counterexample import lines
 
-AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult
+AnyResult: TypeAlias = CheckResult | ReplayResult | ProofResult | PolicyResult
 
 HEADLINES = {
     "result": "{call} returned a result that is not as specified",
@@ -99,6 +101,12 @@ def _findings(result: AnyResult) -> Iterator[Finding]:
         yield from _of_check(result)
     elif isinstance(result, ReplayResult):
         yield from (_of_case(case) for case in result.cases if case.verdict in ("failed", "crashed"))
+    elif isinstance(result, PolicyResult):
+        yield from map(_of_broken_case, result.broken)
+        yield from (_of_run(run) for run in result.runs if run.broken is not None)
+        yield from (
+            Finding(rule="policy/run", level="warning", title="A run ended early", about=words, clause="", words=words) for words in result.not_run
+        )
     else:
         yield from (_of_obligation(one) for one in result.obligations if one.verdict is not Verdict.PROVED)
         yield from (_of_second(one, result) for one in result.obligations if one.second is not None and one.second.verdict is not Verdict.PROVED)
@@ -232,6 +240,38 @@ def _of_second(one: Obligation, result: ProofResult) -> Finding:
     )
 
 
+def _of_broken_case(broken: BrokenCase) -> Finding:
+    """A case of a call that doesn't keep a policy."""
+    refuted = broken.verdict is Verdict.REFUTED
+    words = "\n".join(lines(broken.example)) if broken.example else broken.counterexample or policy.no_state(broken)
+    return Finding(
+        rule=f"policy/{broken.clause}",
+        level="error" if refuted else "warning",
+        title=policy.headline(broken),
+        about=f"{broken.rule}, {broken.case.replace('/', ': ', 1)}",
+        clause="; ".join([broken.clause, *(f"missing: {missing.words}" for missing in broken.missing)]),
+        words=words,
+        trace=broken.example.trace if broken.example else None,
+        step=0 if broken.example else None,
+        example=broken.example,
+    )
+
+
+def _of_run(run: CheckedRun) -> Finding:
+    """The first state of a run that a policy doesn't allow."""
+    assert run.broken is not None
+    words = "\n".join([run.broken.words, *(policy.hop_in_words(hop) for hop in run.broken.path)])
+    return Finding(
+        rule="policy/run",
+        title=policy.when(run.broken),
+        about=run.source,
+        clause=f"missing: {run.broken.missing.words}",
+        words=words,
+        trace=run.trace,
+        step=run.broken.step,
+    )
+
+
 def second_solver_words(result: ProofResult) -> str:
     """What the second solver said, in a sentence without its end; empty if there was none."""
     if result.second_solver is None:
@@ -249,7 +289,7 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
 
     Calls in scripts aren't included: a case that the implementation can't run is reported as not modelled.
     """
-    if isinstance(result, ProofResult):
+    if isinstance(result, ProofResult | PolicyResult):
         return ()
     if isinstance(result, ReplayResult):
         return result.not_compared
@@ -283,6 +323,8 @@ def summary(result: AnyResult) -> str:
         unreadable = f" ({result.unreadable} of them can't be read)" if result.unreadable else ""
         counts = f"{result.passed} case{plural} passed, {result.failed} failed, {result.not_modelled} not modelled{unreadable}{crashed}"
         return f"{result.verdict.value}: {counts}.{stopped}"
+    if isinstance(result, PolicyResult):
+        return f"{result.verdict.value}: {policy.summary(result)}.{stopped}"
     proved = sum(one.verdict is Verdict.PROVED for one in result.obligations)
     total = len(result.obligations)
     apart = ", ".join(f"{count:,} {_BASES[basis]}" for basis, count in result.counts.items())

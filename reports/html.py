@@ -14,10 +14,12 @@ from markupsafe import Markup
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference, Port, Snapshot, entry_in_words
 from sendright.mach.state.trace import Trace
 from sendright.mach.state.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
+from sendright.reports import policy
 from sendright.reports.call_text import Named, arguments_in_words, outputs_in_words
 from sendright.reports.counterexample import run_to
 from sendright.reports.document import document
@@ -108,6 +110,9 @@ class Script(msgspec.Struct, frozen=True):
     whole: bool
 
 
+_KINDS = {CheckResult: "check", ReplayResult: "replay", ProofResult: "prove", PolicyResult: "policy"}
+
+
 def page(result: AnyResult, rerun: Rerun) -> str:
     """``result`` as an HTML document."""
     profile = None if isinstance(result, ReplayResult) else result.profile
@@ -116,7 +121,7 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         "page.html",
         ("page.css",),
         "page.js",
-        kind="check" if isinstance(result, CheckResult) else "replay" if isinstance(result, ReplayResult) else "prove",
+        kind=_KINDS[type(result)],
         result=result,
         verdict=result.verdict.value,
         headline=_headline(result, found),
@@ -125,6 +130,8 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         not_compared=not_compared(result),
         not_shown=max(0, len(found) - FINDINGS),
         profile_title=PROFILES[profile].title if profile in PROFILES else "",
+        lacks=policy.lacks(result) if isinstance(result, PolicyResult) else [],
+        assumption=policy.assumption(result) if isinstance(result, PolicyResult) and result.trusted and result.obligations else "",
         table=proof_table(result) if isinstance(result, ProofResult) else None,
         second_solver=second_solver_words(result) if isinstance(result, ProofResult) else "",
         run_to=run_to,
@@ -134,6 +141,8 @@ def page(result: AnyResult, rerun: Rerun) -> str:
 
 
 def _headline(result: AnyResult, found: list[Finding]) -> str:
+    if isinstance(result, PolicyResult):
+        return policy.verdict_in_words(result)
     if result.verdict is Verdict.PROVED:
         return "Every obligation is proved"
     if result.verdict is Verdict.BREAKS_AS_KNOWN:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from sendright.mach.results.checks import CaseResult, CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
 from sendright.reports.call_text import call_line
@@ -27,6 +28,8 @@ def junit(result: AnyResult) -> str:
         suite.add_testcases(list(_replayed(result)))
     elif isinstance(result, CheckResult):
         suite.add_testcases(list(_checked(result)))
+    elif isinstance(result, PolicyResult):
+        suite.add_testcases(list(_kept(result)))
     else:
         suite.add_testcases(list(_proved(result)))
     if result.interrupted and not isinstance(result, CheckResult):
@@ -38,9 +41,10 @@ def junit(result: AnyResult) -> str:
     return text.decode().replace("<testsuites", "<!-- written by sendright -->\n<testsuites", 1)
 
 
-def _interrupted(result: ReplayResult | ProofResult) -> TestCase:
+def _interrupted(result: ReplayResult | ProofResult | PolicyResult) -> TestCase:
     """A failing test case that makes an interrupted run fail in CI, even if everything so far passed."""
-    case = _case("the run is complete", "replay" if isinstance(result, ReplayResult) else f"prove.{result.profile}")
+    classname = "replay" if isinstance(result, ReplayResult) else f"{'policy' if isinstance(result, PolicyResult) else 'prove'}.{result.profile}"
+    case = _case("the run is complete", classname)
     case.result = [Error("interrupted: this is only what was found so far", "interrupted")]
     return case
 
@@ -50,6 +54,8 @@ def _suite_name(result: AnyResult) -> str:
         return f"sendright check: {result.implementation}, profile {result.profile}"
     if isinstance(result, ReplayResult):
         return f"sendright replay: {result.implementation}"
+    if isinstance(result, PolicyResult):
+        return f"sendright policy: {result.policy}, profile {result.profile}"
     return f"sendright prove: profile {result.profile}"
 
 
@@ -102,6 +108,23 @@ def _checked(result: CheckResult) -> Iterator[TestCase]:
     whole = _case("the whole run", classname, result.seconds)
     whole.result = [_bad(finding) for finding in bad if call_at(finding.trace, finding.step) is None]
     yield whole
+
+
+def _kept(result: PolicyResult) -> Iterator[TestCase]:
+    """One test for each case of a call, and one for each run that was compared."""
+    bad = iter(findings(result))
+    for one in result.obligations:
+        case = _case(f"{one.case}: {one.title}", f"policy.{result.profile}.{one.call}", one.seconds)
+        case.result = [] if one.verdict is Verdict.PROVED else [_bad(next(bad))]
+        yield case
+    for run in result.runs:
+        case = _case(run.source, f"policy.{run.profile}.runs")
+        case.result = [] if run.broken is None else [_bad(next(bad))]
+        yield case
+    for finding in bad:  # cases of scripts that ended early
+        case = _case(finding.about, f"policy.{result.profile}.runs")
+        case.result = [_bad(finding)]
+        yield case
 
 
 def _replayed(result: ReplayResult) -> Iterator[TestCase]:

@@ -1,4 +1,4 @@
-"""The result of ``sendright policy`` for the terminal."""
+"""The result of ``sendright policy`` in words, and for the terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sendright.mach.results.checks import Basis
-from sendright.mach.results.policies import BrokenCase, CheckedRun, PolicyHop, PolicyResult
+from sendright.mach.results.policies import BrokenCase, CheckedRun, PolicyBreak, PolicyHop, PolicyResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.reports.counterexample import lines
 from sendright.reports.escape import one_line, visible
 
 SHOWN = 10
@@ -20,14 +21,15 @@ _STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.U
 
 def terminal(result: PolicyResult) -> Iterator[RenderableType]:
     """``result``: the verdict first, then what breaks the policy, then what would allow it."""
-    yield Text.assemble((result.verdict.value, _STYLES.get(result.verdict, "bold red")), f": {one_line(summary(result))}")
+    ended = "; interrupted" if result.interrupted else ""
+    yield Text.assemble((result.verdict.value, _STYLES.get(result.verdict, "bold red")), f": {one_line(summary(result))}{ended}")
     if result.trusted and result.obligations:
         yield Text(one_line(assumption(result)))
     for broken in result.broken[:SHOWN]:
         yield from _broken(broken)
     if len(result.broken) > SHOWN:
-        yield Text(f"… and {len(result.broken) - SHOWN} more cases: see --json")
-    entries = list(dict.fromkeys(missing.entry for broken in result.broken for missing in broken.missing))
+        yield Text(f"… and {len(result.broken) - SHOWN} more cases: see the report, or --json")
+    entries = lacks(result)
     if entries:
         yield Text("")
         yield Text("The calls keep the policy only if it also has these entries, or gives up what leads there (more may be missing):", "bold")
@@ -36,6 +38,19 @@ def terminal(result: PolicyResult) -> Iterator[RenderableType]:
         yield from _run(run)
     for words in result.not_run:
         yield Text(one_line(f"{words}: not compared to its end"), "yellow")
+
+
+def lacks(result: PolicyResult) -> list[str]:
+    """The entries of a policy file that the broken cases need, as far as they are known."""
+    return list(dict.fromkeys(missing.entry for broken in result.broken for missing in broken.missing))
+
+
+def verdict_in_words(result: PolicyResult) -> str:
+    """The headline of a report."""
+    what = "calls" if result.obligations else "runs and states"
+    if result.verdict is Verdict.UNDETERMINED:
+        return f"It isn’t known whether the {what} keep the policy"
+    return f"The {what} {'keep' if result.verdict in (Verdict.PROVED, Verdict.PASSED) else 'don’t keep'} the policy"
 
 
 def summary(result: PolicyResult) -> str:
@@ -56,8 +71,7 @@ def summary(result: PolicyResult) -> str:
     cached = sum(one.cached for one in result.obligations)
     counted += [f"{cached:,} from the cache"] if cached else []
     left_out = f"; {result.assumed}" if result.assumed else ""
-    ended = "; interrupted" if result.interrupted else ""
-    return f"{about}: {', '.join(counted)}, in {result.seconds:.1f} s with {result.solver}{left_out}{ended}"
+    return f"{about}: {', '.join(counted)}, in {result.seconds:.1f} s with {result.solver}{left_out}"
 
 
 _OTHERS = {Verdict.REFUTED: "refuted", Verdict.UNDETERMINED: "undetermined"}
@@ -68,17 +82,32 @@ def assumption(result: PolicyResult) -> str:
     return f"Assumed: a task of {', '.join(result.trusted)} gives away only what the policy allows (--trace and --script check it on runs)."
 
 
+def headline(broken: BrokenCase) -> str:
+    """What is known of a case that isn't proved to keep the policy."""
+    return f"{broken.rule} {'breaks the policy' if broken.verdict is Verdict.REFUTED else 'is not decided'}"
+
+
+def no_state(broken: BrokenCase) -> str:
+    """Why there is no counterexample to show."""
+    return f"no state that breaks it was found in {broken.scope}" if broken.scope[:1].isdigit() else broken.scope
+
+
 def _broken(broken: BrokenCase) -> Iterator[RenderableType]:
     by = f" ({', '.join(broken.calls)})" if broken.calls and broken.calls != (broken.rule,) else ""
-    words = "breaks the policy" if broken.verdict is Verdict.REFUTED else "is not decided"
     style = "bold red" if broken.verdict is Verdict.REFUTED else "bold yellow"
     yield Text("")
-    yield Text(visible(f"{broken.rule} {words}: {broken.case}{by}"), style)
+    yield Text(visible(f"{headline(broken)}: {broken.case}{by}"), style)
     yield _indented(f"{broken.clause}; looked for in {broken.scope}")
     for missing in broken.missing:
         yield _indented(f"missing: {missing.words}")
-    if broken.counterexample:
-        yield from (_indented(line) for line in broken.counterexample.splitlines())
+    shown = lines(broken.example) if broken.example else (broken.counterexample or "").splitlines()
+    yield from (_indented(line) for line in shown)
+
+
+def when(broken: PolicyBreak) -> str:
+    """Which state of a run breaks the policy."""
+    state = "the first state" if broken.step is None else f"call {broken.step + 1}, {broken.call} by task {broken.task},"
+    return f"{state} breaks the policy"
 
 
 def _run(run: CheckedRun) -> Iterator[RenderableType]:
@@ -87,18 +116,18 @@ def _run(run: CheckedRun) -> Iterator[RenderableType]:
         yield Text(one_line(f"{run.source}: {kept} the policy"))
         return
     broken = run.broken
-    when = "the first state" if broken.step is None else f"call {broken.step + 1}, {broken.call} by task {broken.task},"
     yield Text("")
-    yield Text(one_line(f"{run.source}: {when} breaks the policy"), "bold red")
+    yield Text(one_line(f"{run.source}: {when(broken)}"), "bold red")
     yield _indented(broken.words)
     yield _indented(f"missing: {broken.missing.words}")
     if broken.path:
         yield _indented("How it came there:")
-        yield from (_indented(f"  {_hop(hop)}") for hop in broken.path)
+        yield from (_indented(f"  {hop_in_words(hop)}") for hop in broken.path)
     yield _indented(f"Allowed by: {broken.missing.entry}")
 
 
-def _hop(hop: PolicyHop) -> str:
+def hop_in_words(hop: PolicyHop) -> str:
+    """One step on a right's way from boot."""
     call = f"call {hop.step + 1}, {hop.call}: " if hop.step is not None else ""
     return f"{call}{hop.how}: {hop.gives}"
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from sendright.mach.results.checks import CheckResult, ReplayResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.call_text import call_line
 from sendright.reports.escape import one_line, visible
@@ -78,9 +79,13 @@ def _importance(index: int, failing: int | None) -> str:
 def _location(finding: Finding, result: AnyResult) -> dict[str, Any]:
     step = f", call {finding.step + 1}" if finding.step is not None else ""
     location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": visible((finding.about or finding.rule) + step)}]}
-    file = (
-        "script.json" if isinstance(result, CheckResult) else result.files[0] if isinstance(result, ReplayResult) and len(result.files) == 1 else None
-    )
+    file = None
+    if isinstance(result, CheckResult):
+        file = "script.json"
+    elif isinstance(result, PolicyResult):
+        file = result.file
+    elif isinstance(result, ReplayResult) and len(result.files) == 1:
+        [file] = result.files
     if file is not None:
         location["physicalLocation"] = {"artifactLocation": {"uri": file_uri(file)}}
     return location

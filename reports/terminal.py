@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
+from sendright.reports import policy
 from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import lines_of
@@ -45,6 +47,9 @@ def terminal(result: AnyResult, width: int) -> RenderableType:
 
 def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
     """The verdict first, then the findings, then everything else."""
+    if isinstance(result, PolicyResult):
+        yield from policy.terminal(result)
+        return
     word, rest = summary(result).split(":", 1)
     yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
     found = findings(result)

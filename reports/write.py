@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from sendright.mach.results.checks import CheckResult, ProofResult
+from sendright.mach.results.policies import PolicyResult
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult, findings
 from sendright.reports.html import page
@@ -94,7 +95,7 @@ def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str,
     for name, script in scripts(result).items():
         yield name, lambda script=script: script_text(script)  # type: ignore[misc]
     traces: list[Trace] = []
-    for finding in findings(result):
+    for finding in findings(result) if not isinstance(result, PolicyResult) else ():  # whose runs are the user's
         if finding.trace is not None and finding.example is None and finding.trace not in traces:
             traces.append(finding.trace)
     for number, trace in enumerate(traces, 1):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from sendright.mach.results.checks import Obligation
+from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.verdicts import Verdict
+from sendright.mach.state.trace import Trace
 
 
 class MissingEdge(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class BrokenCase(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     counterexample: str | None = None
     """A concrete state and call, in words."""
+    example: Counterexample | None = None
+    """The same for reports: snapshots, the step, and what it breaks."""
 
 
 class PolicyHop(msgspec.Struct, frozen=True):
@@ -66,6 +70,8 @@ class CheckedRun(msgspec.Struct, frozen=True, kw_only=True):
     states: int
     """How many states were compared."""
     broken: PolicyBreak | None = None
+    trace: Trace | None = None
+    """If it is broken: the run, or the state as a run without calls."""
 
 
 class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):

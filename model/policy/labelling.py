@@ -8,7 +8,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cache
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAI
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall
 from sendright.model.language.transition import Transition
-from sendright.model.policy.policy import OF_RIGHTS, ROLES, Authority, Policy, Where
+from sendright.model.policy.policy import OF_RIGHTS, ROLES, Authority, Edge, Policy, Where
 
 SHARING = "who shares memory with whom"
 Clause = tuple[str, Term]
@@ -82,6 +82,11 @@ class Labelling:
 
     def constant(self, label: str) -> Term:
         return self.sort.of(self.policy.labels.index(label))
+
+    def label(self, constant: Term) -> str:
+        """The label of a constant of ``sort``."""
+        [index] = [index for index, each in enumerate(self.sort.constants) if each.eq(constant)]
+        return self.policy.labels[index]
 
     def is_one_of(self, term: Term, labels: tuple[str, ...]) -> Term:
         return z3.Or(*[term == self.constant(label) for label in labels])
@@ -169,10 +174,17 @@ class Labelling:
         """The state keeps the policy."""
         return [(demand.title, self.clause(demand)) for demand in self.demands(s)]
 
-    def clause(self, demand: Demand) -> Term:
-        """The demand holds, for all tasks, ports and slots."""
-        needed = [z3.Implies(need.when, self.may[need.where, need.authority](need.who, need.to)) for need in demand.needs]
+    def clause(self, demand: Demand, added: Sequence[Edge] = ()) -> Term:
+        """The demand holds, for all tasks, ports and slots; under the policy with the edges ``added``."""
+        needed = [z3.Implies(need.when, self._met(need, added)) for need in demand.needs]
         return forall(demand.variables, z3.And(*needed) if len(needed) > 1 else needed[0])
+
+    def _met(self, need: Need, added: Sequence[Edge]) -> Term:
+        """The policy, or one of the edges ``added``, allows what is needed."""
+        allowed = self.may[need.where, need.authority](need.who, need.to)
+        same = [edge for edge in added if (edge.where, edge.authority) == (need.where.value, need.authority.value)]
+        there = [z3.And(need.who == self.constant(edge.who), need.to == self.constant(edge.to)) for edge in same]
+        return z3.Or(allowed, *there) if there else allowed
 
     def demands(self, s: State) -> Iterator[Demand]:
         """What the policy demands of a state."""

@@ -26,6 +26,7 @@ from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
+from sendright.model.proof.processes.workers import note
 from sendright.model.proof.properties import (
     COUNTING,
     DECIDED,
@@ -266,6 +267,7 @@ def looked_closer(profile: Profile, unproved: Obligation, question: Question, kn
     from sendright.model.proof.counterexamples.refute import refute
 
     start = time.perf_counter()
+    note(f"looking for a counterexample: {unproved.call}, {unproved.property}")
     outcome = refute(profile, question, in_own_words(unproved.property, profile))
     refuted = outcome.counterexample is not None
     title = unproved.title

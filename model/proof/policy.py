@@ -10,34 +10,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.interrupt import stop_if_interrupted
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.checks import Basis, Obligation
+from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.policies import BrokenCase, MissingEdge
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.invariants.catalogue import state_invariants
-from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import PENDING_RULES, RULES, Context, effective_guards
+from sendright.model.language.rule import PENDING_RULES, RULES
 from sendright.model.language.sequences import rules_of
-from sendright.model.language.sorts import OBJECT, Scope, Sorts, Term
-from sendright.model.language.state import After, State
-from sendright.model.language.term_walk import assert_all
+from sendright.model.language.sorts import Scope, Term
 from sendright.model.language.transition import Transition
-from sendright.model.policy.labelling import SHARING, Demand, Labelling, Need
+from sendright.model.policy.labelling import SHARING, Demand, Labelling
 from sendright.model.policy.policy import Edge, Policy
 from sendright.model.proof.any_state import ANYTHING
-from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere
-from sendright.model.proof.counterexamples.stated_in_scope import RLIMIT, in_scope, in_words
+from sendright.model.proof.counterexamples.concrete import Concrete
+from sendright.model.proof.counterexamples.counterexample import Found, Question, Search
+from sendright.model.proof.counterexamples.refute import in_words
 from sendright.model.proof.obligations import CaseProof, ProofTask
-from sendright.model.proof.processes.workers import Lost, in_workers
-from sendright.model.proof.prove import Progress, case_tasks
+from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
+from sendright.model.proof.prove import Progress, Shown, case_tasks
 from sendright.model.proof.solver.cache import Cache, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort
 from sendright.model.proof.solver.questions import Mark
@@ -45,21 +42,25 @@ from sendright.model.proof.solver.questions import Mark
 KEPT = "policy"
 """In the place of a property's name."""
 TITLE = "the policy is kept"
+SENTENCE = "The policy allows every right, in each place where rights lie, and all memory that tasks share."
+REACHABLE = "not known: the state before is any that keeps the policy and in which the invariants hold"
 EDGES_SHOWN = 3
 """How many missing edges are looked for in one case. There may be more, here or in larger scopes."""
 
-_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1, places=(Place.KERNEL, Place.HOST, Place.BOOTSTRAP))
-SCOPES = (
+
+_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1)
+SIZES = (
     _SMALL,
-    msgspec.structs.replace(_SMALL, messages=2, places=(*_SMALL.places, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
-    msgspec.structs.replace(_SMALL, ports=7, names=3),
-    msgspec.structs.replace(_SMALL, tasks=3, messages=2, places=tuple(Place)),
+    msgspec.structs.replace(_SMALL, ports=7, names=3, messages=2),
+    msgspec.structs.replace(_SMALL, tasks=3, ports=6, messages=2),
 )
-"""The scopes that are searched, the smallest first.
+"""The sizes of states that are searched, the smallest first.
 
 Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
 seven, under three names.
 """
+EFFORT = 30_000_000
+"""How much work the solver does for one size, in z3's own count. Most of what is found takes a third of that."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -88,9 +89,9 @@ def prove_policy(
     Raises UnknownSelection for a call that doesn't exist, and KeyboardInterrupt after Ctrl-C.
     """
     work = policy_tasks(profile, calls)
-    for done, (part, found) in enumerate(_run(policy, profile, work, jobs, cache), 1):
-        if on_progress:
-            on_progress(done, len(work), part.rule)
+    shown = Shown(len(work), on_progress)
+    for part, found in _run(policy, profile, work, jobs, cache, shown):
+        shown.one_more(part.rule)
         yield _lost(profile, part, found) if isinstance(found, Lost) else found
 
 
@@ -104,14 +105,18 @@ def assumed(calls: Sequence[str] | None) -> str:
     return "not checked: the other calls" if calls else ""
 
 
-def _run(policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None) -> Iterator[tuple[ProofTask, Decided | Lost]]:
+def _run(
+    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: Shown
+) -> Iterator[tuple[ProofTask, Decided | Lost]]:
     decide_one: Callable[[ProofTask], Decided] = partial(decide_case, policy, profile.name, cache)
     if jobs:
-        yield from in_workers(decide_one, work, jobs)
+        yield from in_workers(decide_one, work, jobs, shown.again, shown.note)
         return
     for part in work:
         stop_if_interrupted()
-        yield part, decide_one(part)
+        with hearing(shown.note):
+            found = decide_one(part)
+        yield part, found
 
 
 def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: ProofTask) -> Decided:
@@ -119,14 +124,12 @@ def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: Pr
     keep_proofs_in(cache)
     profile = profile_named(profile_name)
     start, mark = time.perf_counter(), Mark()
-    unit = CaseProof(RULES[part.rule], part.case, profile)
-    labelling = Labelling(ANYTHING, policy, profile)
-    x = Transition(unit.k, unit.case, unit.after)
-    demands = labelling.demands_of_step(x)
-    prover = _Prover(labelling, unit, x) if demands else None
+    question = asked(policy, part.rule, part.case, profile)
+    unit, demands = question.unit, question.demands
+    prover = _Prover(question) if demands else None
     with first_effort():
         failed = next((demand for demand in demands if prover and not prover.follows(demand)), None)
-    broken = _look_closer(policy, profile, part, unit.case.id, failed.title) if failed is not None else None
+    broken = _look_closer(prover, part, unit, failed) if failed is not None and prover else None
     if broken is not None and broken.verdict is not Verdict.REFUTED and all(prover.follows(demand) for demand in demands if prover):
         broken = None  # the solver needed more than the first effort
     obligation = Obligation(
@@ -139,19 +142,31 @@ def decide_case(policy: Policy, profile_name: str, cache: Cache | None, part: Pr
         basis=mark.basis if demands else Basis.UNTOUCHED,
         scope=broken.scope if broken else None,
         counterexample=broken.counterexample if broken else None,
+        example=broken.example if broken else None,
+        reachable=REACHABLE if broken and broken.example else None,
     )
     return Decided(mark.settled(obligation), broken)
+
+
+def asked(policy: Policy, rule: str, case: int, profile: Profile) -> PolicyQuestion:
+    """What has to be shown of one case of a rule, from any state that keeps the policy."""
+    unit = CaseProof(RULES[rule], case, profile)
+    labelling = Labelling(ANYTHING, policy, profile)
+    x = Transition(unit.k, unit.case, unit.after)
+    return PolicyQuestion(
+        labelling, unit, labelling.demands_of_step(x), dict(labelling.kept(x.before)), [*labelling.facts(), *labelling.of_what_is_new(x)]
+    )
 
 
 class _Prover:
     """Decides the demands of one case, from a state before it that keeps the policy."""
 
-    def __init__(self, labelling: Labelling, unit: CaseProof, x: Transition) -> None:
-        self.labelling = labelling
-        clauses = {demand.title: labelling.clause(demand) for demand in labelling.demands(x.before)}
+    def __init__(self, question: PolicyQuestion) -> None:
+        self.question, self.labelling = question, question.labelling
+        clauses = dict(question.kept)
         self.of_pairs = [clauses.pop(SHARING)]
         """What speaks of two tasks and two pages: its instances are many, and only a demand of its kind needs them."""
-        self.proof = unit.proof([*labelling.facts(), *clauses.values(), *labelling.of_what_is_new(x)])
+        self.proof = question.unit.proof([*question.known, *clauses.values()])
 
     def follows(self, demand: Demand) -> bool:
         """The demand is proved."""
@@ -176,98 +191,115 @@ def calls_with(rule: str, profile: Profile) -> tuple[str, ...]:
     return tuple(call for call in SIGNATURES if profile.serves(call) and rule in rules_of(call, profile))
 
 
-def _look_closer(policy: Policy, profile: Profile, part: ProofTask, case: str, title: str) -> BrokenCase:
-    """Search small scopes for a state from which the case breaks the policy."""
-    tried = []
-    for scope in SCOPES:
-        found = Search(policy, profile, part, scope)
-        tried.append(str(scope))
-        edges = list(islice(found.missing_edges(), EDGES_SHOWN))
-        if edges:
-            break
-    return BrokenCase(
+def _look_closer(prover: _Prover, part: ProofTask, unit: CaseProof, failed: Demand) -> BrokenCase:
+    """Search a small scope for a state from which the case breaks the policy."""
+    note(f"looking for a state that breaks the policy: {part.rule}")
+    found = missing_edges(prover.question)
+    broken = BrokenCase(
         rule=part.rule,
-        calls=calls_with(part.rule, profile),
-        case=case,
-        clause=found.title if edges else title,
-        verdict=Verdict.REFUTED if edges else Verdict.UNDETERMINED,
-        missing=tuple(MissingEdge(str(edge), edge.toml) for edge in sorted(edges)),
-        scope=tried[-1],
-        counterexample=found.words if edges else None,
+        calls=calls_with(part.rule, unit.profile),
+        case=unit.case.id,
+        clause=failed.title,
+        verdict=Verdict.UNDETERMINED,
+        scope=found.scope,
+    )
+    if not found.edges:
+        return broken
+    return msgspec.structs.replace(
+        broken,
+        clause=found.clause,
+        verdict=Verdict.REFUTED,
+        missing=tuple(MissingEdge(str(edge), edge.toml) for edge in found.edges),
+        counterexample=in_words(found.example) if found.example else None,
+        example=found.example,
     )
 
 
-class Search:
-    """The search for what a case needs and the policy lacks, in one scope."""
+class Lacks(msgspec.Struct, frozen=True):
+    """What a case needs and a policy lacks, as far as a small scope shows."""
 
-    def __init__(self, policy: Policy, profile: Profile, part: ProofTask, scope: Scope) -> None:
-        sorts = self.sorts = Sorts(scope)
-        before = State.arbitrary(sorts, "@before")
-        self.k = Context(RULES[part.rule], before, profile)
-        cases = list(self.k.rule.cases(self.k))
-        self.case = cases[part.case]
-        after = After(before, profile)
-        self.case.effect(after)
-        v = Variables(sorts)
-        self.policy, self.labelling = policy, Labelling(v, policy, profile)
-        self.x = Transition(self.k, self.case, after)
-        self.demands = self.labelling.demands_of_step(self.x)
-        invariants = [clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(v, before)]
-        labels = [*self.labelling.facts(), *(clause for _, clause in self.labelling.kept(before)), *self.labelling.of_what_is_new(self.x)]
-        facts = [*invariants, *labels, *self.k.assumptions(), effective_guards(cases)[part.case], *after.assumptions]
-        self.solver = z3.SimpleSolver()
-        self.solver.set("rlimit", RLIMIT)
-        assert_all(self.solver, [expand(fact, sorts) for fact in facts])
-        self.solver.add([*meaning(before, sorts, after), *in_scope(self.k, sorts), *nothing_elsewhere(before, sorts), *sorts.background])
-        self.title = ""
-        """The title of the first demand that is broken."""
-        self.words = ""
+    scope: str
+    clause: str = ""
+    """The title of the first demand that is broken."""
+    edges: tuple[Edge, ...] = ()
+    example: Counterexample | None = None
+    """A state that lacks the first of the edges."""
 
-    def missing_edges(self) -> Iterator[Edge]:
-        """The edges that the case needs and the policy lacks, each once."""
-        variables = {variable.get_id(): variable for demand in self.demands for variable in demand.variables}
-        self.solver.add(*[z3.Or(*[variable == element for element in self.sorts.elements(variable.sort())]) for variable in variables.values()])
-        self.solver.add(z3.Or(*[need.when for demand in self.demands for need in self._lacking(demand)]))
-        while self.solver.check() == z3.sat:
-            model = self.solver.model()
-            demand, edge = next(self._broken(model))
-            if not self.title:
-                self.title = demand.title
-                self.words = self._in_words(model, edge)
-            yield edge
-            self.solver.add(z3.Not(z3.Or(*[self._is_edge(demand, edge) for demand in self.demands])))
 
-    def _in_words(self, model: z3.ModelRef, edge: Edge) -> str:
-        """The state and the call, with the labels."""
-        words = in_words(model, self.k, self.case.id, [str(edge)], self.x.before, self.x.after, self.sorts)
-        first, _, rest = words.partition("\n")
-        labels = []
-        for sort, of in (("Task", self.labelling.of_task), ("Port", self.labelling.of_port)):
-            for member in self.sorts.members[sort]:
-                is_users = sort == "Task" or model.eval(self.x.before.object(member), model_completion=True).eq(OBJECT.OBJECT_NONE)
-                if is_users and not member.eq(self.sorts.no_port):
-                    labels.append(f"{str(member).partition('!')[0]} {self._label(model.eval(of(member), model_completion=True))}")
-        return f"{first}\n  labels: {', '.join(labels)}\n{rest}"
+def missing_edges(question: PolicyQuestion) -> Lacks:
+    """Look for a state from which the case breaks the policy, and for what the policy lacks."""
+    scope = ""
+    for size in SIZES:
+        search = Search(question.unit.profile, question.of_edges(()), size, EFFORT, from_nothing=False)
+        found = search.search()
+        if isinstance(found, Found):
+            return _lacking(search, found, question)
+        scope = found.scope
+    return Lacks(scope)
 
-    def _lacking(self, demand: Demand) -> list[Need]:
-        """The needs of the demand, each when it isn't met."""
-        may = self.labelling.may
-        return [need._replace(when=z3.And(need.when, z3.Not(may[need.where, need.authority](need.who, need.to)))) for need in demand.needs]
 
-    def _broken(self, model: z3.ModelRef) -> Iterator[tuple[Demand, Edge]]:
-        """The demands that ``model`` breaks, each with the edge that is missing."""
+def _lacking(search: Search, found: Found, question: PolicyQuestion) -> Lacks:
+    """What a counterexample shows to be missing, and others of its size."""
+    clause, first = next(question.lacking(found))
+    edges = [first]
+    while len(edges) < EDGES_SHOWN:
+        more = search.another(question.of_edges(edges).goals)
+        if more is None:
+            break
+        edges += [edge for _, edge in question.lacking(more) if edge not in edges]
+    return Lacks(str(found.here.scope), clause, tuple(edges[:EDGES_SHOWN]), question.described(found))
+
+
+class PolicyQuestion(msgspec.Struct, frozen=True):
+    """Whether a case keeps the policy, as a question for a small scope."""
+
+    labelling: Labelling
+    unit: CaseProof
+    demands: list[Demand]
+    kept: dict[str, Term]
+    """That the state before keeps the policy, by the titles of what it demands."""
+    known: list[Term]
+    """The policy, and which labels there are."""
+
+    def of_edges(self, added: Sequence[Edge]) -> Question:
+        """The question, for the policy with the edges ``added``."""
+        goals = [(demand.title, self.labelling.clause(demand, added)) for demand in self.demands]
+        assumptions = [*self.unit.assumptions, *self.known, *self.kept.values()]
+        return Question(self.unit.k, goals, assumptions, self.unit.case, self.unit.after)
+
+    def lacking(self, found: Found) -> Iterator[tuple[str, Edge]]:
+        """The titles of the demands that the counterexample breaks, each with the edge that the policy lacks."""
+        places = dict(found.broken)
         for demand in self.demands:
-            for need in self._lacking(demand):
-                if z3.is_true(model.eval(need.when, model_completion=True)):
-                    who, to = (self._label(model.eval(term, model_completion=True)) for term in (need.who, need.to))
-                    yield demand, Edge(need.where.value, who, need.authority.value, to)
+            if demand.title not in places:
+                continue
+            here = found.here.term
+            at = [(here(variable), found.value(place)) for variable, (_, place) in zip(demand.variables, places[demand.title], strict=True)]
+            when, *labels = [
+                [found.value(z3.substitute(here(term), *at)) for term in terms]
+                for terms in zip(*[(need.when, need.who, need.to) for need in demand.needs], strict=True)
+            ]
+            for need, holds, who, to in zip(demand.needs, when, *labels, strict=True):
+                edge = Edge(need.where.value, self.labelling.label(who), need.authority.value, self.labelling.label(to))
+                if z3.is_true(holds) and edge not in self.labelling.policy.edges:
+                    yield demand.title, edge
 
-    def _label(self, constant: Term) -> str:
-        [index] = [index for index, each in enumerate(self.labelling.sort.constants) if each.eq(constant)]
-        return self.policy.labels[index]
+    def described(self, found: Found) -> Counterexample:
+        """The counterexample for reports, with the labels of its tasks and ports."""
+        concrete = Concrete(found)
+        example = concrete.counterexample(SENTENCE)
+        labels = []
+        for member in found.here.sorts.members["Task"]:
+            if (number := concrete.of(member)) in example.trace.initial.tasks or number in example.trace.final.tasks:
+                labels.append(f"t{number} has the label {self._label_here(found, self.labelling.of_task, member)}")
+        for member in found.here.sorts.members["Port"][1:]:
+            number = concrete.of(member)
+            known = example.trace.final.ports.get(number) or example.trace.initial.ports.get(number)
+            if known is not None and known.object is PortObject.NONE:
+                labels.append(f"port {number} has the label {self._label_here(found, self.labelling.of_port, member)}")
+        broken = tuple(dict.fromkeys(f"{title}: the policy lacks “{edge}”" for title, edge in self.lacking(found)))
+        return msgspec.structs.replace(example, broken=broken, who=(*example.who, *labels))
 
-    def _is_edge(self, demand: Demand, edge: Edge) -> Term:
-        """The demand lacks just this edge."""
-        who, to = self.labelling.constant(edge.who), self.labelling.constant(edge.to)
-        lacking = [need for need in self._lacking(demand) if (need.where.value, need.authority.value) == (edge.where, edge.authority)]
-        return z3.Or(*[z3.And(need.when, need.who == who, need.to == to) for need in lacking])
+    def _label_here(self, found: Found, of: Callable[[Term], Term], member: Term) -> str:
+        any_ = z3.Const("labelled", of.domain(0))  # type: ignore[attr-defined]
+        return self.labelling.label(found.value(z3.substitute(found.here.term(of(any_)), (found.here.term(any_), member))))

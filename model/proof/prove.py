@@ -27,7 +27,7 @@ from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
 from sendright.model.proof.obligations import Decided, ProofTask, decide_and_do
 from sendright.model.proof.processes.cluster import Cluster, in_cluster
-from sendright.model.proof.processes.workers import Lost, in_workers
+from sendright.model.proof.processes.workers import Lost, hearing, in_workers
 from sendright.model.proof.properties import (
     CONSERVATION,
     THEOREMS,
@@ -88,8 +88,32 @@ def case_tasks(profile: Profile, calls: Sequence[str] | None = None) -> list[Pro
 
 NOTHING_ELSE = Also()
 
+
 Progress = Callable[[int, int, str], None]
 """Called with the number of tasks done, the number of all tasks, and what was decided last."""
+
+
+class Shown:
+    """What a progress line shows: how many tasks are done, and what was last decided or noted (``workers.note``)."""
+
+    def __init__(self, total: int, on_progress: Progress | None) -> None:
+        self.total, self.on_progress = total, on_progress
+        self.done, self.words = 0, ""
+
+    def one_more(self, words: str) -> None:
+        """One more task is done."""
+        self.done += 1
+        self.note(words)
+
+    def note(self, words: str) -> None:
+        """What is done now."""
+        self.words = words
+        self.again()
+
+    def again(self) -> None:
+        """Show the same, since time has passed."""
+        if self.on_progress is not None:
+            self.on_progress(self.done, self.total, self.words)
 
 
 def prove(
@@ -115,17 +139,17 @@ def prove(
     """
     second = None if also.second_solver is None else second_solver_version(also.second_solver)
     work = proof_tasks(profile, calls, invariants)
+    shown = Shown(len(work), on_progress)
     start = time.perf_counter()
     obligations: list[Obligation] = []
     interrupted = False
     try:
-        for done, (part, found) in enumerate(_run(profile, work, jobs, cache, also, on), 1):
+        for part, found in _run(profile, work, jobs, cache, also, on, shown):
             obligations += found.obligations
             if on_script is not None:
                 for script in found.scripts:
                     on_script(script)
-            if on_progress:
-                on_progress(done, len(work), part.rule or part.kind)
+            shown.one_more(part.rule or part.kind)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -159,15 +183,17 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
 
 
 def _run(
-    profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, also: Also, on: Cluster | None
+    profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, also: Also, on: Cluster | None, shown: Shown
 ) -> Iterator[tuple[ProofTask, Decided]]:
     if jobs == 0 and on is None:
         for part in work:
             stop_if_interrupted()
-            yield part, decide_and_do(profile.name, part, cache, also)
+            with hearing(shown.note):
+                decided = decide_and_do(profile.name, part, cache, also)
+            yield part, decided
         return
     decide = partial(decide_and_do, profile.name, cache=cache, also=also)
-    for part, found in in_workers(decide, work, jobs) if on is None else in_cluster(partial(_and_leave, decide), work, on):
+    for part, found in in_workers(decide, work, jobs, shown.again, shown.note) if on is None else in_cluster(partial(_and_leave, decide), work, on):
         yield part, Decided(_lost(profile, part, found)) if isinstance(found, Lost) else found
 
 

@@ -57,14 +57,29 @@ def check_trace(policy: Policy, trace: Trace, source: str) -> CheckedRun:
     if found is None:
         found, step = next(run.sharing(trace.final), None), trace.steps[-1] if trace.steps else None
     broken = None if found is None else _broken(found, step if states > 1 else None, trace)
-    return CheckedRun(source=source, profile=trace.profile, states=states, broken=broken)
+    return CheckedRun(source=source, profile=trace.profile, states=states, broken=broken, trace=trace if broken else None)
 
 
 def check_state(policy: Policy, state: Snapshot, profile: str, source: str) -> CheckedRun:
     """Compare one state with ``policy``. Raises NoLabel."""
     run = _Run(policy, state, profile)
     found = next(run.of_state(state), None)
-    return CheckedRun(source=source, profile=profile, states=1, broken=None if found is None else _broken(found, None, None))
+    broken = None if found is None else _broken(found, None, None)
+    return CheckedRun(source=source, profile=profile, states=1, broken=broken, trace=_without_calls(state, profile, source) if broken else None)
+
+
+def _without_calls(state: Snapshot, profile: str, source: str) -> Trace:
+    """A run that is nothing but its first state."""
+    limits = PROFILES[profile]
+    return Trace(
+        implementation=source,
+        profile=profile,
+        urefs_max=limits.urefs_max,
+        queue_limit=limits.queue_limit,
+        initial=state,
+        steps=(),
+        final=state,
+    )
 
 
 def _broken(found: _Found, step: Step | None, trace: Trace | None) -> PolicyBreak:

@@ -28,7 +28,7 @@ CHOSEN = [*PART, "--invariant", "8", "--invariant", "26", "--invariant", "T2"]
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(prover, "in_workers", lambda decide, work, jobs: ((part, decide(part)) for part in work))
+    monkeypatch.setattr(prover, "in_workers", lambda decide, work, jobs, *_: ((part, decide(part)) for part in work))
     return tmp_path
 
 

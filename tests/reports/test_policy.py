@@ -55,7 +55,7 @@ def test_what_is_not_decided_is_not_called_a_break() -> None:
 def test_many_broken_cases_are_counted() -> None:
     text = text_of(result(Verdict.REFUTED, *[broken(Verdict.REFUTED)] * (SHOWN + 3)))
     assert text.count("deliver breaks the policy") == SHOWN
-    assert "… and 3 more cases: see --json" in text
+    assert "… and 3 more cases: see the report, or --json" in text
     assert text.count('[[allow]] who = "b"') == 1, "what is missing is listed once"
 
 

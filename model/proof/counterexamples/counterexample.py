@@ -10,9 +10,11 @@ the cheapest of them is lifted. Of the first counterexample, whatever can be lef
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import z3
 
 from sendright.mach.abi.rights import Place
@@ -36,6 +38,8 @@ is busy. Most take a tenth of that.
 """
 LEAVING_OUT = 6_000_000
 """As ``RLIMIT``, for one look whether something can be left out of a counterexample."""
+ANOTHER = 15_000_000
+"""As ``RLIMIT``, for another counterexample."""
 MOST_LOOKS = 60
 """How often it is looked whether something can be left out."""
 
@@ -111,7 +115,7 @@ class Nothing:
 
 def search(profile: Profile, question: Question) -> Found | Nothing:
     """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size."""
-    return _Search(profile, question).search()
+    return Search(profile, question).search()
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,19 @@ class _Absent:
     formula: Term
     cost: int
     """The lower, the sooner it is added."""
+    rare: bool = False
+    """Few counterexamples need it."""
 
 
-class _Search:
-    def __init__(self, profile: Profile, question: Question) -> None:
+class Search:
+    """The search for counterexamples to one question."""
+
+    def __init__(self, profile: Profile, question: Question, size: Scope = SCOPE, effort: int = RLIMIT, from_nothing: bool = True) -> None:
+        """``size``: how large a state may be. ``from_nothing``: begin with a state in which there is next to nothing;
+        else only without what is rare.
+        """
         self.profile, self.question = profile, question
-        scope = _scope_for(question, profile)
+        scope = _scope_for(question, profile, size)
         self.here = here = small_scope(scope)
         self.before = here.state(question.k.before)
         self.after = here.state(question.after) if question.after is not None else None
@@ -141,17 +152,28 @@ class _Search:
         self.solver.add(nothing_elsewhere(self.before, here.sorts))
         self.solver.add(here.sorts.background)
         self.solver.add(here.term(question.k.caller) == here.sorts.members["Task"][0])  # any other is as good
-        self.goals = [(title, *_violation(here.term(goal), here.sorts)) for title, goal in question.goals]
+        self.goals = self._violations(question.goals)
         if question.counts and self.after is not None:
             self.goals += [(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
 
-        self.groups = list(_restrictions(self.before, here.sorts))
+        self.groups = [group for group in _restrictions(self.before, here.sorts) if from_nothing or group.rare]
         self.solver.add([z3.Implies(z3.Bool(f"absent{index}"), group.formula) for index, group in enumerate(self.groups)])
         self.first: Any = None
-        self.effort = RLIMIT
-        """What is left of ``RLIMIT``."""
+        self.assumed: list[Term] = []
+        """What the first counterexample was found with: that there is one, and which restrictions are left."""
+        self.effort = effort
+        """What is left of it, in z3's own count."""
+
+    def _violations(self, goals: Goals) -> list[tuple[str, Term, tuple[tuple[str, Term], ...]]]:
+        """Each goal's title, that it doesn't hold, and the variables that it speaks of, with where it doesn't hold."""
+        return [(title, *_violation(self.here.term(goal), self.here.sorts)) for title, goal in goals]
+
+    def possible(self) -> bool:
+        """A state in which all invariants hold satisfies all that the question assumes."""
+        return bool(self._grow([]) == z3.sat)
 
     def search(self) -> Found | Nothing:
+        """The smallest counterexample."""
         violated = z3.Bool("violated")
         self.solver.add(z3.Implies(violated, z3.Or(*[there for _, there, _ in self.goals])))
         verdict = self._grow([violated])
@@ -159,9 +181,32 @@ class _Search:
             possible = verdict == z3.unsat and self._grow([]) == z3.sat
             scope = str(self.here.scope)
             return Nothing(scope if possible or verdict != z3.unsat else f"{scope}: too small for the case", possible)
-        model = self._shrink(self.first)
-        true = [(title, places) for title, there, places in self.goals if _holds(model, there)]
+        with self._undone():
+            self.solver.add(self.assumed)
+            return self._found(self._shrink(self.first), self.goals)
+
+    def another(self, goals: Goals) -> Found | None:
+        """A counterexample to these goals, which say less, as it comes and as sparse as the first one; None: a bounded
+        effort found none.
+        """
+        violations = self._violations(goals)
+        with self._undone():
+            self.solver.set("rlimit", ANOTHER)
+            self.solver.add(z3.Or(*[there for _, there, _ in violations]))
+            return self._found(self.solver.model(), violations) if self.solver.check(self.assumed) == z3.sat else None
+
+    def _found(self, model: Any, violations: list[tuple[str, Term, tuple[tuple[str, Term], ...]]]) -> Found:
+        true = [(title, places) for title, there, places in violations if _holds(model, there)]
         return Found(self.question, self.here, model, self.before, self.after, tuple(true), self.profile)
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """What the solver gets in the block it forgets afterwards."""
+        self.solver.push()
+        try:
+            yield
+        finally:
+            self.solver.pop()
 
     def _grow(self, wanted: list[Term]) -> z3.CheckSatResult:
         """Lift restrictions until there is a counterexample, or until none of them matters."""
@@ -178,7 +223,7 @@ class _Search:
             del left[min(needed, key=lambda index: (groups[index].cost, index))]
         if verdict == z3.sat:
             self.first = self.solver.model()  # which is gone when the solver gets more to do
-            self.solver.add([*wanted, *left.values()])
+            self.assumed = [*wanted, *left.values()]
         return verdict
 
     def _look(self, literals: list[Term]) -> z3.CheckSatResult:
@@ -231,23 +276,14 @@ def _holds(model: Any, formula: Term) -> bool:
     return bool(z3.is_true(model.eval(formula, model_completion=True)))
 
 
-def _scope_for(question: Question, profile: Profile) -> Scope:
-    """The scope, with only those places of tasks of which the invariants, the step or the goals speak: the others would
-    only be more of the same.
+def _scope_for(question: Question, profile: Profile, size: Scope) -> Scope:
+    """A scope of this ``size``, with only those places of tasks of which the invariants, the step or the goals speak:
+    the others would only be more of the same.
     """
     told = [*(goal for _, goal in question.goals), *question.assumptions, *held_by_any_state(profile)]
     names = {f"PLACE_{place.name}": place for place in Place}
     found = {names[name] for name in _mentioned_places(told) if name in names}
-    return Scope(
-        tasks=SCOPE.tasks,
-        ports=SCOPE.ports,
-        names=SCOPE.names,
-        messages=SCOPE.messages,
-        descriptors=SCOPE.descriptors,
-        objects=SCOPE.objects,
-        pages=SCOPE.pages,
-        places=tuple(place for place in Place if place in found),
-    )
+    return msgspec.structs.replace(size, places=tuple(place for place in Place if place in found))
 
 
 def mentioned(formulas: Iterable[Term]) -> Iterator[Term]:
@@ -317,9 +353,9 @@ def _restrictions(b: State, sorts: Sorts) -> Iterator[_Absent]:
     for message in sorts.members["Message"]:
         yield _Absent(z3.And(b.stage(message) == STAGE.FREE, *empty(_slots(sorts, *_OF_MESSAGES, of=message))), 1)
     for place in sorts.elements(PLACE.sort):
-        yield _Absent(z3.And(*empty(_slots(sorts, "place_slot", of=place))), 2)
+        yield _Absent(z3.And(*empty(_slots(sorts, "place_slot", of=place))), 2, rare=True)
     for constructor in _RARE:
-        yield _Absent(z3.And(*empty(_slots(sorts, constructor))), 3)
+        yield _Absent(z3.And(*empty(_slots(sorts, constructor))), 3, rare=True)
     for task in sorts.members["Task"][1:]:
         yield _Absent(z3.And(b.task_life(task) == LIFE.UNBORN, *empty(_slots(sorts, *_OF_TASKS, of=task))), 4)
 
@@ -364,4 +400,4 @@ def _points(domain: Sequence[str], sorts: Sorts) -> Iterator[tuple[Term, ...]]:
         yield from ((member,) for member in sorts.members.get(domain[0], ()))
 
 
-__all__ = ["SCOPE", "Found", "Nothing", "Question", "mentioned", "search"]
+__all__ = ["SCOPE", "Found", "Nothing", "Question", "Search", "mentioned", "search"]

@@ -9,6 +9,7 @@ import contextlib
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -31,6 +32,28 @@ class Lost(msgspec.Struct, frozen=True):
 
     words: str
     """How, in a sentence without its end."""
+
+
+class _Notes:
+    """Who hears what this process notes."""
+
+    listener: Callable[[str], object] | None = None
+
+
+def note(words: str) -> None:
+    """Say what this process does now, for the line that shows progress: something that can take seconds."""
+    if _Notes.listener is not None:
+        _Notes.listener(words)
+
+
+@contextlib.contextmanager
+def hearing(on_note: Callable[[str], object]) -> Iterator[None]:
+    """``on_note`` gets what is noted in the block, in this process."""
+    before, _Notes.listener = _Notes.listener, on_note
+    try:
+        yield
+    finally:
+        _Notes.listener = before
 
 
 class _Worker(Generic[Item]):
@@ -66,11 +89,15 @@ class _Worker(Generic[Item]):
 
 
 def in_workers(
-    function: Callable[[Item], Answer], items: Sequence[Item], jobs: int, on_wait: Callable[[], object] = lambda: None
+    function: Callable[[Item], Answer],
+    items: Sequence[Item],
+    jobs: int,
+    on_wait: Callable[[], object] = lambda: None,
+    on_note: Callable[[str], object] = lambda words: None,
 ) -> Iterator[tuple[Item, Answer | Lost]]:
     """Yield every item with the result of ``function``, as the results come, computed by ``jobs`` processes.
 
-    ``on_wait`` is called now and then while they work.
+    ``on_wait`` is called now and then while they work. ``on_note`` gets what they ``note``.
 
     ``function`` and the items must be picklable. What ``function`` raises is raised here, and KeyboardInterrupt after
     Ctrl-C; then, and when the caller no longer asks for more, the processes are killed.
@@ -107,6 +134,10 @@ def in_workers(
                         yield item, Lost(f"the processes that worked on it died, the last one with {how}")
                     start(None)
                     continue
+                if good is None:
+                    busy[ready] = worker
+                    on_note(answer)
+                    continue
                 if not good:
                     worker.end()
                     raise answer
@@ -118,8 +149,14 @@ def in_workers(
             worker.end()
 
 
+def _send_note(connection: Connection, words: str) -> None:
+    with contextlib.suppress(OSError):  # if the parent is gone, that shows when the answer is sent
+        connection.send((None, words))
+
+
 def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
     """A worker's loop: answer until the parent closes the connection."""
+    _Notes.listener = partial(_send_note, connection)
     while True:
         try:
             item = connection.recv()

@@ -1,7 +1,6 @@
 """Policies and the calls: what is proved, and which call breaks a policy that isn't closed."""
 
 import pytest
-import z3
 from support.policies import EXAMPLES, decided, missing, policy
 
 from sendright.mach.kernel.profiles import MANUAL, XNU_792
@@ -9,8 +8,8 @@ from sendright.mach.results.checks import Basis
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.rule import RULES, Context
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.obligations import ProofTask
-from sendright.model.proof.policy import SCOPES, Search, prove_policy
+from sendright.model.proof.counterexamples.counterexample import Search
+from sendright.model.proof.policy import EDGES_SHOWN, SIZES, asked, missing_edges, prove_policy
 from sendright.properties.policy.load import load_policy, parse_policy
 
 CLIENTS = load_policy(EXAMPLES / "clients.toml")
@@ -29,11 +28,14 @@ def test_a_closed_policy_is_kept() -> None:
 def test_what_is_missing_is_read_off_a_state_in_a_small_scope() -> None:
     """The search alone, without the attempt to prove: a policy in which b may send to a, and a may not control b."""
     index = next(index for index, case in enumerate(RULES[QUEUED[0]].cases(Context(RULES[QUEUED[0]], ANY_STATE, MANUAL))) if case.title == QUEUED[1])
-    search = Search(policy("b send a"), MANUAL, ProofTask("case", QUEUED[0], index), SCOPES[0])
-    edge = next(search.missing_edges())
-    assert (edge.where, edge.who) == ("carry", "a")
-    assert search.words.endswith(f"then this is broken: {edge}")
-    assert search.title.startswith("who ")
+    found = missing_edges(asked(policy("b send a"), QUEUED[0], index, MANUAL))
+    assert {(edge.where, edge.who) for edge in found.edges} == {("carry", "a")}
+    assert len(set(found.edges)) == len(found.edges) <= EDGES_SHOWN, "each once"
+    assert found.clause.startswith("who ")
+    assert found.example is not None
+    assert found.example.broken[0] == f"{found.clause}: the policy lacks “{found.edges[0]}”"
+    assert "t0 has the label b" in found.example.who
+    assert len(found.example.trace.initial.tasks) == 1
 
 
 CONTROL = "a control,send,receive b"
@@ -103,8 +105,8 @@ def test_without_keep_the_children_of_the_example_inherit_the_security_port() ->
 def test_no_proof_rests_on_a_contradiction(case: tuple[str, str]) -> None:
     """There is a state that keeps the example and from which the case runs."""
     index = next(index for index, each in enumerate(RULES[case[0]].cases(Context(RULES[case[0]], ANY_STATE, MANUAL))) if each.title == case[1])
-    searches = (Search(CLIENTS, MANUAL, ProofTask("case", case[0], index), scope) for scope in SCOPES)
-    assert any(search.solver.check() == z3.sat for search in searches)
+    question = asked(CLIENTS, case[0], index, MANUAL).of_edges(())
+    assert any(Search(MANUAL, question, size).possible() for size in SIZES)
 
 
 @pytest.mark.heavy

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import z3
 
 from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
+from sendright.model.language.rule import RULES
 from sendright.model.proof import prove as prover
-from sendright.model.proof.processes.workers import Lost, in_workers
+from sendright.model.proof.counterexamples.counterexample import Question
+from sendright.model.proof.obligations import CaseProof, looked_closer
+from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
 
 PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
@@ -33,6 +38,8 @@ def work(job: Job) -> int:
         raise ZeroDivisionError("five")
     if job.number == 6:
         time.sleep(60)
+    if job.number == 7:
+        note("seven")
     return job.number * 10
 
 
@@ -47,6 +54,25 @@ def test_what_the_work_raises_is_raised(tmp_path: Path) -> None:
         list(in_workers(work, [Job(6, str(tmp_path)), Job(5, str(tmp_path))], 2))
 
 
+def test_what_a_process_notes_is_heard_while_it_works(tmp_path: Path) -> None:
+    heard: list[str] = []
+    answers = {job.number: answer for job, answer in in_workers(work, [Job(number, str(tmp_path)) for number in (7, 1)], 1, on_note=heard.append)}
+    assert (heard, answers) == (["seven"], {7: 70, 1: 10})
+
+
+def test_the_progress_line_names_what_a_counterexample_is_looked_for() -> None:
+    seen: list[tuple[int, int, str]] = []
+    shown = prover.Shown(3, lambda *what: seen.append(what))
+    unit = CaseProof(RULES["mach_port_type"], 0, MANUAL)
+    unproved = Obligation(call="mach_port_type", case=unit.case.id, property="invariant 8", title="", verdict=Verdict.UNDETERMINED, seconds=0.0)
+    shown.one_more("mach_port_names")
+    with hearing(shown.note):
+        found = looked_closer(MANUAL, unproved, Question(unit.k, [("false", z3.BoolVal(False))], unit.assumptions, unit.case, unit.after))
+    shown.again()
+    assert found.verdict is Verdict.REFUTED
+    assert seen == [(1, 3, "mach_port_names"), *[(1, 3, "looking for a counterexample: mach_port_type, invariant 8")] * 2]
+
+
 def test_nobody_works_on_when_nobody_waits(tmp_path: Path) -> None:
     answers = in_workers(work, [Job(1, str(tmp_path)), Job(6, str(tmp_path))], 2)
     assert next(answers)[1] == 10
@@ -56,7 +82,7 @@ def test_nobody_works_on_when_nobody_waits(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_lost_is_crashed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def all_die(function: object, work: list[prover.ProofTask], jobs: int) -> list[tuple[prover.ProofTask, Lost]]:
+    def all_die(function: object, work: list[prover.ProofTask], jobs: int, *_: object) -> list[tuple[prover.ProofTask, Lost]]:
         return [(part, Lost("SIGKILL")) for part in work]
 
     monkeypatch.setattr(prover, "in_workers", all_die)
