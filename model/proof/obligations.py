@@ -43,6 +43,7 @@ from sendright.model.proof.properties import (
 from sendright.model.proof.solver.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing, skolemize
 from sendright.model.proof.solver.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
+from sendright.model.proof.whole_calls import whole_call
 
 
 class ProofTask(msgspec.Struct, frozen=True):
@@ -331,7 +332,7 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide of one rule in a sequence: it establishes what the next rule requires, and so it stays in between."""
     title = "a rule establishes what the next one requires"
-    goals = chain(preconditions_of(part.rule, profile), kept_between(part.rule, profile))
+    goals = chain(preconditions_of(part.rule, profile), whole_call(part.rule, profile), kept_between(part.rule, profile))
     return [_established(profile, part.rule, "sequence", title, goal) for goal in goals]
 
 
@@ -343,7 +344,9 @@ def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition) -> Obligation:
     start, mark = time.perf_counter(), Mark()
-    verdict = Verdict.PROVED if holds(goal, profile) else Verdict.UNDETERMINED
+    left = [claim for claim in goal.claims if not _follows_alone(claim)]
+    proved = not left or holds(msgspec.structs.replace(goal, claims=left), profile)
+    verdict = Verdict.PROVED if proved else Verdict.UNDETERMINED
     seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
     found = Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
     if verdict is not Verdict.PROVED and call in RULES:
