@@ -51,6 +51,7 @@ from sendright.model.language.sequences import (
     begin,
     declared,
     first_rule,
+    forget_rules,
     rules_of,
 )
 from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
@@ -245,6 +246,7 @@ DRIVEN = _Driven()
 def forget_driven() -> None:
     """Drive all rules and sequences again: the code of one of them is another."""
     DRIVEN.forget()
+    forget_rules()
 
 
 @dataclass
