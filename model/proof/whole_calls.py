@@ -78,10 +78,9 @@ class _Way:
         return self.steps[0]
 
     @property
-    def known(self) -> list[Term]:
-        """What is known after the first rule."""
-        assert self.first.alone is not None
-        return self.first.alone.after(self.first.case).known
+    def last(self) -> _Taken:
+        """The last step that isn't a copying one, or that fails."""
+        return [step for step in self.steps if step.alone is not None][-1]
 
     def copies(self, *rules: str) -> list[_Taken]:
         """The steps that run one of these copying rules and go on, or fail."""
@@ -185,7 +184,7 @@ def whole_call(rule: str, profile: Profile) -> Iterator[Precondition]:
     with the last rule that has the message.
     """
     running = [rules_of(call, profile) for call in SIGNATURES if profile.serves(call)]
-    if (rule,) not in running:
+    if (rule,) not in running and not RULES[rule].pending:
         yield Precondition("all cases", "a call runs the rule", [], [_is(any(rule in rules for rules in running))])
     if rule in COPYING:
         return  # what it does is part of the ways that begin with other rules
@@ -206,6 +205,7 @@ def _goals(call: str, profile: Profile) -> Goals:
         for way in ways_through(call, resumed, profile):
             first = way.first.run.rule
             found.setdefault(first, []).extend([*_carried(way, resumed), *_given(way)])
+            found.setdefault(way.last.run.rule, []).extend(_said(way))
             for rule, goal in _left(way):
                 found.setdefault(rule, []).append(goal)
     return found
@@ -362,6 +362,21 @@ def _conditions(way: _Way) -> list[tuple[Term, ...]]:
     said = [(value,) for name, value in way.told().items() if name.startswith("told.")]
     assert way.first.alone is not None
     return said or [()] * way.first.alone.cases[way.first.case].replies
+
+
+def _said(way: _Way) -> Iterator[Precondition]:
+    """Every other result that comes with the code is what some rule of the call says."""
+    expected = [] if way.code in IN_PROGRESS else SIGNATURES[way.call].results(way.code or ReturnCode.KERN_SUCCESS)
+    words = [each.name for each in expected if each.type not in (*RIGHTS, OutputType.DESCRIPTORS)]
+    if words:
+        said = {each for name in way.told() for each in (name, name.partition(".")[0], name.removesuffix("_length"), *_MADE_OF.get(name, ()))}
+        assert way.last.alone is not None
+        after = way.last.alone.after(way.last.case)
+        yield Precondition(after.case.id, f"{way.call}: a rule says what each result is", after.known, [_is(said.issuperset(words))], after.after)
+
+
+_MADE_OF = {"names_of": ("names", "types"), "members_of": ("members",)}
+"""The results that consist of what an output names (``model/execution/told_results.py``)."""
 
 
 # ---- what is left

@@ -12,7 +12,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import COPY_IN, COPY_OUT
+from sendright.model.language.rule import COPY_IN, COPY_OUT, PENDING_RULES
 from sendright.model.language.sorts import KIND, PLACE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -87,6 +87,25 @@ def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
         yield f"the request for {event.name.lower().replace('_', '-')}", z3.Implies(k["variant"] == int(event), done)
 
 
+def _due(t: Touched) -> Iterator[tuple[str, Term]]:
+    """A follow-up rule tells the requester what has happened, if the requester's port lives. (A receive right that would
+    be carried in a circle isn't sent.)
+    """
+    k, b, a, S = t.k, t.b, t.a, t.S
+    if t.has("name"):
+        request, dead = S.request_slot(k["space"], k["name"]), b.kind(k.slot(k["name"], k["space"])) == KIND.DEAD_NAME
+        event: Term = z3.If(dead, z3.IntVal(int(Notification.DEAD_NAME)), z3.IntVal(int(Notification.PORT_DELETED)))
+    elif t.has("reaches"):
+        request, event = S.port_destroyed_slot(k["of"]), z3.IntVal(int(Notification.PORT_DESTROYED))
+    else:
+        request, event = S.no_senders_slot(k["of"]), z3.IntVal(int(Notification.NO_SENDERS))
+    told = b.kind(request) == KIND.SEND_ONCE
+    if t.has("reaches"):
+        told = z3.And(told, z3.Not(k["reaches"](k["of"])))
+    sent = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(request)), a.id(k["notification"]) == event)
+    yield "the requester is told", z3.Implies(told, sent)
+
+
 def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
     k, b, a, S = t.k, t.b, t.a, t.S
     for what, make in (("entry", S.name_slot), ("dead-name request", S.request_slot)):
@@ -114,6 +133,7 @@ _ARRIVALS = {
     "mach_port_request_notification": _registered,
     "mach_port_rename": _renamed,
     **dict.fromkeys(ALLOCATORS, _allocated),
+    **dict.fromkeys(PENDING_RULES, _due),
 }
 
 
@@ -123,8 +143,8 @@ def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     receiver gets that very right, under the name in the result. An inserted right is under the given name.
 
     A notification request keeps the given send-once right if its event is still to come. If it has happened, the
-    request uses the right at once and keeps none. In both cases it gives back the old one. A renamed right is the same
-    under the new name. An allocation makes what was requested.
+    request uses the right at once and keeps none. In both cases it gives back the old one. When the event comes, its
+    requester is told if it lives. A renamed right is the same under the new name. An allocation makes what was requested.
     """
     if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
         yield from _ARRIVALS[x.rule](Touched(v, x))
