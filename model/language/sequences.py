@@ -276,8 +276,13 @@ def resumption(call: str) -> str:
 
 
 def first_rule(call: str, resumed: bool = False) -> str:
-    """The name of the rule that a call begins with, or goes on with. (A name only: there need not be such a rule.)"""
-    first = next(begin(_Names(call), call, resumed))
+    """The name of the rule that a call begins with, or goes on with. (A name only: there need not be such a rule.)
+
+    Raises TypeError for a sequence without steps.
+    """
+    first = next(begin(_Names(call), call, resumed), None)
+    if first is None:
+        raise TypeError(f"the sequence of {call} runs no rule")
     return first.rule
 
 
@@ -383,6 +388,11 @@ def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequenc
         for index in range(len(straight)):
             found |= dict.fromkeys(names.rules(begin(names, call, resumed), index))
     return tuple(found)
+
+
+def forget_rules() -> None:
+    """The code of a sequence is another: which rules it runs is found out again."""
+    _all_rules.cache_clear()
 
 
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:

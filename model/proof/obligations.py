@@ -44,6 +44,7 @@ from sendright.model.proof.properties import (
 from sendright.model.proof.solver.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing, skolemize
 from sendright.model.proof.solver.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
+from sendright.model.proof.whole_calls import whole_call
 
 
 class ProofTask(msgspec.Struct, frozen=True):
@@ -330,11 +331,13 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     return found
 
 
-def decide_sequence(profile: Profile, part: ProofTask) -> list[Obligation]:
-    """Decide of one rule in a sequence: it establishes what the next rule requires, and so it stays in between."""
+def decide_sequence(profile: Profile, part: ProofTask, closer: LookCloser | None = None) -> list[Obligation]:
+    """Decide of one rule in a sequence: it establishes what the next rule requires, and so it stays in between; the
+    whole call carries what it should. What isn't proved goes to ``closer``, as in ``decide_case``.
+    """
     title = "a rule establishes what the next one requires"
-    goals = chain(preconditions_of(part.rule, profile), kept_between(part.rule, profile))
-    return [_established(profile, part.rule, "sequence", title, goal) for goal in goals]
+    goals = chain(whole_call(part.rule, profile), preconditions_of(part.rule, profile), kept_between(part.rule, profile))
+    return [_established(profile, part.rule, "sequence", title, goal, closer) for goal in goals]
 
 
 def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
@@ -343,16 +346,18 @@ def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
     return [_established(profile, part.rule or SPECIFICATION, "follow-up", title, goal) for goal in goals]
 
 
-def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition) -> Obligation:
+def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition, closer: LookCloser | None = None) -> Obligation:
     start, mark = time.perf_counter(), Mark()
-    verdict = Verdict.PROVED if holds(goal, profile) else Verdict.UNDETERMINED
+    left = [claim for claim in goal.claims if not _follows_alone(claim)]
+    proved = not left or holds(msgspec.structs.replace(goal, claims=left), profile)
+    verdict = Verdict.PROVED if proved else Verdict.UNDETERMINED
     seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
     found = Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
     if verdict is not Verdict.PROVED and call in RULES:
         k = Context(RULES[call], ANY_STATE, profile)
         its_case = next((case for case in k.rule.cases(k) if case.id == goal.case), None)
         question = Question(k, [(goal.title, claim) for claim in goal.claims], goal.assumptions, its_case, goal.after)
-        found = looked_closer(profile, found, question)
+        found = (closer or partial(looked_closer, profile))(found, question, None)
     found = mark.settled(found)
     if wants_scripts():
         write_script(found, [([*UNBOUNDED.background, *goal.assumptions, *held_by_any_state(profile)], goal.claims)])

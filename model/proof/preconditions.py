@@ -3,8 +3,9 @@
 A call can be a sequence of rules (``sequences.py``), each proved alone from what it requires (``Rule.requires``). This
 module drives the declared sequence with terms, in segments. A segment begins with one rule, in any state; the steps
 that copy parts of a message follow, one by one; it ends with what the next rule requires. Of each copying step it is
-also decided that it leaves the rest of the message unchanged. So, by induction over the rights, all preconditions hold
-in a message with any number of rights.
+also decided that it leaves the rest of the message unchanged. Where a step names an earlier one (``since``), or copies
+one of any number of parts, what it requires must follow from that alone (``after_copying``). So, by induction over the
+rights, all preconditions hold in a message with any number of rights.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from operator import is_
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import z3
@@ -50,14 +51,20 @@ from sendright.model.language.sequences import (
     begin,
     declared,
     first_rule,
+    forget_rules,
     rules_of,
 )
-from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
-from sendright.model.language.state import After, State
+from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
+from sendright.model.language.state import After, Field, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.solver.cache import Proof
 
 S = UNBOUNDED.Slot
+
+OF_MESSAGE = ("stage", "owner", "body_count", "layout", "size")
+"""The fields of its message that a copying step doesn't change."""
+OF_TASKS = ("task_life", "suspend_count", "wait")
+"""The fields of tasks that a copying step doesn't change."""
 
 
 class Precondition(msgspec.Struct, frozen=True):
@@ -121,15 +128,13 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     """
     if rule in COPYING:
         yield from COPYING[rule](first(rule, profile))
-    if rule in FINISHING:
-        yield from _finish(rule, profile)
     seen: list[Precondition] = []
     for call in SIGNATURES:
         if not profile.serves(call) or rule not in rules_of(call, profile):
             continue
         yield from _unused(call, rule, profile)
         yield from _begins(call, rule, profile)
-        for segment in _DRIVEN.segments(call, profile):
+        for segment in DRIVEN.segments(call, profile):
             if segment.rule == rule:
                 for precondition in segment.preconditions():
                     if not any(map(precondition.equals, seen)):
@@ -165,12 +170,12 @@ def steps_after(rule: str, profile: Profile) -> Iterator[tuple[AfterCase, list[s
     """The states after ``rule`` in all calls' sequences, each with the rules of the steps that are decided there."""
     for call in SIGNATURES:
         if profile.serves(call) and rule in rules_of(call, profile):
-            for segment in _DRIVEN.segments(call, profile):
+            for segment in DRIVEN.segments(call, profile):
                 if segment.rule == rule:
                     yield segment.start, [step.run.rule for step in segment.steps]
 
 
-class _Alone:
+class Alone:
     """One rule in any state, with any arguments: its cases, and the state after each."""
 
     def __init__(self, rule: str, profile: Profile) -> None:
@@ -188,6 +193,10 @@ class _Alone:
         return self._after[index]
 
 
+Goals: TypeAlias = dict[str, list[Precondition]]
+"""Goals by the rule that they are decided with."""
+
+
 class _Driven:
     """The rules and segments that were driven so far. They are kept, since several calls have rules in common, and
     forgotten when a rule or a sequence is replaced.
@@ -195,12 +204,13 @@ class _Driven:
 
     def __init__(self) -> None:
         self._declared: list[object] = []
-        self._rules: dict[tuple[str, str], _Alone] = {}
+        self._rules: dict[tuple[str, str], Alone] = {}
         self._segments: dict[tuple[str, str], list[_Segment]] = {}
+        self._goals: dict[tuple[str, str], Goals] = {}
 
     def forget(self) -> None:
         """Nothing has been driven."""
-        self._declared, self._rules, self._segments = [], {}, {}
+        self._declared, self._rules, self._segments, self._goals = [], {}, {}, {}
 
     def _forget_if_replaced(self) -> None:
         now = [*RULES.values(), *declared()]
@@ -208,11 +218,11 @@ class _Driven:
             self.forget()
             self._declared = now
 
-    def alone(self, rule: str, profile: Profile) -> _Alone:
+    def alone(self, rule: str, profile: Profile) -> Alone:
         """``rule`` in any state."""
         self._forget_if_replaced()
         if (rule, profile.name) not in self._rules:
-            self._rules[rule, profile.name] = _Alone(rule, profile)
+            self._rules[rule, profile.name] = Alone(rule, profile)
         return self._rules[rule, profile.name]
 
     def segments(self, call: str, profile: Profile) -> list[_Segment]:
@@ -222,13 +232,21 @@ class _Driven:
             self._segments[call, profile.name] = [segment for resumed in (False, True) for segment in _Segments(call, resumed, profile).all()]
         return self._segments[call, profile.name]
 
+    def goals(self, call: str, profile: Profile, make: Callable[[str, Profile], Goals]) -> Goals:
+        """What ``make`` finds of the whole call; it is asked once."""
+        self._forget_if_replaced()
+        if (call, profile.name) not in self._goals:
+            self._goals[call, profile.name] = make(call, profile)
+        return self._goals[call, profile.name]
 
-_DRIVEN = _Driven()
+
+DRIVEN = _Driven()
 
 
 def forget_driven() -> None:
     """Drive all rules and sequences again: the code of one of them is another."""
-    _DRIVEN.forget()
+    DRIVEN.forget()
+    forget_rules()
 
 
 @dataclass
@@ -245,7 +263,7 @@ class _Step:
 class _Segment:
     """One case of a rule, and the steps of a sequence that are decided in the states after it."""
 
-    def __init__(self, terms: _Terms, alone: _Alone | None = None, index: int = 0) -> None:
+    def __init__(self, terms: Terms, alone: Alone | None = None, index: int = 0) -> None:
         self.terms = terms
         self._alone, self._index = alone, index
         self.rule = "" if alone is None else alone.k.rule.name
@@ -286,9 +304,9 @@ class _Segment:
     def preconditions(self) -> Iterator[Precondition]:
         """The goals: all that the steps require, in each state in which they may run."""
         asked: list[tuple[AfterCase, Term]] = []
-        for step in self.steps:
+        for number, step in enumerate(self.steps):
             for state in self._after(step.base):
-                claims = [_if(step.when, claim) for claim in self._required(state, step)]
+                claims = [_if(step.when, claim) for claim in self._required(state, number)]
                 if self.fails:  # a clean-up step needs only what the failed rule required and left unchanged
                     claims = [claim for claim in claims if not any(claim.eq(known) for known in state.known)]
                 if not step.run.within:
@@ -297,34 +315,19 @@ class _Segment:
                 if claims:
                     yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims, state.after)
 
-    def _required(self, state: AfterCase, step: _Step) -> list[Term]:
-        """What ``step`` requires of ``state``."""
+    def _required(self, state: AfterCase, number: int) -> list[Term]:
+        """What the step with this number requires, when the steps between ``state`` and it have run."""
+        step = self.steps[number]
         if step.run.rule == PAGE_OUT:
             return []  # no invariant says that the page is there; the oracle checks it at every step
         k = self.terms.context(state, step.run)
-        if step.run.rule in FINISHING:
-            return self._all_copied_out(k)
+        k.before = after_copying(state.after, step, self.steps[0 if step.base is None else step.base + 1 : number])
         claims = list(k.rule.requires(k))
         if step.run.cannot_fail:
             claims += [z3.Not(case.when) for case in k.rule.cases(k) if case.code is not None]
         if any(map(state.after.changed, ("task_life", "suspend_count", "wait"))):
             claims.append(k.caller_runs())
         return claims
-
-    def _all_copied_out(self, k: Context) -> list[Term]:
-        """The parts of the message that weren't copied out before this step are empty."""
-        message, out = k.constants["message"], [step for step in self.steps if step.run.rule == COPY_OUT]
-        places = [(step.run.arguments["place"], step.when) for step in out if not step.run.within]
-        if any(step.run.within for step in out):  # all of the body is
-            others = (S.destination_slot(message), S.reply_slot(message))
-            return [k.before.empty(slot) for slot in others if not any(slot.eq(place) for place, _ in places)]
-        if any(when for _, when in places):
-            slot = z3.Const("carried", k.sorts.Slot)
-            kept = [z3.Not(z3.And(slot == place, *when)) for place, when in places]
-            nothing = z3.ForAll([slot], z3.Implies(z3.And(k.sorts.slots_of_message(slot, message), *kept), k.before.empty(slot)))
-        else:
-            nothing = k.carries_nothing_but(message, *[place for place, _ in places])
-        return [nothing, k.carries_no_memory(message)]
 
     def _after(self, number: int | None) -> list[AfterCase]:
         """The states after the step with this number."""
@@ -344,6 +347,56 @@ class _Segment:
         return self._states[number]
 
 
+def after_copying(before: State, step: _Step, between: list[_Step]) -> State:
+    """The state in which ``step`` runs, when the steps ``between`` have run since ``before``, and for one that stands
+    for any part of a message, also those for the other parts.
+
+    It has only what ``COPYING`` says of these steps: of a message they change no other place and no other page than
+    their own, and what is copied out is gone. Of everything else nothing is known.
+    """
+    copied = [each for each in between if each.run.rule not in (BODY, ARRAY)]
+    others = [step] if step.run.within else []
+    if not copied and not others:
+        return before
+    message, unknown = step.run.arguments["message"], State.arbitrary(UNBOUNDED, "@later")
+    if not all(each.run.arguments["message"].eq(message) for each in copied):
+        return unknown
+
+    def kept(name: str, of: Term, where: Term, point: tuple[Term, ...], rules: dict[str, Term | None]) -> Term:
+        """The value of a field at a point ``where`` the message may have something."""
+        value = z3.If(where, before.fields[name](*point), unknown.fields[name](*point))
+        for each in (*copied, *others):
+            if each.run.rule in rules:
+                gone = rules[each.run.rule]
+                value = z3.If(_is_at(each, of, each is step), unknown.fields[name](*point) if gone is None else gone, value)
+        return value
+
+    def right(name: str, gone: Term | None) -> Callable[[Term], Term]:
+        rules = {COPY_IN: None, COPY_OUT: gone}
+        return lambda slot: kept(name, slot, UNBOUNDED.slots_of_message(slot, message), (slot,), rules)
+
+    def page(of: Term, index: Term) -> Term:
+        return kept("memory", index, of == message, (of, index), {PAGE_IN: None, PAGE_OUT: UNBOUNDED.no_object})
+
+    read: dict[str, Callable[..., Term]] = {"kind": right("kind", KIND.NONE), "port": right("port", None), "memory": page}
+    for name in OF_MESSAGE:
+        read[name] = lambda of, name=name: z3.If(of == message, before.fields[name](of), unknown.fields[name](of))
+    fields = {name: Field(name, read[name]) if name in read else unknown.fields[name] for name in before.fields}
+    return State(UNBOUNDED, {**fields, **{name: before.fields[name] for name in OF_TASKS}})
+
+
+def _is_at(step: _Step, where: Term, others: bool) -> Term:
+    """``step`` copies in to, or out of, this slot or page number; ``others``: it does so for another part."""
+    of_right = step.run.rule in (COPY_IN, COPY_OUT)
+    place = step.run.arguments["place" if of_right else "index"]
+    if not step.run.within:
+        return z3.And(place == where, *step.when)
+    index, at = z3.Int("i"), S.index(where) if of_right else where
+    is_part = [S.is_body_slot(where)] if of_right else []
+    same = [z3.substitute(term, (index, at)) for term in (place == where, *step.run.within, *step.when)]
+    return z3.And(*is_part, *same, *([at != index] if others else []))
+
+
 def _title(run: Run, state: AfterCase) -> str:
     if run.rule in FINISHING:
         return "all that the message carries is copied out"
@@ -351,7 +404,7 @@ def _title(run: Run, state: AfterCase) -> str:
     return f"{run.rule}: {'what it requires, so that it cannot fail' if run.cannot_fail else 'what it requires'}{after}"
 
 
-class _Terms:
+class Terms:
     """Drives a sequence with terms (see ``sequences.Driver``)."""
 
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
@@ -436,13 +489,13 @@ class _Segments:
                 yield from self._failing(cases, number)
         if following is not None and following.rule not in self._begun:
             self._begun.add(following.rule)
-            for index in range(len(_DRIVEN.alone(following.rule, self.profile).cases)):
+            for index in range(len(DRIVEN.alone(following.rule, self.profile).cases)):
                 yield from self._from([*cases, index])
 
     def _failing(self, cases: list[int], number: int) -> Iterator[_Segment]:
         """The segments of the clean-up after the step with this number fails."""
         rule = self._drive(cases)[0].steps[number].run.rule
-        for index, case in enumerate(_DRIVEN.alone(rule, self.profile).cases):
+        for index, case in enumerate(DRIVEN.alone(rule, self.profile).cases):
             if case.code is not None:
                 yield self._drive(cases, (number, index))[0]
 
@@ -451,18 +504,18 @@ class _Segments:
 
         ``failure``: the copying step after the path that fails, and how.
         """
-        terms = _Terms(self.call, self.resumed, self.profile)
+        terms = Terms(self.call, self.resumed, self.profile)
         steps = begin(terms, self.call, self.resumed, terms.arguments)
         segment, left = _Segment(terms), list(cases)
         try:
             step = next(steps)
             while True:
                 resolved = _resolved(terms, step)
-                when = [condition for condition in resolved.when if not _is(condition, True)]
-                if any(_is(condition, False) for condition in when):
+                when = [condition for condition in resolved.when if not is_literally(condition, True)]
+                if any(is_literally(condition, False) for condition in when):
                     step = steps.send(SKIPPED)
                 elif resolved.rule in COPYING and not (failure and not left and len(segment.steps) == failure[0]):
-                    outcome = _any_outcome(terms, resolved)
+                    outcome = any_outcome(terms, resolved)
                     segment.nodes[id(outcome)] = segment.add(resolved, when)
                     segment.outcomes.append(outcome)
                     step = steps.send(outcome)
@@ -479,9 +532,9 @@ class _Segments:
         except (StopIteration, Failed):
             return segment, None
 
-    def _begin(self, terms: _Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
+    def _begin(self, terms: Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:
         """One case of a rule that is proved alone, in any state."""
-        alone = _DRIVEN.alone(run.rule, self.profile)
+        alone = DRIVEN.alone(run.rule, self.profile)
         terms.rename(run, alone.k)
         outcome = Outcome(alone.k.constants, alone.cases[index].outputs, alone.cases[index].replies)
         segment = _Segment(terms, alone, index)
@@ -490,18 +543,19 @@ class _Segments:
         return segment, outcome
 
 
-def _resolved(terms: _Terms, run: Run) -> Run:
+def _resolved(terms: Terms, run: Run) -> Run:
     arguments = {name: terms.resolved(value) for name, value in run.arguments.items()}
     return msgspec.structs.replace(run, arguments=arguments, when=tuple(map(terms.resolved, run.when)), within=tuple(map(terms.resolved, run.within)))
 
 
-def _is(condition: Value, truth: bool) -> bool:
+def is_literally(condition: Value, truth: bool) -> bool:
+    """The condition is this constant."""
     return condition is truth or (z3.is_expr(condition) and (z3.is_true if truth else z3.is_false)(condition))
 
 
-def _any_outcome(terms: _Terms, run: Run) -> Outcome:
+def any_outcome(terms: Terms, run: Run) -> Outcome:
     """The outcome of a copying step: outputs of which nothing is known."""
-    alone = _DRIVEN.alone(run.rule, terms.profile)
+    alone = DRIVEN.alone(run.rule, terms.profile)
     outputs = {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in alone.outputs.items()}
     return Outcome(alone.k.constants | run.arguments, outputs)
 
@@ -531,8 +585,8 @@ def _copy(k: Context, title: str, emptied: list[Term]) -> Iterator[Precondition]
 def _still_there(k: Context, a: State) -> list[Term]:
     """The message is still in the kernel, unchanged, and all tasks live on, run and wait as before."""
     v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
-    same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
-    running = [a.fields[name](v.t) == b.fields[name](v.t) for name in ("task_life", "suspend_count", "wait")]
+    same = [a.fields[name](message) == b.fields[name](message) for name in OF_MESSAGE]
+    running = [a.fields[name](v.t) == b.fields[name](v.t) for name in OF_TASKS]
     return [*same, forall([v.t], z3.And(*running))]
 
 
@@ -554,18 +608,6 @@ def _nothing_changes(k: Context) -> Iterator[Precondition]:
     for done in runs(k):
         same = [done.after.fields[name] is field for name, field in k.before.fields.items()]
         yield Precondition(done.case.id, "the message stays as it was", done.known, [z3.BoolVal(all(same))], done.after)
-
-
-def _finish(rule: str, profile: Profile) -> Iterator[Precondition]:
-    """A message whose destination, reply, rights and pages are gone carries nothing."""
-    k = first(rule, profile)
-    v, b, message = Variables(UNBOUNDED), k.before, k.constants["message"]
-    gone = [b.empty(S.destination_slot(message)), b.empty(S.reply_slot(message))]
-    within = z3.And(v.i >= 0, v.i < b.body_count(message))
-    gone.append(forall([v.i], z3.Implies(within, b.empty(S.body_slot(message, v.i)))))
-    paged = z3.And(v.i >= 0, v.i < k.sorts.pages_of(b.layout(message)))
-    gone.append(forall([v.i], z3.Implies(paged, b.memory(message, v.i) == k.sorts.no_object)))
-    yield Precondition("all cases", "a message whose rights and pages are gone carries nothing", [k.in_kernel(message), *gone], k.rule.requires(k))
 
 
 COPYING: dict[str, Callable[[Context], Iterator[Precondition]]] = {

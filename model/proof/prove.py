@@ -21,7 +21,7 @@ from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.mach.signatures import SIGNATURES
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.rule import RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.catalogue import SPECIFICATION, known_invariants
@@ -59,7 +59,7 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
             known = [*map(str, titles), *(f"T{theorem}" for theorem in THEOREMS)]
             raise UnknownSelection(f"unknown invariant {number}: choose one of {', '.join(known)}")
     served = [call for call in SIGNATURES if profile.serves(call) and (not calls or call in calls)]
-    chosen = [rule for rule in calls or PENDING_RULES if rule not in SIGNATURES]
+    chosen = [rule for rule in calls or _belonging_to(profile) if rule not in SIGNATURES]
     names = dict.fromkeys([*(rule for call in served for rule in rules_of(call, profile)), *chosen])
     only = tuple(invariants) if invariants else None
     if only and "T5" in only:
@@ -78,6 +78,12 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
     if (only is None or "T1" in only) and "host_security_create_task_token" in served and "task_create" in SIGNATURES:
         work.append(ProofTask("theorem 1"))
     return work
+
+
+def _belonging_to(profile: Profile) -> list[str]:
+    """The rules that belong to the profile, whether or not a call runs them: those of its calls, and shared ones."""
+    calls = {name: name.partition(":")[0] for name, rule in RULES.items() if rule.is_used(profile)}
+    return [name for name, call in calls.items() if call not in SIGNATURES or profile.serves(call)]
 
 
 def case_tasks(profile: Profile, calls: Sequence[str] | None = None) -> list[ProofTask]:

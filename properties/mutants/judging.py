@@ -19,7 +19,7 @@ from sendright.model.invariants.known_breaks import KnownBreak
 from sendright.model.language.rule import RULES, Context
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.counterexamples.counterexample import Question
-from sendright.model.proof.obligations import ProofTask, decide, decide_case
+from sendright.model.proof.obligations import ProofTask, decide, decide_case, decide_sequence
 from sendright.model.proof.preconditions import forget_driven
 from sendright.model.proof.solver import instantiate
 from sendright.properties.mutants.source import Unit, running
@@ -107,6 +107,8 @@ def decide_part(profile: Profile, part: ProofTask, original: Original, found: Fi
 def _decide(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:
     if part.kind == "case":
         return _decide_case(profile, part, original, found)
+    if part.kind == "sequence":
+        return _decide_sequence(profile, part, original, found)
 
     def missed() -> dict[str, None]:
         return dict.fromkeys(f"{one.property}: {one.case}" for one in decide(profile.name, part) if one.verdict is not Verdict.PROVED)
@@ -118,6 +120,28 @@ def _decide(profile: Profile, part: ProofTask, original: Original, found: Findin
         for one in now:
             if one not in before:
                 found.add(f"{one} ({part.rule or part.kind})")
+
+
+def _as_it_is(unproved: Obligation, _: Question, known: KnownBreak | None) -> Obligation:
+    """What isn't proved stays so: no counterexample is looked for."""
+    return unproved
+
+
+def _decide_sequence(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:
+    before: list[set[str]] = []
+
+    def missed_before() -> set[str]:
+        if not before:
+            with original():
+                before.append({one.case for one in decide_sequence(profile, part, _as_it_is) if one.verdict is not Verdict.PROVED})
+        return before[0]
+
+    def closer(unproved: Obligation, question: Question, known: KnownBreak | None) -> Obligation:
+        if unproved.case not in missed_before():
+            found.add(f"{unproved.property}: {unproved.case} ({part.rule})")
+        return _as_it_is(unproved, question, known)
+
+    decide_sequence(profile, part, closer)
 
 
 def _decide_case(profile: Profile, part: ProofTask, original: Original, found: Findings) -> None:

@@ -12,7 +12,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import COPY_IN, COPY_OUT
+from sendright.model.language.rule import COPY_IN, COPY_OUT, PENDING_RULES
 from sendright.model.language.sorts import KIND, PLACE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -64,23 +64,46 @@ def _inserted(t: Touched) -> Iterator[tuple[str, Term]]:
 
 
 def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
-    """The given right is kept for the notification, or used for it; the old one goes back."""
+    """The given right is kept for the notification, or used for it if the event has happened; the old one goes back."""
     k, b, a, S = t.k, t.b, t.a, t.S
-    carried, port = S.body_slot(k["message"], z3.IntVal(0)), b.port(t.names()[0])
+    entry = t.names()[0]
+    carried, port = S.body_slot(k["message"], z3.IntVal(0)), b.port(entry)
+    none_left = z3.And(b.srights(port) == 0, k["sync"] <= b.mscount(port))
     asked = {
-        Notification.DEAD_NAME: S.request_slot(t.target, k["name"]),
-        Notification.NO_SENDERS: S.no_senders_slot(port),
-        Notification.PORT_DESTROYED: S.port_destroyed_slot(port),
+        Notification.DEAD_NAME: (S.request_slot(t.target, k["name"]), b.kind(entry) == KIND.DEAD_NAME),
+        Notification.NO_SENDERS: (S.no_senders_slot(port), none_left),
+        Notification.PORT_DESTROYED: (S.port_destroyed_slot(port), z3.BoolVal(False)),
     }
-    told = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(carried)))
+    sent = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(carried)))
 
     def swapped(one: Term, other: Term) -> Term:
         return z3.And(a.kind(one) == b.kind(other), a.port(one) == b.port(other))
 
-    for event, slot in asked.items():
-        kept = z3.If(told, a.empty(slot), swapped(slot, carried))
+    for event, (slot, happened) in asked.items():
+        told = z3.And(happened, b.kind(carried) == KIND.SEND_ONCE)
+        at_once = z3.And(a.empty(slot), sent, a.id(k["notification"]) == int(event))
+        kept = z3.If(told, at_once, z3.And(swapped(slot, carried), z3.Not(t.made_message(k["notification"]))))
         done = z3.And(kept, swapped(carried, slot))
         yield f"the request for {event.name.lower().replace('_', '-')}", z3.Implies(k["variant"] == int(event), done)
+
+
+def _due(t: Touched) -> Iterator[tuple[str, Term]]:
+    """A follow-up rule tells the requester what has happened, if the requester's port lives. (A receive right that would
+    be carried in a circle isn't sent.)
+    """
+    k, b, a, S = t.k, t.b, t.a, t.S
+    if t.has("name"):
+        request, dead = S.request_slot(k["space"], k["name"]), b.kind(k.slot(k["name"], k["space"])) == KIND.DEAD_NAME
+        event: Term = z3.If(dead, z3.IntVal(int(Notification.DEAD_NAME)), z3.IntVal(int(Notification.PORT_DELETED)))
+    elif t.has("reaches"):
+        request, event = S.port_destroyed_slot(k["of"]), z3.IntVal(int(Notification.PORT_DESTROYED))
+    else:
+        request, event = S.no_senders_slot(k["of"]), z3.IntVal(int(Notification.NO_SENDERS))
+    told = b.kind(request) == KIND.SEND_ONCE
+    if t.has("reaches"):
+        told = z3.And(told, z3.Not(k["reaches"](k["of"])))
+    sent = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(request)), a.id(k["notification"]) == event)
+    yield "the requester is told", z3.Implies(told, sent)
 
 
 def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
@@ -110,6 +133,7 @@ _ARRIVALS = {
     "mach_port_request_notification": _registered,
     "mach_port_rename": _renamed,
     **dict.fromkeys(ALLOCATORS, _allocated),
+    **dict.fromkeys(PENDING_RULES, _due),
 }
 
 
@@ -118,8 +142,9 @@ def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A message carries the right under the name that its sender gave, of the kind that the disposition says. The
     receiver gets that very right, under the name in the result. An inserted right is under the given name.
 
-    A notification request keeps the given send-once right, or uses it at once, and gives back the old one. A renamed
-    right is the same under the new name. An allocation makes what was requested.
+    A notification request keeps the given send-once right if its event is still to come. If it has happened, the
+    request uses the right at once and keeps none. In both cases it gives back the old one. When the event comes, its
+    requester is told if it lives. A renamed right is the same under the new name. An allocation makes what was requested.
     """
     if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
         yield from _ARRIVALS[x.rule](Touched(v, x))
@@ -164,10 +189,34 @@ def _told(t: Touched) -> Iterator[tuple[str, Term]]:
     elif t.rule == "mach_port_names":
         yield "names", told["names_of"] == t.target
     elif t.x.is_call(lambda call: call.selects_exceptions) and told:
-        for number, place in enumerate(EXCEPTION_PLACES, 1):
-            where = (t.target, PLACE.of(place))
-            reported = [told[f"behaviors.{number}"] == b.exception_behaviour(*where), told[f"flavors.{number}"] == b.exception_flavour(*where)]
-            yield f"exception {number}", z3.And(*reported)
+        yield from _told_groups(t)
+
+
+def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
+    """A reply lists the selected types of exception in groups that go to one port with one behaviour and flavour."""
+    k, b, told = t.k, t.b, t.x.case.outputs
+    numbers = range(1, len(EXCEPTION_PLACES) + 1)
+    places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(EXCEPTION_PLACES, 1)}
+    selected = {number: (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number in numbers}
+
+    def alike(one: int, other: int) -> Term:
+        held = [t.S.place_slot(*places[number]) for number in (one, other)]
+        same = [b.fields[name](held[0]) == b.fields[name](held[1]) for name in ("kind", "port")]
+        same += [b.fields[name](*places[one]) == b.fields[name](*places[other]) for name in ("exception_behaviour", "exception_flavour")]
+        return z3.And(*same)
+
+    listed = z3.IntVal(0)
+    for number in numbers:
+        begins = z3.And(selected[number], *[z3.Not(z3.And(selected[other], alike(other, number))) for other in numbers if other < number])
+        bits = [z3.If(z3.And(selected[other], alike(number, other)), 1 << other, 0) for other in numbers if other > number]
+        reported = [
+            told[f"told.{number}"] == z3.And(begins, listed < k["count"]),
+            told[f"masks.{number}"] == z3.Sum(z3.IntVal(1 << number), *bits),
+            told[f"behaviors.{number}"] == b.exception_behaviour(*places[number]),
+            told[f"flavors.{number}"] == b.exception_flavour(*places[number]),
+        ]
+        yield f"exception {number}", z3.And(*reported)
+        listed = listed + z3.If(begins, 1, 0)
 
 
 @step_property(208, "a call that reads tells what is there")
@@ -176,7 +225,8 @@ def results(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     mach_port_get_attributes the words of the port, ledger_read the balance and limit.
 
     mach_port_names lists the names of its target, and mach_port_get_set_status the members of the set that is named.
-    The exception calls tell behaviours and flavours, and mach_port_extract_right tells the form of its right. (For
+    The exception calls tell the groups of types that are handled alike, each once, and what they have in common.
+    mach_port_extract_right tells the form of its right. (For
     tokens and memory, see step invariants 109 and 110.)
     """
     if x.rule == "mach_port_extract_right" and "acquired" in x.case.outputs:

@@ -1,0 +1,97 @@
+"""Step properties of what callers give: values that are stored, dispositions that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition
+from sendright.mach.signatures import ArgumentType
+from sendright.model.invariants.steps.locality import Touched
+from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import COPY_IN
+from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.state import FIELDS, State
+from sendright.model.language.step_property import step_property
+from sendright.model.language.transition import Transition
+
+SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
+"""They carry a send right; the others but MOVE_SEND_ONCE carry, or make a right from, the receive right."""
+
+
+@step_property(210, "what a caller gives is stored")
+def stored(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A call that succeeds stores each argument that is named like an attribute of a port: its make-send count,
+    sequence number, queue limit, context, and what a guard forbids.
+
+    The port is the one that is named, or the new one. A queue limit of -1 is the usual one. A guard is stored as the
+    context. Without a guard nothing is forbidden. (A call that reads a port stores nothing.)
+    """
+    if x.call is None or x.case.code is not ReturnCode.KERN_SUCCESS:
+        return
+    t, k, a = Touched(v, x), x.k, x.after
+    given = {each.name: each.type for each in x.call.arguments if t.has(each.name)}
+    new = "new_port" in k.rule.choices
+    port = k["new_port"] if new else x.before.port(t.names()[0]) if t.names() else None
+    if port is None or (x.call.outputs and not new):
+        return  # it reads
+    guard = k["context_as_guard"] if t.has("context_as_guard") else None
+    for name, type_ in given.items():
+        field = name if name in FIELDS else f"is_{name}"
+        if field not in FIELDS or FIELDS[field].domain != ("Port",):
+            continue
+        value = k[name]
+        if type_ is ArgumentType.QUEUE_LIMIT:
+            value = z3.If(value == -1, k.queue_limit, value)
+        elif type_ is ArgumentType.BOOLEAN and guard is not None:
+            value = z3.And(guard, value)
+        yield f"the {name}", a.fields[field](port) == value
+    for name, type_ in given.items():
+        if type_ is ArgumentType.LIMITS:
+            yield "the queue limit", a.qlimit(port) == k[name](z3.IntVal(0))
+    if "guard" in given and "strict" in given:
+        yield "the guard", z3.And(a.context(port) == k["guard"], a.is_guarded(port))
+    if guard is not None:
+        yield "whether it is guarded", a.is_guarded(port) == guard
+    elif new and k.profile.has_guards:
+        yield "no guard", z3.Implies(t.made(port), z3.Not(a.is_guarded(port)))
+
+
+def has_right(state: State, slot: Term, disposition: Term) -> Term:
+    """The slot has what the disposition carries, or what it makes a right from. A dead name counts as the send or
+    send-once right that it was.
+    """
+    kind = state.kind(slot)
+    dead = kind == KIND.DEAD_NAME
+    needed = {each: state.receives(slot) for each in Disposition if each is not Disposition.NONE}
+    needed |= {each: z3.Or(state.sends(slot), dead) for each in SENDS}
+    needed[Disposition.MOVE_SEND_ONCE] = z3.Or(kind == KIND.SEND_ONCE, dead)
+    return z3.Or(*[z3.And(disposition == int(each), has) for each, has in needed.items()])
+
+
+@step_property(211, "a right is refused only if it isn't there")
+def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A right is copied in, or taken out of a task's space, if the name has it, and only then: a receive right for
+    MOVE_RECEIVE and for what is made from it, a send right for MOVE_SEND and COPY_SEND, a send-once right for
+    MOVE_SEND_ONCE.
+
+    A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
+    kernels also refuse rights that can't move.
+    """
+    k, code = x.k, x.case.code
+    extracts = x.rule == "mach_port_extract_right"
+    if not (x.rule == COPY_IN or (extracts and code in (None, ReturnCode.KERN_INVALID_RIGHT))):
+        return
+    t, b = Touched(v, x), x.before
+    entry = k.slot(k["name"], t.target if extracts else k["space"])
+    fits = z3.Or(has_right(b, entry, k["disposition"]), z3.And(x.rule == COPY_IN, k.reserved(k["name"])))
+    exists = z3.And(*[k["disposition"] >= int(Disposition.MOVE_RECEIVE), k["disposition"] <= int(Disposition.MAKE_SEND_ONCE)])
+    if code is None:
+        yield "what is carried is there", z3.And(exists, fits)
+        return
+    stays = [k.leads_to_task(entry)] if k.profile.task_ports_stay else []
+    if k.profile.has_guards:
+        stays.append(z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receives(entry), b.is_immovable(b.port(entry))))
+    yield "what is refused isn't there", z3.Or(z3.Not(exists), z3.Not(fits), *stays)
