@@ -107,6 +107,11 @@ class Release:
         guarding = z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)))
         return z3.Or(self.starts_at(slot), destroyed, watching, guarding)
 
+    def has_to_die(self, port: Term) -> Term:
+        """What it takes that the port dies: that it is a live one of ``roots``, or that its receive right is given up."""
+        b = self.base
+        return z3.And(b.active(port), z3.Or(self.roots(port), z3.And(self.given_up(b.receiver(port)), z3.Not(self.goes_to_limbo(port)))))
+
     def goes_to_limbo(self, port: Term) -> Term:
         """The port's receive right is given up, but a port-destroyed request is registered: the right goes to limbo."""
         b = self.base
@@ -147,9 +152,7 @@ class Release:
         fresh = z3.And(b.stage(self.notification(s)) == STAGE.FREE, self.notified(self.notification(s)) == s)
         in_time = z3.And(b.clock() <= self.arrival(m), self.arrival(m) < self.next_clock)
         assumed = [
-            z3.ForAll(
-                [p], self.dying(p) == z3.And(b.active(p), z3.Or(self.roots(p), z3.And(self.given_up(b.receiver(p)), z3.Not(self.goes_to_limbo(p)))))
-            ),
+            z3.ForAll([p], self.dying(p) == self.has_to_die(p)),
             z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
             z3.ForAll([m], z3.Implies(self.created(m), in_time)),
             self.next_clock >= b.clock(),

@@ -33,6 +33,7 @@ from sendright.model.proof.properties import (
     THEOREMS,
     Goals,
     OfCase,
+    OfRule,
     Wants,
     in_own_words,
     is_of_conservation,
@@ -298,11 +299,11 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     def assumptions(assumed: list[Term]) -> list[Term]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
-    def follow(assumed: list[Term], claims: list[Term], needs_invariants: bool) -> bool:
+    def follow(assumed: list[Term], claims: list[Term], two_states: bool) -> bool:
         left = [claim for claim in claims if not _follows_alone(claim)]
-        if needs_invariants and left:
+        if two_states and left:
             if not whole:
-                whole.append(Proof(UNBOUNDED, assumptions([]), invariants))
+                whole.append(Proof(UNBOUNDED, assumptions([]), invariants, shallow=True))
             with whole[0].with_more(assumed) as more:
                 return all(more.decide(claim) == z3.unsat for claim in left)
         for known in ([], invariants) if left else ():
@@ -312,22 +313,25 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
     found: list[Obligation] = []
 
-    def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]], needs_invariants: bool) -> None:
+    def add(of: OfRule) -> None:
         start, mark = time.perf_counter(), Mark()
-        failed = next((goal for goal in goals if not follow(*goal[1:], needs_invariants)), None)
+        goals = list(of.goals())
+        failed = next((goal for goal in goals if not follow(*goal[1:], of.states is not None)), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
-        one = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
+        one = Obligation(call=part.rule, case=case, property=of.name, title=of.title, verdict=verdict, seconds=seconds, basis=mark.basis)
         if failed is not None:
             goal, assumed, claims = failed
-            one = looked_closer(profile, one, Question(k, [(goal, claim) for claim in claims], [*k.assumptions(), *assumed]))
+            question = Question(k, [(goal, claim) for claim in claims], [*k.assumptions(), *assumed])
+            one = looked_closer(profile, one, of.states.question(goal) if of.states else question)
         found.append(mark.settled(one))
         if wants_scripts():
             alone = one.basis is Basis.NOTHING
-            write_script(one, [([] if alone else [*assumptions(assumed), *invariants], claims) for _, assumed, claims in goals])
+            in_full = of.states.goals_in_full() if of.states else goals
+            write_script(one, [([] if alone else [*assumptions(assumed), *invariants], claims) for _, assumed, claims in in_full])
 
     for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
-        add(one.name, one.title, list(one.goals()), one.needs_invariants)
+        add(one)
     return found
 
 

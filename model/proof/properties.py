@@ -14,7 +14,7 @@ import z3
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants import theorems
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
-from sendright.model.invariants.noninterference import consistency, local_respect
+from sendright.model.invariants.noninterference import local_respect
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import (
     all_authority,
@@ -30,6 +30,7 @@ from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
 from sendright.model.language.term_walk import number_of
 from sendright.model.language.transition import Transition
+from sendright.model.proof.alike import TwoStates
 from sendright.model.proof.any_state import ANYTHING, fields_of, of_any_state
 from sendright.model.proof.counting import COUNTED_BY, counting, depends_on_ghosts, mention_counts
 
@@ -90,8 +91,10 @@ class OfRule:
     name: str
     title: str
     goals: Callable[[], Iterable[tuple[str, list[Term], list[Term]]]]
-    needs_invariants: bool = False
-    """Hardly any goal follows without the invariants, so that trying it is wasted."""
+    states: TwoStates | None = None
+    """The two states that it compares, if it does. Hardly any goal that is left of them follows without the invariants,
+    so that trying it is wasted; and a few instances of these are enough.
+    """
 
 
 def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule]:
@@ -104,7 +107,8 @@ def properties_of_rule(k: Context, wants: Wants = everything) -> Iterator[OfRule
     if wants(AUTHORITY) and is_targeted_only(rule, k.profile):
         yield OfRule(f"step invariant {AUTHORITY}", RELATIONAL[AUTHORITY], lambda: all_authority(k))
     if wants("T4"):
-        yield OfRule("theorem 4", THEOREMS[4], lambda: consistency(k, ANYTHING), needs_invariants=True)
+        states = TwoStates(k, ANYTHING)
+        yield OfRule("theorem 4", THEOREMS[4], states.goals, states)
     if wants(LOCALITY):
         yield OfRule(f"step invariant {LOCALITY}", RELATIONAL[LOCALITY], lambda: names_are_local(k))
 

@@ -68,6 +68,11 @@ class Touched:
         """The kernel's choices of this sort."""
         return [self.k.constants[name] for name, each in self.k.rule.choices.items() if each.name == sort and not each.is_function]
 
+    def named(self, sort: str) -> list[Term]:
+        """The rule's arguments and the kernel's choices of this sort."""
+        parameters = {**self.k.rule.parameters, **self.k.rule.choices}
+        return [self.k.constants[name] for name, each in parameters.items() if each.name == sort and not each.is_function]
+
     @property
     def target(self) -> Term:
         """The task that the call is about: behind its argument for a task, or behind the request's destination."""
@@ -124,8 +129,7 @@ class Touched:
 
     def own(self, message: Term) -> Term:
         """The message is one that the rule's arguments or choices name, or the one with which the caller waits."""
-        parameters = {**self.k.rule.parameters, **self.k.rule.choices}
-        mine = [self.k.constants[name] for name, each in parameters.items() if each.name == "Message" and not each.is_function]
+        mine = self.named("Message")
         if self.k.rule.resumes == "SENDING":
             mine.append(self.b.waits_with(self.k.caller))
         return z3.Or(*[message == each for each in mine])

@@ -99,9 +99,9 @@ def keep_proofs_in(cache: Cache | None) -> None:
 class Proof:
     """As ``instantiate.Proof``, which begins only when the cache can't answer a query."""
 
-    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], shallow: bool = False) -> None:
         self._given = sorts, ground_facts, universals
-        self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given)
+        self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given, shallow=shallow)
         self._proof: instantiate.Proof | None = None
         self._known: ProvedQueries | None = None
 

@@ -201,8 +201,9 @@ class Proof:
     on_answer: Callable[[Sequence[Term], z3.CheckSatResult], object] | None = None
     """Gets what the solver was last asked about each goal, and its answer."""
 
-    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term]) -> None:
-        self.sorts = sorts
+    def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], shallow: bool = False) -> None:
+        """``shallow``: assumptions are instantiated only at the goal's own terms, up to the last of ``DEPTHS``."""
+        self.sorts, self.shallow = sorts, shallow
         self.solver = z3.SimpleSolver()
         self.solver.set("rlimit", RLIMIT)
         # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
@@ -240,7 +241,7 @@ class Proof:
         if self._begun:
             return
         self._begun = True
-        self._own = _instances(self.universals, self.terms)
+        self._own = _instances([] if self.shallow else self.universals, self.terms)
         self._brought_up: Terms | None = None
         assert_at(self.solver, self._own.addresses)
         assert_all(self.solver, [ground(fact, self.terms) for fact in self.nested])
@@ -288,8 +289,11 @@ class Proof:
         alone = Terms(self.terms.reader)
         alone.collect(negated)
         universals = [assumption.fork() for assumption in self.universals]
-        for terms in (*map(alone.no_deeper_than, DEPTHS), alone):
+        for terms in map(alone.no_deeper_than, DEPTHS):
             yield _instances(universals, terms)
+        if self.shallow:
+            return
+        yield _instances(universals, alone)
         news: list[Formulas] = []
         for round_ in range(ROUNDS):
             terms = (self.brought_up if round_ else self.terms).copy()

@@ -11,7 +11,7 @@ from support.mutants import Change, mutant, not_proved, quick, seen, then  # noq
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import MANUAL
-from sendright.model.invariants import noninterference
+from sendright.model.invariants import sight
 from sendright.model.language.rule import DELIVER, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, sort_named
@@ -26,7 +26,7 @@ def some(sort: str) -> Term:
 
 
 def test_every_field_is_seen_somewhere_or_nowhere() -> None:
-    assert noninterference.SEEN.keys() == {name for name, field in FIELDS.items() if not field.ghost}
+    assert sight.SEEN.keys() == {name for name, field in FIELDS.items() if not field.ghost}
 
 
 @pytest.mark.parametrize(

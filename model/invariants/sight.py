@@ -1,0 +1,156 @@
+"""What the caller of a call sees of the state, field by field (``SEEN``): theorem 4 compares states that look the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import z3
+
+from sendright.mach.abi.rights import PortObject
+from sendright.mach.signatures import ArgumentType
+from sendright.model.invariants.noninterference import Grasp
+from sendright.model.invariants.steps.locality import Touched, missing
+from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import CREATION_RESUMED
+from sendright.model.language.sorts import OBJECT, STAGE, Term
+from sendright.model.language.transition import Transition
+
+
+class Sight:
+    """What the caller of a call sees: what the rights that its arguments name lead to, and what the kernel holds for it
+    and for tasks that it controls by these rights.
+    """
+
+    def __init__(self, v: Variables, x: Transition) -> None:
+        self.g, self.t, self.x, self.S, self.b = Grasp(v, x), Touched(v, x), x, v.S, x.before
+        b, k, parameters = x.before, x.k, {**x.k.rule.parameters, **x.k.rule.choices}
+        slots = [*self.g.rights(), *self.t.names()]
+        if x.call is not None:  # no rule looks at more than four rights of an array by their numbers
+            arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
+            slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
+            slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
+        if "message" in k.rule.parameters:
+            slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
+        if k.rule.resumes == "SENDING":
+            slots.append(self.S.destination_slot(b.waits_with(k.caller)))
+        slots += [k[name] for name in ("place",) if name in parameters]
+        if x.rule == "copy in a right":
+            slots.append(k.slot(k["name"], k["space"]))
+        self.ports = [*[b.port(slot) for slot in slots], *[k["source"] for name in ("source",) if name in parameters]]
+        if k.rule.resumes == "RECEIVING":
+            self.ports.append(b.waits_for(k.caller))
+        if k.rule.resumes == "CREATING":
+            self.ports.append(b.waits_host(k.caller))
+
+    def task(self, task: Term) -> Term:
+        """The caller has all authority over the task: it is the caller's own, or the caller names a send right to a port
+        that stands for it, or goes on with its creation.
+        """
+        b = self.b
+        mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
+        by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.g.rights()]
+        return z3.Or(task == self.x.k.caller, *mine, *by_right)
+
+    def _stands_for(self, port: Term, task: Term) -> Term:
+        """The port stands for the task. (The two are the same of tasks that live, by the invariants.)"""
+        b = self.b
+        return z3.Or(z3.And(b.object(port) == OBJECT.of(PortObject.TASK), b.object_task(port) == task), port == b.task_port(task))
+
+    def drawing(self, task: Term) -> Term:
+        """The task draws on a ledger that the caller names."""
+        return z3.Or(self.task(task), *[z3.Or(self.b.wired(task) == port, self.b.paged(task) == port) for port in self.ports])
+
+    def message(self, message: Term) -> Term:
+        """The message is in the hands of the caller, or queued where the caller or a task of its receives."""
+        b = self.b
+        in_hand = z3.And(z3.Or(b.stage(message) == STAGE.IN_KERNEL, b.stage(message) == STAGE.WAITING), b.owner(message) == self.x.k.caller)
+        return z3.Or(in_hand, z3.And(b.stage(message) == STAGE.QUEUED, self.received(b.queue(message))))
+
+    def received(self, port: Term) -> Term:
+        """The port's receive right is under a name of a task that the caller controls, or in the caller's hand."""
+        b, S, place = self.b, self.S, self.b.receiver(port)
+        under_name = z3.And(S.is_name_slot(place), self.task(S.space(place)))
+        message = self.t.sorts.message_of(place)
+        in_hand = z3.And(self.t.sorts.in_message(place), b.stage(message) == STAGE.IN_KERNEL, b.owner(message) == self.x.k.caller)
+        return z3.Or(under_name, in_hand)
+
+    def port(self, port: Term) -> Term:
+        """The caller receives from the port, or names a right to it; or the port is the host's."""
+        hosts = [port == self.t.sorts.host_port, port == self.t.sorts.host_priv_port]
+        return z3.Or(self.received(port), *hosts, *[port == named for named in self.ports])
+
+    def ledger(self, port: Term) -> Term:
+        """The caller names a right to the ledger, or to its parent."""
+        return z3.Or(self.port(port), *[self.b.ledger_parent(port) == named for named in self.ports])
+
+    def slot(self, slot: Term) -> Term:
+        """A slot of a task that the caller controls, of a message that it sees, of a port that it receives from, or of
+        the host, if it names the privileged host port.
+        """
+        S, sorts = self.S, self.t.sorts
+        owner = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_place_slot(slot), S.holder(slot), S.requester(slot)))
+        of_task = z3.And(z3.Or(S.is_name_slot(slot), S.is_place_slot(slot), S.is_request_slot(slot)), self.task(owner))
+        in_message = z3.And(sorts.in_message(slot), self.message(sorts.message_of(slot)))
+        watched = z3.If(S.is_no_senders_slot(slot), S.watched(slot), S.guarded(slot))
+        of_port = z3.And(z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot)), self.received(watched))
+        privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.g.rights()]
+        return z3.Or(of_task, in_message, of_port, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
+
+    def content(self, o: Term) -> Term:
+        """The object is at a page of a task that the caller controls, at the address that the call gives."""
+        pages = [self.t.k[name] for name in ("address", "source_address", "dest_address") if self.t.has(name)]
+        tasks = [self.t.target, self.x.k.caller]
+        return z3.Or(*[o == self.b.mapped(task, page) for task in tasks for page in pages])
+
+
+Seen = Callable[[Sight], Callable[..., Term]]
+
+
+def _task(sight: Sight) -> Callable[..., Term]:
+    return lambda task, *rest: sight.task(task)
+
+
+def _port(sight: Sight) -> Callable[..., Term]:
+    return lambda port, *rest: sight.port(port)
+
+
+def _own_port(sight: Sight) -> Callable[..., Term]:
+    return lambda port, *rest: sight.received(port)
+
+
+def _message(sight: Sight) -> Callable[..., Term]:
+    return lambda message, *rest: sight.message(message)
+
+
+def _slot(sight: Sight) -> Callable[..., Term]:
+    return sight.slot
+
+
+def _ledger(sight: Sight) -> Callable[..., Term]:
+    return sight.ledger
+
+
+def nowhere(sight: Sight) -> Callable[..., Term]:
+    """No caller sees it at any point."""
+    return lambda *point: z3.BoolVal(False)
+
+
+SEEN: Mapping[str, Seen] = {
+    **dict.fromkeys(("security", "audit", "task_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
+    **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
+    **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
+    **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
+    **dict.fromkeys(("kind", "port", "urefs", "form"), _slot),
+    **dict.fromkeys(("object_task", "msgcount", "qlimit", "srights", "is_immovable"), _port),
+    **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
+    **dict.fromkeys(("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due"), _own_port),
+    **dict.fromkeys(("stage", "queue", "arrival", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
+    **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
+    "clock": nowhere,
+    "content": lambda sight: sight.content,
+    "object_made": nowhere,
+}
+"""For every field of the state that isn't a ghost: at which points the caller of a call sees it."""
+assert not missing(SEEN), f"model/invariants/noninterference.py: SEEN and FIELDS differ in {', '.join(sorted(missing(SEEN)))}"
+LOOKS = ("kind", "port", "object", "object_task", "receiver", "stage", "owner", "queue")
+"""The fields that say what the caller sees."""
