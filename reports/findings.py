@@ -294,8 +294,17 @@ def not_compared(result: AnyResult) -> tuple[str, ...]:
     if isinstance(result, ReplayResult):
         return result.not_compared
     made = (f"{count:,} call{'s' if count != 1 else ''} that it can't make: {reason}" for reason, count in result.not_made.items())
-    drawn = (f"not modelled, drawn {count:,} time{'s' if count != 1 else ''}: {words}" for words, count in result.not_modelled.items())
-    return (*result.not_compared, *made, *drawn)
+    return (*result.not_compared, *made, *_drawn(result))
+
+
+def _drawn(result: CheckResult) -> tuple[str, ...]:
+    """The numbers that were drawn and not used, in one sentence; none, if there are none."""
+    if not result.not_modelled:
+        return ()
+    end = f" is not modelled in profile {result.profile}"
+    count = sum(result.not_modelled.values())
+    numbers = "; ".join(words.removesuffix(end) for words in result.not_modelled)
+    return (f"numbers that aren't modelled in {result.profile}, drawn {count:,} time{'s' if count != 1 else ''}: {numbers}",)
 
 
 _BASES = {

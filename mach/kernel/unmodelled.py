@@ -8,8 +8,8 @@ its range when a rule for it arrives. ``_DECLARED`` has those that no header tel
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.mach.signatures.messages import MESSAGE_OPTIONS
-from sendright.mach.signatures.widths import FIELD, width_of
+from sendright.mach.signatures.widths import FIELD, Width, is_plain_body, width_of
 
 
 class Unmodelled(NotMade):
@@ -140,13 +140,16 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
         for lowest, highest in ((8, 8), (11, 12), (14, 15), (18, 25), (27, 27))
     ),
 }
-"""Ranges that the headers don't tell."""
+"""Ranges of one profile that the headers don't tell."""
+
+_TOO_LARGE = Range(call="mach_msg_send", argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
+"""In every profile. (The kernels refuse the three sizes above as no multiples of 4.)"""
 
 
 @cache
 def _ranges(name: str) -> tuple[Range, ...]:
     profile = PROFILES[name]
-    found = [each for each in _DECLARED.get(name, ()) if profile.serves(each.call)]
+    found = [each for each in (_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
     for signature in SIGNATURES.values():
         if profile.serves(signature.name):
             for argument in signature.arguments:
@@ -207,68 +210,79 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
     if call.resume or call.name not in SIGNATURES or not profile.serves(call.name):
         return None
     name = profile.name if profile.name in PROFILES else "manual"
-    for argument, judge in _of_call(name, call.name):
-        value = call.arguments.get(argument)
-        if value is not None:
-            words = judge(value)
-            if words is not None:
-                return words
+    arguments = call.arguments
+    for check in _of_call(name, call.name):
+        value = arguments.get(check.argument)
+        if value.__class__ is int and check.lowest <= value <= check.highest and (check.all_modelled or check.passes(value)):
+            continue
+        words = None if value is None else check.words(value)
+        if words is not None:
+            return words
     return None
 
 
 def why_unmodelled_argument(signature: Signature, argument: Argument, value: Any, profile: Profile) -> str | None:
     """Why ``value``, as the kernel sees it, isn't modelled as this argument of a call; None: it is."""
     name = profile.name if profile.name in PROFILES else "manual"
-    judge = _judges(name, signature.name).get(argument.name)
-    return None if judge is None or not profile.serves(signature.name) else judge(value)
+    check = _checks(name, signature.name).get(argument.name)
+    return None if check is None or not profile.serves(signature.name) else check.words(value)
+
+
+class _Check:
+    """Whether the numbers of an argument are modelled."""
+
+    def __init__(self, profile: str, call: str, argument: str, width: Width | None) -> None:
+        self.argument = argument
+        self._profile, self._call = profile, call
+        self._ranges = tuple(each for each in _ranges(profile) if (each.call, each.argument) == (call, argument))
+        self.lowest, self.highest = (0, -1) if width is None else (width.lowest, width.highest)
+        self.all_modelled = not self._ranges
+        """Whether every number between these two is."""
+        self._bits = 0
+        for each in self._ranges:
+            self._bits |= each.bit
+        self._others = tuple((each.lowest, each.highest) for each in self._ranges if not each.bit)
+
+    def passes(self, number: int) -> bool:
+        """Whether an ordinary number is modelled."""
+        if not self.lowest <= number <= self.highest or number & self._bits:
+            return False
+        return not self._others or all(not lowest <= number <= highest for lowest, highest in self._others)
+
+    def words(self, value: Any) -> str | None:
+        """Why a value isn't modelled; None: it is."""
+        if self.highest < 0:
+            return self._of_body(value)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number.__class__ is int and not self.passes(number):
+                found = [each for each in self._ranges if each.covers(number)]
+                return not_modelled_words(found[0], self._profile) if found else self._does_not_fit(number)
+        return None
+
+    def _of_body(self, body: Any) -> str | None:
+        if isinstance(body, tuple) and not is_plain_body(body):
+            for _, disposition in rights_in(body):
+                if disposition.__class__ is int and not FIELD.fits(disposition):
+                    return self._does_not_fit(disposition)
+        return None
+
+    def _does_not_fit(self, number: int) -> str:
+        return f"{self.argument} of {self._call}: the kernel has no room for the number {number}"
 
 
 @cache
-def _judges(profile: str, call: str) -> dict[str, Callable[[Any], str | None]]:
-    return dict(_of_call(profile, call))
+def _checks(profile: str, call: str) -> dict[str, _Check]:
+    return {check.argument: check for check in _of_call(profile, call)}
 
 
 @cache
-def _of_call(profile: str, call: str) -> tuple[tuple[str, Callable[[Any], str | None]], ...]:
-    """The arguments whose numbers may not be modelled, and for each a function that says why one isn't."""
+def _of_call(profile: str, call: str) -> tuple[_Check, ...]:
+    """A check for each argument that has numbers of the kernel's."""
     signature = SIGNATURES[call]
-    found: list[tuple[str, Callable[[Any], str | None]]] = []
-    for argument in signature.arguments:
-        ranges = tuple(each for each in _ranges(profile) if (each.call, each.argument) == (call, argument.name))
-        width = width_of(signature, argument, profile)
-        if argument.type is T.DESCRIPTORS:
-            found.append((argument.name, partial(_in_body, call, argument.name)))
-        elif width is not None:
-            found.append((argument.name, partial(_in_argument, call, argument.name, ranges, width.lowest, width.highest, profile)))
-    return tuple(found)
-
-
-def _in_argument(call: str, argument: str, ranges: tuple[Range, ...], lowest: int, highest: int, profile: str, value: Any) -> str | None:
-    if value.__class__ is int:
-        if not lowest <= value <= highest:
-            return _does_not_fit(call, argument, value)
-        for each in ranges:
-            if each.covers(value):
-                return not_modelled_words(each, profile)
-    elif isinstance(value, tuple):
-        for each in value:
-            if each.__class__ is int and not lowest <= each <= highest:
-                return _does_not_fit(call, argument, each)
-    return None
-
-
-def _in_body(call: str, argument: str, body: Any) -> str | None:
-    if isinstance(body, tuple):
-        for _, disposition in rights_in(body):
-            if disposition.__class__ is int and not FIELD.fits(disposition):
-                return _does_not_fit(call, argument, disposition)
-    return None
+    widths = [(argument, width_of(signature, argument, profile)) for argument in signature.arguments]
+    return tuple([_Check(profile, call, each.name, width) for each, width in widths if width is not None or each.type is T.DESCRIPTORS])
 
 
 def not_modelled_words(found: Range, profile: str) -> str:
     """Why a call that has a number of this range isn't modelled."""
     return f"{found.argument} {found.words} of {found.call} is not modelled in profile {profile}"
-
-
-def _does_not_fit(call: str, argument: str, number: int) -> str:
-    return f"{argument} of {call}: the kernel has no room for the number {number}"

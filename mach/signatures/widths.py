@@ -22,10 +22,12 @@ class Width(msgspec.Struct, frozen=True):
 
     bits: int
     signed: bool = False
+    or_minus_one: bool = False
+    """Whether −1 stands beside them for a number that sendright finds."""
 
     @property
     def lowest(self) -> int:
-        return -(1 << (self.bits - 1)) if self.signed else 0
+        return -(1 << (self.bits - 1)) if self.signed else -self.or_minus_one
 
     @property
     def highest(self) -> int:
@@ -44,6 +46,8 @@ class Width(msgspec.Struct, frozen=True):
 
 NATURAL, INTEGER, FIELD = Width(32), Width(32, signed=True), Width(8)
 """``natural_t``, ``integer_t`` or ``int``, and a bit field of a message descriptor."""
+_OR_USUAL = Width(32, or_minus_one=True)
+"""A size or a limit: −1 is the message's own size, enough room, or the usual limit."""
 
 WIDTHS: dict[T, Width] = {
     T.PORT: NATURAL,
@@ -61,6 +65,7 @@ WIDTHS: dict[T, Width] = {
     T.INHERITANCE: NATURAL,
     T.WORD: NATURAL,
     T.MESSAGE_ID: INTEGER,
+    T.SIZE: _OR_USUAL,
     T.TRAILER: NATURAL,
     T.COUNTER: NATURAL,
     T.ATTRIBUTES: INTEGER,
@@ -72,9 +77,9 @@ WIDTHS: dict[T, Width] = {
     T.HOST_SELECTOR: INTEGER,
     T.AMOUNT: INTEGER,
     T.GUARD: Width(64),
-    T.QUEUE_LIMIT: INTEGER,
+    T.QUEUE_LIMIT: _OR_USUAL,
 }
-"""Argument type -> its width in every kernel; the others (booleans, pages, sizes) are sendright's own.
+"""Argument type -> its width in every kernel; the others (booleans, pages) are sendright's own.
 
 ``exception_behavior_t`` is an ``int``, but its bits have names: they are written as they are in the headers.
 """
@@ -102,11 +107,26 @@ def as_seen(call: Call, signature: Signature, profile: str) -> Call:
         value = arguments.get(name)
         if value.__class__ is int and lowest <= value <= highest:
             continue
-        if value is not None:
+        if value is not None and not is_plain_body(value):
             converted = seen(value)
             if converted != value:
                 changed[name] = converted
     return msgspec.structs.replace(call, arguments={**arguments, **changed}) if changed else call
+
+
+def is_plain_body(body: Any) -> bool:
+    """Whether all numbers of a message's body are already those that the kernel sees. (Nearly all bodies are such.)"""
+    try:
+        for descriptor in body:
+            named, how = descriptor[0], descriptor[1]
+            if not 0 <= how <= FIELD.highest:
+                return False
+            for name in named if named.__class__ is tuple else (named,):
+                if not 0 <= name <= NATURAL.highest:
+                    return False
+    except (TypeError, IndexError):
+        return False
+    return True
 
 
 def value_seen(value: Any, signature: Signature, argument: Argument, profile: str) -> Any:

@@ -29,6 +29,7 @@ from sendright.properties.scripts.spelling import (
     read_name,
     read_notification,
     read_number,
+    read_thread_state,
     read_token,
     read_trailer_elements,
     read_type,
@@ -300,7 +301,7 @@ KINDS: dict[str, _Kind] = {
     "fields": _Kind(_read_fields, _gives_fields),
     "masks": _Kind(read_each(read_exception_mask), _gives("masks")),
     "behaviors": _Kind(read_each(read_behaviour), _gives("behaviors")),
-    "flavors": _Kind(read_each(read_number), _gives("flavors")),
+    "flavors": _Kind(read_each(read_thread_state), _gives("flavors")),
     "complex": _Kind(_read_truth, _gives("sequence_number")),
     "trailer": _Kind(_read_trailer, _gives("security_token")),
     "sender": _Kind(lambda value, words: _read_trailer({"sender": value}, words), _gives("security_token")),
@@ -317,9 +318,23 @@ KINDS: dict[str, _Kind] = {
 """Every key that ``expect`` may have."""
 
 
-_AS_TRAILER = {word: word for word in AUDIT_WORDS} | {"sender_pid": "pid", "audit_pid": "pid", "sender_euid": "euid", "audit_token": "audit_token"}
-_ALSO = {"msgh_id": "msg_id", "id": "msg_id", "msgh_size": "size", "kr": "ret", "return": "ret", "info": "fields", "port_info_out": "fields"}
-"""Other names of expectations."""
+_AS_TRAILER = {
+    **{word: word for word in AUDIT_WORDS},
+    **{f"{of}_{word}": word for of in ("sender", "audit") for word in AUDIT_WORDS},
+    **{token: token for token in ("security_token", "audit_token")},
+}
+"""Words of the sender's tokens, and these tokens, as expectations of their own."""
+_ALSO = {
+    "msgh_id": "msg_id",
+    "id": "msg_id",
+    "msgh_size": "size",
+    "kr": "ret",
+    "return": "ret",
+    "not_count": "data",
+    "not_port": "name_eq",
+    **dict.fromkeys(("info", "words", "status", "limits", "attributes", "port_info", "port_info_out"), "fields"),
+}
+"""Other names of expectations, some of them from ``mach/notify.h`` and ``mach/mach_port.defs``."""
 
 
 def read_expectation(signature: Signature, key: str, value: object, words: Headers) -> Expectation:
@@ -331,7 +346,7 @@ def read_expectation(signature: Signature, key: str, value: object, words: Heade
     if key in _AS_TRAILER and _gives("audit_token")(signature):
         return Expectation("trailer", _read_trailer({_AS_TRAILER[key]: value}, words))
     if key in _AS_TRAILER and _gives("value")(signature):
-        return Expectation("value", _read_value(value if key == "audit_token" else {_AS_TRAILER[key]: value}, words))
+        return Expectation("value", _read_value(value if key.endswith("_token") else {_AS_TRAILER[key]: value}, words))
     if bare in _FIELD_NAMES and _gives("info")(signature):
         return Expectation("fields", _read_fields({bare: value}, words))
     raise NotModelled(f"not modelled for {signature.name}")

@@ -58,7 +58,7 @@ def _port_options(given: dict[str, Any], profile: Profile, words: Headers) -> di
     try:
         flags = _read_flags(given.pop("flags"), words)
     except WrongValue as error:
-        raise WrongValue(str(error), "args.flags") from None
+        raise WrongValue(str(error), f"args.flags{error.place}") from None
     for each in unmodelled_ranges(profile, "mach_port_construct", "flags"):
         if each.covers(flags):
             raise NotModelled(not_modelled_words(each, profile.name))

@@ -278,7 +278,7 @@ def _read_steps(case: CaseForm, raw: list[dict[str, Any]], profile: Profile) -> 
         try:
             step = read_step(form, raw[number].keys() - STEP_KEYS, bound, profile)
         except WrongValue as error:
-            step = UnmodelledStep(form.call, can_not_be_read(f"{where}.{error.place}: {error}"))
+            step = UnmodelledStep(form.call, can_not_be_read(f"{where}{error.place and f'.{error.place}'}: {error}"))
         if isinstance(step, PlannedStep):
             for part, symbol in step.symbols():
                 if symbol in bound or symbol in callers or is_task_letter(symbol):

@@ -129,6 +129,7 @@ def test_a_profile_with_other_limits_has_the_same_ranges() -> None:
         ("host_get_special_port", "node", 0xFFFFFFFF, -1),
         ("mach_msg_send", "id", 0xFFFFFFFF, -1),
         ("mach_msg_send", "size", -1, -1),
+        ("mach_msg_receive", "limit", -2, 0xFFFFFFFE),
         ("mach_port_construct", "qlimit", -1, -1),
         ("mach_port_construct", "context", -1, 2**64 - 1),
         ("mach_ports_register", "ports", (-1, 0), (DEAD_NAME, 0)),
@@ -170,7 +171,7 @@ def test_the_tables_know_the_profiles_and_the_signatures() -> None:
     assert set(CONSTRUCT_FLAGS.values()) <= {argument.name for signature in GUARDS for argument in signature.arguments}
     assert set(MESSAGE_OPTIONS.values()) <= {argument.name for signature in MESSAGES for argument in signature.arguments} | {""}
     assert {*CONSTRUCT_FLAGS} <= NUMBERS["xnu"].keys()
-    numbers = {ArgumentType.BOOLEAN, ArgumentType.PAGE, ArgumentType.DESCRIPTORS, ArgumentType.SIZE}
+    numbers = {ArgumentType.BOOLEAN, ArgumentType.PAGE, ArgumentType.DESCRIPTORS}
     assert WIDTHS.keys() | numbers == set(ArgumentType)
     for type_ in FAMILIES:
         assert any(family(headers_of(profile), type_) for profile in PROFILES), type_

@@ -121,7 +121,7 @@ def _send(a: dict[str, Any]) -> Iterator[int]:
         raise NotMade("a message that is on its way to itself waits for room in this kernel, and in the model it doesn't")
     header = [a[name] for name in ("dest", "dest_disposition", "reply", "reply_disposition", "id")]
     inline, said = _inline_words(layout, size)
-    has_room = size == -1 or size >= natural_size(layout)
+    has_room = size == -1 or natural_size(layout) <= size < 1 << 31
     return iter((*header, *_descriptors(descriptors), a["data"] if has_room else 0, inline, said, a["wait"]))
 
 

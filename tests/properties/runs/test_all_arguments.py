@@ -16,6 +16,7 @@ from support.viewed_kernel import Viewed
 from sendright.impl.adapters.stdio import PROTOCOL, StdioProgram
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.tokens import TASK_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
@@ -37,6 +38,7 @@ _VALUES: dict[ArgumentType, Any] = {
     ArgumentType.SECURITY_TOKEN: (0, 0),
     ArgumentType.AUDIT_TOKEN: (0,) * 8,
     ArgumentType.BOOLEAN: False,
+    ArgumentType.FLAVOUR: TASK_SECURITY_TOKEN,
 }
 
 

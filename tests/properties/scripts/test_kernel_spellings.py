@@ -255,7 +255,7 @@ SENT = (
         {"trailer": {"pid": "audit_token(A)[5]", "euid": "audit_token(A).euid"}},
         {"trailer": {"msgh_audit": [None, None, None, None, None, "audit_token_to_pid(audit_token(A))", None, None]}},
         {"pid": "pid(A)"},
-        {"sender_pid": "audit_token(A).val[5]"},
+        {"sender_pid": "audit_token(A).val[5]", "security_token": "security_token(A)"},
         {"trailer": {"audit": {"5": "pid(A)"}, "sender": {"uid": "security_token(A)[0]"}, "msgh_seqno": 0, "msgh_trailer_size": 52}},
         {"msgh_id": "0xdeadbeef", "trailer_elements": "MACH_RCV_TRAILER_AUDIT"},
         {"msg_id": 0xDEADBEEF - (1 << 32)},
@@ -264,6 +264,14 @@ SENT = (
 @pytest.mark.parametrize("profile", ["manual", "xnu"])
 def test_words_of_a_trailer(expect: dict[str, Any], profile: str) -> None:
     assert verdict(*SENT, step("mach_msg_receive", {"port": "p"}, expect=expect), profile=profile) == ("passed", None)
+
+
+def test_what_a_notification_has() -> None:
+    asked = step("mach_port_request_notification", {"name": "p", "notify": "MACH_NOTIFY_NO_SENDERS", "notify_port": "n", "sync": 0})
+    gone = step("mach_port_deallocate", {"name": "p"})
+    received = step("mach_msg_receive", {"port": "n"}, expect={"notification": "MACH_NOTIFY_NO_SENDERS", "not_count": 1})
+    other = step("mach_port_allocate", {"right": "RECEIVE"}, bind={"name": "n"})
+    assert verdict(PORT, SEND_RIGHT, other, asked, gone, received) == ("passed", None)
 
 
 def test_a_wrong_pid_fails() -> None:
