@@ -1,8 +1,8 @@
 """Which clauses of state invariants the proofs need: ``sendright mutants --clauses``.
 
 Every proof assumes all clauses. Here each clause has a mark, and the solver says which marks it has used. Then it tries
-again without the clause. A clause is *needed* if some proof of anything else is lost without it. One that no proof needs
-protects users rather than proofs, and is listed with its reason in ``model/invariants/goals.py``, or in
+again without the clause. A clause is *needed* if some proof of anything else is lost without it. One that no proof
+needs protects users rather than proofs, and is listed with its reason in ``model/invariants/goals.py``, or in
 ``model/invariants/lemmas.py`` if it follows from others.
 """
 
@@ -49,14 +49,14 @@ class _Goal(NamedTuple):
     term: Term
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     """Goals with the same assumptions."""
 
     assumptions: list[Term]
     goals: list[_Goal]
 
 
-def _of_rule(rule: str, profile: Profile) -> Iterator[_Asked]:
+def _of_rule(rule: str, profile: Profile) -> Iterator[_Question]:
     """All goals of a rule's cases, and of the sequences in which it is."""
     among = AnyCase(RULES[rule], profile)
     for index, case in enumerate(among.cases):
@@ -66,19 +66,19 @@ def _of_rule(rule: str, profile: Profile) -> Iterator[_Asked]:
                 continue
             mine = [_Goal(f"{one.name} of {case.id}", (one.name, title), goal) for title, goal in one.goals if not follows_from_nothing(goal)]
             if one.assumptions:
-                yield _Asked([*unit.assumptions, *one.assumptions], mine)
+                yield _Question([*unit.assumptions, *one.assumptions], mine)
             else:
                 goals += mine
-        yield _Asked(unit.assumptions, goals)
+        yield _Question(unit.assumptions, goals)
     of_rows = follow_ups(rule, profile) if RULES[rule].pending else chain(preconditions_of(rule, profile), kept_between(rule, profile))
     for goal in of_rows:
-        yield _Asked(goal.assumptions, [_Goal(f"sequence: {goal.case}; {goal.title}", ("", ""), claim) for claim in goal.claims])
+        yield _Question(goal.assumptions, [_Goal(f"sequence: {goal.case}; {goal.title}", ("", ""), claim) for claim in goal.claims])
 
 
-def _of_all(profile: Profile) -> Iterator[_Asked]:
+def _of_all(profile: Profile) -> Iterator[_Question]:
     """The goals of the whole specification."""
     for goal in quiescence(profile):
-        yield _Asked(goal.assumptions, [_Goal(f"follow-up: {goal.title}", ("", ""), claim) for claim in goal.claims])
+        yield _Question(goal.assumptions, [_Goal(f"follow-up: {goal.title}", ("", ""), claim) for claim in goal.claims])
 
 
 class _Clauses:
@@ -95,7 +95,7 @@ class _Clauses:
         self.needed = [""] * len(terms)
         self.questions = 0
 
-    def ask(self, asked: _Asked) -> None:
+    def ask(self, asked: _Question) -> None:
         """Decide these goals, and see which clauses they need."""
         goals = [goal for goal in asked.goals if not follows_from_nothing(goal.term)]
         if not goals:
@@ -118,7 +118,7 @@ class _Clauses:
             for index in core:
                 number, title = self.clauses[index]
                 if goal.clause == (f"invariant {number}", title):
-                    continue  # a clause helps to keep itself: that is no use to others
+                    continue  # it helps to keep itself, and nothing else
                 self.uses[index] += 1
                 if not self.needed[index] and self.tried[index] < TRIES:
                     self.tried[index] += 1

@@ -358,7 +358,7 @@ def _given(way: _Way) -> Iterator[Precondition]:
 
 
 def _conditions(way: _Way) -> list[tuple[Term, ...]]:
-    """The conditions of the rights of an array: those that the rule's outputs say (``told.1`` …), or all of its reply."""
+    """The conditions of the rights of an array: those that the outputs say (``told.1`` …), or all of its reply."""
     said = [(value,) for name, value in way.told().items() if name.startswith("told.")]
     assert way.first.alone is not None
     return said or [()] * way.first.alone.cases[way.first.case].replies
