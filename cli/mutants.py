@@ -18,7 +18,7 @@ from sendright.cli.options import Json, ProfileName, Quiet
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude, version, write_files
 from sendright.cli.streams import complain, show, show_json
-from sendright.mach.kernel.profiles import profile_named
+from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.verdicts import exit_status
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def mutants(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Processor time for each judge of each mutant.")] = SECONDS,
     everything: Annotated[bool, typer.Option("--all", help="Find all that notices a mutant, not only the first thing.")] = False,
+    clauses: Annotated[
+        bool, typer.Option("--clauses", help="Instead, drop one clause of a state invariant after the other: which proof is lost without it?")
+    ] = False,
     list_only: Annotated[bool, typer.Option("--list", help="List the mutants of the selection, and decide none.")] = False,
     survivors: Annotated[
         Path | None,
@@ -71,6 +74,7 @@ def mutants(
       sendright mutants --operator "guard dropped" --seed 7
       sendright mutants --mutant "names.mach_port_type/0123456789" --all
       sendright mutants --list --in I8
+      sendright mutants --clauses
 
     [bold]Exit status[/bold]
 
@@ -84,6 +88,8 @@ def mutants(
     if not hasattr(os, "fork"):
         raise BadInput("mutants: this system can't fork processes (use one that can, as Linux and macOS do)")
     check_files({"--page": page}, [survivors] if survivors else [])
+    if clauses:
+        return _clauses(kernel_profile, page, json, quiet)
     from sendright.properties.mutants.operators import OF_INVARIANTS, OPERATORS
     from sendright.properties.mutants.survivors import WrongSurvivors, read_survivors
 
@@ -126,6 +132,25 @@ def mutants(
     return conclude(
         exit_status(result.verdict),
         lambda: show_json(msgspec.to_builtins(result)) if json else show(*mutant_lines(result)),
+        failed,
+        result.interrupted,
+    )
+
+
+def _clauses(profile: Profile, page: Path | None, json: bool, quiet: bool) -> int:
+    """Which proofs need which clauses of state invariants."""
+    from sendright.model.proof.needed import needed_clauses
+    from sendright.properties.mutants.judging import try_little
+    from sendright.reports.mutants import clause_lines, clauses_page
+
+    try_little()
+    with ProgressBar("dropping clauses", quiet) as progress:
+        result = needed_clauses(profile, shlex.join(["sendright", "mutants", "--clauses", "--profile", profile.name]), progress.update)
+    failed: list[str] = []
+    write_files({"--page": (page, lambda: clauses_page(result, version()))}, failed)
+    return conclude(
+        exit_status(result.verdict),
+        lambda: show_json(msgspec.to_builtins(result)) if json else show(*clause_lines(result)),
         failed,
         result.interrupted,
     )

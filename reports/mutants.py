@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sendright.mach.results.mutants import Judgement, MutantResult, MutantsResult, Outcome
+from sendright.mach.results.mutants import ClauseNeed, ClausesResult, Judgement, MutantResult, MutantsResult, Outcome
 from sendright.reports.escape import one_line
 
 LINE = 120
@@ -138,4 +138,41 @@ def mutants_page(result: MutantsResult, version: str) -> str:
             for one in chosen:
                 lines += ["", f"`{one.id}`, {one.operator}:", "", "```", one_line(one.change), "```", ""]
                 lines += wrap(one_line(one.reason or "No reason is known."), LINE)
+    return "\n".join(lines) + "\n"
+
+
+_NEEDS = ("clause", "used by", "lost without it, or what it is for")
+
+
+def _need(one: ClauseNeed) -> tuple[str, ...]:
+    """The cells of a clause's row."""
+    lost = one.needed_by or one.reason or "no proof was found that needs it, and no reason is known"
+    return f"{one.invariant}, {one.clause}", f"{one.uses}", one_line(lost)
+
+
+def clauses_summary(result: ClausesResult) -> str:
+    """How many clauses some proof needs, and how many are there for another reason."""
+    needed = sum(bool(one.needed_by) for one in result.clauses)
+    reasons = sum(bool(one.reason) and not one.needed_by for one in result.clauses)
+    left = len(result.clauses) - needed - reasons
+    counts = f"{needed} of {len(result.clauses)} clauses are needed by some proof, {reasons} have another reason, {left} have none"
+    cut = "; interrupted: not all proofs were looked at" if result.interrupted else ""
+    return f"{counts}; {result.questions:,} goals in {result.seconds / 60:.0f} minutes, profile {result.profile}{cut}"
+
+
+def clause_lines(result: ClausesResult) -> Iterator[RenderableType]:
+    """The needs of clauses for a terminal."""
+    table = Table(*_NEEDS)
+    for one in result.clauses:
+        table.add_row(*map(Text, _need(one)))
+    yield table
+    yield Text(f"{result.verdict.value}: {clauses_summary(result)}")
+
+
+def clauses_page(result: ClausesResult, version: str) -> str:
+    """The needs of clauses as a page of the documentation, in Markdown."""
+    lines = ["<!-- written by sendright -->", "# Which clauses proofs need", "", "```sh", result.command, "```", ""]
+    lines += wrap(f"sendright {version}: {clauses_summary(result)}.", LINE)
+    lines += ["", "[What the columns mean](mutants.md#clauses-of-invariants).", "", f"| {' | '.join(_NEEDS)} |", f"|{'---|' * len(_NEEDS)}"]
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in _need(one))} |" for one in result.clauses]
     return "\n".join(lines) + "\n"

@@ -88,3 +88,30 @@ class MutantsResult(msgspec.Struct, frozen=True, kw_only=True):
     """Mutants in the file of survivors that were killed now: their reasons are wrong."""
     command: str = ""
     interrupted: bool = False
+
+
+class ClauseNeed(msgspec.Struct, frozen=True, kw_only=True):
+    """One clause of a state invariant, dropped from what proofs assume."""
+
+    invariant: int
+    clause: str
+    """Its title."""
+    uses: int
+    """How many proofs of anything else used it."""
+    needed_by: str
+    """One that is lost without it; empty: none was found."""
+    reason: str = ""
+    """What it is for, if no proof needs it."""
+
+
+class ClausesResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All clauses."""
+
+    verdict: Verdict
+    profile: str
+    clauses: tuple[ClauseNeed, ...]
+    questions: int
+    """How many goals were decided."""
+    seconds: float
+    command: str = ""
+    interrupted: bool = False

@@ -233,7 +233,7 @@ class _Driven:
         return self._segments[call, profile.name]
 
     def goals(self, call: str, profile: Profile, make: Callable[[str, Profile], Goals]) -> Goals:
-        """What ``make`` finds of the whole call; it is asked once."""
+        """What ``make`` finds of the whole call. It runs once."""
         self._forget_if_replaced()
         if (call, profile.name) not in self._goals:
             self._goals[call, profile.name] = make(call, profile)

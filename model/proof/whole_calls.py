@@ -147,7 +147,7 @@ def _follow(call: str, resumed: bool, profile: Profile, turns: tuple[int, ...]) 
                 step = steps.send(SKIPPED)
                 continue
             alone = DRIVEN.alone(step.rule, profile)
-            numbers = range(len(alone.cases))
+            numbers = list(range(len(alone.cases)))
             if step.rule in COPYING:
                 numbers = [number for number in numbers if alone.cases[number].code is not None and not step.cannot_fail]
             turn = turns[len(options)] if len(options) < len(turns) else 0
@@ -212,9 +212,9 @@ def _goals(call: str, profile: Profile) -> Goals:
 
 
 def _same(some: object, other: object) -> bool:
-    if not (z3.is_expr(some) and z3.is_expr(other)):
-        return some is other
-    return some.eq(other)
+    if isinstance(some, z3.ExprRef) and isinstance(other, z3.ExprRef):
+        return bool(some.eq(other))
+    return some is other
 
 
 def _all_same(some: Iterable[object], others: Iterable[object]) -> bool:
@@ -358,7 +358,7 @@ def _given(way: _Way) -> Iterator[Precondition]:
 
 
 def _conditions(way: _Way) -> list[tuple[Term, ...]]:
-    """When each right of an array is told: those that the rule's outputs say (``told.1`` …), or all of its reply."""
+    """The conditions of the rights of an array: those that the outputs say (``told.1`` …), or all of its reply."""
     said = [(value,) for name, value in way.told().items() if name.startswith("told.")]
     assert way.first.alone is not None
     return said or [()] * way.first.alone.cases[way.first.case].replies
@@ -393,7 +393,7 @@ def _left(way: _Way) -> Iterator[tuple[str, Precondition]]:
         rule, k = step.alone.k.rule, step.alone.k
         own = {name for name, sort in {**rule.parameters, **rule.choices}.items() if sort.name == "Message" and not sort.is_function}
         for name in own:
-            message = step.run.arguments.get(name, k.constants[name])
+            message: Term = step.run.arguments[name] if name in step.run.arguments else k.constants[name]
             last[message.get_id()] = step, name, message
         after = step.alone.after(step.case)
         if after.after.changed("stage"):

@@ -88,8 +88,8 @@ def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
 
 
 def _due(t: Touched) -> Iterator[tuple[str, Term]]:
-    """A follow-up rule tells the requester what has happened, if the requester's port lives. (A receive right that would
-    be carried in a circle isn't sent.)
+    """A follow-up rule tells the requester what has happened, if the requester's port lives. (A receive right that
+    would be carried in a circle isn't sent.)
     """
     k, b, a, S = t.k, t.b, t.a, t.S
     if t.has("name"):
@@ -103,7 +103,7 @@ def _due(t: Touched) -> Iterator[tuple[str, Term]]:
     if t.has("reaches"):
         told = z3.And(told, z3.Not(k["reaches"](k["of"])))
     sent = z3.And(t.made_message(k["notification"]), a.queued_on(k["notification"], b.port(request)), a.id(k["notification"]) == event)
-    yield "the requester is told", z3.Implies(told, sent)
+    yield "the requester gets a message", z3.Implies(told, sent)
 
 
 def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
@@ -144,7 +144,9 @@ def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     A notification request keeps the given send-once right if its event is still to come. If it has happened, the
     request uses the right at once and keeps none. In both cases it gives back the old one. When the event comes, its
-    requester is told if it lives. A renamed right is the same under the new name. An allocation makes what was requested.
+    requester gets a message if its port lives.
+
+    A renamed right is the same under the new name. An allocation makes what was requested.
     """
     if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
         yield from _ARRIVALS[x.rule](Touched(v, x))

@@ -65,7 +65,7 @@ def has_right(state: State, slot: Term, disposition: Term) -> Term:
     """
     kind = state.kind(slot)
     dead = kind == KIND.DEAD_NAME
-    needed = {each: state.receives(slot) for each in Disposition if each is not Disposition.NONE}
+    needed: dict[Disposition, Term] = {each: state.receives(slot) for each in Disposition if each is not Disposition.NONE}
     needed |= {each: z3.Or(state.sends(slot), dead) for each in SENDS}
     needed[Disposition.MOVE_SEND_ONCE] = z3.Or(kind == KIND.SEND_ONCE, dead)
     return z3.Or(*[z3.And(disposition == int(each), has) for each, has in needed.items()])

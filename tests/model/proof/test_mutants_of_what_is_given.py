@@ -1,0 +1,94 @@
+"""Mutants of what callers give and what requesters are told. All were proved before step invariants 207, 208, 210 and 211 said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import z3
+from support.mutants import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
+
+from sendright.mach.abi.rights import Disposition, Notification
+from sendright.mach.kernel.profiles import MANUAL, OSF, XNU, Profile
+from sendright.model.language.actions import drop_held_send, notify, put
+from sendright.model.language.release import release
+from sendright.model.language.rule import COPY_IN, Context
+from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.state import After
+
+ARRIVALS, RESULTS, STORED, REFUSALS = (f"step invariant {number}" for number in (207, 208, 210, 211))
+REQUEST, RESCUED = "mach_port_request_notification", "a receive right is rescued"
+
+
+def nothing(k: Context, after: After) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "profile"),
+    [
+        ("mach_port_set_mscount", "the count is stored", MANUAL),
+        ("mach_port_set_seqno", "the number is stored", MANUAL),
+        ("mach_port_set_attributes", "the queue limit is set", MANUAL),
+        ("mach_port_guard", "the port is guarded", XNU),
+    ],
+)
+def test_a_value_that_is_not_stored(rule: str, title: str, profile: Profile) -> None:
+    assert STORED in seen(rule, title, (210,), instead(title, nothing), profile=profile)
+
+
+def never(*titles: str) -> Change:
+    """These cases never apply."""
+    return lambda k, case: iter([replace(case, when=z3.BoolVal(False)) if case.title in titles else case])
+
+
+def test_a_right_that_is_refused_though_it_is_there() -> None:
+    title = "the name has no right for this disposition"
+
+    def refused(k: Context) -> Term:
+        return z3.And(z3.Not(k.reserved(k["name"])), k["disposition"] == int(Disposition.MAKE_SEND))
+
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, refused(k))) if case.title == title else case])  # noqa: E731
+    assert seen(COPY_IN, title, (211,), more) == {REFUSALS}
+
+
+def test_a_right_that_is_carried_though_it_is_not_there() -> None:
+    assert seen(COPY_IN, "COPY_SEND copies the send right", (211,), never("the name has no right for this disposition")) == {REFUSALS}
+
+
+def fired(k: Context, after: After) -> None:
+    """no-senders is sent though there are senders."""
+    S = k.sorts.Slot
+    slot = S.no_senders_slot(k.before.port(k.slot(k["name"], k.before.object_task(k.before.port(S.destination_slot(k["message"]))))))
+    carried = S.body_slot(k["message"], z3.IntVal(0))
+    old = after.kind(slot), after.port(slot)
+    drop_held_send(after, S.destination_slot(k["message"]))
+    notify(after, carried, k["notification"], Notification.NO_SENDERS)
+    put(after, slot, KIND.NONE, k.sorts.no_port)
+    put(after, carried, *old)
+
+
+def test_a_request_that_fires_before_its_event() -> None:
+    title = "no-senders is registered"
+    assert ARRIVALS in seen(REQUEST, title, (207,), instead(title, fired))
+
+
+def test_a_request_that_is_registered_after_its_event() -> None:
+    assert ARRIVALS in seen(REQUEST, "no-senders is registered", (207,), never("there are no senders: no-senders is sent at once"))
+    at_once = "the name is dead: dead-name is sent at once"
+    assert ARRIVALS in seen(REQUEST, "dead-name is registered", (207,), never(at_once), profile=OSF)
+
+
+def test_a_receive_right_that_is_not_rescued() -> None:
+    def dies(k: Context, after: After) -> None:
+        limbo = k.sorts.Slot.limbo_slot(k["of"])
+        release(after, lambda slot: slot == limbo, lambda port: port == k["of"])
+
+    assert ARRIVALS in seen(RESCUED, "port-destroyed", (207,), instead("port-destroyed", dies))
+
+
+@pytest.mark.parametrize(("output", "value"), [("masks.3", 8), ("told.2", None)])
+def test_groups_of_exceptions(output: str, value: int | None) -> None:
+    title = "clones of the groups' rights"
+    change = telling(title, **{output: lambda k: z3.BoolVal(True) if value is None else z3.IntVal(value)})
+    assert seen("task_get_exception_ports", title, (208,), change) == {RESULTS}
