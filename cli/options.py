@@ -12,6 +12,10 @@ from sendright.mach.kernel.profiles import PROFILES
 _PROFILES = ", ".join(PROFILES)
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile: {_PROFILES}.")]
+ProfileOfProofOrRun = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile: {_PROFILES}. Default: that of the recorded run, or manual."),
+]
 ProfileOfSut = Annotated[
     str | None,
     typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile to check against: {_PROFILES}. Default: the kernel's own, or manual."),

@@ -12,12 +12,12 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
-from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
+from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileOfProofOrRun, Quiet, ReportDirectory, SarifFile
 from sendright.cli.progress import ProgressBar
 from sendright.cli.prove import open_own_cache
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.traces import read_state, read_trace
-from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.kernel.profiles import Profile, UnknownProfile, profile_named
 from sendright.mach.results.policies import CheckedRun, PolicyResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.properties.scripts.load import load_script
@@ -44,7 +44,7 @@ def policy(
     call: Annotated[
         list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Prove only this call, or a rule that calls share. Can be repeated.")
     ] = None,
-    profile: ProfileName = "manual",
+    profile: ProfileOfProofOrRun = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     cache: Annotated[
         Path | None,
@@ -80,7 +80,7 @@ def policy(
       4    undetermined: a case was neither proved nor refuted, or a script ended early
       130  interrupted, and nothing was refuted
     """
-    kernel_profile = profile_named(profile)
+    kernel_profile = profile_named(profile or "manual")
     from sendright.properties.policy.load import BadPolicy, load_policy
 
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
@@ -92,7 +92,7 @@ def policy(
     if trace or state or script:
         if call:
             raise BadInput("--call: selects what is proved, and --trace, --state and --script prove nothing (leave one of them out)")
-        result = _compared(read, file, kernel_profile, trace or [], state or [], script or [])
+        result = _compared(read, file, profile, trace or [], state or [], script or [])
     else:
         from sendright.model.proof.prove import UnknownSelection
 
@@ -110,7 +110,7 @@ def policy(
         for path in paths or []
         for word in (option, str(path))
     ]
-    rerun = Rerun(commands=(shlex.join(["sendright", "policy", str(file), "--profile", profile, *chosen, *compared]),))
+    rerun = Rerun(commands=(shlex.join(["sendright", "policy", str(file), *(["--profile", profile] if profile else []), *chosen, *compared]),))
     return finish(result, outputs, rerun)
 
 
@@ -148,19 +148,21 @@ def _proved(
     )
 
 
-def _compared(read: Policy, file: Path, profile: Profile, traces: list[Path], states: list[Path], scripts: list[Path]) -> PolicyResult:
-    """Compare runs and states with the policy."""
+def _compared(read: Policy, file: Path, profile: str | None, traces: list[Path], states: list[Path], scripts: list[Path]) -> PolicyResult:
+    """Compare runs and states with the policy. Raises BadInput for a run of another ``profile``."""
     from sendright.properties.policy.check import check_state, check_trace
 
     start = time.perf_counter()
     recorded = [(path, read_trace(path)) for path in traces]
+    for path, trace in recorded:
+        _check_profile(path, trace.profile, profile)
     found = [(path, read_state(path)) for path in states]
     loaded = [load_script(path) for path in scripts]
     runs: list[CheckedRun] = []
     for path, trace in recorded:
         runs.append(_with_labels(path, lambda trace=trace, path=path: check_trace(read, trace, str(path))))  # type: ignore[misc]
     for path, state in found:
-        runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, profile.name, str(path))))  # type: ignore[misc]
+        runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, profile or "manual", str(path))))  # type: ignore[misc]
     not_run: list[str] = []
     runs += _of_scripts(read, loaded, not_run)
     failed = any(run.broken is not None for run in runs)
@@ -168,11 +170,21 @@ def _compared(read: Policy, file: Path, profile: Profile, traces: list[Path], st
         verdict=Verdict.FAILED if failed else Verdict.PASSED if runs and not not_run else Verdict.UNDETERMINED,
         policy=read.title,
         file=str(file),
-        profile=profile.name,
+        profile=profile or ", ".join(dict.fromkeys(run.profile for run in runs)),
         runs=tuple(runs),
         not_run=tuple(not_run),
         seconds=time.perf_counter() - start,
     )
+
+
+def _check_profile(path: Path, of_run: str, wanted: str | None) -> None:
+    """Raises BadInput if there is no profile ``of_run``, or if it isn't the ``wanted`` one."""
+    try:
+        profile_named(of_run)
+    except UnknownProfile as error:
+        raise BadInput(f"{path}: $.profile: {error}") from error
+    if wanted not in (None, of_run):
+        raise BadInput(f"{path}: is a run under the profile {of_run}, not {wanted} (leave out --profile, or write --profile {of_run})")
 
 
 def _of_scripts(read: Policy, scripts: list[Script], not_run: list[str]) -> Iterator[CheckedRun]:

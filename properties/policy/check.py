@@ -169,6 +169,7 @@ class _Run:
 
     def after(self, step: Step) -> Iterator[_Found]:
         """Advance by ``step``; what the state after it has and the policy doesn't allow."""
+        self._task(step.task)
         parent = StepView(self.rights, step).task("parent_task") if step.call in TASK_MAKERS else -1
         had = dict(self.tokens.current)
         given = list(self.tokens.advance(self.rights, step))

@@ -17,6 +17,7 @@ from sendright.model.policy.policy import NEVER_FOR_ANY_TASK, OF_RIGHTS, ROLES, 
 FORMAT = "sendright-policy/1"
 LARGEST_FILE = 1 << 20
 MOST_LABELS = 24
+MOST_GROUPS = 100
 MOST_ENTRIES = 500
 LONGEST_NAME = 60
 ANY_TASK = "any task"
@@ -74,7 +75,8 @@ class _Reader:
             if key not in _TOP:
                 self._refuse(key, f"unknown key{_near(key, _TOP)} (known: {', '.join(_TOP)})")
         if self.data.get("format") != FORMAT:
-            self._refuse("format", f"is {self.data.get('format', 'missing')!r}: write format = {FORMAT!r}")
+            written = f"is {self.data['format']!r}" if "format" in self.data else "is missing"
+            self._refuse("format", f"{written}: write format = {FORMAT!r}")
         self.labels = self._labels()
         self.groups = self._groups()
         roles, first, others = self._boot()
@@ -114,6 +116,8 @@ class _Reader:
 
     def _groups(self) -> dict[str, tuple[str, ...]]:
         table = self._table("groups")
+        if len(table) > MOST_GROUPS:
+            self._refuse("groups", f"{len(table)} groups are too many (at most {MOST_GROUPS}: leave out those that nothing names)")
         for group, members in table.items():
             self._name(group, f"groups.{group}")
             if group in self.labels:
@@ -121,7 +125,7 @@ class _Reader:
             if not isinstance(members, list) or not members:
                 self._refuse(f"groups.{group}", "isn't a list of labels and groups")
             for member in members:
-                if member not in self.labels and member not in table:
+                if not isinstance(member, str) or (member not in self.labels and member not in table):
                     self._unknown(member, f"groups.{group}", [*self.labels, *table])
         found: dict[str, tuple[str, ...]] = {}
 

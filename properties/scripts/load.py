@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
@@ -21,6 +22,7 @@ from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read
 from sendright.properties.scripts.values import is_mach_word, is_task_letter
 
 DEEPEST_NESTING = 64
+LARGEST_FILE = 1 << 28
 _ANY_CASE = [{"id": "any", "steps": []}]
 """Stands for the cases while the rest of a file is read."""
 
@@ -70,14 +72,9 @@ def load_script(path: Path | str, profile_override: Profile | None = None) -> Sc
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
-    except IsADirectoryError:
-        raise BadScript(path, "is a directory: name a script, a JSON file") from None
-    except FileNotFoundError:
-        raise BadScript(path, "no such file: check the path") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadScript(path, f"can't be read ({reason}): check the path and its permissions") from None
+        content = read_regular(path, LARGEST_FILE)
+    except CantRead as error:
+        raise BadScript(path, str(error)) from None
     return parse_script(content, path, profile_override)
 
 
