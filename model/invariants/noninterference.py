@@ -512,6 +512,8 @@ def _alike(twins: Twins, name: str, looks: Callable[..., Term], one: Update, oth
     assert not isinstance(one, Sweep)
     assert not isinstance(other, Sweep | Tally)
     yield from (_equal(mine, theirs) for mine, theirs in zip(one.point, other.point, strict=True))
+    if isinstance(one, Store) and isinstance(other, Store) and one.when is not None and other.when is not None and not one.when.eq(other.when):
+        yield one.when == other.when
     mine, theirs = (update.value if isinstance(update, Store) else update.amount for update in (one, other))
     if not mine.eq(theirs):
         seen = z3.Or(looks(*one.point), *([twins.comes_into_sight(name, one.point[0])] if one.point else []))

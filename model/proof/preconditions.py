@@ -52,12 +52,15 @@ from sendright.model.language.sequences import (
     first_rule,
     rules_of,
 )
-from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
+from sendright.model.language.sorts import STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
-from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
+from sendright.model.proof.any_state import ANY_STATE, ANYTHING, fields_in, held_by_any_state
 from sendright.model.proof.solver.cache import Proof
 
 S = UNBOUNDED.Slot
+
+LONGEST = 12
+"""How many rules that copy nothing a sequence may have, one after the other."""
 
 
 class Precondition(msgspec.Struct, frozen=True):
@@ -82,18 +85,23 @@ class Precondition(msgspec.Struct, frozen=True):
 class AfterCase:
     """The state after one case of a rule, and what is known there."""
 
-    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
+    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = (), rules: tuple[str, ...] = ()) -> None:
         self.k, self.case, self.path = k, case, path
+        self._rules = (*rules, k.rule.name)
         self.after = After(k.before, k.profile)
         case.effect(self.after)
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
 
     def next(self, rule: str, **arguments: Term) -> Context:
-        """The next rule of the sequence, in the state after this one."""
-        k = Context(RULES[rule], self.after, self.k.profile, f"@{rule}")
-        k.caller = self.k.caller
-        k.constants.update(arguments)
-        return k
+        """The next rule of the sequence, in the state after this one. What the kernel chooses has a name of its own each
+        time that a rule runs: two choices needn't be the same.
+        """
+        tag = f"@{rule}" + f"@{self._rules.count(rule)}" * (rule in self._rules)
+        return Context(RULES[rule], self.after.plain, self.k.profile, tag, self.k.caller, arguments)
+
+    def going_on(self, k: Context, known: list[Term]) -> Iterator[AfterCase]:
+        """Every case of the next rule, in its context ``k``, after which the sequence goes on."""
+        return runs(k, known, self.path, self._rules)
 
     def knowing(self, condition: Term) -> AfterCase:
         """The same state, where ``condition`` holds too."""
@@ -102,12 +110,12 @@ class AfterCase:
         return same
 
 
-def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[AfterCase]:
-    """Every case of a rule after which the sequence goes on; ``path``: the cases of the rules before it."""
+def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = (), rules: tuple[str, ...] = ()) -> Iterator[AfterCase]:
+    """Every case of a rule after which the sequence goes on; ``path`` and ``rules``: the cases and rules before it."""
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is None:
-            yield AfterCase(k, case, guard, known or [], (*path, case.title))
+            yield AfterCase(k, case, guard, known or [], (*path, case.title), rules)
 
 
 def first(rule: str, profile: Profile) -> Context:
@@ -121,6 +129,7 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
     """
     if rule in COPYING:
         yield from COPYING[rule](first(rule, profile))
+        yield from _kept_while_copying(rule, profile)
     if rule in FINISHING:
         yield from _finish(rule, profile)
     seen: list[Precondition] = []
@@ -240,6 +249,7 @@ class _Step:
     """The step after which it is decided, by number; None: the segment's first rule."""
     when: list[Term]
     """The conditions that aren't literally true."""
+    number: int = -1
 
 
 class _Segment:
@@ -256,6 +266,10 @@ class _Segment:
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
         """The steps that others may name (``since``), by their outcomes."""
+        self.following: Run | None = None
+        """The next rule that copies nothing; None: the call ends here, or waits."""
+        self.refused: list[str] = []
+        """What is wrong with the steps themselves, so that what they require can't be decided."""
         self._states: dict[int | None, list[AfterCase]] = {}
 
     @property
@@ -271,11 +285,47 @@ class _Segment:
 
     def add(self, run: Run, when: list[Term]) -> int:
         """The next step; returns its number."""
-        base = self._before(len(self.steps) - 1)
+        last = base = self._before(len(self.steps) - 1)
         if run.since is not None:
-            base = self.nodes[id(run.since)]
-        self.steps.append(_Step(run, base, when))
-        return len(self.steps) - 1
+            if id(run.since) not in self.nodes:
+                self._refuse(run, "names a step that isn't one of the steps since the last rule that copies nothing")
+            base = self.nodes.get(id(run.since))
+            if run.cannot_fail and base != last:
+                self._refuse(run, "can't be known not to fail since an earlier step: what the steps between do is left out")
+        step = _Step(run, base, when)
+        for other in self.steps if run.since is not None else ():
+            if other.run.rule == run.rule and other.number not in self._chain(base) and not _apart(run, other.run):
+                self._refuse(run, "may use a place of the message that it has used before")
+        self.steps.append(step)
+        step.number = len(self.steps) - 1
+        return step.number
+
+    def _refuse(self, run: Run, words: str) -> None:
+        self.refused.append(f"the step {run.rule!r} {words}")
+
+    def _chain(self, number: int | None) -> set[int]:
+        """The step of this number, the one after which it is decided, and so on."""
+        found: set[int] = set()
+        while number is not None:
+            found.add(number)
+            number = self.steps[number].base
+        return found
+
+    def passed_over(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+        """Copying rules that run between a rule and the step that establishes what it requires: (copying rule, rule,
+        which of its requirements speak of more than what copying is known to keep).
+        """
+        for number, step in enumerate(self.steps):
+            chain = self._chain(step.base)
+            between = [other.run.rule for other in self.steps[:number] if other.number not in chain]
+            if between and step.run.rule not in FINISHING:
+                given = self.terms.given(step.run)
+                required = RULES[step.run.rule].requires(
+                    Context(RULES[step.run.rule], ANY_STATE, self.terms.profile, "@next", self.terms.caller, given)
+                )
+                left = [None if z3.is_true(z3.simplify(claim)) else claim for claim in required]
+                more = tuple(index for index, claim in enumerate(left) if claim is not None and not fields_in([claim]) <= _KEPT)
+                yield from ((rule, step.run.rule, more) for rule in between if more)
 
     def _before(self, number: int) -> int | None:
         """The last step up to ``number``; one that stands for any number of steps is left out."""
@@ -285,6 +335,8 @@ class _Segment:
 
     def preconditions(self) -> Iterator[Precondition]:
         """The goals: all that the steps require, in each state in which they may run."""
+        for words in dict.fromkeys(self.refused):
+            yield Precondition(self.start.case.id, words, [], [z3.BoolVal(False)])
         asked: list[tuple[AfterCase, Term]] = []
         for step in self.steps:
             for state in self._after(step.base):
@@ -296,6 +348,23 @@ class _Segment:
                     asked += [(state, claim) for claim in claims]
                 if claims:
                     yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims, state.after)
+        yield from self._ends_its_messages()
+
+    def _ends_its_messages(self) -> Iterator[Precondition]:
+        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to the
+        next rule, or isn't in the kernel any more.
+        """
+        k, before, after = self.start.k, self.start.k.before, self.start.after
+        handed_on = self.following.arguments.values() if self.following is not None else ()
+        for name, sort in {**k.rule.parameters, **k.rule.choices}.items():
+            message = k.constants[name]
+            if (sort.name, sort.domain) != ("Message", None) or any(z3.is_expr(each) and each.eq(message) for each in handed_on):
+                continue
+            in_hand = z3.And(after.stage(message) == STAGE.IN_KERNEL, after.owner(message) == k.caller)
+            untouched = z3.And(before.stage(message) == STAGE.IN_KERNEL, before.owner(message) == k.caller)
+            claim = z3.Not(in_hand) if name in k.rule.parameters else z3.Implies(in_hand, untouched)
+            if not z3.is_true(z3.simplify(claim)):
+                yield Precondition(self.start.case.id, f"the {name} doesn't stay in the kernel when the call ends", self.start.known, [claim], after)
 
     def _required(self, state: AfterCase, step: _Step) -> list[Term]:
         """What ``step`` requires of ``state``."""
@@ -337,11 +406,17 @@ class _Segment:
                 if step.base is not None and holds(Precondition("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
                     continue  # it can't have come to this
                 k = self.terms.context(state, step.run)
-                found += runs(k, [*state.known, *step.when], state.path)
+                found += state.going_on(k, [*state.known, *step.when])
                 if step.when:
                     found.append(state.knowing(z3.Not(z3.And(*step.when))))
             self._states[number] = found
         return self._states[number]
+
+
+def _apart(one: Run, other: Run) -> bool:
+    """Two steps use different places of the message: clearly so, whatever their arguments are."""
+    shared = [name for name in ("place", "index") if name in one.arguments and name in other.arguments]
+    return all(z3.is_false(z3.simplify(one.arguments[name] == other.arguments[name])) for name in shared)
 
 
 def _title(run: Run, state: AfterCase) -> str:
@@ -357,10 +432,12 @@ class _Terms:
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.profile = profile
         self.caller: Term = z3.Const("caller", UNBOUNDED.Task)
+        self.within: list[tuple[Term, ...]] = []
+        """What is known of the parts that stand for any."""
         self.renamed: list[tuple[Term, Term]] = []
         """Each rule is proved with its own parameters, which stand for the values that the sequence passes."""
         known = first(first_rule(call, resumed), profile).constants
-        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | known
+        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | dict(known)
 
     def resolved(self, value: Value) -> Value:
         return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
@@ -373,9 +450,12 @@ class _Terms:
 
     def context(self, state: AfterCase, run: Run) -> Context:
         """The rule of a step, in a state, with its arguments."""
+        return state.next(run.rule, **self.given(run))
+
+    def given(self, run: Run) -> dict[str, Value]:
+        """The arguments of a step: the call's, and its own."""
         parameters = RULES[run.rule].parameters
-        own = {name: value for name, value in self.arguments.items() if name in parameters}
-        return state.next(run.rule, **own | run.arguments)
+        return {name: value for name, value in self.arguments.items() if name in parameters} | run.arguments
 
     def destination(self, message: Term) -> Term:
         return S.destination_slot(message)
@@ -389,17 +469,22 @@ class _Terms:
     def parts(self, descriptors: Value) -> Iterator[Part]:
         """A right and a page that stand for any, and out-of-line ports."""
         layout, i = self.arguments["layout"], z3.Int("i")
-        yield RightPart(i, (i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
-        yield PagePart(i, (i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
+        yield RightPart(i, self._known(i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
+        yield PagePart(i, self._known(i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
         yield ArrayPart(i, (), z3.Int("any_disposition"))
 
     def rights(self, message: Term) -> Iterator[Part]:
         i = z3.Int("i")
-        yield Part(i, (i >= 0,))
+        yield Part(i, self._known(i >= 0))
 
     def pages(self, message: Term) -> Iterator[Part]:
         i = z3.Int("i")
-        yield Part(i, (i >= 0,))
+        yield Part(i, self._known(i >= 0))
+
+    def _known(self, *facts: Term) -> tuple[Term, ...]:
+        """The ``facts`` about a part that this driver has made up."""
+        self.within.append(facts)
+        return facts
 
     def any_of(self, conditions: list[Term]) -> Term:
         return z3.Or(*conditions)
@@ -415,8 +500,6 @@ class _Segments:
 
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.call, self.resumed, self.profile = call, resumed, profile
-        self._begun: set[str] = set()
-        """The rules with which the segments found so far begin."""
 
     def all(self) -> Iterator[_Segment]:
         """Every segment, each once."""
@@ -426,16 +509,18 @@ class _Segments:
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
         """The segment after a path, and those that follow.
 
-        For each rule that copies nothing, the path says which case applies.
+        For each rule that copies nothing, the path says which case applies. Every path is followed: what a step requires
+        may depend on how it was come to, and a rule may run twice. Raises TypeError for a sequence without an end.
         """
+        if len(cases) > LONGEST:
+            raise TypeError(f"the sequence of {self.call} has more than {LONGEST} rules one after the other")
         segment, following = self._drive(cases)
+        segment.following = following
         yield segment
         for number, step in enumerate(segment.steps):
-            if step.run.rule in COPYING and f"{step.run.rule} fails" not in self._begun:
-                self._begun.add(f"{step.run.rule} fails")
+            if step.run.rule in COPYING and not step.run.cannot_fail:
                 yield from self._failing(cases, number)
-        if following is not None and following.rule not in self._begun:
-            self._begun.add(following.rule)
+        if following is not None:
             for index in range(len(_DRIVEN.alone(following.rule, self.profile).cases)):
                 yield from self._from([*cases, index])
 
@@ -444,7 +529,9 @@ class _Segments:
         rule = self._drive(cases)[0].steps[number].run.rule
         for index, case in enumerate(_DRIVEN.alone(rule, self.profile).cases):
             if case.code is not None:
-                yield self._drive(cases, (number, index))[0]
+                segment, following = self._drive(cases, (number, index))
+                segment.following = following
+                yield segment
 
     def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
         """The segment after a path, and the rule with which the next one begins.
@@ -458,6 +545,8 @@ class _Segments:
             step = next(steps)
             while True:
                 resolved = _resolved(terms, step)
+                if step.within and not any(step.within is known for known in terms.within):
+                    segment.refused.append(f"the step {step.rule!r} assumes of a part of the message what its driver doesn't know")
                 when = [condition for condition in resolved.when if not _is(condition, True)]
                 if any(_is(condition, False) for condition in when):
                     step = steps.send(SKIPPED)
@@ -474,6 +563,8 @@ class _Segments:
                         return segment, None
                     step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
                 else:
+                    if when:
+                        segment.refused.append(f"whether {step.rule!r} runs, which copies nothing, is not known from the cases before it")
                     segment.add(resolved, when)
                     return segment, resolved
         except (StopIteration, Failed):
@@ -503,7 +594,7 @@ def _any_outcome(terms: _Terms, run: Run) -> Outcome:
     """The outcome of a copying step: outputs of which nothing is known."""
     alone = _DRIVEN.alone(run.rule, terms.profile)
     outputs = {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in alone.outputs.items()}
-    return Outcome(alone.k.constants | run.arguments, outputs)
+    return Outcome({**alone.k.constants, **run.arguments}, outputs)
 
 
 def _if(conditions: list[Term], claim: Term) -> Term:
@@ -534,6 +625,23 @@ def _still_there(k: Context, a: State) -> list[Term]:
     same = [a.fields[name](message) == b.fields[name](message) for name in ("stage", "owner", "body_count", "layout", "size")]
     running = [a.fields[name](v.t) == b.fields[name](v.t) for name in ("task_life", "suspend_count", "wait")]
     return [*same, forall([v.t], z3.And(*running))]
+
+
+_KEPT = {"kind", "port", "memory", "stage", "owner", "body_count", "layout", "size", "task_life", "suspend_count", "wait"}
+"""The fields of which the goals above say that they stay as they are in a message, or in tasks."""
+
+
+def _kept_while_copying(copying: str, profile: Profile) -> Iterator[Precondition]:
+    """What a later rule requires of more than the message stays while parts of a message are copied: of rules for which
+    an earlier step than the last one establishes it.
+    """
+    segments = [segment for call in SIGNATURES if profile.serves(call) for segment in _DRIVEN.segments(call, profile)]
+    for _, rule, more in dict.fromkeys(each for segment in segments for each in segment.passed_over() if each[0] == copying):
+        before = RULES[rule].requires(Context(RULES[rule], ANY_STATE, profile, "@next"))
+        for done in runs(first(copying, profile)):
+            claims = RULES[rule].requires(Context(RULES[rule], done.after.plain, profile, "@next"))
+            title = f"what {rule} requires stays while parts are copied"
+            yield Precondition(done.case.id, title, [*done.known, *before], [claims[index] for index in more], done.after)
 
 
 def _copy_page(k: Context) -> Iterator[Precondition]:
