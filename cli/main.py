@@ -94,6 +94,8 @@ app.callback(help=help_text(sendright))(sendright)
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status. No traceback gets out, unless SENDRIGHT_DEBUG is set."""
+    if not __debug__:  # then the oracle would take each step for right that its assertions refuse
+        return _refuse("Python leaves out all assertions (start it without -O, and unset PYTHONOPTIMIZE)", ExitStatus.BAD_INPUT)
     try:
         with ending_in_order():
             status = app(list(arguments), prog_name="sendright", standalone_mode=False)

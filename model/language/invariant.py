@@ -59,10 +59,14 @@ VARIANTS: dict[int, list[Invariant]] = {}
 
 
 def invariant(number: int, title: str, applies: Callable[[Profile], bool] = lambda profile: True) -> Callable[[Clauses], Clauses]:
-    """Declare an invariant (of the profiles to which it ``applies``). Its docstring states it in words."""
+    """Declare an invariant (of the profiles to which it ``applies``). Its docstring states it in words.
+
+    Raises TypeError if there is one of this number already.
+    """
 
     def declare(clauses: Clauses) -> Clauses:
-        assert number not in INVARIANTS, number
+        if number in INVARIANTS:
+            raise TypeError(f"there is an invariant {number} already")
         INVARIANTS[number] = Invariant(number, title, " ".join((clauses.__doc__ or "").split()), clauses, applies)
         return clauses
 

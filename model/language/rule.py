@@ -19,10 +19,11 @@ by a rule of its own, so that proofs cover messages with any number of rights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any, Concatenate, get_type_hints
 
 import z3
@@ -33,8 +34,9 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.actions import begin_reply
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
-from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Sorts, Term
-from sendright.model.language.state import After, State, sort_named
+from sendright.model.language.invariant import Variables
+from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
+from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.terms import Array, Bool, Int, Message, Name, Sort, sort_of
 
 Effect = Callable[[After], None]
@@ -62,7 +64,7 @@ class Case:
     title: str
     when: Term
     effect: Effect = nothing
-    outputs: dict[str, Term] = field(default_factory=dict)
+    outputs: Mapping[str, Term] = field(default_factory=dict)
     replies: int = 0
     """Rights in the reply message, to be copied out to the caller."""
     meaning: Term | None = None
@@ -70,6 +72,20 @@ class Case:
 
     None: when ``when`` holds. Only ``when`` is tested and proved.
     """
+
+    def __post_init__(self) -> None:
+        """Keep the outputs from changes. Raises TypeError for a code, a condition or an output that is none: properties
+        and the oracle might read it in different ways.
+        """
+        if not (self.code is None or isinstance(self.code, ReturnCode)):
+            raise TypeError(f"{self.title}: {self.code!r} is not a ReturnCode")
+        if isinstance(self.when, bool):
+            object.__setattr__(self, "when", z3.BoolVal(self.when))
+        if not z3.is_bool(self.when):
+            raise TypeError(f"{self.title}: the condition is {self.when!r}, not a formula")
+        if wrong := [name for name, term in self.outputs.items() if not z3.is_expr(term)]:
+            raise TypeError(f"{self.title}: the output {wrong[0]} is not a term")
+        object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))
 
     @property
     def refuses(self) -> bool:
@@ -118,25 +134,38 @@ class Rule:
 class Context:
     """The inputs of a rule: the state before, the caller, the arguments, the kernel's choices, and the profile's
     limits.
+
+    Nothing can change them: the cases of a rule, and all that is asked of them, speak of the same.
     """
 
-    def __init__(self, rule: Rule, before: State, profile: Profile, tag: str = "") -> None:
+    def __init__(
+        self, rule: Rule, before: State, profile: Profile, tag: str = "", caller: Term | None = None, given: Mapping[str, Term] | None = None
+    ) -> None:
+        """``caller`` and ``given``: what stands for the caller and for some of the arguments, instead of constants of
+        which nothing is known.
+        """
         self.rule = rule
         self.before = before
         self.sorts: Sorts = before.sorts
         self.profile = profile
-        self.caller: Term = z3.Const("caller" + tag, self.sorts.Task)
+        self.caller: Term = z3.Const("caller" + tag, self.sorts.Task) if caller is None else caller
         self.urefs_max: Term = z3.Int("urefs_max")
         self.queue_limit: Term = z3.Int("queue_limit")
         self.queue_limit_max: Term = z3.Int("queue_limit_max")
         self.pages: Term = z3.Int("pages")
-        self.constants: dict[str, Term] = {}
-        """The arguments and the kernel's choices, by the names of the rule's parameters."""
+        constants: dict[str, Term] = {}
         for name, sort in {**rule.parameters, **rule.choices}.items():
             range_ = sort_named(self.sorts, sort.name)
-            self.constants[name] = (
+            constants[name] = (
                 z3.Const(name + tag, range_) if sort.domain is None else z3.Function(name + tag, sort_named(self.sorts, sort.domain), range_)
             )
+        self.constants: Mapping[str, Term] = MappingProxyType(constants | dict(given or {}))
+        """The arguments and the kernel's choices, by the names of the rule's parameters."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__:
+            raise AttributeError(f"{self.rule.name}: {name} is an input of the rule, and can't be replaced")
+        super().__setattr__(name, value)
 
     def __getitem__(self, name: str) -> Term:
         """The argument or choice called ``name``, for code outside the rule. Raises KeyError if the rule has none."""
@@ -290,7 +319,7 @@ class Context:
         return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
 
 
-def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: dict[str, Term], replies: int = 0) -> Case:
+def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: Mapping[str, Term], replies: int = 0) -> Case:
     if isinstance(when, Otherwise):
         return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
     return Case(code, title, when, effect, outputs, replies)
@@ -329,10 +358,14 @@ def rule(
 
     def declare(function: Cases) -> Rule:
         called = name or function.__name__
-        assert called not in RULES, called
+        if called in RULES:
+            raise TypeError(f"{called}: there is a rule of this name already")
         if pending != (called in PENDING_RULES):
             raise TypeError(f"{called}: a rule is pending if PENDING_RULES says when it runs, and only then")
         parameters, choices = _sorts(called, function)
+        for parameter, sort in {**parameters, **choices}.items():
+            if meaning := _TAKEN.get((parameter, None)) or _TAKEN.get((parameter, str(sort))):
+                raise TypeError(f"{called}: the parameter {parameter} has the name of {meaning}: the two would be one constant")
         _check_against_table(called, parameters, computed, without)
 
         @wraps(function)
@@ -344,6 +377,24 @@ def rule(
         return declared
 
     return declare
+
+
+def _taken() -> Iterator[tuple[str, str | None, str]]:
+    """The names that mean something else in formulas: (name, of which sort, what they mean)."""
+    yield from ((name, None, "an input of every rule") for name in ("caller", "urefs_max", "queue_limit", "queue_limit_max", "pages"))
+    special = [each for each in vars(UNBOUNDED).values() if z3.is_expr(each)] + [each for members in UNBOUNDED.members.values() for each in members]
+    yield from ((constant.decl().name(), None, "a constant of the specification") for constant in special)
+    yield from ((member, None, "a constant of the specification") for each in NUMBERED_ENUMERATIONS for member in each.members)
+    yield from ((name, None, "a function of the specification") for name, each in vars(UNBOUNDED).items() if isinstance(each, z3.FuncDeclRef))
+    for name, declared in FIELDS.items():
+        if len(declared.domain) < 2:
+            yield name, str(Sort(declared.range, *declared.domain)), "a field of the state"
+    for name, variable in vars(Variables(UNBOUNDED)).items():
+        if z3.is_expr(variable):
+            yield name, str(variable.sort()), "a variable of the invariants"
+
+
+_TAKEN = {(name, sort): meaning for name, sort, meaning in _taken()}
 
 
 def _sorts(called: str, function: Callable[..., object]) -> tuple[dict[str, Sort], dict[str, Sort]]:

@@ -7,6 +7,7 @@ before, so proofs see plain functions. The oracle runs the list of updates.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -225,6 +226,11 @@ class State:
         self.sorts = sorts
         self.fields: Mapping[str, Field] = MappingProxyType(dict(fields))
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and self.__dict__.get(name, value) is not value:
+            raise AttributeError(f"{name} of a state can't be replaced")
+        super().__setattr__(name, value)
+
     def __getattr__(self, name: str) -> Field:
         try:
             return self.__dict__["fields"][name]  # type: ignore[no-any-return]
@@ -287,6 +293,10 @@ _COUNTS_IN = {name: {ghost for ghost, counted in _COUNTED.items() if name in cou
 """The counts that depend on a field."""
 
 
+_MAY_ARGUE = ("sendright.model.language.choices", "sendright.model.language.release")
+"""The modules that say why the kernel always has a choice."""
+
+
 class Argued(msgspec.Struct, frozen=True):
     """Assumptions about one choice of the kernel's that some choice always satisfies, provided that something holds."""
 
@@ -303,9 +313,8 @@ class After(State):
     """
 
     def __init__(self, before: State, profile: Profile) -> None:
-        super().__init__(before.sorts, before.fields)
         self._fields = dict(before.fields)
-        self.fields = MappingProxyType(self._fields)
+        self.sorts, self.fields = before.sorts, MappingProxyType(self._fields)
         self.before = before
         self.profile = profile
         self.assumptions: list[Term] = []
@@ -322,10 +331,13 @@ class After(State):
     def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
         """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
 
-        The reason stands where this is called. Only ``choices.py`` and ``release.py`` call it. Of all other assumptions
-        ``proof/choices.py`` decides it.
+        The reason stands where this is called: only ``choices.py`` and ``release.py`` may call it. Of all other
+        assumptions ``proof/choices.py`` decides it. Raises TypeError for another caller.
         """
-        self.assumptions += assumptions
+        by = sys._getframe(1).f_globals.get("__name__")
+        if by not in _MAY_ARGUE:
+            raise TypeError(f"{by} may not assume without a proof: only {' and '.join(_MAY_ARGUE)} give reasons")
+        self.assumptions.extend(assumptions)
         self._argued += (Argued(tuple(assumptions), tuple(provided)),)
 
     @property
@@ -552,12 +564,30 @@ def _summed(declared: Total, total: str, before: State, now: State, last: Callab
     return last(x) + more - z3.If(z3.And(first, before.fields[declared.by](port) == x), added, 0)
 
 
-def _stored(point: tuple[Term, ...], value: Term, old: Field, *x: Term) -> Term:
+def _stored(point: tuple[Term, ...], value: Term, old: Callable[..., Term], *x: Term) -> Term:
     return z3.If(_same(x, point), value, old(*x))
 
 
 def _grown(old: Field, port: Term, amount: Term, x: Term) -> Term:
     return old(x) + z3.If(x == port, amount, 0)
+
+
+def updated(old: Callable[..., Term], update: Update) -> Callable[..., Term]:
+    """The field after ``update``, which alone says what becomes of it; ``old`` reads it before."""
+
+    def read(*x: Term) -> Term:
+        match update:
+            case Store(point, value, when):
+                return _stored(point, value if when is None else z3.If(when, value, old(*point)), old, *x)
+            case Add(point, amount):
+                return old(*x) + z3.If(x[0] == point[0], amount, 0)
+            case Sweep(variables, condition, value):
+                here = list(zip(variables, x, strict=True))
+                return z3.If(z3.substitute(condition, *here), z3.substitute(value, *here), old(*x))
+            case Tally(count, _, _, sign):
+                return old(*x) + sign * count(*x)
+
+    return memoized(read)
 
 
 def _same(x: tuple[Term, ...], point: tuple[Term, ...]) -> Term:

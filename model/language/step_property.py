@@ -39,10 +39,11 @@ STEP_PROPERTIES: dict[int, StepProperty] = {}
 
 
 def step_property(number: int, title: str, looks_at_order: bool = False) -> Callable[[Clauses], Clauses]:
-    """Declare a step property. Its docstring states it in words."""
+    """Declare a step property. Its docstring states it in words. Raises TypeError if there is one of this number already."""
 
     def declare(clauses: Clauses) -> Clauses:
-        assert number not in STEP_PROPERTIES, number
+        if number in STEP_PROPERTIES:
+            raise TypeError(f"there is a step property {number} already")
         STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses, looks_at_order)
         return clauses
 

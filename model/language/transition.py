@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import z3
@@ -32,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True):
     """What a case answers: all of it that a step property may look at, beside the states."""
 
     code: ReturnCode | None
-    outputs: dict[str, Term]
+    outputs: Mapping[str, Term]
     replies: int
 
 

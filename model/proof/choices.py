@@ -64,8 +64,10 @@ class _Choices:
 
     def __init__(self, k: Context, guard: Term, after: After) -> None:
         self.k, self.guard, self.after = k, guard, after
-        self.fixed = self._choices_in(guard)
-        """The choices that the case's condition speaks of: what is assumed of these has to follow."""
+        self.fixed = self._choices_in(z3.And(guard, *k.assumptions()))
+        """The choices that the case's condition, or what the rule requires, speaks of: what is assumed of these has to
+        follow.
+        """
         self.argued: set[str] = set()
         """The choices whose reasons are written down."""
         self.followed: list[tuple[list[Term], list[Term]]] = []

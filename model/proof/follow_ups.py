@@ -112,7 +112,9 @@ def keeps(follow_up: str, rule: str, profile: Profile) -> Iterator[Precondition]
         return
     for done in runs(Context(RULES[follow_up], ANY_STATE, profile)):
         title = f"what {rule} requires stays"
-        yield Precondition(done.case.id, title, [*done.known, *rule_requires(rule, ANY_STATE, profile)], rule_requires(rule, done.after, profile))
+        yield Precondition(
+            done.case.id, title, [*done.known, *rule_requires(rule, ANY_STATE, profile)], rule_requires(rule, done.after.plain, profile)
+        )
 
 
 def rule_requires(rule: str, state: State, profile: Profile) -> list[Term]:
@@ -138,7 +140,7 @@ def _left_by(done: AfterCase, profile: Profile) -> set[str]:
     """
     found = set()
     for name in follow_up_rules():
-        parameters, [work, *_] = _required(RULES[name], done.after, profile)
+        parameters, [work, *_] = _required(RULES[name], done.after.plain, profile)
         _, [before, *_] = _required(RULES[name], done.k.before, profile)
         goal = forall(parameters, z3.Implies(work, before))
         if not follows_from_nothing(goal) and Proof(UNBOUNDED, [*UNBOUNDED.background, *done.known], []).decide(goal) != z3.unsat:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 
@@ -20,7 +23,8 @@ from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
-from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
+from sendright.model.language.transition import Transition
+from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexamples.counterexample import Question
@@ -45,6 +49,7 @@ from sendright.model.proof.properties import (
 from sendright.model.proof.solver.cache import Cache, Proof, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing, skolemize
 from sendright.model.proof.solver.questions import Also, Mark, Script, answered, doing, wants_scripts, write_script
+from sendright.model.proof.well_formed import faults
 from sendright.model.proof.whole_calls import whole_call
 
 
@@ -164,7 +169,9 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
             made.append(unit.proof())
         return made[0]
 
-    def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = ()) -> Obligation:
+    def obligation(
+        name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = (), known: KnownBreak | None = None
+    ) -> Obligation:
         mark = Mark()
 
         def failing(clause: str = "", seconds: float = 0.0) -> Obligation:
@@ -180,7 +187,6 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
         def question() -> Question:
             return Question(unit.k, goals, [*unit.assumptions, *more], unit.case, unit.after, counts=name == COUNTING)
 
-        known = known_break(name, profile, part.rule, unit.case.title)
         hazard = f"{known.hazard}: {known.words}" if known else None
         if known is not None:  # a counterexample makes a proof unnecessary
             found = look(failing(), question(), known)
@@ -216,19 +222,31 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
         if one.refused:
             title = f"{one.title}: {one.refused}"
             found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
-        elif one.assumptions and one.goals:
-            with proof().with_more(one.assumptions) as whole:
-                found.append(obligation(one.name, one.title, one.goals, _this(whole), one.assumptions))
-        else:
-            found.append(obligation(one.name, one.title, one.goals))
-        if one.goals and wants_scripts():
-            alone = found[-1].basis is Basis.NOTHING
-            write_script(found[-1], [([] if alone else [*proof().assumptions, *one.assumptions], [goal for _, goal in one.goals])])
+            continue
+        known = known_break(one.name, profile, part.rule, unit.case.title)
+        using = proof().with_more(one.assumptions) if one.assumptions and one.goals else nullcontext(None)
+        with using as whole:
+            for name, title, goals, broken in _parts(one, known, unit):
+                found.append(obligation(name, title, goals, proof if whole is None else _this(whole), one.assumptions, broken))
+                if goals and wants_scripts():
+                    alone = found[-1].basis is Basis.NOTHING
+                    write_script(found[-1], [([] if alone else [*proof().assumptions, *one.assumptions], [goal for _, goal in goals])])
     if part.wants(CHOICES):
         found += decide_choices(unit.k, unit.case, unit.guard, unit.after)
     if part.wants("T5"):
         found.append(_conserved([each for each in found if is_of_conservation(each.property)]))
     return found
+
+
+def _parts(one: OfCase, known: KnownBreak | None, unit: CaseProof) -> Iterator[tuple[str, str, Goals, KnownBreak | None]]:
+    """What is asked of one property: its name, title and goals; if the case is known to break it, what is known, and
+    then what must hold all the same.
+    """
+    yield one.name, one.title, one.goals, known
+    if known is not None:
+        step = Transition(unit.k, unit.case, unit.after)
+        rest = [(title, known.but_for(ANYTHING, step, goal)) for title, goal in one.goals]
+        yield f"but for {known.hazard}: {one.name}", f"{one.title} in all but what {known.hazard} does", rest, None
 
 
 class _Goals:
@@ -289,7 +307,7 @@ def looked_closer(profile: Profile, unproved: Obligation, question: Question, kn
 
 def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     """Decide of one rule: some case applies (the first one counts, so never two); authority (23); locality (26) of its
-    conditions.
+    conditions. A rule that isn't as it must be (``well_formed.py``) is FAILED.
     """
     rule = RULES[part.rule]
     k = Context(rule, ANY_STATE, profile)
@@ -332,6 +350,12 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
 
     for one in properties_of_rule(k, lambda number: part.invariants is None if number == DECIDED else part.wants(number)):
         add(one)
+    found += [
+        Obligation(
+            call=part.rule, case=case, property="well formed", title=f"what is proved is what runs: {words}", verdict=Verdict.FAILED, seconds=0.0
+        )
+        for case, words in faults(rule, profile)
+    ]
     return found
 
 
@@ -459,6 +483,26 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 def decide_and_do(profile_name: str, part: ProofTask, cache: Cache | None, also: Also) -> Decided:
-    """Decide one task, and do ``also``. Worker processes run this."""
+    """Decide one task, and do ``also``. Worker processes run this.
+
+    If a rule or a property raises an exception, that is the task's result (CRASHED); other tasks don't suffer from it.
+    """
     with doing(also) as scripts:
-        return Decided(decide(profile_name, part, cache), scripts)
+        try:
+            found = decide(profile_name, part, cache)
+        except Exception as error:
+            found = [_raised(part, error)]
+        return Decided(found, scripts)
+
+
+def _raised(part: ProofTask, error: Exception) -> Obligation:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Obligation(
+        call=part.rule or SPECIFICATION,
+        case="all cases",
+        property="everything" if part.kind in ("cases", "case", "rule") else part.kind,
+        title="this proof task is decided",
+        verdict=Verdict.CRASHED,
+        seconds=0.0,
+        scope=f"not decided: {type(error).__name__}: {error} ({os.path.basename(where.filename)}, line {where.lineno}, {where.name})",
+    )

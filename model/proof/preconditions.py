@@ -10,7 +10,7 @@ rights, all preconditions hold in a message with any number of rights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from operator import is_
@@ -54,7 +54,7 @@ from sendright.model.language.sequences import (
     forget_rules,
     rules_of,
 )
-from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
+from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, Field, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.solver.cache import Proof
@@ -65,6 +65,8 @@ OF_MESSAGE = ("stage", "owner", "body_count", "layout", "size")
 """The fields of its message that a copying step doesn't change."""
 OF_TASKS = ("task_life", "suspend_count", "wait")
 """The fields of tasks that a copying step doesn't change."""
+LONGEST = 12
+"""How many rules that copy nothing a sequence may have, one after the other."""
 
 
 class Precondition(msgspec.Struct, frozen=True):
@@ -89,18 +91,24 @@ class Precondition(msgspec.Struct, frozen=True):
 class AfterCase:
     """The state after one case of a rule, and what is known there."""
 
-    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = ()) -> None:
+    def __init__(self, k: Context, case: Case, guard: Term, known: list[Term], path: tuple[str, ...] = (), rules: tuple[str, ...] = ()) -> None:
         self.k, self.case, self.path = k, case, path
+        self._rules = (*rules, k.rule.name)
         self.after = After(k.before, k.profile)
         case.effect(self.after)
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
 
-    def next(self, rule: str, **arguments: Term) -> Context:
-        """The next rule of the sequence, in the state after this one."""
-        k = Context(RULES[rule], self.after, self.k.profile, f"@{rule}")
-        k.caller = self.k.caller
-        k.constants.update(arguments)
-        return k
+    def next(self, rule: str, arguments: Mapping[str, Term] | None = None, before: State | None = None) -> Context:
+        """The next rule of the sequence, in the state after this one, or ``before``, which says less of it.
+
+        What the kernel chooses has a name of its own each time that a rule runs: two choices needn't be the same.
+        """
+        tag = f"@{rule}" + f"@{self._rules.count(rule)}" * (rule in self._rules)
+        return Context(RULES[rule], self.after.plain if before is None else before, self.k.profile, tag, self.k.caller, arguments)
+
+    def going_on(self, k: Context, known: list[Term]) -> Iterator[AfterCase]:
+        """Every case of the next rule, in its context ``k``, after which the sequence goes on."""
+        return runs(k, known, self.path, self._rules)
 
     def knowing(self, condition: Term) -> AfterCase:
         """The same state, where ``condition`` holds too."""
@@ -109,12 +117,12 @@ class AfterCase:
         return same
 
 
-def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = ()) -> Iterator[AfterCase]:
-    """Every case of a rule after which the sequence goes on; ``path``: the cases of the rules before it."""
+def runs(k: Context, known: list[Term] | None = None, path: tuple[str, ...] = (), rules: tuple[str, ...] = ()) -> Iterator[AfterCase]:
+    """Every case of a rule after which the sequence goes on; ``path`` and ``rules``: the cases and rules before it."""
     cases = list(k.rule.cases(k))
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         if case.code is None:
-            yield AfterCase(k, case, guard, known or [], (*path, case.title))
+            yield AfterCase(k, case, guard, known or [], (*path, case.title), rules)
 
 
 def first(rule: str, profile: Profile) -> Context:
@@ -274,6 +282,10 @@ class _Segment:
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
         """The steps that others may name (``since``), by their outcomes."""
+        self.following: Run | None = None
+        """The next rule that copies nothing; None: the call ends here, or waits."""
+        self.refused: list[str] = []
+        """What is wrong with the steps themselves, so that what they require can't be decided."""
         self._states: dict[int | None, list[AfterCase]] = {}
 
     @property
@@ -291,9 +303,14 @@ class _Segment:
         """The next step; returns its number."""
         base = self._before(len(self.steps) - 1)
         if run.since is not None:
-            base = self.nodes[id(run.since)]
+            if id(run.since) not in self.nodes:
+                self._refuse(run, "names a step that isn't one of the steps since the last rule that copies nothing")
+            base = self.nodes.get(id(run.since))
         self.steps.append(_Step(run, base, when))
         return len(self.steps) - 1
+
+    def _refuse(self, run: Run, words: str) -> None:
+        self.refused.append(f"the step {run.rule!r} {words}")
 
     def _before(self, number: int) -> int | None:
         """The last step up to ``number``; one that stands for any number of steps is left out."""
@@ -303,6 +320,8 @@ class _Segment:
 
     def preconditions(self) -> Iterator[Precondition]:
         """The goals: all that the steps require, in each state in which they may run."""
+        for words in dict.fromkeys(self.refused):
+            yield Precondition(self.start.case.id, words, [], [z3.BoolVal(False)])
         asked: list[tuple[AfterCase, Term]] = []
         for number, step in enumerate(self.steps):
             for state in self._after(step.base):
@@ -314,14 +333,31 @@ class _Segment:
                     asked += [(state, claim) for claim in claims]
                 if claims:
                     yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims, state.after)
+        yield from self._ends_its_messages()
+
+    def _ends_its_messages(self) -> Iterator[Precondition]:
+        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to the
+        next rule, or isn't in the kernel any more.
+        """
+        k, before, after = self.start.k, self.start.k.before, self.start.after
+        handed_on = self.following.arguments.values() if self.following is not None else ()
+        for name, sort in {**k.rule.parameters, **k.rule.choices}.items():
+            message = k.constants[name]
+            if (sort.name, sort.domain) != ("Message", None) or any(z3.is_expr(each) and each.eq(message) for each in handed_on):
+                continue
+            in_hand = z3.And(after.stage(message) == STAGE.IN_KERNEL, after.owner(message) == k.caller)
+            untouched = z3.And(before.stage(message) == STAGE.IN_KERNEL, before.owner(message) == k.caller)
+            claim = z3.Not(in_hand) if name in k.rule.parameters else z3.Implies(in_hand, untouched)
+            if not z3.is_true(z3.simplify(claim)):
+                yield Precondition(self.start.case.id, f"the {name} doesn't stay in the kernel when the call ends", self.start.known, [claim], after)
 
     def _required(self, state: AfterCase, number: int) -> list[Term]:
         """What the step with this number requires, when the steps between ``state`` and it have run."""
         step = self.steps[number]
         if step.run.rule == PAGE_OUT:
             return []  # no invariant says that the page is there; the oracle checks it at every step
-        k = self.terms.context(state, step.run)
-        k.before = after_copying(state.after, step, self.steps[0 if step.base is None else step.base + 1 : number])
+        between = self.steps[0 if step.base is None else step.base + 1 : number]
+        k = self.terms.context(state, step.run, after_copying(state.after.plain, step, between))
         claims = list(k.rule.requires(k))
         if step.run.cannot_fail:
             claims += [z3.Not(case.when) for case in k.rule.cases(k) if case.code is not None]
@@ -340,7 +376,7 @@ class _Segment:
                 if step.base is not None and holds(Precondition("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
                     continue  # it can't have come to this
                 k = self.terms.context(state, step.run)
-                found += runs(k, [*state.known, *step.when], state.path)
+                found += state.going_on(k, [*state.known, *step.when])
                 if step.when:
                     found.append(state.knowing(z3.Not(z3.And(*step.when))))
             self._states[number] = found
@@ -410,10 +446,12 @@ class Terms:
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.profile = profile
         self.caller: Term = z3.Const("caller", UNBOUNDED.Task)
+        self.within: list[tuple[Term, ...]] = []
+        """What is known of the parts that stand for any."""
         self.renamed: list[tuple[Term, Term]] = []
         """Each rule is proved with its own parameters, which stand for the values that the sequence passes."""
         known = first(first_rule(call, resumed), profile).constants
-        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | known
+        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | dict(known)
 
     def resolved(self, value: Value) -> Value:
         return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
@@ -424,11 +462,14 @@ class Terms:
             if z3.is_const(value) and not value.eq(k.constants[name]):
                 self.renamed.append((value, k.constants[name]))
 
-    def context(self, state: AfterCase, run: Run) -> Context:
-        """The rule of a step, in a state, with its arguments."""
+    def context(self, state: AfterCase, run: Run, before: State | None = None) -> Context:
+        """The rule of a step, in a state, with its arguments. ``before``: the state, as far as it is known."""
+        return state.next(run.rule, self.arguments_of(run), before)
+
+    def arguments_of(self, run: Run) -> dict[str, Value]:
+        """The arguments of a step: the call's, and its own."""
         parameters = RULES[run.rule].parameters
-        own = {name: value for name, value in self.arguments.items() if name in parameters}
-        return state.next(run.rule, **own | run.arguments)
+        return {name: value for name, value in self.arguments.items() if name in parameters} | run.arguments
 
     def destination(self, message: Term) -> Term:
         return S.destination_slot(message)
@@ -442,17 +483,22 @@ class Terms:
     def parts(self, descriptors: Value) -> Iterator[Part]:
         """A right and a page that stand for any, and out-of-line ports."""
         layout, i = self.arguments["layout"], z3.Int("i")
-        yield RightPart(i, (i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
-        yield PagePart(i, (i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
+        yield RightPart(i, self._known(i >= 0, i < UNBOUNDED.rights_of(layout)), z3.Const("any", UNBOUNDED.Name), z3.Int("any_disposition"))
+        yield PagePart(i, self._known(i >= 0, i < UNBOUNDED.pages_of(layout)), z3.Int("any_address"), z3.Bool("any_deallocate"))
         yield ArrayPart(i, (), z3.Int("any_disposition"))
 
     def rights(self, message: Term) -> Iterator[Part]:
         i = z3.Int("i")
-        yield Part(i, (i >= 0,))
+        yield Part(i, self._known(i >= 0))
 
     def pages(self, message: Term) -> Iterator[Part]:
         i = z3.Int("i")
-        yield Part(i, (i >= 0,))
+        yield Part(i, self._known(i >= 0))
+
+    def _known(self, *facts: Term) -> tuple[Term, ...]:
+        """The ``facts`` about a part that this driver has made up."""
+        self.within.append(facts)
+        return facts
 
     def any_of(self, conditions: list[Term]) -> Term:
         return z3.Or(*conditions)
@@ -468,8 +514,6 @@ class _Segments:
 
     def __init__(self, call: str, resumed: bool, profile: Profile) -> None:
         self.call, self.resumed, self.profile = call, resumed, profile
-        self._begun: set[str] = set()
-        """The rules with which the segments found so far begin."""
 
     def all(self) -> Iterator[_Segment]:
         """Every segment, each once."""
@@ -479,16 +523,18 @@ class _Segments:
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
         """The segment after a path, and those that follow.
 
-        For each rule that copies nothing, the path says which case applies.
+        For each rule that copies nothing, the path says which case applies. Every path is followed: what a step requires
+        may depend on how it was come to, and a rule may run twice. Raises TypeError for a sequence without an end.
         """
+        if len(cases) > LONGEST:
+            raise TypeError(f"the sequence of {self.call} has more than {LONGEST} rules one after the other")
         segment, following = self._drive(cases)
+        segment.following = following
         yield segment
         for number, step in enumerate(segment.steps):
-            if step.run.rule in COPYING and f"{step.run.rule} fails" not in self._begun:
-                self._begun.add(f"{step.run.rule} fails")
+            if step.run.rule in COPYING and not step.run.cannot_fail:
                 yield from self._failing(cases, number)
-        if following is not None and following.rule not in self._begun:
-            self._begun.add(following.rule)
+        if following is not None:
             for index in range(len(DRIVEN.alone(following.rule, self.profile).cases)):
                 yield from self._from([*cases, index])
 
@@ -497,7 +543,9 @@ class _Segments:
         rule = self._drive(cases)[0].steps[number].run.rule
         for index, case in enumerate(DRIVEN.alone(rule, self.profile).cases):
             if case.code is not None:
-                yield self._drive(cases, (number, index))[0]
+                segment, following = self._drive(cases, (number, index))
+                segment.following = following
+                yield segment
 
     def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
         """The segment after a path, and the rule with which the next one begins.
@@ -511,6 +559,8 @@ class _Segments:
             step = next(steps)
             while True:
                 resolved = _resolved(terms, step)
+                if step.within and not any(step.within is known for known in terms.within):
+                    segment.refused.append(f"the step {step.rule!r} assumes of a part of the message what its driver doesn't know")
                 when = [condition for condition in resolved.when if not is_literally(condition, True)]
                 if any(is_literally(condition, False) for condition in when):
                     step = steps.send(SKIPPED)
@@ -527,6 +577,8 @@ class _Segments:
                         return segment, None
                     step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
                 else:
+                    if when:
+                        segment.refused.append(f"whether {step.rule!r} runs, which copies nothing, is not known from the cases before it")
                     segment.add(resolved, when)
                     return segment, resolved
         except (StopIteration, Failed):
@@ -557,7 +609,7 @@ def any_outcome(terms: Terms, run: Run) -> Outcome:
     """The outcome of a copying step: outputs of which nothing is known."""
     alone = DRIVEN.alone(run.rule, terms.profile)
     outputs = {name: z3.Const(f"{run.rule}: {name}", sort) for name, sort in alone.outputs.items()}
-    return Outcome(alone.k.constants | run.arguments, outputs)
+    return Outcome({**alone.k.constants, **run.arguments}, outputs)
 
 
 def _if(conditions: list[Term], claim: Term) -> Term:

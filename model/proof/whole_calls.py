@@ -176,7 +176,7 @@ def _outcome(alone: Alone, number: int, step: Run) -> Outcome:
     """What comes of a case, in the sequence's own terms."""
     case, own = alone.cases[number], alone.k.constants
     given = [(own[name], value) for name, value in step.arguments.items() if z3.is_expr(own[name])]
-    return Outcome(own | step.arguments, {name: z3.substitute(value, *given) for name, value in case.outputs.items()}, case.replies)
+    return Outcome({**own, **step.arguments}, {name: z3.substitute(value, *given) for name, value in case.outputs.items()}, case.replies)
 
 
 def whole_call(rule: str, profile: Profile) -> Iterator[Precondition]:

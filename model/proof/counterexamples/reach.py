@@ -27,9 +27,9 @@ from sendright.model.execution.system import Applied
 from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.invariants.theorems import token_integrity
 from sendright.model.language.invariant import INVARIANTS, Variables, of_profile
-from sendright.model.language.rule import RULES, Context
+from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import UNBOUNDED
-from sendright.model.language.state import State
+from sendright.model.language.state import After, State
 from sendright.model.language.transition import Transition
 from sendright.model.proof.properties import DECIDED
 
@@ -121,13 +121,27 @@ def _evaluator(target: Target, profile: Profile) -> Evaluator | None:
         raise CannotBeSeen("this property compares steps, or divides tasks and ports: one run doesn't show it")
     k = Context(RULES[target.rule], State.arbitrary(UNBOUNDED), profile)
     [case] = [case for case in k.rule.cases(k) if case.id == target.case]
+    clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, _Shown(k, case), looks_at_order=True)))
+    names = (*k.rule.parameters, *k.rule.choices)
     try:
-        clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, State.arbitrary(UNBOUNDED, AFTER), looks_at_order=True)))
-        names = (*k.rule.parameters, *k.rule.choices)
         functions = tuple(_compiled_step(title, clause, names) for title, clause in clauses)
-    except (AttributeError, KeyError, NotImplementedError) as error:
-        raise CannotBeSeen("this property speaks of more than the states before and after the step") from error
+    except NotImplementedError as error:
+        raise CannotBeSeen(f"this property speaks of what no run shows: {error}") from error
     return partial(_step_breaks, functions, names, profile)
+
+
+class _Shown(State):
+    """The state after a case, as a run shows it. Which fields the case may change, its effect says."""
+
+    def __init__(self, k: Context, case: Case) -> None:
+        shown = State.arbitrary(UNBOUNDED, AFTER)
+        super().__init__(shown.sorts, shown.fields)
+        self._effect = After(k.before, k.profile)
+        case.effect(self._effect)
+
+    def changed(self, name: str) -> bool:
+        """As ``After.changed``."""
+        return self._effect.changed(name)
 
 
 def _compiled_step(title: str, clause: Any, names: tuple[str, ...]) -> CompiledClause:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 import pytest
+import z3
 from support.beside_oracle import Judged
 from support.by_hand import ME, ByHand
+from support.mutants import Change, mutant, then
 from support.places import TESTS
 from support.specification import titles
 
@@ -24,6 +27,10 @@ from sendright.model.execution.oracle import broken_invariants as broken_in_stat
 from sendright.model.invariants import known_breaks as known_breaks
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.invariants.known_breaks import KNOWN_BREAKS, is_broken, known_break
+from sendright.model.language.actions import place_slot
+from sendright.model.language.rule import RULES, Case, Context
+from sendright.model.language.sorts import KIND
+from sendright.model.language.state import After
 from sendright.model.proof.obligations import ProofTask, decide_case
 from sendright.model.proof.relevance import property_titles
 from sendright.properties.scripts.load import load_script
@@ -38,8 +45,13 @@ SCRIPTS = TESTS / "scripts" / "hazards"
 
 
 def decided(profile: Profile, rule: str, title: str, number: int) -> Obligation:
-    [found] = decide_case(profile, ProofTask("case", rule, titles(rule, profile).index(title), (number,)))
+    found, *_ = decided_wholly(profile, rule, title, number)
     return found
+
+
+def decided_wholly(profile: Profile, rule: str, title: str, number: int | str) -> list[Obligation]:
+    """The property, and if the case is known to break it, the rest of it."""
+    return decide_case(profile, ProofTask("case", rule, titles(rule, profile).index(title), (number,)))
 
 
 def listed() -> Iterator[tuple[str, str, str, str]]:
@@ -84,7 +96,8 @@ def test_a_break_that_is_not_listed_is_refuted(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_break_that_is_no_more_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     title = "a port set, under the name"
-    line = known_breaks.KnownBreak("step invariant 117", "H-0", "it isn't", lambda profile: True, frozenset({(ALLOCATE, title)}))
+    cases = frozenset({(ALLOCATE, title)})
+    line = known_breaks.KnownBreak("step invariant 117", "H-0", "it isn't", lambda profile: True, cases, lambda v, x: [])
     monkeypatch.setattr(known_breaks, "KNOWN_BREAKS", (line,))
     found = decided(OSF, ALLOCATE, title, 117)
     assert (found.verdict, found.title.endswith(": no longer broken")) == (Verdict.FAILED, True)
@@ -122,6 +135,78 @@ def test_what_breaks_as_known_is_told_and_passes_in_ci() -> None:
     shown = page(gone, Rerun())
     assert "step invariant 117 is no longer broken</span>" in shown
     assert "REFUTED</span>" not in shown, "nothing is refuted where a known break is gone"
+
+
+# ---- a hazard hides no other fault of the property in the same case
+
+
+def told_otherwise(k: Context, case: Case) -> Iterator[Case]:
+    yield replace(case, outputs={**case.outputs, "name": k["task"]}) if case.title == UNDER_ANOTHER else case
+
+
+def two_more(k: Context, after: After) -> None:
+    after.add("srights", k.before.port(k.slot(k["name"], k.task_behind(k["task"]))), 1)
+
+
+def of_another_port(k: Context, after: After) -> None:
+    after.add("srights", k.sorts.host_port, 1)
+
+
+def of_another_sender(k: Context, after: After) -> None:
+    after.at("sender_security")[k["message"]] = k.before.security(k.before.object_task(k.before.port(k.slot(k["dest"]))))
+
+
+def as_if_from_the_kernel(k: Context, after: After) -> None:
+    after.at("from_kernel")[k["message"]] = z3.BoolVal(True)
+
+
+def the_kernels_tokens(k: Context, after: After) -> None:
+    after.at("security")[k["child"]] = k.sorts.kernel_security_token
+
+
+def another_host_port(k: Context, after: After) -> None:
+    place = place_slot(k.before, k.task_behind(k["target_task"]), Place.HOST)
+    after.at("port")[place] = k.before.task_port(k.task_behind(k["target_task"]))
+
+
+def also_to_the_caller(k: Context, after: After) -> None:
+    place = place_slot(k.before, k.caller, Place.HOST)
+    after.store_all((place,), {"kind": KIND.SEND, "port": k.sorts.host_priv_port})
+
+
+RESCUED, SENT, STOPPED = (
+    "the receive right goes to the port-destroyed requester",
+    "the header is valid",
+    "a child with its parent's tokens; the call stops",
+)
+GRANTED = "tokens and the privileged host port are set"
+heavy = pytest.mark.heavy
+
+
+@pytest.mark.parametrize(
+    ("profile", "rule", "title", "number", "change"),
+    [
+        ("osf", ALLOCATE, UNDER_ANOTHER, 117, told_otherwise),
+        ("osf", "mach_port_mod_refs", RESCUED, 8, then(RESCUED, two_more)),
+        pytest.param("gnumach", "mach_port_mod_refs", RESCUED, 8, then(RESCUED, of_another_port), marks=heavy),
+        pytest.param("osf", "mach_msg_send", SENT, 31, then(SENT, of_another_sender), marks=heavy),
+        pytest.param("osf", "mach_msg_send", SENT, "T3", then(SENT, as_if_from_the_kernel), marks=heavy),
+        pytest.param("xnu-792", "host_security_create_task_token", STOPPED, 36, then(STOPPED, the_kernels_tokens), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, 22, then(GRANTED, another_host_port), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, 33, then(GRANTED, also_to_the_caller), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "T2", then(GRANTED, another_host_port), marks=heavy),
+    ],
+)
+def test_a_second_fault_beside_a_known_break(
+    monkeypatch: pytest.MonkeyPatch, profile: str, rule: str, title: str, number: int | str, change: Change
+) -> None:
+    kernel = PROFILES[profile]
+    known, rest = [one for one in decided_wholly(kernel, rule, title, number) if one.property.endswith(str(number).removeprefix("T"))]
+    assert (known.verdict, rest.verdict) == (Verdict.BREAKS_AS_KNOWN, Verdict.PROVED)
+    assert rest.property == f"but for {str(known.hazard).partition(':')[0]}: {known.property}"
+    monkeypatch.setitem(RULES, rule, mutant(rule, change))
+    _, rest = [one for one in decided_wholly(kernel, rule, title, number) if one.property.endswith(str(number).removeprefix("T"))]
+    assert rest.verdict is Verdict.REFUTED
 
 
 # ---- the hazards as they are seen
