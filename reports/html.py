@@ -135,6 +135,7 @@ def page(result: AnyResult, rerun: Rerun) -> str:
         table=proof_table(result) if isinstance(result, ProofResult) else None,
         second_solver=second_solver_words(result) if isinstance(result, ProofResult) else "",
         run_to=run_to,
+        second_run=_second_run,
         commands=rerun.commands,
         scripts=[_script(name, text) for name, text in rerun.scripts.items()],
     )
@@ -180,6 +181,12 @@ def _run(finding: Finding, anchor: str) -> RunView | None:
     )
     pictures = tuple(_picture(history[place], drawn[place], trace, place == last, finding) for place in drawn)
     return RunView(steps, pictures, first, tuple(_ports(trace)), _glossed(finding, history[0]), trace.shows is None)
+
+
+def _second_run(finding: Finding, anchor: str) -> RunView | None:
+    """The same call in the second state, of a counterexample that compares two."""
+    second = finding.example.second if finding.example else None
+    return _run(msgspec.structs.replace(finding, trace=second.trace), anchor) if second else None
 
 
 def _glossed(finding: Finding, moment: Moment) -> tuple[tuple[Difference, str], ...]:

@@ -20,6 +20,30 @@ class Became(msgspec.Struct, frozen=True):
         return f"{self.where}: {self.before} → {self.after}" if self.before != self.after else f"{self.where}: {self.before}"
 
 
+class Differs(msgspec.Struct, frozen=True):
+    """What one part of the state is in each of two states."""
+
+    where: str
+    first: str
+    second: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.first} in the first state, {self.second} in the second"
+
+
+class SecondState(msgspec.Struct, frozen=True, kw_only=True):
+    """A second state, which looks the same to the caller, and the same call in it."""
+
+    sentence: str
+    """What the caller can tell apart, in words."""
+    told_apart: tuple[Differs, ...]
+    """What the caller sees after the call, or gets from it, where that differs."""
+    hidden: tuple[Differs, ...]
+    """How the states differ before the call, where the caller doesn't see it."""
+    trace: Trace
+    """The second state, the same step, and the state after it."""
+
+
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a run from boot breaks the same property in the same case of the same rule."""
 
@@ -50,5 +74,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     """What the property compares the step with: a second caller, another state."""
     trace: Trace
     """The state before, the one step, and the state after."""
+    second: SecondState | None = None
+    """The other state, of a property that compares two."""
     reached: Reached | None = None
     """None: not tried."""

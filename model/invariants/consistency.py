@@ -23,6 +23,8 @@ from sendright.model.language.step_property import forall
 from sendright.model.language.term_walk import address_of, declarations_in, has_quantifiers
 from sendright.model.language.transition import Transition
 
+APPLIES, RESULTS, DEATHS, SIGHT = "whether it applies", "its results", "which of its own ports die", "what the caller sees after it"
+"""What is compared of each case."""
 OTHER = "_other"
 """What the names of the second state's fields end with."""
 ORDER_ONLY = ("arrival",)
@@ -32,9 +34,13 @@ HIDDEN = frozenset(name for name, seen in SEEN.items() if seen is nowhere)
 
 
 class Twins:
-    """Two states of one rule that look the same to its caller, ``k.before`` and ``other``."""
+    """Two states of one rule that look the same to its caller, ``k.before`` and ``other``.
 
-    def __init__(self, k: Context, v: Variables) -> None:
+    ``apart``, if given, are fields of which nothing is known in the second state. All others are as in the first. It
+    looks the same if ``looks_alike`` holds.
+    """
+
+    def __init__(self, k: Context, v: Variables, apart: frozenset[str] | None = None) -> None:
         self.k, self.v = k, v
         self.cases = list(k.rule.cases(k))
         self.sight = Sight(v, Transition(k, self.cases[0], After(k.before, k.profile)))
@@ -42,9 +48,11 @@ class Twins:
         self.open: dict[int, Term] = {}
         """The conditions under which the second state is the first one, where that isn't plain."""
         self.raw = State.arbitrary(v.sorts, OTHER)
-        raw = {name: field(*self.point(name)) for name, field in self.raw.fields.items() if name in SEEN and name not in HIDDEN}
+        raw = {name: field(*self.point(name)) for name, field in self.raw.fields.items()}
         self._declared = {address_of(term.decl()): name for name, term in raw.items()}
-        self.other = State(v.sorts, {name: self._where_seen_the_same(name) for name in FIELDS})
+        known = FIELDS.keys() - (apart or ())
+        fields = {name: self._where_seen_the_same(name) if apart is None else k.before.fields[name] for name in known}
+        self.other = State(v.sorts, {**self.raw.fields, **fields})
         self.k_other = Context(k.rule, self.other, k.profile)
         self.cases_other = list(k.rule.cases(self.k_other))
         there = Sight(v, Transition(self.k_other, self.cases_other[0], After(self.other, k.profile)))
@@ -81,7 +89,7 @@ class Twins:
         """That the states look the same also where the caller sees something in the second, as far as ``terms`` read
         that.
         """
-        read = self.fields_in(terms)
+        read = self.fields_in(terms) & SEEN.keys() - HIDDEN
         if read:
             read |= set(LOOKS)
         for name in read - self.alike.keys():
@@ -89,6 +97,17 @@ class Twins:
             same = self.other.fields[name](*point) == self.k.before.fields[name](*point)
             self.alike[name] = forall(point, z3.Implies(self._seen_there[name](*point), same))
         return [self.alike[name] for name in SEEN if name in read]
+
+    def looks_alike(self) -> list[Term]:
+        """Wherever the caller sees a field in one of the states, both have the same there."""
+        found = []
+        for name in SEEN:
+            if name in HIDDEN or self.other.fields[name] is self.k.before.fields[name]:
+                continue
+            point = self.point(name)
+            same = self.other.fields[name](*point) == self.k.before.fields[name](*point)
+            found.append(forall(point, z3.Implies(z3.Or(self.seen[name](*point), self._seen_there[name](*point)), same)))
+        return found
 
     def fields_in(self, terms: Iterable[Term]) -> set[str]:
         """The fields of the second state that ``terms`` read where they may differ from the first's."""
@@ -154,32 +173,58 @@ class Pair(NamedTuple):
 
 def consistency(twins: Twins) -> Iterator[Goal]:
     """Output consistency and step consistency of one rule, case by case. Claims that are plainly true are left out."""
-    k, earlier = twins.k, list[Term]()
-    for case, again in zip(twins.cases, twins.cases_other, strict=True):
-        after, after_again = After(k.before, k.profile), After(twins.other, k.profile)
-        case.effect(after)
-        with the_same_choices(after):
-            again.effect(after_again)
-        pair, guard = Pair(case, again, after, after_again), [*earlier, case.when, *after.assumptions]
+    earlier: list[Term] = []
+    for index in range(len(twins.cases)):
+        case, again, after, after_again = pair = _pair(twins, index)
+        guard = [*earlier, case.when, *after.assumptions]
         told = [_equal(value, again.outputs[name]) for name, value in case.outputs.items()]
         for what, assumed, claims in (
-            ("whether it applies", [*earlier, *after.assumptions], list(_pointwise(case.when, again.when))),
-            ("its results", guard, told),
-            ("which of its own ports die", guard, list(_the_same_die(twins, after, after_again))),
-            ("what the caller sees after it", [*guard, *after_again.assumptions], list(_does_the_same(twins, after, after_again))),
+            (APPLIES, [*earlier, *after.assumptions], list(_pointwise(case.when, again.when))),
+            (RESULTS, guard, told),
+            (DEATHS, guard, list(the_same_die(twins, after, after_again))),
+            (SIGHT, [*guard, *after_again.assumptions], list(_does_the_same(twins, after, after_again))),
         ):
             if claims := [claim for claim in claims if not z3.is_true(claim)]:
                 yield Goal(f"{case.id}: {what}", assumed, claims, pair)
         earlier.append(z3.Not(case.when))
 
 
-def _the_same_die(twins: Twins, after: After, again: After) -> Iterator[Term]:
+def the_same_die(twins: Twins, after: After, again: After) -> Iterator[Term]:
     """The same ports die in both, of those that the caller receives from. (Of others it is assumed: which of these die
     is the channel "death".)
     """
     port = z3.Const("port", twins.v.sorts.Port)
     for one, other in zip(after.releases, again.releases, strict=True):
         yield forall([port], z3.Implies(twins.sight.received(port), one.has_to_die(port) == other.has_to_die(port)))
+
+
+def in_two_states(twins: Twins, index: int) -> tuple[Pair, list[Term], list[Term]]:
+    """The case of this number in both states; when it applies to the first one, and when to the second."""
+    pair = _pair(twins, index)
+    whens = ([case.when for case in cases[: index + 1]] for cases in (twins.cases, twins.cases_other))
+    here, there = ([*map(z3.Not, earlier), when] for *earlier, when in whens)
+    return pair, [*here, *pair.after.assumptions], [*there, *pair.after_again.assumptions]
+
+
+def _pair(twins: Twins, index: int) -> Pair:
+    case, again = twins.cases[index], twins.cases_other[index]
+    after, after_again = After(twins.k.before, twins.k.profile), After(twins.other, twins.k.profile)
+    case.effect(after)
+    with the_same_choices(after):
+        again.effect(after_again)
+    return Pair(case, again, after, after_again)
+
+
+def looks_the_same_after(twins: Twins, pair: Pair) -> Iterator[tuple[str, Term]]:
+    """What step consistency means: of each field that the case changes, that the caller sees the same of it after the
+    two runs. ``consistency`` shows it update by update.
+    """
+    for name in SEEN:
+        if name in HIDDEN or name in ORDER_ONLY or not (pair.after.changed(name) or pair.after_again.changed(name)):
+            continue
+        point = twins.point(name)
+        seen = z3.Or(twins.seen[name](*point), twins.comes_into_sight(name, pair.after, True, point[0]))
+        yield name, forall(point, z3.Implies(seen, pair.after.fields[name](*point) == pair.after_again.fields[name](*point)))
 
 
 def _does_the_same(twins: Twins, after: After, again: After) -> Iterator[Term]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import z3
 
-from sendright.mach.abi.rights import PortObject
+from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.signatures import ArgumentType
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import Touched, missing
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
-from sendright.model.language.sorts import OBJECT, STAGE, Term
+from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.transition import Transition
 
 
@@ -31,6 +31,8 @@ class Sight:
             slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
         if "message" in k.rule.parameters:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
+        if x.is_call(lambda call: call.creates_task):  # a child may draw on the ledgers in its parent's places
+            slots += [self.S.place_slot(self.t.target, PLACE.of(place)) for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER)]
         if k.rule.resumes == "SENDING":
             slots.append(self.S.destination_slot(b.waits_with(k.caller)))
         slots += [k[name] for name in ("place",) if name in parameters]

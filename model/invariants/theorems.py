@@ -12,7 +12,7 @@
    kernel's messages carry the kernel's tokens.
 4. *Non-interference*: a step changes nothing of what belongs to a task that its caller doesn't control, except through
    a legal channel; and two states that look the same to a caller give its call the same answer, and look the same to it
-   after the call (``noninterference.py``).
+   after the call.
 """
 
 from __future__ import annotations

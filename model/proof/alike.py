@@ -11,12 +11,23 @@ from functools import cached_property
 
 import z3
 
-from sendright.model.invariants.consistency import Goal, Twins, consistency
+from sendright.model.invariants.consistency import (
+    APPLIES,
+    DEATHS,
+    RESULTS,
+    Goal,
+    Twins,
+    consistency,
+    in_two_states,
+    looks_the_same_after,
+    the_same_die,
+)
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import Term
-from sendright.model.language.state import After
+from sendright.model.language.state import FIELDS, After
 from sendright.model.language.term_walk import new_applications, without_quantifiers
+from sendright.model.proof.counterexamples.counterexample import Question, SecondState
 from sendright.model.proof.solver.questions import answered, query
 
 Posed = tuple[str, list[Term], list[Term]]
@@ -101,3 +112,33 @@ class TwoStates:
             answered(self._solver.assertions(), z3.unsat)
         self._solver.pop()
         return bool(follows)
+
+    def questions(self, goal: str, claims: list[Term]) -> Iterator[Question]:
+        """What a counterexample to the goal of this name shows: two states that look the same, which the invariants hold
+        in, and in which the call does what its caller can tell apart. First they differ only in the fields of which the
+        ``claims`` speak, then in any.
+        """
+        spoken_of = frozenset(self.twins.fields_in(claims))
+        ghosts = {name for name, field in FIELDS.items() if field.ghost}
+        counted = any(spoken_of & set(getattr(FIELDS[name].ghost, "reads", ())) for name in ghosts)
+        yield self._question(goal, spoken_of | (ghosts if counted else set()))
+        yield self._question(goal, frozenset(FIELDS))
+
+    def _question(self, goal: str, apart: frozenset[str]) -> Question:
+        twins = Twins(self.k, self.v, apart)
+        case_id, _, what = goal.rpartition(": ")
+        index = next(index for index, case in enumerate(twins.cases) if case.id == case_id)
+        pair, here, there = in_two_states(twins, index)
+        goals: list[tuple[str, Term]] = []
+        if what == APPLIES:
+            goals = [("the same case applies", z3.And(*there))]
+            there = []
+        elif what == RESULTS:
+            goals = [(f"the result {name}", value == pair.again.outputs[name]) for name, value in pair.case.outputs.items()]
+        elif what == DEATHS:
+            goals = [("the same ports die", claim) for claim in the_same_die(twins, pair.after, pair.after_again)]
+        else:
+            goals = list(looks_the_same_after(twins, pair))
+        assumptions = [*self.k.assumptions(), *twins.k_other.assumptions(), *here, *there, *twins.looks_alike()]
+        second = SecondState(twins.k_other, twins.cases_other, pair.after_again if what != APPLIES else None)
+        return Question(self.k, goals, assumptions, pair.case, pair.after, second=second)

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 
 import msgspec
 import z3
@@ -317,31 +317,35 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     def assumptions(assumed: list[Term]) -> list[Term]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
-    def follow(assumed: list[Term], claims: list[Term], two_states: bool) -> bool:
+    def not_following(assumed: list[Term], claims: list[Term], two_states: bool) -> list[Term]:
+        """Those of the claims that don't follow; of two states, the first of them."""
         left = [claim for claim in claims if not _follows_alone(claim)]
         if two_states and left:
             if not whole:
                 whole.append(Proof(UNBOUNDED, assumptions([]), invariants, shallow=True))
             with whole[0].with_more(assumed) as more:
-                return all(more.decide(claim) == z3.unsat for claim in left)
+                return list(islice((claim for claim in left if more.decide(claim) != z3.unsat), 1))
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
             left = [claim for claim in left if proof.decide(claim) != z3.unsat]
-        return not left
+        return left
 
     found: list[Obligation] = []
 
     def add(of: OfRule) -> None:
         start, mark = time.perf_counter(), Mark()
         goals = list(of.goals())
-        failed = next((goal for goal in goals if not follow(*goal[1:], of.states is not None)), None)
+        tried = ((goal, not_following(*goal[1:], of.states is not None)) for goal in goals)
+        failed, left = next(((goal, left) for goal, left in tried if left), (None, []))
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
         one = Obligation(call=part.rule, case=case, property=of.name, title=of.title, verdict=verdict, seconds=seconds, basis=mark.basis)
         if failed is not None:
             goal, assumed, claims = failed
             question = Question(k, [(goal, claim) for claim in claims], [*k.assumptions(), *assumed])
-            one = looked_closer(profile, one, of.states.question(goal) if of.states else question)
+            for each in of.states.questions(goal, left) if of.states else [question]:
+                if one.verdict is not Verdict.REFUTED:
+                    one = looked_closer(profile, one, each)
         found.append(mark.settled(one))
         if wants_scripts():
             alone = one.basis is Basis.NOTHING

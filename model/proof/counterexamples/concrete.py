@@ -6,7 +6,7 @@ come first. From there the renderers of ``check`` show it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from sendright.mach.abi.codes import CALL_GOES_ON
 from sendright.mach.abi.descriptors import MEMORY, PORT, Layout
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
-from sendright.mach.results.counterexamples import Became, Counterexample
+from sendright.mach.results.counterexamples import Became, Counterexample, Differs, SecondState
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Entry, PendingCall, Snapshot, changes, entry_in_words
 from sendright.mach.state.trace import Step, Trace
@@ -24,9 +24,11 @@ from sendright.model.execution.encoding import ALIVE, FREE, IN_KERNEL, NAME_SLOT
 from sendright.model.execution.property_check import slot_in_words
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import ConcreteState
+from sendright.model.language.rule import Case
 from sendright.model.language.sorts import LIFE, NUMBERED_ENUMERATIONS, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.proof.counterexamples.counterexample import Found, mentioned
+from sendright.model.proof.counterexamples.refute import expand
 
 CONSTRUCTORS = {UNBOUNDED.Slot.constructor(index).name(): index for index in range(UNBOUNDED.Slot.num_constructors())}
 """The constructors of slots, and their numbers in concrete states."""
@@ -64,6 +66,7 @@ class Concrete:
         self._writers: list[SnapshotWriter] = []
         self.before = self._state(found.before)
         self.after = self._state(found.after if found.after is not None else found.before)
+        self.second = (self._state(found.second), self._state(found.second_after or found.second)) if found.second else None
 
     # ---- numbers
 
@@ -189,18 +192,72 @@ class Concrete:
             there=tuple(self._there(places)),
             changes=tuple(self._changes()),
             who=tuple(self._who()),
-            also=tuple(self._also()),
+            also=() if self.second else tuple(self._also()),
             trace=self._trace(),
+            second=self._second_state() if self.second else None,
         )
+
+    def _second_state(self) -> SecondState:
+        """The other state of a question that compares two."""
+        found, question = self.found, self.found.question
+        assert found.second is not None
+        assert question.second is not None
+        there = self._case_there(question.second.cases)
+        apart = list(self._told_apart(there))
+        caller = f"t{_CALLER}"
+        says = f"After {self.k.rule.name} it doesn't: " if question.second.after is not None else f"But {self.k.rule.name} doesn't do the same: "
+        sentence = f"Both states look the same to {caller}. {says}{'; '.join(map(str, apart))}."
+        trace = self._trace(1, there)
+        return SecondState(sentence=sentence, told_apart=tuple(apart), hidden=tuple(self._hidden(True)) or tuple(self._hidden(False)), trace=trace)
+
+    def _case_there(self, cases: Sequence[Case]) -> Case | None:
+        """The case that applies to the second state."""
+        return next((case for case in cases if self.of(expand(self.found.here.term(case.when), self.sorts))), None)
+
+    def _told_apart(self, there: Case | None) -> Iterator[Differs]:
+        found, case = self.found, self.found.question.case
+        assert case is not None
+        if there is None or there.id != case.id:
+            yield Differs("the call's answer", case.id.replace("/", ": "), there.id.replace("/", ": ") if there else "none")
+            return
+        for title, places in found.broken:
+            point = tuple(self._value(term) for _, term in places)
+            name = title.removeprefix("the result ")
+            if name != title:
+                results = (found.here.term(one.outputs[name]) for one in (case, there))
+                yield Differs(title, *(self.named(self._value(result)) for result in results))
+            elif title in FIELDS and found.after is not None and found.second_after is not None:
+                values = (self._value(state.fields[title](*point)) for state in (found.after, found.second_after))
+                yield Differs(self._part(title, point), *map(self.named, values))
+            else:
+                yield Differs(title, *("yes" if self._dies(state, point) else "no" for state in (found.after, found.second_after)))
+
+    def _dies(self, after: State | None, port: tuple[Term, ...]) -> bool:
+        return after is not None and self.of(after.port_life(*port)) != ALIVE
+
+    def _hidden(self, there: bool) -> Iterator[Differs]:
+        """How the two states differ before the step: in what is ``there``, or also elsewhere."""
+        one, other = self.found.before, self.found.second
+        assert other is not None
+        for name, declaration in FIELDS.items():
+            if declaration.ghost:
+                continue
+            for point in self._points(declaration.domain):
+                if not there or name in _LIVES.values() or any(self._has(state, point) for state in (one, other)):
+                    values = [self._value(state.fields[name](*point)) for state in (one, other)]
+                    if not values[0].eq(values[1]):
+                        yield Differs(self._part(name, point), *map(self.named, values))
 
     def _sort_word(self, term: Term) -> str:
         name = self._by_sort.get(term.sort().get_id(), "")
         return f"{name.lower()} " if name else ""
 
-    def _trace(self) -> Trace:
+    def _trace(self, number: int = 0, case: Case | None = None) -> Trace:
+        """The step in the first state, or in the one of this ``number``, where ``case`` applies."""
         question = self.found.question
-        before, after = (self._snapshot(state, writer) for state, writer in zip((self.before, self.after), self._writers, strict=True))
-        case = question.case
+        states = (self.before, self.after, *(self.second or ()))[2 * number :]
+        before, after = (self._snapshot(state, writer) for state, writer in zip(states[:2], self._writers[2 * number :][:2], strict=True))
+        case = case if number else question.case
         outputs = {name: self._shown(self.found.here.term(term)) for name, term in case.outputs.items()} if case else {}
         chosen = {name: f"{self.named(self._value(self.found.here.term(term)))} (the kernel chose it)" for name, term in self._choices()}
         born = after.tasks.keys() - before.tasks.keys()

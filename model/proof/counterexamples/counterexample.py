@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -19,10 +20,12 @@ import z3
 
 from sendright.mach.abi.rights import Place
 from sendright.mach.kernel.profiles import Profile
+from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.ghosts import Number
+from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, Scope, Sorts, Term
-from sendright.model.language.state import FIELDS, After, State
+from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.term_walk import new_applications, term_at
 from sendright.model.proof.any_state import held_by_any_state
 from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere, sums
@@ -47,6 +50,17 @@ Goals = Sequence[tuple[str, Term]]
 
 
 @dataclass(frozen=True)
+class SecondState:
+    """A second state, of a question about two that look the same to the caller."""
+
+    k: Context
+    cases: Sequence[Case]
+    """The rule's cases there."""
+    after: State | None
+    """The state after the same case there."""
+
+
+@dataclass(frozen=True)
 class Question:
     """What was put to the prover and not proved, and the step that it is about."""
 
@@ -61,27 +75,27 @@ class Question:
     """The state after the case; None: the question is about the state before."""
     others: Sequence[Context] = field(default=())
     """Further rules, which run after this one in the same sequence."""
+    second: SecondState | None = None
+    """The other state, if the question compares two."""
     counts: bool = False
     """Whether it is also a violation if a ghost count differs, after the step, from what it counts."""
 
     @property
     def releases(self) -> list[Any]:
         """All releases in the step."""
-        found, state = [], self.after
-        while isinstance(state, After):
-            found += state.releases
-            state = state.before
-        return found
+        return [release for state in _steps_to(self.after) for release in state.releases]
 
     @property
     def numbers(self) -> list[Number]:
         """All numbers of slots that the step uses."""
-        found: list[Number] = []
-        state = self.after
-        while isinstance(state, After):
-            found += state.numbers
-            state = state.before
-        return found
+        return [number for state in _steps_to(self.after) for number in state.numbers]
+
+
+def _steps_to(state: State | None) -> Iterator[After]:
+    """The state, if an effect made it, and the one before that …"""
+    while isinstance(state, After):
+        yield state
+        state = state.before
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,9 @@ class Found:
     the scope it doesn't hold.
     """
     profile: Profile
+    second: State | None = None
+    second_after: State | None = None
+    """The other state, of a question that compares two, and the one after the step there."""
 
     def value(self, term: Term) -> Term:
         """What the model says of a term of the small scope."""
@@ -150,13 +167,23 @@ class Search:
         for term in _slot_constants(question):
             self.solver.add(z3.Or(*[here.term(term) == slot for slot in slots]))
         self.solver.add(nothing_elsewhere(self.before, here.sorts))
+        self.second = here.state(question.second.k.before) if question.second else None
+        if question.second and self.second:
+            self.solver.add([expand(here.term(clause), here.sorts) for clause in _held_by(profile, question.second.k.before)])
+            steps = list(_steps_to(question.second.after))
+            done = here.released([one for step in steps for one in step.releases], [one for step in steps for one in step.numbers])
+            self.solver.add([*meaning(self.second, here.sorts, done), *nothing_elsewhere(self.second, here.sorts)])
         self.solver.add(here.sorts.background)
         self.solver.add(here.term(question.k.caller) == here.sorts.members["Task"][0])  # any other is as good
         self.goals = self._violations(question.goals)
         if question.counts and self.after is not None:
             self.goals += [(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
 
-        self.groups = [group for group in _restrictions(self.before, here.sorts) if from_nothing or group.rare]
+        self.groups = list(_restrictions(self.before, here.sorts))
+        if self.second:
+            both = zip(self.groups, _restrictions(self.second, here.sorts), strict=True)
+            self.groups = [replace(one, formula=z3.And(one.formula, other.formula)) for one, other in both]
+        self.groups = [group for group in self.groups if from_nothing or group.rare]
         self.solver.add([z3.Implies(z3.Bool(f"absent{index}"), group.formula) for index, group in enumerate(self.groups)])
         self.first: Any = None
         self.assumed: list[Term] = []
@@ -197,7 +224,9 @@ class Search:
 
     def _found(self, model: Any, violations: list[tuple[str, Term, tuple[tuple[str, Term], ...]]]) -> Found:
         true = [(title, places) for title, there, places in violations if _holds(model, there)]
-        return Found(self.question, self.here, model, self.before, self.after, tuple(true), self.profile)
+        told = self.question.second.after if self.question.second else None
+        after = self.here.state(told) if told else None
+        return Found(self.question, self.here, model, self.before, self.after, tuple(true), self.profile, self.second, after)
 
     @contextmanager
     def _undone(self) -> Iterator[None]:
@@ -240,6 +269,9 @@ class Search:
         """A model from which nothing can be left out, as far as a bounded effort shows, and with plain numbers."""
         self.solver.set("rlimit", LEAVING_OUT)
         todo = list(_things(self.before, self.here.sorts))
+        if self.second:
+            todo = [z3.And(one, other) for one, other in zip(todo, _things(self.second, self.here.sorts), strict=True)]
+            todo = [*_no_difference(self.before, self.second, self.here.sorts), *todo]
         for _ in range(MOST_LOOKS):
             self.solver.add([formula for formula in todo if _holds(model, formula)])
             todo = [formula for formula in todo if not _holds(model, formula)]
@@ -329,6 +361,21 @@ def _violation(goal: Term, sorts: Sorts) -> tuple[Term, tuple[tuple[str, Term], 
     names = [goal.var_name(index).partition("!")[0] for index in range(goal.num_vars())]
     broken = z3.Not(expand(z3.substitute_vars(goal.body(), *reversed(somewhere)), sorts))
     return z3.And(*there, broken), tuple(zip(names, somewhere, strict=True))
+
+
+def _held_by(profile: Profile, state: State) -> Iterator[Term]:
+    """The invariants of a second state, as far as they aren't those of the first one."""
+    known = {clause.get_id() for clause in held_by_any_state(profile)}
+    clauses = (clause for invariant in state_invariants(profile) for _, clause in invariant.clauses(Variables(UNBOUNDED), state))
+    return (clause for clause in clauses if clause.get_id() not in known)
+
+
+def _no_difference(one: State, other: State, sorts: Sorts) -> Iterator[Term]:
+    """Of each field, that the two states have the same."""
+    for name, declaration in FIELDS.items():
+        if not declaration.ghost:
+            points = product(*[list(sorts.elements(sort_named(sorts, part))) for part in declaration.domain])
+            yield z3.And(*[one.fields[name](*point) == other.fields[name](*point) for point in points])
 
 
 def _slots(sorts: Sorts, *constructors: str, of: Term | None = None) -> Iterator[Term]:

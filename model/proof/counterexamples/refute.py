@@ -56,6 +56,8 @@ def refute(profile: Profile, question: Question, sentence: str = "") -> Outcome:
 
 def in_words(example: Counterexample) -> str:
     """The counterexample in words: what the step changes, what that breaks, and where."""
+    if example.second is not None:
+        return "\n".join([example.second.sentence, *(f"hidden from it: {one}" for one in example.second.hidden)])
     lines = [str(change) for change in example.changes] or ["nothing changes"]
     lines.append(f"then this is broken: {'; '.join(example.broken) or 'the property'}")
     lines += [f"where {where}" for where in example.where]
