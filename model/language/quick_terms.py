@@ -1,14 +1,15 @@
-"""z3's Python interface makes terms a dozen times faster.
+"""Quicker functions in the place of those with which z3's Python interface makes terms.
 
 The rules and properties are written with z3's own functions: ``z3.And``, ``==``, ``z3.ForAll``. Each of them looks at
-its arguments in Python, with many calls of the C interface and a look for errors after each. A proof makes more than a
-million terms, and that took longer than deciding them. So this module puts quicker ones in their place. They call the
-same functions of the C interface with the same arguments, so the terms are the same. They do so only where nothing
-needs to be converted: all arguments are terms of z3's main context, of the sorts that belong there. Everything else,
-mistakes too, goes to z3's own functions.
+its arguments in Python, by many calls of the C interface, with a look for errors after each. A proof makes more than a
+million terms, and that took longer than deciding them. So this module puts quicker functions in their place. They call
+the same functions of the C interface with the same arguments, so the terms are the same. They do so only where nothing
+has to be converted: all arguments are terms of z3's main context, of the sorts that belong there. Everything else goes
+to z3's own functions, mistakes too.
 
-This rests on the inside of one version of z3, which ``pyproject.toml`` names. ``tests/model/language/test_quick_terms.py``
-compares the two. The exchange is made once, when the package is imported, before any term is made.
+This rests on the inside of one version of z3, the one that ``pyproject.toml`` names.
+``tests/model/language/test_quick_terms.py`` compares the two. The exchange is made once, when the package is imported,
+before any term is made.
 """
 
 from __future__ import annotations
