@@ -1,14 +1,15 @@
-"""z3's Python interface makes terms a dozen times faster.
+"""Quicker functions in the place of those with which z3's Python interface makes terms.
 
 The rules and properties are written with z3's own functions: ``z3.And``, ``==``, ``z3.ForAll``. Each of them looks at
-its arguments in Python, with many calls of the C interface and a look for errors after each. A proof makes more than a
-million terms, and that took longer than deciding them. So this module puts quicker ones in their place. They call the
-same functions of the C interface with the same arguments, so the terms are the same. They do so only where nothing
-needs to be converted: all arguments are terms of z3's main context, of the sorts that belong there. Everything else,
-mistakes too, goes to z3's own functions.
+its arguments in Python, by many calls of the C interface, with a look for errors after each. A proof makes more than a
+million terms, and that took longer than deciding them. So this module puts quicker functions in their place. They call
+the same functions of the C interface with the same arguments, so the terms are the same. They do so only where nothing
+has to be converted: all arguments are terms of z3's main context, of the sorts that belong there. Everything else goes
+to z3's own functions, mistakes too.
 
-This rests on the inside of one version of z3, which ``pyproject.toml`` names. ``tests/model/language/test_quick_terms.py``
-compares the two. The exchange is made once, when the package is imported, before any term is made.
+This rests on the inside of one version of z3, the one that ``pyproject.toml`` names.
+``tests/model/language/test_quick_terms.py`` compares the two. The exchange is made once, when the package is imported,
+before any term is made.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 import z3
 from z3 import z3core
-from z3.z3 import ArithRef, Ast, AstRef, ExprRef, FuncDeclRef
+from z3.z3 import ArithRef, Ast, AstRef, ExprRef, FuncDecl, FuncDeclRef, QuantifierRef
 
 _MAIN = z3.main_ctx()
 _context: int = _MAIN.ref().value
@@ -37,6 +38,11 @@ _keep = function_of(z3core.Z3_inc_ref, None, _OBJECT)
 _let_go = function_of(z3core.Z3_dec_ref, None, _OBJECT)
 _kind = function_of(z3core.Z3_get_ast_kind, _NUMBER, _OBJECT)
 _sort = function_of(z3core.Z3_get_sort, _OBJECT, _OBJECT)
+_number = function_of(z3core.Z3_get_ast_id, _NUMBER, _OBJECT)
+_declaration = function_of(z3core.Z3_get_app_decl, _OBJECT, _OBJECT)
+_count = function_of(z3core.Z3_get_app_num_args, _NUMBER, _OBJECT)
+_declared_name = function_of(z3core.Z3_get_decl_name, _OBJECT, _OBJECT)
+_declared_kind = function_of(z3core.Z3_get_decl_kind, _NUMBER, _OBJECT)
 _arity = function_of(z3core.Z3_get_arity, _NUMBER, _OBJECT)
 _domain = function_of(z3core.Z3_get_domain, _OBJECT, _OBJECT, _NUMBER)
 _apply = function_of(z3core.Z3_mk_app, _OBJECT, _OBJECT, _NUMBER, _OBJECT)
@@ -62,6 +68,8 @@ _classes: dict[int, tuple[Any, Any]] = {}
 """The Python classes of applications, by the addresses of their sorts. The sorts are kept, so the addresses stay
 theirs.
 """
+_names: dict[int, str] = {}
+"""Names by the addresses of z3's symbols, which it keeps for ever."""
 _numerals = {number: z3.IntVal(number) for number in range(-1000, 1000)}
 """Small numbers as terms: those that rules and properties mention."""
 
@@ -213,7 +221,12 @@ def _quantified(own: Any, universal: bool) -> Any:
         if not formula or type(vs) not in (list, tuple) or not vs:
             return own(vs, body, *details, **more)
         for each in vs:
-            if not isinstance(each, ExprRef) or each.ctx is not _MAIN or not z3.is_const(each):
+            if (
+                not isinstance(each, ExprRef)
+                or each.ctx is not _MAIN
+                or _kind(_context, each.ast.value) != z3.Z3_APP_AST
+                or _count(_context, each.ast.value)
+            ):
                 return own(vs, body)
         variables = _array([each.ast.value for each in vs])
         return _made(z3.QuantifierRef, _quantifier(_context, universal, 1, _NO_NAME, _NO_NAME, len(vs), variables, 0, None, 0, None, formula[0]))
@@ -285,6 +298,41 @@ def _identity(own: Any) -> Any:
     return identity
 
 
+def _look(own: Any, at: Callable[[int, int], Any]) -> Any:
+    """A quicker look at something of a term or declaration, which is a number."""
+
+    def look(self: Any) -> Any:
+        return at(_context, self.ast.value) if self.ctx is _MAIN else own(self)
+
+    return look
+
+
+def _applied(own: Any) -> Any:
+    def applied(self: Any) -> Any:
+        if self.ctx is not _MAIN or _kind(_context, self.ast.value) != z3.Z3_APP_AST:
+            return own(self)
+        address = _declaration(_context, self.ast.value)
+        _keep(_context, address)
+        found, handle = FuncDeclRef.__new__(FuncDeclRef), FuncDecl.__new__(FuncDecl)
+        handle.value = address
+        found.ast, found.ctx = handle, _MAIN
+        return found
+
+    return applied
+
+
+def _naming(own: Any) -> Any:
+    def name(self: Any) -> Any:
+        if self.ctx is not _MAIN:
+            return own(self)
+        symbol = _declared_name(_context, self.ast.value)
+        if symbol not in _names:
+            _names[symbol] = own(self)
+        return _names[symbol]
+
+    return name
+
+
 class Exchange(NamedTuple):
     """A function of z3's Python interface, and the one in its place."""
 
@@ -317,6 +365,11 @@ EXCHANGES = (
     _exchanged(ArithRef, "__ge__", _comparison, z3core.Z3_mk_ge),
     _exchanged(FuncDeclRef, "__call__", _application),
     _exchanged(AstRef, "eq", _identity),
+    _exchanged(ExprRef, "get_id", _look, _number),
+    _exchanged(QuantifierRef, "get_id", _look, _number),
+    _exchanged(ExprRef, "decl", _applied),
+    _exchanged(FuncDeclRef, "name", _naming),
+    _exchanged(FuncDeclRef, "kind", _look, _declared_kind),
     _exchanged(AstRef, "__init__", _keeping),
     _exchanged(AstRef, "__del__", _dropping),
     _exchanged(z3.z3, "_to_expr_ref", _reference),
