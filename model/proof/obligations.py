@@ -25,6 +25,7 @@ from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
+from sendright.model.proof.hints import Hints
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.properties import (
     COUNTING,
@@ -126,11 +127,12 @@ def _follows_alone(goal: Term) -> bool:
     return True
 
 
-def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tuple[Verdict, float, str]:
+def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]], hints: Hints) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
-        if not _follows_alone(goal) and proof().decide(goal) != z3.unsat:
+        hint = hints.of(title)
+        if (hint is not None or not _follows_alone(goal)) and proof().decide(goal, hint) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
 
@@ -159,7 +161,17 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
     def proof() -> Proof:
         if not made:
             made.append(unit.proof())
+            made[0].expect(chain.from_iterable(map(expected, properties)))
         return made[0]
+
+    def hints(name: str) -> Hints:
+        return Hints(profile, part.rule, unit.case.id, name)
+
+    def expected(one: OfCase) -> list[Term]:
+        """The goals of a property that probably follow at once."""
+        if one.assumptions or known_break(one.name, profile, part.rule, unit.case.title):
+            return []
+        return [goal for title, goal in one.goals if hints(one.name).of(title) is None and not follows_from_nothing(goal)]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = ()) -> Obligation:
         mark = Mark()
@@ -185,11 +197,11 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         new = goals if using is not proof else decided.new(goals)
         with first_effort():
-            verdict, seconds, failed = _decide(using, new)
+            verdict, seconds, failed = _decide(using, new, hints(name))
         if verdict is not Verdict.PROVED:  # a counterexample is found sooner than the solver gives up
             found = look(failing(failed, seconds), question(), None)
             if found.verdict is not Verdict.REFUTED:
-                verdict, more_seconds, _ = _decide(using, new)
+                verdict, more_seconds, _ = _decide(using, new, hints(name))
                 seconds += more_seconds
             if verdict is not Verdict.PROVED:
                 return mark.settled(msgspec.structs.replace(found, hazard=hazard))
@@ -209,7 +221,8 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
         )
 
     found: list[Obligation] = []
-    for one in unit.properties(part.wants):
+    properties = list(unit.properties(part.wants))
+    for one in properties:
         if one.refused:
             title = f"{one.title}: {one.refused}"
             found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
@@ -295,23 +308,25 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     def assumptions(assumed: list[Term]) -> list[Term]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
-    def follow(assumed: list[Term], claims: list[Term], needs_invariants: bool) -> bool:
-        left = [claim for claim in claims if not _follows_alone(claim)]
+    def follow(hints: Hints, goal: str, assumed: list[Term], claims: list[Term], needs_invariants: bool) -> bool:
+        hinted = [(claim, hints.of(f"{goal} {number}")) for number, claim in enumerate(claims)]
+        left = [(claim, hint) for claim, hint in hinted if hint is not None or not _follows_alone(claim)]
         if needs_invariants and left:
             if not whole:
                 whole.append(Proof(UNBOUNDED, assumptions([]), invariants))
             with whole[0].with_more(assumed) as more:
-                return all(more.decide(claim) == z3.unsat for claim in left)
+                return all(more.decide(claim, hint) == z3.unsat for claim, hint in left)
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
-            left = [claim for claim in left if proof.decide(claim) != z3.unsat]
+            left = [(claim, hint) for claim, hint in left if proof.decide(claim, hint) != z3.unsat]
         return not left
 
     found: list[Obligation] = []
 
     def add(name: str, title: str, goals: list[tuple[str, list[Term], list[Term]]], needs_invariants: bool) -> None:
         start, mark = time.perf_counter(), Mark()
-        failed = next((goal for goal in goals if not follow(*goal[1:], needs_invariants)), None)
+        hints = Hints(profile, part.rule, "all cases", name)
+        failed = next((goal for goal in goals if not follow(hints, *goal, needs_invariants)), None)
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
         one = Obligation(call=part.rule, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
@@ -343,7 +358,7 @@ def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition) -> Obligation:
     start, mark = time.perf_counter(), Mark()
-    verdict = Verdict.PROVED if holds(goal, profile) else Verdict.UNDETERMINED
+    verdict = Verdict.PROVED if holds(goal, profile, Hints(profile, call, goal.case, f"{name}, {goal.title}")) else Verdict.UNDETERMINED
     seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
     found = Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)
     if verdict is not Verdict.PROVED and call in RULES:

@@ -55,6 +55,7 @@ from sendright.model.language.sequences import (
 from sendright.model.language.sorts import UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
+from sendright.model.proof.hints import Hints
 from sendright.model.proof.solver.cache import Proof
 
 S = UNBOUNDED.Slot
@@ -585,7 +586,7 @@ FINISHING = (FINISH, HANDED_BACK, DONE)
 """The rules that require an empty message."""
 
 
-def holds(precondition: Precondition, profile: Profile) -> bool:
-    """Whether the prover proves ``precondition``."""
+def holds(precondition: Precondition, profile: Profile, hints: Hints | None = None) -> bool:
+    """Whether the prover proves ``precondition``; ``hints``, if given, say where it looks first."""
     proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
-    return all(proof.decide(claim) == z3.unsat for claim in precondition.claims)
+    return all(proof.decide(claim, hints and hints.of(str(number))) == z3.unsat for number, claim in enumerate(precondition.claims))

@@ -11,12 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
-from sendright.model.language.term_walk import Body, Formulas, address_of, assert_all, assert_at, has_quantifiers, term_at, without_quantifiers
+from sendright.model.language.term_walk import (
+    Body,
+    Formulas,
+    address_of,
+    assert_all,
+    assert_at,
+    has_quantifiers,
+    number_of,
+    term_at,
+    without_quantifiers,
+)
 from sendright.model.proof.solver.ground_terms import Reader, Terms
 
 Point: TypeAlias = dict[tuple[str, int], Term]
@@ -28,6 +38,7 @@ class Assumption:
 
     def __init__(self, formula: Term) -> None:
         self.formula = formula
+        self.number = number_of(formula)
         self.sorts: tuple[int, ...] = ()
         self.variables: tuple[tuple[str, int], ...] = ()
         if z3.is_quantifier(formula):
@@ -153,6 +164,15 @@ time.
 """
 
 
+class Hint(NamedTuple):
+    """Where a proof is likely to be found. A wrong hint costs time and nothing else: it only selects instances."""
+
+    batch: int
+    """Which of the batches of instances it needs, by number: 0 is the one at the goal's own variables."""
+    without: frozenset[int] = frozenset()
+    """The assumptions that it doesn't need, by the numbers of their formulas, which live as long as the process."""
+
+
 A_LOOK = 20_000
 """How much work, in the same count, goes into a test whether a goal holds without assumptions."""
 
@@ -212,6 +232,8 @@ class Proof:
         self.nested: list[Term] = []
         self._assume(ground_facts)
         self._begun = False
+        self._follow: dict[int, Term] = {}
+        """Goals that were found to follow, by their numbers."""
 
     def _assume(self, facts: list[Term]) -> None:
         normal = prenex(facts)
@@ -259,19 +281,46 @@ class Proof:
         for instance in instances.addresses:
             terms.collect_at(instance)
 
-    def decide(self, goal: Term) -> z3.CheckSatResult:
+    def decide_together(self, goals: Iterable[Term]) -> None:
+        """Find out whether all goals follow by instances at their own variables, so that ``decide`` knows.
+
+        One question for all of them takes the solver hardly longer than one for each. If not all follow, nothing is
+        learned. Goals with quantifiers inside are left alone: one of those could take all the time.
+        """
+        together = [goal for goal in goals if not _nested(goal)]
+        if len(together) < 2:
+            return
+        self._begin()
+        negated: list[Term] = []
+        point: Point = {}
+        for goal in together:
+            body, own = skolemize(goal)
+            negated.append(z3.Not(body))
+            point |= own  # a constant stands for the same variable in all of them: some value violates one of them, if any does
+        self.solver.set("rlimit", min(RLIMIT, FIRST_EFFORT))
+        with _scope(self.solver):
+            assert_all(self.solver, [z3.Or(*negated)])
+            instances = self._at(point)
+            assert_at(self.solver, instances.addresses)
+            if self.solver.check() == z3.unsat:
+                self._follow = self._follow | {number_of(goal): goal for goal in together}
+
+    def decide(self, goal: Term, hint: Hint | None = None) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not proved.
 
         The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its
-        terms (those that are nested least first), at the case's and its terms together.
+        terms (those that are nested least first), at the case's and its terms together. What the ``hint`` says is tried
+        before that.
         """
+        if number_of(goal) in self._follow:
+            return z3.unsat
         self._begin()
         body, point = skolemize(goal)
         negated = z3.Not(body)
         self.solver.set("rlimit", min(RLIMIT, FIRST_EFFORT) if _Effort.first_only else RLIMIT)
         with _scope(self.solver):
             assert_all(self.solver, [negated])
-            for batch in self._batches(negated, point):
+            for batch in self._batches(negated, point, hint):
                 assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
@@ -280,12 +329,18 @@ class Proof:
                 self.on_answer(self.solver.assertions(), verdict)
             return verdict
 
-    def _batches(self, negated: Term, point: Point) -> Iterator[Formulas]:
-        first = Formulas()
+    def _at(self, point: Point) -> Formulas:
+        """The assumptions' instances at ``point``."""
+        found = Formulas()
         for assumption in self.universals:
-            assumption.at(point, first)
-        yield first
+            assumption.at(point, found)
+        return found
+
+    def _batches(self, negated: Term, point: Point, hint: Hint | None) -> Iterator[Formulas]:
         alone = Terms(self.terms.reader)
+        if hint is not None:
+            yield self._as_hinted(negated, point, hint)
+        yield self._at(point)
         alone.collect(negated)
         universals = [assumption.fork() for assumption in self.universals]
         for terms in (*map(alone.no_deeper_than, DEPTHS), alone):
@@ -298,6 +353,20 @@ class Proof:
                 self._collect(terms, new)
             news.append(_instances(universals, terms))
             yield self._with_nested(news[-1], terms)
+
+    def _as_hinted(self, negated: Term, point: Point, hint: Hint) -> Formulas:
+        found = Formulas()
+        needed = [assumption.fork() for assumption in self.universals if assumption.number not in hint.without]
+        for assumption in needed:
+            assumption.at(point, found)
+        if hint.batch:
+            terms = Terms(self.terms.reader)
+            terms.collect(negated)
+            if hint.batch <= len(DEPTHS):
+                terms = terms.no_deeper_than(DEPTHS[hint.batch - 1])
+            for assumption in needed:
+                assumption.instantiate(terms, found)
+        return found
 
     def _with_nested(self, instances: Formulas, terms: Terms) -> Formulas:
         """``instances``, and the assumptions that have quantifiers inside, these written out for ``terms``."""
