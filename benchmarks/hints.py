@@ -1,10 +1,10 @@
 """Record where the proofs of ``sendright prove`` are found: ``model/proof/hints.json``.
 
-For each goal that doesn't follow by instances at its own variables: the batch of instances that it needed, and the
-invariants, as few as are left when each is tried to be left out. What other profiles, calls and proofs have stays as it
-is::
+For each goal that follows neither by instances at its own variables nor by the hint that it has: the batch of
+instances that it needed, and the invariants, as few as are left when each is tried to be left out. Hints that are good
+stay as they are. (To record all again, write ``{}`` into the file first.)::
 
-    python benchmarks/hints.py --profile manual                          # all proofs of a profile (some minutes)
+    python benchmarks/hints.py                                            # all profiles (half an hour the first time)
     python benchmarks/hints.py --profile manual --call mach_port_destroy  # after a change of one call
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
 
 import msgspec
@@ -22,38 +22,55 @@ import z3
 from sendright.mach.kernel.profiles import PROFILES, profile_named
 from sendright.model.language.term_walk import assert_all, term_at
 from sendright.model.proof import obligations
-from sendright.model.proof.hints import FILE, Hints, Needs, Recorded, clause_names, recorded
+from sendright.model.proof.hints import FILE, Hints, Recorded, clause_names, recorded
 from sendright.model.proof.obligations import decide
 from sendright.model.proof.prove import proof_tasks
 from sendright.model.proof.solver import cache
 from sendright.model.proof.solver.ground_terms import Terms
-from sendright.model.proof.solver.instantiate import DEPTHS, Formulas, Proof, skolemize
+from sendright.model.proof.solver.instantiate import DEPTHS, Formulas, Hint, Proof, follows_from_nothing, skolemize
 
 KINDS = ("cases", "rule", "sequence", "follow-up")
 EFFORT = 1_000_000
 """How much work goes into each try to do without an invariant."""
 
 
-class _Recording(Hints):
-    """Gives no hints, and remembers which one was asked for last."""
+def both(needs: str, others: str) -> str:
+    """All that is needed by either of two hints, as ``hints.json`` has them."""
+    (batch, *names), (other_batch, *other_names) = needs.split(), others.split()
+    return " ".join([max(batch, other_batch), *sorted({*names, *other_names}, key=float)])
 
+
+class _Asked(NamedTuple):
+    """A hint that was asked for."""
+
+    stand_in: Hint
+    """What was given instead. It is kept, so that it can be told from others."""
+    hint: Hint | None
+    rule: str
+    case: str
+    clause: str
+
+
+class _Recording(Hints):
+    """Gives stand-ins for hints, which tell what they were asked for."""
+
+    asked: ClassVar[dict[int, _Asked]] = {}
     found: Recorded
-    key: tuple[str, str, str]
 
     def __init__(self, profile: Any, rule: str, case: str, name: str) -> None:
         super().__init__(profile, rule, case, name)
         self._rule, self._case = rule, case
 
-    def of(self, title: str) -> None:
-        type(self).key = self._rule, self._case, f"{self._name}: {title}"
+    def of(self, title: str) -> Hint:
+        stand_in = Hint(len(self.asked))
+        self.asked[id(stand_in)] = _Asked(stand_in, super().of(title), self._rule, self._case, f"{self._name}: {title}")
+        return stand_in
 
     @classmethod
-    def note(cls, needs: Needs) -> None:
-        """What the goal needs whose hint was asked for last, beside what others of the same name do."""
-        rule, case, name = cls.key
-        of_case = cls.found.setdefault(rule, {}).setdefault(case, {})
-        batch, names = of_case.get(name, (0, ""))
-        of_case[name] = max(batch, needs[0]), " ".join(sorted({*names.split(), *needs[1].split()}))
+    def note(cls, asked: _Asked, needs: str) -> None:
+        """What a clause needs, beside what others of the same name do."""
+        of_case = cls.found.setdefault(asked.rule, {}).setdefault(asked.case, {})
+        of_case[asked.clause] = both(of_case.get(asked.clause, "0"), needs)
 
 
 class _Recorder:
@@ -64,14 +81,17 @@ class _Recorder:
         self._batch = -1
         self._decide, self._batches = Proof.decide, Proof._batches
 
-    def decide(self, proof: Proof, goal: Any, hint: Any = None) -> z3.CheckSatResult:
-        verdict = self._decide(proof, goal)
-        if verdict == z3.unsat and 0 < self._batch <= len(DEPTHS) + 1 and not z3.is_false(goal):
-            _Recording.note((self._batch, " ".join(self._needed(proof, goal))))
+    def decide(self, proof: Proof, goal: Any, stand_in: Hint | None = None) -> z3.CheckSatResult:
+        asked = None if stand_in is None else _Recording.asked[id(stand_in)]
+        if asked is not None and follows_from_nothing(goal):
+            return z3.unsat
+        verdict = self._decide(proof, goal, asked and asked.hint)
+        if asked is not None and verdict == z3.unsat and 0 < self._batch <= len(DEPTHS) + 1 and not z3.is_false(goal):
+            _Recording.note(asked, " ".join([str(self._batch), *self._needed(proof, goal)]))
         return verdict
 
     def batches(self, proof: Proof, negated: Any, point: Any, hint: Any) -> Iterator[Formulas]:
-        for number, batch in enumerate(self._batches(proof, negated, point, hint)):
+        for number, batch in enumerate(self._batches(proof, negated, point, hint), 0 if hint is None else -1):
             self._batch = number
             yield batch
 
@@ -109,9 +129,10 @@ def record(profile_name: str, calls: list[str] | None) -> Recorded:
     """What all proofs of a profile need, or those of ``calls``."""
     profile = profile_named(profile_name)
     recorder, _Recording.found = _Recorder(profile), {}
+    _Recording.asked.clear()
     with (
         patch.multiple(obligations, Hints=_Recording),
-        patch.multiple(cache.Proof, expect=lambda *_: None),
+        patch.object(cache.Proof, "expect", lambda *_: None),
         patch.multiple(Proof, decide=lambda *given: recorder.decide(*given), _batches=lambda *given: recorder.batches(*given)),
     ):
         for part in proof_tasks(profile, calls):
@@ -127,9 +148,8 @@ def merged(old: Recorded, new: Recorded) -> Recorded:
     for rule, cases in new.items():
         for case, needs in cases.items():
             of_case = found.setdefault(rule, {}).setdefault(case, {})
-            for name, (batch, names) in needs.items():
-                old_batch, old_names = of_case.get(name, (0, ""))
-                of_case[name] = max(batch, old_batch), " ".join(sorted({*names.split(), *old_names.split()}))
+            for name, needed in needs.items():
+                of_case[name] = both(of_case.get(name, "0"), needed)
     return found
 
 

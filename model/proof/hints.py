@@ -21,11 +21,10 @@ from sendright.model.proof.solver.instantiate import Hint
 
 FILE = Path(__file__).with_name("hints.json")
 
-Needs: TypeAlias = tuple[int, str]
-"""How far to look (``Hint.batch``), and the needed clauses of invariants: ``"8.0 30.1"``."""
-
-Recorded: TypeAlias = dict[str, dict[str, dict[str, Needs]]]
-"""By rule, by case, by property and clause."""
+Recorded: TypeAlias = dict[str, dict[str, dict[str, str]]]
+"""By rule, by case, by property and clause: how far to look (``Hint.batch``) and the needed clauses of invariants, as in
+``1 8.0 30.1``.
+"""
 
 
 @cache
@@ -45,10 +44,9 @@ def clause_names(profile_name: str) -> dict[str, int]:
 
 
 @cache
-def _hint(profile_name: str, needs: Needs) -> Hint:
-    batch, names = needs
-    needed = set(names.split())
-    return Hint(batch, frozenset(number for name, number in clause_names(profile_name).items() if name not in needed))
+def _hint(profile_name: str, needs: str) -> Hint:
+    batch, *needed = needs.split()
+    return Hint(int(batch), frozenset(number for name, number in clause_names(profile_name).items() if name not in needed))
 
 
 class Hints:

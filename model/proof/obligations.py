@@ -20,6 +20,7 @@ from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
+from sendright.model.language.term_walk import number_of
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
@@ -161,17 +162,18 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
     def proof() -> Proof:
         if not made:
             made.append(unit.proof())
-            made[0].expect(chain.from_iterable(map(expected, properties)))
+            made[0].expect(at_once([one for one in properties if not one.assumptions]))
         return made[0]
 
     def hints(name: str) -> Hints:
         return Hints(profile, part.rule, unit.case.id, name)
 
-    def expected(one: OfCase) -> list[Term]:
-        """The goals of a property that probably follow at once."""
-        if one.assumptions or known_break(one.name, profile, part.rule, unit.case.title):
-            return []
-        return [goal for title, goal in one.goals if hints(one.name).of(title) is None and not follows_from_nothing(goal)]
+    def at_once(several: list[OfCase]) -> list[Term]:
+        """The goals of properties that probably follow with no hint."""
+        hopeful = [one for one in several if not known_break(one.name, profile, part.rule, unit.case.title)]
+        goals = [(number_of(goal), goal, hints(one.name).of(title)) for one in hopeful for title, goal in one.goals]
+        hinted = {number for number, _, hint in goals if hint is not None}
+        return [goal for number, goal, _ in goals if number not in hinted and not follows_from_nothing(goal)]
 
     def obligation(name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = ()) -> Obligation:
         mark = Mark()
@@ -228,6 +230,7 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
             found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
         elif one.assumptions and one.goals:
             with proof().with_more(one.assumptions) as whole:
+                whole.expect(at_once([one]))
                 found.append(obligation(one.name, one.title, one.goals, _this(whole), one.assumptions))
         else:
             found.append(obligation(one.name, one.title, one.goals))
@@ -315,6 +318,7 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
             if not whole:
                 whole.append(Proof(UNBOUNDED, assumptions([]), invariants))
             with whole[0].with_more(assumed) as more:
+                more.expect([claim for claim, hint in left if hint is None])
                 return all(more.decide(claim, hint) == z3.unsat for claim, hint in left)
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
