@@ -27,7 +27,7 @@ from sendright.model.proof.obligations import decide
 from sendright.model.proof.prove import proof_tasks
 from sendright.model.proof.solver import cache
 from sendright.model.proof.solver.ground_terms import Terms
-from sendright.model.proof.solver.instantiate import DEPTHS, Formulas, Hint, Proof, follows_from_nothing, skolemize
+from sendright.model.proof.solver.instantiate import DEPTHS, RLIMIT, Formulas, Hint, Proof, skolemize
 
 KINDS = ("cases", "rule", "sequence", "follow-up")
 EFFORT = 1_000_000
@@ -79,14 +79,18 @@ class _Recorder:
     def __init__(self, profile: Any) -> None:
         self._names = {number: name for name, number in clause_names(profile.name).items()}
         self._batch = -1
+        self._hard: set[tuple[str, str, str]] = set()
         self._decide, self._batches = Proof.decide, Proof._batches
 
     def decide(self, proof: Proof, goal: Any, stand_in: Hint | None = None) -> z3.CheckSatResult:
         asked = None if stand_in is None else _Recording.asked[id(stand_in)]
-        if asked is not None and follows_from_nothing(goal):
-            return z3.unsat
         verdict = self._decide(proof, goal, asked and asked.hint)
-        if asked is not None and verdict == z3.unsat and 0 < self._batch <= len(DEPTHS) + 1 and not z3.is_false(goal):
+        if asked is None or z3.is_false(goal):
+            return verdict
+        clause = asked.rule, asked.case, asked.clause
+        if verdict != z3.unsat:
+            self._hard.add(clause)  # for the first effort, perhaps
+        elif 0 < self._batch <= len(DEPTHS) + 1 or (self._batch == 0 and clause in self._hard):
             _Recording.note(asked, " ".join([str(self._batch), *self._needed(proof, goal)]))
         return verdict
 
@@ -100,10 +104,10 @@ class _Recorder:
         terms = Terms(proof.terms.reader)
         terms.collect(z3.Not(body))
         if self._batch <= len(DEPTHS):
-            terms = terms.no_deeper_than(DEPTHS[self._batch - 1])
+            terms = terms.no_deeper_than((0, *DEPTHS)[self._batch])
         solver = z3.SimpleSolver()
         solver.set("relevancy", 0)
-        solver.set("rlimit", EFFORT)
+        solver.set("rlimit", RLIMIT)
         assert_all(solver, [*proof.solver.assertions(), z3.Not(body)])
         guards = []
         for assumption in proof.universals:
@@ -118,6 +122,7 @@ class _Recorder:
         if solver.check(*guards) != z3.unsat:
             return sorted(map(str, guards))
         core = list(solver.unsat_core())
+        solver.set("rlimit", EFFORT)
         for guard in list(core):
             left = [other for other in core if not other.eq(guard)]
             if solver.check(*left) == z3.unsat:

@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-import msgspec
-
+from sendright.mach.json_text import read_json
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.language.term_walk import number_of
@@ -30,7 +29,7 @@ Recorded: TypeAlias = dict[str, dict[str, dict[str, str]]]
 @cache
 def recorded() -> Recorded:
     """What ``hints.json`` has."""
-    return msgspec.json.decode(FILE.read_bytes(), type=Recorded)
+    return read_json(FILE.read_bytes(), Recorded)
 
 
 @cache

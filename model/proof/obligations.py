@@ -124,7 +124,7 @@ def _follows_alone(goal: Term) -> bool:
     """As ``follows_from_nothing``, of which a second solver hears, too."""
     if not follows_from_nothing(goal):
         return False
-    answered([z3.Not(skolemize(goal)[0])], z3.unsat)
+    answered(lambda: [z3.Not(skolemize(goal)[0])], z3.unsat)
     return True
 
 
@@ -132,8 +132,7 @@ def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]], hints
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
-        hint = hints.of(title)
-        if (hint is not None or not _follows_alone(goal)) and proof().decide(goal, hint) != z3.unsat:
+        if not _follows_alone(goal) and proof().decide(goal, hints.of(title)) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
 
@@ -312,8 +311,7 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
     def follow(hints: Hints, goal: str, assumed: list[Term], claims: list[Term], needs_invariants: bool) -> bool:
-        hinted = [(claim, hints.of(f"{goal} {number}")) for number, claim in enumerate(claims)]
-        left = [(claim, hint) for claim, hint in hinted if hint is not None or not _follows_alone(claim)]
+        left = [(claim, hints.of(f"{goal} {number}")) for number, claim in enumerate(claims) if not _follows_alone(claim)]
         if needs_invariants and left:
             if not whole:
                 whole.append(Proof(UNBOUNDED, assumptions([]), invariants))
@@ -322,7 +320,8 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
                 return all(more.decide(claim, hint) == z3.unsat for claim, hint in left)
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
-            left = [(claim, hint) for claim, hint in left if proof.decide(claim, hint) != z3.unsat]
+            hopeless = [hint is not None and not known for _, hint in left]  # what has a hint was seen to need invariants
+            left = [one for one, skipped in zip(left, hopeless, strict=True) if skipped or proof.decide(*one) != z3.unsat]
         return not left
 
     found: list[Obligation] = []

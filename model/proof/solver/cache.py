@@ -27,6 +27,7 @@ import platformdirs
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
+from sendright.model.language.term_walk import number_of
 from sendright.model.proof.solver import instantiate, questions
 from sendright.model.proof.solver.instantiate import Hint
 from sendright.model.proof.solver.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
@@ -177,12 +178,18 @@ class ProvedQueries:
         self._assumptions = sha256("\n".join([rests_on(), _written(self._writer, assumptions)]).encode()).hexdigest()
         self._file = cache.folder / f"{self._assumptions}.txt"
         self._entries: set[str] = set()
+        self._questions: dict[int, tuple[Term, str]] = {}
+        """By the numbers of goals, which are kept, since z3 reuses the number of a term that is gone."""
         with contextlib.suppress(OSError, Unusable):
             self._entries = set(read_own(self._file, FILE_LIMIT).decode("ascii", "replace").splitlines())
 
     def question(self, goal: Term) -> str:
         """The hash of the query whether ``goal`` follows."""
-        return sha256(f"{self._assumptions}\n{_written(self._writer.copy(), [goal])}".encode()).hexdigest()
+        number = number_of(goal)
+        if number not in self._questions:
+            text = f"{self._assumptions}\n{_written(self._writer.copy(), [goal])}"
+            self._questions[number] = goal, sha256(text.encode()).hexdigest()
+        return self._questions[number][1]
 
     def is_proved(self, question: str) -> bool:
         """The user's own prover has answered the query ``question`` with ``unsat``."""
