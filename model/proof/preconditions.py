@@ -589,4 +589,4 @@ FINISHING = (FINISH, HANDED_BACK, DONE)
 def holds(precondition: Precondition, profile: Profile, hints: Hints | None = None) -> bool:
     """Whether the prover proves ``precondition``; ``hints``, if given, say where it looks first."""
     proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
-    return all(proof.decide(claim, hints and hints.of(str(number))) == z3.unsat for number, claim in enumerate(precondition.claims))
+    return all(proof.decide(claim, hints.of(str(number)) if hints else None) == z3.unsat for number, claim in enumerate(precondition.claims))
