@@ -65,7 +65,7 @@ class _Listed(Proof):
             self._known_texts[formula.get_id()] = formula, _hash(_text(formula, {}))
         return self._known_texts[formula.get_id()][1]
 
-    def decide(self, goal: Any) -> Any:
+    def decide(self, goal: Any, hint: Any = None) -> Any:
         if not self._assumed:
             _, facts, universals = self._given
             self._assumed = "\n".join([*(_text(fact, self._tags) for fact in facts), *sorted(map(self._alone, universals))])

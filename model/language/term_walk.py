@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sendright.model.language.sorts import Term
 
 _CONTEXT = z3.main_ctx()
-_QUANTIFIED = z3.Probe("has-quantifiers")
+_QUANTIFIED, _LOOKED_AT = z3.Probe("has-quantifiers"), z3.Goal()
 _context = _CONTEXT.ref().value
 
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_uint
@@ -36,10 +36,11 @@ _substitute = _function(z3core.Z3_substitute_vars, _ADDRESS, _ADDRESS, _NUMBER, 
 _keep = _function(z3core.Z3_ast_vector_push, None, _ADDRESS, _ADDRESS)
 _assert = _function(z3core.Z3_solver_assert, None, _ADDRESS, _ADDRESS)
 _body = _function(z3core.Z3_get_quantifier_body, _ADDRESS, _ADDRESS)
-_goal = _function(z3core.Z3_mk_goal, _ADDRESS, ctypes.c_bool, ctypes.c_bool, ctypes.c_bool)
-_keep_goal = _function(z3core.Z3_goal_inc_ref, None, _ADDRESS)
-_drop_goal = _function(z3core.Z3_goal_dec_ref, None, _ADDRESS)
-_add_to_goal = _function(z3core.Z3_goal_assert, None, _ADDRESS, _ADDRESS)
+_bound_count = _function(z3core.Z3_get_quantifier_num_bound, _NUMBER, _ADDRESS)
+_bound_name = _function(z3core.Z3_get_quantifier_bound_name, _ADDRESS, _ADDRESS, _NUMBER)
+_bound_sort = _function(z3core.Z3_get_quantifier_bound_sort, _ADDRESS, _ADDRESS, _NUMBER)
+_goal_reset = _function(z3core.Z3_goal_reset, None, _ADDRESS)
+_goal_assert = _function(z3core.Z3_goal_assert, None, _ADDRESS, _ADDRESS)
 _probe = _function(z3core.Z3_probe_apply, ctypes.c_double, _ADDRESS, _ADDRESS)
 
 
@@ -113,12 +114,25 @@ def children(term: Term) -> list[Term]:
 
 def has_quantifiers(formula: Term) -> bool:
     """There is a quantifier somewhere in ``formula``."""
-    goal = _goal(_context, True, False, False)
-    _keep_goal(_context, goal)
-    _add_to_goal(_context, goal, address_of(formula))
+    goal = _LOOKED_AT.goal.value
+    _goal_assert(_context, goal, address_of(formula))
     found = _probe(_context, _QUANTIFIED.probe.value, goal)
-    _drop_goal(_context, goal)
+    _goal_reset(_context, goal)
     return bool(found)
+
+
+def bound_at(quantifier: int) -> list[tuple[int, int]]:
+    """Of each variable that the quantifier at an address binds, where z3 has its name and its sort. z3 keeps all names
+    for ever."""
+    return [
+        (_bound_name(_context, quantifier, index), _bound_sort(_context, quantifier, index)) for index in range(_bound_count(_context, quantifier))
+    ]
+
+
+def body_with(quantifier: Term, values: Sequence[Term]) -> Term:
+    """The body of ``quantifier`` at ``values``, which have its variables' sorts and order."""
+    addresses = (ctypes.c_void_p * len(values))(*[address_of(value) for value in reversed(values)])
+    return z3.BoolRef(_handle(_substitute(_context, body_of(address_of(quantifier)), len(values), addresses)), _CONTEXT)
 
 
 def without_quantifiers(formula: Term) -> Term:

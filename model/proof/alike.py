@@ -109,7 +109,7 @@ class TwoStates:
         follows = self._solver.check() == z3.unsat
         if follows:
             query(from_cache=False)
-            answered(self._solver.assertions(), z3.unsat)
+            answered(self._solver.assertions, z3.unsat)
         self._solver.pop()
         return bool(follows)
 

@@ -23,12 +23,14 @@ from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.rule import RULES, Case, Context, Rule, effective_guards
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import After
+from sendright.model.language.term_walk import number_of
 from sendright.model.language.transition import Transition
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
+from sendright.model.proof.hints import Hints
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
 from sendright.model.proof.processes.workers import note
 from sendright.model.proof.properties import (
@@ -130,15 +132,15 @@ def _follows_alone(goal: Term) -> bool:
     """As ``follows_from_nothing``, of which a second solver hears, too."""
     if not follows_from_nothing(goal):
         return False
-    answered([z3.Not(skolemize(goal)[0])], z3.unsat)
+    answered(lambda: [z3.Not(skolemize(goal)[0])], z3.unsat)
     return True
 
 
-def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]]) -> tuple[Verdict, float, str]:
+def _decide(proof: Callable[[], Proof], goals: Iterable[tuple[str, Term]], hints: Hints) -> tuple[Verdict, float, str]:
     """Whether all goals follow, how long it took, and the first that doesn't."""
     start = time.perf_counter()
     for title, goal in goals:
-        if not _follows_alone(goal) and proof().decide(goal) != z3.unsat:
+        if not _follows_alone(goal) and proof().decide(goal, hints.of(title)) != z3.unsat:
             return Verdict.UNDETERMINED, time.perf_counter() - start, title
     return Verdict.PROVED, time.perf_counter() - start, ""
 
@@ -167,7 +169,18 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
     def proof() -> Proof:
         if not made:
             made.append(unit.proof())
+            made[0].expect(at_once([one for one in properties if not one.assumptions]))
         return made[0]
+
+    def hints(name: str) -> Hints:
+        return Hints(profile, part.rule, unit.case.id, name)
+
+    def at_once(several: list[OfCase]) -> list[Term]:
+        """The goals of properties that probably follow with no hint."""
+        hopeful = [one for one in several if not known_break(one.name, profile, part.rule, unit.case.title)]
+        goals = [(number_of(goal), goal, hints(one.name).of(title)) for one in hopeful for title, goal in one.goals]
+        hinted = {number for number, _, hint in goals if hint is not None}
+        return [goal for number, goal, _ in goals if number not in hinted and not follows_from_nothing(goal)]
 
     def obligation(
         name: str, title: str, goals: Goals, using: Callable[[], Proof] = proof, more: Sequence[Term] = (), known: KnownBreak | None = None
@@ -194,11 +207,11 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
                 return msgspec.structs.replace(found, verdict=Verdict.BREAKS_AS_KNOWN, hazard=hazard)
         new = goals if using is not proof else decided.new(goals)
         with first_effort():
-            verdict, seconds, failed = _decide(using, new)
+            verdict, seconds, failed = _decide(using, new, hints(name))
         if verdict is not Verdict.PROVED:  # a counterexample is found sooner than the solver gives up
             found = look(failing(failed, seconds), question(), None)
             if found.verdict is not Verdict.REFUTED:
-                verdict, more_seconds, _ = _decide(using, new)
+                verdict, more_seconds, _ = _decide(using, new, hints(name))
                 seconds += more_seconds
             if verdict is not Verdict.PROVED:
                 return mark.settled(msgspec.structs.replace(found, hazard=hazard))
@@ -218,7 +231,8 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
         )
 
     found: list[Obligation] = []
-    for one in unit.properties(part.wants):
+    properties = list(unit.properties(part.wants))
+    for one in properties:
         if one.refused:
             title = f"{one.title}: {one.refused}"
             found.append(Obligation(call=part.rule, case=unit.case.id, property=one.name, title=title, verdict=Verdict.FAILED, seconds=0.0))
@@ -226,6 +240,8 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
         known = known_break(one.name, profile, part.rule, unit.case.title)
         using = proof().with_more(one.assumptions) if one.assumptions and one.goals else nullcontext(None)
         with using as whole:
+            if whole is not None:
+                whole.expect(at_once([one]))
             for name, title, goals, broken in _parts(one, known, unit):
                 found.append(obligation(name, title, goals, proof if whole is None else _this(whole), one.assumptions, broken))
                 if goals and wants_scripts():
@@ -317,25 +333,27 @@ def decide_rule(profile: Profile, part: ProofTask) -> list[Obligation]:
     def assumptions(assumed: list[Term]) -> list[Term]:
         return [*UNBOUNDED.background, *k.assumptions(), *assumed]
 
-    def not_following(assumed: list[Term], claims: list[Term], two_states: bool) -> list[Term]:
+    def not_following(hints: Hints, goal: str, assumed: list[Term], claims: list[Term], two_states: bool) -> list[Term]:
         """Those of the claims that don't follow; of two states, the first of them."""
-        left = [claim for claim in claims if not _follows_alone(claim)]
+        left = [(claim, hints.of(f"{goal} {number}")) for number, claim in enumerate(claims) if not _follows_alone(claim)]
         if two_states and left:
             if not whole:
                 whole.append(Proof(UNBOUNDED, assumptions([]), invariants, shallow=True))
             with whole[0].with_more(assumed) as more:
-                return list(islice((claim for claim in left if more.decide(claim) != z3.unsat), 1))
+                more.expect([claim for claim, hint in left if hint is None])
+                return list(islice((claim for claim, hint in left if more.decide(claim, hint) != z3.unsat), 1))
         for known in ([], invariants) if left else ():
             proof = Proof(UNBOUNDED, assumptions(assumed), known)
-            left = [claim for claim in left if proof.decide(claim) != z3.unsat]
-        return left
+            hopeless = [hint is not None and not known for _, hint in left]  # what has a hint was seen to need invariants
+            left = [one for one, skipped in zip(left, hopeless, strict=True) if skipped or proof.decide(*one) != z3.unsat]
+        return [claim for claim, _ in left]
 
     found: list[Obligation] = []
 
     def add(of: OfRule) -> None:
         start, mark = time.perf_counter(), Mark()
-        goals = list(of.goals())
-        tried = ((goal, not_following(*goal[1:], of.states is not None)) for goal in goals)
+        goals, hints = list(of.goals()), Hints(profile, part.rule, "all cases", of.name)
+        tried = ((goal, not_following(hints, *goal, of.states is not None)) for goal in goals)
         failed, left = next(((goal, left) for goal, left in tried if left), (None, []))
         verdict = Verdict.PROVED if failed is None else Verdict.UNDETERMINED
         seconds, case = time.perf_counter() - start, failed[0] if failed else "all cases"
@@ -380,8 +398,9 @@ def decide_follow_up(profile: Profile, part: ProofTask) -> list[Obligation]:
 
 def _established(profile: Profile, call: str, name: str, title: str, goal: Precondition, closer: LookCloser | None = None) -> Obligation:
     start, mark = time.perf_counter(), Mark()
+    hints = Hints(profile, call, goal.case, f"{name}, {goal.title}")
     left = [claim for claim in goal.claims if not _follows_alone(claim)]
-    proved = not left or holds(msgspec.structs.replace(goal, claims=left), profile)
+    proved = not left or holds(msgspec.structs.replace(goal, claims=left), profile, hints)
     verdict = Verdict.PROVED if proved else Verdict.UNDETERMINED
     seconds, case = time.perf_counter() - start, f"{goal.case}; {goal.title}"
     found = Obligation(call=call, case=case, property=name, title=title, verdict=verdict, seconds=seconds, basis=mark.basis)

@@ -57,6 +57,7 @@ from sendright.model.language.sequences import (
 from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, Field, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
+from sendright.model.proof.hints import Hints
 from sendright.model.proof.solver.cache import Proof
 
 S = UNBOUNDED.Slot
@@ -679,7 +680,7 @@ FINISHING = (FINISH, HANDED_BACK, DONE)
 """The rules that require an empty message."""
 
 
-def holds(precondition: Precondition, profile: Profile) -> bool:
-    """Whether the prover proves ``precondition``."""
+def holds(precondition: Precondition, profile: Profile, hints: Hints | None = None) -> bool:
+    """Whether the prover proves ``precondition``; ``hints``, if given, say where it looks first."""
     proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
-    return all(proof.decide(claim) == z3.unsat for claim in precondition.claims)
+    return all(proof.decide(claim, hints.of(str(number)) if hints else None) == z3.unsat for number, claim in enumerate(precondition.claims))

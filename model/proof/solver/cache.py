@@ -16,7 +16,7 @@ import hmac
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -27,7 +27,9 @@ import platformdirs
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
+from sendright.model.language.term_walk import number_of
 from sendright.model.proof.solver import instantiate, questions
+from sendright.model.proof.solver.instantiate import Hint
 from sendright.model.proof.solver.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
 from sendright.model.proof.solver.own_source import sources
 from sendright.model.proof.solver.smtlib import NotWritable, Writer
@@ -104,6 +106,7 @@ class Proof:
         self._start: Callable[[], instantiate.Proof] = partial(instantiate.Proof, *self._given, shallow=shallow)
         self._proof: instantiate.Proof | None = None
         self._known: ProvedQueries | None = None
+        self._expected: Iterable[Term] = ()
 
     @property
     def assumptions(self) -> list[Term]:
@@ -111,20 +114,26 @@ class Proof:
         _, ground_facts, universals = self._given
         return [*ground_facts, *universals]
 
-    def decide(self, goal: Term) -> z3.CheckSatResult:
-        """``unsat``: the goal (a clause) follows. Anything else: not shown."""
+    def expect(self, goals: Iterable[Term]) -> None:
+        """These will be decided. Once the first one isn't in the cache, those that aren't are put to the solver
+        together, too (unless a second solver gets each).
+        """
+        self._expected = goals
+
+    def decide(self, goal: Term, hint: Hint | None = None) -> z3.CheckSatResult:
+        """``unsat``: the goal (a clause) follows. Anything else: not shown. The ``hint`` says where to look first."""
         if _kept.cache is None:
-            return self._ask(goal)
+            return self._ask(goal, hint)
         try:
             if self._known is None:
                 self._known = ProvedQueries(_kept.cache, self.assumptions)
             question = self._known.question(goal)
         except NotWritable:  # then there is nothing to recognize it by
-            return self._ask(goal)
+            return self._ask(goal, hint)
         if self._known.is_proved(question) and not questions.wants_solver():
             questions.query(from_cache=True)
             return z3.unsat
-        verdict = self._ask(goal)
+        verdict = self._ask(goal, hint)
         if verdict == z3.unsat:
             self._known.keep(question)
         return verdict
@@ -144,9 +153,20 @@ class Proof:
             self._proof.on_answer = questions.answered
         return self._proof
 
-    def _ask(self, goal: Term) -> z3.CheckSatResult:
+    def _ask(self, goal: Term, hint: Hint | None) -> z3.CheckSatResult:
         questions.query(from_cache=False)
-        return self._begun().decide(goal)
+        proof, expected = self._begun(), self._expected
+        if expected and not questions.wants_solver():
+            self._expected = ()
+            proof.decide_together([each for each in expected if not self._is_known(each)])
+        return proof.decide(goal, hint)
+
+    def _is_known(self, goal: Term) -> bool:
+        """The cache has ``goal``."""
+        try:
+            return self._known is not None and self._known.is_proved(self._known.question(goal))
+        except NotWritable:
+            return False
 
 
 class ProvedQueries:
@@ -158,12 +178,18 @@ class ProvedQueries:
         self._assumptions = sha256("\n".join([rests_on(), _written(self._writer, assumptions)]).encode()).hexdigest()
         self._file = cache.folder / f"{self._assumptions}.txt"
         self._entries: set[str] = set()
+        self._questions: dict[int, tuple[Term, str]] = {}
+        """By the numbers of goals, which are kept, since z3 reuses the number of a term that is gone."""
         with contextlib.suppress(OSError, Unusable):
             self._entries = set(read_own(self._file, FILE_LIMIT).decode("ascii", "replace").splitlines())
 
     def question(self, goal: Term) -> str:
         """The hash of the query whether ``goal`` follows."""
-        return sha256(f"{self._assumptions}\n{_written(self._writer.copy(), [goal])}".encode()).hexdigest()
+        number = number_of(goal)
+        if number not in self._questions:
+            text = f"{self._assumptions}\n{_written(self._writer.copy(), [goal])}"
+            self._questions[number] = goal, sha256(text.encode()).hexdigest()
+        return self._questions[number][1]
 
     def is_proved(self, question: str) -> bool:
         """The user's own prover has answered the query ``question`` with ``unsat``."""

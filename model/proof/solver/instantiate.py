@@ -11,12 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import z3
 
 from sendright.model.language.sorts import Sorts, Term
-from sendright.model.language.term_walk import Body, Formulas, address_of, assert_all, assert_at, has_quantifiers, term_at, without_quantifiers
+from sendright.model.language.term_walk import (
+    Body,
+    Formulas,
+    address_of,
+    assert_all,
+    assert_at,
+    body_with,
+    bound_at,
+    has_quantifiers,
+    number_of,
+    term_at,
+    without_quantifiers,
+)
 from sendright.model.proof.solver.ground_terms import Reader, Terms
 
 Point: TypeAlias = dict[tuple[str, int], Term]
@@ -28,6 +40,7 @@ class Assumption:
 
     def __init__(self, formula: Term) -> None:
         self.formula = formula
+        self.number = number_of(formula)
         self.sorts: tuple[int, ...] = ()
         self.variables: tuple[tuple[str, int], ...] = ()
         if z3.is_quantifier(formula):
@@ -75,6 +88,11 @@ def _assumption(formula: Term) -> Assumption:
     return _assumptions[number].fork()
 
 
+_normal: dict[int, tuple[Term, list[Term]]] = {}
+"""Formulas with quantifiers, each with its conjuncts in normal form, by their numbers. Many cases have some in
+common.
+"""
+
 _nnf = z3.Then(z3.With("simplify", elim_and=False), "nnf")
 
 
@@ -82,14 +100,19 @@ def prenex(formulas: Iterable[Term]) -> list[Term]:
     """The conjuncts of ``formulas`` in negation normal form: existential quantifiers gone (by new constants), the rest
     universal.
     """
-    goal = z3.Goal()
-    plain: list[Term] = []
+    found: list[Term] = []
     for formula in formulas:
-        (goal.add if has_quantifiers(formula) else plain.append)(formula)
-    if not goal.size():
-        return plain
-    [result] = _nnf(goal)
-    return plain + list(result)
+        if not has_quantifiers(formula):
+            found.append(formula)
+            continue
+        number = number_of(formula)
+        if number not in _normal:
+            goal = z3.Goal()
+            goal.add(formula)
+            [result] = _nnf(goal)
+            _normal[number] = formula, list(result)
+        found += _normal[number][1]
+    return found
 
 
 def ground(formula: Term, terms: Terms) -> Term:
@@ -111,9 +134,20 @@ def skolemize(clause: Term) -> tuple[Term, Point]:
     """
     if not z3.is_quantifier(clause):
         return clause, {}
-    constants = [z3.Const(f"{clause.var_name(index)}!any", clause.var_sort(index)) for index in range(clause.num_vars())]
-    point = {(clause.var_name(index), constant.sort().get_id()): constant for index, constant in enumerate(constants)}
-    return z3.substitute_vars(clause.body(), *reversed(constants)), point
+    point: Point = {}
+    constants: list[Term] = []
+    for index, variable in enumerate(bound_at(address_of(clause))):
+        if variable not in _constants:
+            name, sort = clause.var_name(index), clause.var_sort(index)
+            _constants[variable] = (name, sort.get_id()), z3.Const(f"{name}!any", sort)
+        key, constant = _constants[variable]
+        point[key] = constant
+        constants.append(constant)
+    return body_with(clause, constants), point
+
+
+_constants: dict[tuple[int, int], tuple[tuple[str, int], Term]] = {}
+"""The constants for variables, by where z3 has the names and the sorts of these. The constants keep the sorts."""
 
 
 RLIMIT = 20_000_000
@@ -151,6 +185,15 @@ ROUNDS = 2
 """How often assumptions are instantiated at the case's terms and the goal's, each time at those that came up the last
 time.
 """
+
+
+class Hint(NamedTuple):
+    """Where a proof is likely to be found. A wrong hint costs time and nothing else: it only selects instances."""
+
+    batch: int
+    """Which of the batches of instances it needs, by number: 0 is the one at the goal's own variables."""
+    without: frozenset[int] = frozenset()
+    """The assumptions that it doesn't need, by the numbers of their formulas, which live as long as the process."""
 
 
 A_LOOK = 20_000
@@ -198,14 +241,13 @@ class Proof:
     at its own terms.
     """
 
-    on_answer: Callable[[Sequence[Term], z3.CheckSatResult], object] | None = None
-    """Gets what the solver was last asked about each goal, and its answer."""
+    on_answer: Callable[[Callable[[], Sequence[Term]], z3.CheckSatResult], object] | None = None
+    """Gets what the solver was last asked about each goal (on request), and its answer."""
 
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], shallow: bool = False) -> None:
         """``shallow``: assumptions are instantiated only at the goal's own terms, up to the last of ``DEPTHS``."""
         self.sorts, self.shallow = sorts, shallow
         self.solver = z3.SimpleSolver()
-        self.solver.set("rlimit", RLIMIT)
         # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
         self.solver.set("relevancy", 0)
         self.terms = Terms(Reader(sorts))
@@ -213,6 +255,15 @@ class Proof:
         self.nested: list[Term] = []
         self._assume(ground_facts)
         self._begun = False
+        self._options: dict[str, int] = {}
+        """The solver's, which proofs with more assumptions have, too."""
+        self._follow: dict[int, Term] = {}
+        """Goals that were found to follow, by their numbers."""
+
+    def _limit(self, effort: int) -> None:
+        if self._options.get("rlimit") != effort:  # setting it takes as long as a small question
+            self._options["rlimit"] = effort
+            self.solver.set(rlimit=effort)
 
     def _assume(self, facts: list[Term]) -> None:
         normal = prenex(facts)
@@ -260,33 +311,70 @@ class Proof:
         for instance in instances.addresses:
             terms.collect_at(instance)
 
-    def decide(self, goal: Term) -> z3.CheckSatResult:
+    def decide_together(self, goals: Iterable[Term]) -> None:
+        """Find out whether all goals follow by instances at their own variables, so that ``decide`` knows.
+
+        One question for all of them takes the solver hardly longer than one for each. If not all follow, nothing is
+        learned. Goals with quantifiers inside are left alone: one of those could take all the time.
+        """
+        together = [goal for goal in goals if not _nested(goal)]
+        if len(together) < 2:
+            return
+        self._begin()
+        negated: list[Term] = []
+        point: Point = {}
+        for goal in together:
+            body, own = skolemize(goal)
+            negated.append(z3.Not(body))
+            point |= own  # a constant stands for the same variable in all of them: some value violates one of them, if any does
+        self._limit(min(RLIMIT, FIRST_EFFORT))
+        with _scope(self.solver):
+            assert_all(self.solver, [z3.Or(*negated)])
+            instances = self._at(point)
+            assert_at(self.solver, instances.addresses)
+            if self.solver.check() == z3.unsat:
+                self._follow = self._follow | {number_of(goal): goal for goal in together}
+
+    def decide(self, goal: Term, hint: Hint | None = None) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not proved.
 
         The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its
-        terms (those that are nested least first), at the case's and its terms together.
+        terms (those that are nested least first), at the case's and its terms together. What the ``hint`` says is tried
+        before that, with all effort.
         """
+        if number_of(goal) in self._follow:
+            return z3.unsat
         self._begin()
         body, point = skolemize(goal)
         negated = z3.Not(body)
-        self.solver.set("rlimit", min(RLIMIT, FIRST_EFFORT) if _Effort.first_only else RLIMIT)
+        verdict: z3.CheckSatResult | None = None
         with _scope(self.solver):
             assert_all(self.solver, [negated])
-            for batch in self._batches(negated, point):
+            for number, batch in enumerate(self._batches(negated, point, hint)):
+                if verdict is not None and not len(batch):
+                    continue  # it would be the same question
+                self._limit(min(RLIMIT, FIRST_EFFORT) if _Effort.first_only and (hint is None or number) else RLIMIT)
                 assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
                     break
+            assert verdict is not None
             if self.on_answer is not None:
-                self.on_answer(self.solver.assertions(), verdict)
+                self.on_answer(self.solver.assertions, verdict)
             return verdict
 
-    def _batches(self, negated: Term, point: Point) -> Iterator[Formulas]:
-        first = Formulas()
+    def _at(self, point: Point) -> Formulas:
+        """The assumptions' instances at ``point``."""
+        found = Formulas()
         for assumption in self.universals:
-            assumption.at(point, first)
-        yield first
+            assumption.at(point, found)
+        return found
+
+    def _batches(self, negated: Term, point: Point, hint: Hint | None) -> Iterator[Formulas]:
         alone = Terms(self.terms.reader)
+        if hint is not None:
+            yield self._as_hinted(negated, point, hint)
+        yield self._at(point)
         alone.collect(negated)
         universals = [assumption.fork() for assumption in self.universals]
         for terms in map(alone.no_deeper_than, DEPTHS):
@@ -302,6 +390,20 @@ class Proof:
                 self._collect(terms, new)
             news.append(_instances(universals, terms))
             yield self._with_nested(news[-1], terms)
+
+    def _as_hinted(self, negated: Term, point: Point, hint: Hint) -> Formulas:
+        found = Formulas()
+        needed = [assumption.fork() for assumption in self.universals if assumption.number not in hint.without]
+        for assumption in needed:
+            assumption.at(point, found)
+        if hint.batch:
+            terms = Terms(self.terms.reader)
+            terms.collect(negated)
+            if hint.batch <= len(DEPTHS):
+                terms = terms.no_deeper_than(DEPTHS[hint.batch - 1])
+            for assumption in needed:
+                assumption.instantiate(terms, found)
+        return found
 
     def _with_nested(self, instances: Formulas, terms: Terms) -> Formulas:
         """``instances``, and the assumptions that have quantifiers inside, these written out for ``terms``."""

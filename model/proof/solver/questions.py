@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -97,13 +97,13 @@ def query(from_cache: bool) -> None:
     _questions.cached += from_cache
 
 
-def answered(assertions: Sequence[Term], answer: z3.CheckSatResult) -> None:
-    """The first solver has given its last answer to a question: whether ``assertions`` can hold together."""
+def answered(assertions: Callable[[], Sequence[Term]], answer: z3.CheckSatResult) -> None:
+    """The first solver has given its last answer to a question: whether ``assertions()`` can hold together."""
     if not wants_solver():
         return
     assert _questions.second is not None
     try:
-        text = script(assertions)
+        text = script(assertions())
     except NotWritable as error:
         _questions.opinions.append(SecondOpinion(verdict=Verdict.UNDETERMINED, questions=1, seconds=0.0, words=f"it got no question: {error}"))
         return

@@ -81,12 +81,12 @@ def test_a_wrong_answer_of_the_first_solver_is_contradicted(wrong: str, monkeypa
         monkeypatch.setattr(obligations, "follows_from_nothing", lambda goal: True)
     else:
 
-        def decide(self: instantiate.Proof, goal: z3.BoolRef) -> z3.CheckSatResult:
+        def decide(self: instantiate.Proof, goal: z3.BoolRef, hint: object = None) -> z3.CheckSatResult:
             self._begin()
             self.solver.push()
             self.solver.add(z3.Bool("anything"))
             assert self.on_answer is not None
-            self.on_answer(self.solver.assertions(), z3.unsat)
+            self.on_answer(self.solver.assertions, z3.unsat)
             self.solver.pop()
             return z3.unsat
 
@@ -111,14 +111,14 @@ def test_a_proof_that_the_first_solver_does_not_find_is_no_confirmation(monkeypa
     for answer, verdict in ((z3.sat, Verdict.FAILED), (z3.unknown, Verdict.UNDETERMINED)):
         decide = instantiate.Proof.decide
 
-        def wrong(self: instantiate.Proof, goal: z3.BoolRef, answer: z3.CheckSatResult = answer) -> z3.CheckSatResult:
+        def wrong(self: instantiate.Proof, goal: z3.BoolRef, hint: object = None, answer: z3.CheckSatResult = answer) -> z3.CheckSatResult:
             told, self.on_answer = self.on_answer, None
             try:
                 decide(self, goal)  # noqa: B023
             finally:
                 self.on_answer = told
             assert told is not None
-            told([z3.BoolVal(False)], answer)
+            told(lambda: [z3.BoolVal(False)], answer)
             return answer
 
         with monkeypatch.context() as patch:

@@ -1,0 +1,174 @@
+"""Record where the proofs of ``sendright prove`` are found: ``model/proof/hints.json``.
+
+For each goal that follows neither by instances at its own variables nor by the hint that it has: the batch of
+instances that it needed, and the invariants, as few as are left when each is tried to be left out. Hints that are good
+stay as they are. (To record all again, write ``{}`` into the file first.)::
+
+    python benchmarks/hints.py                                            # all profiles (half an hour the first time)
+    python benchmarks/hints.py --profile manual --call mach_port_destroy  # after a change of one call
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+import z3
+
+from sendright.mach.kernel.profiles import PROFILES, profile_named
+from sendright.model.language.term_walk import assert_all, term_at
+from sendright.model.proof import obligations
+from sendright.model.proof.hints import FILE, Hints, Recorded, clause_names, recorded
+from sendright.model.proof.obligations import decide
+from sendright.model.proof.prove import proof_tasks
+from sendright.model.proof.solver import cache
+from sendright.model.proof.solver.ground_terms import Terms
+from sendright.model.proof.solver.instantiate import DEPTHS, RLIMIT, Formulas, Hint, Proof, skolemize
+
+KINDS = ("cases", "rule", "sequence", "follow-up")
+EFFORT = 1_000_000
+"""How much work goes into each try to do without an invariant."""
+
+
+def both(needs: str, others: str) -> str:
+    """All that is needed by either of two hints, as ``hints.json`` has them."""
+    (batch, *names), (other_batch, *other_names) = needs.split(), others.split()
+    return " ".join([max(batch, other_batch), *sorted({*names, *other_names}, key=float)])
+
+
+class _Asked(NamedTuple):
+    """A hint that was asked for."""
+
+    stand_in: Hint
+    """What was given instead. It is kept, so that it can be told from others."""
+    hint: Hint | None
+    rule: str
+    case: str
+    clause: str
+
+
+class _Recording(Hints):
+    """Gives stand-ins for hints, which tell what they were asked for."""
+
+    asked: ClassVar[dict[int, _Asked]] = {}
+    found: Recorded
+
+    def __init__(self, profile: Any, rule: str, case: str, name: str) -> None:
+        super().__init__(profile, rule, case, name)
+        self._rule, self._case = rule, case
+
+    def of(self, title: str) -> Hint:
+        stand_in = Hint(len(self.asked))
+        self.asked[id(stand_in)] = _Asked(stand_in, super().of(title), self._rule, self._case, f"{self._name}: {title}")
+        return stand_in
+
+    @classmethod
+    def note(cls, asked: _Asked, needs: str) -> None:
+        """What a clause needs, beside what others of the same name do."""
+        of_case = cls.found.setdefault(asked.rule, {}).setdefault(asked.case, {})
+        of_case[asked.clause] = both(of_case.get(asked.clause, "0"), needs)
+
+
+class _Recorder:
+    """Decides as the prover does, and records what was needed."""
+
+    def __init__(self, profile: Any) -> None:
+        self._names = {number: name for name, number in clause_names(profile.name).items()}
+        self._batch = -1
+        self._hard: set[tuple[str, str, str]] = set()
+        self._decide, self._batches = Proof.decide, Proof._batches
+
+    def decide(self, proof: Proof, goal: Any, stand_in: Hint | None = None) -> z3.CheckSatResult:
+        asked = None if stand_in is None else _Recording.asked[id(stand_in)]
+        verdict = self._decide(proof, goal, asked and asked.hint)
+        if asked is None or z3.is_false(goal):
+            return verdict
+        clause = asked.rule, asked.case, asked.clause
+        if verdict != z3.unsat:
+            self._hard.add(clause)  # for the first effort, perhaps
+        elif 0 < self._batch <= len(DEPTHS) + 1 or (self._batch == 0 and clause in self._hard):
+            _Recording.note(asked, " ".join([str(self._batch), *self._needed(proof, goal)]))
+        return verdict
+
+    def batches(self, proof: Proof, negated: Any, point: Any, hint: Any) -> Iterator[Formulas]:
+        for number, batch in enumerate(self._batches(proof, negated, point, hint), 0 if hint is None else -1):
+            self._batch = number
+            yield batch
+
+    def _needed(self, proof: Proof, goal: Any) -> list[str]:
+        body, point = skolemize(goal)
+        terms = Terms(proof.terms.reader)
+        terms.collect(z3.Not(body))
+        if self._batch <= len(DEPTHS):
+            terms = terms.no_deeper_than((0, *DEPTHS)[self._batch])
+        solver = z3.SimpleSolver()
+        solver.set("relevancy", 0)
+        solver.set("rlimit", RLIMIT)
+        assert_all(solver, [*proof.solver.assertions(), z3.Not(body)])
+        guards = []
+        for assumption in proof.universals:
+            found = Formulas()
+            assumption.at(point, found)
+            assumption.fork().instantiate(terms, found)
+            instances = [term_at(address) for address in found.addresses]
+            if (name := self._names.get(assumption.number)) is not None and instances:
+                guards.append(z3.Bool(name))
+                instances = [z3.Implies(guards[-1], instance) for instance in instances]
+            assert_all(solver, instances)
+        if solver.check(*guards) != z3.unsat:
+            return sorted(map(str, guards))
+        core = list(solver.unsat_core())
+        solver.set("rlimit", EFFORT)
+        for guard in list(core):
+            left = [other for other in core if not other.eq(guard)]
+            if solver.check(*left) == z3.unsat:
+                core = left
+        return sorted(map(str, core))
+
+
+def record(profile_name: str, calls: list[str] | None) -> Recorded:
+    """What all proofs of a profile need, or those of ``calls``."""
+    profile = profile_named(profile_name)
+    recorder, _Recording.found = _Recorder(profile), {}
+    _Recording.asked.clear()
+    with (
+        patch.multiple(obligations, Hints=_Recording),
+        patch.object(cache.Proof, "expect", lambda *_: None),
+        patch.multiple(Proof, decide=lambda *given: recorder.decide(*given), _batches=lambda *given: recorder.batches(*given)),
+    ):
+        for part in proof_tasks(profile, calls):
+            if part.kind in KINDS:
+                decide(profile.name, part)
+                print(f"{profile_name}: {part.kind} {part.rule}", flush=True)
+    return _Recording.found
+
+
+def merged(old: Recorded, new: Recorded) -> Recorded:
+    """Both; of what both have, what is needed by either."""
+    found = {rule: {case: dict(needs) for case, needs in cases.items()} for rule, cases in old.items()}
+    for rule, cases in new.items():
+        for case, needs in cases.items():
+            of_case = found.setdefault(rule, {}).setdefault(case, {})
+            for name, needed in needs.items():
+                of_case[name] = both(of_case.get(name, "0"), needed)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Record where the proofs of sendright prove are found.")
+    parser.add_argument("--profile", action="append", choices=sorted(PROFILES), help="only this profile (may be repeated)")
+    parser.add_argument("--call", action="append", help="only this call and the rules that it uses (may be repeated)")
+    options = parser.parse_args(arguments)
+    found = recorded()
+    for profile in options.profile or PROFILES:
+        found = merged(found, record(profile, options.call))
+        FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=1) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
