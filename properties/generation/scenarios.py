@@ -26,11 +26,11 @@ def _port(do: Do, me: int) -> int:
 
 def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
     """The port of task 1, a child or one of the boot tasks, with a right of the caller's under each of the names
-    ``n31``, ``n32`` …, made or copied."""
+    ``n31``, ``n32`` … (names that a task can choose), made or copied."""
     child = 1 + len(profile.bootstrap_names) if profile.boot_tasks > 1 else int(do(0, "task_create", parent_task=me)["child_task"])
     for name, right in rights.items():
         how = Disposition.COPY_SEND if right == me else Disposition.MAKE_SEND
-        do(0, "mach_port_insert_right", task=child, name=int(name.removeprefix("n")), poly=right, disposition=int(how))
+        do(0, "mach_port_insert_right", task=child, name=profile.chosen_name(int(name.removeprefix("n"))), poly=right, disposition=int(how))
     return child
 
 
@@ -97,14 +97,14 @@ def _block_at_a_set(do: Do, profile: Profile) -> tuple[int, int]:
 def a_message_for_a_task_blocked_at_a_port_set(do: Do, profile: Profile) -> None:
     """A message comes to a member of the port set at which a task waits."""
     _block_at_a_set(do, profile)
-    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(1, "mach_msg_send", dest=profile.chosen_name(31), dest_disposition=int(Disposition.COPY_SEND))
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_port_set_destroyed_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A port set is destroyed by a holder of the task's port while the task waits there."""
     _, pset = _block_at_a_set(do, profile)
-    do(1, "mach_port_destroy", task=32, name=pset)
+    do(1, "mach_port_destroy", task=profile.chosen_name(32), name=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
@@ -120,15 +120,15 @@ def _block_at_a_port(do: Do, profile: Profile) -> int:
 def a_receive_right_extracted_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port takes the receive right at which the task waits."""
     port = _block_at_a_port(do, profile)
-    do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))
+    do(1, "mach_port_extract_right", task=profile.chosen_name(32), name=port, disposition=int(Disposition.MOVE_RECEIVE))
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_receive_right_put_into_a_set_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port puts the receive right at which the task waits into a port set."""
     port = _block_at_a_port(do, profile)
-    pset = do(1, "mach_port_allocate", task=32, right=int(Right.PORT_SET))["name"]
-    do(1, "mach_port_move_member", task=32, member=port, after=pset)
+    pset = do(1, "mach_port_allocate", task=profile.chosen_name(32), right=int(Right.PORT_SET))["name"]
+    do(1, "mach_port_move_member", task=profile.chosen_name(32), member=port, after=pset)
     do(0, "mach_msg_receive", resume=True)
 
 
@@ -138,14 +138,14 @@ def a_message_for_a_task_blocked_at_a_port(do: Do, profile: Profile) -> None:
     port = _port(do, me)
     _other(do, profile, me, n31=port)
     do(0, "mach_msg_receive", port=port, wait=True)
-    do(1, "mach_msg_send", dest=31, dest_disposition=int(Disposition.COPY_SEND))
+    do(1, "mach_msg_send", dest=profile.chosen_name(31), dest_disposition=int(Disposition.COPY_SEND))
     do(0, "mach_msg_receive", resume=True)
 
 
 def a_port_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the receive right at which the task waits."""
     port = _block_at_a_port(do, profile)
-    do(1, "mach_port_destroy", task=32, name=port)
+    do(1, "mach_port_destroy", task=profile.chosen_name(32), name=port)
     do(0, "mach_msg_receive", resume=True)
 
 
@@ -202,7 +202,7 @@ def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
     """A blocked send is resumed without success; then there is room."""
     port = _block_in_a_send(do, profile)
     do(0, "mach_msg_send", resume=True)
-    taken = do(1, "mach_port_extract_right", task=32, name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
+    taken = do(1, "mach_port_extract_right", task=profile.chosen_name(32), name=port, disposition=int(Disposition.MOVE_RECEIVE))["poly"]
     do(1, "mach_msg_receive", port=taken)
     do(0, "mach_msg_send", resume=True)
 
@@ -210,7 +210,7 @@ def a_queue_that_has_room_again(do: Do, profile: Profile) -> None:
 def a_queue_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) -> None:
     """A holder of the task's port destroys the port to which the task waits to send."""
     port = _block_in_a_send(do, profile)
-    do(1, "mach_port_destroy", task=32, name=port)
+    do(1, "mach_port_destroy", task=profile.chosen_name(32), name=port)
     do(0, "mach_msg_send", resume=True)
 
 
