@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import z3
 
-from sendright.model.invariants.sight import LOOKS, SEEN, Sight, nowhere
+from sendright.model.invariants.sight import ANOTHER, LOOKS, SEEN, Sight, nowhere
 from sendright.model.language.invariant import Variables
 from sendright.model.language.memo import memoized
 from sendright.model.language.release import the_same_choices
@@ -99,14 +99,14 @@ class Twins:
         return [self.alike[name] for name in SEEN if name in read]
 
     def looks_alike(self) -> list[Term]:
-        """Wherever the caller sees a field in one of the states, both have the same there."""
-        found = []
+        """Wherever the caller sees a field in one of the states, whatever the other name is, both have the same there."""
+        found, another = [], z3.Const(ANOTHER, self.v.sorts.Name)
         for name in SEEN:
             if name in HIDDEN or self.other.fields[name] is self.k.before.fields[name]:
                 continue
             point = self.point(name)
             same = self.other.fields[name](*point) == self.k.before.fields[name](*point)
-            found.append(forall(point, z3.Implies(z3.Or(self.seen[name](*point), self._seen_there[name](*point)), same)))
+            found.append(forall([*point, another], z3.Implies(z3.Or(self.seen[name](*point), self._seen_there[name](*point)), same)))
         return found
 
     def fields_in(self, terms: Iterable[Term]) -> set[str]:

@@ -3,7 +3,8 @@
 *Local respect*: a step changes nothing of what belongs to a task that its caller doesn't control, except through a
 legal channel (``CHANNELS``). *Output consistency*: two states that look the same to a task give its call the same
 answer, if the kernel chooses the same. *Step consistency*: they also look the same to it after the call. What a task
-sees is written down field by field in ``SEEN``.
+sees is written down field by field in ``SEEN`` (``sight.py``). This module states local respect and the channels,
+``consistency.py`` the two others.
 
 Together: the answers that a task gets, and what it has, depend on its own calls, on what the kernel chooses, and on
 what others do to it through the legal channels.

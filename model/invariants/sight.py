@@ -15,16 +15,23 @@ from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.transition import Transition
 
+ANOTHER = "another_name"
+"""A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
+
 
 class Sight:
-    """What the caller of a call sees: what the rights that its arguments name lead to, and what the kernel holds for it
-    and for tasks that it controls by these rights.
+    """What the caller of a call sees: what the rights lead to that its arguments name, or another name, whichever that
+    is; and what the kernel holds for it and for tasks that it controls by these rights.
+
+    States that look the same whatever the other name is, look the same through the arguments of any call: each argument
+    is a name.
     """
 
     def __init__(self, v: Variables, x: Transition) -> None:
         self.g, self.t, self.x, self.S, self.b = Grasp(v, x), Touched(v, x), x, v.S, x.before
         b, k, parameters = x.before, x.k, {**x.k.rule.parameters, **x.k.rule.choices}
-        slots = [*self.g.rights(), *self.t.names()]
+        self.rights = [*self.g.rights(), k.slot(z3.Const(ANOTHER, v.sorts.Name))]
+        slots = [*self.rights, *self.t.names()]
         if x.call is not None:  # no rule looks at more than four rights of an array by their numbers
             arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
             slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
@@ -50,7 +57,7 @@ class Sight:
         """
         b = self.b
         mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
-        by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.g.rights()]
+        by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.rights]
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
 
     def _stands_for(self, port: Term, task: Term) -> Term:
@@ -95,7 +102,7 @@ class Sight:
         in_message = z3.And(sorts.in_message(slot), self.message(sorts.message_of(slot)))
         watched = z3.If(S.is_no_senders_slot(slot), S.watched(slot), S.guarded(slot))
         of_port = z3.And(z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot)), self.received(watched))
-        privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.g.rights()]
+        privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.rights]
         return z3.Or(of_task, in_message, of_port, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
 
     def content(self, o: Term) -> Term:
@@ -153,6 +160,6 @@ SEEN: Mapping[str, Seen] = {
     "object_made": nowhere,
 }
 """For every field of the state that isn't a ghost: at which points the caller of a call sees it."""
-assert not missing(SEEN), f"model/invariants/noninterference.py: SEEN and FIELDS differ in {', '.join(sorted(missing(SEEN)))}"
+assert not missing(SEEN), f"model/invariants/sight.py: SEEN and FIELDS differ in {', '.join(sorted(missing(SEEN)))}"
 LOOKS = ("kind", "port", "object", "object_task", "receiver", "stage", "owner", "queue")
 """The fields that say what the caller sees."""

@@ -81,7 +81,7 @@ def test_an_answer_that_depends_on_what_the_caller_does_not_see() -> None:
 @pytest.mark.parametrize(
     ("rule", "title", "at", "hidden"),
     [
-        ("task_suspend", "task is not a task's port", lambda k: k.before.suspend_count(some("Task")) == 0, "how often it is suspended"),
+        ("task_suspend", "task is not a task's port", lambda k: k.before.suspend_count(some("Task")) == 0, "suspend count"),
         ("mach_port_set_seqno", "the name denotes nothing", lambda k: k.before.empty(others(k)), "kind"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_result_that_depends_on_another_tasks_memory() -> None:
 @pytest.mark.heavy
 def test_a_name_that_a_secret_chooses() -> None:
     def by_secret(k: Context) -> Term:
-        return z3.If(k.before.suspend_count(some("Task")) > 3, k.sorts.null, k["name"])
+        return z3.If(k.before.suspend_count(some("Task")) > 3, k.sorts.null, k["new_name"])
 
     assert refuted("mach_port_allocate", telling("a receive right with a new port", name=by_secret)).apart.startswith("the result name: ")
 
@@ -141,7 +141,7 @@ def test_a_release_that_leaves_a_trace_of_another_task() -> None:
 
     told = refuted("mach_port_mod_refs", then("the receive right goes, and its port dies", trace))
     assert "user references" in told.apart
-    assert "how often it is suspended" in told.hidden
+    assert "suspend count" in told.hidden
 
 
 @pytest.mark.heavy
