@@ -61,6 +61,12 @@ def test_a_right_that_is_carried_though_it_is_not_there() -> None:
     assert seen(COPY_IN, "COPY_SEND copies the send right", (211,), never("the name has no right for this disposition")) == {REFUSALS}
 
 
+def test_a_reply_right_that_is_refused_though_it_is_there() -> None:
+    title = "the reply name has no right for its disposition"
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, k.leads_to_task(k.slot(k["reply"])))) if case.title == title else case])  # noqa: E731
+    assert seen("mach_msg_send", title, (211,), more) == {REFUSALS}
+
+
 def fired(k: Context, after: After) -> None:
     """no-senders is sent though there are senders."""
     S = k.sorts.Slot
