@@ -123,6 +123,8 @@ def mutants_page(result: MutantsResult, version: str) -> str:
     lines = ["<!-- written by sendright -->", "# The mutant score", ""]
     lines += ["```sh", result.command, "```", ""]
     lines += [f"sendright {version}, profile {result.profile}, {len(result.mutants)} mutants in {result.seconds / 60:.0f} minutes.", ""]
+    if result.interrupted:
+        lines += ["The run was ended before the whole sample was decided. The table has those that were.", ""]
     lines += ["[What the columns mean](mutants.md).", ""]
     lines += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
     for row in rows(result):

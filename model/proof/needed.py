@@ -34,7 +34,7 @@ from sendright.model.proof.prove import proof_tasks
 from sendright.model.proof.solver import instantiate
 from sendright.model.proof.solver.instantiate import follows_from_nothing
 
-TRIES = 6
+TRIES = 20
 """How many proofs that use a clause are tried without it."""
 
 Progress = Callable[[int, int, str], None]

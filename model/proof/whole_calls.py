@@ -77,11 +77,6 @@ class _Way:
     def first(self) -> _Taken:
         return self.steps[0]
 
-    @property
-    def last(self) -> _Taken:
-        """The last step that isn't a copying one, or that fails."""
-        return [step for step in self.steps if step.alone is not None][-1]
-
     def copies(self, *rules: str) -> list[_Taken]:
         """The steps that run one of these copying rules and go on, or fail."""
         return [step for step in self.steps if step.run.rule in rules]
@@ -205,8 +200,7 @@ def _goals(call: str, profile: Profile) -> Goals:
         for way in ways_through(call, resumed, profile):
             first = way.first.run.rule
             found.setdefault(first, []).extend([*_carried(way, resumed), *_given(way)])
-            found.setdefault(way.last.run.rule, []).extend(_said(way))
-            for rule, goal in _left(way):
+            for rule, goal in (*_said(way), *_left(way)):
                 found.setdefault(rule, []).append(goal)
     return found
 
@@ -364,15 +358,16 @@ def _conditions(way: _Way) -> list[tuple[Term, ...]]:
     return said or [()] * way.first.alone.cases[way.first.case].replies
 
 
-def _said(way: _Way) -> Iterator[Precondition]:
-    """Every other result that comes with the code is what some rule of the call says."""
+def _said(way: _Way) -> Iterator[tuple[str, Precondition]]:
+    """Every other result that comes with the code is what some rule of the call says: a goal of each of its rules."""
     expected = [] if way.code in IN_PROGRESS else SIGNATURES[way.call].results(way.code or ReturnCode.KERN_SUCCESS)
     words = [each.name for each in expected if each.type not in (*RIGHTS, OutputType.DESCRIPTORS)]
-    if words:
-        said = {each for name in way.told() for each in (name, name.partition(".")[0], name.removesuffix("_length"), *_MADE_OF.get(name, ()))}
-        assert way.last.alone is not None
-        after = way.last.alone.after(way.last.case)
-        yield Precondition(after.case.id, f"{way.call}: a rule says what each result is", after.known, [_is(said.issuperset(words))], after.after)
+    said = {each for name in way.told() for each in (name, name.partition(".")[0], name.removesuffix("_length"), *_MADE_OF.get(name, ()))}
+    for step in way.steps if words else ():
+        if step.alone is not None:
+            after = step.alone.after(step.case)
+            title = f"{way.call}: a rule says what each result is"
+            yield step.run.rule, Precondition(after.case.id, title, after.known, [_is(said.issuperset(words))], after.after)
 
 
 _MADE_OF = {"names_of": ("names", "types"), "members_of": ("members",)}

@@ -2,6 +2,7 @@
 
 from sendright.model.invariants.steps import (
     arrivals,
+    codes,
     contents,
     failures,
     given,
@@ -21,6 +22,7 @@ from sendright.model.language.step_property import STEP_PROPERTIES
 __all__ = [
     "STEP_PROPERTIES",
     "arrivals",
+    "codes",
     "contents",
     "failures",
     "given",

@@ -42,6 +42,22 @@ def _as_sent(t: Touched, m: Term) -> Term:
     return z3.And(a.size(m) == size, a.data(m) == data, *said)
 
 
+def _size(t: Touched) -> Iterator[tuple[str, Term]]:
+    """A size is refused only if it isn't one: too small for the header or the descriptors, or not a whole number of
+    words. No such size is accepted.
+    """
+    k, refused = t.k, t.x.case.code is ReturnCode.MACH_SEND_MSG_TOO_SMALL
+    if not t.has("size"):
+        yield "the size that is refused", t.b.size(k["message"]) < empty_size(t.sorts.parts_of(t.b.layout(k["message"])))
+        return
+    wrong = z3.And(k["size"] != -1, z3.Or(k["size"] < size_without_data(()), k["size"] % 4 != 0))
+    if refused:
+        short = z3.And(bool(k.profile.body_checked_first), k["size"] != -1, k["size"] < empty_size(t.sorts.parts_of(k["layout"])))
+        yield "the size that is refused", z3.Or(wrong, short)
+    elif t.x.case.code is None:
+        yield "the size that is accepted", z3.Not(wrong)
+
+
 def _told(t: Touched, m: Term, what: Notification, data: Term, carries_right: bool = False) -> Term:
     a = t.a
     layout = t.sorts.one_port if carries_right else t.sorts.no_descriptors
@@ -73,7 +89,7 @@ def _is_dead(t: Touched) -> Term:
 @step_property(206, "a message says what it is for")
 def contents(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A task's message has the id, layout and size that its sender gives, and the data as far as the size goes. Without
-    a size it is as long as its parts.
+    a size it is as long as its parts. Only a size that can't be one is refused.
 
     A notification has the size and the data of its event: nothing, the make-send count (step invariant 16), or the
     name. Port-destroyed carries the receive right. The kernel's answer has no parts, an id that is greater by 100, and
@@ -86,6 +102,8 @@ def contents(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             yield "what is sent", forall([v.m], z3.Implies(x.newly_made(v.m), _as_sent(t, v.m)))
         else:
             yield "what a notification says", forall([v.m], z3.Implies(notified, _notifications(t, v.m)))
+    if x.rule == "mach_msg_send" or x.case.code is ReturnCode.MACH_SEND_MSG_TOO_SMALL:
+        yield from _size(t)
     if x.rule == ANSWER and a.changed("stage"):
         m = k["message"]
         shape = [a.layout(m) == v.sorts.no_descriptors, a.body_count(m) == 0, a.size(m) == natural_size(())]

@@ -71,16 +71,32 @@ def has_right(state: State, slot: Term, disposition: Term) -> Term:
     return z3.Or(*[z3.And(disposition == int(each), has) for each, has in needed.items()])
 
 
+def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
+    """The two rights of a header, before any of them is copied in."""
+    k, b = x.k, x.before
+    dest, reply = k.slot(k["dest"]), k.slot(k["reply"])
+    fits = has_right(b, reply, k["reply_disposition"])
+    if x.case.code is ReturnCode.MACH_SEND_INVALID_REPLY:
+        stays = [b.kind(reply) == KIND.DEAD_NAME] if k.profile.dead_reply_refused else []
+        stays += [k.leads_to_task(reply)] if k.profile.task_ports_stay else []
+        yield "the reply right that is refused", z3.And(z3.Not(k.reserved(k["reply"])), z3.Or(z3.Not(fits), *stays))
+    elif x.case.code is None:
+        yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
+        yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), b.kind(dest) != KIND.DEAD_NAME)
+
+
 @step_property(211, "a right is refused only if it isn't there")
 def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A right is copied in, or taken out of a task's space, if the name has it, and only then: a receive right for
     MOVE_RECEIVE and for what is made from it, a send right for MOVE_SEND and COPY_SEND, a send-once right for
-    MOVE_SEND_ONCE.
+    MOVE_SEND_ONCE. So it is with the two rights of a message's header.
 
     A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
     kernels also refuse rights that can't move.
     """
     k, code = x.k, x.case.code
+    if x.rule == "mach_msg_send":
+        yield from _of_header(x)
     extracts = x.rule == "mach_port_extract_right"
     if not (x.rule == COPY_IN or (extracts and code in (None, ReturnCode.KERN_INVALID_RIGHT))):
         return

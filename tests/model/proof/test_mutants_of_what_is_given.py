@@ -1,4 +1,4 @@
-"""Mutants of what callers give and what requesters are told. All were proved before step invariants 207, 208, 210 and 211 said so."""
+"""Mutants of what callers give and what requesters are told. All were proved before step invariants 206 to 208 and 210 to 212 said so."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import pytest
 import z3
 from support.mutants import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
 
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification
-from sendright.mach.kernel.profiles import MANUAL, OSF, XNU, Profile
+from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, Profile
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.invariants.steps import codes, precedence
 from sendright.model.language.actions import drop_held_send, notify, put
 from sendright.model.language.release import release
-from sendright.model.language.rule import COPY_IN, Context
+from sendright.model.language.rule import COPY_IN, RULES, Context
+from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
+from sendright.model.proof.any_state import ANY_STATE
 
-ARRIVALS, RESULTS, STORED, REFUSALS = (f"step invariant {number}" for number in (207, 208, 210, 211))
+CONTENTS, ARRIVALS, RESULTS, STORED, REFUSALS, CODES = (f"step invariant {number}" for number in (206, 207, 208, 210, 211, 212))
 REQUEST, RESCUED = "mach_port_request_notification", "a receive right is rescued"
 
 
@@ -56,6 +61,12 @@ def test_a_right_that_is_carried_though_it_is_not_there() -> None:
     assert seen(COPY_IN, "COPY_SEND copies the send right", (211,), never("the name has no right for this disposition")) == {REFUSALS}
 
 
+def test_a_reply_right_that_is_refused_though_it_is_there() -> None:
+    title = "the reply name has no right for its disposition"
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, k.leads_to_task(k.slot(k["reply"])))) if case.title == title else case])  # noqa: E731
+    assert seen("mach_msg_send", title, (211,), more) == {REFUSALS}
+
+
 def fired(k: Context, after: After) -> None:
     """no-senders is sent though there are senders."""
     S = k.sorts.Slot
@@ -92,3 +103,37 @@ def test_groups_of_exceptions(output: str, value: int | None) -> None:
     title = "clones of the groups' rights"
     change = telling(title, **{output: lambda k: z3.BoolVal(True) if value is None else z3.IntVal(value)})
     assert seen("task_get_exception_ports", title, (208,), change) == {RESULTS}
+
+
+def answering(title: str, code: ReturnCode) -> Change:
+    """The case ``title`` answers another code."""
+    return lambda k, case: iter([replace(case, code=code) if case.title == title else case])
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "code"),
+    [
+        ("ledger_terminate", "something is drawn on the ledger", ReturnCode.KERN_INVALID_ADDRESS),
+        ("task_get_special_port", "task is not a task's port", ReturnCode.KERN_INVALID_CAPABILITY),
+        ("vm_write", "the page is not allocated", ReturnCode.KERN_INVALID_NAME),
+        ("mach_msg_send", "the destination denotes nothing", ReturnCode.KERN_INVALID_NAME),
+    ],
+)
+def test_a_code_that_says_something_else(rule: str, title: str, code: ReturnCode) -> None:
+    assert CODES in seen(rule, title, (212,), answering(title, code))
+
+
+@pytest.mark.heavy
+def test_every_entry_of_the_table_of_codes_is_used() -> None:
+    used = set()
+    for profile in PROFILES.values():
+        for name in {rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)}:
+            k = Context(RULES[name], ANY_STATE, profile)
+            used |= {(case.code, precedence.stage(k, case)) for case in RULES[name].cases(k) if case.refuses}
+    assert {(code, at) for code, stages in codes.LOOKS_AT.items() for at in stages} == used
+
+
+def test_a_size_that_is_refused_though_it_is_one() -> None:
+    title = "the size is too small, or not a multiple of 4"
+    more: Change = lambda k, case: iter([replace(case, when=k["size"] <= 24) if case.title == title else case])  # noqa: E731
+    assert CONTENTS in seen("mach_msg_send", title, (206,), more)

@@ -28,6 +28,7 @@ CALLS = "sendright.model.calls"
 SEND, CARRIED = Unit(f"{CALLS}.messages", "", "send"), Unit(f"{CALLS}.messages", "", "_carried")
 INSERT, EXTRACT = Unit(f"{CALLS}.transfer", "", "insert_right"), Unit(f"{CALLS}.transfer", "", "extract_right")
 REQUEST = Unit(f"{CALLS}.notifications", "", "request_notification")
+TAKEN = Unit(f"{CALLS}.receive", "", "take")
 COPY_OUT_BODY = Unit("sendright.model.language.sequences", "", "copy_out_body")
 COPY_IN_POLY = "yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun['carries'])"
 DEST, REPLY = "d.destination(message), 'dest'", "d.reply(message), 'reply'"
@@ -130,6 +131,12 @@ def test_a_rule_that_no_call_runs() -> None:
     node = with_text(SEND, "yield run(BODY, message=message, since=header)", "pass")
     with wrong(compiled(SEND, node), SEND):
         assert missed(whole_call("mach_msg_send: body", MANUAL)) == "a call runs the rule"
+
+
+def test_a_result_that_no_rule_says() -> None:
+    node = with_text(TAKEN, "size=b.size(message), message=message", "message=message")
+    with wrong(compiled(TAKEN, node), TAKEN):
+        assert missed(whole_call("mach_msg_receive: take", MANUAL)) == "mach_msg_receive: a rule says what each result is"
 
 
 def test_the_rights_that_arguments_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -98,7 +99,10 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = mutants_page(result(monkeypatch, "both", "none", "late"), "1.0")
+    found = result(monkeypatch, "both", "none", "late")
+    page = mutants_page(found, "1.0")
+    assert "The run was ended" not in page
+    assert "The run was ended" in mutants_page(msgspec.structs.replace(found, interrupted=True), "1.0")
     assert page.startswith("<!-- written by sendright -->\n# The mutant score\n")
     assert "```sh\nsendright mutants\n```\n\nsendright 1.0, profile manual, 3 mutants" in page
     assert "`none`, guard dropped:\n\n```\nx → y\n```\n\nNo reason is known.\n" in page

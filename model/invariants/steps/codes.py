@@ -1,0 +1,118 @@
+"""Which error a failing test answers: a code says what was looked at, and not every call has every code.
+
+Source: the comments on the codes in ``mach/kern_return.h`` and ``mach/message.h``, and the order of
+``precedence.Stage``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
+from sendright.model.invariants.steps.precedence import Stage, stage
+from sendright.model.language.invariant import Variables
+from sendright.model.language.sorts import Term
+from sendright.model.language.step_property import step_property
+from sendright.model.language.transition import Transition
+
+LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
+    # the request, and messages
+    ReturnCode.MACH_SEND_INVALID_DEST: (Stage.REQUEST, Stage.VALUES, Stage.CONTENT),
+    ReturnCode.MACH_SEND_INVALID_REPLY: (Stage.REQUEST,),
+    ReturnCode.MACH_SEND_INVALID_RIGHT: (Stage.REQUEST, Stage.VALUES, Stage.CONTENT),
+    ReturnCode.MACH_SEND_INVALID_HEADER: (Stage.VALUES,),
+    ReturnCode.MACH_SEND_INVALID_TYPE: (Stage.VALUES,),
+    ReturnCode.MACH_SEND_MSG_TOO_SMALL: (Stage.VALUES, Stage.CONTENT),
+    ReturnCode.MACH_SEND_INVALID_MEMORY: (Stage.CONTENT,),
+    ReturnCode.MACH_SEND_IN_PROGRESS: (Stage.CONTENT,),
+    ReturnCode.MACH_SEND_TIMED_OUT: (Stage.VALUES,),
+    ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE: (Stage.VALUES,),
+    ReturnCode.MACH_RCV_INVALID_NAME: (Stage.CARRIED,),
+    ReturnCode.MACH_RCV_IN_SET: (Stage.CONTENT,),
+    ReturnCode.MACH_RCV_TIMED_OUT: (Stage.CONTENT,),
+    ReturnCode.MACH_RCV_TOO_LARGE: (Stage.CONTENT,),
+    ReturnCode.MACH_RCV_PORT_CHANGED: (Stage.CONTENT,),
+    ReturnCode.MACH_RCV_PORT_DIED: (Stage.CONTENT,),
+    ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE: (Stage.VALUES,),
+    ReturnCode.MACH_RCV_IN_PROGRESS: (Stage.VALUES, Stage.CONTENT),
+    ReturnCode.MIG_BAD_ARGUMENTS: (Stage.MIG,),
+    # kernel objects
+    ReturnCode.KERN_INVALID_TASK: (Stage.OBJECT,),
+    ReturnCode.KERN_INVALID_SECURITY: (Stage.OBJECT,),
+    ReturnCode.KERN_INVALID_LEDGER: (Stage.OBJECT, Stage.CONTENT),
+    # arguments, names, and what names denote
+    ReturnCode.KERN_INVALID_ARGUMENT: (Stage.OBJECT, Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_INVALID_VALUE: (Stage.VALUES, Stage.CARRIED, Stage.CONTENT),
+    ReturnCode.KERN_INVALID_NAME: (Stage.VALUES, Stage.ENTRY),
+    ReturnCode.KERN_INVALID_RIGHT: (Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_INVALID_CAPABILITY: (Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_NAME_EXISTS: (Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_RIGHT_EXISTS: (Stage.CONTENT,),
+    ReturnCode.KERN_UREFS_OVERFLOW: (Stage.CONTENT,),
+    ReturnCode.KERN_ALREADY_IN_SET: (Stage.CONTENT,),
+    ReturnCode.KERN_NOT_IN_SET: (Stage.CONTENT,),
+    ReturnCode.KERN_FAILURE: (Stage.VALUES, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_NO_ACCESS: (Stage.VALUES, Stage.ENTRY),
+    # memory
+    ReturnCode.KERN_INVALID_ADDRESS: (Stage.VALUES, Stage.CONTENT),
+    ReturnCode.KERN_NO_SPACE: (Stage.CONTENT,),
+    ReturnCode.KERN_RESOURCE_SHORTAGE: (Stage.CONTENT, Stage.MEMORY),
+}
+"""What a test may look at that answers this code. No test answers a code that isn't here."""
+
+
+def _names(call: Signature) -> bool:
+    return call.takes(ArgumentType.NAME)
+
+
+def _carries(call: Signature) -> bool:
+    return call.takes(ArgumentType.RIGHT_NAME) or call.takes(ArgumentType.DISPOSITION)
+
+
+def _has_ledgers(call: Signature) -> bool:
+    return call.targets_ledger or any("ledger" in argument.name for argument in call.arguments)
+
+
+ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
+    ReturnCode.KERN_INVALID_ADDRESS: lambda call: call.addresses_memory,
+    ReturnCode.KERN_NO_SPACE: lambda call: call.addresses_memory,
+    ReturnCode.KERN_INVALID_LEDGER: _has_ledgers,
+    ReturnCode.KERN_INVALID_SECURITY: lambda call: call.sets_tokens,
+    ReturnCode.KERN_INVALID_NAME: _names,
+    ReturnCode.KERN_NAME_EXISTS: lambda call: any(argument.type is ArgumentType.NAME for argument in call.arguments),
+    ReturnCode.KERN_RIGHT_EXISTS: _carries,
+    ReturnCode.KERN_INVALID_CAPABILITY: _carries,
+    ReturnCode.KERN_UREFS_OVERFLOW: _names,
+    ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR),
+}
+"""The codes that only calls have of which this is true."""
+
+
+def may_answer(x: Transition) -> bool:
+    """The failing case may answer its code: for what it looks at, and for its call."""
+    case, rule = x.whole_case, x.rule
+    code = case.code
+    if code is None or stage(x.k, case) not in LOOKS_AT.get(code, ()):
+        return False
+    call = SIGNATURES.get(rule.partition(":")[0])
+    group = code.name.partition("_")[0]
+    if call is None or call.target is None:  # a trap, or a step of any call: it is about messages
+        return group == "MACH"
+    if code.name.startswith("MACH_RCV"):
+        return call.in_steps and code is ReturnCode.MACH_RCV_IN_PROGRESS
+    return code not in ONLY_WITH or ONLY_WITH[code](call)
+
+
+@step_property(212, "a code says what was looked at", looks_at_order=True)
+def codes(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A call answers an error code only for a test of what the code is about: its request, the objects behind its
+    ports, the values of its arguments, a name, what the name denotes, memory.
+
+    Codes about memory, ledgers, tokens, names and selectors are answered only by calls that take such. Traps answer
+    only codes about messages.
+    """
+    if x.whole_case.refuses:
+        yield "its code", z3.BoolVal(may_answer(x))
