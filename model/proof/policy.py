@@ -28,13 +28,14 @@ from sendright.model.language.sorts import Scope, Term
 from sendright.model.language.transition import Transition
 from sendright.model.policy.labelling import SHARING, Demand, Labelling
 from sendright.model.policy.policy import Edge, Policy
+from sendright.model.policy.reading import readings, restricts_reading
 from sendright.model.proof.any_state import ANYTHING
 from sendright.model.proof.counterexamples.concrete import Concrete
 from sendright.model.proof.counterexamples.counterexample import Found, Question, Search
 from sendright.model.proof.counterexamples.refute import in_words
 from sendright.model.proof.obligations import CaseProof, ProofTask
 from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
-from sendright.model.proof.prove import Progress, Shown, case_tasks
+from sendright.model.proof.prove import Progress, ProgressLine, case_tasks
 from sendright.model.proof.solver.cache import Cache, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort
 from sendright.model.proof.solver.questions import Mark
@@ -42,6 +43,7 @@ from sendright.model.proof.solver.questions import Mark
 KEPT = "policy"
 """In the place of a property's name."""
 TITLE = "the policy is kept"
+READING = "who reads whom"
 SENTENCE = "The policy allows every right, in each place where rights lie, and all memory that tasks share."
 REACHABLE = "not known: the state before is any that keeps the policy and in which the invariants hold"
 EDGES_SHOWN = 3
@@ -89,10 +91,37 @@ def prove_policy(
     Raises UnknownSelection for a call that doesn't exist, and KeyboardInterrupt after Ctrl-C.
     """
     work = policy_tasks(profile, calls)
-    shown = Shown(len(work), on_progress)
+    shown = ProgressLine(len(work), on_progress)
     for part, found in _run(policy, profile, work, jobs, cache, shown):
         shown.one_more(part.rule)
         yield _lost(profile, part, found) if isinstance(found, Lost) else found
+    if not calls and restricts_reading(policy):
+        yield from decide_reading(policy)
+
+
+def decide_reading(policy: Policy) -> Iterator[Decided]:
+    """One obligation for each pair of labels of which one may read the other."""
+    for found in readings(policy):
+        allowed = found.edge in policy.edges
+        obligation = Obligation(
+            call=found.call,
+            case=f"KERN_SUCCESS/{found.why}",
+            property=KEPT,
+            title=TITLE if allowed else f"{TITLE}: {READING}",
+            verdict=Verdict.PROVED if allowed else Verdict.REFUTED,
+            seconds=0.0,
+            basis=Basis.NOTHING,
+        )
+        broken = BrokenCase(
+            rule=found.call,
+            calls=(found.call,),
+            case=obligation.case,
+            clause=READING,
+            verdict=Verdict.REFUTED,
+            missing=(MissingEdge(str(found.edge), found.edge.toml),),
+            scope="",
+        )
+        yield Decided(obligation, None if allowed else broken)
 
 
 def solver() -> str:
@@ -106,7 +135,7 @@ def assumed(calls: Sequence[str] | None) -> str:
 
 
 def _run(
-    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: Shown
+    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: ProgressLine
 ) -> Iterator[tuple[ProofTask, Decided | Lost]]:
     decide_one: Callable[[ProofTask], Decided] = partial(decide_case, policy, profile.name, cache)
     if jobs:
