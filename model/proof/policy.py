@@ -61,8 +61,8 @@ SIZES = (
 Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
 seven, under three names.
 """
-EFFORT = 30_000_000
-"""How much work the solver does for one size, in z3's own count. Most of what is found takes a third of that."""
+EFFORTS = (30_000_000, 60_000_000, 60_000_000)
+"""How much work the solver does for each size, in z3's own count."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -258,8 +258,8 @@ class Lacks(msgspec.Struct, frozen=True):
 def missing_edges(question: PolicyQuestion) -> Lacks:
     """Look for a state from which the case breaks the policy, and for what the policy lacks."""
     scope = ""
-    for size in SIZES:
-        search = Search(question.unit.profile, question.of_edges(()), size, EFFORT, from_nothing=False)
+    for size, effort in zip(SIZES, EFFORTS, strict=True):
+        search = Search(question.unit.profile, question.of_edges(()), size, effort, from_nothing=False)
         found = search.search()
         if isinstance(found, Found):
             return _lacking(search, found, question)
