@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.interrupt import stop_if_interrupted
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.checks import Basis, Obligation
@@ -50,18 +50,20 @@ EDGES_SHOWN = 3
 """How many missing edges are looked for in one case. There may be more, here or in larger scopes."""
 
 
-_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1)
+_PLACES = (Place.KERNEL, Place.HOST, Place.BOOTSTRAP)
+_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1, places=_PLACES)
 SIZES = (
     _SMALL,
     msgspec.structs.replace(_SMALL, ports=7, names=3, messages=2),
-    msgspec.structs.replace(_SMALL, tasks=3, ports=6, messages=2),
+    msgspec.structs.replace(_SMALL, messages=2, places=(*_PLACES, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
+    msgspec.structs.replace(_SMALL, tasks=3, ports=6, messages=2, places=tuple(Place)),
 )
 """The sizes of states that are searched, the smallest first.
 
 Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
 seven, under three names.
 """
-EFFORTS = (30_000_000, 60_000_000, 60_000_000)
+EFFORTS = (30_000_000, 60_000_000, 30_000_000, 60_000_000)
 """How much work the solver does for each size, in z3's own count."""
 
 

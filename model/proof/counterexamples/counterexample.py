@@ -278,13 +278,13 @@ def _holds(model: Any, formula: Term) -> bool:
 
 
 def _scope_for(question: Question, profile: Profile, size: Scope) -> Scope:
-    """A scope of this ``size``, with only those places of tasks of which the invariants, the step or the goals speak:
-    the others would only be more of the same.
+    """A scope of this ``size``, with only those of its places of which the invariants, the step or the goals speak: the
+    others would only be more of the same.
     """
     told = [*(goal for _, goal in question.goals), *question.assumptions, *held_by_any_state(profile)]
     names = {f"PLACE_{place.name}": place for place in Place}
     found = {names[name] for name in _mentioned_places(told) if name in names}
-    return msgspec.structs.replace(size, places=tuple(place for place in Place if place in found))
+    return msgspec.structs.replace(size, places=tuple(place for place in size.places if place in found))
 
 
 def mentioned(formulas: Iterable[Term]) -> Iterator[Term]:
