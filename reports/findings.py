@@ -245,9 +245,9 @@ def _of_broken_case(broken: BrokenCase) -> Finding:
     refuted = broken.verdict is Verdict.REFUTED
     words = "\n".join(lines(broken.example)) if broken.example else broken.counterexample or policy.no_state(broken)
     return Finding(
-        rule=f"policy/{broken.clause}",
+        rule=f"policy/{broken.clause}" if refuted else f"policy/not decided, {broken.clause}",
         level="error" if refuted else "warning",
-        title=policy.headline(broken),
+        title=f"{'Not kept' if refuted else 'Not decided'}: {broken.clause}",
         about=f"{broken.rule}, {broken.case.replace('/', ': ', 1)}",
         clause="; ".join([broken.clause, *(f"missing: {missing.words}" for missing in broken.missing)]),
         words=words,

@@ -89,6 +89,8 @@ def headline(broken: BrokenCase) -> str:
 
 def no_state(broken: BrokenCase) -> str:
     """Why there is no counterexample to show."""
+    if not broken.scope:
+        return "it follows from the policy alone"
     return f"no state that breaks it was found in {broken.scope}" if broken.scope[:1].isdigit() else broken.scope
 
 
@@ -97,7 +99,7 @@ def _broken(broken: BrokenCase) -> Iterator[RenderableType]:
     style = "bold red" if broken.verdict is Verdict.REFUTED else "bold yellow"
     yield Text("")
     yield Text(visible(f"{headline(broken)}: {broken.case}{by}"), style)
-    yield _indented(f"{broken.clause}; looked for in {broken.scope}")
+    yield _indented(f"{broken.clause}; looked for in {broken.scope}" if broken.scope else f"{broken.clause}; {no_state(broken)}")
     for missing in broken.missing:
         yield _indented(f"missing: {missing.words}")
     shown = lines(broken.example) if broken.example else (broken.counterexample or "").splitlines()

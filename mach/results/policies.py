@@ -31,6 +31,7 @@ class BrokenCase(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[MissingEdge, ...] = ()
     """What the search found to be missing; there may be more."""
     scope: str
+    """What was searched for a state; empty: no state is needed."""
     counterexample: str | None = None
     """A concrete state and call, in words."""
     example: Counterexample | None = None

@@ -76,7 +76,7 @@ class Labelling:
         self.may = {
             (where, authority): z3.Function(f"may_{where.value}_{authority.value}", self.sort.sort, self.sort.sort, boolean)
             for where in Where
-            for authority in (OF_RIGHTS if where is not Where.HOLDS else Authority)
+            for authority in (OF_RIGHTS if where is not Where.HOLDS else tuple(each for each in Authority if each is not Authority.READ))
         }
         self.labelled = {role: label for role, label in policy.roles.items() if label is not None}
 

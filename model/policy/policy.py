@@ -31,11 +31,12 @@ class Authority(Enum):
     HOLD = "hold"  # a right to one of the kernel's own ports: a host port, a ledger, the device port
     SHARE = "share"  # one memory object in the maps of both
     COPY_MEMORY = "copy_memory"  # a new task begins with a copy of its parent's memory
+    READ = "read"  # get a task's tokens, its memory or what it writes
     GIVE_TOKENS = "give_tokens"  # set a task's tokens, or make a task with other tokens than its parent's
 
 
 OF_RIGHTS = (Authority.CONTROL, Authority.SEND, Authority.SEND_ONCE, Authority.RECEIVE, Authority.HOLD)
-"""Authority that is a right in a slot. The other authority lies in maps and in calls."""
+"""Authority that is a right in a slot. The other authority lies in maps and in calls, or follows (``reading.py``)."""
 
 
 class Where(Enum):
@@ -79,6 +80,7 @@ _DOES = {
     "hold": "hold a port of",
     "share": "share memory with",
     "copy_memory": "begin with a copy of the memory of",
+    "read": "read",
     "give_tokens": "give tokens to",
 }
 

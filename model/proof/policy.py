@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.interrupt import stop_if_interrupted
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.checks import Basis, Obligation
@@ -28,13 +28,14 @@ from sendright.model.language.sorts import Scope, Term
 from sendright.model.language.transition import Transition
 from sendright.model.policy.labelling import SHARING, Demand, Labelling
 from sendright.model.policy.policy import Edge, Policy
+from sendright.model.policy.reading import readings, restricts_reading
 from sendright.model.proof.any_state import ANYTHING
 from sendright.model.proof.counterexamples.concrete import Concrete
 from sendright.model.proof.counterexamples.counterexample import Found, Question, Search
 from sendright.model.proof.counterexamples.refute import in_words
 from sendright.model.proof.obligations import CaseProof, ProofTask
 from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
-from sendright.model.proof.prove import Progress, Shown, case_tasks
+from sendright.model.proof.prove import Progress, ProgressLine, case_tasks
 from sendright.model.proof.solver.cache import Cache, keep_proofs_in
 from sendright.model.proof.solver.instantiate import first_effort
 from sendright.model.proof.solver.questions import Mark
@@ -42,25 +43,28 @@ from sendright.model.proof.solver.questions import Mark
 KEPT = "policy"
 """In the place of a property's name."""
 TITLE = "the policy is kept"
+READING = "who reads whom"
 SENTENCE = "The policy allows every right, in each place where rights lie, and all memory that tasks share."
 REACHABLE = "not known: the state before is any that keeps the policy and in which the invariants hold"
 EDGES_SHOWN = 3
 """How many missing edges are looked for in one case. There may be more, here or in larger scopes."""
 
 
-_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1)
+_PLACES = (Place.KERNEL, Place.HOST, Place.BOOTSTRAP)
+_SMALL = Scope(tasks=2, ports=5, names=2, messages=1, descriptors=1, objects=2, pages=1, places=_PLACES)
 SIZES = (
     _SMALL,
     msgspec.structs.replace(_SMALL, ports=7, names=3, messages=2),
-    msgspec.structs.replace(_SMALL, tasks=3, ports=6, messages=2),
+    msgspec.structs.replace(_SMALL, messages=2, places=(*_PLACES, Place.REGISTERED_0, EXCEPTION_PLACES[0])),
+    msgspec.structs.replace(_SMALL, tasks=3, ports=6, messages=2, places=tuple(Place)),
 )
 """The sizes of states that are searched, the smallest first.
 
 Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
 seven, under three names.
 """
-EFFORT = 30_000_000
-"""How much work the solver does for one size, in z3's own count. Most of what is found takes a third of that."""
+EFFORTS = (30_000_000, 60_000_000, 30_000_000, 60_000_000)
+"""How much work the solver does for each size, in z3's own count."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -89,10 +93,37 @@ def prove_policy(
     Raises UnknownSelection for a call that doesn't exist, and KeyboardInterrupt after Ctrl-C.
     """
     work = policy_tasks(profile, calls)
-    shown = Shown(len(work), on_progress)
+    shown = ProgressLine(len(work), on_progress)
     for part, found in _run(policy, profile, work, jobs, cache, shown):
         shown.one_more(part.rule)
         yield _lost(profile, part, found) if isinstance(found, Lost) else found
+    if not calls and restricts_reading(policy):
+        yield from decide_reading(policy)
+
+
+def decide_reading(policy: Policy) -> Iterator[Decided]:
+    """One obligation for each pair of labels of which one may read the other."""
+    for found in readings(policy):
+        allowed = found.edge in policy.edges
+        obligation = Obligation(
+            call=found.call,
+            case=f"KERN_SUCCESS/{found.why}",
+            property=KEPT,
+            title=TITLE if allowed else f"{TITLE}: {READING}",
+            verdict=Verdict.PROVED if allowed else Verdict.REFUTED,
+            seconds=0.0,
+            basis=Basis.NOTHING,
+        )
+        broken = BrokenCase(
+            rule=found.call,
+            calls=(found.call,),
+            case=obligation.case,
+            clause=READING,
+            verdict=Verdict.REFUTED,
+            missing=(MissingEdge(str(found.edge), found.edge.toml),),
+            scope="",
+        )
+        yield Decided(obligation, None if allowed else broken)
 
 
 def solver() -> str:
@@ -106,7 +137,7 @@ def assumed(calls: Sequence[str] | None) -> str:
 
 
 def _run(
-    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: Shown
+    policy: Policy, profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, shown: ProgressLine
 ) -> Iterator[tuple[ProofTask, Decided | Lost]]:
     decide_one: Callable[[ProofTask], Decided] = partial(decide_case, policy, profile.name, cache)
     if jobs:
@@ -229,8 +260,8 @@ class Lacks(msgspec.Struct, frozen=True):
 def missing_edges(question: PolicyQuestion) -> Lacks:
     """Look for a state from which the case breaks the policy, and for what the policy lacks."""
     scope = ""
-    for size in SIZES:
-        search = Search(question.unit.profile, question.of_edges(()), size, EFFORT, from_nothing=False)
+    for size, effort in zip(SIZES, EFFORTS, strict=True):
+        search = Search(question.unit.profile, question.of_edges(()), size, effort, from_nothing=False)
         found = search.search()
         if isinstance(found, Found):
             return _lacking(search, found, question)

@@ -99,7 +99,7 @@ Progress = Callable[[int, int, str], None]
 """Called with the number of tasks done, the number of all tasks, and what was decided last."""
 
 
-class Shown:
+class ProgressLine:
     """What a progress line shows: how many tasks are done, and what was last decided or noted (``workers.note``)."""
 
     def __init__(self, total: int, on_progress: Progress | None) -> None:
@@ -145,7 +145,7 @@ def prove(
     """
     second = None if also.second_solver is None else second_solver_version(also.second_solver)
     work = proof_tasks(profile, calls, invariants)
-    shown = Shown(len(work), on_progress)
+    shown = ProgressLine(len(work), on_progress)
     start = time.perf_counter()
     obligations: list[Obligation] = []
     interrupted = False
@@ -189,7 +189,7 @@ def _assumed(calls: Sequence[str] | None, invariants: Sequence[int | str] | None
 
 
 def _run(
-    profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, also: Also, on: Cluster | None, shown: Shown
+    profile: Profile, work: list[ProofTask], jobs: int, cache: Cache | None, also: Also, on: Cluster | None, shown: ProgressLine
 ) -> Iterator[tuple[ProofTask, Decided]]:
     if jobs == 0 and on is None:
         for part in work:

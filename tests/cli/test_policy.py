@@ -1,6 +1,8 @@
 """``sendright policy``: proofs in parts that are quick, runs compared with a policy, bad input."""
 
 import json
+import os
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,39 @@ def test_states_and_scripts(capsys: pytest.CaptureFixture[str], named: str, trac
     assert "case self: 4 states keep the policy" in captured.out
 
 
+_numbers = count()
+
+
+def edited(tmp_path: Path, trace: str, **parts: object) -> Path:
+    """The trace with other ``parts``."""
+    place = tmp_path / f"edited-{next(_numbers)}.json"
+    place.write_text(json.dumps(json.loads(Path(trace).read_text("utf-8")) | parts))
+    return place
+
+
+def test_a_run_that_breaks_the_policy_is_in_all_reports(tmp_path: Path, named: str, trace: str) -> None:
+    before = Path(trace).read_bytes()
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "junit", "sarif")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    assert main(["policy", named, "--trace", trace, "--report-dir", str(tmp_path), *options]) == 1
+    page, junit, sarif = (path.read_text("utf-8") for path in files.values())
+    for text in (page, junit, sarif):
+        assert "one may send to server" in text
+        assert "call 6, mach_port_insert_right by task 0, breaks the policy" in text
+    assert "<svg" in page
+    assert "The runs and states don’t keep the policy" in page
+    assert '<failure message="call 6' in junit
+    [result] = json.loads(sarif)["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("policy/run", "error")
+    assert Path(trace).read_bytes() == before, "a report never takes the place of a run that was read"
+
+
 def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path) -> None:
     state = json.loads(Path(trace).read_text("utf-8"))["final"]
     del state["ports"]["8"]
     (tmp_path / "state.json").write_text(json.dumps(state))
+    os.mkfifo(tmp_path / "pipe")
+    steps = json.loads(Path(trace).read_text("utf-8"))["steps"]
     for arguments, words in (
         ([str(tmp_path)], "is a directory"),
         ([CLIENTS, "--call", "mach_port_tpye"], "policy: unknown call 'mach_port_tpye'"),
@@ -83,6 +114,12 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, t
         ([CLIENTS, "--trace", trace], "trace.json: task 1 can have more than one label"),
         ([named, "--trace", trace, "--call", "mach_port_type"], "--call: selects what is proved"),
         ([named, "--trace", named], "not JSON"),
+        ([named, "--trace", trace, "--profile", "xnu"], "is a run under the profile manual, not xnu"),
+        ([named, "--trace", str(edited(tmp_path, trace, profile="plan9"))], "$.profile: unknown profile 'plan9'"),
+        ([named, "--trace", str(edited(tmp_path, trace, steps=steps[:3]))], "contradicts the steps before it"),
+        ([named, "--trace", str(edited(tmp_path, trace, steps=[*steps[:2], {**steps[2], "task": 77}, *steps[3:]]))], "task 77 has no label"),
+        ([named, "--script", str(tmp_path / "pipe")], "is not a regular file"),
+        ([named, "--trace", trace, "--html", trace], "is read by this command"),
         ([named, "--trace", "/dev/zero"], "is not a regular file"),
         ([named, "--state", trace], "not a state"),
         ([named, "--state", str(tmp_path / "state.json")], "names port 8, which the state doesn't have"),

@@ -1,13 +1,23 @@
 """The result of ``sendright policy`` in words."""
 
 import io
+import json
 
+import msgspec
 from rich.console import Console
+from support.report_runs import MOVE_TO_CHILD, run
 
+from sendright.impl.reference import ReferenceKernel
 from sendright.mach.results.checks import Obligation
+from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.policies import BrokenCase, CheckedRun, MissingEdge, PolicyBreak, PolicyHop, PolicyResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.reports.html import page
+from sendright.reports.junit import junit
 from sendright.reports.policy import SHOWN, terminal
+from sendright.reports.rerun import Rerun
+from sendright.reports.sarif import sarif
+from sendright.reports.write import _files
 
 CASE = "KERN_SUCCESS/the message is queued"
 
@@ -42,6 +52,51 @@ def test_what_breaks_the_policy_comes_with_what_is_missing() -> None:
     assert ", 1 refuted, " in text
     assert f"deliver breaks the policy: {CASE} (mach_msg_send)\n    who sends to whom; looked for in 2 tasks\n    missing: b may send to a" in text
     assert text.count('[[allow]] who = "b"') == 1
+
+
+def example() -> Counterexample:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    return Counterexample(
+        broken=("who sends to whom: the policy lacks “b may send to a”",),
+        sentence="The policy allows every right.",
+        where=("slot s is t1, name 3",),
+        there=(),
+        changes=(),
+        who=("t1 has the label b",),
+        trace=msgspec.structs.replace(trace, steps=trace.steps[:1]),
+    )
+
+
+def test_all_reports_show_the_state_and_what_is_missing() -> None:
+    with_state = msgspec.structs.replace(broken(Verdict.REFUTED), example=example())
+    undecided = broken(Verdict.UNDETERMINED)
+    late = msgspec.structs.replace(result(Verdict.REFUTED, with_state, undecided), interrupted=True, not_run=("s.json, case c: why",))
+    texts = [page(late, Rerun(commands=("sendright policy p.toml",))), junit(late), sarif(late, "1")]
+    for text in texts:
+        assert "b may send to a" in text
+        assert f"deliver, {CASE.replace('/', ': ')}" in text
+        assert "Not kept: who sends to whom" in text
+        assert "t1 has the label b" in text
+        assert "no state that breaks it was found in 2 tasks" in text
+        assert "s.json, case c: why" in text
+    assert "Not decided: who sends to whom" in texts[1]
+    assert "<svg" in texts[0]
+    assert "a task of a gives away only what the policy allows" in texts[0]
+    assert "sendright policy p.toml" in texts[0]
+    assert [texts[1].count(word) for word in ("<testcase", "<failure", "<error")] == [4, 1, 3]
+    assert [one["level"] for one in json.loads(texts[2])["runs"][0]["results"]] == ["error", "warning", "warning"]
+    assert not any(name.startswith("trace") for name, _ in _files(late, Rerun(), "1"))
+    assert "t1 has the label b" in text_of(late)
+
+
+def test_what_holds_is_said_in_all_reports() -> None:
+    good = result(Verdict.PROVED)
+    assert "The calls keep the policy" in page(msgspec.structs.replace(good, obligations=(PROVED,)), Rerun())
+    assert "<failure" not in junit(good)
+    assert json.loads(sarif(good, "1"))["runs"][0]["results"] == []
+
+
+PROVED = Obligation(call="deliver", case=CASE, property="policy", title="the policy is kept", verdict=Verdict.PROVED, seconds=1.0)
 
 
 def test_what_is_not_decided_is_not_called_a_break() -> None:

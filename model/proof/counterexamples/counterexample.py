@@ -142,8 +142,8 @@ class _Absent:
     formula: Term
     cost: int
     """The lower, the sooner it is added."""
-    rare: bool = False
-    """Few counterexamples need it."""
+    rare: str = ""
+    """Which place, or which kind of slot, if few counterexamples need it."""
 
 
 class Search:
@@ -151,7 +151,7 @@ class Search:
 
     def __init__(self, profile: Profile, question: Question, size: Scope = SCOPE, effort: int = RLIMIT, from_nothing: bool = True) -> None:
         """``size``: how large a state may be. ``from_nothing``: begin with a state in which there is next to nothing;
-        else only without what is rare.
+        else only without what the case doesn't touch of what is rare.
         """
         self.profile, self.question = profile, question
         scope = _scope_for(question, profile, size)
@@ -179,11 +179,12 @@ class Search:
         if question.counts and self.after is not None:
             self.goals += [(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
 
-        self.groups = list(_restrictions(self.before, here.sorts))
+        groups = list(_restrictions(self.before, here.sorts))
         if self.second:
-            both = zip(self.groups, _restrictions(self.second, here.sorts), strict=True)
-            self.groups = [replace(one, formula=z3.And(one.formula, other.formula)) for one, other in both]
-        self.groups = [group for group in self.groups if from_nothing or group.rare]
+            both = zip(groups, _restrictions(self.second, here.sorts), strict=True)
+            groups = [replace(one, formula=z3.And(one.formula, other.formula)) for one, other in both]
+        touched = set() if from_nothing else _touched(question)
+        self.groups = [each for each in groups if from_nothing or (each.rare and each.rare not in touched)]
         self.solver.add([z3.Implies(z3.Bool(f"absent{index}"), group.formula) for index, group in enumerate(self.groups)])
         self.first: Any = None
         self.assumed: list[Term] = []
@@ -309,13 +310,13 @@ def _holds(model: Any, formula: Term) -> bool:
 
 
 def _scope_for(question: Question, profile: Profile, size: Scope) -> Scope:
-    """A scope of this ``size``, with only those places of tasks of which the invariants, the step or the goals speak:
-    the others would only be more of the same.
+    """A scope of this ``size``, with only those of its places of which the invariants, the step or the goals speak: the
+    others would only be more of the same.
     """
     told = [*(goal for _, goal in question.goals), *question.assumptions, *held_by_any_state(profile)]
     names = {f"PLACE_{place.name}": place for place in Place}
     found = {names[name] for name in _mentioned_places(told) if name in names}
-    return msgspec.structs.replace(size, places=tuple(place for place in Place if place in found))
+    return msgspec.structs.replace(size, places=tuple(place for place in size.places if place in found))
 
 
 def mentioned(formulas: Iterable[Term]) -> Iterator[Term]:
@@ -378,6 +379,13 @@ def _no_difference(one: State, other: State, sorts: Sorts) -> Iterator[Term]:
             yield z3.And(*[one.fields[name](*point) == other.fields[name](*point) for point in points])
 
 
+def _touched(question: Question) -> set[str]:
+    """The names of the places and kinds of slots that the case reads rights from, or puts them into."""
+    slot = z3.Const("touched", UNBOUNDED.Slot)
+    after = [] if question.after is None else [question.after.kind(slot), question.after.port(slot)]
+    return {term.decl().name() for term in mentioned(after)}
+
+
 def _slots(sorts: Sorts, *constructors: str, of: Term | None = None) -> Iterator[Term]:
     for slot in sorts.elements(sorts.Slot):
         if slot.decl().name() in constructors and (of is None or any(part.eq(of) for part in slot.children())):
@@ -400,9 +408,9 @@ def _restrictions(b: State, sorts: Sorts) -> Iterator[_Absent]:
     for message in sorts.members["Message"]:
         yield _Absent(z3.And(b.stage(message) == STAGE.FREE, *empty(_slots(sorts, *_OF_MESSAGES, of=message))), 1)
     for place in sorts.elements(PLACE.sort):
-        yield _Absent(z3.And(*empty(_slots(sorts, "place_slot", of=place))), 2, rare=True)
+        yield _Absent(z3.And(*empty(_slots(sorts, "place_slot", of=place))), 2, rare=place.decl().name())
     for constructor in _RARE:
-        yield _Absent(z3.And(*empty(_slots(sorts, constructor))), 3, rare=True)
+        yield _Absent(z3.And(*empty(_slots(sorts, constructor))), 3, rare=constructor)
     for task in sorts.members["Task"][1:]:
         yield _Absent(z3.And(b.task_life(task) == LIFE.UNBORN, *empty(_slots(sorts, *_OF_TASKS, of=task))), 4)
 

@@ -35,7 +35,7 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class _Notes:
-    """Who hears what this process notes."""
+    """What hears the notes of this process."""
 
     listener: Callable[[str], object] | None = None
 

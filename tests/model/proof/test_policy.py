@@ -7,9 +7,10 @@ from sendright.mach.kernel.profiles import MANUAL, XNU_792
 from sendright.mach.results.checks import Basis
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.rule import RULES, Context
+from sendright.model.policy.reading import readings, restricts_reading
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.counterexamples.counterexample import Search
-from sendright.model.proof.policy import EDGES_SHOWN, SIZES, asked, missing_edges, prove_policy
+from sendright.model.proof.policy import EDGES_SHOWN, SIZES, asked, decide_reading, missing_edges, prove_policy
 from sendright.properties.policy.load import load_policy, parse_policy
 
 CLIENTS = load_policy(EXAMPLES / "clients.toml")
@@ -35,7 +36,7 @@ def test_what_is_missing_is_read_off_a_state_in_a_small_scope() -> None:
     assert found.example is not None
     assert found.example.broken[0] == f"{found.clause}: the policy lacks “{found.edges[0]}”"
     assert "t0 has the label b" in found.example.who
-    assert len(found.example.trace.initial.tasks) == 1
+    assert len(found.example.trace.initial.ports) <= 5
 
 
 CONTROL = "a control,send,receive b"
@@ -89,6 +90,21 @@ def test_each_condition_is_needed(condition: str) -> None:
     found = decided(policy(*entries), *case)
     assert found.obligation.verdict is Verdict.REFUTED
     assert wanted in missing(found)
+
+
+def test_who_reads_whom_follows_from_the_policy() -> None:
+    under = policy("a control,read b", "b send_once a", "a receive b")
+    assert {(one.call, str(one.edge)) for one in readings(under)} == {("task_info", "a may read b")}
+    assert [one.obligation.verdict for one in decide_reading(under)] == [Verdict.PROVED]
+    under = policy("a send b", "b share a", "b read a")
+    assert [(one.call, str(one.edge)) for one in readings(under)] == [("vm_read", "a may read b"), ("vm_read", "b may read a")]
+    refuted, proved = decide_reading(under)
+    assert (refuted.obligation.verdict, missing(refuted), proved.obligation.verdict) == (Verdict.REFUTED, {"a may read b"}, Verdict.PROVED)
+    by_message = next(readings(policy("a send_once b")))
+    assert (by_message.call, str(by_message.edge)) == ("mach_msg_receive", "b may read a")
+    assert "a may send once to b" in by_message.why
+    assert not restricts_reading(policy("a send_once b")), "a policy that says nothing of reading doesn't restrict it"
+    assert len(list(prove_policy(under, MANUAL, ["mach_port_type"], 0))) == 4, "it is decided with all calls"
 
 
 @pytest.mark.heavy

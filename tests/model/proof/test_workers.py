@@ -62,7 +62,7 @@ def test_what_a_process_notes_is_heard_while_it_works(tmp_path: Path) -> None:
 
 def test_the_progress_line_names_what_a_counterexample_is_looked_for() -> None:
     seen: list[tuple[int, int, str]] = []
-    shown = prover.Shown(3, lambda *what: seen.append(what))
+    shown = prover.ProgressLine(3, lambda *what: seen.append(what))
     unit = CaseProof(RULES["mach_port_type"], 0, MANUAL)
     unproved = Obligation(call="mach_port_type", case=unit.case.id, property="invariant 8", title="", verdict=Verdict.UNDETERMINED, seconds=0.0)
     shown.one_more("mach_port_names")

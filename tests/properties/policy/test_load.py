@@ -105,6 +105,8 @@ def test_the_page_shows_the_example_as_it_is() -> None:
         ("[[allow]]", "[allow]", "allow: isn't a list of tables"),
         ('all = ["server", "client"]', 'all = ["server", "some"]\nsome = ["all"]', "groups.all: a group contains itself: all > some > all"),
         ('all = ["server", "client"]', 'client = ["server"]', "groups.client: is a label too"),
+        ('all = ["server", "client"]', 'all = [["server"]]', "groups.all: ['server'] is not the name of a label"),
+        ('format = "sendright-policy/1"', "", "format: is missing: write format = 'sendright-policy/1'"),
         ('all = ["server", "client"]', "all = []", "groups.all: isn't a list of labels and groups"),
         ('client = "its children"', 'client = "its children"\nextra = "unused"', "labels.extra: nothing has this label"),
         ('client = "its children"', 'client = "its children"\nclient = "again"', "not TOML: "),
@@ -138,6 +140,9 @@ def test_too_large_is_said(tmp_path: Path) -> None:
     labels = "\n".join(f'l{number} = ""' for number in range(MOST_LABELS))
     with pytest.raises(BadPolicy, match="labels: 27 labels are too many"):
         parse_policy(SMALL.replace("[labels]", f"[labels]\n{labels}"), Path("p"))
+    groups = "\n".join(f'g{number} = ["g{number + 1}"]' for number in range(3000))
+    with pytest.raises(BadPolicy, match="groups: 3001 groups are too many"):
+        parse_policy(SMALL.replace("[groups]", f"[groups]\n{groups}"), Path("p"))
     entries = '[[allow]]\nwho = "client"\nmay = "hold"\nto = "host"\n' * 501
     with pytest.raises(BadPolicy, match="allow: 502 entries are too many"):
         parse_policy(SMALL + entries, Path("p"))
