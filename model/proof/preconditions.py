@@ -93,8 +93,8 @@ class AfterCase:
         self.known = [*known, *k.assumptions(), guard, *self.after.assumptions]
 
     def next(self, rule: str, **arguments: Term) -> Context:
-        """The next rule of the sequence, in the state after this one. What the kernel chooses has a name of its own each
-        time that a rule runs: two choices needn't be the same.
+        """The next rule of the sequence, in the state after this one. What the kernel chooses has a name of its own
+        each time that a rule runs: two choices needn't be the same.
         """
         tag = f"@{rule}" + f"@{self._rules.count(rule)}" * (rule in self._rules)
         return Context(RULES[rule], self.after.plain, self.k.profile, tag, self.k.caller, arguments)
@@ -351,8 +351,8 @@ class _Segment:
         yield from self._ends_its_messages()
 
     def _ends_its_messages(self) -> Iterator[Precondition]:
-        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to the
-        next rule, or isn't in the kernel any more.
+        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to
+        the next rule, or isn't in the kernel any more.
         """
         k, before, after = self.start.k, self.start.k.before, self.start.after
         handed_on = self.following.arguments.values() if self.following is not None else ()
@@ -509,8 +509,9 @@ class _Segments:
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
         """The segment after a path, and those that follow.
 
-        For each rule that copies nothing, the path says which case applies. Every path is followed: what a step requires
-        may depend on how it was come to, and a rule may run twice. Raises TypeError for a sequence without an end.
+        For each rule that copies nothing, the path says which case applies. The search follows every path: what a
+        step requires may depend on the path to it, and a rule may run twice. Raises TypeError for a sequence without
+        an end.
         """
         if len(cases) > LONGEST:
             raise TypeError(f"the sequence of {self.call} has more than {LONGEST} rules one after the other")
