@@ -4,8 +4,8 @@ In such a profile no proof assumes the broken invariant. For every case, the pro
 the invariant. The cases listed here must have a counterexample, and all others must be proved. So ``sendright prove``
 says exactly where a kernel's hazard is. A hazard that is gone is a failure too: remove its line.
 
-A hazard must not hide another fault of the same property in the same case. So each says exactly what it does (``does``),
-and the property is proved of the listed cases with that alone left out.
+A hazard must not hide another fault of the same property in the same case. So each says exactly what it does
+(``does``), and the property is proved of the listed cases with that alone left out.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sendright.model.language.sorts import KIND, OBJECT, Term
 from sendright.model.language.transition import Transition
 
 Does = Callable[[Variables, Transition], list[Term]]
-"""What a hazard does in a step, as conditions on the variables of clauses. One is left out of each clause that binds all
-of its variables.
+"""What a hazard does in a step, as conditions on the variables of clauses. One is left out of each clause that binds
+all of its variables.
 """
 
 
@@ -84,7 +84,9 @@ def _takes_any_host_port(profile: Profile) -> bool:
 
 
 def _has_its_parents_tokens(v: Variables, x: Transition) -> list[Term]:
-    """H-2: the child has its parent's tokens. (Its caller presents the security port, and the call keeps the given ones.)"""
+    """H-2: the child has its parent's tokens. Its caller presents the security port, and the call keeps the given
+    tokens.
+    """
     b, a, k = x.before, x.after, x.k
     kept = [a.waits_child(k.caller) == v.t, a.waits_security(k.caller) == k["security_token"], a.waits_audit(k.caller) == k["audit_token"]]
     parents = [a.security(v.t) == b.security(x.parent), a.audit(v.t) == b.audit(x.parent)]

@@ -135,7 +135,7 @@ class Context:
     """The inputs of a rule: the state before, the caller, the arguments, the kernel's choices, and the profile's
     limits.
 
-    Nothing can change them: the cases of a rule, and all that is asked of them, speak of the same.
+    Nothing can change them: the cases of a rule and the properties of these cases speak of the same inputs.
     """
 
     def __init__(
@@ -395,6 +395,9 @@ def _taken() -> Iterator[tuple[str, str | None, str]]:
 
 
 _TAKEN = {(name, sort): meaning for name, sort, meaning in _taken()}
+
+SPECIAL_NAMES = {name for name, sort in _TAKEN if sort is None}
+"""What constants and functions of the specification, and the inputs of every rule, are called."""
 
 
 def _sorts(called: str, function: Callable[..., object]) -> tuple[dict[str, Sort], dict[str, Sort]]:

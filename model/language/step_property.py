@@ -39,7 +39,9 @@ STEP_PROPERTIES: dict[int, StepProperty] = {}
 
 
 def step_property(number: int, title: str, looks_at_order: bool = False) -> Callable[[Clauses], Clauses]:
-    """Declare a step property. Its docstring states it in words. Raises TypeError if there is one of this number already."""
+    """Declare a step property. Its docstring states it in words. Raises TypeError if there is one of this number
+    already.
+    """
 
     def declare(clauses: Clauses) -> Clauses:
         if number in STEP_PROPERTIES:

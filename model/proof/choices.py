@@ -74,7 +74,7 @@ class _Choices:
         """What was proved so far: assumptions, and what follows from them."""
 
     def _choices_in(self, term: Term) -> set[str]:
-        return {name for name in self.k.rule.choices if _speaks_of(term, self.k.constants[name])}
+        return {name for name in self.k.rule.choices if speaks_of(term, self.k.constants[name])}
 
     def questions(self) -> Iterator[tuple[str, bool]]:
         """Each assumption in words, and whether it leaves the kernel a choice."""
@@ -157,7 +157,7 @@ class _Choices:
         return found
 
 
-def _speaks_of(term: Term, choice: Term) -> bool:
+def speaks_of(term: Term, choice: Term) -> bool:
     """Whether ``choice``, a constant or a function, occurs in ``term``."""
     if z3.is_expr(choice):
         changed = z3.substitute(term, (choice, z3.Const("another", choice.sort())))

@@ -255,8 +255,8 @@ def decide_case(profile: Profile, part: ProofTask, closer: LookCloser | None = N
 
 
 def _parts(one: OfCase, known: KnownBreak | None, unit: CaseProof) -> Iterator[tuple[str, str, Goals, KnownBreak | None]]:
-    """What is asked of one property: its name, title and goals; if the case is known to break it, what is known, and
-    then what must hold all the same.
+    """The obligations of one property, each with its name, title and goals. If the case is known to break it, there are
+    two: what is known to be broken, and what must hold all the same.
     """
     yield one.name, one.title, one.goals, known
     if known is not None:
@@ -497,6 +497,10 @@ def decide(profile_name: str, part: ProofTask, cache: Cache | None = None) -> li
     return _DECIDE[part.kind](profile_named(profile_name), part)
 
 
+MEMORY_LIMIT = 2048
+"""MiB that z3 may use in one process. The most that a worker was seen to use, for all, is a tenth of that."""
+
+
 class Decided(msgspec.Struct, frozen=True):
     """What came of one task."""
 
@@ -510,6 +514,7 @@ def decide_and_do(profile_name: str, part: ProofTask, cache: Cache | None, also:
 
     If a rule or a property raises an exception, that is the task's result (CRASHED); other tasks don't suffer from it.
     """
+    z3.set_param("memory_max_size", MEMORY_LIMIT)  # beyond it z3 gives up: UNDETERMINED
     with doing(also) as scripts:
         try:
             found = decide(profile_name, part, cache)

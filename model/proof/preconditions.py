@@ -337,8 +337,8 @@ class _Segment:
         yield from self._ends_its_messages()
 
     def _ends_its_messages(self) -> Iterator[Precondition]:
-        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to the
-        next rule, or isn't in the kernel any more.
+        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to
+        the next rule, or isn't in the kernel any more.
         """
         k, before, after = self.start.k, self.start.k.before, self.start.after
         handed_on = self.following.arguments.values() if self.following is not None else ()
@@ -524,8 +524,9 @@ class _Segments:
     def _from(self, cases: list[int]) -> Iterator[_Segment]:
         """The segment after a path, and those that follow.
 
-        For each rule that copies nothing, the path says which case applies. Every path is followed: what a step requires
-        may depend on how it was come to, and a rule may run twice. Raises TypeError for a sequence without an end.
+        For each rule that copies nothing, the path says which case applies. The search follows every path: what a
+        step requires may depend on the path to it, and a rule may run twice. Raises TypeError for a sequence without
+        an end.
         """
         if len(cases) > LONGEST:
             raise TypeError(f"the sequence of {self.call} has more than {LONGEST} rules one after the other")

@@ -121,7 +121,7 @@ def _evaluator(target: Target, profile: Profile) -> Evaluator | None:
         raise CannotBeSeen("this property compares steps, or divides tasks and ports: one run doesn't show it")
     k = Context(RULES[target.rule], State.arbitrary(UNBOUNDED), profile)
     [case] = [case for case in k.rule.cases(k) if case.id == target.case]
-    clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, _Shown(k, case), looks_at_order=True)))
+    clauses = list(stated(Variables(UNBOUNDED), Transition(k, case, _RunState(k, case), looks_at_order=True)))
     names = (*k.rule.parameters, *k.rule.choices)
     try:
         functions = tuple(_compiled_step(title, clause, names) for title, clause in clauses)
@@ -130,7 +130,7 @@ def _evaluator(target: Target, profile: Profile) -> Evaluator | None:
     return partial(_step_breaks, functions, names, profile)
 
 
-class _Shown(State):
+class _RunState(State):
     """The state after a case, as a run shows it. Which fields the case may change, its effect says."""
 
     def __init__(self, k: Context, case: Case) -> None:

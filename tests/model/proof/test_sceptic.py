@@ -185,6 +185,26 @@ def test_two_cases_of_one_name() -> None:
     assert change_of(twice) == ["two cases have this name"]
 
 
+def widened(condition: Callable[[Context], Term]) -> Change:
+    def change(k: Context, case: Case) -> Iterator[Case]:
+        yield replace(case, when=z3.Or(case.when, condition(k))) if case.title == "the page is not allocated" else case
+
+    return change
+
+
+def test_a_kernel_may_not_refuse_at_will() -> None:
+    """No right kernel would show it, and the call changes nothing."""
+    assert change_of(widened(lambda k: z3.Bool("whim"))) == ["it speaks of whim, and the rule has no such input"]
+    allocate = RULES["vm_allocate"]
+
+    def cases(k: Context) -> Iterator[Case]:
+        for case in allocate.cases(k):
+            yield replace(case, when=z3.Or(case.when, k["new_page"] == 7)) if case.refuses else case
+
+    found = {words for _, words in faults(replace(allocate, cases=cases), MANUAL)}
+    assert found == {"it applies when the kernel likes: new_page"}
+
+
 # ---- cases of the wrong types
 
 
