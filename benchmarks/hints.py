@@ -91,7 +91,9 @@ class _Recorder:
         if verdict != z3.unsat:
             self._hard.add(clause)  # for the first effort, perhaps
         elif 0 < self._batch <= len(DEPTHS) + 1 or (self._batch == 0 and clause in self._hard):
-            _Recording.note(asked, " ".join([str(self._batch), *self._needed(proof, goal)]))
+            needed = self._needed(proof, goal)
+            if needed is not None:
+                _Recording.note(asked, " ".join([str(self._batch), *needed]))
         return verdict
 
     def batches(self, proof: Proof, negated: Any, point: Any, hint: Any) -> Iterator[Formulas]:
@@ -99,7 +101,8 @@ class _Recorder:
             self._batch = number
             yield batch
 
-    def _needed(self, proof: Proof, goal: Any) -> list[str]:
+    def _needed(self, proof: Proof, goal: Any) -> list[str] | None:
+        """The invariants that are needed. None, if the proof isn't found again: then no hint is better."""
         body, point = skolemize(goal)
         terms = Terms(proof.terms.reader)
         terms.collect(z3.Not(body))
@@ -120,7 +123,7 @@ class _Recorder:
                 instances = [z3.Implies(guards[-1], instance) for instance in instances]
             assert_all(solver, instances)
         if solver.check(*guards) != z3.unsat:
-            return sorted(map(str, guards))
+            return None
         core = list(solver.unsat_core())
         solver.set("rlimit", EFFORT)
         for guard in list(core):

@@ -126,7 +126,8 @@ class Proof:
             return self._ask(goal, hint)
         try:
             if self._known is None:
-                self._known = ProvedQueries(_kept.cache, self.assumptions)
+                _, ground_facts, universals = self._given
+                self._known = ProvedQueries(_kept.cache, ground_facts, universals)
             question = self._known.question(goal)
         except NotWritable:  # then there is nothing to recognize it by
             return self._ask(goal, hint)
@@ -172,10 +173,12 @@ class Proof:
 class ProvedQueries:
     """What was proved from some assumptions: a file of entries, one a line. Any other line is ignored."""
 
-    def __init__(self, cache: Cache, assumptions: Sequence[Term]) -> None:
+    def __init__(self, cache: Cache, assumptions: Sequence[Term], shared: Sequence[Term] = ()) -> None:
+        """``shared`` are more assumptions, which many others have, too."""
         self._cache = cache
-        self._writer = Writer()
-        self._assumptions = sha256("\n".join([rests_on(), _written(self._writer, assumptions)]).encode()).hexdigest()
+        first = _Shared.of(shared)
+        self._writer = first.writer.copy()
+        self._assumptions = sha256("\n".join([rests_on(), first.text, _written(self._writer, assumptions)]).encode()).hexdigest()
         self._file = cache.folder / f"{self._assumptions}.txt"
         self._entries: set[str] = set()
         self._questions: dict[int, tuple[Term, str]] = {}
@@ -201,6 +204,26 @@ class ProvedQueries:
         self._entries.add(entry)
         with contextlib.suppress(OSError, Unusable):
             append_own(self._file, f"\n{entry}\n".encode(), FILE_LIMIT)  # after a line that was cut off this is still one of its own
+
+
+class _Shared:
+    """Assumptions that many queries have in common, written once."""
+
+    _last: _Shared | None = None
+
+    def __init__(self, formulas: Sequence[Term]) -> None:
+        self._formulas, self.writer = list(formulas), Writer()
+        self.text = _written(self.writer, formulas)
+
+    @classmethod
+    def of(cls, formulas: Sequence[Term]) -> _Shared:
+        """These formulas, written: the last ones, if they are the same. Raises NotWritable."""
+        if not formulas:
+            return cls(())
+        last = cls._last
+        if last is None or [*map(number_of, last._formulas)] != [*map(number_of, formulas)]:
+            last = cls._last = cls(formulas)
+        return last
 
 
 def _written(writer: Writer, formulas: Sequence[Term]) -> str:

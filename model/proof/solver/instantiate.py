@@ -340,7 +340,7 @@ class Proof:
 
         The assumptions are instantiated at more and more terms, until it follows: at the goal's own variables, at its
         terms (those that are nested least first), at the case's and its terms together. What the ``hint`` says is tried
-        before that, with all effort.
+        before that.
         """
         if number_of(goal) in self._follow:
             return z3.unsat
@@ -351,9 +351,12 @@ class Proof:
         with _scope(self.solver):
             assert_all(self.solver, [negated])
             for number, batch in enumerate(self._batches(negated, point, hint)):
-                if verdict is not None and not len(batch):
+                if verdict == z3.sat and not len(batch):
                     continue  # it would be the same question
-                self._limit(min(RLIMIT, FIRST_EFFORT) if _Effort.first_only and (hint is None or number) else RLIMIT)
+                hinted = hint is not None and not number
+                # a hint that tells of no instances tells that the question is hard; a wrong one may cost no more than a first try
+                first_only = bool(hint and hint.batch) if hinted else _Effort.first_only
+                self._limit(min(RLIMIT, FIRST_EFFORT) if first_only else RLIMIT)
                 assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
