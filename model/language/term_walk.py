@@ -132,7 +132,7 @@ def bound_at(quantifier: int) -> list[tuple[int, int]]:
 def body_with(quantifier: Term, values: Sequence[Term]) -> Term:
     """The body of ``quantifier`` at ``values``, which have its variables' sorts and order."""
     addresses = (ctypes.c_void_p * len(values))(*[address_of(value) for value in reversed(values)])
-    return z3.BoolRef(_handle(_substitute(_context, body_of(address_of(quantifier)), len(values), addresses)), _CONTEXT)
+    return term_at(_substitute(_context, body_of(address_of(quantifier)), len(values), addresses))
 
 
 def without_quantifiers(formula: Term) -> Term:
