@@ -25,7 +25,7 @@ from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.mach.signatures.messages import MESSAGE_OPTIONS
-from sendright.mach.signatures.widths import FIELD, Width, is_plain_body, width_of
+from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
 
 
 class Unmodelled(NotMade):
@@ -163,8 +163,7 @@ def _ranges(name: str) -> tuple[Range, ...]:
 
 def unmodelled_ranges(profile: Profile, call: str | None = None, argument: str | None = None) -> tuple[Range, ...]:
     """The ranges that ``profile`` doesn't model: all, those of a call, or those of one argument of it."""
-    name = profile.name if profile.name in PROFILES else "manual"
-    return tuple([each for each in _ranges(name) if call in (None, each.call) and argument in (None, each.argument)])
+    return tuple([each for each in _ranges(_known(profile)) if call in (None, each.call) and argument in (None, each.argument)])
 
 
 def _of_argument(profile: Profile, signature: Signature, argument: Argument) -> Iterator[Range]:
@@ -202,6 +201,21 @@ def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ..
             yield Range(call=call, argument=argument, bit=number, name=name)
 
 
+def as_judged(call: Call, profile: Profile) -> Call:
+    """``call`` with its numbers as the kernel sees them. Raises Unmodelled if the profile doesn't model one of them."""
+    if call.resume or call.name not in SIGNATURES:
+        return call
+    arguments = call.arguments
+    for check in _of_call(_known(profile), call.name):
+        if not check.ordinary(arguments.get(check.argument)):
+            seen = as_seen(call, SIGNATURES[call.name], profile.name)
+            unmodelled = why_unmodelled(seen, profile)
+            if unmodelled is not None:
+                raise Unmodelled(unmodelled)
+            return seen
+    return call
+
+
 def why_unmodelled(call: Call, profile: Profile) -> str | None:
     """The first argument of ``call`` whose number isn't modelled, in words; None: there is none.
 
@@ -209,22 +223,27 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
     """
     if call.resume or call.name not in SIGNATURES or not profile.serves(call.name):
         return None
-    name = profile.name if profile.name in PROFILES else "manual"
-    arguments = call.arguments
-    for check in _of_call(name, call.name):
-        value = arguments.get(check.argument)
-        if value.__class__ is int and check.lowest <= value <= check.highest and (check.all_modelled or check.passes(value)):
-            continue
-        words = None if value is None else check.words(value)
+    for check in _of_call(_known(profile), call.name):
+        words = check.words(call.arguments.get(check.argument))
         if words is not None:
             return words
     return None
 
 
+def _known(profile: Profile) -> str:
+    """The name of the profile, or of the one whose ranges stand for those of a profile that isn't sendright's."""
+    return profile.name if profile.name in PROFILES else "manual"
+
+
+def is_ordinary(call: str, argument: str, value: Any, profile: Profile) -> bool:
+    """Whether ``value`` is modelled, and is already what the kernel sees. (Nearly all values are.)"""
+    check = _checks(_known(profile), call).get(argument)
+    return check is None or check.ordinary(value)
+
+
 def why_unmodelled_argument(signature: Signature, argument: Argument, value: Any, profile: Profile) -> str | None:
     """Why ``value``, as the kernel sees it, isn't modelled as this argument of a call; None: it is."""
-    name = profile.name if profile.name in PROFILES else "manual"
-    check = _checks(name, signature.name).get(argument.name)
+    check = _checks(_known(profile), signature.name).get(argument.name)
     return None if check is None or not profile.serves(signature.name) else check.words(value)
 
 
@@ -232,29 +251,39 @@ class _Check:
     """Whether the numbers of an argument are modelled."""
 
     def __init__(self, profile: str, call: str, argument: str, width: Width | None) -> None:
+        """``width`` is None for the body of a message."""
         self.argument = argument
         self._profile, self._call = profile, call
         self._ranges = tuple(each for each in _ranges(profile) if (each.call, each.argument) == (call, argument))
-        self.lowest, self.highest = (0, -1) if width is None else (width.lowest, width.highest)
-        self.all_modelled = not self._ranges
-        """Whether every number between these two is."""
+        self._is_body = width is None
+        self._lowest, self._highest = (0, -1) if width is None else (width.lowest, width.highest)
         self._bits = 0
         for each in self._ranges:
             self._bits |= each.bit
         self._others = tuple((each.lowest, each.highest) for each in self._ranges if not each.bit)
 
-    def passes(self, number: int) -> bool:
-        """Whether an ordinary number is modelled."""
-        if not self.lowest <= number <= self.highest or number & self._bits:
+    def ordinary(self, value: Any) -> bool:
+        """Whether a value is modelled, and is already what the kernel sees."""
+        if value.__class__ is int:
+            return self._lowest <= value <= self._highest and (not self._ranges or self._passes(value))
+        if self._is_body:
+            return is_plain_body(value)
+        try:
+            return value is None or not value or (self._lowest <= min(value) and max(value) <= self._highest)
+        except TypeError:
+            return False
+
+    def _passes(self, number: int) -> bool:
+        if not self._lowest <= number <= self._highest or number & self._bits:
             return False
         return not self._others or all(not lowest <= number <= highest for lowest, highest in self._others)
 
     def words(self, value: Any) -> str | None:
         """Why a value isn't modelled; None: it is."""
-        if self.highest < 0:
+        if self._is_body:
             return self._of_body(value)
         for number in value if isinstance(value, tuple) else (value,):
-            if number.__class__ is int and not self.passes(number):
+            if number.__class__ is int and not self._passes(number):
                 found = [each for each in self._ranges if each.covers(number)]
                 return not_modelled_words(found[0], self._profile) if found else self._does_not_fit(number)
         return None

@@ -22,7 +22,7 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import ALL, Capabilities
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.kernel.unmodelled import why_unmodelled_argument
+from sendright.mach.kernel.unmodelled import is_ordinary, why_unmodelled_argument
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Argument, ArgumentType, Signature
 from sendright.mach.signatures.widths import value_seen
 from sendright.mach.state.snapshot import Snapshot
@@ -206,7 +206,10 @@ class Calls:
     def _argument(self, situation: Situation, signature: Signature, argument: Argument, drawn: dict[str, Any]) -> Any:
         """A value that the profile models, as the kernel sees it."""
         for _ in range(REDRAWS):
-            value = value_seen(DRAWS[argument.type](self.choices, situation, signature, argument, drawn), signature, argument, self.profile.name)
+            value = DRAWS[argument.type](self.choices, situation, signature, argument, drawn)
+            if is_ordinary(signature.name, argument.name, value, self.profile):
+                break
+            value = value_seen(value, signature, argument, self.profile.name)
             unmodelled = why_unmodelled_argument(signature, argument, value, self.profile)
             if unmodelled is None:
                 break

@@ -17,9 +17,8 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, capabilities_of
 from sendright.mach.kernel.implementation import Implementation, MalformedState, error_in_words, frames_of
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.kernel.unmodelled import Unmodelled, why_unmodelled
-from sendright.mach.signatures import SIGNATURES, with_defaults
-from sendright.mach.signatures.widths import as_seen
+from sendright.mach.kernel.unmodelled import as_judged
+from sendright.mach.signatures import with_defaults
 from sendright.mach.state.comparison import Agreement, promises_final_parts
 from sendright.mach.state.seen_state import seen_state
 from sendright.mach.state.snapshot import Difference, Snapshot, all_changes, changes
@@ -167,12 +166,7 @@ class JudgedRun:
         profile doesn't model a number of the call, it raises Unmodelled, and nothing has happened.
         """
         stop_if_interrupted()
-        call = with_defaults(call)
-        if call.name in SIGNATURES:
-            call = as_seen(call, SIGNATURES[call.name], self.profile.name)
-        unmodelled = why_unmodelled(call, self.profile)
-        if unmodelled is not None:
-            raise Unmodelled(unmodelled)
+        call = as_judged(with_defaults(call), self.profile)
         ended_step = self._ended_already(task, call)
         self.ended.pop(task, None)
         if ended_step is not None:
