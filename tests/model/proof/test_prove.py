@@ -118,7 +118,7 @@ def test_tokens_set_too_late_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_solver_cannot_decide_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Proof, "decide", lambda self, goal: z3.unknown)
+    monkeypatch.setattr(Proof, "decide", lambda self, goal, hint=None: z3.unknown)
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("2 tasks", None, False))
     result = obligations.decide_case(MANUAL, ProofTask("case", COPY_IN, case_named(COPY_IN, "MAKE_SEND makes a send right"), (8,)))
     assert [obligation.verdict for obligation in result] == [Verdict.UNDETERMINED]
