@@ -40,7 +40,7 @@ EXHAUSTIVE = (
     "model/proof/test_follow_ups.py",
     "model/proof/test_ghost_attacks.py",
     "model/proof/test_mutants_of_locality.py",
-    "model/proof/test_noninterference.py",
+    "model/proof/test_two_states.py",
     "model/proof/test_policy.py",
     "model/proof/test_redundant.py",
     "model/proof/test_second_solver.py",

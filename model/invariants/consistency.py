@@ -1,4 +1,4 @@
-"""Output consistency and step consistency of theorem 4: what a call does in two states that look the same to its caller.
+"""Output and step consistency of theorem 4: what a call does in two states that look the same to its caller.
 
 The second state is written in terms of the first: wherever the caller sees a field, it is the first one's. So most of
 what has to be equal is the same term, and nothing is left to decide.
@@ -99,7 +99,7 @@ class Twins:
         return [self.alike[name] for name in SEEN if name in read]
 
     def looks_alike(self) -> list[Term]:
-        """Wherever the caller sees a field in one of the states, whatever the other name is, both have the same there."""
+        """Wherever the caller sees a field in one of them, whatever the other name is, both have the same there."""
         found, another = [], z3.Const(ANOTHER, self.v.sorts.Name)
         for name in SEEN:
             if name in HIDDEN or self.other.fields[name] is self.k.before.fields[name]:
@@ -182,7 +182,7 @@ def consistency(twins: Twins) -> Iterator[Goal]:
             (APPLIES, [*earlier, *after.assumptions], list(_pointwise(case.when, again.when))),
             (RESULTS, guard, told),
             (DEATHS, guard, list(the_same_die(twins, after, after_again))),
-            (SIGHT, [*guard, *after_again.assumptions], list(_does_the_same(twins, after, after_again))),
+            (SIGHT, [*guard, *after_again.assumptions, *_others_rescued(twins, pair)], list(_does_the_same(twins, after, after_again))),
         ):
             if claims := [claim for claim in claims if not z3.is_true(claim)]:
                 yield Goal(f"{case.id}: {what}", assumed, claims, pair)
@@ -198,12 +198,20 @@ def the_same_die(twins: Twins, after: After, again: After) -> Iterator[Term]:
         yield forall([port], z3.Implies(twins.sight.received(port), one.has_to_die(port) == other.has_to_die(port)))
 
 
+def _others_rescued(twins: Twins, pair: Pair) -> Iterator[Term]:
+    """The same ports are rescued in both, of those that the caller doesn't receive from: the channel "death"."""
+    port = z3.Const("port", twins.v.sorts.Port)
+    for one, other in zip(pair.after.releases, pair.after_again.releases, strict=True):
+        same = one.goes_to_limbo(port) == other.goes_to_limbo(port)
+        yield forall([port], z3.Or(twins.sight.received(port), same))
+
+
 def in_two_states(twins: Twins, index: int) -> tuple[Pair, list[Term], list[Term]]:
     """The case of this number in both states; when it applies to the first one, and when to the second."""
     pair = _pair(twins, index)
     whens = ([case.when for case in cases[: index + 1]] for cases in (twins.cases, twins.cases_other))
     here, there = ([*map(z3.Not, earlier), when] for *earlier, when in whens)
-    return pair, [*here, *pair.after.assumptions], [*there, *pair.after_again.assumptions]
+    return pair, [*here, *pair.after.assumptions], [*there, *pair.after_again.assumptions, *_others_rescued(twins, pair)]
 
 
 def _pair(twins: Twins, index: int) -> Pair:

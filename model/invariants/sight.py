@@ -1,4 +1,4 @@
-"""What the caller of a call sees of the state, field by field (``SEEN``): theorem 4 compares states that look the same."""
+"""What the caller of a call sees of the state, field by field (``SEEN``): theorem 4 compares by it."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Sight:
             self.ports.append(b.waits_host(k.caller))
 
     def task(self, task: Term) -> Term:
-        """The caller has all authority over the task: it is the caller's own, or the caller names a send right to a port
-        that stands for it, or goes on with its creation.
+        """The caller has all authority over the task: it is the caller, or the caller names a send right to a port that
+        stands for it, or goes on with its creation.
         """
         b = self.b
         mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []

@@ -108,7 +108,7 @@ class Release:
         return z3.Or(self.starts_at(slot), destroyed, watching, guarding)
 
     def has_to_die(self, port: Term) -> Term:
-        """What it takes that the port dies: that it is a live one of ``roots``, or that its receive right is given up."""
+        """What it takes that the port dies: it is a live one of ``roots``, or its receive right is given up."""
         b = self.base
         return z3.And(b.active(port), z3.Or(self.roots(port), z3.And(self.given_up(b.receiver(port)), z3.Not(self.goes_to_limbo(port)))))
 

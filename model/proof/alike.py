@@ -87,8 +87,8 @@ class TwoStates:
         return z3.BoolVal(True) if z3.is_true(left) or self._follows(left, facts) else left
 
     def _told_of(self, point: Term, facts: list[Term], after: After) -> Iterator[Term]:
-        """What ``facts`` say of all, said of this point; of a message also what they say of the slot for which a release
-        makes it.
+        """What ``facts`` say of all, said of this point; of a message also what they say of the slot for which a
+        release makes it.
         """
         points = [point]
         if point.sort() == self.sorts.Slot:
@@ -114,9 +114,9 @@ class TwoStates:
         return bool(follows)
 
     def questions(self, goal: str, claims: list[Term]) -> Iterator[Question]:
-        """What a counterexample to the goal of this name shows: two states that look the same, which the invariants hold
-        in, and in which the call does what its caller can tell apart. First they differ only in the fields of which the
-        ``claims`` speak, then in any.
+        """What a counterexample to the goal of this name shows: two states that look the same, in which the invariants
+        hold, and in which the call does what its caller can tell apart. First they differ only in the fields of
+        which the ``claims`` speak, then in any.
         """
         spoken_of = frozenset(self.twins.fields_in(claims))
         ghosts = {name for name, field in FIELDS.items() if field.ghost}
