@@ -162,11 +162,11 @@ def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    any_number = c.below(s.profile.right_number + 2) - 1
+    numbers = s.profile.right_number + 2
     if "name" not in drawn:
-        return c.weighted(((int(Right.RECEIVE), 9), (int(Right.DEAD_NAME), 3), (int(Right.PORT_SET), 4), (any_number, 2)))
+        return c.weighted(((int(Right.RECEIVE), 9), (int(Right.DEAD_NAME), 3), (int(Right.PORT_SET), 4), (c.below(numbers) - 1, 2)))
     fitting = _RIGHTS.get(s.entry(drawn["name"], space(s, signature, drawn)).kind, ())
-    return int(c.pick(fitting)) if fitting and not c.one_in(8) else any_number
+    return int(c.pick(fitting)) if fitting and not c.one_in(8) else c.below(numbers) - 1
 
 
 def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
@@ -227,7 +227,7 @@ def _behaviour(c: Choices, s: Situation, signature: Signature, argument: Argumen
     """A behaviour, also with the further bits that a profile's behaviours have."""
     known = sorted({behaviour & sum(BEHAVIOUR_BITS) for behaviour in s.profile.behaviours})
     behaviour = c.weighted((*[(int(each), 6) for each in Behaviour], (0, 1), (4, 1), (-1, 1)))
-    return behaviour | c.pick(known) if behaviour > 0 and c.one_in(2) else behaviour
+    return behaviour | c.pick(known) if len(known) > 1 and behaviour > 0 and c.one_in(2) else behaviour
 
 
 def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

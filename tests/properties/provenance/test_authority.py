@@ -130,7 +130,7 @@ def test_a_task_port_that_stays_is_not_sent() -> None:
     """Task 1 can send to the bootstrap task, but not its own port; put there by who has both it can be."""
     root = Machine(XNU).root
     theirs, port = 1 + len(XNU.bootstrap_names), root.port()
-    assert root.does("mach_port_insert_right", task=theirs, name=9, poly=port, disposition=Disposition.MAKE_SEND) == {}
+    assert root.does("mach_port_insert_right", task=theirs, name=XNU.chosen_name(9), poly=port, disposition=Disposition.MAKE_SEND) == {}
     assert reach(authority(root.machine.snapshot(), task_port(1), XNU), 2).calls == 1
     root.does("mach_port_deallocate", name=theirs)
     state = root.machine.snapshot()
