@@ -184,28 +184,27 @@ heavy = pytest.mark.heavy
 
 
 @pytest.mark.parametrize(
-    ("profile", "rule", "title", "number", "change"),
+    ("profile", "rule", "title", "name", "change"),
     [
-        ("osf", ALLOCATE, UNDER_ANOTHER, 117, told_otherwise),
-        ("osf", "mach_port_mod_refs", RESCUED, 8, then(RESCUED, two_more)),
-        pytest.param("gnumach", "mach_port_mod_refs", RESCUED, 8, then(RESCUED, of_another_port), marks=heavy),
-        pytest.param("osf", "mach_msg_send", SENT, 31, then(SENT, of_another_sender), marks=heavy),
-        pytest.param("osf", "mach_msg_send", SENT, "T3", then(SENT, as_if_from_the_kernel), marks=heavy),
-        pytest.param("xnu-792", "host_security_create_task_token", STOPPED, 36, then(STOPPED, the_kernels_tokens), marks=heavy),
-        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, 22, then(GRANTED, another_host_port), marks=heavy),
-        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, 33, then(GRANTED, also_to_the_caller), marks=heavy),
-        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "T2", then(GRANTED, another_host_port), marks=heavy),
+        ("osf", ALLOCATE, UNDER_ANOTHER, "step invariant 117", told_otherwise),
+        ("osf", "mach_port_mod_refs", RESCUED, "invariant 8", then(RESCUED, two_more)),
+        pytest.param("gnumach", "mach_port_mod_refs", RESCUED, "invariant 8", then(RESCUED, of_another_port), marks=heavy),
+        pytest.param("osf", "mach_msg_send", SENT, "step invariant 31", then(SENT, of_another_sender), marks=heavy),
+        pytest.param("osf", "mach_msg_send", SENT, "theorem 3", then(SENT, as_if_from_the_kernel), marks=heavy),
+        pytest.param("xnu-792", "host_security_create_task_token", STOPPED, "step invariant 36", then(STOPPED, the_kernels_tokens), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "step invariant 22", then(GRANTED, another_host_port), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "step invariant 33", then(GRANTED, also_to_the_caller), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "theorem 2", then(GRANTED, another_host_port), marks=heavy),
     ],
 )
-def test_a_second_fault_beside_a_known_break(
-    monkeypatch: pytest.MonkeyPatch, profile: str, rule: str, title: str, number: int | str, change: Change
-) -> None:
-    kernel = PROFILES[profile]
-    known, rest = [one for one in decided_wholly(kernel, rule, title, number) if one.property.endswith(str(number).removeprefix("T"))]
+def test_a_second_fault_beside_a_known_break(monkeypatch: pytest.MonkeyPatch, profile: str, rule: str, title: str, name: str, change: Change) -> None:
+    kernel, number = PROFILES[profile], int(name.split()[-1])
+    wanted = f"T{number}" if name.startswith("theorem") else number
+    known, rest = [one for one in decided_wholly(kernel, rule, title, wanted) if one.property.endswith(name)]
     assert (known.verdict, rest.verdict) == (Verdict.BREAKS_AS_KNOWN, Verdict.PROVED)
     assert rest.property == f"but for {str(known.hazard).partition(':')[0]}: {known.property}"
     monkeypatch.setitem(RULES, rule, mutant(rule, change))
-    _, rest = [one for one in decided_wholly(kernel, rule, title, number) if one.property.endswith(str(number).removeprefix("T"))]
+    _, rest = [one for one in decided_wholly(kernel, rule, title, wanted) if one.property.endswith(name)]
     assert rest.verdict is Verdict.REFUTED
 
 
