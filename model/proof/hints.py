@@ -21,8 +21,8 @@ from sendright.model.proof.solver.instantiate import Hint
 FILE = Path(__file__).with_name("hints.json")
 
 Recorded: TypeAlias = dict[str, dict[str, dict[str, str]]]
-"""By rule, by case, by property and clause: how far to look (``Hint.batch``) and the needed clauses of invariants, as in
-``1 8.0 30.1``.
+"""By rule, by case, by property and clause: how far the solver looks (``Hint.batch``), and which clauses of invariants
+the proof needs, as in ``1 8.0 30.1``.
 """
 
 
