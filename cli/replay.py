@@ -49,7 +49,8 @@ def replay(
     """Run scripts of calls on a kernel and judge each step by the script's expectations and by the specification.
 
     Every case starts from a fresh boot. A case ends at the first step that sendright doesn't model (an unknown call or
-    argument, a number that no rule is about) or can't read. The case then counts as not modelled, never as passed. docs/scripts.md describes how to write a script.
+    argument, a number that no rule is about) or can't read. The case then counts as not modelled, never as passed.
+    docs/scripts.md describes how to write a script.
 
     [bold]Examples[/bold]
 
