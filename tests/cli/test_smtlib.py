@@ -74,7 +74,7 @@ def test_the_cache_may_answer(tmp_path: Path) -> None:
 
 def test_what_is_not_proved_has_no_known_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refute, "refute", lambda *arguments: refute.Outcome("not looked for", None, False))
-    monkeypatch.setattr(obligations, "_decide", lambda proof, goals: (obligations.Verdict.UNDETERMINED, 0.0, "a clause"))
+    monkeypatch.setattr(obligations, "_decide", lambda *arguments: (obligations.Verdict.UNDETERMINED, 0.0, "a clause"))
     scripts = smtlib.Scripts(Path("out"))
     result = prover.prove(MANUAL, calls=["mach_port_deallocate"], invariants=[8], jobs=0, also=Also(scripts=True), on_script=scripts.add)
     assert scripts.finish(result) == ""

@@ -153,7 +153,7 @@ def test_a_name_that_matters_elsewhere_is_seen(monkeypatch: pytest.MonkeyPatch) 
         yield case
 
     mutate(monkeypatch, "mach_port_type", peep)
-    [found] = decide_rule(MANUAL, ProofTask("rule", "mach_port_type", 0, (26,)))
+    [found] = [one for one in decide_rule(MANUAL, ProofTask("rule", "mach_port_type", 0, (26,))) if one.property != "well formed"]
     assert found.verdict is Verdict.UNDETERMINED
 
 

@@ -134,7 +134,7 @@ def test_a_rule_that_no_call_runs() -> None:
 
 
 def test_a_result_that_no_rule_says() -> None:
-    node = with_text(TAKEN, "size=b.size(message), message=message", "message=message")
+    node = with_text(TAKEN, "size=told, message=message", "message=message")
     with wrong(compiled(TAKEN, node), TAKEN):
         assert missed(whole_call("mach_msg_receive: take", MANUAL)) == "mach_msg_receive: a rule says what each result is"
 
