@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 import typer
+from support.policies import EXAMPLES
 from support.report_runs import MOVE_TO_CHILD, failing_check, forged, proof_result, run
 from support.synthesized import write_log
 
@@ -40,6 +41,7 @@ COMMANDS = {
     "synthesize": ["synthesize", "-q", "--events", "5"],
     "witnesses": ["witnesses", "-q", "-p", "manual"],
     "mutants": ["mutants", "-q"],
+    "policy": ["policy", "-q", "policy-in.toml", "--trace", "start-in.json"],
 }
 """How each command is run that has an output option."""
 
@@ -75,6 +77,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     trace = run(ReferenceKernel(), MOVE_TO_CHILD)
     write_text(Path("trace-in.json"), trace_text(trace))
+    write_text(Path("start-in.json"), trace_text(run(ReferenceKernel(), MOVE_TO_CHILD[:1])))
+    Path("policy-in.toml").write_text((EXAMPLES / "clients.toml").read_text("utf-8"), "utf-8")
     Path("script-in.json").write_bytes(msgspec.json.encode(script_of(trace)))
     write_log(Path("log-in.json"), 30)
     passing = msgspec.structs.replace(failing_check(), verdict=Verdict.PASSED, failure=None, script=None, cases_missed=())
@@ -270,6 +274,7 @@ FOUND: dict[str, list[str]] = {
     "replay": ["replay", "-q", "script-in.json", "--fault", "move-send-keeps-sender"],
     "audit": ["audit", "-q", "planted-in.json"],
     "graph": ["graph", "wrong-in.json"],
+    "policy": ["policy", "-q", "strict-in.toml", "--trace", "trace-in.json"],
     "trace-spec": ["trace-spec", "--call", "mach_port_names", "--tests", "none-in"],
 }
 
@@ -282,6 +287,8 @@ def test_what_was_found_is_the_exit_status_even_if_it_cannot_be_printed(
     write_text(Path("wrong-in.json"), trace_text(forged(run(ReferenceKernel(), MOVE_TO_CHILD))))
     write_log(Path("planted-in.json"), 100, plants=["control"])
     Path("none-in").mkdir()
+    labels = '\n[tasks]\n1 = "one"\n[user_ports]\n8 = "server"\n'
+    Path("strict-in.toml").write_text(Path("policy-in.toml").read_text("utf-8") + labels, "utf-8")
     sys.modules["sendright.properties.check"].check = lambda *_, **__: failing_check()  # type: ignore[attr-defined]
     monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, **__: msgspec.structs.replace(proof_result(), verdict=Verdict.REFUTED))
     arguments = [*FOUND[command], *([how] if how else [])]

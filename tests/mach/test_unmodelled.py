@@ -18,6 +18,7 @@ from sendright.mach.signatures.widths import WIDTHS, as_seen
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import witnessed_calls
 from sendright.properties.check import check
+from sendright.properties.generation.arguments import DRAWS
 from sendright.properties.runs.judged_run import JudgedRun
 
 
@@ -81,8 +82,13 @@ def test_what_the_kernels_headers_name_is_modelled_or_in_a_range(profile: Profil
             assert not any(each.covers(number) for number in numbers for each in ranges)
 
 
-def test_ranges_shrink_when_a_profile_models_more() -> None:
-    assert why_unmodelled(example("host_get_special_port", "which", 35), XNU) is not None
+def test_ranges_shrink_when_a_profile_models_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for places, unmodelled in ((9, {10, 11}), (10, {11}), (11, set())):
+        profile = msgspec.structs.replace(MANUAL, name=f"with {places} places", host_special_ports=places)
+        monkeypatch.setitem(PROFILES, profile.name, profile)
+        assert {each.lowest for each in unmodelled_ranges(profile, "host_get_special_port")} == unmodelled
+        assert (why_unmodelled(example("host_get_special_port", "which", 11), profile) is None) is (places == 11)
+    assert unmodelled_ranges(XNU, "host_get_special_port") == ()
     assert {each.lowest for each in unmodelled_ranges(XNU, "task_get_special_port")} == {3, 5, 6}
     assert {each.bit for each in unmodelled_ranges(XNU, "task_set_exception_ports", "exception_mask")} == {1 << 10, 1 << 11, 1 << 12, 1 << 13}
     assert unmodelled_ranges(MANUAL, "mach_port_request_notification") == ()
@@ -95,7 +101,8 @@ def test_recorded_runs_have_modelled_numbers(profile: Profile) -> None:
             assert why_unmodelled(as_seen(with_defaults(call), SIGNATURES[call.name], profile.name), profile) is None
 
 
-def test_a_check_counts_what_it_drew_and_did_not_judge() -> None:
+def test_a_check_counts_what_it_drew_and_did_not_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DRAWS, ArgumentType.FLAVOUR, lambda *_: headers_of("xnu").numbers["TASK_VM_INFO"])
     kernels: list[Recording] = []
 
     def kernel() -> Recording:
@@ -105,6 +112,7 @@ def test_a_check_counts_what_it_drew_and_did_not_judge() -> None:
     result = check(kernel, Oracle, XNU, examples=12, steps=60, seed=1)
     assert sum(result.not_modelled.values()) > 0
     assert all("is not modelled in profile xnu" in words for words in result.not_modelled)
+    assert "flavor 22 (TASK_VM_INFO) of task_info is not modelled in profile xnu" in result.not_modelled
     for each in kernels:
         assert all(why_unmodelled(call, XNU) is None for call in each.seen)
 

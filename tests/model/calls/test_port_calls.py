@@ -239,11 +239,12 @@ def test_the_highest_queue_limit(judged: Judged) -> None:
 
 
 def test_allocation_under_a_name(judged: Judged) -> None:
-    assert judged.does("mach_port_allocate_name", right=Right.RECEIVE, name=50) == 50
-    assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=50) == "KERN_NAME_EXISTS"
-    assert judged.code("mach_port_allocate_name", right=Right.SEND, name=50) == "KERN_INVALID_VALUE"
+    name, other = judged.profile.chosen_name(50), judged.profile.chosen_name(60)
+    assert judged.does("mach_port_allocate_name", right=Right.RECEIVE, name=name) == name
+    assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=name) == "KERN_NAME_EXISTS"
+    assert judged.code("mach_port_allocate_name", right=Right.SEND, name=name) == "KERN_INVALID_VALUE"
     assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=0) == "KERN_INVALID_VALUE"
-    assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=60, shortage=1) == "KERN_RESOURCE_SHORTAGE"
+    assert judged.code("mach_port_allocate_name", right=Right.PORT_SET, name=other, shortage=1) == "KERN_RESOURCE_SHORTAGE"
     judged.run.finish()
 
 

@@ -303,7 +303,7 @@ def a_task_port_is_no_port_of_the_hosts(judged: Judged) -> None:
 
 @story("protected_places")
 def places_that_nobody_sets(judged: Judged) -> None:
-    for which, code in {99: "KERN_INVALID_ARGUMENT", 3: "KERN_INVALID_ARGUMENT", 1: "KERN_NO_ACCESS", 2: "KERN_NO_ACCESS"}.items():
+    for which, code in {99: "KERN_INVALID_ARGUMENT", 12: "KERN_INVALID_ARGUMENT", 1: "KERN_NO_ACCESS", 2: "KERN_NO_ACCESS"}.items():
         assert judged.code("task_set_special_port", which=which, port=NULL_NAME) == code
     assert judged.code("task_set_special_port", task=1, which=1, port=NULL_NAME) == "KERN_INVALID_ARGUMENT"
 
@@ -459,14 +459,14 @@ def flavours_that_there_are(judged: Judged) -> None:
     for port in (sending(judged), NULL_NAME, DEAD_NAME):
         for flavor in (0, 17):
             judged.does(SET, exception_mask=2, new_port=port, behavior=1, new_flavor=flavor)
-        for flavor in (18, -1):
+        for flavor in (26, -1):
             assert judged.code(SET, exception_mask=2, new_port=port, behavior=1, new_flavor=flavor) == "KERN_INVALID_ARGUMENT"
-    assert judged.code(SWAP, exception_mask=2, new_port=NULL_NAME, behavior=1, new_flavor=18) == "KERN_INVALID_ARGUMENT"
+    assert judged.code(SWAP, exception_mask=2, new_port=NULL_NAME, behavior=1, new_flavor=26) == "KERN_INVALID_ARGUMENT"
 
 
 @story("state_flavours")
 def flavours_of_a_swap(judged: Judged) -> None:
-    for flavor, code in ((17, "KERN_SUCCESS"), (18, "KERN_INVALID_ARGUMENT")):
+    for flavor, code in ((17, "KERN_SUCCESS"), (26, "KERN_INVALID_ARGUMENT")):
         assert judged.code(SWAP, exception_mask=2, new_port=NULL_NAME, behavior=1, new_flavor=flavor, count=9) == code
 
 

@@ -191,7 +191,7 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
         ("mach_port_get_attributes", {"name": 259, "flavor": "MACH_PORT_INFO_EXT"}, {"name": 259, "flavor": 7}),
         ("task_info", {"flavor": "TASK_VM_INFO"}, {"flavor": 22}),
         ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_NOTIFY"}, {"dest": 259, "options": 0x81}),
-        ("task_set_exception_ports", {"mask": 2, "behavior": "DEFAULT|MACH_EXCEPTION_ERRORS"}, {"mask": 2, "behavior": 0x40000001}),
+        ("task_set_exception_ports", {"mask": 2, "new_flavor": "ARM_PAGEIN_STATE"}, {"mask": 2, "new_flavor": 27}),
     ],
 )
 def test_a_name_and_its_number_have_the_same_verdict(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
