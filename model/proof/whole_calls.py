@@ -261,6 +261,8 @@ def _carried(way: _Way, resumed: bool) -> Iterator[Precondition]:
         known += mine
         times = z3.Sum(z3.IntVal(0), *[z3.If(z3.And(*step.when), 1, 0) for step in mine])
         is_one = z3.And(arguments[disposition] >= int(Disposition.MOVE_RECEIVE), arguments[disposition] <= int(Disposition.MAKE_SEND_ONCE))
+        if name not in HEADER and way.terms.profile.null_fits_any_disposition:
+            is_one = z3.BoolVal(True)  # the step itself refuses a right with a number that is none
         often = times <= 1 if way.fails_early else times == z3.If(is_one, 1, 0)
         claims = [often]
         for step in mine:
