@@ -114,14 +114,15 @@ def _is_under_the_told_name(v: Variables, x: Transition) -> list[Term]:
 
 
 def _gives_the_privileged_port(v: Variables, x: Transition) -> list[Term]:
-    """H-4: the task that the call is about, or the child, gets the privileged host port of a caller that presents the
-    ordinary one. (If the call stops, it notes that port for the child.)
+    """H-4: the task that the call is about, or the child, gets the privileged host port of a caller that presents any
+    port that stands for the host. (If the call stops, it notes that port for the child.)
     """
     a, k = x.after, x.k
     task = k["child"] if x.creates else k.task_behind(k["target_task"])
     place, port = place_slot(a, task, Place.HOST), k.sorts.host_priv_port
-    given = z3.And(k.object(k["host"], PortObject.HOST), a.kind(place) == KIND.SEND, a.port(place) == port)
-    noted = z3.And(k.object(k["host"], PortObject.HOST), a.waits_host(k.caller) == port, a.object(port) == OBJECT.of(PortObject.HOST_PRIV))
+    presented = z3.Or(*[k.object(k["host"], of) for of in (PortObject.HOST, PortObject.HOST_PRIV)])
+    given = z3.And(presented, a.kind(place) == KIND.SEND, a.port(place) == port)
+    noted = z3.And(presented, a.waits_host(k.caller) == port, a.object(port) == OBJECT.of(PortObject.HOST_PRIV))
     return [z3.And(v.s == place, given), z3.And(v.t == task, given), z3.And(v.t == k.caller, noted)]
 
 
