@@ -195,8 +195,11 @@ def _told(t: Touched) -> Iterator[tuple[str, Term]]:
 
 
 def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
-    """A reply lists the selected types of exception in groups that go to one port with one behaviour and flavour."""
+    """A reply lists the selected types of exception in groups that go to one port with one behaviour and flavour: as
+    many as the request has room for, or all if it doesn't say.
+    """
     k, b, told = t.k, t.b, t.x.case.outputs
+    has_count = k.profile.takes(t.rule, "count")
     numbers = range(1, len(EXCEPTION_PLACES) + 1)
     places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(EXCEPTION_PLACES, 1)}
     selected = {number: (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number in numbers}
@@ -212,7 +215,7 @@ def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
         begins = z3.And(selected[number], *[z3.Not(z3.And(selected[other], alike(other, number))) for other in numbers if other < number])
         bits = [z3.If(z3.And(selected[other], alike(number, other)), 1 << other, 0) for other in numbers if other > number]
         reported = [
-            told[f"told.{number}"] == z3.And(begins, listed < k["count"]),
+            told[f"told.{number}"] == (z3.And(begins, listed < k["count"]) if has_count else begins),
             told[f"masks.{number}"] == z3.Sum(z3.IntVal(1 << number), *bits),
             told[f"behaviors.{number}"] == b.exception_behaviour(*places[number]),
             told[f"flavors.{number}"] == b.exception_flavour(*places[number]),
