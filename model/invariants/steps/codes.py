@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
 from sendright.model.invariants.steps.precedence import Stage, stage
 from sendright.model.language.invariant import Variables
@@ -64,6 +65,17 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
 """What a test may look at that answers this code. No test answers a code that isn't here."""
 
 
+def _looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
+    """``LOOKS_AT``, and what some kernels' names and sizes add: names have a form, and a receive with no room at all has
+    a code of its own.
+    """
+    found = dict(LOOKS_AT)
+    if profile.name_index_max:
+        for code in (ReturnCode.KERN_NO_SPACE, ReturnCode.KERN_INVALID_VALUE):
+            found[code] = (*found[code], Stage.ENTRY)
+    return found | {profile.no_room_code: LOOKS_AT[ReturnCode.MACH_RCV_TOO_LARGE]}
+
+
 def _names(call: Signature) -> bool:
     return call.takes(ArgumentType.NAME)
 
@@ -95,7 +107,8 @@ def may_answer(x: Transition) -> bool:
     """The failing case may answer its code: for what it looks at, and for its call."""
     case, rule = x.whole_case, x.rule
     code = case.code
-    if code is None or stage(x.k, case) not in LOOKS_AT.get(code, ()):
+    looked = stage(x.k, case)
+    if code is None or looked not in _looks_at(x.k.profile).get(code, ()):
         return False
     call = SIGNATURES.get(rule.partition(":")[0])
     group = code.name.partition("_")[0]
@@ -103,6 +116,8 @@ def may_answer(x: Transition) -> bool:
         return group == "MACH"
     if code.name.startswith("MACH_RCV"):
         return call.in_steps and code is ReturnCode.MACH_RCV_IN_PROGRESS
+    if code is ReturnCode.KERN_NO_SPACE and looked is Stage.ENTRY:
+        return ONLY_WITH[ReturnCode.KERN_NAME_EXISTS](call)
     return code not in ONLY_WITH or ONLY_WITH[code](call)
 
 

@@ -104,6 +104,8 @@ def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     entry = k.slot(k["name"], t.target if extracts else k["space"])
     fits = z3.Or(has_right(b, entry, k["disposition"]), z3.And(x.rule == COPY_IN, k.reserved(k["name"])))
     exists = z3.And(*[k["disposition"] >= int(Disposition.MOVE_RECEIVE), k["disposition"] <= int(Disposition.MAKE_SEND_ONCE)])
+    if k.profile.null_fits_any_disposition and x.rule == COPY_IN:
+        exists = z3.Or(exists, k.reserved(k["name"]))
     if code is None:
         yield "what is carried is there", z3.And(exists, fits)
         return
