@@ -65,7 +65,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
 """What a test may look at that answers this code. No test answers a code that isn't here."""
 
 
-def _looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
+def looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
     """``LOOKS_AT``, and what some kernels' names and sizes add: names have a form, and a receive with no room at all has
     a code of its own.
     """
@@ -108,7 +108,7 @@ def may_answer(x: Transition) -> bool:
     case, rule = x.whole_case, x.rule
     code = case.code
     looked = stage(x.k, case)
-    if code is None or looked not in _looks_at(x.k.profile).get(code, ()):
+    if code is None or looked not in looks_at(x.k.profile).get(code, ()):
         return False
     call = SIGNATURES.get(rule.partition(":")[0])
     group = code.name.partition("_")[0]

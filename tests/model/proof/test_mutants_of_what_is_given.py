@@ -130,7 +130,7 @@ def test_every_entry_of_the_table_of_codes_is_used() -> None:
         for name in {rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)}:
             k = Context(RULES[name], ANY_STATE, profile)
             used |= {(case.code, precedence.stage(k, case)) for case in RULES[name].cases(k) if case.refuses}
-    assert {(code, at) for code, stages in codes.LOOKS_AT.items() for at in stages} == used
+    assert {(code, at) for profile in PROFILES.values() for code, stages in codes.looks_at(profile).items() for at in stages} == used
 
 
 def test_a_size_that_is_refused_though_it_is_one() -> None:

@@ -113,7 +113,7 @@ def test_a_proof_of_sequences_notices() -> None:
     unit = Unit("sendright.model.calls.transfer", "", "extract_right")
     judged = by_proof(mutant(unit, "step always run", Usage(), "space=tested"), MANUAL, 60.0)
     assert judged.outcome is Outcome.KILLED
-    assert judged.words.startswith("sequence: CONTINUES/the right will be taken; copy in a right: what it requires")
+    assert judged.words.startswith("sequence: CONTINUES/the right will be taken; the right that name names is carried once")
 
 
 def test_what_proofs_leave_open_survives(seen: Usage) -> None:
