@@ -79,7 +79,8 @@ def test_every_property_has_something_to_say_of_some_case(whole: TraceabilityRes
         pytest.skip("some calls have no rule yet, and a property may speak of them alone")
     touched = {name for call in whole.calls for clause in call.clauses for name in clause.properties}
     touched |= {name for call in specification.all_clauses(XNU) for clause in call.clauses for name in clause.properties}
-    touched |= {f"step invariant {number}" for number in (24, 205, 208, 211, 212)}  # they are about the state before and the answer: no effect could break them
+    # these are about the state before and the answer, so no effect could break them
+    touched |= {f"step invariant {number}" for number in (24, 205, 208, 211, 212)}
     stated = {f"invariant {invariant.number}" for profile in (MANUAL, XNU) for invariant in state_invariants(profile)}
     stated |= {f"step invariant {number}" for number in STEP_PROPERTIES}
     assert stated - touched == set()
