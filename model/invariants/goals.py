@@ -20,6 +20,8 @@ class Goal(msgspec.Struct, frozen=True):
 
 
 GOALS = (
+    Goal(2, "no queue", "a message in the queue of a dead port would keep its rights for ever, and nobody could receive it"),
+    Goal(6, "destinations", "a message goes to its port by a send or send-once right, never by a receive right or a port set"),
     Goal(6, "bodies", "a receiver gets no port set and no name in a message"),
     Goal(8, "the count", "a user reads it, and no-senders notifications depend on it: a right that isn't counted would never be missed"),
     Goal(9, "the count", "a user reads it with mach_port_get_attributes"),
@@ -30,6 +32,7 @@ GOALS = (
     Goal(41, "waiting", "no message is kept for a task that has ended"),
     Goal(41, "suspend counts", "a task that is resumed as often as it was suspended runs again"),
     Goal(104, "the clock", "a new message comes after those that wait"),
+    Goal(107, "elsewhere 0", "only names have user references: a right in a message or a place is one right"),
     Goal(110, "the limit", "no sender is refused by a queue whose limit can't be set"),
     Goal(113, "its port", "a task that waits to receive can be woken"),
     Goal(114, "rights", "a receiver finds as many rights as the descriptors say"),

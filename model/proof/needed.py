@@ -34,8 +34,8 @@ from sendright.model.proof.prove import proof_tasks
 from sendright.model.proof.solver import instantiate
 from sendright.model.proof.solver.instantiate import follows_from_nothing
 
-TRIES = 20
-"""How many proofs that use a clause are tried without it."""
+TRIES = 12
+"""How many proofs of each rule that use a clause are tried without it."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -147,6 +147,7 @@ def needed_clauses(profile: Profile, command: str = "", on_progress: Progress | 
     found, whole = _Clauses(profile), True
     try:
         for done, rule in enumerate(["", *rules]):
+            found.tried = [0] * len(found.tried)
             for asked in _of_rule(rule, profile) if rule else _of_all(profile):
                 stop_if_interrupted()
                 found.ask(asked)
