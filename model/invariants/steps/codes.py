@@ -66,8 +66,8 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
 
 
 def looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
-    """``LOOKS_AT``, and what some kernels' names and sizes add: names have a form, and a receive with no room at all has
-    a code of its own.
+    """``LOOKS_AT``, and what some kernels add: names have a form, and a receive with no room at all has a code of its
+    own.
     """
     found = dict(LOOKS_AT)
     if profile.name_index_max:
