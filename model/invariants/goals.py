@@ -20,7 +20,7 @@ class Goal(msgspec.Struct, frozen=True):
 
 
 GOALS = (
-    Goal(2, "no queue", "a message in the queue of a dead port would keep its rights for ever, and nobody could receive it"),
+    Goal(2, "no queue", "a message in the queue of a dead port would keep its rights for ever, and no task could receive it"),
     Goal(6, "destinations", "a message goes to its port by a send or send-once right, never by a receive right or a port set"),
     Goal(6, "bodies", "a receiver gets no port set and no name in a message"),
     Goal(8, "the count", "a user reads it, and no-senders notifications depend on it: a right that isn't counted would never be missed"),

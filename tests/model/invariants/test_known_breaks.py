@@ -181,8 +181,8 @@ heavy = pytest.mark.heavy
 @pytest.mark.parametrize(
     ("profile", "rule", "title", "name", "change"),
     [
-        ("osf", ALLOCATE, UNDER_ANOTHER, "step invariant 117", told_otherwise),
-        ("osf", "mach_port_mod_refs", RESCUED, "invariant 8", then(RESCUED, two_more)),
+        pytest.param("osf", ALLOCATE, UNDER_ANOTHER, "step invariant 117", told_otherwise, marks=heavy),
+        pytest.param("osf", "mach_port_mod_refs", RESCUED, "invariant 8", then(RESCUED, two_more), marks=heavy),
         pytest.param("gnumach", "mach_port_mod_refs", RESCUED, "invariant 8", then(RESCUED, of_another_port), marks=heavy),
         pytest.param("osf", "mach_msg_send", SENT, "step invariant 31", then(SENT, of_another_sender), marks=heavy),
         pytest.param("osf", "mach_msg_send", SENT, "theorem 3", then(SENT, as_if_from_the_kernel), marks=heavy),

@@ -60,6 +60,7 @@ def test_an_invariant_that_contradicts_the_boot_state(monkeypatch: pytest.Monkey
     assert one.reachable == "from boot"
 
 
+@pytest.mark.heavy
 def test_an_invariant_that_makes_cases_impossible(monkeypatch: pytest.MonkeyPatch) -> None:
     """True at boot and preserved by what it leaves possible; the witnesses go through states that it forbids."""
 
