@@ -122,10 +122,18 @@ def test_a_call_waits_and_goes_on_by_itself(live: GnuMach) -> None:
 
 
 def frozen(kernel: GnuMach, monkeypatch: pytest.MonkeyPatch) -> int:
-    """A machine that is asked and doesn't go on: its process."""
+    """A machine that is asked and doesn't go on: its process, which has come to rest (the signal takes a while)."""
     machine = machine_of(kernel)
     monkeypatch.setattr(machine._process, "go_on", lambda: None)
+    until = time.monotonic() + 5
+    while not all(_is_stopped(thread) for thread in Path(f"/proc/{machine.pid}/task").iterdir()):
+        assert time.monotonic() < until, "the machine isn't stopped between calls"
+        time.sleep(0.01)
     return machine.pid
+
+
+def _is_stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_qemu_is_killed_in_mid_call(live: GnuMach, monkeypatch: pytest.MonkeyPatch) -> None:

