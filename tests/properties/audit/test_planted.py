@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from support.places import ROOT
 from support.synthesized import audited, faults, write_log
@@ -55,6 +55,7 @@ def test_no_fault_is_found_without_a_plant(seed: int, recorder: Recorder) -> Non
 
 @settings(QUICK, max_examples=30)
 @given(seed=st.integers(0, 10**6), recorder=RECORDERS, plant=st.sampled_from(sorted(PLANTS)))
+@example(25296, Recorder(form="dashes", wrapper="none", drop=0.2, shuffle=True, equal_times=0.1, host="mac"), "effective-ids")
 def test_each_plant_is_found(seed: int, recorder: Recorder, plant: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         group = audited(write_log(Path(directory) / "log.json", 1_500, seed, [plant], recorder))
