@@ -41,10 +41,10 @@ def both(needs: str, others: str) -> str:
 
 
 class _Asked(NamedTuple):
-    """A hint that was asked for."""
+    """One look-up of a hint: the prover wanted the hint for a clause, and got a stand-in."""
 
     stand_in: Hint
-    """What was given instead. It is kept, so that it can be told from others."""
+    """What the prover got. It is kept, because its ``id`` says which look-up it belongs to."""
     hint: Hint | None
     rule: str
     case: str
@@ -52,7 +52,7 @@ class _Asked(NamedTuple):
 
 
 class _Recording(Hints):
-    """Gives stand-ins for hints, which tell what they were asked for."""
+    """Notes which hints the prover looks up. It gives the prover a stand-in for each."""
 
     asked: ClassVar[dict[int, _Asked]] = {}
     found: Recorded

@@ -104,8 +104,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_receive_code: ReturnCode = ReturnCode.MACH_RCV_PORT_DIED
     """What a blocked receive returns when its port, or its port set, dies."""
     lost_size_is_header: bool = False
-    """Whether the size told of a message that is too large and destroyed is that of a bare header; False: of the
-    message."""
+    """What size a receive tells when it destroys a message that is too large. True: that of a bare header; False: the
+    message's."""
     no_room_code: ReturnCode = ReturnCode.MACH_RCV_TOO_LARGE
     """What a receive with no room at all returns when the message is destroyed."""
     destination_tested_first: bool = False

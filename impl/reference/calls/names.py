@@ -31,7 +31,7 @@ _OF_RESERVED = (Right.SEND, Right.SEND_ONCE)
 
 
 def space_of(task: Task | None, code: ReturnCode = ReturnCode.KERN_INVALID_TASK) -> Space:
-    """The task's space. Raises KERN_INVALID_TASK, or ``code``, if there is no task: the first check of these calls."""
+    """The task's space. Raises ``code`` if there is no task. These calls look at the task before anything else."""
     if task is None:
         raise Failure(code)
     return task.space

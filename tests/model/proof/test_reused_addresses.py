@@ -108,7 +108,7 @@ def meanings(terms: Sequence[Term]) -> Counter[int]:
 
 
 def told(patch: pytest.MonkeyPatch, rule: str, case: str, most: int) -> list[list[Counter[int]]]:
-    """What the solver is told of the first goals of a case that don't follow without assumptions, batch by batch."""
+    """The formulas that the solver gets, batch by batch, for the first goals of a case that need assumptions."""
     found: list[list[Counter[int]]] = [[]]
 
     def listening(assert_: Callable[[z3.Solver, Iterable[Term]], None], term: Callable[[object], Term]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""Attacks by somebody who edits rules: what is proved must be what runs, and nothing may be left out of a proof."""
+"""Attacks by a sceptic who edits rules. The prover must prove what the oracle runs, and must leave out nothing."""
 
 from __future__ import annotations
 
