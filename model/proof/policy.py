@@ -63,7 +63,7 @@ SIZES = (
 Most calls need five ports: the caller's, two of the kernel's, and two that rights move to. A creation with tokens needs
 seven, under three names.
 """
-EFFORTS = (30_000_000, 60_000_000, 30_000_000, 60_000_000)
+EFFORTS = (30_000_000, 120_000_000, 30_000_000, 120_000_000)
 """How much work the solver does for each size, in z3's own count."""
 
 
