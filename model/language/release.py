@@ -67,6 +67,11 @@ class Release:
         self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self.notifications = Number(told, base, self.becomes_notification, "send_once_slots")
+        self.chosen: tuple[z3.FuncDeclRef, ...] = (
+            *(self.dying, self.notification, self.notified, self.arrival, self.next_clock.decl()),
+            *(self.sends_released.function, self.sends_first, told),
+        )
+        """All constants and functions that stand for a choice of the kernel's or for a number of slots."""
 
     def take_place(self, after: After) -> None:
         """Apply the release to the state ``after``, which equals ``base`` so far."""

@@ -54,7 +54,7 @@ from sendright.model.language.sequences import (
     forget_rules,
     rules_of,
 )
-from sendright.model.language.sorts import KIND, STAGE, UNBOUNDED, WAIT, Term
+from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import After, Field, State
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.hints import Hints
@@ -283,8 +283,6 @@ class _Segment:
         self.outcomes: list[Outcome] = []
         self.nodes: dict[int, int | None] = {}
         """The steps that others may name (``since``), by their outcomes."""
-        self.following: Run | None = None
-        """The next rule that copies nothing; None: the call ends here, or waits."""
         self.refused: list[str] = []
         """What is wrong with the steps themselves, so that what they require can't be decided."""
         self._states: dict[int | None, list[AfterCase]] = {}
@@ -334,23 +332,6 @@ class _Segment:
                     asked += [(state, claim) for claim in claims]
                 if claims:
                     yield Precondition(self.start.case.id, _title(step.run, state), [*state.known, *step.run.within], claims, state.after)
-        yield from self._ends_its_messages()
-
-    def _ends_its_messages(self) -> Iterator[Precondition]:
-        """No message of the call's stays in the kernel for good: each that the first rule has in hand is handed on to
-        the next rule, or isn't in the kernel any more.
-        """
-        k, before, after = self.start.k, self.start.k.before, self.start.after
-        handed_on = self.following.arguments.values() if self.following is not None else ()
-        for name, sort in {**k.rule.parameters, **k.rule.choices}.items():
-            message = k.constants[name]
-            if (sort.name, sort.domain) != ("Message", None) or any(z3.is_expr(each) and each.eq(message) for each in handed_on):
-                continue
-            in_hand = z3.And(after.stage(message) == STAGE.IN_KERNEL, after.owner(message) == k.caller)
-            untouched = z3.And(before.stage(message) == STAGE.IN_KERNEL, before.owner(message) == k.caller)
-            claim = z3.Not(in_hand) if name in k.rule.parameters else z3.Implies(in_hand, untouched)
-            if not z3.is_true(z3.simplify(claim)):
-                yield Precondition(self.start.case.id, f"the {name} doesn't stay in the kernel when the call ends", self.start.known, [claim], after)
 
     def _required(self, state: AfterCase, number: int) -> list[Term]:
         """What the step with this number requires, when the steps between ``state`` and it have run."""
@@ -531,7 +512,6 @@ class _Segments:
         if len(cases) > LONGEST:
             raise TypeError(f"the sequence of {self.call} has more than {LONGEST} rules one after the other")
         segment, following = self._drive(cases)
-        segment.following = following
         yield segment
         for number, step in enumerate(segment.steps):
             if step.run.rule in COPYING and not step.run.cannot_fail:
@@ -545,9 +525,7 @@ class _Segments:
         rule = self._drive(cases)[0].steps[number].run.rule
         for index, case in enumerate(DRIVEN.alone(rule, self.profile).cases):
             if case.code is not None:
-                segment, following = self._drive(cases, (number, index))
-                segment.following = following
-                yield segment
+                yield self._drive(cases, (number, index))[0]
 
     def _drive(self, cases: list[int], failure: tuple[int, int] | None = None) -> tuple[_Segment, Run | None]:
         """The segment after a path, and the rule with which the next one begins.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache, reduce
-from typing import get_args
 
 import z3
 
@@ -24,9 +23,9 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.catalogue import broken_invariants, state_invariants
 from sendright.model.language.invariant import Invariant
 from sendright.model.language.release import the_same_choices
-from sendright.model.language.rule import SPECIAL_NAMES, Case, Context, Rule
+from sendright.model.language.rule import Case, Context, Rule
 from sendright.model.language.sorts import UNBOUNDED, Term
-from sendright.model.language.state import FIELDS, Add, After, Everywhere, State, Store, Sweep, Tally, Update, sort_named, updated
+from sendright.model.language.state import FIELDS, Add, After, State, Store, Sweep, Tally, Update, sort_named, updated
 from sendright.model.language.term_walk import address_of, application_at, body_of, declaration_at, declarations_in, number_at, term_at
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, of_any_state
 from sendright.model.proof.choices import speaks_of
@@ -88,7 +87,7 @@ def _terms(update: Update) -> list[Term]:
         case Add(point, amount):
             return [*point, amount]
         case Sweep(variables, condition, value, over):
-            return [*variables, condition, value, z3.Bool(over)]
+            return [*variables, condition, value, z3.StringVal(over)]
         case Tally(_, slot, condition, sign):
             return [slot, condition, z3.IntVal(sign)]
 
@@ -111,7 +110,8 @@ def _read_otherwise(after: After) -> Iterator[str]:
         old = after.before.fields[name]
         if after.changed(name) and FIELDS[name].ghost is None:
             point = _point(name)
-            if address_of(reduce(updated, field.updates, old.read)(*point)) != address_of(field(*point)):
+            said, told = reduce(updated, field.updates, old.read)(*point), field(*point)
+            if not said.eq(told):
                 yield name
 
 
@@ -119,20 +119,54 @@ def _read_otherwise(after: After) -> Iterator[str]:
 
 
 def _unknown(k: Context, case: Case, after: After) -> set[str]:
-    """Constants and functions that are neither inputs, nor of the state, nor of the specification, nor of a release."""
-    terms, seen, found = [*_said(case), *_updates(after)], set[int](), set[str]()
+    """Constants and functions that are neither inputs, nor of the state, nor of the specification, nor of a release.
+
+    They are compared as declarations: a constant of another sort that is called like an input isn't that input.
+    """
+    known = {*_of_specification(), *_of_inputs(k), *(address_of(each) for release in after.releases for each in release.chosen)}
+    found = dict(_declared(_said(case)))
+    for name in FIELDS:
+        for update in after.fields[name].updates if after.changed(name) else ():
+            own = {address_of(variable.decl()) for variable in _variables(update)}
+            found |= {address: called for address, called in _declared(_terms(update)) if address not in own}
+    return {called for address, called in found.items() if address not in known}
+
+
+def _declared(terms: list[Term]) -> Iterator[tuple[int, str]]:
+    """The constants and functions in ``terms`` that z3 knows nothing of: their addresses and names."""
+    seen = set[int]()
     for term in terms:
         for address in declarations_in(term, seen):
             declaration = declaration_at(address)
             if declaration.kind() == z3.Z3_OP_UNINTERPRETED:
-                found.add(declaration.name())
-    inputs = {term.decl().name() if z3.is_expr(term) else term.name() for term in k.constants.values()}
-    released = {name for name in found if "!" in name}  # no input can have such a name
-    swept = {f"sweep{index}" for index in range(2)}
-    return found - inputs - released - swept - FIELDS.keys() - SPECIAL_NAMES - {"tallied", *_EVERYWHERE}
+                yield address, declaration.name()
 
 
-_EVERYWHERE = get_args(Everywhere)
+def _variables(update: Update) -> tuple[Term, ...]:
+    """The variables of an update at many points."""
+    match update:
+        case Sweep(variables, _, _, _):
+            return tuple(variables)
+        case Tally(_, slot, _, _):
+            return (slot,)
+        case _:
+            return ()
+
+
+def _of_inputs(k: Context) -> set[int]:
+    limits = (k.caller, k.urefs_max, k.queue_limit, k.queue_limit_max, k.pages)
+    return {address_of(each.decl() if z3.is_expr(each) else each) for each in (*limits, *k.constants.values())}
+
+
+@cache
+def _of_specification() -> dict[int, z3.FuncDeclRef]:
+    """The declarations of the state's fields and of the specification's own constants and functions, by their addresses.
+    They are kept, since z3 reuses the address of one that is gone.
+    """
+    read = [ANY_STATE.fields[name](*_point(name)) for name in FIELDS]
+    special = [each for each in vars(UNBOUNDED).values() if z3.is_expr(each)] + [each for members in UNBOUNDED.members.values() for each in members]
+    declared = [term.decl() for term in (*read, *special)] + [each for each in vars(UNBOUNDED).values() if isinstance(each, z3.FuncDeclRef)]
+    return {address_of(each): each for each in declared}
 
 
 def _whims(k: Context, case: Case, argued: list[Term]) -> Iterator[str]:

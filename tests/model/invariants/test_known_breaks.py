@@ -164,6 +164,11 @@ def the_kernels_tokens(k: Context, after: After) -> None:
     after.at("security")[k["child"]] = k.sorts.kernel_security_token
 
 
+def another_port_of_its_own(k: Context, after: After) -> None:
+    """The task's port is in the other half of the system."""
+    after.at("task_port")[k.task_behind(k["target_task"])] = k.before.port(place_slot(k.before, k.caller, Place.BOOTSTRAP))
+
+
 def also_to_the_caller(k: Context, after: After) -> None:
     place = place_slot(k.before, k.caller, Place.HOST)
     after.store_all((place,), {"kind": KIND.SEND, "port": k.sorts.host_priv_port})
@@ -190,6 +195,7 @@ heavy = pytest.mark.heavy
         pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "step invariant 22", then(GRANTED, also_to_the_caller), marks=heavy),
         pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "step invariant 33", then(GRANTED, also_to_the_caller), marks=heavy),
         pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "theorem 2", then(GRANTED, also_to_the_caller), marks=heavy),
+        pytest.param("xnu-792", "host_security_set_task_token", GRANTED, "theorem 2", then(GRANTED, another_port_of_its_own), marks=heavy),
     ],
 )
 def test_a_second_fault_beside_a_known_break(monkeypatch: pytest.MonkeyPatch, profile: str, rule: str, title: str, name: str, change: Change) -> None:
