@@ -382,6 +382,10 @@ class Headers(msgspec.Struct, frozen=True):
     profile: str
     numbers: Mapping[str, int]
 
+    def bits(self, name: str) -> int:
+        """The bits of a flag; 0 for one that this kernel doesn't have."""
+        return self.numbers.get(name, 0)
+
 
 @cache
 def headers_of(profile: str) -> Headers:

@@ -73,8 +73,8 @@ def _read_options(signature: Signature, value: Any, profile: Profile, words: Hea
     for each in unmodelled_ranges(profile, signature.name, "options"):
         if each.covers(bits):
             raise NotModelled(f"option {quoted(each.name)}: {not_modelled_words(each, profile.name)}")
-    found: dict[str, Any] = {argument: True for name, argument in MESSAGE_OPTIONS.items() if argument and bits & words.numbers.get(name, 0)}
-    known = sum({words.numbers[name] for name in MESSAGE_OPTIONS if name in words.numbers})
+    found: dict[str, Any] = {argument: True for name, argument in MESSAGE_OPTIONS.items() if argument and bits & words.bits(name)}
+    known = sum({words.bits(name) for name in MESSAGE_OPTIONS})
     if bits & _FORM or bits & ~(known | _ELEMENTS):
         raise NotModelled(f"option {bits & ~(known | _ELEMENTS):#x} is not modelled")
     if elements is None and bits & _ELEMENTS:

@@ -9,11 +9,15 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.headers import headers_of
+from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CaseResult
+from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
+from sendright.properties.scripts import load
 from sendright.properties.scripts.load import parse_script
 from sendright.properties.scripts.replay import replay
+from sendright.properties.scripts.schema import StepForm
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
 
 
@@ -197,6 +201,48 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
 def test_a_name_and_its_number_have_the_same_verdict(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
     expect = {"ret": "KERN_SUCCESS"}
     assert verdict(step(call, by_name, expect=expect))[0] == verdict(step(call, by_number, expect=expect))[0] == "not_modelled"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("spelled", [{"flags": 0}, {"flags": "0"}, {"options": 0}, {"options": {"flags": 0}}, {"options": {"flags": "0", "mpl": 3}}])
+def test_no_flags_need_no_names_of_flags(profile: str, spelled: dict[str, Any]) -> None:
+    """Only later kernels have ``MPO_…``; a structure without flags is the same in all of them."""
+    found = read(step("mach_port_construct", spelled), profile)
+    assert isinstance(found, PlannedStep), found
+    assert found.arguments == dict.fromkeys(("context_as_guard", "strict", "immovable", "insert_send"), False)
+
+
+_ODD = (0, -1, "0", "1<<31", "NONSENSE", "MPO_QLIMIT", "EXC_CRASH", [], ["SEND", "MACH_RCV_MSG"], {}, {"flags": 0}, None, True)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_whatever_an_argument_is_reading_it_looks_up_no_name_that_the_profile_lacks(profile: str) -> None:
+    kernels_own = ("options", "flags", "mpl", "timeout", "msgh_bits", "ool_ports", "notify", "right")
+    steps = [
+        step(call, {name: value})
+        for call, signature in SIGNATURES.items()
+        for name in {each.name for each in signature.arguments} | set(kernels_own)
+        for value in _ODD
+    ]
+    cases = [{"id": f"{index}", "steps": [each]} for index, each in enumerate(steps)]
+    data = {"format": "mach-cases/1", "profile": profile, "cases": cases}
+    found = [case.steps[0] for case in parse_script(json.dumps(data).encode(), "suite.json").cases]
+    assert [each.reason for each in found if isinstance(each, UnmodelledStep) and "report this fault" in each.reason] == []
+
+
+def test_a_fault_in_reading_one_case_leaves_the_others_their_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = load.read_step
+
+    def lacks_a_name(form: StepForm, *more: Any) -> PlannedStep | UnmodelledStep:
+        return {}["MPO_QLIMIT"] if form.call == "task_create" else real(form, *more)
+
+    monkeypatch.setattr(load, "read_step", lacks_a_name)
+    bad, good = {"id": "bad", "steps": [step("task_create")]}, {"id": "good", "steps": [PORT]}
+    data = {"format": "mach-cases/1", "profile": "xnu", "cases": [bad, good]}
+    result = replay([parse_script(json.dumps(data).encode(), "suite.json")], ReferenceKernel, Oracle)
+    assert [case.verdict for case in result.cases] == ["not_modelled", "passed"]
+    assert "steps[0]: sendright has no entry for what it needs (KeyError: 'MPO_QLIMIT'): report this fault" in (result.cases[0].reason or "")
+    assert result.unreadable == 1
 
 
 def test_a_name_that_only_another_profile_has_is_not_modelled() -> None:
