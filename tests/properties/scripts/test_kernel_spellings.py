@@ -13,8 +13,8 @@ from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CaseResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution.oracle import Oracle
-from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
 from sendright.properties.scripts import load
+from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
 from sendright.properties.scripts.load import parse_script
 from sendright.properties.scripts.replay import replay
 from sendright.properties.scripts.schema import StepForm
