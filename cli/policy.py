@@ -157,12 +157,13 @@ def _compared(read: Policy, file: Path, profile: str | None, traces: list[Path],
     for path, trace in recorded:
         _check_profile(path, trace.profile, profile)
     found = [(path, read_state(path)) for path in states]
+    of_states = _profile_of_states(profile, {trace.profile for _, trace in recorded}) if states else ""
     loaded = [load_script(path) for path in scripts]
     runs: list[CheckedRun] = []
     for path, trace in recorded:
         runs.append(_with_labels(path, lambda trace=trace, path=path: check_trace(read, trace, str(path))))  # type: ignore[misc]
     for path, state in found:
-        runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, profile or "manual", str(path))))  # type: ignore[misc]
+        runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, of_states, str(path))))  # type: ignore[misc]
     not_run: list[str] = []
     runs += _of_scripts(read, loaded, not_run)
     failed = any(run.broken is not None for run in runs)
@@ -170,11 +171,25 @@ def _compared(read: Policy, file: Path, profile: str | None, traces: list[Path],
         verdict=Verdict.FAILED if failed else Verdict.PASSED if runs and not not_run else Verdict.UNDETERMINED,
         policy=read.title,
         file=str(file),
-        profile=profile or ", ".join(dict.fromkeys(run.profile for run in runs)),
+        profile=profile or ", ".join(dict.fromkeys([*(run.profile for run in runs), *_profiles_of(loaded)])),
         runs=tuple(runs),
         not_run=tuple(not_run),
         seconds=time.perf_counter() - start,
     )
+
+
+def _profile_of_states(wanted: str | None, of_traces: set[str]) -> str:
+    """The profile of the states beside these traces; a state doesn't say it. Raises BadInput if the traces' differ."""
+    if wanted is None and len(of_traces) > 1:
+        raise BadInput(f"--state: the traces are of the profiles {' and '.join(sorted(of_traces))}, and a state doesn't say its own (add --profile)")
+    return wanted or next(iter(of_traces), "manual")
+
+
+def _profiles_of(scripts: list[Script]) -> Iterator[str]:
+    """The profiles of all cases, run or not."""
+    for script in scripts:
+        for case in script.cases:
+            yield case.profile
 
 
 def _check_profile(path: Path, of_run: str, wanted: str | None) -> None:

@@ -29,6 +29,8 @@ def read_trace(file: Path) -> Trace:
     """The trace in ``file``. Raises BadInput for what can't be read, isn't a trace or contradicts itself."""
     content = _content(file, "a trace.json")
     written = _decoded(file, content, _FormatOnly, "a sendright trace: name a trace.json").format
+    if written is not None and written.partition("/")[0] != TRACE_FORMAT.partition("/")[0]:
+        raise BadInput(f"{file}: $.format: {written!r} is not a sendright trace (name a trace.json)")
     if written is not None and written != TRACE_FORMAT:
         raise BadInput(f"{file}: $.format: {written!r} is of another version of sendright (this one reads {TRACE_FORMAT}: make the run again)")
     trace = _decoded(file, content, Trace, "a sendright trace: name a trace.json")

@@ -20,6 +20,19 @@ from functools import cache
 
 import msgspec
 
+_EXCEPTIONS = ("BAD_ACCESS", "BAD_INSTRUCTION", "ARITHMETIC", "EMULATION", "SOFTWARE", "BREAKPOINT")
+
+
+def _types(*names: str, first: int) -> dict[str, int]:
+    """Types of exceptions, from the number ``first`` on."""
+    return {f"EXC_{name}": first + index for index, name in enumerate(names)}
+
+
+def _masks(*names: str, first: int) -> dict[str, int]:
+    """The masks of these types of exceptions."""
+    return {f"EXC_MASK_{name}": 1 << (first + index) for index, name in enumerate(names)}
+
+
 _MACH: dict[str, int] = {
     # mach/port.h
     "MACH_PORT_NULL": 0,
@@ -71,12 +84,7 @@ _MACH: dict[str, int] = {
     "MACH_NOTIFY_DEAD_NAME": 72,
     "MACH_NOTIFY_LAST": 77,
     # mach/exception.h
-    "EXC_BAD_ACCESS": 1,
-    "EXC_BAD_INSTRUCTION": 2,
-    "EXC_ARITHMETIC": 3,
-    "EXC_EMULATION": 4,
-    "EXC_SOFTWARE": 5,
-    "EXC_BREAKPOINT": 6,
+    **_types(*_EXCEPTIONS, first=1),
     # mach/task_special_ports.h, mach/task_info.h, mach/vm_inherit.h
     "TASK_KERNEL_PORT": 1,
     "TASK_BOOTSTRAP_PORT": 4,
@@ -90,15 +98,10 @@ _MACH: dict[str, int] = {
 """Names that all of the kernels have."""
 
 
-def _types(*names: str, first: int) -> dict[str, int]:
-    """Types of exceptions from the number ``first`` on, and the mask of each."""
-    numbered = {name: first + index for index, name in enumerate(names)}
-    return {f"EXC_{name}": number for name, number in numbered.items()} | {f"EXC_MASK_{name}": 1 << number for name, number in numbered.items()}
-
-
 _SINCE_OSF: dict[str, int] = {
-    **_types("BAD_ACCESS", "BAD_INSTRUCTION", "ARITHMETIC", "EMULATION", "SOFTWARE", "BREAKPOINT", first=1),
+    **_masks(*_EXCEPTIONS, first=1),
     **_types("SYSCALL", "MACH_SYSCALL", "RPC_ALERT", first=7),
+    **_masks("SYSCALL", "MACH_SYSCALL", "RPC_ALERT", first=7),
     "EXC_MASK_ALL": 0x3FE,
     "EXCEPTION_DEFAULT": 1,
     "EXCEPTION_STATE": 2,
@@ -109,6 +112,8 @@ _SINCE_OSF: dict[str, int] = {
     "MACH_PORT_LIMITS_INFO_COUNT": 1,
     "MACH_PORT_RECEIVE_STATUS_COUNT": 10,
     "MACH_PORT_DNREQUESTS_SIZE_COUNT": 1,
+    "MACH_PORT_SRIGHTS_NONE": 0,
+    "MACH_PORT_SRIGHTS_PRESENT": 1,
     "MACH_MSG_PHYSICAL_COPY": 0,
     "MACH_MSG_VIRTUAL_COPY": 1,
     "MACH_MSG_ALLOCATE": 2,
@@ -132,26 +137,35 @@ _SINCE_OSF: dict[str, int] = {
 }
 """Names that OSF MK and its descendants have."""
 
-_OSF: dict[str, int] = {
-    **_SINCE_OSF,
+_OSF_TO_792: dict[str, int] = {
     "MACH_PORT_RIGHT_NUMBER": 5,
-    "MACH_PORT_RIGHT_RECEIVE_NO_NMS": 6,
     "MACH_SEND_CANCEL": 0x80,
     "MACH_RCV_NOTIFY": 0x200,
     "MACH_RCV_OVERWRITE": 0x1000,
-    "TASK_USER_DATA": 5,
     "TASK_WIRED_LEDGER_PORT": 5,
     "TASK_PAGED_LEDGER_PORT": 6,
     "LEDGER_ITEM_INFINITY": -1,
 }
+"""Names that OSF MK and XNU 792 have, and XNU 11417 lacks or has with another number."""
+
+_OSF: dict[str, int] = {
+    **_SINCE_OSF,
+    **_OSF_TO_792,
+    "MACH_PORT_RIGHT_RECEIVE_NO_NMS": 6,
+    "MACH_PORT_SRIGHTS_NO_INFO": 2,
+    "TASK_USER_DATA": 5,
+}
 
 _DARWIN: dict[str, int] = {
     **_SINCE_OSF,
+    "MACH_MSG_TYPE_PORT_NONE": 0,
+    "MACH_MSG_TYPE_COPY_RECEIVE": 22,
     "MACH_RCV_LARGE": 0x4,
     "MACH_RCV_TRAILER_AUDIT": 3,
     "HOST_SECURITY_PORT": 0,
     "HOST_PORT": 1,
     "HOST_PRIV_PORT": 2,
+    "HOST_IO_MASTER_PORT": 3,
     "HOST_MAX_SPECIAL_KERNEL_PORT": 7,
     "HOST_DYNAMIC_PAGER_PORT": 8,
     "HOST_AUDIT_CONTROL_PORT": 9,
@@ -185,15 +199,8 @@ _DARWIN: dict[str, int] = {
 
 _XNU_792: dict[str, int] = {
     **_DARWIN,
-    "MACH_PORT_RIGHT_NUMBER": 5,
-    "MACH_SEND_CANCEL": 0x80,
-    "MACH_RCV_NOTIFY": 0x200,
-    "MACH_RCV_OVERWRITE": 0x1000,
-    "HOST_IO_MASTER_PORT": 3,
+    **_OSF_TO_792,
     "HOST_MAX_SPECIAL_PORT": 15,
-    "TASK_WIRED_LEDGER_PORT": 5,
-    "TASK_PAGED_LEDGER_PORT": 6,
-    "LEDGER_ITEM_INFINITY": -1,
 }
 
 _GNUMACH: dict[str, int] = {
@@ -215,6 +222,7 @@ _GNUMACH: dict[str, int] = {
 _XNU: dict[str, int] = {
     **_DARWIN,
     **_types("CRASH", "RESOURCE", "GUARD", "CORPSE_NOTIFY", first=10),
+    **_masks("CRASH", "RESOURCE", "GUARD", "CORPSE_NOTIFY", first=10),
     "EXC_MASK_ALL": 0x1BFE,
     "EXC_MASK_VALID": 0x3FFE,
     "EXCEPTION_IDENTITY_PROTECTED": 4,
@@ -266,13 +274,11 @@ _XNU: dict[str, int] = {
     "MPO_REPLY_PORT": 0x1000,
     "MPO_ENFORCE_REPLY_PORT_SEMANTICS": 0x2000,
     "MPO_PROVISIONAL_REPLY_PORT": 0x4000,
-    "MPO_PROVISIONAL_ID_PROT_OPTOUT": 0x8000,
+    "MPO_EXCEPTION_PORT": 0x8000,
     "MPG_FLAGS_NONE": 0,
     "MPG_STRICT": 0x01,
     "MPG_IMMOVABLE_RECEIVE": 0x02,
     "MACH_NOTIFY_SEND_POSSIBLE": 66,
-    "MACH_MSG_TYPE_PORT_NONE": 0,
-    "MACH_MSG_TYPE_COPY_RECEIVE": 22,
     "MACH_MSG_TYPE_DISPOSE_RECEIVE": 24,
     "MACH_MSG_TYPE_DISPOSE_SEND": 25,
     "MACH_MSG_TYPE_DISPOSE_SEND_ONCE": 26,
@@ -335,7 +341,6 @@ _XNU: dict[str, int] = {
     "TASK_DEBUG_INFO_INTERNAL": 29,
     "TASK_SUSPEND_STATS_INFO": 30,
     "TASK_SUSPEND_SOURCES_INFO": 31,
-    "HOST_IO_MASTER_PORT": 3,
     "HOST_IO_MAIN_PORT": 3,
     "HOST_AUTOMOUNTD_PORT": 11,
     "HOST_LOCKD_PORT": 12,
@@ -381,6 +386,10 @@ class Headers(msgspec.Struct, frozen=True):
 
     profile: str
     numbers: Mapping[str, int]
+
+    def bits(self, name: str) -> int:
+        """The bits of a flag; 0 for one that this kernel doesn't have."""
+        return self.numbers.get(name, 0)
 
 
 @cache

@@ -133,6 +133,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The labels that tasks can have."""
         return tuple(_reached([self.first_task, *([self.other_tasks] if self.other_tasks else []), *self.named_tasks.values()], self.children))
 
+    def descendants(self, label: str) -> frozenset[str]:
+        """The labels that the children of a task of ``label`` can have, and the children's children."""
+        return frozenset(_reached(self.children[label], self.children))
+
     @cached_property
     def of_ports(self) -> tuple[str, ...]:
         """The labels that users' ports can have."""

@@ -1,9 +1,9 @@
 """Which label may read which, as it follows from a policy.
 
-A task reads another one if it gets its tokens, its memory or what it writes, from the kernel. No kernel call does that
-without a right: ``task_info`` and ``vm_read`` need the port of the task, and a message goes from a holder of a right to
-a port to the port's receiver. So in a system that keeps a policy, its other authority bounds all reading, and no solver
-is needed.
+A task reads another one if it gets its tokens, its memory or what it writes, from the kernel. A child begins with its
+parent's tokens. Nothing else does that without a right: ``task_info`` and ``vm_read`` need the port of the task, and a
+message goes from a holder of a right to a port to the port's receiver. So in a system that keeps a policy, its children
+and its other authority bound all reading, and no solver is needed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def _ways(policy: Policy, who: str, to: str) -> Iterator[tuple[str, str]]:
     for authority, call in ((Authority.CONTROL, "task_info"), (Authority.SHARE, "vm_read"), (Authority.COPY_MEMORY, "task_create")):
         if policy.allows(Where.HOLDS, who, authority, to):
             yield call, str(Edge(Where.HOLDS.value, who, authority.value, to))
+    if who in policy.descendants(to):
+        yield "task_create", f"{who} may descend from {to}, and a child begins with its parent's tokens"
     for port in policy.of_ports:
         receives = Edge(Where.HOLDS.value, who, Authority.RECEIVE.value, port)
         sends = Edge(Where.HOLDS.value, to, Authority.SEND_ONCE.value, port)

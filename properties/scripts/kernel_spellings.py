@@ -62,11 +62,11 @@ def _port_options(given: dict[str, Any], profile: Profile, words: Headers) -> di
     for each in unmodelled_ranges(profile, "mach_port_construct", "flags"):
         if each.covers(flags):
             raise NotModelled(not_modelled_words(each, profile.name))
-    unknown = flags & ~sum(words.numbers.get(name, 0) for name in CONSTRUCT_FLAGS)
+    unknown = flags & ~sum(words.bits(name) for name in CONSTRUCT_FLAGS)
     if unknown:
         raise NotModelled(f"flags {unknown:#x} of mach_port_construct is not modelled")
     for name, argument in CONSTRUCT_FLAGS.items():
-        is_set = bool(flags & words.numbers[name])
+        is_set = bool(flags & words.bits(name))
         if argument == "qlimit":
             if is_set:  # without a limit, the structure has 0
                 given["qlimit"] = limit if limits else 0

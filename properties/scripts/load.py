@@ -276,6 +276,9 @@ def _read_steps(case: CaseForm, raw: list[dict[str, Any]], profile: Profile) -> 
             step = read_step(form, raw[number].keys() - STEP_KEYS, bound, profile)
         except WrongValue as error:
             step = UnmodelledStep(form.call, can_not_be_read(f"{where}{error.place and f'.{error.place}'}: {error}"))
+        except LookupError as error:  # sendright's own fault: it takes this case's verdict, and no other one's
+            fault = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
+            step = UnmodelledStep(form.call, can_not_be_read(f"{where}: sendright has no entry for what it needs ({fault}): report this fault"))
         if isinstance(step, PlannedStep):
             for part, symbol in step.symbols():
                 if symbol in bound or symbol in callers or is_task_letter(symbol):

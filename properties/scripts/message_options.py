@@ -69,37 +69,47 @@ def _read_options(signature: Signature, value: Any, profile: Profile, words: Hea
     elif isinstance(texts, list):
         raise WrongValue(str(wrong("names of options", value)), f"args.{spelling}")
     else:
-        bits, elements = read_integer(value, "names of options") & _ALL, None
+        bits, elements = _number(value, "names of options", spelling), None
     for each in unmodelled_ranges(profile, signature.name, "options"):
         if each.covers(bits):
             raise NotModelled(f"option {quoted(each.name)}: {not_modelled_words(each, profile.name)}")
-    found: dict[str, Any] = {argument: True for name, argument in MESSAGE_OPTIONS.items() if argument and bits & words.numbers.get(name, 0)}
-    known = sum({words.numbers[name] for name in MESSAGE_OPTIONS if name in words.numbers})
+    found: dict[str, Any] = {argument: True for name, argument in MESSAGE_OPTIONS.items() if argument and bits & words.bits(name)}
+    known = sum({words.bits(name) for name in MESSAGE_OPTIONS})
     if bits & _FORM or bits & ~(known | _ELEMENTS):
         raise NotModelled(f"option {bits & ~(known | _ELEMENTS):#x} is not modelled")
-    if elements is None and bits & _ELEMENTS:
-        elements = (bits & _ELEMENTS) >> 24
+    if bits & _ELEMENTS:
+        elements = max(elements or 0, (bits & _ELEMENTS) >> 24)
     if elements is not None:
         found["trailer"] = elements
     return list(found.items())
+
+
+def _number(value: Any, expected: str, spelling: str) -> int:
+    try:
+        return read_integer(value, expected) & _ALL
+    except WrongValue as error:
+        raise WrongValue(str(error), f"args.{spelling}") from None
 
 
 def _bits_of(text: str, words: Headers) -> tuple[int, int | None]:
     """The bits of options joined by ``|``; and, if it names elements of a trailer without their macro, the highest."""
     elements: list[int] = []
 
-    def look_up(name: str) -> int:
+    def look_up_plain(name: str) -> int:
         try:
-            number = constant(name, words, ("MACH_", "MACH_RCV_"))
+            return constant(name, words, ("MACH_", "MACH_RCV_"))
         except UnknownConstant as error:
             raise NotModelled(f"option {quoted(name)} is not modelled: it {error}") from None
-        if _TRAILER.fullmatch(name) and f"({name})" not in text.replace(" ", ""):
-            elements.append(number)
-            return 0
-        return number
+
+    def look_up(name: str) -> int:
+        number = look_up_plain(name)
+        if not _TRAILER.fullmatch(name):
+            return number
+        elements.append(number)
+        return 0
 
     try:
-        bits = evaluate(text, look_up) & _ALL if text.strip() else 0
+        bits = evaluate(text, look_up, look_up_plain) & _ALL if text.strip() else 0
     except NoExpression as error:
         raise NotModelled(f"option {quoted(text)} is not modelled: {error}") from None
     return bits, max(elements, default=None)
@@ -116,7 +126,7 @@ def _read_bits(given: dict[str, Any], words: Headers) -> None:
             raise NotModelled(f"msgh_bits: {quoted(name)} is not modelled: it {error}") from None
 
     try:
-        bits = evaluate(value, look_up) if isinstance(value, str) else read_integer(value, "bits of a message's header") & _ALL
+        bits = evaluate(value, look_up) & _ALL if isinstance(value, str) else _number(value, "bits of a message's header", "msgh_bits")
     except NoExpression as error:
         raise NotModelled(f"msgh_bits {quoted(value)} is not modelled: {error}") from None
     if bits & ~(_REMOTE | _LOCAL | _COMPLEX) or bool(bits & _COMPLEX) != bool(given.get("descriptors") or given.get("body") or given.get("ports")):

@@ -56,15 +56,24 @@ _CAPITALS = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 
 
 def quoted(value: object, limit: int = 40) -> str:
-    """``value`` for a message: JSON on one line, shortened to ``limit`` characters."""
-    text = msgspec.json.encode(value, order="sorted").decode().encode("ascii", "backslashreplace").decode()
+    """``value`` for a message: JSON on one line, as the script has it, shortened to ``limit`` characters."""
+    text = msgspec.json.encode(_as_written(value), order="sorted").decode().encode("ascii", "backslashreplace").decode()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _as_written(value: object) -> object:
+    """``value`` with the text of each symbol."""
+    if isinstance(value, Symbol):
+        return value.name
+    if isinstance(value, list):
+        return [_as_written(each) for each in value]
+    return {key: _as_written(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _kind_of(value: object) -> str:
     if value is None:
         return "null"
-    for kind, word in ((bool, "a boolean"), (int, "a number"), (float, "a fraction"), (str, "a string"), (list, "an array")):
+    for kind, word in ((bool, "a boolean"), (int, "a number"), (float, "a fraction"), (str | Symbol, "a string"), (list, "an array")):
         if isinstance(value, kind):
             return word
     return "an object"
@@ -107,10 +116,17 @@ def read_name(value: object, words: Headers) -> Value:
 
 
 def read_constant(
-    expected: str, prefixes: tuple[str, ...], suffixes: tuple[str, ...] = (), others: dict[str, int] | None = None
+    expected: str,
+    prefixes: tuple[str, ...],
+    suffixes: tuple[str, ...] = (),
+    others: dict[str, int] | None = None,
+    means: Callable[[str], str] = str,
 ) -> Callable[[object, Headers], int]:
     """A reader of numbers that have names, with or without one of ``prefixes`` and ``suffixes``, and of expressions of
-    such names. An array is as its elements joined by ``|``."""
+    such names. An array is as its elements joined by ``|``.
+
+    A name stands for the constant that ``means`` gives, but in a macro, and as a number of bits to shift, for itself.
+    """
 
     def look_up(name: str, words: Headers) -> int:
         if others is not None and name in others:
@@ -128,7 +144,8 @@ def read_constant(
         if not isinstance(value, str):
             return read_integer(value, expected)
         try:
-            return read_integer(evaluate(value, lambda name: look_up(name, words)), expected)
+            number = evaluate(value, lambda name: look_up(means(name), words), lambda name: look_up(name, words))
+            return read_integer(number, expected)
         except NoExpression as error:
             raise NotModelled(f"{quoted(value)} is not {expected} that sendright models: {error}") from None
 
@@ -147,7 +164,10 @@ _read_notification = read_constant("a notification (MACH_NOTIFY_NO_SENDERS, …)
 _read_copy_option = read_constant(
     "a copy option (PHYSICAL, VIRTUAL)", ("MACH_MSG_",), ("_COPY",), {option.name: int(option) for option in CopyOption}
 )
-_read_mask = read_constant("an exception mask (EXC_MASK_ALL, …)", ("EXC_MASK_", "EXC_"))
+read_exception_mask = read_constant(
+    "an exception mask (EXC_MASK_ALL, …)", ("EXC_MASK_", "EXC_"), means=lambda name: re.sub(r"\AEXC_(?!MASK_)", "EXC_MASK_", name)
+)
+"""A type's name (``EXC_CRASH``) means its bit, but ``1 << EXC_CRASH`` is that bit, too."""
 _read_trailer = read_constant("an element of a trailer (MACH_RCV_TRAILER_SENDER, …)", ("MACH_RCV_TRAILER_", "MACH_RCV_", "MACH_"))
 read_thread_state = read_constant("a flavour of thread state (THREAD_STATE_NONE, …)", ())
 read_type = read_constant("a kind of right that a name can have (SEND, RECEIVE, …)", ("MACH_PORT_TYPE_",))
@@ -156,18 +176,6 @@ read_type = read_constant("a kind of right that a name can have (SEND, RECEIVE, 
 def read_notification(value: object, words: Headers) -> int:
     """``MACH_NOTIFY_NO_SENDERS`` and its like, in capitals or not."""
     return _read_notification(value.upper().replace("-", "_") if isinstance(value, str) and "<" not in value else value, words)
-
-
-def read_exception_mask(value: object, words: Headers) -> int:
-    """Names of masks, together in one string or in an array, or a number. A type's name (``EXC_CRASH``) means its
-    bit, unless it is a number of bits to shift."""
-    texts = [value] if isinstance(value, str) else value
-    if isinstance(texts, list) and texts and all(isinstance(each, str) and "<<" not in each for each in texts):
-        joined = "|".join(texts)
-        return _read_mask(re.sub(r"\bEXC_(?!MASK_)(\w+)", r"EXC_MASK_\1", joined), words)
-    if isinstance(texts, list) and not all(isinstance(each, str) for each in texts):
-        raise wrong("an array of exception masks", value)
-    return _read_mask(value if value != [] else 0, words)
 
 
 def read_limits(value: object, words: Headers) -> Value:

@@ -105,6 +105,8 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, t
     del state["ports"]["8"]
     (tmp_path / "state.json").write_text(json.dumps(state))
     os.mkfifo(tmp_path / "pipe")
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"format": "mach-cases/1", "profile": "manual", "cases": []}))
     steps = json.loads(Path(trace).read_text("utf-8"))["steps"]
     for arguments, words in (
         ([str(tmp_path)], "is a directory"),
@@ -122,6 +124,7 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, t
         ([named, "--trace", trace, "--html", trace], "is read by this command"),
         ([named, "--trace", "/dev/zero"], "is not a regular file"),
         ([named, "--state", trace], "not a state"),
+        ([named, "--trace", str(script)], "not a sendright trace"),
         ([named, "--state", str(tmp_path / "state.json")], "names port 8, which the state doesn't have"),
     ):
         assert main(["policy", *arguments]) == 2, arguments
@@ -129,3 +132,24 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], named: str, t
         assert captured.out == ""
         assert words in captured.err
         assert captured.err.count("\n") == 1
+
+
+def test_a_state_is_judged_under_the_profile_of_the_traces_beside_it(
+    capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path
+) -> None:
+    initial = json.loads(Path(trace).read_text("utf-8"))["initial"]
+    (tmp_path / "state.json").write_text(json.dumps(initial))
+    state = ["--state", str(tmp_path / "state.json")]
+    xnu, manual = (str(edited(tmp_path, trace, profile=profile, steps=[], final=initial)) for profile in ("xnu-792", "manual"))
+    for options, profiles in ((["--trace", xnu], ["xnu-792"] * 2), ([], ["manual"]), (["--profile", "osf"], ["osf"])):
+        assert main(["policy", named, *state, *options, "--json"]) == 0
+        assert [run["profile"] for run in json.loads(capsys.readouterr().out)["runs"]] == profiles
+    assert main(["policy", named, *state, "--trace", xnu, "--trace", manual]) == 2
+    assert "a state doesn't say its own (add --profile)" in capsys.readouterr().err
+
+
+def test_a_verdict_names_the_profile_of_what_did_not_run(capsys: pytest.CaptureFixture[str], named: str, tmp_path: Path) -> None:
+    case = {"id": "none", "title": "none", "steps": [{"as": "A", "call": "not_a_call", "args": {}}]}
+    (tmp_path / "script.json").write_text(json.dumps({"format": "mach-cases/1", "profile": "osf", "cases": [case]}))
+    assert main(["policy", named, "--script", str(tmp_path / "script.json"), "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["profile"] == "osf"

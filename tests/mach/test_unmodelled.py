@@ -189,3 +189,11 @@ def test_profiles_with_a_name() -> None:
     assert profiles_with("MACH_NOTIFY_SEND_POSSIBLE") == ["xnu"]
     assert profiles_with("TASK_WIRED_LEDGER_PORT") == ["manual", "osf", "xnu-792"]
     assert profiles_with("MACH_NOTIFY_DEAD_NAME") == list(PROFILES)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_limits_of_a_profile_are_those_of_its_headers(profile: Profile) -> None:
+    numbers = headers_of(profile.name).numbers
+    assert profile.right_number == numbers["MACH_PORT_RIGHT_NUMBER"]
+    if profile.host_special_ports:
+        assert profile.host_special_ports == numbers["HOST_MAX_SPECIAL_PORT"]

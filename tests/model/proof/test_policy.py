@@ -1,5 +1,6 @@
 """Policies and the calls: what is proved, and which call breaks a policy that isn't closed."""
 
+import msgspec
 import pytest
 from support.policies import EXAMPLES, decided, missing, policy
 
@@ -93,16 +94,19 @@ def test_each_condition_is_needed(condition: str) -> None:
 
 
 def test_who_reads_whom_follows_from_the_policy() -> None:
-    under = policy("a control,read b", "b send_once a", "a receive b")
-    assert {(one.call, str(one.edge)) for one in readings(under)} == {("task_info", "a may read b")}
-    assert [one.obligation.verdict for one in decide_reading(under)] == [Verdict.PROVED]
+    under = policy("a control,read b", "b send_once a", "a receive b", "b read a")
+    assert {(one.call, str(one.edge)) for one in readings(under)} == {("task_info", "a may read b"), ("task_create", "b may read a")}
+    assert [one.obligation.verdict for one in decide_reading(under)] == [Verdict.PROVED] * 2
     under = policy("a send b", "b share a", "b read a")
     assert [(one.call, str(one.edge)) for one in readings(under)] == [("vm_read", "a may read b"), ("vm_read", "b may read a")]
     refuted, proved = decide_reading(under)
     assert (refuted.obligation.verdict, missing(refuted), proved.obligation.verdict) == (Verdict.REFUTED, {"a may read b"}, Verdict.PROVED)
-    by_message = next(readings(policy("a send_once b")))
+    by_message = next(readings(msgspec.structs.replace(policy("a send_once b"), children={"a": ("a",), "b": ("b",)}, other_tasks="b")))
     assert (by_message.call, str(by_message.edge)) == ("mach_msg_receive", "b may read a")
     assert "a may send once to b" in by_message.why
+    children = {"a": ("b",), "b": ("c",), "c": ("c",)}
+    family = msgspec.structs.replace(policy(), labels=("a", "b", "c"), children=children, ports={label: (label,) for label in children})
+    assert {str(one.edge) for one in readings(family) if one.call == "task_create"} == {"b may read a", "c may read a", "c may read b"}
     assert not restricts_reading(policy("a send_once b")), "a policy that says nothing of reading doesn't restrict it"
     assert len(list(prove_policy(under, MANUAL, ["mach_port_type"], 0))) == 4, "it is decided with all calls"
 

@@ -9,11 +9,15 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.headers import headers_of
+from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CaseResult
+from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution.oracle import Oracle
-from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
+from sendright.properties.scripts import load
+from sendright.properties.scripts.constants import _MACROS, NoExpression, UnknownConstant, constant, evaluate
 from sendright.properties.scripts.load import parse_script
 from sendright.properties.scripts.replay import replay
+from sendright.properties.scripts.schema import StepForm
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
 
 
@@ -59,6 +63,14 @@ def verdict(*steps: dict[str, Any], profile: str = "xnu") -> tuple[str, str | No
         ("MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_AUDIT)", 3 << 24),
         ("MACH_PORT_TYPE(MACH_PORT_RIGHT_DEAD_NAME)", 1 << 20),
         ("MPO_CONTEXT_AS_GUARD|MPO_STRICT", 0x21),
+        ("017", 15),
+        ("00", 0),
+        ("1ull + 2LU", 3),
+        (" ( 1|\t2 ) ", 3),
+        ("1 - -1", 2),
+        ("MACH_MSGH_BITS_SET(19, 0, 0, 0x80000013)", 0x80000013),
+        ("MACH_PORT_MAKE(3, 0x02000000)", 0x302),
+        ("MACH_RCV_TRAILER_ELEMENTS(0x13)", 3 << 24),
     ],
 )
 def test_expressions(text: str, number: int) -> None:
@@ -85,12 +97,60 @@ def test_expressions(text: str, number: int) -> None:
         "9" * 30,
         "[1][0]",
         "True",
+        "0b1",
+        "0o17",
+        "1_0",
+        "08",
+        "1uu",
+        "1lL",
+        "--1",
+        "1--1",
+        "1++1",
+        "~ ++1",
+        "MACH_PORT_TYPE(1,)",
+        "(MACH_PORT_TYPE)(1)",
+        "MACH_PORT_TYPE(right=1)",
+        "MACH_NOTIFY_FIRST # oops | nonsense(",
+        "1 # 2",
+        "1 \\\n + 1",
+        "1 // 2",
+        "not 1",
+        "1 or 2",
+        "\uff2d\uff21\uff23\uff28_NOTIFY_FIRST",
+        "\u0661",
+        "1\u00a0",
+        "1\0",
+        "-(1 << 63) * 2",
+        "~(0xffffffffffffffff)",
     ],
 )
 def test_no_expressions(text: str) -> None:
     words = headers_of("xnu")
     with pytest.raises(NoExpression):
         evaluate(text, lambda name: constant(name, words))
+
+
+@pytest.mark.parametrize("macro", _MACROS)
+@pytest.mark.parametrize("wrong", ["-1", "1 << 32", "0xffffffffffffffff", "1 << 63"])
+def test_each_macro_refuses_an_argument_that_is_too_large_and_computes_nothing_of_it(macro: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bits, _ = _MACROS[macro]
+
+    def computes(*values: int) -> int:
+        raise AssertionError(f"computes {macro}{values}")
+
+    monkeypatch.setitem(_MACROS, macro, (bits, computes))
+    for place in range(len(bits)):
+        arguments = ["0"] * len(bits)
+        arguments[place] = wrong
+        with pytest.raises(NoExpression, match=f"no argument of {macro}"):
+            evaluate(f"{macro}({', '.join(arguments)})", lambda name: 0)
+
+
+@pytest.mark.parametrize("macro", _MACROS)
+def test_the_value_of_each_macro_has_32_bits(macro: str) -> None:
+    bits, _ = _MACROS[macro]
+    largest = ", ".join(str((1 << most) - 1) for most in bits)
+    assert 0 <= evaluate(f"{macro}({largest})", lambda name: 0) < 1 << 32
 
 
 def test_a_name_of_another_profile_is_said_so() -> None:
@@ -133,6 +193,8 @@ def test_a_name_of_another_profile_is_said_so() -> None:
         ("task_set_exception_ports", {"mask": 2, "behavior": "EXCEPTION_DEFAULT|MACH_EXCEPTION_CODES"}, {"behavior": 0x80000001}),
         ("task_get_exception_ports", {"mask": "1 << EXC_BREAKPOINT"}, {"exception_mask": 64}),
         ("task_get_exception_ports", {"mask": "EXC_BREAKPOINT|EXC_SOFTWARE"}, {"exception_mask": 0x60}),
+        ("task_get_exception_ports", {"mask": "EXC_BAD_ACCESS | (1 << EXC_BREAKPOINT)"}, {"exception_mask": 0x42}),
+        ("task_get_exception_ports", {"mask": ["1 << EXC_BREAKPOINT", "EXC_SOFTWARE", "BAD_ACCESS"]}, {"exception_mask": 0x62}),
         ("host_get_special_port", {"host_priv": "host_priv", "which": "HOST_AMFID_PORT"}, {"which": 18}),
         ("mach_port_peek", {"name": 259, "trailer_type": "MACH_RCV_TRAILER_SENDER", "request_seqnop": 0}, {"trailer": 2, "seqno": 0}),
         (
@@ -144,6 +206,11 @@ def test_a_name_of_another_profile_is_said_so() -> None:
         ("mach_msg_receive", {"port": 259, "trailer_elements": "MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_CTX)"}, {"trailer": 4}),
         ("mach_msg_receive", {"port": 259, "trailer_elements": ["SENDER", "SEQNO"]}, {"trailer": 2}),
         ("mach_msg_receive", {"port": 259, "options": ["MACH_RCV_MSG", "MACH_RCV_TRAILER_SENDER"]}, {"trailer": 2}),
+        (
+            "mach_msg_receive",
+            {"port": 259, "options": "MACH_RCV_TRAILER_ELEMENTS( MACH_RCV_TRAILER_AUDIT ) | MACH_RCV_TRAILER_SEQNO"},
+            {"trailer": 3},
+        ),
         (
             "mach_msg_send",
             {"msgh_remote_port": 259, "msgh_local_port": 515, "msgh_bits": "MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 21)", "msgh_id": "0x1234"},
@@ -197,6 +264,48 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
 def test_a_name_and_its_number_have_the_same_verdict(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
     expect = {"ret": "KERN_SUCCESS"}
     assert verdict(step(call, by_name, expect=expect))[0] == verdict(step(call, by_number, expect=expect))[0] == "not_modelled"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("spelled", [{"flags": 0}, {"flags": "0"}, {"options": 0}, {"options": {"flags": 0}}, {"options": {"flags": "0", "mpl": 3}}])
+def test_no_flags_need_no_names_of_flags(profile: str, spelled: dict[str, Any]) -> None:
+    """Only later kernels have ``MPO_…``; a structure without flags is the same in all of them."""
+    found = read(step("mach_port_construct", spelled), profile)
+    assert isinstance(found, PlannedStep), found
+    assert found.arguments == dict.fromkeys(("context_as_guard", "strict", "immovable", "insert_send"), False)
+
+
+_ODD = (0, -1, "0", "1<<31", "NONSENSE", "MPO_QLIMIT", "EXC_CRASH", [], ["SEND", "MACH_RCV_MSG"], {}, {"flags": 0}, None, True)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_whatever_an_argument_is_reading_it_looks_up_no_name_that_the_profile_lacks(profile: str) -> None:
+    kernels_own = ("options", "flags", "mpl", "timeout", "msgh_bits", "ool_ports", "notify", "right")
+    steps = [
+        step(call, {name: value})
+        for call, signature in SIGNATURES.items()
+        for name in {each.name for each in signature.arguments} | set(kernels_own)
+        for value in _ODD
+    ]
+    cases = [{"id": f"{index}", "steps": [each]} for index, each in enumerate(steps)]
+    data = {"format": "mach-cases/1", "profile": profile, "cases": cases}
+    found = [case.steps[0] for case in parse_script(json.dumps(data).encode(), "suite.json").cases]
+    assert [each.reason for each in found if isinstance(each, UnmodelledStep) and "report this fault" in each.reason] == []
+
+
+def test_a_fault_in_reading_one_case_leaves_the_others_their_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = load.read_step
+
+    def lacks_a_name(form: StepForm, *more: Any) -> PlannedStep | UnmodelledStep:
+        return {}["MPO_QLIMIT"] if form.call == "task_create" else real(form, *more)
+
+    monkeypatch.setattr(load, "read_step", lacks_a_name)
+    bad, good = {"id": "bad", "steps": [step("task_create")]}, {"id": "good", "steps": [PORT]}
+    data = {"format": "mach-cases/1", "profile": "xnu", "cases": [bad, good]}
+    result = replay([parse_script(json.dumps(data).encode(), "suite.json")], ReferenceKernel, Oracle)
+    assert [case.verdict for case in result.cases] == ["not_modelled", "passed"]
+    assert "steps[0]: sendright has no entry for what it needs (KeyError: 'MPO_QLIMIT'): report this fault" in (result.cases[0].reason or "")
+    assert result.unreadable == 1
 
 
 def test_a_name_that_only_another_profile_has_is_not_modelled() -> None:
@@ -264,6 +373,35 @@ SENT = (
 @pytest.mark.parametrize("profile", ["manual", "xnu"])
 def test_words_of_a_trailer(expect: dict[str, Any], profile: str) -> None:
     assert verdict(*SENT, step("mach_msg_receive", {"port": "p"}, expect=expect), profile=profile) == ("passed", None)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"notify": ["p", "p", 1]}, 'args.notify: expected a right: a name, or [name, disposition], got an array: ["p","p",1]'),
+        ({"name": "p", "notify": {"port": "p"}}, 'args.notify: expected a right: a name, or [name, disposition], got an object: {"port":"p"}'),
+    ],
+)
+def test_a_message_shows_what_the_script_has(args: dict[str, Any], reason: str) -> None:
+    read, why = verdict(PORT, step("mach_port_request_notification", args))
+    assert read == "not_modelled"
+    assert reason in (why or "")
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "place"),
+    [
+        ("mach_msg_send", {"dest": 259, "msgh_bits": 1 << 40}, "args.msgh_bits"),
+        ("mach_msg_receive", {"port": 259, "options": [1]}, "args.options"),
+        ("mach_msg_receive", {"port": 259, "option": 1 << 40}, "args.option"),
+        ("mach_msg_receive", {"port": 259, "options": True}, "args.options"),
+        ("mach_msg_receive", {"port": 259, "timeout": -1}, "args.timeout"),
+    ],
+)
+def test_a_word_of_mach_msg_that_is_wrong_is_named(call: str, args: dict[str, Any], place: str) -> None:
+    read, why = verdict(step(call, args))
+    assert read == "not_modelled"
+    assert f"steps[0].{place}: " in (why or "")
 
 
 def test_what_a_notification_has() -> None:
