@@ -80,6 +80,13 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         stays = [b.kind(reply) == KIND.DEAD_NAME] if k.profile.dead_reply_refused else []
         stays += [k.leads_to_task(reply)] if k.profile.task_ports_stay else []
         yield "the reply right that is refused", z3.And(z3.Not(k.reserved(k["reply"])), z3.Or(z3.Not(fits), *stays))
+    elif x.case.code is ReturnCode.MACH_SEND_INVALID_DEST:
+        given = (k["dest_disposition"], k["reply_disposition"])
+        once = z3.Or(*[each == int(Disposition.MOVE_SEND_ONCE) for each in given])
+        moved_twice = z3.And(*[each == int(Disposition.MOVE_SEND) for each in given], b.urefs(dest) < 2)
+        twice = z3.And(k["dest"] == k["reply"], z3.Or(once, moved_twice))
+        unfit = z3.Or(z3.Not(has_right(b, dest, k["dest_disposition"])), b.kind(dest) == KIND.DEAD_NAME)
+        yield "the destination that is refused", z3.Or(k.reserved(k["dest"]), unfit, twice)
     elif x.case.code is None:
         yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
         yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), b.kind(dest) != KIND.DEAD_NAME)

@@ -67,6 +67,29 @@ def test_a_reply_right_that_is_refused_though_it_is_there() -> None:
     assert seen("mach_msg_send", title, (211,), more) == {REFUSALS}
 
 
+@pytest.mark.parametrize(
+    ("title", "profile"),
+    [
+        ("the destination is NULL or DEAD", MANUAL),
+        ("the destination denotes nothing", MANUAL),
+        ("the destination has no live right for its disposition", MANUAL),
+        ("one send-once right cannot be both destination and reply", MANUAL),
+        ("one reference cannot be moved twice", MANUAL),
+        ("the destination has no right to a live port", XNU),
+    ],
+)
+def test_a_destination_that_is_refused_though_it_is_good(title: str, profile: Profile) -> None:
+    """The destination is a send right with two references, which is copied, and there is no reply."""
+
+    def good(k: Context) -> Term:
+        slot = k.slot(k["dest"])
+        is_send = z3.And(k.before.kind(slot) == KIND.SEND, k.before.urefs(slot) == 2, k["dest_disposition"] == int(Disposition.COPY_SEND))
+        return z3.And(z3.Not(k.reserved(k["dest"])), is_send, k["reply"] == k.sorts.null)
+
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, good(k))) if case.title == title else case])  # noqa: E731
+    assert REFUSALS in seen("mach_msg_send", title, (211,), more, profile=profile)
+
+
 def fired(k: Context, after: After) -> None:
     """no-senders is sent though there are senders."""
     S = k.sorts.Slot
