@@ -54,6 +54,13 @@ def rights_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int]]
             yield each[0], each[1]
 
 
+def dispositions_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[int]:
+    """The dispositions or forms of a body's ports and arrays, also of empty arrays, in order."""
+    for each in descriptors:
+        if is_array(each) or not is_memory(each):
+            yield each[1]
+
+
 def pages_in(descriptors: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, bool]]:
     """The pages of a body in argument form, in order: (page, copy option, deallocate)."""
     for each in descriptors:

@@ -257,6 +257,7 @@ OSF = Profile(
     many_sets=False,
     moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
     lost_size_is_header=True,
+    null_fits_any_disposition=True,
     send_survives_rescue=False,
     allocate_name_takes_dead_name=False,
     hole_code=ReturnCode.KERN_SUCCESS,

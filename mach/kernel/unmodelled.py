@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sendright.mach.abi.descriptors import rights_in
+from sendright.mach.abi.descriptors import dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import EXCEPTION_PLACES, REQUESTABLE
@@ -120,10 +120,31 @@ def _modelled_bits(profile: Profile, type_: T) -> int | None:
     return None
 
 
+_COPIED_IN = (
+    ("mach_msg_send", "descriptors"),
+    ("mach_port_insert_right", "disposition"),
+    ("mach_port_request_notification", "notify_disposition"),
+)
+"""Calls whose message has a descriptor of the caller's choice, and the argument with its disposition."""
+
 _DECLARED: dict[str, tuple[Range, ...]] = {
-    "osf": tuple(
-        Range(call=call, argument="right", lowest=6, highest=6, name="MACH_PORT_RIGHT_RECEIVE_NO_NMS", why="only in kernels of clusters, mach/port.h")
-        for call in ("mach_port_allocate", "mach_port_allocate_name", "mach_port_allocate_full")
+    "osf": (
+        *(
+            Range(
+                call=call,
+                argument="right",
+                lowest=6,
+                highest=6,
+                name="MACH_PORT_RIGHT_RECEIVE_NO_NMS",
+                why="only in kernels of clusters, mach/port.h",
+            )
+            for call in ("mach_port_allocate", "mach_port_allocate_name", "mach_port_allocate_full")
+        ),
+        *(
+            Range(call=call, argument=argument, lowest=lowest, highest=highest, why="that kernel panics, ipc_object_copyin_type, hazard H-13")
+            for call, argument in _COPIED_IN
+            for lowest, highest in ((1, 15), (22, 255))
+        ),
     ),
     "xnu-792": (
         Range(
@@ -267,7 +288,7 @@ class _Check:
         if value.__class__ is int:
             return self._lowest <= value <= self._highest and (not self._ranges or self._passes(value))
         if self._is_body:
-            return is_plain_body(value)
+            return is_plain_body(value) and (not self._ranges or self._of_body(value) is None)
         try:
             return value is None or not value or (self._lowest <= min(value) and max(value) <= self._highest)
         except TypeError:
@@ -289,9 +310,14 @@ class _Check:
         return None
 
     def _of_body(self, body: Any) -> str | None:
-        if isinstance(body, tuple) and not is_plain_body(body):
-            for _, disposition in rights_in(body):
-                if disposition.__class__ is int and not FIELD.fits(disposition):
+        if not isinstance(body, tuple) or (not self._ranges and is_plain_body(body)):
+            return None
+        for disposition in dispositions_in(body):
+            if disposition.__class__ is int:
+                found = next((each for each in self._ranges if each.covers(disposition)), None)
+                if found is not None:
+                    return not_modelled_words(found, self._profile)
+                if not FIELD.fits(disposition):
                     return self._does_not_fit(disposition)
         return None
 

@@ -114,9 +114,11 @@ def _is_under_the_told_name(v: Variables, x: Transition) -> list[Term]:
 
 
 def _granted(x: Transition) -> tuple[Term, Term, Term, Term]:
-    """H-4: the task that the call is about, or the child; its place for the host port; that this task gets the
-    privileged host port from a caller that presents any port that stands for the host; and that the call stops and notes
-    that port for the child.
+    """What H-4 gives, in four parts.
+
+    The first is the task that the call is about, or the child; the second its place for the host port. The third says
+    that this task gets the privileged host port from a caller that presents any port that stands for the host; the
+    fourth, that the call stops and notes that port for the child.
     """
     a, k = x.after, x.k
     task = k["child"] if x.creates else k.task_behind(k["target_task"])

@@ -160,7 +160,8 @@ def _of_inputs(k: Context) -> set[int]:
 
 @cache
 def _of_specification() -> dict[int, z3.FuncDeclRef]:
-    """The declarations of the state's fields and of the specification's own constants and functions, by their addresses.
+    """The declarations of the state's fields and of the specification's own constants and functions, by address.
+
     They are kept, since z3 reuses the address of one that is gone.
     """
     read = [ANY_STATE.fields[name](*_point(name)) for name in FIELDS]

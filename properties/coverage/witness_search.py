@@ -14,7 +14,8 @@ import msgspec
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.kernel.unmodelled import Unmodelled
+from sendright.mach.kernel.unmodelled import Unmodelled, as_judged
+from sendright.mach.signatures import with_defaults
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import RecordedCall, Witness, calls_of, replay
 from sendright.model.proof.must_fail import MustFailWatch
@@ -111,8 +112,13 @@ def _candidates(
 
 def _shown_by(witness: Witness, profile: Profile, wanted: set[str]) -> set[str]:
     """Which of the ``wanted`` cases and must-fail invariants a recorded run shows: none, if the specification no longer
-    allows all of its answers.
+    allows all of its answers, or if the profile doesn't model all of its numbers.
     """
+    try:
+        for _, call in calls_of(witness):
+            as_judged(with_defaults(call), profile)
+    except Unmodelled:
+        return set()
     watch = MustFailWatch(profile, wanted)
     cases = replay(witness, profile, lambda oracle, _: watch.look(oracle))
     if len(cases) < len(witness.steps):

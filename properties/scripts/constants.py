@@ -125,7 +125,7 @@ def _value(node: ast.expr, look_up: Callable[[str], int], plain: Callable[[str],
             values = [_value(each, plain, plain) for each in node.args]
             for value, most in zip(values, bits, strict=True):
                 if not 0 <= value < 1 << most:
-                    raise NoExpression(f"{value} is no argument of {node.func.id}")
+                    raise NoExpression(f"{value} does not fit into {node.func.id}")
             return macro(*values)
     raise NoExpression(_NO_EXPRESSION)
 

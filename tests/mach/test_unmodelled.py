@@ -9,8 +9,8 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.headers import NUMBERS, headers_of, profiles_with
 from sendright.mach.abi.rights import DEAD_NAME
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
-from sendright.mach.kernel.unmodelled import FAMILIES, Unmodelled, family, unmodelled_ranges, why_unmodelled
+from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, Profile
+from sendright.mach.kernel.unmodelled import FAMILIES, Unmodelled, as_judged, family, unmodelled_ranges, why_unmodelled
 from sendright.mach.signatures import SIGNATURES, ArgumentType, with_defaults
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS, GUARDS
 from sendright.mach.signatures.messages import MESSAGE_OPTIONS, MESSAGES
@@ -45,7 +45,8 @@ def example(call: str, argument: str, number: int) -> Call:
     """A call with this number; its other arguments needn't make sense."""
     signature = SIGNATURES[call]
     zeros = {each.name: 0 if each.type is not ArgumentType.LIMITS else (1,) for each in signature.arguments if each.required}
-    return with_defaults(Call(call, zeros | {argument: number}))
+    is_body = signature.argument(argument).type is ArgumentType.DESCRIPTORS
+    return with_defaults(Call(call, zeros | {argument: ((0, number),) if is_body else number}))
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -189,6 +190,18 @@ def test_profiles_with_a_name() -> None:
     assert profiles_with("MACH_NOTIFY_SEND_POSSIBLE") == ["xnu"]
     assert profiles_with("TASK_WIRED_LEDGER_PORT") == ["manual", "osf", "xnu-792"]
     assert profiles_with("MACH_NOTIFY_DEAD_NAME") == list(PROFILES)
+
+
+@pytest.mark.parametrize("disposition", [1, 15, 22, 255, -1, 1 << 40])
+def test_a_disposition_that_panics_is_not_judged(disposition: int) -> None:
+    """OSF's kernel panics at any number but 0 that isn't a disposition, whatever the name, also for an empty array."""
+    for descriptor in ((5, disposition), (0, disposition), ((), disposition), ((5, 6), disposition)):
+        call = with_defaults(Call("mach_msg_send", {"dest_disposition": 19, "dest": 5, "descriptors": ((5, 19), descriptor)}))
+        with pytest.raises(Unmodelled, match=r"H-13|no room"):
+            as_judged(call, OSF)
+    for fine in (0, 19):
+        call = with_defaults(Call("mach_msg_send", {"dest_disposition": 19, "dest": 5, "descriptors": ((0, fine),)}))
+        assert as_judged(call, OSF) == call
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)

@@ -142,7 +142,7 @@ def test_each_macro_refuses_an_argument_that_is_too_large_and_computes_nothing_o
     for place in range(len(bits)):
         arguments = ["0"] * len(bits)
         arguments[place] = wrong
-        with pytest.raises(NoExpression, match=f"no argument of {macro}"):
+        with pytest.raises(NoExpression, match=f"does not fit into {macro}"):
             evaluate(f"{macro}({', '.join(arguments)})", lambda name: 0)
 
 
