@@ -122,7 +122,8 @@ def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:
 def on_chosen_name(k: Context, task: Term, name: Name, when: Term | bool = True) -> Iterator[Case]:
     """Where names have a form, a name that a caller chooses and that isn't in use needs it.
 
-    Source: ``ipc_entry_alloc_name`` in ``ipc/ipc_entry.c`` of XNU 11417. (A name that is in use has the form.)
+    A name that is in use has the form, so it is never refused for it. Source: ``ipc_entry_alloc_name`` in
+    ``ipc/ipc_entry.c`` of XNU 11417.
     """
     if not k.profile.name_index_max:
         return
