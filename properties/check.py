@@ -61,6 +61,7 @@ def check(
     call_seconds: float = CALL_SECONDS,
     invariants: Invariants = specified_invariants,
     keep_going: bool = False,
+    most_ways: int = MOST_WAYS,
 ) -> CheckResult:
     """Make the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
     stop at the first failure and minimize it.
@@ -68,7 +69,8 @@ def check(
     A known run leaves out calls that can't be made, since an implementation may choose other names. The same ``seed``
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
-    ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure.
+    ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure, of which there
+    are at most ``most_ways``.
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
     """
@@ -79,6 +81,7 @@ def check(
     checker.continues_after = ("crash", "hang") if capabilities.recovers else ()
     if keep_going:
         checker.continues_after = get_args(ViolationKind)
+    checker.most_ways = most_ways
     interrupted = False
     try:
         checker.search(seed)
@@ -158,6 +161,7 @@ class _Checker:
         """The first failing run of each kind."""
         self.continues_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which the check continues."""
+        self.most_ways = MOST_WAYS
         self.over = False
 
     def search(self, seed: int) -> None:
@@ -233,7 +237,7 @@ class _Checker:
     def _failed(self, trace: Trace, violation: Violation) -> None:
         way = (violation.kind, violation.clause)
         self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
-        self.over = violation.kind not in self.continues_after or len(self.failing) >= MOST_WAYS
+        self.over = violation.kind not in self.continues_after or len(self.failing) >= self.most_ways
 
     def _count(self, run: Run) -> None:
         self.runs += 1

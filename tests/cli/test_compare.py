@@ -1,0 +1,56 @@
+"""``sendright compare``: what is proved, what runs show, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sendright.cli.main import main
+
+
+def test_calls_that_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "osf", "gnumach", "--no-runs", "-c", "mach_port_type", "-j", "1", "-q", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["verdict"], [one["verdict"] for one in data["calls"]], data["runs"]) == ("PROVED", ["PROVED"], [])
+    assert "ledger_create" in data["only_first"]
+
+
+def test_a_call_that_differs_and_the_runs_as_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["compare", "osf", "gnumach", "--no-runs", "-c", "mach_port_allocate_name", "-j", "1", "-q"]) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("FAILED: osf and gnumach: of 1 calls that both serve, 0 are proved to be the same and 1 differ")
+    assert "What is different: in gnumach, KERN_NAME_EXISTS: the name is in use" in text
+
+
+@pytest.mark.heavy
+def test_runs_as_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    script = tmp_path / "differences.json"
+    assert main(["compare", "osf", "gnumach", "--no-proofs", "-n", "5", "-q", "--scripts", str(script)]) == 1
+    assert "mach_port_allocate_name: osf makes the calls, gnumach judges them" in capsys.readouterr().out
+    assert main(["replay", str(script), "-q", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] == len(told["cases"]) > 5
+    assert main(["replay", str(script), "-q", "--profile", "gnumach"]) == 1, "what osf says isn't what gnumach does"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["osf"], "compares FIRST with SECOND or with --sut"),
+        (["osf", "gnumach", "--sut", "reference"], "compares FIRST with SECOND or with --sut"),
+        (["osf", "osf"], "osf is the same as osf"),
+        (["osf", "plan9"], "unknown profile 'plan9'"),
+        (["osf", "gnumach", "-c", "ledger_create"], "'ledger_create' is not a call that osf and gnumach both serve"),
+        (["osf", "gnumach", "--no-runs", "--no-proofs"], "nothing is left to do"),
+        (["osf", "--sut", "reference", "--no-runs"], "of a kernel nothing is proved"),
+        (["osf", "--sut", "no.such:Kernel"], "no.such"),
+    ],
+)
+def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert main(["compare", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
