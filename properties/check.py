@@ -69,8 +69,8 @@ def check(
     A known run leaves out calls that can't be made, since an implementation may choose other names. The same ``seed``
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
-    ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure, of which there
-    are at most ``most_ways``.
+    ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure. It ends after
+    ``most_ways`` kinds.
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
     """

@@ -45,15 +45,16 @@ class CompareResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of ``sendright compare``."""
 
     verdict: Verdict
-    """PROVED: all calls that both serve are the same. FAILED: there is a difference. PASSED: no run differed, and nothing
-    was to be proved. UNDETERMINED: nothing different was found, and not all is proved."""
+    """PROVED: all calls that both serve are the same. FAILED: there is a difference. PASSED: no run differed, and there
+    was nothing to prove. UNDETERMINED: no difference was found, and not all is proved.
+    """
     first: str
     second: str
     only_first: tuple[str, ...] = ()
     """Calls that only the first one serves."""
     only_second: tuple[str, ...] = ()
     calls: tuple[CallComparison, ...] = ()
-    """Empty, if one of the two is no specification."""
+    """Empty, if one of the two isn't a profile."""
     runs: tuple[RunDifference, ...] = ()
     """The shortest first."""
     examples: int = 0

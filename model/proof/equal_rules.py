@@ -33,7 +33,7 @@ from sendright.model.proof.solver.instantiate import first_effort, follows_from_
 SAME = "the two kernels do the same"
 """The title of what is decided."""
 NOT_COMPARED = ("arrival",)
-"""Which notification comes first is the kernel's choice, within what a release assumes: that is compared as a choice."""
+"""Which notification comes first is a choice of the kernel's: what it may be is compared, not what it is."""
 
 
 def compared_calls(first: Profile, second: Profile) -> tuple[list[str], list[str], list[str]]:

@@ -27,6 +27,7 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.results.mutants import MutantsResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.witnesses import Witness
+from sendright.properties.compare import Compared
 from sendright.properties.coverage.witness_search import Found
 from sendright.properties.scripts.export import script_of
 from sendright.reports.rerun import Rerun
@@ -42,6 +43,7 @@ COMMANDS = {
     "witnesses": ["witnesses", "-q", "-p", "manual"],
     "mutants": ["mutants", "-q"],
     "policy": ["policy", "-q", "policy-in.toml", "--trace", "start-in.json"],
+    "compare": ["compare", "-q", "osf", "gnumach", "--no-proofs"],
 }
 """How each command is run that has an output option."""
 
@@ -91,6 +93,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("sendright.properties.mutants.drawing.all_mutants", lambda: ())
     monkeypatch.setattr("sendright.properties.mutants.survivors.read_survivors", lambda path: {})
     monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
+    nothing = Compared(runs=(), examples=1, judged=1, not_compared=(), interrupted=False)
+    monkeypatch.setattr("sendright.properties.compare.compare_runs", lambda *_, **__: nothing)
     module = ModuleType("sendright.properties.check")
     module.check = check  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
