@@ -245,11 +245,12 @@ class Release:
                 after.sweep(name, "ports", lambda p: (self.goes_to_limbo(p), z3.BoolVal(False)))
 
         after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), self.loses_the_last(p)), self._due_count(p)))
-        after.sweep(
-            "due_at",
-            "due requests",
-            lambda s: (z3.Or(self.becomes_due(s), self.given_up(s)), z3.If(self.becomes_due(s), self.place(s) + 1, z3.IntVal(0))),
-        )
+
+        def due_at(slot: Term) -> tuple[Term, Term]:
+            due, none_left = self.becomes_due(slot), z3.And(S.is_no_senders_slot(slot), self.loses_the_last(S.watched(slot)))
+            return z3.Or(due, none_left, self.given_up(slot)), z3.If(due, self.place(slot) + 1, z3.IntVal(0))
+
+        after.sweep("due_at", "due requests", due_at)
 
         def freed(slot: Term) -> Term:
             entry = S.name_slot(S.requester(slot), S.requested(slot))

@@ -778,7 +778,11 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     ),
     "due_at": (
         Reason("its notification becomes due, and has a place behind all that has arrived", _reserved, releases),
-        Reason("the request ends", lambda t, s: z3.And(t.a.empty(s), t.a.due_at(s) == 0), releases),
+        Reason(
+            "the request ends, or its notification isn't due",
+            lambda t, s: z3.And(z3.Or(t.a.empty(s), t.S.is_no_senders_slot(s)), t.a.due_at(s) == 0),
+            releases,
+        ),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*PENDING_RULES)),
     ),
     "died_first": (
