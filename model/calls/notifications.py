@@ -137,9 +137,7 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
         after.at("receiver")[of] = place
 
     live = b.kind(request) == KIND.SEND_ONCE
-    itself = k.otherwise(z3.And(live, reaches(of)), tested=reaches(of))
-    yield k.continues("the requester's port is dead: this port dies", b.kind(request) != KIND.SEND_ONCE, die)
-    yield k.continues("circular: this port dies", itself, die)
+    yield k.continues("the requester's port is dead, or on its way to this port: this port dies", z3.Or(z3.Not(live), reaches(of)), die)
     yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 

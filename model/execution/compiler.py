@@ -429,7 +429,7 @@ def _key(parts: list[str]) -> str:
 
 def _release_functions(release: Release) -> list[Any]:
     told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
-    order = [release.sends_first, release.place, release.died_first, release.moved_first]
+    order = [release.sends_first, release.place, release.died_first, release.moved_first, release.circular]
     return [release.dying, *told, release.sends_released.function, release.notifications.function, *order]
 
 

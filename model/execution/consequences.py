@@ -15,7 +15,8 @@ notifications arrive.
   the order of arrival, then its dead-name requests fire (``ipc_port_destroy`` in ``ipc/ipc_port.c``). XNU 11417 gives
   up the no-senders request after the messages.
 - **A port with a port-destroyed request** doesn't die: its receive right is sent to the requester. If the requester's
-  port is dead, the right is destroyed in a message.
+  port is dead, the right is destroyed in a message. If that port is on its way to this one, this port dies
+  (``ipc_port_check_circularity``).
 - **One message**: destination, reply, body (``ipc_kmsg_clean``). Ports that die meanwhile have their messages destroyed
   after it, in the order in which they come to that (``ipc_kmsg_destroy``). Where ``queue_ends_whole``, the messages of
   a queue come to that all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each with all that
@@ -42,8 +43,10 @@ from sendright.model.execution.encoding import (
     NO_SENDERS_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
+    QUEUED,
     REPLY_SLOT,
     REQUEST_SLOT,
+    WAITING,
     SlotTuple,
 )
 from sendright.model.execution.state import ConcreteState
@@ -93,6 +96,8 @@ class Consequences:
         """The ports whose no-senders request fires, since the last send right goes before they die."""
         self.moved_first: set[int] = set()
         """Those of them whose receive right has moved before."""
+        self.circular: set[int] = set()
+        """The ports whose port-destroyed requesters' ports are on their way to them."""
         self.told_dead: set[SlotTuple] = set()
         """The dead-name requests that fire since the port dies."""
         self.together: list[tuple[SlotTuple, ...]] = []
@@ -198,9 +203,30 @@ class Consequences:
         if home == NO_PORT or home in self.dead:
             self._destroy([end])
             return
-        self.rescued[port] = None
         self._tell(request)
+        if self._leads_to(home, port):
+            self.circular.add(port)
+            self._kill(port)
+            return
+        self.rescued[port] = None
         self._came.setdefault(home, []).append(end)
+
+    def _leads_to(self, start: int, port: int) -> bool:
+        """``start`` is the port, or its receive right is on its way there, maybe over other ports."""
+        seen: set[int] = set()
+        while start not in seen and start != port and start not in self.dead:
+            seen.add(start)
+            start = self._heads_for(start)
+        return start == port
+
+    def _heads_for(self, port: int) -> int:
+        """The port to which the port's receive right is on its way; NO_PORT: to none."""
+        if port in self.rescued:
+            return self._port.get((PORT_DESTROYED_SLOT, port, 0), NO_PORT)
+        place = self._state["receiver"].get(port)
+        if place is None or place[0] != BODY_SLOT or self._state["stage"].get(place[1]) not in (QUEUED, WAITING):
+            return NO_PORT
+        return self._port.get((DESTINATION_SLOT, place[1], 0), NO_PORT)
 
     # ---- ports and messages
 

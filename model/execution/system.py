@@ -206,7 +206,13 @@ class System:
         made = Counter(port[slot] for slot in notification)
         told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT))
         arrival = (lambda message: places[notified[message]] if message in notified else 0, led_to.next_clock)
-        order = (led_to.told_none.__contains__, lambda slot: places.get(slot, 0), led_to.told_dead.__contains__, led_to.moved_first.__contains__)
+        order = (
+            led_to.told_none.__contains__,
+            lambda slot: places.get(slot, 0),
+            led_to.told_dead.__contains__,
+            led_to.moved_first.__contains__,
+            led_to.circular.__contains__,
+        )
         return [Chosen(dead), *told, *arrival, led_to.sends_released().__getitem__, made.__getitem__, *order]
 
     def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:

@@ -43,10 +43,11 @@ class Release:
 
     Rules of their own do the rest later (``calls/notifications.py``). A receive right that is given up while a live
     port-destroyed request is registered is put in limbo until its notification is sent, unless the requester's port
-    dies in the same release. Dead-name requests stay where they are, beside a name that is freed or dead.
+    dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that is freed or dead.
 
     The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
-    message for each send-once right given up) and its inverse ``notified``.
+    message for each send-once right given up) and its inverse ``notified``. Which requesters' ports are on their way to
+    the port that they ask about (``circular``) is left to it, too.
 
     In which order all this happens decides what requesters hear, and in which order: ``arrival`` and ``place`` (the
     places of all notifications in the order of arrival), ``sends_first``, ``died_first`` and ``moved_first``. What is
@@ -76,6 +77,9 @@ class Release:
         """Of a dead-name request: whether the port dies before its name is freed."""
         self.moved_first = z3.Function("moved_first" + tag, sorts.Port, z3.BoolSort())
         """Whether the receive right of a port goes to its port-destroyed requester before the last send right goes."""
+        self.circular = z3.Function("circular" + tag, sorts.Port, z3.BoolSort())
+        """Whether the port-destroyed requester's port is on its way to the port: to go there, the receive right would have
+        to go to itself."""
         self.no_senders_first = no_senders_first
         """Whether a name with both rights tells no-senders before its receive right goes."""
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
@@ -83,7 +87,7 @@ class Release:
         self.chosen: tuple[z3.FuncDeclRef, ...] = (
             *(self.dying, self.notification, self.notified, self.arrival, self.next_clock.decl()),
             *(self.sends_released.function, self.sends_first, told),
-            *(self.place, self.died_first, self.moved_first),
+            *(self.place, self.died_first, self.moved_first, self.circular),
         )
         """All constants and functions that stand for a choice of the kernel's or for a number of slots."""
 
@@ -132,12 +136,12 @@ class Release:
         return z3.And(b.active(port), z3.Or(self.roots(port), z3.And(self.given_up(b.receiver(port)), z3.Not(self.goes_to_limbo(port)))))
 
     def goes_to_limbo(self, port: Term) -> Term:
-        """The port's receive right is given up, but a port-destroyed request is registered, and its port doesn't die:
-        the right goes to limbo.
+        """The port's receive right is given up, but a port-destroyed request is registered, and its port doesn't die
+        and isn't on its way to this one: the right goes to limbo.
         """
         b = self.base
         request = b.sorts.Slot.port_destroyed_slot(port)
-        asked = z3.And(b.kind(request) == KIND.SEND_ONCE, z3.Not(self.dying(b.port(request))))
+        asked = z3.And(b.kind(request) == KIND.SEND_ONCE, z3.Not(self.dying(b.port(request))), z3.Not(self.circular(port)))
         return z3.And(b.active(port), z3.Not(self.roots(port)), self.given_up(b.receiver(port)), asked)
 
     def request_fires(self, slot: Term) -> Term:
@@ -200,8 +204,8 @@ class Release:
         There are such choices. ``dying``: what it says of each port follows from what dies, and more follows from more,
         so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
         rights become notifications, and messages that aren't in use don't run out. ``place``: the same places will do,
-        since finitely many requests become due. ``sends_first``: no port will do. ``died_first`` and ``moved_first``:
-        nothing is assumed of them. ``sends_released`` and ``notifications``: the numbers themselves.
+        since finitely many requests become due. ``sends_first``: no port will do. ``died_first``, ``moved_first``
+        and ``circular``: nothing is assumed of them. ``sends_released`` and ``notifications``: the numbers themselves.
         """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)

@@ -213,6 +213,21 @@ def test_a_requester_that_dies_later_in_the_same_call(run: Watched) -> None:
     assert [run.number(message.data) for message in run.queue(run.ear)] == [4, 5]
 
 
+def test_a_requester_that_a_circular_rescue_ends(run: Watched) -> None:
+    """Port 1 asks to be sent to itself, and so dies, with the receive right of port 3 in its queue. To that port 2 should
+    have gone.
+    """
+    for name in (1, 2, 3):
+        run.receive(name)
+    for name, to in ((1, 1), (2, 3)):
+        given = {"task": run.self_name, "name": run.n(name), "variant": DESTROYED, "sync": 0, "notify": run.n(to), "notify_disposition": MAKE_ONCE}
+        run.says("mach_port_request_notification", given, by=1, previous=0)
+    extract_once(run, 2, 4)
+    run.watch(4, DEAD)
+    run.send(1, (3, MOVE_RECEIVE))
+    assert run.end() == [DEAD]
+
+
 # ---- messages
 
 
@@ -322,6 +337,13 @@ def test_a_last_send_right_and_its_name(run: Watched) -> None:
     run.watch(1, DEAD)
     run.says("mach_port_deallocate", {"task": run.target, "name": run.n(1)})
     assert run.told() == [NONE, DELETED]
+
+
+def test_a_send_once_right_and_its_name(run: Watched) -> None:
+    run.insert(1, 100, MAKE_ONCE)
+    run.watch(1, DEAD)
+    run.says("mach_port_deallocate", {"task": run.target, "name": run.n(1)})
+    assert run.told() == [ONCE, DELETED]
 
 
 def test_a_receive_right_alone_and_its_name(run: Watched) -> None:
