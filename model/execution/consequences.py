@@ -8,7 +8,9 @@ notifications arrive.
   one name: its dead-name request is cancelled, then its send right goes, then its receive right (and its port dies) or
   its send-once right; then no-senders is told, then port-deleted (``ipc_right_clean``, ``ipc_right_destroy``, in XNU
   11417 ``ipc_right_terminate``). ``mach_port_destruct`` tells no-senders before the port dies (``ipc_right_destruct``).
-- **A task's end**: the message with which it waits to send, its places, its names, its own port. In XNU its places end
+- **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
+  its rights join the names that the space has for their ports, or get new names (``thread_terminate`` aborts the send;
+  ``ipc_kmsg_copyout_pseudo``). Which new names these are doesn't show; here they end before the others. In XNU its places end
   after its names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in
   ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
@@ -118,14 +120,34 @@ class Consequences:
 
     def _starts(self, released: list[SlotTuple], roots: list[int]) -> Iterator[Step]:
         messages = sorted({slot[1] for slot in released if slot[0] in MESSAGE_SLOTS})
-        yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in messages)
-        names = [partial(self._end_name, slot) for slot in sorted(slot for slot in released if slot[0] == NAME_SLOT)]
+        task_ends, joined = bool(roots), dict[SlotTuple, list[SlotTuple]]()
+        if not task_ends:
+            yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in messages)
+        new = self._hand_back(messages, joined) if task_ends else {}
+        names = [partial(self._end_name, rights) for rights in new.values()]
+        names += [partial(self._end_name, [slot, *joined.get(slot, ())]) for slot in sorted(slot for slot in released if slot[0] == NAME_SLOT)]
         places = sorted((slot for slot in released if slot[0] == PLACE_SLOT), key=lambda slot: _PLACES.index(slot[2]))
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
         early = [partial(self._end_held, slot) for slot in places if slot not in late]
         yield from [*early, *names] if self._profile.places_end_first else [*names, *early]
         yield from (partial(self._end_root, port) for port in roots)
         yield from (partial(self._end_held, slot) for slot in late)
+
+    def _hand_back(self, messages: list[int], joined: dict[SlotTuple, list[SlotTuple]]) -> dict[int, list[SlotTuple]]:
+        """The rights of messages that a task waits to send go to names of its space: to those that it has, which is noted
+        in ``joined``, or to new ones. The rights under each new name.
+        """
+        new: dict[int, list[SlotTuple]] = {}
+        for message in messages:
+            task = self._state["owner"].get(message)
+            for slot in self._carried(message):
+                kind, port = self._kind[slot], self._port.get(slot, NO_PORT)
+                name = None if kind == SlotKind.SEND_ONCE else self._state["known_as"].get((task, port))
+                if name is not None:
+                    joined.setdefault((NAME_SLOT, task, name), []).append(slot)
+                else:
+                    new.setdefault(-1 - len(new) if kind == SlotKind.SEND_ONCE else port, []).append(slot)
+        return new
 
     def _with_the_dead(self) -> Iterator[SlotTuple]:
         """What goes with the ports that die: what their messages carry, and their requests."""
@@ -140,18 +162,20 @@ class Consequences:
 
     # ---- rights
 
-    def _end_name(self, slot: SlotTuple) -> None:
-        kind, port = self._kind[slot], self._port.get(slot, NO_PORT)
+    def _end_name(self, rights: list[SlotTuple]) -> None:
+        """What a name denotes ends: all these rights to one port. If it has a dead-name request, the name is the first."""
+        kinds, port = [self._kind[slot] for slot in rights], self._port.get(rights[0], NO_PORT)
         if port == NO_PORT or port in self.dead:
             return
-        request = self._take(slot)
-        none_left = kind in _SENDS and self._lose(port)
+        request = self._take(rights[0])
+        lost = [self._lose(port) for kind in kinds if kind in _SENDS]
+        none_left = any(lost)
         if none_left and self._no_senders_first:
             self._tell_no_senders(port)
-        if kind in _RECEIVES:
+        if any(kind in _RECEIVES for kind in kinds):
             self._end_receive(port)
-        elif kind == SlotKind.SEND_ONCE:
-            self._tell(slot)
+        elif SlotKind.SEND_ONCE in kinds:
+            self._tell(rights[0])
         if none_left and not self._no_senders_first:
             self._tell_no_senders(port)
         if request:
@@ -160,7 +184,7 @@ class Consequences:
     def _take(self, slot: SlotTuple) -> SlotTuple | None:
         """The name's dead-name request is cancelled, if it has one."""
         request = (REQUEST_SLOT, slot[1], slot[2])
-        if request not in self._kind or request in self._used:
+        if slot[0] != NAME_SLOT or request not in self._kind or request in self._used:
             return None
         self._used.add(request)
         return request

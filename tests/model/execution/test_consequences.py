@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from support.by_hand import CHILD, ME, ByHand, received
 
@@ -304,6 +305,54 @@ def request_and_queue(run: Watched) -> None:
     run.says("mach_port_request_notification", given, previous=0)
     run.watch(1, NONE, sync=9)
     run.send(1, (5, MOVE))
+
+
+# ---- a message that waits for room
+
+
+class Waiting(Watched):
+    """The child's queues hold one message, and that of port 9, to which it sends, is full."""
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__(msgspec.structs.replace(profile, queue_limit=1))
+        self.receive(9, ME)
+        self.insert(9, 9)
+        self.send(9, by=0)
+
+    def wait(self, *rights: tuple[int, int]) -> None:
+        """The child waits to send these rights to port 9."""
+        descriptors = [(self.n(number), disposition) for number, disposition in rights]
+        given = {"dest": self.n(9), "dest_disposition": Disposition.COPY_SEND, "descriptors": descriptors, "wait": True}
+        self.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "mach_msg_send", given, by=1)
+
+
+@pytest.fixture(params=ALL, ids=lambda profile: profile.name)
+def waits(request: pytest.FixtureRequest) -> Waiting:
+    return Waiting(request.param)
+
+
+def test_a_waiting_message_is_handed_back_to_the_name_of_its_port(waits: Waiting) -> None:
+    """The receive right is under the watched name again when the space ends: that name is freed, and its port dies."""
+    waits.receive(1)
+    waits.own(1, MAKE)
+    waits.watch(1, DEAD)
+    waits.wait((1, MOVE_RECEIVE))
+    assert waits.end() == [DELETED]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_last_send_right_waits_in_a_message(waits: Waiting, number: int) -> None:
+    """It is under its port's name when the space ends, whichever number that has."""
+    waits.receive(number)
+    waits.watch(number, NONE, sync=9)
+    waits.wait((number, MAKE))
+    assert waits.end() == [NONE]
+
+
+def test_a_send_once_right_that_waits_in_a_message(waits: Waiting) -> None:
+    waits.insert(1, 100, MAKE_ONCE)
+    waits.wait((1, Disposition.MOVE_SEND_ONCE))
+    assert waits.end() == [ONCE]
 
 
 # ---- places
