@@ -84,7 +84,7 @@ class Entry:
         release(after, lambda slot: slot == self.slot)
 
     def release_send_first(self, after: After) -> None:
-        """As ``release_all``, of a name with both rights: no-senders is told before the receive right goes."""
+        """As ``release_all``, of a name with both rights: no-senders is sent before the receive right goes."""
         release(after, lambda slot: slot == self.slot, no_senders_first=True)
 
     def kill_port(self, after: After) -> None:

@@ -288,8 +288,9 @@ class CaseFunctions:
         self.outputs = compile_function(outputs.finish(), "outputs")
 
     def _checkable(self, term: Term) -> bool:
-        """Not about ghosts, among them a release's counts, nor about messages that it might make or places that it might
-        reserve: those that it does make and reserve are computed. Nor about a constant of which neither the arguments nor the choices say anything.
+        """Not about ghosts, among them a release's counts, nor about messages that it might make or places that it
+        might reserve: those that it does make and reserve are computed. Nor about a constant of which neither the
+        arguments nor the choices say anything.
         """
         used = _functions(term)
         ghosts = {number.function.name() for release in self.releases for number in (release.sends_released, release.notifications)}

@@ -6,13 +6,14 @@ notifications arrive.
 
 - **A name's end is over, with all that it leads to, before the next name's.** A task's names end in ascending order. Of
   one name: its dead-name request is cancelled, then its send right goes, then its receive right (and its port dies) or
-  its send-once right; then no-senders is told, then port-deleted (``ipc_right_clean``, ``ipc_right_destroy``, in XNU
-  11417 ``ipc_right_terminate``). ``mach_port_destruct`` tells no-senders before the port dies (``ipc_right_destruct``).
+  its send-once right; then the kernel sends no-senders, then port-deleted (``ipc_right_clean``, ``ipc_right_destroy``,
+  in XNU 11417 ``ipc_right_terminate``). ``mach_port_destruct`` sends no-senders before the port dies
+  (``ipc_right_destruct``).
 - **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
   its rights join the names that the space has for their ports, or get new names (``thread_terminate`` aborts the send;
-  ``ipc_kmsg_copyout_pseudo``). Which new names these are doesn't show; here they end before the others. In XNU its places end
-  after its names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in
-  ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
+  ``ipc_kmsg_copyout_pseudo``). Which new names these are doesn't show; here they end before the others. In XNU its
+  places end after its names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``,
+  ``task_free`` in ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
   the order of arrival, then its dead-name requests fire (``ipc_port_destroy`` in ``ipc/ipc_port.c``). XNU 11417 gives
   up the no-senders request after the messages.
@@ -65,6 +66,9 @@ _PLACES = (
 )
 """A task's places in the order in which they end: first what a stopped call of the task has in its hands."""
 
+NO_TASK = -1
+"""The owner of a message that nothing is known of."""
+
 Step = Callable[[], None]
 
 
@@ -108,7 +112,7 @@ class Consequences:
             step()
         self.given_up = [*released, *self._with_the_dead()]
         """All slots that are given up."""
-        for slot in self.given_up:  # requests that nobody tells: of a port that dies though port-destroyed is registered
+        for slot in self.given_up:  # port-destroyed requests of ports that die all the same
             self._tell(slot)
 
     @property
@@ -134,12 +138,12 @@ class Consequences:
         yield from (partial(self._end_held, slot) for slot in late)
 
     def _hand_back(self, messages: list[int], joined: dict[SlotTuple, list[SlotTuple]]) -> dict[int, list[SlotTuple]]:
-        """The rights of messages that a task waits to send go to names of its space: to those that it has, which is noted
-        in ``joined``, or to new ones. The rights under each new name.
+        """The rights of messages that a task waits to send go to names of its space: to those that it has (``joined``
+        notes this), or to new ones. The rights under each new name.
         """
         new: dict[int, list[SlotTuple]] = {}
         for message in messages:
-            task = self._state["owner"].get(message)
+            task: int = self._state["owner"].get(message, NO_TASK)
             for slot in self._carried(message):
                 kind, port = self._kind[slot], self._port.get(slot, NO_PORT)
                 name = None if kind == SlotKind.SEND_ONCE else self._state["known_as"].get((task, port))
@@ -163,7 +167,7 @@ class Consequences:
     # ---- rights
 
     def _end_name(self, rights: list[SlotTuple]) -> None:
-        """What a name denotes ends: all these rights to one port. If it has a dead-name request, the name is the first."""
+        """What a name denotes ends: all these rights to one port. The first is in the name's own slot."""
         kinds, port = [self._kind[slot] for slot in rights], self._port.get(rights[0], NO_PORT)
         if port == NO_PORT or port in self.dead:
             return
@@ -246,11 +250,11 @@ class Consequences:
     def _heads_for(self, port: int) -> int:
         """The port to which the port's receive right is on its way; NO_PORT: to none."""
         if port in self.rescued:
-            return self._port.get((PORT_DESTROYED_SLOT, port, 0), NO_PORT)
+            return int(self._port.get((PORT_DESTROYED_SLOT, port, 0), NO_PORT))
         place = self._state["receiver"].get(port)
         if place is None or place[0] != BODY_SLOT or self._state["stage"].get(place[1]) not in (QUEUED, WAITING):
             return NO_PORT
-        return self._port.get((DESTINATION_SLOT, place[1], 0), NO_PORT)
+        return int(self._port.get((DESTINATION_SLOT, place[1], 0), NO_PORT))
 
     # ---- ports and messages
 

@@ -112,8 +112,8 @@ class System:
         """If the implementation doesn't show what is in queues: what will be known of them when messages are received.
         """
         self.together: list[dict[SlotTuple, int | None]] = []
-        """Requests that fire together in the call that is being judged, in an order that the kernel chooses: each with its
-        notification, when that is made.
+        """Requests that fire together in the call that is being judged, in an order that the kernel chooses: each with
+        its notification, when that is made.
         """
         self.before_effect: Callable[[System, CompiledCase, list[Any]], object] | None = None
         """Sees the case of each rule that is run, and its values, before the case has its effect."""
@@ -187,8 +187,8 @@ class System:
     def _solve(
         self, release: Release, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
     ) -> list[Any]:
-        """What a release leads to, in the order of the profile's kernels: the ports that die, and fresh messages for the
-        send-once rights that it gives up.
+        """What a release leads to, in the order of the profile's kernels: the ports that die, and fresh messages for
+        the send-once rights that it gives up.
         """
         state, fields, env = self.state, self.state.fields, self.env
         kind, port = fields["kind"], fields["port"]
@@ -245,8 +245,8 @@ class System:
                     requests[request] = message
 
     def settle(self) -> None:
-        """In which order the dead-name requests of one port fire is the kernel's choice (see ``Consequences.together``):
-        take over what the implementation shows.
+        """In which order the dead-name requests of one port fire is the kernel's choice (see
+        ``Consequences.together``): take over what the implementation shows.
         """
         fields = self.state.fields
         for requests in self.together:

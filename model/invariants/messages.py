@@ -48,8 +48,8 @@ def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(104, "messages arrive in order")
 def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A queued message's arrival number is below the next one. So is each number that is reserved for a notification, and
-    only those that are due have one.
+    """A queued message's arrival number is below the next one. So is each number that is reserved for a notification,
+    and only those that are due have one.
     """
     yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
     yield "what is reserved", forall([v.s], z3.And(s.due_at(v.s) >= 0, s.due_at(v.s) <= s.clock()))

@@ -43,7 +43,8 @@ class Release:
 
     Rules of their own do the rest later (``calls/notifications.py``). A receive right that is given up while a live
     port-destroyed request is registered is put in limbo until its notification is sent, unless the requester's port
-    dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that is freed or dead.
+    dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that
+    is freed or dead.
 
     The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
     message for each send-once right given up) and its inverse ``notified``. Which requesters' ports are on their way to
@@ -78,8 +79,9 @@ class Release:
         self.moved_first = z3.Function("moved_first" + tag, sorts.Port, z3.BoolSort())
         """Whether the receive right of a port goes to its port-destroyed requester before the last send right goes."""
         self.circular = z3.Function("circular" + tag, sorts.Port, z3.BoolSort())
-        """Whether the port-destroyed requester's port is on its way to the port: to go there, the receive right would have
-        to go to itself."""
+        """Whether the port-destroyed requester's port is on its way to the port: to go there, the receive right would
+        have to go to itself.
+        """
         self.no_senders_first = no_senders_first
         """Whether a name with both rights tells no-senders before its receive right goes."""
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
@@ -181,8 +183,8 @@ class Release:
         return z3.And(S.is_no_senders_slot(slot), z3.Or(together, self.sends_first(port)))
 
     def _due_count(self, port: Term) -> Term:
-        """What ``no_senders_due`` becomes: 0 for a port that dies. A receive right that has moved has no make-send count
-        any more.
+        """What ``no_senders_due`` becomes: 0 for a port that dies. A receive right that has moved has no make-send
+        count any more.
         """
         moved = z3.And(self.goes_to_limbo(port), self.moved_first(port))
         return z3.If(self.dying(port), z3.IntVal(0), z3.If(moved, z3.IntVal(1), self.base.mscount(port) + 1))

@@ -63,9 +63,9 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """New messages queue behind the earlier ones, and keep their places. A notification to which a release leads has the
-    place that the release has reserved for it, behind all that had arrived by then (step invariant 201). A receive takes the first one and raises the
-    sequence number.
+    """New messages queue behind the earlier ones, and keep their places. A notification to which a release leads has
+    the place that the release has reserved for it, behind all that had arrived by then (step invariant 201). A receive
+    takes the first one and raises the sequence number.
 
     A peek describes the message with that number. The holder of the receive right may set the sequence number.
     """
