@@ -126,6 +126,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     send_survives_rescue: bool = True
     """What a name with SEND and RECEIVE keeps when RECEIVE is taken from it and a port-destroyed request redirects
     the receive right: SEND; False: a dead name (14, hazard H-8)."""
+    circular_rescue_is_silent: bool = False
+    """Whether a port-destroyed request whose message would be circular is given up without a send-once notification;
+    False: the message is made and destroyed, which sends one to the request's port, and then the port dies."""
     places_end_first: bool = True
     """Whether a task's places (special, registered, exception) end before its names; False: after them."""
     ledger_places_end_last: bool = False
@@ -266,6 +269,7 @@ OSF = Profile(
     moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
     lost_size_is_header=True,
     send_survives_rescue=False,
+    circular_rescue_is_silent=True,
     ledger_places_end_last=True,
     allocate_name_takes_dead_name=False,
     hole_code=ReturnCode.KERN_SUCCESS,
@@ -290,6 +294,7 @@ GNUMACH = Profile(
     moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
     full_before_circular=True,
     send_survives_rescue=False,
+    circular_rescue_is_silent=True,
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),

@@ -10,16 +10,16 @@ notifications arrive.
   in XNU 11417 ``ipc_right_terminate``). ``mach_port_destruct`` sends no-senders before the port dies
   (``ipc_right_destruct``).
 - **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
-  its rights join the names that the space has for their ports, or get new names (``thread_terminate`` aborts the send;
-  ``ipc_kmsg_copyout_pseudo``). Which new names these are doesn't show; here they end before the others. In XNU its
-  places end after its names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``,
-  ``task_free`` in ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
+  its rights join the names that the space has for their ports, or get the lowest free names (``thread_terminate``
+  aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). In XNU its places end after its names; in OSF its
+  ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in ``kern/task.c``,
+  ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
   the order of arrival, then its dead-name requests fire (``ipc_port_destroy`` in ``ipc/ipc_port.c``). XNU 11417 gives
   up the no-senders request after the messages.
 - **A port with a port-destroyed request** doesn't die: its receive right is sent to the requester. If the requester's
-  port is dead, the right is destroyed in a message. If that port is on its way to this one, this port dies
-  (``ipc_port_check_circularity``).
+  port is dead, or on its way to this one (``ipc_port_check_circularity``), the right is destroyed in a message; where
+  ``circular_rescue_is_silent``, a circular one without a message.
 - **One message**: destination, reply, body (``ipc_kmsg_clean``). Ports that die meanwhile have their messages destroyed
   after it, in the order in which they come to that (``ipc_kmsg_destroy``). Where ``queue_ends_whole``, the messages of
   a queue come to that all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each with all that
@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import count
 
 from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, SlotKind
 from sendright.mach.kernel.profiles import Profile
@@ -124,12 +125,12 @@ class Consequences:
 
     def _starts(self, released: list[SlotTuple], roots: list[int]) -> Iterator[Step]:
         messages = sorted({slot[1] for slot in released if slot[0] in MESSAGE_SLOTS})
-        task_ends, joined = bool(roots), dict[SlotTuple, list[SlotTuple]]()
-        if not task_ends:
+        under = {slot: [slot] for slot in released if slot[0] == NAME_SLOT}
+        if roots:  # a task ends
+            self._hand_back(messages, under)
+        else:
             yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in messages)
-        new = self._hand_back(messages, joined) if task_ends else {}
-        names = [partial(self._end_name, rights) for rights in new.values()]
-        names += [partial(self._end_name, [slot, *joined.get(slot, ())]) for slot in sorted(slot for slot in released if slot[0] == NAME_SLOT)]
+        names = [partial(self._end_name, under[name]) for name in sorted(under)]
         places = sorted((slot for slot in released if slot[0] == PLACE_SLOT), key=lambda slot: _PLACES.index(slot[2]))
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
         early = [partial(self._end_held, slot) for slot in places if slot not in late]
@@ -137,21 +138,24 @@ class Consequences:
         yield from (partial(self._end_root, port) for port in roots)
         yield from (partial(self._end_held, slot) for slot in late)
 
-    def _hand_back(self, messages: list[int], joined: dict[SlotTuple, list[SlotTuple]]) -> dict[int, list[SlotTuple]]:
-        """The rights of messages that a task waits to send go to names of its space: to those that it has (``joined``
-        notes this), or to new ones. The rights under each new name.
+    def _hand_back(self, messages: list[int], under: dict[SlotTuple, list[SlotTuple]]) -> None:
+        """The rights of messages that a task waits to send go ``under`` names of its space: under those that it has, or
+        under the lowest that are free.
         """
-        new: dict[int, list[SlotTuple]] = {}
         for message in messages:
             task: int = self._state["owner"].get(message, NO_TASK)
+            known = {port: (NAME_SLOT, task, name) for (space, port), name in self._state["known_as"].items() if space == task}
             for slot in self._carried(message):
                 kind, port = self._kind[slot], self._port.get(slot, NO_PORT)
-                name = None if kind == SlotKind.SEND_ONCE else self._state["known_as"].get((task, port))
-                if name is not None:
-                    joined.setdefault((NAME_SLOT, task, name), []).append(slot)
-                else:
-                    new.setdefault(-1 - len(new) if kind == SlotKind.SEND_ONCE else port, []).append(slot)
-        return new
+                if port == NO_PORT:
+                    continue
+                name = known.get(port) if kind != SlotKind.SEND_ONCE else None
+                if name is None:
+                    free = ((NAME_SLOT, task, number) for number in count(1))
+                    name = next(each for each in free if each not in under)
+                    if kind != SlotKind.SEND_ONCE:
+                        known[port] = name
+                under.setdefault(name, []).append(slot)
 
     def _with_the_dead(self) -> Iterator[SlotTuple]:
         """What goes with the ports that die: what their messages carry, and their requests."""
@@ -231,13 +235,25 @@ class Consequences:
         if home == NO_PORT or home in self.dead:
             self._destroy([end])
             return
-        self._tell(request)
         if self._leads_to(home, port):
             self.circular.add(port)
-            self._kill(port)
+            self._end_circular(port, request)
             return
+        self._tell(request)
         self.rescued[port] = None
         self._came.setdefault(home, []).append(end)
+
+    def _end_circular(self, port: int, request: SlotTuple) -> None:
+        """The message with the receive right is made and destroyed; in some kernels the port just dies."""
+
+        def message() -> None:
+            self._tell(request)
+            self._kill(port)
+
+        if self._profile.circular_rescue_is_silent:
+            self._kill(port)
+        else:
+            self._destroy([message])
 
     def _leads_to(self, start: int, port: int) -> bool:
         """``start`` is the port, or its receive right is on its way there, maybe over other ports."""

@@ -307,6 +307,32 @@ def request_and_queue(run: Watched) -> None:
     run.send(1, (5, MOVE))
 
 
+def within_a_message(run: Watched, to: int) -> list[int]:
+    """Port 2 asks to be sent to a port of the child's. Another name watches it, and its queue has a last send right."""
+    run.receive(2)
+    extract_once(run, 2, 4)
+    run.watch(4, DEAD)
+    run.receive(105, ME)
+    run.insert(5, 105)
+    given = {"task": ME, "name": run.n(105), "variant": NONE, "sync": 0, "notify": run.n(100), "notify_disposition": MAKE_ONCE}
+    run.says("mach_port_request_notification", given, previous=0)
+    given = {"task": run.self_name, "name": run.n(2), "variant": DESTROYED, "sync": 0, "notify": run.n(to), "notify_disposition": MAKE_ONCE}
+    run.says("mach_port_request_notification", given, by=1, previous=0)
+    run.send(2, (5, MOVE))
+    return run.end()
+
+
+def test_a_port_whose_requester_is_dead_dies_within_a_message(run: Watched) -> None:
+    """Its queue has to wait until that message is over; its dead-name requests needn't."""
+    run.receive(1)
+    assert within_a_message(run, 1) == [DEAD, NONE]
+
+
+def test_a_port_whose_rescue_is_circular(run: Watched) -> None:
+    silent = run.profile.name in ("osf", "gnumach")
+    assert within_a_message(run, 2) == ([NONE, DEAD] if silent else [DEAD, NONE])
+
+
 # ---- a message that waits for room
 
 
