@@ -144,7 +144,8 @@ class Consequences:
         """
         for message in messages:
             task: int = self._state["owner"].get(message, NO_TASK)
-            known = {port: (NAME_SLOT, task, name) for (space, port), name in self._state["known_as"].items() if space == task}
+            known_as = self._state["known_as"]
+            known = {point[1]: (NAME_SLOT, task, known_as[point]) for point in self._state.by_part("known_as", 0, task)}
             for slot in self._carried(message):
                 kind, port = self._kind[slot], self._port.get(slot, NO_PORT)
                 if port == NO_PORT:

@@ -17,6 +17,7 @@ from sendright.mach.abi.rights import Disposition, Notification, Right
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
+from sendright.model.execution.oracle import Oracle
 
 DELETED, DESTROYED, NONE, ONCE, DEAD = (
     int(each)
@@ -469,3 +470,27 @@ def test_the_requests_of_one_port_fire_in_any_order() -> None:
     run.answers(0, *run.receives(ONCE))
     for name in (3, 2):
         run.answers(0, *run.receives(DEAD, data=run.n(name)))
+
+
+def test_only_what_is_open_is_taken_over_from_a_kernel() -> None:
+    """A kernel shows the notifications of one call in another order: the specification follows it for requests of one
+    port, and for nothing else.
+    """
+    run = Watched(MANUAL)
+    run.receive(1)
+    for name in (2, 3):
+        extract_once(run, 1, name)
+        run.watch(name, DEAD)
+    run.watch(1, NONE, sync=9)
+    before = list(run.steps)
+    run.end()
+    specified, queue = run.state, run.queue(run.ear)
+    for order, follows in (((0, 1, 2), True), ((0, 2, 1), True), ((1, 0, 2), False), ((1, 2, 0), False)):
+        oracle = Oracle(MANUAL)
+        for step in before:
+            assert oracle.judge(*step).agreed
+        shown_queue = tuple(queue[index] for index in order)
+        ports = dict(specified.ports) | {run.ear: msgspec.structs.replace(specified.ports[run.ear], queue=shown_queue)}
+        shown = msgspec.structs.replace(specified, ports=ports)
+        assert oracle.judge(*run.steps[len(before)], shown).agreed
+        assert (oracle.snapshot() == shown) is follows, order
