@@ -83,6 +83,10 @@ class Entry:
         """Free the name and give up all that it denotes. With a receive right, the port dies."""
         release(after, lambda slot: slot == self.slot)
 
+    def release_send_first(self, after: After) -> None:
+        """As ``release_all``, of a name with both rights: no-senders is sent before the receive right goes."""
+        release(after, lambda slot: slot == self.slot, no_senders_first=True)
+
     def kill_port(self, after: After) -> None:
         """Give up the receive right: the port dies, and a send right beside it becomes a dead name."""
         release(after, lambda slot: z3.BoolVal(False), lambda port: port == self.port)

@@ -109,7 +109,7 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
 
     all_go = z3.And(e.sends, left == 0)
     rescued = k.otherwise(z3.And(z3.Not(all_go), e.has_port_destroyed_request), tested=e.has_port_destroyed_request)
-    yield k.succeeds("all send references go, then the receive right", all_go, e.release_all)
+    yield k.succeeds("all send references go, then the receive right", all_go, e.release_send_first)
     yield k.succeeds("the receive right goes to the port-destroyed requester", rescued, first(e.give_up_receive))
     dies = k.otherwise(z3.And(z3.Not(all_go), z3.Not(e.has_port_destroyed_request)))
     yield k.succeeds("the receive right goes, and its port dies", dies, first(e.kill_port))

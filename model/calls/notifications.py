@@ -17,7 +17,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
 from sendright.model.calls.transfer import begin_request, carries_right
-from sendright.model.language.actions import clear, drop_held_send, notify, put
+from sendright.model.language.actions import answer_request, clear, drop_held_send, forget_request, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.release import release
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
@@ -35,15 +35,18 @@ def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
 
 @rule("a dead-name request fires", pending=True, requires=_request_pending)
 def fire_request(k: Context, space: Task, name: Name, *, notification: Message) -> Iterator[Case]:
-    """Fire a dead-name request: send dead-name or port-deleted. Dead-name adds a user reference to the name.
+    """Fire a dead-name request: send dead-name if the port died before the name was freed, else port-deleted. Dead-name
+    adds a user reference to a name that is still there.
 
     Where references are pegged, a name at the limit gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``,
-    ``ipc_right_dncancel``.
+    ``ipc_right_dncancel``. A name's request is cancelled with the name while its port lives (``ipc_right_clean``,
+    ``ipc_right_destroy``).
     """
     # NAMES
     b = k.before
     entry, request = k.slot(name, space), k.sorts.Slot.request_slot(space, name)
     dead, live = b.kind(entry) == KIND.DEAD_NAME, b.kind(request) == KIND.SEND_ONCE
+    died_first = b.died_first(request)
 
     # RIGHTS
     def add_reference(after: After) -> None:
@@ -51,23 +54,28 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
         after.at("urefs")[entry] = z3.If(k.is_pegged(entry), urefs, urefs + 1) if k.profile.pegged_urefs else urefs + 1
 
     def forget(after: After) -> None:
-        clear(after, request)
+        forget_request(after, request)
+        after.at("died_first")[request] = z3.BoolVal(False)
 
     def forget_dead(after: After) -> None:
-        clear(after, request)
+        forget(after)
         add_reference(after)
 
-    def tell_gone(after: After) -> None:
-        notify(after, request, notification, Notification.PORT_DELETED, k.sorts.number_of(name))
+    def tell(after: After, what: Notification) -> None:
+        answer_request(after, request, notification, what, k.sorts.number_of(name))
+        after.at("died_first")[request] = z3.BoolVal(False)
 
     def tell_dead(after: After) -> None:
-        notify(after, request, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
+        tell(after, Notification.DEAD_NAME)
         add_reference(after)
 
     yield k.continues("the name is dead, and so is the requester's port", z3.And(dead, z3.Not(live)), forget_dead)
     yield k.continues("the name is gone, and the requester's port is dead", k.otherwise(z3.Not(z3.Or(dead, live)), tested=z3.Not(live)), forget)
     yield k.continues("dead-name", k.otherwise(z3.And(dead, live), tested=dead), tell_dead)
-    yield k.continues("port-deleted", k.otherwise(z3.And(z3.Not(dead), live)), tell_gone)
+    freed = k.otherwise(z3.And(z3.Not(dead), live, died_first), tested=died_first)
+    yield k.continues("dead-name, of a name that was freed after its port died", freed, lambda after: tell(after, Notification.DEAD_NAME))
+    deleted = k.otherwise(z3.And(z3.Not(dead), live, z3.Not(died_first)))
+    yield k.continues("port-deleted", deleted, lambda after: tell(after, Notification.PORT_DELETED))
 
 
 def _due(k: Context, of: Port) -> list[Term]:
@@ -87,11 +95,11 @@ def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[
     # RIGHTS
     def forget(after: After) -> None:
         after.at("no_senders_due")[of] = z3.IntVal(0)
-        clear(after, request)
+        forget_request(after, request)
 
     def tell(after: After) -> None:
         after.at("no_senders_due")[of] = z3.IntVal(0)
-        notify(after, request, notification, Notification.NO_SENDERS, b.no_senders_due(of) - 1)
+        answer_request(after, request, notification, Notification.NO_SENDERS, b.no_senders_due(of) - 1)
 
     yield k.continues("the requester's port is dead", b.kind(request) != KIND.SEND_ONCE, forget)
     yield k.continues("no-senders", k.otherwise(b.kind(request) == KIND.SEND_ONCE), tell)
@@ -103,7 +111,7 @@ def _in_limbo(k: Context, of: Port) -> list[Term]:
 
 @rule("a receive right is rescued", pending=True, requires=_in_limbo)
 def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
-    """Send the receive right in limbo to the port-destroyed requester, after all other notifications.
+    """Send the receive right in limbo to the port-destroyed requester.
 
     If the requester's port is dead too, or is itself on its way to this port, this port dies.
 
@@ -122,16 +130,14 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
         transit.assume(after)
         transit.lead(after, of)
         place = S.body_slot(notification, z3.IntVal(0))
-        notify(after, request, notification, Notification.PORT_DESTROYED, rights=1)
+        answer_request(after, request, notification, Notification.PORT_DESTROYED, rights=1)
         clear(after, limbo)
         put(after, place, KIND.RECEIVE, of)
         after.at("form")[place] = z3.IntVal(int(Disposition.MOVE_RECEIVE))
         after.at("receiver")[of] = place
 
     live = b.kind(request) == KIND.SEND_ONCE
-    itself = k.otherwise(z3.And(live, reaches(of)), tested=reaches(of))
-    yield k.continues("the requester's port is dead: this port dies", b.kind(request) != KIND.SEND_ONCE, die)
-    yield k.continues("circular: this port dies", itself, die)
+    yield k.continues("the requester's port is dead, or on its way to this port: this port dies", z3.Or(z3.Not(live), reaches(of)), die)
     yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 

@@ -288,13 +288,15 @@ class CaseFunctions:
         self.outputs = compile_function(outputs.finish(), "outputs")
 
     def _checkable(self, term: Term) -> bool:
-        """Not about ghosts, among them a release's counts, nor about messages that it might make: those that it does
-        make are computed. Nor about a constant of which neither the arguments nor the choices say anything.
+        """Not about ghosts, among them a release's counts, nor about messages that it might make or places that it
+        might reserve: those that it does make and reserve are computed. Nor about a constant of which neither the
+        arguments nor the choices say anything.
         """
         used = _functions(term)
         ghosts = {number.function.name() for release in self.releases for number in (release.sends_released, release.notifications)}
         ghosts |= _GHOSTS
         notified = {release.notified.name() for release in self.releases}
+        ghosts |= {release.place.name() for release in self.releases}
         over_messages = z3.is_quantifier(term) and term.var_sort(0) == UNBOUNDED.Message
         unknown = {name for name in _free(term) if name not in Translator().constants and identifier(name) not in self.parameters}
         return not used & ghosts and not (over_messages and used & notified) and not unknown
@@ -384,6 +386,7 @@ MADE = {
     "notifications": "env['notifications']",
     "notification destinations": "env['notification destinations']",
     "limbo": "env['limbo']",
+    "due requests": "env['due requests']",
     "copied objects": "env['copied objects']",
 }
 """The rest is made by the rule: by its arguments, or by what the kernel chooses."""
@@ -427,7 +430,8 @@ def _key(parts: list[str]) -> str:
 
 def _release_functions(release: Release) -> list[Any]:
     told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
-    return [release.dying, *told, release.sends_released.function, release.notifications.function, release.sends_first]
+    order = [release.sends_first, release.place, release.died_first, release.moved_first, release.circular]
+    return [release.dying, *told, release.sends_released.function, release.notifications.function, *order]
 
 
 class CompiledCase:

@@ -1,16 +1,13 @@
 """Late choices: those that show only when messages are received, if an implementation doesn't show its queues.
 
-Two things a kernel may choose are in the queue only: in which order the notifications of one call arrive, and whether a
-port that dies in the call in which its last send right goes tells no-senders before it dies, or gives the right to tell
-it up (a send-once notification). So what the specification has in the queue is one possibility, and stays open until
-the message is received.
+One thing that a kernel may choose is in the queue only: in which order the dead-name requests of one port fire. So what
+the specification has in the queue is one possibility, and stays open until the messages are received.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sendright.mach.abi.rights import Notification
 from sendright.model.execution.state import ConcreteState
 
 
@@ -20,17 +17,11 @@ class LateChoices:
     def __init__(self, state: ConcreteState) -> None:
         self._state = state
         self._together: dict[int, tuple[int, ...]] = {}
-        """Notification -> those of the same call in the same queue, itself too."""
-        self._instead: dict[int, tuple[int, int]] = {}
-        """Send-once notification -> the id and data of the one that there may be in its place."""
+        """Notification -> those in the same queue of requests that fired together, itself too."""
 
-    def told_together(self, port: int, messages: tuple[int, ...]) -> None:
-        """``messages`` arrived at ``port`` in one call."""
+    def told_together(self, messages: tuple[int, ...]) -> None:
+        """``messages`` arrived in one queue, in an order that isn't known."""
         self._together |= dict.fromkeys(messages, messages)
-
-    def may_be_no_senders(self, message: int, count: int) -> None:
-        """The send-once ``message`` may be a no-senders notification with this make-send count."""
-        self._instead[message] = (int(Notification.NO_SENDERS), count)
 
     def settle(self, port: int, outputs: dict[str, Any]) -> None:
         """A message with these results is received from ``port``: if it can be the oldest, it is."""
@@ -40,17 +31,10 @@ class LateChoices:
         if oldest is None or "id" not in outputs:
             return
         told = outputs["id"], outputs.get("data")
+        fields, arrival = state.fields, state["arrival"]
         possible = [oldest, *(message for message in self._together.get(oldest, ()) if message != oldest and message in waiting)]
         for message in possible:
-            fields = state.fields
-            is_other = self._instead.get(message) == told
-            if not is_other and (fields["id"].get(message, 0), fields["data"].get(message, 0)) != told:
-                continue
-            if is_other:
-                state.write("id", {message: told[0]})
-                state.write("data", {message: told[1]})
-            if message != oldest:
-                arrival = fields["arrival"]
+            if (fields["id"].get(message, 0), fields["data"].get(message, 0)) == told:
                 one, other = arrival.get(oldest, 0), arrival.get(message, 0)
-                state.write("arrival", {oldest: other, message: one})
-            return
+                state.write("arrival", {oldest: other, message: one} if message != oldest else {})
+                return

@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from sendright.mach.abi.descriptors import right_count
-from sendright.mach.abi.rights import Notification, Place, SlotKind
+from sendright.mach.abi.rights import Place, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.boot import BOOT_HOST_PORTS, BOOTSTRAP_TASK, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS, boot_ports, boot_tokens, task_port
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.execution.compiler import CompiledCase, CompiledRule
+from sendright.model.execution.consequences import Consequences
 from sendright.model.execution.encoding import (
     ALIVE,
     BODY_SLOT,
@@ -31,12 +32,10 @@ from sendright.model.execution.encoding import (
     LIMBO_SLOT,
     NAME_SLOT,
     NO_PORT,
-    NO_SENDERS_SLOT,
     NO_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
     QUEUED,
-    REPLY_SLOT,
     REQUEST_SLOT,
     WAITING,
     SlotTuple,
@@ -45,6 +44,7 @@ from sendright.model.execution.encoding import (
 from sendright.model.execution.late_choices import LateChoices
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
+from sendright.model.language.release import Release
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
@@ -54,10 +54,6 @@ ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 """The field and value that say that a task, port or message has ended."""
 _LEAVES_SOMETHING = {"kind", "no_senders_due", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
-MESSAGE_SLOTS = (DESTINATION_SLOT, REPLY_SLOT, BODY_SLOT)
-"""The constructors of the places of a message."""
-
-
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
 
 
@@ -115,8 +111,10 @@ class System:
         self.late = LateChoices(self.state)
         """If the implementation doesn't show what is in queues: what will be known of them when messages are received.
         """
-        self.told: list[int] = []
-        """Notifications made in the call that is being judged."""
+        self.together: list[dict[SlotTuple, int | None]] = []
+        """Requests that fire together in the call that is being judged, in an order that the kernel chooses: each with
+        its notification, when that is made.
+        """
         self.before_effect: Callable[[System, CompiledCase, list[Any]], object] | None = None
         """Sees the case of each rule that is run, and its values, before the case has its effect."""
         self.ended: list[tuple[str, int]] = []
@@ -160,8 +158,6 @@ class System:
                 self.state.write(field, writes)
                 if field in _LEAVES_SOMETHING:
                     self._note_what_is_left(field, writes)
-        if self.state["stage"].get(given.get("notification")) == QUEUED:
-            self.told.append(given["notification"])
         return Applied(case, outputs)
 
     def _count(self, lengths: Iterable[str], given: dict[str, Any]) -> None:
@@ -189,66 +185,35 @@ class System:
             self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
 
     def _solve(
-        self, release: object, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
+        self, release: Release, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
     ) -> list[Any]:
-        """The least set of dying ports for a release, and fresh messages for the send-once rights that it gives up."""
+        """What a release leads to, in the order of the profile's kernels: the ports that die, and fresh messages for
+        the send-once rights that it gives up.
+        """
         state, fields, env = self.state, self.state.fields, self.env
-        kind, port, stage = fields["kind"], fields["port"], fields["stage"]
+        kind, port = fields["kind"], fields["port"]
         released = sorted(slot for slot in slot_roots(fields, env, *values) if slot in kind)
-        todo = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
-        dying = set(todo)
-        receiving = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
-        limbo: list[SlotTuple] = []
-
-        def dies_with(slots: list[SlotTuple]) -> Iterator[int]:
-            for slot in slots:
-                if kind[slot] not in receiving or port[slot] in dying:
-                    continue
-                if kind.get((PORT_DESTROYED_SLOT, port[slot], 0)) == SlotKind.SEND_ONCE:
-                    limbo.append((LIMBO_SLOT, port[slot], 0))
-                else:
-                    dying.add(port[slot])
-                    yield port[slot]
-
-        todo += dies_with(released)
-        while todo:
-            current = todo.pop()
-            destroyed = [message for message in state.by_value("queue", current) if stage.get(message) == QUEUED]
-            slots = [slot for message in destroyed for place in MESSAGE_SLOTS for slot in state.slots_of(place, message)]
-            slots += [slot for slot in ((NO_SENDERS_SLOT, current, 0), (PORT_DESTROYED_SLOT, current, 0)) if slot in kind]
-            released += slots
-            todo += dies_with(slots)
-        notification: dict[SlotTuple, int] = {}
-        for slot in released:
-            if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dying:
-                notification[slot] = self.fresh_message()
+        roots = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
+        led_to = Consequences(state, self.profile, released, roots, release.no_senders_first)
+        dead, places = led_to.dead, led_to.places
+        notification = {slot: self.fresh_message() for slot in led_to.given_up if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dead}
         notified = {message: slot for slot, message in notification.items()}
-        clock = fields["clock"].get((), 0)
-        arrival = {message: clock + index for index, message in enumerate(notified)}
         env["notifications"] = list(notified)
         env["notification destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
-        env["limbo"] = limbo
-        self.told += notified
-        sends = Counter(port[slot] for slot in released if kind[slot] in (SlotKind.SEND, SlotKind.SEND_RECEIVE))
-        if self.shown is None:
-            for slot, message in notification.items():
-                if slot[0] == NO_SENDERS_SLOT and slot[1] in dying and sends[slot[1]] == fields["srights"].get(slot[1], 0) > 0:
-                    self.late.may_be_no_senders(message, fields["mscount"].get(slot[1], 0))
-        chosen = Chosen(dying)
+        env["limbo"] = [(LIMBO_SLOT, each, 0) for each in led_to.rescued if each not in dead]
+        env["due requests"] = list(dict.fromkeys([*places, *led_to.given_up]))
+        self.together += [dict.fromkeys(requests, None) for requests in led_to.together]
         made = Counter(port[slot] for slot in notification)
-        told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT), lambda message: arrival.get(message, 0))
-        return [chosen, *told, clock + len(arrival), sends.__getitem__, made.__getitem__, self._shows_no_senders]
-
-    def _shows_no_senders(self, port: int) -> bool:
-        """Whether the implementation shows that it told no-senders of a ``port`` that died: then it ended the last send
-        right before.
-        """
-        fields = self.state.fields
-        home = fields["port"].get((NO_SENDERS_SLOT, port, 0), NO_PORT)
-        if self.shown is None or home not in self.shown.ports:
-            return False
-        new = self.shown.ports[home].queue[fields["msgcount"].get(home, 0) :]
-        return any((message.id, message.data) == (Notification.NO_SENDERS, fields["mscount"].get(port, 0)) for message in new)
+        told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT))
+        arrival = (lambda message: places[notified[message]] if message in notified else 0, led_to.next_clock)
+        order = (
+            led_to.told_none.__contains__,
+            lambda slot: places.get(slot, 0),
+            led_to.told_dead.__contains__,
+            led_to.moved_first.__contains__,
+            led_to.circular.__contains__,
+        )
+        return [Chosen(dead), *told, *arrival, led_to.sends_released().__getitem__, made.__getitem__, *order]
 
     def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
         """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in
@@ -269,29 +234,39 @@ class System:
                 if before_rule:
                     before_rule(self)
                 yield self.run(name, caller, given)
+                self._note_together(arguments, message)
+
+    def _note_together(self, arguments: dict[str, Any], message: int) -> None:
+        """The rule with these arguments has answered a request with ``message``, if it did."""
+        if "name" in arguments:
+            request = (REQUEST_SLOT, arguments["space"], arguments["name"])
+            for requests in self.together:
+                if request in requests and requests[request] is None:
+                    requests[request] = message
 
     def settle(self) -> None:
-        """In which order the notifications of one call arrive is the kernel's choice: take over what the implementation
-        shows.
+        """In which order the dead-name requests of one port fire is the kernel's choice (see
+        ``Consequences.together``): take over what the implementation shows.
         """
-        if len(self.told) < 2:
-            return
         fields = self.state.fields
-        for port in {fields["queue"][message] for message in self.told if fields["stage"].get(message) == QUEUED}:
-            if self.shown is not None:
-                self._settle_queue(port)
-            else:
-                self.late.told_together(port, tuple([message for message in self.state.waiting(port) if message in self.told]))
+        for requests in self.together:
+            told = [message for message in requests.values() if message is not None and fields["stage"].get(message) == QUEUED]
+            for port in dict.fromkeys(fields["queue"][message] for message in told):
+                here = [message for message in self.state.waiting(port) if message in told]
+                if self.shown is not None:
+                    self._settle_queue(port, here)
+                else:
+                    self.late.told_together(tuple(here))
 
-    def _settle_queue(self, port: int) -> None:
+    def _settle_queue(self, port: int, told: list[int]) -> None:
         assert self.shown is not None
         fields, waiting = self.state.fields, self.state.waiting(port)
         shown = self.shown.ports[port].queue if port in self.shown.ports else ()
         if len(shown) != len(waiting):
             return
-        places = [index for index, message in enumerate(waiting) if message in self.told]
-        free = {index: waiting[index] for index in places}
-        arrivals = [fields["arrival"].get(waiting[index], 0) for index in places]
+        places = [waiting.index(message) for message in told]
+        free = dict(zip(places, told, strict=True))
+        arrivals = [fields["arrival"].get(message, 0) for message in told]
         for index, arrival in zip(places, arrivals, strict=True):
             wanted = shown[index]
             body = tuple(descriptor.entry.port for descriptor in wanted.body)

@@ -27,7 +27,7 @@ APPLIES, RESULTS, DEATHS, SIGHT = "whether it applies", "its results", "which of
 """What is compared of each case."""
 OTHER = "_other"
 """What the names of the second state's fields end with."""
-ORDER_ONLY = ("arrival",)
+ORDER_ONLY = ("arrival", "due_at")
 """What is seen of these is only how they compare: step invariant 20 says that a new message comes last in its queue."""
 HIDDEN = frozenset(name for name, seen in SEEN.items() if seen is nowhere)
 """What no caller sees at any point."""

@@ -48,8 +48,18 @@ def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(104, "messages arrive in order")
 def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A queued message's arrival number is below the next one."""
+    """A queued message's arrival number is below the next one. So is each number that is reserved for a notification,
+    and only those that are due have one.
+    """
     yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
+    yield "what is reserved", forall([v.s], z3.And(s.due_at(v.s) >= 0, s.due_at(v.s) <= s.clock()))
+    S = v.S
+    entry = S.name_slot(S.requester(v.s), S.requested(v.s))
+    fires = z3.And(S.is_request_slot(v.s), z3.Or(s.empty(entry), s.kind(entry) == KIND.DEAD_NAME))
+    none_left = z3.And(S.is_no_senders_slot(v.s), s.no_senders_due(S.watched(v.s)) != 0)
+    rescued = z3.And(S.is_port_destroyed_slot(v.s), s.kind(S.limbo_slot(S.guarded(v.s))) == KIND.RECEIVE)
+    due = z3.And(z3.Not(s.empty(v.s)), z3.Or(fires, none_left, rescued))
+    yield "for what", forall([v.s], z3.Implies(s.due_at(v.s) != 0, due))
 
 
 @invariant(110, "queue limits are in range")

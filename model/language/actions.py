@@ -145,11 +145,15 @@ def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -
     put_if(after, when, slot, kind, port)
 
 
-def queue_message(after: After, message: Term, port: Term) -> None:
-    """Queue ``message`` on ``port``, behind all earlier messages."""
+def queue_message(after: After, message: Term, port: Term, due_at: Term | None = None) -> None:
+    """Queue ``message`` on ``port``: behind all earlier messages, or at the place that is reserved for it (``due_at``,
+    as the field of this name).
+    """
     after.store_all((message,), {"stage": STAGE.QUEUED, "queue": port})
-    after.at("arrival")[message] = after.clock()
-    after.store("clock", (), after.clock() + 1)
+    now = after.clock()
+    reserved = z3.BoolVal(False) if due_at is None else due_at != 0
+    after.at("arrival")[message] = now if due_at is None else z3.If(reserved, due_at - 1, now)
+    after.store("clock", (), now + 1 if due_at is None else z3.If(reserved, now, now + 1))
     after.add("msgcount", port, 1)
 
 
@@ -172,9 +176,30 @@ def begin_reply(after: After, message: Term, caller: Term, rights: int) -> None:
     stamp_by_kernel(after, message, 0)
 
 
-def notify(after: After, slot: Term, message: Term, notification: Notification, data: Term | int = 0, rights: int = 0) -> None:
+def forget_request(after: After, slot: Term) -> None:
+    """Empty ``slot``, which holds a request whose notification is due."""
+    clear(after, slot)
+    after.at("due_at")[slot] = z3.IntVal(0)
+
+
+def answer_request(after: After, slot: Term, message: Term, notification: Term | Notification, data: Term | int = 0, rights: int = 0) -> None:
+    """As ``notify``, for the request in ``slot`` whose notification is due: at the place that is reserved for it."""
+    due_at = after.due_at(slot)
+    notify(after, slot, message, notification, data, rights, due_at)
+    after.at("due_at")[slot] = z3.IntVal(0)
+
+
+def notify(
+    after: After,
+    slot: Term,
+    message: Term,
+    notification: Term | Notification,
+    data: Term | int = 0,
+    rights: int = 0,
+    due_at: Term | None = None,
+) -> None:
     """Make the send-once right in ``slot`` the destination of a notification, ``message``, and queue that on
-    its port.
+    its port (``due_at`` as in ``queue_message``).
     """
     port = after.port(slot)
     S = after.sorts.Slot
@@ -184,5 +209,5 @@ def notify(after: After, slot: Term, message: Term, notification: Notification, 
     after.at("body_count")[message] = z3.IntVal(rights)
     after.at("layout")[message] = after.sorts.one_port if rights else after.sorts.no_descriptors
     after.at("size")[message] = z3.IntVal(natural_size((PORT,) if rights else ()))
-    stamp_by_kernel(after, message, int(notification), data)
-    queue_message(after, message, port)
+    stamp_by_kernel(after, message, int(notification) if isinstance(notification, Notification) else notification, data)
+    queue_message(after, message, port, due_at)

@@ -42,14 +42,20 @@ class Release:
     to a dead port become dead. A send-once right to a live port becomes a send-once notification there.
 
     Rules of their own do the rest later (``calls/notifications.py``). A receive right that is given up while a live
-    port-destroyed request is registered is put in limbo until its notification is sent. Dead-name requests stay where
-    they are, beside a name that is freed or dead.
+    port-destroyed request is registered is put in limbo until its notification is sent, unless the requester's port
+    dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that
+    is freed or dead.
 
     The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
-    message for each send-once right given up) and its inverse ``notified``.
+    message for each send-once right given up) and its inverse ``notified``. Which requesters' ports are on their way to
+    the port that they ask about (``circular``) is left to it, too.
+
+    In which order all this happens decides what requesters hear, and in which order: ``arrival`` and ``place`` (the
+    places of all notifications in the order of arrival), ``sends_first``, ``died_first`` and ``moved_first``. What is
+    proved holds for every order. Which order a profile's kernels have, ``execution/consequences.py`` says.
     """
 
-    def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None) -> None:
+    def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None, no_senders_first: bool = False) -> None:
         sorts = base.sorts
         self.serial = next(_serial)
         tag = f"!{self.serial}"
@@ -65,11 +71,25 @@ class Release:
         self.next_clock = z3.Int("next_clock" + tag)
         self.sends_released = Number(z3.Function("sends_released" + tag, sorts.Port, z3.IntSort()), base, self.loses, "sending_slots")
         self.sends_first = z3.Function("sends_first" + tag, sorts.Port, z3.BoolSort())
+        """Whether the last send right to a dying port goes before it dies."""
+        self.place = z3.Function("place" + tag, sorts.Slot, z3.IntSort())
+        """The place in the order of arrival that is reserved for the notification of a request that becomes due."""
+        self.died_first = z3.Function("died_first" + tag, sorts.Slot, z3.BoolSort())
+        """Of a dead-name request: whether the port dies before its name is freed."""
+        self.moved_first = z3.Function("moved_first" + tag, sorts.Port, z3.BoolSort())
+        """Whether the receive right of a port goes to its port-destroyed requester before the last send right goes."""
+        self.circular = z3.Function("circular" + tag, sorts.Port, z3.BoolSort())
+        """Whether the port-destroyed requester's port is on its way to the port: to go there, the receive right would
+        have to go to itself.
+        """
+        self.no_senders_first = no_senders_first
+        """Whether a name with both rights tells no-senders before its receive right goes."""
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self.notifications = Number(told, base, self.becomes_notification, "send_once_slots")
         self.chosen: tuple[z3.FuncDeclRef, ...] = (
             *(self.dying, self.notification, self.notified, self.arrival, self.next_clock.decl()),
             *(self.sends_released.function, self.sends_first, told),
+            *(self.place, self.died_first, self.moved_first, self.circular),
         )
         """All constants and functions that stand for a choice of the kernel's or for a number of slots."""
 
@@ -118,20 +138,56 @@ class Release:
         return z3.And(b.active(port), z3.Or(self.roots(port), z3.And(self.given_up(b.receiver(port)), z3.Not(self.goes_to_limbo(port)))))
 
     def goes_to_limbo(self, port: Term) -> Term:
-        """The port's receive right is given up, but a port-destroyed request is registered: the right goes to limbo."""
+        """The port's receive right is given up, but a port-destroyed request is registered, and its port doesn't die
+        and isn't on its way to this one: the right goes to limbo.
+        """
         b = self.base
-        asked = b.kind(b.sorts.Slot.port_destroyed_slot(port)) == KIND.SEND_ONCE
+        request = b.sorts.Slot.port_destroyed_slot(port)
+        asked = z3.And(b.kind(request) == KIND.SEND_ONCE, z3.Not(self.dying(b.port(request))), z3.Not(self.circular(port)))
         return z3.And(b.active(port), z3.Not(self.roots(port)), self.given_up(b.receiver(port)), asked)
+
+    def request_fires(self, slot: Term) -> Term:
+        """``slot`` is a dead-name request whose name is freed, or whose port dies."""
+        b, S = self.base, self.base.sorts.Slot
+        entry = S.name_slot(S.requester(slot), S.requested(slot))
+        gone = z3.Or(self.starts_at(entry), self._to_dying(entry))
+        return z3.And(S.is_request_slot(slot), z3.Not(b.empty(slot)), gone)
+
+    def _to_dying(self, slot: Term) -> Term:
+        port = self.base.port(slot)
+        return z3.And(port != self.base.sorts.no_port, self.dying(port))
+
+    def becomes_due(self, slot: Term) -> Term:
+        """``slot`` is a request whose notification is left to the rules for pending work."""
+        S = self.base.sorts.Slot
+        watched = S.watched(slot)
+        no_senders = z3.And(S.is_no_senders_slot(slot), self.loses_the_last(watched), self._due_count(watched) != 0)
+        rescued = z3.And(S.is_port_destroyed_slot(slot), self.goes_to_limbo(S.guarded(slot)))
+        return z3.Or(self.request_fires(slot), no_senders, rescued)
+
+    def loses_the_last(self, port: Term) -> Term:
+        """A port that lives on, and has a no-senders request, loses its last send right."""
+        b = self.base
+        waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(b.sorts.Slot.no_senders_slot(port))))
+        return z3.And(waits, b.srights(port) > 0, b.srights(port) == self.sends_released(port))
 
     def becomes_no_senders(self, slot: Term) -> Term:
         """``slot`` is the no-senders request of a port that loses its last send right before it dies.
 
-        That is so when one name has both rights. Otherwise it depends on the order in which the kernel ends rights.
+        That is so when one name has both rights and no other slot has one to send. Otherwise it depends on the order in
+        which the kernel ends rights.
         """
         b, S = self.base, self.base.sorts.Slot
         port = S.watched(slot)
         together = z3.And(b.kind(b.receiver(port)) == KIND.SEND_RECEIVE, self.given_up(b.receiver(port)), b.srights(port) == 1)
         return z3.And(S.is_no_senders_slot(slot), z3.Or(together, self.sends_first(port)))
+
+    def _due_count(self, port: Term) -> Term:
+        """What ``no_senders_due`` becomes: 0 for a port that dies. A receive right that has moved has no make-send
+        count any more.
+        """
+        moved = z3.And(self.goes_to_limbo(port), self.moved_first(port))
+        return z3.If(self.dying(port), z3.IntVal(0), z3.If(moved, z3.IntVal(1), self.base.mscount(port) + 1))
 
     def loses(self, slot: Term) -> Term:
         """The slot gives up a send right."""
@@ -149,8 +205,9 @@ class Release:
 
         There are such choices. ``dying``: what it says of each port follows from what dies, and more follows from more,
         so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
-        rights become notifications, and messages that aren't in use don't run out. ``sends_first``: no port will do.
-        ``sends_released`` and ``notifications``: the numbers themselves.
+        rights become notifications, and messages that aren't in use don't run out. ``place``: the same places will do,
+        since finitely many requests become due. ``sends_first``: no port will do. ``died_first``, ``moved_first``
+        and ``circular``: nothing is assumed of them. ``sends_released`` and ``notifications``: the numbers themselves.
         """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
@@ -160,6 +217,7 @@ class Release:
             z3.ForAll([p], self.dying(p) == self.has_to_die(p)),
             z3.ForAll([s], z3.Implies(self.becomes_notification(s), fresh)),
             z3.ForAll([m], z3.Implies(self.created(m), in_time)),
+            z3.ForAll([s], z3.Implies(self.becomes_due(s), z3.And(b.clock() <= self.place(s), self.place(s) < self.next_clock))),
             self.next_clock >= b.clock(),
             z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
         ]
@@ -169,7 +227,7 @@ class Release:
 
     def _release(self, after: After, b: State) -> None:
         def gone(slot: Term) -> Term:
-            return z3.Or(self.given_up(slot), z3.And(b.port(slot) != b.sorts.no_port, self.dying(b.port(slot))))
+            return z3.Or(self.given_up(slot), self._to_dying(slot))
 
         def emptied(slot: Term) -> Term:
             return z3.Or(self.given_up(slot), b.kind(slot) == KIND.RECEIVE)
@@ -192,11 +250,19 @@ class Release:
             for name in ("is_guarded", "is_strict", "is_immovable"):
                 after.sweep(name, "ports", lambda p: (self.goes_to_limbo(p), z3.BoolVal(False)))
 
-        def loses_the_last(port: Term) -> Term:
-            waits = z3.And(z3.Not(self.dying(port)), z3.Not(b.empty(S.no_senders_slot(port))))
-            return z3.And(waits, b.srights(port) > 0, b.srights(port) == self.sends_released(port))
+        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), self.loses_the_last(p)), self._due_count(p)))
 
-        after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), loses_the_last(p)), z3.If(self.dying(p), 0, b.mscount(p) + 1)))
+        def due_at(slot: Term) -> tuple[Term, Term]:
+            due, none_left = self.becomes_due(slot), z3.And(S.is_no_senders_slot(slot), self.loses_the_last(S.watched(slot)))
+            return z3.Or(due, none_left, self.given_up(slot)), z3.If(due, self.place(slot) + 1, z3.IntVal(0))
+
+        after.sweep("due_at", "due requests", due_at)
+
+        def freed(slot: Term) -> Term:
+            entry = S.name_slot(S.requester(slot), S.requested(slot))
+            return z3.And(self.request_fires(slot), self.starts_at(entry), self._to_dying(entry))
+
+        after.sweep("died_first", "due requests", lambda s: (freed(s), self.died_first(s)))
         after.sweep(
             "known_as",
             "known",
@@ -252,12 +318,13 @@ class Release:
         after.tally("msgcount", self.notifications, 1)
 
 
-def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None) -> Release:
+def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None, no_senders_first: bool = False) -> Release:
     """Give up what is in the ``released`` slots and end the ports that ``dies`` names, with all that follows.
 
-    This changes the state ``after``. Returns the release.
+    ``no_senders_first``: a name with both rights tells no-senders before its receive right goes. This changes the state
+    ``after``. Returns the release.
     """
-    made = Release(State(after.sorts, after.fields), released, dies)
+    made = Release(State(after.sorts, after.fields), released, dies, no_senders_first)
     made.take_place(after)
     return made
 

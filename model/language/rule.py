@@ -473,9 +473,11 @@ BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "m
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
-PENDING_RULES = ("a dead-name request fires", "no senders are left", "a receive right is rescued")
+PENDING_RULES = ("no senders are left", "a receive right is rescued", "a dead-name request fires")
 """The rules for pending work.
 
 They run after any rule until nothing is pending, in this order: a receive right that isn't redirected ends after the
-send rights.
+send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
+``ipc/ipc_right.c`` of all four kernels). A notification to which a release leads has its place in the order of arrival
+reserved, whenever its rule runs.
 """

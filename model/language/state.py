@@ -47,6 +47,7 @@ Everywhere = Literal[
     "notifications",
     "notification destinations",
     "limbo",
+    "due requests",
     "copied objects",
 ]
 """The points over which a sweep runs: those that exist, or those that the rule's choices make."""
@@ -95,6 +96,10 @@ FIELDS: dict[str, FieldDeclaration] = {
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),
     "urefs": FieldDeclaration(("Slot",), "Int", "user references; 0 outside port name spaces"),
     "form": FieldDeclaration(("Slot",), "Int", "for a place of a message: the form in which the receiver will see the right"),
+    "due_at": FieldDeclaration(
+        ("Slot",), "Int", "of a request whose notification is due: 1 + its place in the order of arrival, if a release has reserved that; else 0"
+    ),
+    "died_first": FieldDeclaration(("Slot",), "Bool", "of a dead-name request beside a freed name: the name's port died before the name was freed"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),

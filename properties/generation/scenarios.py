@@ -263,6 +263,30 @@ def a_child_that_ends_before_it_gets_its_tokens(do: Do, profile: Profile) -> Non
     do(0, create, resume=True)
 
 
+def a_name_that_is_freed_after_its_port_died(do: Do, profile: Profile) -> None:
+    """A task ends that receives from a port under a lower name, and has a watched send-once right to it under a higher
+    one."""
+    me = do(0, "mach_task_self")["port"]
+    ear = _port(do, me)
+    child, once = _other(do, profile, me), int(Disposition.MAKE_SEND_ONCE)
+    name = profile.chosen_name(31)
+    do(0, "mach_port_allocate_name", task=child, right=int(Right.RECEIVE), name=name)
+    right = do(0, "mach_port_extract_right", task=child, name=name, disposition=once)["poly"]
+    watched = profile.chosen_name(32)
+    do(0, "mach_port_insert_right", task=child, name=watched, poly=right, disposition=int(Disposition.MOVE_SEND_ONCE))
+    do(0, "mach_port_request_notification", task=child, name=watched, variant=int(Notification.DEAD_NAME), notify=ear, notify_disposition=once)
+    do(0, "task_terminate", task=child)
+
+
+def a_port_that_is_rescued_to_itself(do: Do, profile: Profile) -> None:
+    """RECEIVE is taken from a name whose port asks to be sent to itself."""
+    me = do(0, "mach_task_self")["port"]
+    name = _port(do, me)
+    variant, once = int(Notification.PORT_DESTROYED), int(Disposition.MAKE_SEND_ONCE)
+    do(0, "mach_port_request_notification", task=me, name=name, variant=variant, notify=name, notify_disposition=once)
+    do(0, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
+
+
 RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_ledger_that_a_task_draws_on,
@@ -283,6 +307,8 @@ RARE_RUNS: tuple[RareRun, ...] = (
     memory_that_cannot_be_returned,
     a_right_that_dies_while_a_stopped_call_holds_it,
     a_child_that_ends_before_it_gets_its_tokens,
+    a_name_that_is_freed_after_its_port_died,
+    a_port_that_is_rescued_to_itself,
 )
 
 

@@ -186,7 +186,7 @@ def _kind_of_effect(statement: ast.AST) -> str:
         return ""
     if ".assumptions" in text_of(statement) or called.startswith(("assume", "choose")):
         return "choice without bounds"
-    if called.startswith("notify") or changed == "no_senders_due":
+    if called.startswith(("notify", "answer_request")) or changed == "no_senders_due":
         return "forgotten notification"
     if changed in COUNTS:
         return "forgotten count"

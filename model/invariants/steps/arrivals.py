@@ -91,14 +91,14 @@ def _due(t: Touched) -> Iterator[tuple[str, Term]]:
     """A follow-up rule tells the requester what has happened, if the requester's port lives. (A receive right that
     would be carried in a circle isn't sent.)
     """
-    k, b, a, S = t.k, t.b, t.a, t.S
+    k, b, a, request = t.k, t.b, t.a, t.answered
     if t.has("name"):
-        request, dead = S.request_slot(k["space"], k["name"]), b.kind(k.slot(k["name"], k["space"])) == KIND.DEAD_NAME
+        dead = z3.Or(b.kind(k.slot(k["name"], k["space"])) == KIND.DEAD_NAME, b.died_first(request))
         event: Term = z3.If(dead, z3.IntVal(int(Notification.DEAD_NAME)), z3.IntVal(int(Notification.PORT_DELETED)))
     elif t.has("reaches"):
-        request, event = S.port_destroyed_slot(k["of"]), z3.IntVal(int(Notification.PORT_DESTROYED))
+        event = z3.IntVal(int(Notification.PORT_DESTROYED))
     else:
-        request, event = S.no_senders_slot(k["of"]), z3.IntVal(int(Notification.NO_SENDERS))
+        event = z3.IntVal(int(Notification.NO_SENDERS))
     told = b.kind(request) == KIND.SEND_ONCE
     if t.has("reaches"):
         told = z3.And(told, z3.Not(k["reaches"](k["of"])))
@@ -243,7 +243,7 @@ def results(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(209, "the end of the last send right is noted")
 def last_send_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """When a port's last send right goes, and a no-senders request is registered, the notification becomes due in that
-    step, with the make-send count.
+    step, with the make-send count (which is 0 from when the receive right goes to its port-destroyed requester).
 
     (Step invariant 16 says that it becomes due only then, and what it reports.)
     """
@@ -252,5 +252,5 @@ def last_send_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a = x.before, x.after
     goes = z3.And(b.active(v.p), a.active(v.p), b.srights(v.p) > 0, a.srights(v.p) == 0)
     registered = z3.Not(b.empty(v.S.no_senders_slot(v.p)))
-    due = a.no_senders_due(v.p) == b.mscount(v.p) + 1
+    due = z3.Or(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.And(v.S.is_limbo_slot(a.receiver(v.p)), a.no_senders_due(v.p) == 1))
     yield "it is due", forall([v.p], z3.Implies(z3.And(goes, registered), due))

@@ -71,7 +71,8 @@ def _notifications(t: Touched, m: Term) -> Term:
     kinds = [_told(t, m, Notification.SEND_ONCE, z3.IntVal(0)), _told(t, m, Notification.NO_SENDERS, t.a.data(m))]
     if t.rule == FIRES:
         number = t.sorts.number_of(t.k["name"])
-        kinds = [z3.If(_is_dead(t), _told(t, m, Notification.DEAD_NAME, number), _told(t, m, Notification.PORT_DELETED, number))]
+        told_dead = z3.Or(_is_dead(t), t.b.died_first(t.answered))
+        kinds = [z3.If(told_dead, _told(t, m, Notification.DEAD_NAME, number), _told(t, m, Notification.PORT_DELETED, number))]
     elif t.rule == "mach_port_request_notification":
         dead = _told(t, m, Notification.DEAD_NAME, t.sorts.number_of(t.k["name"]))
         kinds = [z3.If(t.k["variant"] == int(Notification.DEAD_NAME), dead, kinds[1])]

@@ -25,6 +25,7 @@ from sendright.model.language.rule import (
     DESTROY,
     PAGE_IN,
     PAGE_OUT,
+    PENDING_RULES,
     RESUMED_SEND,
     SETTING_RESUMED,
     TAKE,
@@ -160,6 +161,13 @@ class Touched:
     def holder(self) -> Term:
         """The task whose places the call sets."""
         return self.x.half_made if self.rule == CREATION_RESUMED else self.target
+
+    @property
+    def answered(self) -> Term:
+        """The request whose notification a rule for pending work sends."""
+        if self.has("name"):
+            return self.S.request_slot(self.k["space"], self.k["name"])
+        return self.S.port_destroyed_slot(self.k["of"]) if self.has("reaches") else self.S.no_senders_slot(self.k["of"])
 
     def begins_to_wait(self, task: Term, wait: Term) -> Term:
         """The caller begins to wait in this, by an answer that says so."""
@@ -590,10 +598,26 @@ def _made_or_told(t: Touched, m: Term) -> Term:
     return z3.And(t.made_message(m), z3.Or(own, told))
 
 
+def _reserved(t: Touched, s: Term) -> Term:
+    S, a = t.S, t.a
+    entry = S.name_slot(S.requester(s), S.requested(s))
+    gone = z3.And(S.is_request_slot(s), z3.Or(a.empty(entry), a.kind(entry) == KIND.DEAD_NAME))
+    none_left = z3.And(S.is_no_senders_slot(s), a.no_senders_due(S.watched(s)) != 0)
+    rescued = z3.And(S.is_port_destroyed_slot(s), a.kind(S.limbo_slot(S.guarded(s))) == KIND.RECEIVE)
+    behind = z3.And(t.b.clock() < a.due_at(s), a.due_at(s) <= a.clock())
+    return z3.And(behind, z3.Or(gone, none_left, rescued))
+
+
+def _died_first(t: Touched, s: Term) -> Term:
+    entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
+    return z3.And(t.S.is_request_slot(s), t.a.empty(entry), t.dies(t.b.port(entry)))
+
+
 def _due(t: Touched, p: Term) -> Term:
-    """The last send right goes in this step."""
+    """The last send right goes in this step. (A receive right that goes to limbo has no make-send count any more.)"""
     gone = [z3.BoolVal(True)] if _gives_several(t.x) else [t.a.srights(p) == 0, *[p == t.k.carried_port(name) for name in _kept(t)]]
-    return z3.And(t.a.no_senders_due(p) == t.b.mscount(p) + 1, z3.Not(t.b.empty(t.S.no_senders_slot(p))), z3.Or(*gone))
+    moved = z3.And(t.S.is_limbo_slot(t.a.receiver(p)), t.a.no_senders_due(p) == 1)
+    return z3.And(z3.Or(t.a.no_senders_due(p) == t.b.mscount(p) + 1, moved), z3.Not(t.b.empty(t.S.no_senders_slot(p))), z3.Or(*gone))
 
 
 def _gives_several(x: Transition) -> bool:
@@ -751,6 +775,19 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             rules(ANSWER),
         ),
         Reason("port-destroyed carries the receive right", _rescued_form, rules(RESCUED)),
+    ),
+    "due_at": (
+        Reason("its notification becomes due, and has a place behind all that has arrived", _reserved, releases),
+        Reason(
+            "the request ends, or its notification isn't due",
+            lambda t, s: z3.And(z3.Or(t.a.empty(s), t.S.is_no_senders_slot(s)), t.a.due_at(s) == 0),
+            releases,
+        ),
+        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*PENDING_RULES)),
+    ),
+    "died_first": (
+        Reason("its name is freed, and the name's port dies", _died_first, releases),
+        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, z3.Not(t.a.died_first(s))), rules(FIRES)),
     ),
     "known_as": (Reason("a name of the space gains or loses SEND and RECEIVE for the port", _known),),
     # ports

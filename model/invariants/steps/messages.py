@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import size_without_data
 from sendright.mach.abi.rights import Notification
+from sendright.model.invariants.steps.locality import Touched
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
@@ -30,7 +31,8 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A no-senders notification goes to a right that was registered for it. It uses the right up, and reports the
     make-send count at that time.
 
-    When the last send right goes, the notification becomes due with the count of that instant, and it is sent once. A
+    When the last send right goes, the notification becomes due with the count of that instant, and it is sent once. (A
+    receive right that has gone to its port-destroyed requester has the count 0.) A
     request made when there are no send rights is answered at once and isn't registered. A dying port sends the
     notification only if its last send right went before.
     """
@@ -52,7 +54,8 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         last = z3.And(b.srights(v.p) > 0, z3.Not(a.active(v.p)), a.data(v.m) == b.mscount(v.p))
         yield "by a dying port", forall([v.m], z3.Implies(told, z3.Exists([v.p], z3.And(registered, last))))
     noted = z3.And(b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
-    then = z3.And(a.no_senders_due(v.p) == b.mscount(v.p) + 1, z3.Not(b.empty(slot)))
+    moved = z3.And(S.is_limbo_slot(a.receiver(v.p)), a.no_senders_due(v.p) == 1)
+    then = z3.And(z3.Or(a.no_senders_due(v.p) == b.mscount(v.p) + 1, moved), z3.Not(b.empty(slot)))
     yield "the due count", forall([v.p], z3.Implies(noted, then))
     if not x.is_call(lambda call: call.selects_exceptions):  # these give up several rights: which is the last one depends on counts
         yield "when it becomes due", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
@@ -60,14 +63,18 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """New messages queue behind the earlier ones, and keep their places. A receive takes the first one and raises the
-    sequence number.
+    """New messages queue behind the earlier ones, and keep their places. A notification to which a release leads has
+    the place that the release has reserved for it, behind all that had arrived by then (step invariant 201). A receive
+    takes the first one and raises the sequence number.
 
     A peek describes the message with that number. The holder of the receive right may set the sequence number.
     """
     b, a = x.before, x.after
     queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
     behind = z3.And(b.clock() <= a.arrival(v.m), a.arrival(v.m) < a.clock())
+    if x.k.rule.pending:
+        place = b.due_at(Touched(v, x).answered)
+        behind = z3.Or(behind, z3.And(place != 0, v.m == x.k["notification"], a.arrival(v.m) == place - 1))
     yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))
     stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))

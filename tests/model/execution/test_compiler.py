@@ -184,13 +184,18 @@ def values_of(
     for name, limit in moment.limits.items():
         pairs.append((z3.Int(name), z3.IntVal(limit)))
     formula = z3.substitute(formula, *pairs)
-    for release, (dying, notification, notified, arrival, next_clock, _, _, sends_first) in zip(releases, solved, strict=True):
+    for release, (dying, notification, notified, arrival, next_clock, _, _, *order) in zip(releases, solved, strict=True):
+        sends_first, place, died_first, moved_first, circular = order
         functions += [
             (release.dying, _tabulated(written, Sort("Bool", "Port"), dying)),
             (release.notification, _tabulated(written, Sort("Message", "Slot"), notification)),
             (release.notified, _tabulated(written, Sort("Slot", "Message"), notified)),
             (release.arrival, _tabulated(written, Sort("Int", "Message"), arrival)),
             (release.sends_first, _tabulated(written, Sort("Bool", "Port"), sends_first)),
+            (release.place, _tabulated(written, Sort("Int", "Slot"), place)),
+            (release.died_first, _tabulated(written, Sort("Bool", "Slot"), died_first)),
+            (release.moved_first, _tabulated(written, Sort("Bool", "Port"), moved_first)),
+            (release.circular, _tabulated(written, Sort("Bool", "Port"), circular)),
         ]
         formula = z3.substitute(formula, (release.next_clock, z3.IntVal(next_clock)))
         if counts is not None:

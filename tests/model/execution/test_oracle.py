@@ -177,14 +177,3 @@ def test_the_last_sender_is_missed_before_a_rescue_that_fails() -> None:
         )
     rights.does("mach_port_destroy", name=name)
     assert rights.does("mach_msg_receive", port=watcher)["id"] == 70
-
-
-def test_what_a_call_tells_may_arrive_in_any_order() -> None:
-    """A name with a send-once right and a dead-name request is freed: send-once (71) and port-deleted (65) go to one port, in the kernel's order."""
-    rights = Judged(MANUAL)
-    port = rights.does("mach_port_allocate", right=int(Right.RECEIVE))
-    once = int(Disposition.MAKE_SEND_ONCE)
-    name = rights.does("mach_port_extract_right", name=port, disposition=once)["poly"]
-    rights.does("mach_port_request_notification", name=name, variant=72, notify=port, notify_disposition=once)
-    rights.does("mach_port_deallocate", name=name)
-    assert {rights.does("mach_msg_receive", port=port)["id"] for _ in range(2)} == {65, 71}
