@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.notifications import notify, release_send
+from sendright.impl.reference.notifications import Due, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
+from sendright.impl.reference.requests import Request
 from sendright.impl.reference.waiting import BlockedReceive
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, SlotKind
@@ -39,16 +40,8 @@ class Entry:
         self.kind = kind
         self.port = port
         self.urefs = urefs
-        self.request: Right | None = None
-        """The dead-name request: the send-once right for its notification. It is part of the entry, so it moves with
-        the entry.
-        """
-
-    def rights(self) -> tuple[Right, ...]:
-        """The rights in this entry. The caller must release each of them when it frees the name."""
-        if self.kind is SlotKind.SEND_RECEIVE:
-            return Right(SlotKind.SEND, self.port), Right(SlotKind.RECEIVE, self.port)
-        return (Right(self.kind, self.port),)
+        self.request: Request | None = None
+        """The dead-name request, which the port has in its table. It moves with the entry."""
 
     def show(self, space: Space, name: int) -> snapshot.Entry:
         """This entry as a snapshot has it."""
@@ -141,6 +134,8 @@ class Space:
         entry = self.entries[new] = self.entries.pop(old)
         if self.names_by_port.get(entry.port) == old:
             self.names_by_port[entry.port] = new
+        if entry.request is not None:
+            entry.request.name = new
         self.sets.rename(old, new)
         waiting = self.task.waiting
         if isinstance(waiting, BlockedReceive) and waiting.name == old:
@@ -200,61 +195,67 @@ class Space:
         else:
             self.free(name)
 
-    def free(self, name: int) -> None:
-        """Free ``name``, and fire its dead-name request with a port-deleted notification. Its rights are returned,
-        for the caller to release.
+    def remove(self, name: int) -> tuple[Entry, Due | None]:
+        """Free ``name``. Returns its entry, whose rights the caller must release, and the port-deleted notification
+        that is due if it had a dead-name request.
         """
         entry = self.entries.pop(name)
-        if entry.request is not None:
-            del entry.port.watchers[entry]
-            notify(entry.request, Notification.PORT_DELETED, name)
+        right = self._cancel_request(entry)
         if entry.kind is not SlotKind.SEND_ONCE:
             self.names_by_port.pop(entry.port, None)
         self.sets.forget(name)
         self.lowest_free = min(self.lowest_free, name)
         self.changed(name)
+        return entry, None if right is None else Due(right, Notification.PORT_DELETED, name)
 
-    def clear(self) -> list[Right]:
-        """Free all names. Returns their rights, in ascending order of names, for the caller to release."""
-        rights: list[Right] = []
-        for name, entry in sorted(self.entries.items()):
-            rights += entry.rights()
-            self.free(name)
-        return rights
+    def free(self, name: int) -> None:
+        """Free ``name``, whose rights have been released or moved, and tell the holder of its dead-name request."""
+        _, due = self.remove(name)
+        if due is not None:
+            due.send()
 
     def set_request(self, name: int, right: Right | None) -> Right | None:
         """Register ``right`` as the dead-name request of ``name``, or with None remove the request. Returns the
         right registered before, which the caller now owns.
         """
         entry = self.entries[name]
-        previous, entry.request = entry.request, right
-        if right is None:
-            entry.port.watchers.pop(entry, None)
-        else:
-            entry.port.watchers[entry] = self
+        previous = self._cancel_request(entry)
+        if right is not None:
+            entry.request = Request(right, name, entry, self)
+            entry.port.requests.add(entry.request)
         self.changed(name)
         return previous
 
-    def tell_dead(self, entry: Entry) -> None:
-        """Turn the right in ``entry`` into a dead name, and fire its dead-name request, which adds a user reference.
+    def _cancel_request(self, entry: Entry) -> Right | None:
+        if entry.request is None:
+            return None
+        request, entry.request = entry.request, None
+        entry.port.requests.remove(request)
+        return request.right
+
+    def count_notification(self, name: int, entry: Entry) -> None:
+        """End the dead-name request of ``entry``, if there is one, and add a user reference for its notification, which
+        the port sends.
 
         Without that reference the name could be reused before the notification is received.
         """
         if entry.request is not None:
-            name = next(name for name, other in self.entries.items() if other is entry)
+            entry.request = None
             if entry.urefs != self.pegged_at:
                 entry.urefs += 1
-            waiting, entry.request = entry.request, None
             self.changed(name)
-            notify(waiting, Notification.DEAD_NAME, name)
 
     def strand(self, name: int) -> None:
-        """Turn the send right under ``name`` into a dead name although its port is live and still counts it (hazard
-        H-8).
+        """Turn the send right under ``name``, which loses its receive right, into a dead name before its port dies. Its
+        dead-name request stays with the port.
+
+        A port that is then redirected lives on, and still counts the send right (hazard H-8). (``ipc_right_delta``)
         """
         entry = self.entries[name]
-        entry.port.watchers.pop(entry, None)
-        self.tell_dead(entry)
+        if entry.request is not None:
+            entry.request.entry = None
+            self.count_notification(name, entry)
+        self.sets.extract_from_all(name)
         self._bury(entry)
         self.changed(name)
 
@@ -270,4 +271,4 @@ class Space:
 
     def _show_request(self, name: int) -> snapshot.Entry | None:
         request = self.entries[name].request if name in self.entries else None
-        return None if request is None else request.show(self, name)
+        return None if request is None else request.right.show(self, name)

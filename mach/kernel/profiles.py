@@ -126,6 +126,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     send_survives_rescue: bool = True
     """What a name with SEND and RECEIVE keeps when RECEIVE is taken from it and a port-destroyed request redirects
     the receive right: SEND; False: a dead name (14, hazard H-8)."""
+    circular_rescue_is_silent: bool = False
+    """Whether a port-destroyed request whose message would be circular is given up without a send-once notification;
+    False: the message is made and destroyed, which sends one to the request's port, and then the port dies."""
+    places_end_first: bool = True
+    """Whether a task's places (special, registered, exception) end before its names; False: after them."""
+    ledger_places_end_last: bool = False
+    """Whether a task's ledger places end after its port has died; False: with its other places."""
+    queue_ends_whole: bool = False
+    """Whether a dying port hands its whole queue to the list of messages to destroy before any of them is destroyed;
+    False: what one message leads to is over before the next is touched, and a message destroyed inside another's
+    destruction waits for that one only."""
+    requests_grow_by_half: bool = False
+    """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
+    size; False: it doubles. The slots decide in which order the requests of one port fire."""
     exception_places: bool = True
     """Whether tasks have a port for each type of exception."""
     host_special_ports: int = 0
@@ -258,6 +272,8 @@ OSF = Profile(
     moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
     lost_size_is_header=True,
     send_survives_rescue=False,
+    circular_rescue_is_silent=True,
+    ledger_places_end_last=True,
     allocate_name_takes_dead_name=False,
     hole_code=ReturnCode.KERN_SUCCESS,
 )
@@ -281,6 +297,7 @@ GNUMACH = Profile(
     moved_receive_code=ReturnCode.MACH_RCV_PORT_DIED,
     full_before_circular=True,
     send_survives_rescue=False,
+    circular_rescue_is_silent=True,
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
@@ -300,6 +317,7 @@ XNU_792 = Profile(
     hole_code=ReturnCode.KERN_SUCCESS,
     allocate_name_takes_dead_name=False,
     send_survives_rescue=False,
+    places_end_first=False,
     reserved_names_pass=True,
     dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
     lost_size_is_header=True,
@@ -336,6 +354,9 @@ XNU = Profile(
     sync_fires_dead_name=False,
     cancels_nothing=True,
     port_destroyed_stays=True,
+    places_end_first=False,
+    queue_ends_whole=True,
+    requests_grow_by_half=True,
     dead_reply_refused=True,
     body_checked_first=True,
     task_ports_stay=True,

@@ -94,7 +94,7 @@ class NameCalls(Core):
             return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
         if entry.kind is SlotKind.SEND_ONCE or (entry.kind is SlotKind.PORT_SET and self.profile.deallocate_destroys_set):
-            self._release_name(space, name)
+            self.end_name(space, name)
         elif entry.kind is SlotKind.RECEIVE or entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         else:
@@ -113,13 +113,8 @@ class NameCalls(Core):
         entry = entry_of(space, name)
         if entry.kind in HAS_RECEIVE and entry.port.guarded and entry.port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
-        self._release_name(space, name)
+        self.end_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
-
-    def _release_name(self, space: Space, name: int) -> None:
-        rights = space.entries[name].rights()
-        space.free(name)
-        self.release(rights)
 
     def mach_port_get_refs(self, caller: Task, task: Task | None, name: int, right: int) -> Result:
         """Return the number of references that ``name`` has to one kind of right; 0 if it has no such right.
@@ -158,16 +153,22 @@ class NameCalls(Core):
                 raise Failure(ReturnCode.KERN_INVALID_RIGHT)
             self.release_receive(space, name, entry)
         elif delta == -1:
-            self._release_name(space, name)
+            self.end_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def release_receive(self, space: Space, name: int, entry: Entry) -> None:
-        """Give up a receive right. A send right under the same name stays, as a dead name if the port dies."""
+        """Give up a receive right. A send right under the same name stays if a port-destroyed request may redirect the
+        port; else it becomes a dead name, in some kernels always. (``ipc_right_delta``, ``ipc_right_destruct``)
+        """
         port = entry.port
-        space.leave_receive(name)
-        self.release([port.take_receive()])
-        if port.alive and entry.kind is SlotKind.SEND and not self.profile.send_survives_rescue:
+        if entry.kind is SlotKind.RECEIVE:
+            self.end_name(space, name)
+            return
+        if port.port_destroyed is not None and self.profile.send_survives_rescue:
+            space.leave_receive(name)
+        else:
             space.strand(name)
+        self.release([port.take_receive()])
 
     def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
         if self.profile.pegged_urefs:

@@ -38,7 +38,7 @@ class RequestCalls(Core):
                 raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
             previous = self._request(space, name, variant, sync, carried if carried.live else None)
         except Failure:
-            self.release([carried])
+            self.destroy_message([carried])
             raise
         return Result(ReturnCode.KERN_SUCCESS, {"previous": copy_out(caller.space, previous or NULL_RIGHT)})
 

@@ -35,7 +35,7 @@ class RightCalls(Core):
                 raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
             self._insert(space, name, right)
         except Failure:
-            self.release([right])
+            self.destroy_message([right])
             raise
         return Result(ReturnCode.KERN_SUCCESS)
 

@@ -130,7 +130,7 @@ class SendCalls(Bodies):
         if port.object is not PortObject.NONE:
             self._answer_bad_id(message)
         elif message.circular and (has_room or wait or not self.profile.full_before_circular):
-            self.release(message.rights)
+            self.destroy_message(message.rights)
         elif has_room:
             message.send_off()
         elif wait:
@@ -150,14 +150,14 @@ class SendCalls(Bodies):
         if port.alive:
             message.send_off()
         else:
-            self.release(message.rights)
+            self.destroy_message(message.rights)
 
     def _answer_bad_id(self, message: Message) -> None:
         """The kernel gets a request that it has no routine for. It releases the message's rights and sends an error
         reply, if there is a reply port.
         """
         reply = message.reply.right
-        self.release([message.destination, *message.cargo[1:]])
+        self.destroy_message([message.destination, *message.cargo[1:]])
         if reply.live and reply.port.object is PortObject.NONE:
             from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID)).send_off()
         else:
