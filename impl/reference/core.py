@@ -117,6 +117,12 @@ class Core:
             raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
         return NULL_RIGHT
 
+    def clone_of_users_port(self, right: Right) -> Right:
+        """A clone of ``right``, by profile null if its port is a kernel object's. (``ipc_port_copy_send_mqueue``)"""
+        if self.profile.kernel_ports_kept_as_null and right.live and right.port.object is not PortObject.NONE:
+            return NULL_RIGHT
+        return right.clone()
+
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """Make a port. The kernel has its receive right, unless the caller puts that somewhere."""
         requests = RequestTable(self.profile.requests_grow_by_half)

@@ -19,15 +19,23 @@ def root() -> Actor:
     return Machine(XNU).root
 
 
+@pytest.fixture
+def staying() -> Actor:
+    """In a kernel that gives each task an immovable port, as on iOS."""
+    return Machine(msgspec.structs.replace(XNU, task_ports_stay=True)).root
+
+
 @pytest.mark.parametrize("disposition", [COPY, MOVE])
-def test_a_task_port_is_no_reply(root: Actor, disposition: Disposition) -> None:
+def test_a_task_port_is_no_reply(staying: Actor, disposition: Disposition) -> None:
+    root = staying
     for dest in (root.port_with_send(), root.me, OTHER):
         code = root.refused("mach_msg_send", dest=dest, reply=OTHER, reply_disposition=disposition)
         assert code == "MACH_SEND_INVALID_REPLY"
 
 
 @pytest.mark.parametrize("disposition", [COPY, MOVE])
-def test_a_task_port_is_not_sent_to_a_user(root: Actor, disposition: Disposition) -> None:
+def test_a_task_port_is_not_sent_to_a_user(staying: Actor, disposition: Disposition) -> None:
+    root = staying
     dest = root.port_with_send()
     for descriptor in ((OTHER, disposition), ((dest, OTHER), disposition)):
         assert root.fails("mach_msg_send", dest=dest, descriptors=(descriptor,)) == "MACH_SEND_INVALID_RIGHT"
@@ -35,7 +43,8 @@ def test_a_task_port_is_not_sent_to_a_user(root: Actor, disposition: Disposition
     assert root.mail(dest) == []
 
 
-def test_a_task_port_goes_to_the_kernel(root: Actor) -> None:
+def test_a_task_port_goes_to_the_kernel(staying: Actor) -> None:
+    root = staying
     root.sends(root.me, descriptors=((OTHER, COPY), (OTHER, MOVE)))
     assert OTHER not in root.names
 
