@@ -147,7 +147,7 @@ class Core:
 
     def make_space(self) -> Space:
         """Make a space without names."""
-        return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None)
+        return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None, self.profile.dead_names_are_lazy)
 
     def release(self, rights: Iterable[Right]) -> None:
         """End ``rights``, in order, each with all that it leads to. (``ipc_object_destroy``)

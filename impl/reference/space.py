@@ -34,7 +34,7 @@ class Entry:
     PORT_SET it is 0.
     """
 
-    __slots__ = ("kind", "port", "request", "urefs")
+    __slots__ = ("kind", "port", "request", "told", "urefs")
 
     def __init__(self, kind: SlotKind, port: Port, urefs: int) -> None:
         self.kind = kind
@@ -42,25 +42,48 @@ class Entry:
         self.urefs = urefs
         self.request: Request | None = None
         """The dead-name request, which the port has in its table. It moves with the entry."""
+        self.told = False
+        """Whether a dead-name notification was sent for it that isn't in ``urefs`` yet."""
+
+    @property
+    def unlooked(self) -> bool:
+        """Whether the port has died, and the entry isn't a dead name yet."""
+        return not self.port.alive and self.port is not NO_PORT
 
     def show(self, space: Space, name: int) -> snapshot.Entry:
         """This entry as a snapshot has it."""
         if self.port.alive:
             self.port.shown_by.add((space, name))
             return snapshot.Entry(self.kind, self.port.number, self.urefs)
+        if self.unlooked and space.lazy:
+            return snapshot.Entry(self.kind, None, self.urefs, self.told)
         return snapshot.Entry(SlotKind.PORT_SET if self.kind is SlotKind.PORT_SET else SlotKind.DEAD_NAME, None, self.urefs)
 
 
 class Space:
     """One task's names. Entries change only through the methods here, which keep the index by port."""
 
-    __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "pegged_at", "send_urefs_max", "sets", "shown", "shown_requests", "task")
+    __slots__ = (
+        "changed_names",
+        "entries",
+        "lazy",
+        "lowest_free",
+        "names_by_port",
+        "pegged_at",
+        "send_urefs_max",
+        "sets",
+        "shown",
+        "shown_requests",
+        "task",
+    )
 
     task: Task
     """The task that has this space."""
 
-    def __init__(self, send_urefs_max: int, pegged_at: int | None = None) -> None:
+    def __init__(self, send_urefs_max: int, pegged_at: int | None = None, lazy: bool = False) -> None:
         self.send_urefs_max = send_urefs_max
+        self.lazy = lazy
+        """Whether a name whose port died stays as it is until a call looks at it."""
         self.pegged_at = pegged_at
         """At this many user references the count is pegged: it doesn't change by single references. None: counts are
         never pegged.
@@ -83,17 +106,31 @@ class Space:
 
     def lookup(self, name: int) -> Entry | None:
         """The entry of ``name``, or None. A right whose port has died becomes a dead name here, with the same user
-        references.
+        references, or one more for the notification. (``ipc_right_check``)
         """
         entry = self.entries.get(name)
-        if entry is not None and not entry.port.alive and entry.port is not NO_PORT:
+        if entry is not None and entry.unlooked:
             self._bury(entry)
+            self.changed(name)
         return entry
+
+    def entry(self, name: int) -> Entry | None:
+        """The entry of ``name``, or None. In lazy spaces a right whose port has died stays as it is.
+        (``ipc_entry_lookup``)
+        """
+        return self.entries.get(name) if self.lazy else self.lookup(name)
 
     def _bury(self, entry: Entry) -> None:
         self.names_by_port.pop(entry.port, None)
         entry.kind = SlotKind.DEAD_NAME
         entry.port = NO_PORT
+        if entry.told:
+            entry.told = False
+            self._add_reference(entry)
+
+    def _add_reference(self, entry: Entry) -> None:
+        if entry.urefs != self.pegged_at:
+            entry.urefs += 1
 
     def name_of(self, port: Port) -> int | None:
         """The name under which the space has SEND or RECEIVE for the live ``port``."""
@@ -235,15 +272,16 @@ class Space:
 
     def count_notification(self, name: int, entry: Entry) -> None:
         """End the dead-name request of ``entry``, if there is one, and add a user reference for its notification, which
-        the port sends.
+        the port sends; in lazy spaces at the next look.
 
         Without that reference the name could be reused before the notification is received.
         """
         if entry.request is not None:
             entry.request = None
-            if entry.urefs != self.pegged_at:
-                entry.urefs += 1
+            entry.told = True
             self.changed(name)
+            if not self.lazy:
+                self.lookup(name)
 
     def strand(self, name: int) -> None:
         """Turn the send right under ``name``, which loses its receive right, into a dead name before its port dies. Its
@@ -254,7 +292,8 @@ class Space:
         entry = self.entries[name]
         if entry.request is not None:
             entry.request.entry = None
-            self.count_notification(name, entry)
+            entry.request = None
+            entry.told = True
         self.sets.extract_from_all(name)
         self._bury(entry)
         self.changed(name)

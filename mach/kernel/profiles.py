@@ -180,6 +180,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     kernel_ports_kept_as_null: bool = False
     """Whether a right to a kernel object's port that is set as an exception port is kept as null, and one that is set
     as a special port comes back as null (the kernel's own special ports don't)."""
+    dead_names_are_lazy: bool = False
+    """Whether a name whose port died is a dead name only after a look."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -361,6 +363,7 @@ XNU = Profile(
     queue_ends_whole=True,
     requests_grow_by_half=True,
     dead_reply_refused=True,
+    dead_names_are_lazy=True,
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
     set_membership_is_flag=True,

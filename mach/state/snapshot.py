@@ -18,11 +18,18 @@ from sendright.mach.state.sharing import changed_keys
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces."""
+    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces.
+
+    In kernels with ``dead_names_are_lazy``, SEND or SEND_ONCE without a port is a name that no call has looked at since
+    its port died.
+    """
 
     kind: SlotKind
     port: int | None = None
     urefs: int = 0
+    told: bool = False
+    """Of a name that no call has looked at: a dead-name notification was sent for it. The look adds a reference, unless
+    they are pegged."""
 
 
 EMPTY = Entry(SlotKind.NONE)
@@ -360,7 +367,7 @@ def _numeric_first(key: str) -> tuple[int, int, str]:
 
 
 def _is_entry(value: dict[str, object]) -> bool:
-    return value.keys() == {"kind", "port", "urefs"}
+    return value.keys() == {"kind", "port", "urefs", "told"}
 
 
 _PATH_WORDS: dict[str, str] = {
@@ -432,6 +439,8 @@ KIND_WORDS = {
 def entry_in_words(entry: Entry) -> str:
     """``entry`` for readers: "send right to port 7, 2 user references"."""
     words = KIND_WORDS[entry.kind]
+    if entry.port is None and entry.kind in (SlotKind.SEND, SlotKind.SEND_ONCE) and entry.urefs:
+        words += " to a dead port, told" if entry.told else " to a dead port"
     if entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
     if entry.urefs:

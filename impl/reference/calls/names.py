@@ -38,11 +38,19 @@ def space_of(task: Task | None, code: ReturnCode = ReturnCode.KERN_INVALID_TASK)
 
 
 def entry_of(space: Space, name: int) -> Entry:
-    """The entry of ``name``. Raises KERN_INVALID_NAME if there is none, as for reserved names."""
-    entry = space.lookup(name)
+    """The entry of ``name``, without a look at its port. Raises KERN_INVALID_NAME if there is none, as for reserved
+    names.
+    """
+    entry = space.entry(name)
     if entry is None:
         raise Failure(ReturnCode.KERN_INVALID_NAME)
     return entry
+
+
+def looked_entry_of(space: Space, name: int) -> Entry:
+    """The entry of ``name``, a dead name if its port has died. Raises KERN_INVALID_NAME if there is none."""
+    space.lookup(name)
+    return entry_of(space, name)
 
 
 def entry_with_object(space: Space, name: int, profile: Profile) -> Entry:
@@ -50,7 +58,7 @@ def entry_with_object(space: Space, name: int, profile: Profile) -> Entry:
     name: it has no object. (``ipc_object_translate``)
     """
     entry = entry_of(space, name)
-    if entry.kind is SlotKind.DEAD_NAME and profile.dead_name_is_no_name:
+    if (entry.unlooked or entry.kind is SlotKind.DEAD_NAME) and profile.dead_name_is_no_name:
         raise Failure(ReturnCode.KERN_INVALID_NAME)
     return entry
 
@@ -78,7 +86,7 @@ class NameCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_NAME)
         if new_name in RESERVED_NAMES:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
-        if space.lookup(new_name) is not None:
+        if space.entry(new_name) is not None:
             raise Failure(ReturnCode.KERN_NAME_EXISTS)
         entry_of(space, old_name)
         space.rename(old_name, new_name)
@@ -92,7 +100,7 @@ class NameCalls(Core):
         space = space_of(task)
         if self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS)
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         if entry.kind is SlotKind.SEND_ONCE or (entry.kind is SlotKind.PORT_SET and self.profile.deallocate_destroys_set):
             self.end_name(space, name)
         elif entry.kind is SlotKind.RECEIVE or entry.kind is SlotKind.PORT_SET:
@@ -126,7 +134,7 @@ class NameCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"refs": 1})
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         refs = entry.urefs if right in (Right.SEND, Right.DEAD_NAME) else 1
         return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING.get(right, ()) else 0})
 
@@ -142,6 +150,8 @@ class NameCalls(Core):
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
+        if right == Right.DEAD_NAME or entry.kind in _HAVING.get(right, ()):
+            space.lookup(name)
         if entry.kind not in _HAVING.get(right, ()):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if right in (Right.SEND, Right.DEAD_NAME):
@@ -185,12 +195,16 @@ class NameCalls(Core):
         space = space_of(task)
         if name == DEAD_NAME and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.DEAD_NAME.type_bits})
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
 
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
-        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)"""
+        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)
+
+        The names of dead ports are told as dead names, and aren't looked at. (``mach_port_names_helper``)
+        """
         space = space_of(task)
         names = tuple(sorted(space.entries))
-        types = tuple([entry_of(space, name).kind.type_bits for name in names])
+        entries = [space.entries[name] for name in names]
+        types = tuple([(SlotKind.DEAD_NAME if entry.unlooked else entry.kind).type_bits for entry in entries])
         return Result(ReturnCode.KERN_SUCCESS, {"names": names, "types": types})

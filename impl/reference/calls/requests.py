@@ -93,8 +93,9 @@ class RequestCalls(Core):
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         entry = entry_of(space, name)
-        if right is None and entry.request is None and self.profile.cancels_nothing:
+        if right is None and entry.request is None and not entry.told and self.profile.cancels_nothing:
             return None
+        space.lookup(name)
         if entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if entry.kind is not SlotKind.DEAD_NAME:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sendright.impl.reference.calls.names import entry_of, space_of
+from sendright.impl.reference.calls.names import space_of
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.immovable import is_immovable
 from sendright.impl.reference.port import Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits, is_disposition
+from sendright.impl.reference.transfer import copy_in_entry, copy_out, entry_to_copy_in, fits, is_disposition
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, SlotKind
 from sendright.mach.kernel.call import Result
@@ -43,7 +43,7 @@ class RightCalls(Core):
         self.check_chosen_name(space, name)
         known = None if right.kind is SlotKind.SEND_ONCE else space.name_of(right.port)
         if known is None:
-            if space.lookup(name) is not None:
+            if space.entry(name) is not None:
                 raise Failure(ReturnCode.KERN_NAME_EXISTS)
             space.enter(name, right.kind, right.port)
         elif known != name:
@@ -65,7 +65,9 @@ class RightCalls(Core):
         if not is_disposition(disposition):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         self.refuse_reserved(name)
-        entry = entry_of(space, name)
+        entry = entry_to_copy_in(space, name, disposition)
+        if entry is None:
+            raise Failure(ReturnCode.KERN_INVALID_NAME)
         if not fits(entry, disposition):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if is_immovable(entry, disposition, into_kernel=space is caller.space and disposition == Disposition.COPY_SEND):

@@ -3,7 +3,7 @@
 import pytest
 from support.kernel import Actor, Machine, dead
 
-from sendright.mach.abi.rights import NULL_NAME, Disposition, Place, Right
+from sendright.mach.abi.rights import NULL_NAME, Disposition, Place, Right, SlotKind
 from sendright.mach.kernel.profiles import GNUMACH, OSF, PROFILES, XNU, XNU_792, Profile
 
 D = Disposition
@@ -419,4 +419,4 @@ def test_a_redirection_to_a_dead_port(profile: Profile) -> None:
     root.asks(once, DEAD, watch)
     root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
     assert root.mail(watch) == [(DEAD, once), (NO_SENDERS, 3)]
-    assert root.names[port] == dead(urefs=1)
+    assert root.does("mach_port_type", name=port) == SlotKind.DEAD_NAME.type_bits
