@@ -117,6 +117,12 @@ class Core:
             raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
         return NULL_RIGHT
 
+    def is_trap(self, call: str, caller: Task, task: Task | None) -> bool:
+        """Whether ``caller`` makes ``call`` on ``task`` by a trap, which works only on the caller itself. Else it sends
+        a message.
+        """
+        return task is caller and call in self.profile.own_calls_are_traps
+
     def clone_of_users_port(self, right: Right) -> Right:
         """A clone of ``right``, by profile null if its port is a kernel object's. (``ipc_port_copy_send_mqueue``)"""
         if self.profile.kernel_ports_kept_as_null and right.live and right.port.object is not PortObject.NONE:

@@ -89,6 +89,23 @@ def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True)
     return copy_in_entry(space, name, entry, disposition)
 
 
+def copy_in_by_trap(space: Space, name: int, disposition: int, into_kernel: bool) -> Right:
+    """Copy in a right from ``space``, as the routine of a trap does: also NULL and DEAD have to denote something, and
+    the ``disposition`` can be any number.
+
+    Raises KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY if the right is immovable.
+    (``ipc_object_copyin``)
+    """
+    entry = entry_to_copy_in(space, name, disposition)
+    if entry is None:
+        raise Failure(ReturnCode.KERN_INVALID_NAME)
+    if not is_disposition(disposition) or not fits(entry, disposition):
+        raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+    if is_immovable(entry, disposition, into_kernel):
+        raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+    return copy_in_entry(space, name, entry, disposition)
+
+
 def copy_out(space: Space, right: Right) -> int:
     """Put ``right`` into ``space`` and return its name: NULL_NAME for a null right, DEAD_NAME for a dead one.
     (``ipc_right_copyout``)

@@ -182,6 +182,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     as a special port comes back as null (the kernel's own special ports don't)."""
     dead_names_are_lazy: bool = False
     """Whether a name whose port died is a dead name only after a look."""
+    own_calls_are_traps: frozenset[str] = frozenset()
+    """Calls that a task makes on itself by a trap: the right is copied in by the routine, and its failure is a KERN_
+    code."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -331,6 +334,16 @@ XNU_792 = Profile(
     looks_up_both=_LOOKS_UP_BOTH,
 )
 
+_TRAPS = frozenset(
+    {
+        *("mach_port_allocate", "mach_port_deallocate", "mach_port_mod_refs", "mach_port_type"),
+        *("mach_port_insert_right", "mach_port_request_notification", "mach_port_get_attributes"),
+        *("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member"),
+        *("mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard"),
+    }
+)
+"""``libsyscall/mach/mach_port.c`` of XNU 11417 tries ``_kernelrpc_…_trap`` first for these."""
+
 XNU = Profile(
     name="xnu",
     title="XNU 11417, macOS 15",
@@ -364,6 +377,7 @@ XNU = Profile(
     requests_grow_by_half=True,
     dead_reply_refused=True,
     dead_names_are_lazy=True,
+    own_calls_are_traps=_TRAPS,
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
     set_membership_is_flag=True,

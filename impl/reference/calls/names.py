@@ -201,7 +201,7 @@ class NameCalls(Core):
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
         """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)
 
-        The names of dead ports are told as dead names, and aren't looked at. (``mach_port_names_helper``)
+        It returns the names of dead ports as dead names, and doesn't look at them. (``mach_port_names_helper``)
         """
         space = space_of(task)
         names = tuple(sorted(space.entries))
