@@ -232,11 +232,18 @@ class Origins:
     def _origins(self, gain: Gain) -> Iterator[Origin]:
         for flow in self.flows.get(gain.slot, ()):
             yield from self._by_flow(gain, flow)
-        if gain.kind is SlotKind.DEAD_NAME:
+        if gain.kind is SlotKind.DEAD_NAME or (gain.port is None and gain.kind in _DYING):
             before = self.rights.at(gain.slot)
-            # Its port died; no slot has a right to a dead port.
-            if before.port is not None and self._holders_after[before.port] <= 0:
+            # Its port died; no slot has a right to a dead port. In lazy kernels a call may look at the name later.
+            unlooked = before.port is None and before.kind in _DYING and gain.kind is SlotKind.DEAD_NAME
+            if unlooked or (before.port is not None and self._holders_after[before.port] <= 0):
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
+        if gain.slot.where == "abandoned":
+            # A dead-name request that stays with its port, whose name is a dead name now.
+            for slot in self._lost_once:
+                if slot.where in ("request", "abandoned") and self.rights.at(slot).port == gain.port:
+                    yield Origin("moved", slot, gain.part)
+                    return
 
     def _by_flow(self, gain: Gain, flow: Flow) -> Iterator[Origin]:
         if flow.source is None:
@@ -287,6 +294,8 @@ class Origins:
 
 
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
+_DYING = (SlotKind.SEND, SlotKind.SEND_ONCE)
+"""The kinds of names that become dead names."""
 
 
 def carried_right(part: HeldRight, disposition: int | None) -> HeldRight | None:
