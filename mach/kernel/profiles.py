@@ -181,7 +181,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a right to a kernel object's port that is set as an exception port is kept as null, and one that is set
     as a special port comes back as null (the kernel's own special ports don't)."""
     dead_names_are_lazy: bool = False
-    """Whether a name whose port died is a dead name only after a look."""
+    """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
+    was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
     own_calls_are_traps: frozenset[str] = frozenset()
     """Calls that a task makes on itself by a trap: the right is copied in by the routine, and its failure is a KERN_
     code."""
@@ -376,10 +377,10 @@ XNU = Profile(
     queue_ends_whole=True,
     requests_grow_by_half=True,
     dead_reply_refused=True,
-    dead_names_are_lazy=True,
-    own_calls_are_traps=_TRAPS,
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
+    dead_names_are_lazy=True,
+    own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,
     wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),

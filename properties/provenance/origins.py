@@ -81,10 +81,10 @@ class Flow(NamedTuple):
 
 
 def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
-    """The rights in ``entry``, each with its user references."""
+    """The rights in ``entry``, each with its user references, also one that a dead-name notification has announced."""
     if entry.kind is SlotKind.SEND_RECEIVE:
         return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
-    return ((HeldRight(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+    return ((HeldRight(entry.type_kind, entry.port), entry.urefs + entry.told),) if entry.kind is not SlotKind.NONE else ()
 
 
 class UnfinishedCall(NamedTuple):
@@ -232,11 +232,10 @@ class Origins:
     def _origins(self, gain: Gain) -> Iterator[Origin]:
         for flow in self.flows.get(gain.slot, ()):
             yield from self._by_flow(gain, flow)
-        if gain.kind is SlotKind.DEAD_NAME or (gain.port is None and gain.kind in _DYING):
+        if gain.kind is SlotKind.DEAD_NAME:
             before = self.rights.at(gain.slot)
-            # Its port died; no slot has a right to a dead port. In lazy kernels a call may look at the name later.
-            unlooked = before.port is None and before.kind in _DYING and gain.kind is SlotKind.DEAD_NAME
-            if unlooked or (before.port is not None and self._holders_after[before.port] <= 0):
+            # Its port died; no slot has a right to a dead port.
+            if before.port is not None and self._holders_after[before.port] <= 0:
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
         if gain.slot.where == "abandoned":
             # A dead-name request that stays with its port, whose name is a dead name now.
@@ -294,8 +293,6 @@ class Origins:
 
 
 _SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
-_DYING = (SlotKind.SEND, SlotKind.SEND_ONCE)
-"""The kinds of names that become dead names."""
 
 
 def carried_right(part: HeldRight, disposition: int | None) -> HeldRight | None:
