@@ -190,7 +190,21 @@ def test_peeking_can_fail(root: Actor) -> None:
     assert root.refused("mach_port_peek", name=name) == "KERN_FAILURE"
 
 
-def test_a_peeked_message_has_the_size_that_a_receiver_is_told(root: Actor) -> None:
+@pytest.mark.parametrize(("count", "in_kernel", "received"), [(0, 36, 28), (1, 56, 44), (2, 72, 56)])
+def test_a_peeked_message_has_the_size_that_it_has_in_the_kernel(root: Actor, count: int, in_kernel: int, received: int) -> None:
+    """Its header and descriptors are larger there."""
     name = root.port_with_send()
-    root.sends(name, descriptors=((name, COPY), (name, MAKE_ONCE)))
-    assert root.does("mach_port_peek", name=name)["size"] == root.receives(name)["size"] == 24 + 4 + 2 * 12 + 4
+    root.sends(name, descriptors=((name, COPY), (name, MAKE_ONCE))[:count])
+    assert root.does("mach_port_peek", name=name)["size"] == in_kernel
+    assert root.receives(name)["size"] == received
+
+
+def test_peeking_at_numbers_that_exceed_a_word(root: Actor) -> None:
+    """The kernel compares with a sum of 32 bits: it finds no message by its number, but the oldest without."""
+    name = root.port_with_send()
+    root.does("mach_port_set_seqno", name=name, seqno=2**32 - 1)
+    root.sends(name, id=5)
+    assert root.refused("mach_port_peek", name=name, seqno=2**32 - 1) == "KERN_FAILURE"
+    assert root.does("mach_port_peek", name=name)["id"] == 5
+    root.does("mach_port_set_seqno", name=name, seqno=2**32 - 2)
+    assert root.does("mach_port_peek", name=name, seqno=2**32 - 2)["id"] == 5
