@@ -201,10 +201,18 @@ class NameCalls(Core):
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
         """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)
 
-        It returns the names of dead ports as dead names, and doesn't look at them. (``mach_port_names_helper``)
+        It returns the names of dead ports as dead names, and doesn't look at them.
         """
         space = space_of(task)
         names = tuple(sorted(space.entries))
-        entries = [space.entries[name] for name in names]
-        types = tuple([(SlotKind.DEAD_NAME if entry.unlooked else entry.kind).type_bits for entry in entries])
+        types = tuple([self._type_bits(space.entries[name]) for name in names])
         return Result(ReturnCode.KERN_SUCCESS, {"names": names, "types": types})
+
+    def _type_bits(self, entry: Entry) -> int:
+        """The type of a name in the list of all. The kernel adds the reference of a notification without regard to the
+        limit, and at the limit this ends up in the lowest bit of the type. (``mach_port_names_helper``)
+        """
+        if not entry.unlooked:
+            return entry.kind.type_bits
+        overflows = entry.told and entry.urefs == self.profile.urefs_max
+        return SlotKind.DEAD_NAME.type_bits + (SlotKind.SEND.type_bits if overflows else 0)

@@ -172,6 +172,15 @@ def test_all_names_are_told_without_a_look(kind: str, watched: bool) -> None:
     assert name not in root.names
 
 
+def test_a_pegged_name_that_was_told_of_has_a_wrong_type_in_the_list() -> None:
+    """The kernel's count of references overflows into the type: a fault of that kernel."""
+    for watched in (False, True):
+        root, name, _ = unlooked("send", watched, limit=1)
+        told = root.does("mach_port_names")
+        assert dict(zip(told["names"], told["types"], strict=True))[name] == (0x110000 if watched else DEAD_BITS)
+        assert root.does("mach_port_type", name=name) == DEAD_BITS
+
+
 @kinds
 @watching
 def test_a_request_that_is_cancelled(kind: str, watched: bool) -> None:
