@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from sendright.impl.reference.changes import Changes
@@ -11,14 +11,15 @@ from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import Host
 from sendright.impl.reference.ledger import INFINITY, Ledger
 from sendright.impl.reference.memory import MemoryObject
-from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.notifications import notify, redirect_receive, release_send
+from sendright.impl.reference.message import Descriptor, Tokens, from_kernel
+from sendright.impl.reference.notifications import lose_send, notify, release_send
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
-from sendright.impl.reference.space import Space
+from sendright.impl.reference.requests import RequestTable
+from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in, copy_out, is_disposition
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import RESERVED_NAMES, Notification, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.state import boot, snapshot
 from sendright.mach.state.sharing import Parts, updated_parts
@@ -39,6 +40,8 @@ class Core:
         self.ports_made = 0
         self.serials: Iterator[int] = count(1)
         """Serial numbers for messages."""
+        self.dying_messages: deque[Sequence[Right]] = deque()
+        """The rights of each message that is being destroyed: of the first now, of the others later."""
         self.allocations_until_shortage = 0
         self.well_known: tuple[Port, ...] = ()
         """The ports of the boot state, by the numbers of ``mach/state/boot.py``."""
@@ -114,9 +117,22 @@ class Core:
             raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
         return NULL_RIGHT
 
+    def is_trap(self, call: str, caller: Task, task: Task | None) -> bool:
+        """Whether ``caller`` makes ``call`` on ``task`` by a trap, which works only on the caller itself. Else it sends
+        a message.
+        """
+        return task is caller and call in self.profile.own_calls_are_traps
+
+    def clone_of_users_port(self, right: Right) -> Right:
+        """A clone of ``right``, by profile null if its port is a kernel object's. (``ipc_port_copy_send_mqueue``)"""
+        if self.profile.kernel_ports_kept_as_null and right.live and right.port.object is not PortObject.NONE:
+            return NULL_RIGHT
+        return right.clone()
+
     def make_port(self, object: PortObject = PortObject.NONE) -> Port:
         """Make a port. The kernel has its receive right, unless the caller puts that somewhere."""
-        port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes)
+        requests = RequestTable(self.profile.requests_grow_by_half)
+        port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes, requests)
         port.immovable_send = object is PortObject.TASK and self.profile.task_ports_stay
         self.ports[port.number] = port
         self.ports_made += 1
@@ -137,44 +153,110 @@ class Core:
 
     def make_space(self) -> Space:
         """Make a space without names."""
-        return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None)
+        return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None, self.profile.dead_names_are_lazy)
 
     def release(self, rights: Iterable[Right]) -> None:
-        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``;
-        semantics 2 and 6.7)
+        """End ``rights``, in order, each with all that it leads to. (``ipc_object_destroy``)
 
-        An unused send-once right becomes a send-once notification. A receive right ends its port, unless a
-        port-destroyed request redirects it. The rights that the port held end too; they may be receive rights again, so
-        this uses a list and not recursion.
+        An unused send-once right becomes a send-once notification. A receive right ends its port. Only messages that
+        this destroys wait, if it is part of the destruction of another message.
         """
-        pending = deque(rights)
-        while pending:
-            right = pending.popleft()
+        for right in rights:
             if not right.live:
                 continue
             if right.kind is SlotKind.SEND:
                 release_send(right.port)
             elif right.kind is SlotKind.SEND_ONCE:
                 notify(right, Notification.SEND_ONCE)
-            elif not redirect_receive(right.port):
-                pending.extend(self.destroy_port(right.port))
+            else:
+                self.end_port(right.port)
 
-    def destroy_port(self, port: Port) -> list[Right]:
-        """End ``port``: all other rights to it are dead now, and its dead-name requests fire.
+    def destroy_message(self, rights: Sequence[Right]) -> None:
+        """Destroy a message with ``rights``: destination, reply and body, as far as it has them. (``ipc_kmsg_destroy``)
 
-        Returns the rights that it held, for the caller to release: those of its queued messages and of its own
-        requests.
+        The rights of a message can lead to the end of other messages. These wait in a list until it is over, so that
+        no chain of messages is too long for the kernel's stack.
         """
+        outermost = not self.dying_messages
+        self.dying_messages.append(rights)
+        if outermost:
+            self._destroy_waiting()
+
+    def _destroy_waiting(self) -> None:
+        """Destroy all messages in the list. Each stays there until its rights have ended."""
+        while self.dying_messages:
+            self.release(self.dying_messages[0])
+            self.dying_messages.popleft()
+
+    def end_port(self, port: Port) -> None:
+        """End the live ``port``, whose receive right is nowhere any more, unless a port-destroyed request redirects it.
+        (``ipc_port_destroy``)
+
+        All other rights to it are dead then. In this order, or by profile another, it gives up its no-senders request,
+        destroys its messages, and fires its dead-name requests.
+        """
+        if port.port_destroyed is not None and self._redirect(port, port.port_destroyed):
+            return
         port.alive = False
         del self.ports[port.number]
         port.changed()
         for holder, place in port.shown_by:
             holder.changed(place)
-        for entry, space in port.watchers.items():
-            space.tell_dead(entry)
-        carried = [right for message in port.queue for right in message.cargo]
-        requests = [right for right in (port.no_senders, port.port_destroyed) if right is not None]
-        return requests + carried
+        if self.profile.queue_ends_whole:
+            outermost = not self.dying_messages
+            self.dying_messages.extend(message.cargo for message in port.queue)
+            if outermost:
+                self._destroy_waiting()
+            self._give_up_no_senders(port)
+        else:
+            self._give_up_no_senders(port)
+            for message in port.queue:
+                self.destroy_message(message.cargo)
+        for request in port.requests.in_order():
+            if request.entry is not None:
+                request.space.count_notification(request.name, request.entry)
+            notify(request.right, Notification.DEAD_NAME, request.name)
+
+    def _give_up_no_senders(self, port: Port) -> None:
+        if port.no_senders is not None:
+            notify(port.no_senders, Notification.SEND_ONCE)
+
+    def _redirect(self, port: Port, waiting: Right) -> bool:
+        """Send the receive right of ``port`` over ``waiting``, its port-destroyed request. Returns False if the port
+        has to die at once.
+
+        A message that is circular, or whose destination is dead, is destroyed, which ends the port. Some kernels
+        don't make a message that would be circular.
+        """
+        port.port_destroyed = None
+        port.in_transit_to = None
+        body = (Descriptor(port.take_receive(), Disposition.MOVE_RECEIVE),)
+        message = from_kernel(port.serials, int(Notification.PORT_DESTROYED), waiting, body=body)
+        if waiting.live and not message.circular:
+            message.send_off()
+        elif waiting.live and self.profile.circular_rescue_is_silent:
+            waiting.port.drop_send_once()
+            return False
+        else:
+            self.destroy_message(message.rights)
+        return True
+
+    def end_name(self, space: Space, name: int) -> None:
+        """Free ``name`` and end all its rights, with all that this leads to. (``ipc_right_clean``,
+        ``ipc_right_destroy``)
+
+        A no-senders notification, and the port-deleted one, come after the port's death or the send-once notification.
+        """
+        entry, deleted = space.remove(name)
+        port = entry.port
+        no_senders = lose_send(port) if port.alive and entry.kind in HAS_SEND else None
+        if entry.kind in HAS_RECEIVE:
+            self.release([port.take_receive()])
+        elif entry.kind is SlotKind.SEND_ONCE:
+            self.release([Right(SlotKind.SEND_ONCE, port)])
+        for due in (no_senders, deleted):
+            if due is not None:
+                due.send()
 
     def object_changed(self, object: MemoryObject) -> None:
         """Register that the content of ``object``, or the set of tasks that map it, has changed, for each task that

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sendright.impl.reference.changes import Changes, Holder
+from sendright.impl.reference.requests import RequestTable
 from sendright.mach.abi.rights import PortObject, SlotKind
 from sendright.mach.state import snapshot
 
 if TYPE_CHECKING:
     from sendright.impl.reference.ledger import Ledger
     from sendright.impl.reference.message import Message
-    from sendright.impl.reference.space import Entry, Space
     from sendright.impl.reference.task import Task
 
 DEAD_ENTRY = snapshot.Entry(SlotKind.DEAD_NAME)
@@ -46,6 +46,7 @@ class Port:
         "port_destroyed",
         "queue",
         "queue_limit",
+        "requests",
         "send_once_rights",
         "send_rights",
         "sequence_number",
@@ -53,10 +54,17 @@ class Port:
         "shown_by",
         "strict",
         "task",
-        "watchers",
     )
 
-    def __init__(self, number: int, object: PortObject, queue_limit: int, serials: Iterator[int], changes: Changes) -> None:
+    def __init__(
+        self,
+        number: int,
+        object: PortObject,
+        queue_limit: int,
+        serials: Iterator[int],
+        changes: Changes,
+        requests: RequestTable,
+    ) -> None:
         self.number = number
         self.object = object
         """The kind of kernel object that the port stands for; NONE for a port that a task made and can receive from."""
@@ -77,8 +85,8 @@ class Port:
         """The no-senders request: the send-once right for its notification."""
         self.port_destroyed: Right | None = None
         """The port-destroyed request: the send-once right over which the receive right is sent instead of dying."""
-        self.watchers: dict[Entry, Space] = {}
-        """The entries that have a dead-name request, each with its space: their requests fire when this port dies."""
+        self.requests = requests
+        """The dead-name requests: they fire when this port dies."""
         self.immovable_send = False
         """Whether its send rights are immovable: they can't be sent to another task or be put into special ports
         (``ip_immovable_send``).
@@ -169,6 +177,7 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
+            abandoned=tuple([(request.name, request.right.show(self)) for request in self.requests.in_order() if request.entry is None]),
         )
 
 
@@ -195,7 +204,7 @@ class Right(NamedTuple):
         return snapshot.EMPTY if self.kind is SlotKind.NONE else DEAD_ENTRY
 
 
-NO_PORT = Port(-1, PortObject.NONE, 0, iter(()), Changes())
+NO_PORT = Port(-1, PortObject.NONE, 0, iter(()), Changes(), RequestTable(grows_by_half=False))
 """Used where there is no port, so that code needn't test for None. It was never alive."""
 NO_PORT.alive = False
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.notifications import notify, release_send
+from sendright.impl.reference.notifications import Due, release_send
 from sendright.impl.reference.port import NO_PORT, Port, Right
 from sendright.impl.reference.port_set import PortSets
+from sendright.impl.reference.requests import Request
 from sendright.impl.reference.waiting import BlockedReceive
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, SlotKind
@@ -33,41 +34,56 @@ class Entry:
     PORT_SET it is 0.
     """
 
-    __slots__ = ("kind", "port", "request", "urefs")
+    __slots__ = ("kind", "port", "request", "told", "urefs")
 
     def __init__(self, kind: SlotKind, port: Port, urefs: int) -> None:
         self.kind = kind
         self.port = port
         self.urefs = urefs
-        self.request: Right | None = None
-        """The dead-name request: the send-once right for its notification. It is part of the entry, so it moves with
-        the entry.
-        """
+        self.request: Request | None = None
+        """The dead-name request, which the port has in its table. It moves with the entry."""
+        self.told = False
+        """Whether a dead-name notification was sent for it that isn't in ``urefs`` yet."""
 
-    def rights(self) -> tuple[Right, ...]:
-        """The rights in this entry. The caller must release each of them when it frees the name."""
-        if self.kind is SlotKind.SEND_RECEIVE:
-            return Right(SlotKind.SEND, self.port), Right(SlotKind.RECEIVE, self.port)
-        return (Right(self.kind, self.port),)
+    @property
+    def unlooked(self) -> bool:
+        """Whether the port has died, and the entry isn't a dead name yet."""
+        return not self.port.alive and self.port is not NO_PORT
 
     def show(self, space: Space, name: int) -> snapshot.Entry:
         """This entry as a snapshot has it."""
         if self.port.alive:
             self.port.shown_by.add((space, name))
             return snapshot.Entry(self.kind, self.port.number, self.urefs)
+        if self.unlooked and space.lazy:
+            return snapshot.Entry(self.kind, None, self.urefs, self.told)
         return snapshot.Entry(SlotKind.PORT_SET if self.kind is SlotKind.PORT_SET else SlotKind.DEAD_NAME, None, self.urefs)
 
 
 class Space:
     """One task's names. Entries change only through the methods here, which keep the index by port."""
 
-    __slots__ = ("changed_names", "entries", "lowest_free", "names_by_port", "pegged_at", "send_urefs_max", "sets", "shown", "shown_requests", "task")
+    __slots__ = (
+        "changed_names",
+        "entries",
+        "lazy",
+        "lowest_free",
+        "names_by_port",
+        "pegged_at",
+        "send_urefs_max",
+        "sets",
+        "shown",
+        "shown_requests",
+        "task",
+    )
 
     task: Task
     """The task that has this space."""
 
-    def __init__(self, send_urefs_max: int, pegged_at: int | None = None) -> None:
+    def __init__(self, send_urefs_max: int, pegged_at: int | None = None, lazy: bool = False) -> None:
         self.send_urefs_max = send_urefs_max
+        self.lazy = lazy
+        """Whether a name whose port died stays as it is until a call looks at it."""
         self.pegged_at = pegged_at
         """At this many user references the count is pegged: it doesn't change by single references. None: counts are
         never pegged.
@@ -90,17 +106,31 @@ class Space:
 
     def lookup(self, name: int) -> Entry | None:
         """The entry of ``name``, or None. A right whose port has died becomes a dead name here, with the same user
-        references.
+        references, or one more for the notification. (``ipc_right_check``)
         """
         entry = self.entries.get(name)
-        if entry is not None and not entry.port.alive and entry.port is not NO_PORT:
+        if entry is not None and entry.unlooked:
             self._bury(entry)
+            self.changed(name)
         return entry
+
+    def entry(self, name: int) -> Entry | None:
+        """The entry of ``name``, or None. In lazy spaces a right whose port has died stays as it is.
+        (``ipc_entry_lookup``)
+        """
+        return self.entries.get(name) if self.lazy else self.lookup(name)
 
     def _bury(self, entry: Entry) -> None:
         self.names_by_port.pop(entry.port, None)
         entry.kind = SlotKind.DEAD_NAME
         entry.port = NO_PORT
+        if entry.told:
+            entry.told = False
+            self._add_reference(entry)
+
+    def _add_reference(self, entry: Entry) -> None:
+        if entry.urefs != self.pegged_at:
+            entry.urefs += 1
 
     def name_of(self, port: Port) -> int | None:
         """The name under which the space has SEND or RECEIVE for the live ``port``."""
@@ -141,6 +171,8 @@ class Space:
         entry = self.entries[new] = self.entries.pop(old)
         if self.names_by_port.get(entry.port) == old:
             self.names_by_port[entry.port] = new
+        if entry.request is not None:
+            entry.request.name = new
         self.sets.rename(old, new)
         waiting = self.task.waiting
         if isinstance(waiting, BlockedReceive) and waiting.name == old:
@@ -200,61 +232,69 @@ class Space:
         else:
             self.free(name)
 
-    def free(self, name: int) -> None:
-        """Free ``name``, and fire its dead-name request with a port-deleted notification. Its rights are returned,
-        for the caller to release.
+    def remove(self, name: int) -> tuple[Entry, Due | None]:
+        """Free ``name``. Returns its entry, whose rights the caller must release, and the port-deleted notification
+        that is due if it had a dead-name request.
         """
         entry = self.entries.pop(name)
-        if entry.request is not None:
-            del entry.port.watchers[entry]
-            notify(entry.request, Notification.PORT_DELETED, name)
+        right = self._cancel_request(entry)
         if entry.kind is not SlotKind.SEND_ONCE:
             self.names_by_port.pop(entry.port, None)
         self.sets.forget(name)
         self.lowest_free = min(self.lowest_free, name)
         self.changed(name)
+        return entry, None if right is None else Due(right, Notification.PORT_DELETED, name)
 
-    def clear(self) -> list[Right]:
-        """Free all names. Returns their rights, in ascending order of names, for the caller to release."""
-        rights: list[Right] = []
-        for name, entry in sorted(self.entries.items()):
-            rights += entry.rights()
-            self.free(name)
-        return rights
+    def free(self, name: int) -> None:
+        """Free ``name``, whose rights have been released or moved, and tell the holder of its dead-name request."""
+        _, due = self.remove(name)
+        if due is not None:
+            due.send()
 
     def set_request(self, name: int, right: Right | None) -> Right | None:
         """Register ``right`` as the dead-name request of ``name``, or with None remove the request. Returns the
         right registered before, which the caller now owns.
         """
         entry = self.entries[name]
-        previous, entry.request = entry.request, right
-        if right is None:
-            entry.port.watchers.pop(entry, None)
-        else:
-            entry.port.watchers[entry] = self
+        previous = self._cancel_request(entry)
+        if right is not None:
+            entry.request = Request(right, name, entry, self)
+            entry.port.requests.add(entry.request)
         self.changed(name)
         return previous
 
-    def tell_dead(self, entry: Entry) -> None:
-        """Turn the right in ``entry`` into a dead name, and fire its dead-name request, which adds a user reference.
+    def _cancel_request(self, entry: Entry) -> Right | None:
+        if entry.request is None:
+            return None
+        request, entry.request = entry.request, None
+        entry.port.requests.remove(request)
+        return request.right
+
+    def count_notification(self, name: int, entry: Entry) -> None:
+        """End the dead-name request of ``entry``, if there is one, and add a user reference for its notification, which
+        the port sends; in lazy spaces at the next look.
 
         Without that reference the name could be reused before the notification is received.
         """
         if entry.request is not None:
-            name = next(name for name, other in self.entries.items() if other is entry)
-            if entry.urefs != self.pegged_at:
-                entry.urefs += 1
-            waiting, entry.request = entry.request, None
+            entry.request = None
+            entry.told = True
             self.changed(name)
-            notify(waiting, Notification.DEAD_NAME, name)
+            if not self.lazy:
+                self.lookup(name)
 
     def strand(self, name: int) -> None:
-        """Turn the send right under ``name`` into a dead name although its port is live and still counts it (hazard
-        H-8).
+        """Turn the send right under ``name``, which loses its receive right, into a dead name before its port dies. Its
+        dead-name request stays with the port.
+
+        A port that is then redirected lives on, and still counts the send right (hazard H-8). (``ipc_right_delta``)
         """
         entry = self.entries[name]
-        entry.port.watchers.pop(entry, None)
-        self.tell_dead(entry)
+        if entry.request is not None:
+            entry.request.entry = None
+            entry.request = None
+            entry.told = True
+        self.sets.extract_from_all(name)
         self._bury(entry)
         self.changed(name)
 
@@ -270,4 +310,4 @@ class Space:
 
     def _show_request(self, name: int) -> snapshot.Entry | None:
         request = self.entries[name].request if name in self.entries else None
-        return None if request is None else request.show(self, name)
+        return None if request is None else request.right.show(self, name)

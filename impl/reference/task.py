@@ -8,8 +8,15 @@ from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.waiting import Steps, Wait
-from sendright.mach.abi.rights import Place, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, SlotKind
 from sendright.mach.state import snapshot
+
+LEDGER_PLACES = (Place.WIRED_LEDGER, Place.PAGED_LEDGER)
+PLACES_IN_ORDER = (
+    *(Place.KERNEL, Place.EXCEPTION, *EXCEPTION_PLACES, Place.HOST, Place.BOOTSTRAP),
+    *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *LEDGER_PLACES),
+)
+"""The order in which a task's places end with it. (``ipc_task_terminate``)"""
 
 
 class Task:

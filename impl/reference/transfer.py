@@ -26,6 +26,10 @@ _FIT: dict[int, tuple[SlotKind, ...]] = {
 """The kinds of entry that fit each disposition."""
 
 
+LOOKING = (Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE, Disposition.COPY_SEND)
+"""The dispositions that look at the name."""
+
+
 def is_disposition(number: int) -> bool:
     """Whether ``number`` is a disposition (16 … 21)."""
     return number in _FIT
@@ -34,6 +38,13 @@ def is_disposition(number: int) -> bool:
 def fits(entry: Entry, disposition: int) -> bool:
     """Whether ``entry`` has a right that fits ``disposition``."""
     return entry.kind in _FIT[disposition]
+
+
+def entry_to_copy_in(space: Space, name: int, disposition: int) -> Entry | None:
+    """The entry of ``name``, from which a right is copied in. A disposition that takes a send or send-once right looks
+    at the entry. (``ipc_right_copyin``)
+    """
+    return space.lookup(name) if disposition in LOOKING else space.entry(name)
 
 
 def copy_in_entry(space: Space, name: int, entry: Entry, disposition: int) -> Right:
@@ -72,9 +83,26 @@ def copy_in(space: Space, name: int, disposition: int, into_kernel: bool = True)
         return NULL_RIGHT
     if name == DEAD_NAME:
         return DEAD_RIGHT
-    entry = space.lookup(name)
+    entry = entry_to_copy_in(space, name, disposition)
     if entry is None or not fits(entry, disposition) or is_immovable(entry, disposition, into_kernel):
         raise Failure(ReturnCode.MACH_SEND_INVALID_RIGHT)
+    return copy_in_entry(space, name, entry, disposition)
+
+
+def copy_in_by_trap(space: Space, name: int, disposition: int, into_kernel: bool) -> Right:
+    """Copy in a right from ``space``, as the routine of a trap does: also NULL and DEAD have to denote something, and
+    the ``disposition`` can be any number.
+
+    Raises KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY if the right is immovable.
+    (``ipc_object_copyin``)
+    """
+    entry = entry_to_copy_in(space, name, disposition)
+    if entry is None:
+        raise Failure(ReturnCode.KERN_INVALID_NAME)
+    if not is_disposition(disposition) or not fits(entry, disposition):
+        raise Failure(ReturnCode.KERN_INVALID_RIGHT)
+    if is_immovable(entry, disposition, into_kernel):
+        raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
     return copy_in_entry(space, name, entry, disposition)
 
 

@@ -40,8 +40,15 @@ class Wait(ABC):
 
     @property
     def rights(self) -> tuple[Right, ...]:
-        """The rights that the call holds, in the order in which they are released if the task ends."""
+        """The rights that the call holds, in order."""
         return ()
+
+    @property
+    def hands_back(self) -> bool:
+        """What the call does with its rights if the task ends. True: it puts them into the task's space, which ends
+        after that; False: it releases them.
+        """
+        return False
 
     @abstractmethod
     def show(self, task: Task) -> snapshot.PendingCall:
@@ -67,6 +74,10 @@ class BlockedSend(Wait):
     @property
     def rights(self) -> tuple[Right, ...]:
         return self.message.rights
+
+    @property
+    def hands_back(self) -> bool:
+        return self.message.destination.live
 
     def show(self, task: Task) -> snapshot.PendingCall:
         return snapshot.PendingCall(call=self.call, message=self.message.show(task))

@@ -137,6 +137,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a dying port hands its whole queue to the list of messages to destroy before any of them is destroyed;
     False: what one message leads to is over before the next is touched, and a message destroyed inside another's
     destruction waits for that one only."""
+    requests_grow_by_half: bool = False
+    """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
+    size; False: it doubles. The slots decide in which order the requests of one port fire."""
     exception_places: bool = True
     """Whether tasks have a port for each type of exception."""
     host_special_ports: int = 0
@@ -174,6 +177,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     task_ports_stay: bool = False
     """Whether send rights to tasks' ports are immovable: they can't be sent to a user's port, be a reply right, be
     extracted by other tasks, or be put in a place."""
+    kernel_ports_kept_as_null: bool = False
+    """Whether a right to a kernel object's port that is set as an exception port is kept as null, and one that is set
+    as a special port comes back as null (the kernel's own special ports don't)."""
+    dead_names_are_lazy: bool = False
+    """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
+    was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
+    own_calls_are_traps: frozenset[str] = frozenset()
+    """Calls that a task makes on itself by a trap: the right is copied in by the routine, and its failure is a KERN_
+    code."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -324,6 +336,16 @@ XNU_792 = Profile(
     looks_up_both=_LOOKS_UP_BOTH,
 )
 
+_TRAPS = frozenset(
+    {
+        *("mach_port_allocate", "mach_port_deallocate", "mach_port_mod_refs", "mach_port_type"),
+        *("mach_port_insert_right", "mach_port_request_notification", "mach_port_get_attributes"),
+        *("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member"),
+        *("mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard"),
+    }
+)
+"""``libsyscall/mach/mach_port.c`` of XNU 11417 tries ``_kernelrpc_…_trap`` first for these."""
+
 XNU = Profile(
     name="xnu",
     title="XNU 11417, macOS 15",
@@ -354,9 +376,12 @@ XNU = Profile(
     port_destroyed_stays=True,
     places_end_first=False,
     queue_ends_whole=True,
+    requests_grow_by_half=True,
     dead_reply_refused=True,
     body_checked_first=True,
-    task_ports_stay=True,
+    kernel_ports_kept_as_null=True,
+    dead_names_are_lazy=True,
+    own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,
     wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),

@@ -18,11 +18,26 @@ from sendright.mach.state.sharing import changed_keys
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces."""
+    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces.
+
+    SEND or SEND_ONCE without a port is a name whose port died, and at which no call has looked since (where
+    ``dead_names_are_lazy``)."""
 
     kind: SlotKind
     port: int | None = None
     urefs: int = 0
+    told: bool = False
+    """Of such a name: its dead-name request has fired, so that it gets one more reference when a call looks at it."""
+
+    @property
+    def is_unlooked(self) -> bool:
+        """A name whose port died, and at which no call has looked since."""
+        return self.port is None and self.kind in (SlotKind.SEND, SlotKind.SEND_ONCE)
+
+    @property
+    def type_kind(self) -> SlotKind:
+        """What the kernel tells of the name."""
+        return SlotKind.DEAD_NAME if self.is_unlooked else self.kind
 
 
 EMPTY = Entry(SlotKind.NONE)
@@ -95,6 +110,9 @@ class Port(msgspec.Struct, frozen=True):
     """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
     """Whether the receive right can't leave its space in a message, guarded or not."""
+    abandoned: tuple[tuple[int, Entry], ...] = ()
+    """Dead-name requests that stayed with the port though their name became a dead name (hazard H-8): that name, and
+    the send-once right. They fire when the port dies."""
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +191,8 @@ class Slot(msgspec.Struct, frozen=True, order=True):
     """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with
     place -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders",
     port, 0)`` and ``("port-destroyed", port, 0)`` for rights of requests; ``("host", 0, number)``; ``("held", task,
-    0)`` for a right that a pending call still has to release."""
+    0)`` for a right that a pending call still has to release; ``("abandoned", port, 0…)`` for dead-name requests that
+    stayed with a port."""
 
     where: str
     owner: int
@@ -191,6 +210,8 @@ class Slot(msgspec.Struct, frozen=True, order=True):
             return f"task {self.owner}, {Place(self.index).name.lower().replace('_', ' ')} port"
         if self.where == "request":
             return f"task {self.owner}, dead-name request of name {_name(self.index)}"
+        if self.where == "abandoned":
+            return f"port {self.owner}, abandoned dead-name request {self.index}"
         if self.where in ("no-senders", "port-destroyed"):
             return f"port {self.owner}, {self.where} request"
         if self.where == "host":
@@ -244,6 +265,8 @@ def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:
         yield Slot("no-senders", number, 0), port.no_senders
     if port.port_destroyed.kind:
         yield Slot("port-destroyed", number, 0), port.port_destroyed
+    for index, (_, right) in enumerate(port.abandoned):
+        yield Slot("abandoned", number, index), right
     for message in port.queue:
         yield from _slots_of_message(message)
 
@@ -352,7 +375,7 @@ def _numeric_first(key: str) -> tuple[int, int, str]:
 
 
 def _is_entry(value: dict[str, object]) -> bool:
-    return value.keys() == {"kind", "port", "urefs"}
+    return value.keys() == {"kind", "port", "urefs", "told"}
 
 
 _PATH_WORDS: dict[str, str] = {
@@ -374,6 +397,7 @@ _FIELD_WORDS = {
     "held": "right held by its pending call",
     "no_senders": "no-senders request",
     "port_destroyed": "port-destroyed request",
+    "abandoned": "abandoned dead-name requests",
 }
 
 
@@ -423,7 +447,9 @@ KIND_WORDS = {
 def entry_in_words(entry: Entry) -> str:
     """``entry`` for readers: "send right to port 7, 2 user references"."""
     words = KIND_WORDS[entry.kind]
-    if entry.port is not None:
+    if entry.is_unlooked:
+        words += " to a port that has died" + (", its request has fired" if entry.told else "")
+    elif entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
     if entry.urefs:
         words += f", {entry.urefs} user reference" + ("s" if entry.urefs != 1 else "")

@@ -81,10 +81,10 @@ class Flow(NamedTuple):
 
 
 def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
-    """The rights in ``entry``, each with its user references."""
+    """The rights in ``entry``, each with its user references, also one that a dead-name notification has announced."""
     if entry.kind is SlotKind.SEND_RECEIVE:
         return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
-    return ((HeldRight(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+    return ((HeldRight(entry.type_kind, entry.port), entry.urefs + entry.told),) if entry.kind is not SlotKind.NONE else ()
 
 
 class UnfinishedCall(NamedTuple):
@@ -237,6 +237,12 @@ class Origins:
             # Its port died; no slot has a right to a dead port.
             if before.port is not None and self._holders_after[before.port] <= 0:
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
+        if gain.slot.where == "abandoned":
+            # A dead-name request that stays with its port, whose name is a dead name now.
+            for slot in self._lost_once:
+                if slot.where in ("request", "abandoned") and self.rights.at(slot).port == gain.port:
+                    yield Origin("moved", slot, gain.part)
+                    return
 
     def _by_flow(self, gain: Gain, flow: Flow) -> Iterator[Origin]:
         if flow.source is None:

@@ -61,7 +61,7 @@ class AllocationCalls(Core):
         if kind is SlotKind.DEAD_NAME and not self.profile.allocate_name_takes_dead_name:
             return self.mach_port_allocate(caller, task, right)  # hazard H-10: the caller can't tell
         self.check_chosen_name(space, name)
-        if space.lookup(name) is not None:
+        if space.entry(name) is not None:
             raise Failure(ReturnCode.KERN_NAME_EXISTS)
         self.allocate()
         return Result(ReturnCode.KERN_SUCCESS, {"name": self._make(space, name, kind)})

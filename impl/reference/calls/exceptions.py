@@ -88,7 +88,7 @@ class ExceptionCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
     def _set(self, task: Task, places: list[Place], action: Action) -> None:
-        self.release([task.put_exception(place, action.right.clone(), action.behaviour, action.flavour) for place in places])
+        self.release([task.put_exception(place, self.clone_of_users_port(action.right), *action[1:]) for place in places])
 
 
 def _checked(task: Task | None, mask: int) -> Task:

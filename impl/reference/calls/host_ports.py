@@ -17,12 +17,14 @@ class HostCalls(Core):
     """The calls that get the host's special ports, and set those that aren't the kernel's own."""
 
     def host_get_special_port(self, caller: Task, host_priv: Port | None, node: int, which: int) -> Result:
-        """Return a clone of the right in one of the host's places. The security port is in none of them.
-        KERN_INVALID_ARGUMENT. (semantics 4.4)
+        """Return a clone of the right in one of the host's places, by profile null for a kernel object's port that was
+        set there. The security port is in none of them. KERN_INVALID_ARGUMENT. (semantics 4.4)
         """
         if host_priv is None or not 1 <= which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.host.right_at(which).clone())})
+        right = self.host.right_at(which)
+        told = right.clone() if which <= LAST_KERNEL_PORT else self.clone_of_users_port(right)
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, told)})
 
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
         """Put ``port``, a right to any port, into one of the host's places.

@@ -74,7 +74,7 @@ class LedgerCalls(Core):
             raise Failure(ReturnCode.KERN_FAILURE)
         ledger.parent.raise_limit(ledger.limit)
         ledger.ledger_ledger.charge(-SIZE)
-        self.release(self.destroy_port(ledger.port))
+        self.end_port(ledger.port)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _in_use(self, ledger: Ledger) -> bool:

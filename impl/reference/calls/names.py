@@ -38,11 +38,19 @@ def space_of(task: Task | None, code: ReturnCode = ReturnCode.KERN_INVALID_TASK)
 
 
 def entry_of(space: Space, name: int) -> Entry:
-    """The entry of ``name``. Raises KERN_INVALID_NAME if there is none, as for reserved names."""
-    entry = space.lookup(name)
+    """The entry of ``name``, without a look at its port. Raises KERN_INVALID_NAME if there is none, as for reserved
+    names.
+    """
+    entry = space.entry(name)
     if entry is None:
         raise Failure(ReturnCode.KERN_INVALID_NAME)
     return entry
+
+
+def looked_entry_of(space: Space, name: int) -> Entry:
+    """The entry of ``name``, a dead name if its port has died. Raises KERN_INVALID_NAME if there is none."""
+    space.lookup(name)
+    return entry_of(space, name)
 
 
 def entry_with_object(space: Space, name: int, profile: Profile) -> Entry:
@@ -50,7 +58,7 @@ def entry_with_object(space: Space, name: int, profile: Profile) -> Entry:
     name: it has no object. (``ipc_object_translate``)
     """
     entry = entry_of(space, name)
-    if entry.kind is SlotKind.DEAD_NAME and profile.dead_name_is_no_name:
+    if (entry.unlooked or entry.kind is SlotKind.DEAD_NAME) and profile.dead_name_is_no_name:
         raise Failure(ReturnCode.KERN_INVALID_NAME)
     return entry
 
@@ -78,7 +86,7 @@ class NameCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_NAME)
         if new_name in RESERVED_NAMES:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
-        if space.lookup(new_name) is not None:
+        if space.entry(new_name) is not None:
             raise Failure(ReturnCode.KERN_NAME_EXISTS)
         entry_of(space, old_name)
         space.rename(old_name, new_name)
@@ -92,9 +100,9 @@ class NameCalls(Core):
         space = space_of(task)
         if self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS)
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         if entry.kind is SlotKind.SEND_ONCE or (entry.kind is SlotKind.PORT_SET and self.profile.deallocate_destroys_set):
-            self._release_name(space, name)
+            self.end_name(space, name)
         elif entry.kind is SlotKind.RECEIVE or entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         else:
@@ -113,13 +121,8 @@ class NameCalls(Core):
         entry = entry_of(space, name)
         if entry.kind in HAS_RECEIVE and entry.port.guarded and entry.port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
-        self._release_name(space, name)
+        self.end_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
-
-    def _release_name(self, space: Space, name: int) -> None:
-        rights = space.entries[name].rights()
-        space.free(name)
-        self.release(rights)
 
     def mach_port_get_refs(self, caller: Task, task: Task | None, name: int, right: int) -> Result:
         """Return the number of references that ``name`` has to one kind of right; 0 if it has no such right.
@@ -131,7 +134,7 @@ class NameCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"refs": 1})
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         refs = entry.urefs if right in (Right.SEND, Right.DEAD_NAME) else 1
         return Result(ReturnCode.KERN_SUCCESS, {"refs": refs if entry.kind in _HAVING.get(right, ()) else 0})
 
@@ -147,6 +150,8 @@ class NameCalls(Core):
         if right in _OF_RESERVED and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS)
         entry = entry_of(space, name)
+        if right == Right.DEAD_NAME or entry.kind in _HAVING.get(right, ()):
+            space.lookup(name)
         if entry.kind not in _HAVING.get(right, ()):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if right in (Right.SEND, Right.DEAD_NAME):
@@ -158,16 +163,22 @@ class NameCalls(Core):
                 raise Failure(ReturnCode.KERN_INVALID_RIGHT)
             self.release_receive(space, name, entry)
         elif delta == -1:
-            self._release_name(space, name)
+            self.end_name(space, name)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def release_receive(self, space: Space, name: int, entry: Entry) -> None:
-        """Give up a receive right. A send right under the same name stays, as a dead name if the port dies."""
+        """Give up a receive right. A send right under the same name stays if a port-destroyed request may redirect the
+        port; else it becomes a dead name, in some kernels always. (``ipc_right_delta``, ``ipc_right_destruct``)
+        """
         port = entry.port
-        space.leave_receive(name)
-        self.release([port.take_receive()])
-        if port.alive and entry.kind is SlotKind.SEND and not self.profile.send_survives_rescue:
+        if entry.kind is SlotKind.RECEIVE:
+            self.end_name(space, name)
+            return
+        if port.port_destroyed is not None and self.profile.send_survives_rescue:
+            space.leave_receive(name)
+        else:
             space.strand(name)
+        self.release([port.take_receive()])
 
     def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
         if self.profile.pegged_urefs:
@@ -184,12 +195,24 @@ class NameCalls(Core):
         space = space_of(task)
         if name == DEAD_NAME and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.DEAD_NAME.type_bits})
-        entry = entry_of(space, name)
+        entry = looked_entry_of(space, name)
         return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
 
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
-        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)"""
+        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)
+
+        It returns the names of dead ports as dead names, and doesn't look at them.
+        """
         space = space_of(task)
         names = tuple(sorted(space.entries))
-        types = tuple([entry_of(space, name).kind.type_bits for name in names])
+        types = tuple([self._type_bits(space.entries[name]) for name in names])
         return Result(ReturnCode.KERN_SUCCESS, {"names": names, "types": types})
+
+    def _type_bits(self, entry: Entry) -> int:
+        """The type of a name in the list of all. The kernel adds the reference of a notification without regard to the
+        limit, and at the limit this ends up in the lowest bit of the type. (``mach_port_names_helper``)
+        """
+        if not entry.unlooked:
+            return entry.kind.type_bits
+        overflows = entry.told and entry.urefs == self.profile.urefs_max
+        return SlotKind.DEAD_NAME.type_bits + (SlotKind.SEND.type_bits if overflows else 0)

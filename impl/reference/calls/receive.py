@@ -35,7 +35,7 @@ class ReceiveCalls(Bodies):
         MACH_RCV_TOO_LARGE, by profile MACH_RCV_INVALID_DATA for a lost message and no room at all;
         MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
         """
-        entry = caller.space.lookup(name)
+        entry = caller.space.entry(name)
         if entry is None or not (entry.kind in HAS_RECEIVE or entry.kind is SlotKind.PORT_SET):
             raise Failure(ReturnCode.MACH_RCV_INVALID_NAME)
         if entry.kind in HAS_RECEIVE and self._hidden(caller.space, name):
@@ -67,7 +67,7 @@ class ReceiveCalls(Bodies):
         """The entry that the task is blocked on. Raises MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED, by profile, if no
         message can arrive there any more.
         """
-        entry = space.lookup(waiting.name)
+        entry = space.entry(waiting.name)
         port = waiting.port
         if port is None:
             if entry is None or entry.kind is not SlotKind.PORT_SET:

@@ -9,9 +9,9 @@ from sendright.impl.reference.notifications import notify
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_out
+from sendright.impl.reference.transfer import copy_in_by_trap, copy_out
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Notification, SlotKind
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, SlotKind
 from sendright.mach.kernel.call import Result
 
 _SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
@@ -26,10 +26,15 @@ class RequestCalls(Core):
         """Register the send-once right under the caller's name ``notify`` for a notification about ``name``; returns
         the right that was registered before.
 
-        MACH_SEND_INVALID_RIGHT, with nothing changed; MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY;
-        KERN_INVALID_VALUE; then the errors of the variant. A right that was copied in but not registered is released.
+        MACH_SEND_INVALID_RIGHT, by trap KERN_INVALID_NAME and KERN_INVALID_RIGHT, with nothing changed;
+        MIG_BAD_ARGUMENTS; KERN_INVALID_TASK; KERN_INVALID_CAPABILITY; KERN_INVALID_VALUE; then the errors of the
+        variant. A right that was copied in but not registered is released.
         """
-        carried = self.carry_argument(caller, notify, notify_disposition)
+        trap = self.is_trap("mach_port_request_notification", caller, task)
+        if trap and notify_disposition in _SEND_ONCE_DISPOSITIONS and notify not in RESERVED_NAMES:
+            carried = copy_in_by_trap(caller.space, notify, notify_disposition, into_kernel=False)
+        else:  # the trap doesn't take it, and the library sends a message
+            carried = self.carry_argument(caller, notify, notify_disposition)
         try:
             if notify_disposition not in _SEND_ONCE_DISPOSITIONS:
                 raise Failure(ReturnCode.MIG_BAD_ARGUMENTS)
@@ -38,7 +43,7 @@ class RequestCalls(Core):
                 raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
             previous = self._request(space, name, variant, sync, carried if carried.live else None)
         except Failure:
-            self.release([carried])
+            self.destroy_message([carried])
             raise
         return Result(ReturnCode.KERN_SUCCESS, {"previous": copy_out(caller.space, previous or NULL_RIGHT)})
 
@@ -93,8 +98,9 @@ class RequestCalls(Core):
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         entry = entry_of(space, name)
-        if right is None and entry.request is None and self.profile.cancels_nothing:
+        if right is None and entry.request is None and not entry.told and self.profile.cancels_nothing:
             return None
+        space.lookup(name)
         if entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if entry.kind is not SlotKind.DEAD_NAME:

@@ -11,7 +11,7 @@ from sendright.impl.reference.message import KERNEL_TOKENS, REPLY_OFFSET, Descri
 from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import Entry, Space
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.transfer import copy_in_entry, copy_out, fits
+from sendright.impl.reference.transfer import LOOKING, copy_in_entry, copy_out, entry_to_copy_in, fits
 from sendright.impl.reference.waiting import BlockedSend, PartialSteps, Steps
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import HEADER_SIZE, layout_of, natural_size
@@ -67,7 +67,8 @@ class SendCalls(Bodies):
         body: list[Descriptor] = []
         try:
             check_descriptors(descriptors, size)
-            memory = self.copy_in_body(caller, descriptors, destination.port.object is not PortObject.NONE, body)
+            stays = not destination.live or destination.port.object is not PortObject.NONE
+            memory = self.copy_in_body(caller, descriptors, stays, body)
         except Failure:
             self.release([destination, reply_right, *(right for right, _ in body)])
             raise
@@ -82,7 +83,7 @@ class SendCalls(Bodies):
         The order of checks: that the destination exists, then the reply, then the rest of the destination. Newer
         kernels first check that the destination is a right to a port. (``ipc_kmsg_copyin_header_rights``)
         """
-        dest_entry = space.lookup(dest)
+        dest_entry = space.entry(dest)
         if dest_entry is None:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if self.profile.destination_tested_first:
@@ -91,26 +92,39 @@ class SendCalls(Bodies):
                 raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         reply_entry = None
         if reply not in RESERVED_NAMES:
-            reply_entry = space.lookup(reply)
+            reply_entry = space.entry(reply)
             if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition):
                 raise Failure(ReturnCode.MACH_SEND_INVALID_REPLY)
+        if not self._is_swallowed(dest_entry, dest_disposition):
+            entry_to_copy_in(space, dest, dest_disposition)
         if dest == reply and not self._fits_twice(dest_entry, dest_disposition, reply_disposition):
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if not fits(dest_entry, dest_disposition) or dest_entry.kind is SlotKind.DEAD_NAME:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if reply_entry is None:
             return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
+        if dest != reply:
+            entry_to_copy_in(space, reply, reply_disposition)
         # With one name for both, the first copy-in may free the name; ``entry`` still has the port for the second.
         destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
         return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
 
     def _fits_reply(self, entry: Entry, disposition: int) -> bool:
         """Whether ``entry`` can be copied in as a reply: not if it is immovable, and in some profiles not if it is
-        dead.
+        dead. An entry that no call has looked at since its port died passes as any send or send-once right.
+        (``ipc_right_copyin_check_reply``)
         """
+        if entry.unlooked:
+            return disposition in LOOKING
         if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
             return False
         return fits(entry, disposition) and not is_immovable(entry, disposition)
+
+    def _is_swallowed(self, entry: Entry, disposition: int) -> bool:
+        """Whether ``entry`` is an unwatched send-once right whose port has died, and no call has looked at it: a
+        message to it counts as sent. (``IPC_OBJECT_COPYIN_FLAGS_ALLOW_DEAD_SEND_ONCE``)
+        """
+        return entry.unlooked and entry.kind is SlotKind.SEND_ONCE and not entry.told and disposition == Disposition.MOVE_SEND_ONCE
 
     def _fits_twice(self, entry: Entry, dest_disposition: int, reply_disposition: int) -> bool:
         """Whether one name can be copied in as both rights of a header, if the first copy-in doesn't prevent the
@@ -127,10 +141,12 @@ class SendCalls(Bodies):
         """
         port = message.destination.port
         has_room = not port.full or message.destination.kind is not SlotKind.SEND
-        if port.object is not PortObject.NONE:
+        if not port.alive:
+            self.destroy_message(message.rights)
+        elif port.object is not PortObject.NONE:
             self._answer_bad_id(message)
         elif message.circular and (has_room or wait or not self.profile.full_before_circular):
-            self.release(message.rights)
+            self.destroy_message(message.rights)
         elif has_room:
             message.send_off()
         elif wait:
@@ -150,14 +166,14 @@ class SendCalls(Bodies):
         if port.alive:
             message.send_off()
         else:
-            self.release(message.rights)
+            self.destroy_message(message.rights)
 
     def _answer_bad_id(self, message: Message) -> None:
         """The kernel gets a request that it has no routine for. It releases the message's rights and sends an error
         reply, if there is a reply port.
         """
         reply = message.reply.right
-        self.release([message.destination, *message.cargo[1:]])
+        self.destroy_message([message.destination, *message.cargo[1:]])
         if reply.live and reply.port.object is PortObject.NONE:
             from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID)).send_off()
         else:

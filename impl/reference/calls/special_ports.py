@@ -22,9 +22,13 @@ class SpecialPortCalls(Core):
     """The calls on special and registered ports, and the traps that return the caller's own."""
 
     def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
-        """Return a clone of the right in one of the task's places. KERN_INVALID_ARGUMENT. (semantics 4.1)"""
+        """Return a clone of the right in one of the task's places, by profile null for a kernel object's port that was
+        set there. KERN_INVALID_ARGUMENT. (semantics 4.1)
+        """
         task, place = self._place(task, which)
-        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, task.right_at(place).clone())})
+        right = task.right_at(place)
+        told = right.clone() if place in self.profile.protected_places else self.clone_of_users_port(right)
+        return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, told)})
 
     def task_set_special_port(self, caller: Task, task: Task | None, which: int, port: Right) -> Steps:
         """Put ``port``, a right to any port, into one of the task's places. The old right is released in a second step.

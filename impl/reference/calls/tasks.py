@@ -6,7 +6,7 @@ from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.task import Task
+from sendright.impl.reference.task import LEDGER_PLACES, PLACES_IN_ORDER, Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
@@ -80,14 +80,35 @@ class TaskCalls(Core):
         for page in task.memory.pages.values():
             self.object_changed(page.object)
         del self.tasks[task.number]
+        self._interrupt(task)
         task.memory.unmap_all()
         task.changed()
-        names = task.space.clear()  # before any port dies, so that dead-name requests fire as port-deleted
-        self.release(task.places.values())
-        held = () if task.waiting is None else task.waiting.rights
-        self.release([*names, *held])
-        self.release(self.destroy_port(task.port))
+        if self.profile.places_end_first:
+            self._end_places(task)
+        for name in sorted(task.space.entries):
+            self.end_name(task.space, name)
+        if not self.profile.places_end_first:
+            self._end_places(task)
+        self.end_port(task.port)
+        if self.profile.ledger_places_end_last:
+            self.release([task.right_at(place) for place in LEDGER_PLACES])
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _interrupt(self, task: Task) -> None:
+        """End the task's call that hasn't ended, before anything else of the task ends. A message that waits for room
+        goes back to the task, if its destination lives. (``thread_terminate``, ``ipc_kmsg_copyout_pseudo``)
+        """
+        if task.waiting is None:
+            return
+        if task.waiting.hands_back:
+            for right in task.waiting.rights:
+                copy_out(task.space, right)
+        else:
+            self.destroy_message(task.waiting.rights)
+
+    def _end_places(self, task: Task) -> None:
+        last = LEDGER_PLACES if self.profile.ledger_places_end_last else ()
+        self.release([task.right_at(place) for place in PLACES_IN_ORDER if place not in last])
 
     def task_info(self, caller: Task, task: Task | None, flavor: int, count: int) -> Result:
         """Return one of the task's tokens; a send right to the task's port suffices. KERN_INVALID_ARGUMENT for any

@@ -31,6 +31,12 @@ def root() -> Actor:
 
 
 @pytest.fixture
+def staying() -> Actor:
+    """In a kernel that gives each task an immovable port, as on iOS."""
+    return Machine(msgspec.structs.replace(XNU, task_ports_stay=True)).root
+
+
+@pytest.fixture
 def pegged() -> Actor:
     """In a kernel whose references are pegged at 4."""
     return Machine(msgspec.structs.replace(XNU, urefs_max=LIMIT)).root
@@ -131,10 +137,11 @@ def test_deallocating_a_port_set_destroys_it(root: Actor) -> None:
     assert root.refused("mach_port_deallocate", name=member) == "KERN_INVALID_RIGHT"
 
 
-# rights to tasks' ports
+# rights to tasks' ports, where they stay
 
 
-def test_a_task_port_goes_into_calls(root: Actor) -> None:
+def test_a_task_port_goes_into_calls(staying: Actor) -> None:
+    root = staying
     first, second = root.machine.booted(1), root.machine.booted(2)
     root.does("mach_port_insert_right", task=first.seen_as, name=12803, poly=second.seen_as, disposition=Disposition.COPY_SEND)
     assert first.names[12803] == send(second.shown.port, urefs=1)
@@ -142,19 +149,22 @@ def test_a_task_port_goes_into_calls(root: Actor) -> None:
 
 
 @pytest.mark.parametrize("disposition", [Disposition.COPY_SEND, Disposition.MOVE_SEND])
-def test_a_task_port_is_not_extracted(root: Actor, disposition: Disposition) -> None:
+def test_a_task_port_is_not_extracted(staying: Actor, disposition: Disposition) -> None:
+    root = staying
     other = root.machine.booted(1)
     assert root.refused("mach_port_extract_right", task=other.seen_as, name=other.me, disposition=disposition) == "KERN_INVALID_CAPABILITY"
     assert root.refused("mach_port_extract_right", task=other.seen_as, name=other.me, disposition=Disposition.MAKE_SEND) == "KERN_INVALID_RIGHT"
 
 
-def test_a_task_copies_within_its_own_space(root: Actor) -> None:
+def test_a_task_copies_within_its_own_space(staying: Actor) -> None:
+    root = staying
     assert root.does("mach_port_extract_right", name=OTHER, disposition=Disposition.COPY_SEND) == {"poly": OTHER, "acquired": 17}
     assert root.names[OTHER].urefs == 2
     assert root.refused("mach_port_extract_right", name=OTHER, disposition=Disposition.MOVE_SEND) == "KERN_INVALID_CAPABILITY"
 
 
-def test_a_task_port_is_kept_in_no_place(root: Actor) -> None:
+def test_a_task_port_is_kept_in_no_place(staying: Actor) -> None:
+    root = staying
     for which in (1, 4, 9, 99):
         assert root.refused("task_set_special_port", which=which, port=OTHER) == "KERN_INVALID_RIGHT"
     assert root.refused("mach_ports_register", ports=(0, root.port_with_send(), OTHER)) == "KERN_INVALID_RIGHT"
@@ -164,6 +174,70 @@ def test_a_task_port_is_kept_in_no_place(root: Actor) -> None:
     assert root.refused("host_set_special_port", host_priv=1, which=33, port=OTHER) == "KERN_INVALID_RIGHT"
     assert root.refused("host_set_special_port", host_priv=1, which=7, port=OTHER) == "KERN_INVALID_ARGUMENT"
     assert root.refused("task_set_special_port", task=1, which=4, port=OTHER) == "KERN_INVALID_ARGUMENT"
+
+
+# ports of kernel objects, of tasks too
+
+
+def test_a_task_port_moves(root: Actor) -> None:
+    """The kernel gives a task that isn't Apple's no port of its own beside the one that others have. (``ipc_task_set_immovable_pinned``)"""
+    other, queue = root.machine.booted(1), root.port_with_send()
+    number = other.shown.port
+    root.sends(queue, reply=OTHER, reply_disposition=Disposition.COPY_SEND, descriptors=((OTHER, Disposition.COPY_SEND), ((OTHER,), 17)))
+    received = root.receives(queue)
+    assert (received["reply"], received["descriptors"]) == (OTHER, ((OTHER, 17), ((OTHER,), 17)))
+    assert root.does("mach_port_extract_right", task=OTHER, name=other.me, disposition=Disposition.MOVE_SEND)["poly"] == OTHER
+    root.does("mach_port_insert_right", task=OTHER, name=12803, poly=OTHER, disposition=Disposition.COPY_SEND)
+    assert other.names[12803] == send(number, urefs=1)
+
+
+@pytest.mark.parametrize("port", ["host_priv", "device_priv", "task"])
+def test_a_kernel_objects_port_in_a_special_place_comes_back_as_null(root: Actor, port: str) -> None:
+    """The place keeps the right: its count doesn't fall, and an access port can't be set again."""
+    name = OTHER if port == "task" else root.machine.named(port)
+    number = root.number_of(name)
+    before = root.machine.port(number).send_rights
+    for which in (4, 9, 10, 11):
+        root.does("task_set_special_port", which=which, port=name)
+        assert root.shown.places[XNU.special_ports[which]] == send(number)
+        assert root.does("task_get_special_port", which=which) == NULL_NAME
+    root.does("host_set_special_port", host_priv=1, which=33, port=name)
+    assert root.does("host_get_special_port", host_priv=1, which=33) == NULL_NAME
+    assert root.machine.port(number).send_rights == before + 5
+    assert root.refused("task_set_special_port", which=9, port=name) == "KERN_NO_ACCESS"
+
+
+def test_the_kernels_own_special_ports_are_told(root: Actor) -> None:
+    assert [root.does("task_get_special_port", which=which) for which in (1, 2)] == [root.me, 6]
+    assert [root.does("host_get_special_port", host_priv=1, which=which) for which in (1, 2, 3)] == [6, 1, 2]
+    port = root.port_with_send()
+    root.does("task_set_special_port", which=4, port=port)
+    assert root.does("task_get_special_port", which=4) == port
+
+
+@pytest.mark.parametrize("call", ["task_set_exception_ports", "task_swap_exception_ports"])
+def test_a_kernel_objects_port_as_an_exception_port_is_null(root: Actor, call: str) -> None:
+    number = root.number_of(OTHER)
+    before = root.machine.port(number)
+    root.does(call, exception_mask=2, new_port=OTHER, behavior=1, new_flavor=3)
+    assert Place.EXC_BAD_ACCESS not in root.shown.places
+    assert root.shown.exceptions == {Place.EXC_BAD_ACCESS: (1, 3)}
+    assert root.machine.port(number) == before
+    assert root.refused(call, exception_mask=2, new_port=OTHER, behavior=9) == "KERN_INVALID_ARGUMENT"
+
+
+def test_a_kernel_objects_port_that_is_registered_is_told(root: Actor) -> None:
+    root.does("mach_ports_register", ports=(OTHER, 1, root.me))
+    assert root.does("mach_ports_lookup") == (OTHER, 1, root.me)
+
+
+@pytest.mark.parametrize("profile", [MANUAL, XNU_792], ids=lambda profile: profile.name)
+def test_elsewhere_a_kernel_objects_port_is_like_any_other(profile: Profile) -> None:
+    root = Machine(profile).root
+    root.does("task_set_special_port", which=4, port=1)
+    assert root.does("task_get_special_port", which=4) == 1
+    root.does("task_set_exception_ports", exception_mask=2, new_port=1, behavior=1)
+    assert root.shown.places[Place.EXC_BAD_ACCESS] == send(root.number_of(1))
 
 
 def test_a_dead_task_port_is_a_dead_right_like_any_other(root: Actor) -> None:
@@ -222,7 +296,8 @@ def test_behaviours_that_there_are_not(root: Actor, behavior: int) -> None:
 
 
 @pytest.mark.parametrize("behavior", [4, 0x40000004, 0x20000004, 0x20000001, 0x60000063, 0x20000000])
-def test_behaviours_that_need_codes(root: Actor, behavior: int) -> None:
+def test_behaviours_that_need_codes(staying: Actor, behavior: int) -> None:
+    root = staying
     mine = {"exception_mask": 2, "behavior": behavior}
     for port in (root.port_with_send(), NULL_NAME, DEAD_NAME):
         for call in ("task_set_exception_ports", "task_swap_exception_ports"):

@@ -19,15 +19,23 @@ def root() -> Actor:
     return Machine(XNU).root
 
 
+@pytest.fixture
+def staying() -> Actor:
+    """In a kernel that gives each task an immovable port, as on iOS."""
+    return Machine(msgspec.structs.replace(XNU, task_ports_stay=True)).root
+
+
 @pytest.mark.parametrize("disposition", [COPY, MOVE])
-def test_a_task_port_is_no_reply(root: Actor, disposition: Disposition) -> None:
+def test_a_task_port_is_no_reply(staying: Actor, disposition: Disposition) -> None:
+    root = staying
     for dest in (root.port_with_send(), root.me, OTHER):
         code = root.refused("mach_msg_send", dest=dest, reply=OTHER, reply_disposition=disposition)
         assert code == "MACH_SEND_INVALID_REPLY"
 
 
 @pytest.mark.parametrize("disposition", [COPY, MOVE])
-def test_a_task_port_is_not_sent_to_a_user(root: Actor, disposition: Disposition) -> None:
+def test_a_task_port_is_not_sent_to_a_user(staying: Actor, disposition: Disposition) -> None:
+    root = staying
     dest = root.port_with_send()
     for descriptor in ((OTHER, disposition), ((dest, OTHER), disposition)):
         assert root.fails("mach_msg_send", dest=dest, descriptors=(descriptor,)) == "MACH_SEND_INVALID_RIGHT"
@@ -35,7 +43,8 @@ def test_a_task_port_is_not_sent_to_a_user(root: Actor, disposition: Disposition
     assert root.mail(dest) == []
 
 
-def test_a_task_port_goes_to_the_kernel(root: Actor) -> None:
+def test_a_task_port_goes_to_the_kernel(staying: Actor) -> None:
+    root = staying
     root.sends(root.me, descriptors=((OTHER, COPY), (OTHER, MOVE)))
     assert OTHER not in root.names
 
@@ -183,7 +192,21 @@ def test_peeking_can_fail(root: Actor) -> None:
     assert root.refused("mach_port_peek", name=name) == "KERN_FAILURE"
 
 
-def test_a_peeked_message_has_the_size_that_a_receiver_is_told(root: Actor) -> None:
+@pytest.mark.parametrize(("count", "in_kernel", "received"), [(0, 36, 28), (1, 56, 44), (2, 72, 56)])
+def test_a_peeked_message_has_the_size_that_it_has_in_the_kernel(root: Actor, count: int, in_kernel: int, received: int) -> None:
+    """Its header and descriptors are larger there."""
     name = root.port_with_send()
-    root.sends(name, descriptors=((name, COPY), (name, MAKE_ONCE)))
-    assert root.does("mach_port_peek", name=name)["size"] == root.receives(name)["size"] == 24 + 4 + 2 * 12 + 4
+    root.sends(name, descriptors=((name, COPY), (name, MAKE_ONCE))[:count])
+    assert root.does("mach_port_peek", name=name)["size"] == in_kernel
+    assert root.receives(name)["size"] == received
+
+
+def test_peeking_at_numbers_that_exceed_a_word(root: Actor) -> None:
+    """The kernel compares with a sum of 32 bits: it finds no message by its number, but the oldest without."""
+    name = root.port_with_send()
+    root.does("mach_port_set_seqno", name=name, seqno=2**32 - 1)
+    root.sends(name, id=5)
+    assert root.refused("mach_port_peek", name=name, seqno=2**32 - 1) == "KERN_FAILURE"
+    assert root.does("mach_port_peek", name=name)["id"] == 5
+    root.does("mach_port_set_seqno", name=name, seqno=2**32 - 2)
+    assert root.does("mach_port_peek", name=name, seqno=2**32 - 2)["id"] == 5

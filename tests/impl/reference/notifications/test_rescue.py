@@ -68,12 +68,12 @@ def test_a_rescued_port_keeps_its_messages_and_rights(root: Actor) -> None:
     assert root.mail(watch) == []
 
 
-def test_the_last_sender_is_missed_before_the_receiver(root: Actor) -> None:
-    """Destroying a name ends its send right first: no-senders with the make-send count that it had."""
+def test_the_last_sender_is_missed_with_the_count_from_before_the_rescue(root: Actor) -> None:
+    """Destroying a name ends its send right first, though it tells so last: the make-send count is the one that it had."""
     port, backup = rescued(root)
     root.asks(port, NO_SENDERS, backup)
     root.does("mach_port_destroy", name=port)
-    assert root.mail(backup) == [(70, 1), (69, 0)]
+    assert root.mail(backup) == [(69, 0), (70, 1)]
 
 
 def test_a_request_is_for_one_rescue(root: Actor) -> None:
@@ -291,14 +291,18 @@ def test_or_it_becomes_a_dead_name_and_the_count_stays(profile: Profile) -> None
     assert root.names[port] == dead(urefs=2)
     assert root.machine.port(number).send_rights == 1
     assert root.shown.requests == {}
-    assert root.mail(watch) == [(72, port)]
+    assert root.machine.port(number).abandoned == ((port, Entry(SlotKind.SEND_ONCE, root.number_of(watch))),)
+    assert root.mail(watch) == []
     ((name, _),) = root.receives(backup)["descriptors"]
     assert name != port
     assert root.names[name] == Entry(SlotKind.RECEIVE, number)
     root.does("mach_port_insert_right", name=name, poly=name, disposition=D.MAKE_SEND)
     root.does("mach_port_deallocate", name=name)
     assert root.machine.port(number).send_rights == 1
-    assert root.mail(watch) == [(72, port)]
+    assert root.mail(watch) == []
+    root.does("mach_port_destroy", name=name)
+    assert root.mail(watch) == [(71, 0), (72, port)]
+    assert root.names[port] == dead(urefs=2)
 
 
 @pytest.mark.parametrize("profile", [OSF, GNUMACH], ids=["osf", "gnumach"])

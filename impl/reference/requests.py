@@ -1,0 +1,68 @@
+"""A port's dead-name requests, in the order in which they fire (``ip_dnrequests``, ``ipc_port_request_grow``).
+
+A kernel keeps them in a table, and when the port dies it goes through the table slot by slot. Slot 0 is the table's
+own. A full table grows; its new slots are used from the highest to the lowest. A slot that was freed is used next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sendright.impl.reference.port import Right
+    from sendright.impl.reference.space import Entry, Space
+
+
+class Request:
+    """One dead-name request."""
+
+    __slots__ = ("entry", "name", "right", "slot", "space")
+
+    def __init__(self, right: Right, name: int, entry: Entry, space: Space) -> None:
+        self.right = right
+        """The send-once right for the notification."""
+        self.name = name
+        """The name that the notification will carry."""
+        self.entry: Entry | None = entry
+        """The entry of that name; None if it doesn't denote the port any more (hazard H-8)."""
+        self.space = space
+        self.slot = 0
+
+
+class RequestTable:
+    """The requests of one port."""
+
+    __slots__ = ("_by_half", "_free", "_size", "_slots")
+
+    def __init__(self, grows_by_half: bool) -> None:
+        self._by_half = grows_by_half
+        self._size = 1
+        self._free: list[int] = []
+        """The free slots; the last is used next."""
+        self._slots: dict[int, Request] = {}
+
+    def add(self, request: Request) -> None:
+        """Give ``request`` a slot."""
+        if not self._free:
+            size = self._larger()
+            self._free.extend(range(self._size, size))
+            self._size = size
+        request.slot = self._free.pop()
+        self._slots[request.slot] = request
+
+    def remove(self, request: Request) -> None:
+        """Free the slot of ``request``."""
+        del self._slots[request.slot]
+        self._free.append(request.slot)
+
+    def in_order(self) -> list[Request]:
+        """All requests, in the order in which they fire."""
+        return [self._slots[slot] for slot in sorted(self._slots)]
+
+    def _larger(self) -> int:
+        """The next size of the table: twice as large, or by profile larger by half of the largest power of two in
+        it.
+        """
+        if self._by_half and self._size >= 4:
+            return self._size + (1 << (self._size.bit_length() - 2))
+        return self._size * 2

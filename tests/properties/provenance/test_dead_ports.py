@@ -1,0 +1,81 @@
+"""Where rights come from when ports die: names that no call has looked at, and requests that stay with a port."""
+
+import pytest
+
+from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.rights import Disposition, Right, SlotKind
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.profiles import GNUMACH, XNU, Profile
+from sendright.mach.state.snapshot import Difference, Entry, Snapshot
+from sendright.properties.provenance.derivation import unexplained
+from sendright.properties.runs.judged_run import JudgedRun
+
+
+class Agreement:
+    """A judgement on a call that nothing is wrong with."""
+
+    agreed = True
+    cases: tuple[str, ...] = ()
+    clause = ""
+    words = ""
+    differences: tuple[Difference, ...] = ()
+
+
+class Agreeing:
+    """A specification that says what the kernel does."""
+
+    def __init__(self, kernel: ReferenceKernel) -> None:
+        self.kernel = kernel
+
+    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Agreement:
+        return Agreement()
+
+    def snapshot(self) -> Snapshot:
+        return self.kernel.snapshot()
+
+
+class Recorded:
+    """A run of the reference kernel."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.kernel = ReferenceKernel()
+        self.run = JudgedRun(self.kernel, Agreeing(self.kernel), profile, call_seconds=10)
+        self.run.boot()
+
+    def does(self, caller: int, call: str, /, **arguments: object) -> int:
+        step = self.run.call(caller, Call(call, dict(arguments)))
+        return next(iter(step.outputs.values()), 0)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_name_that_is_looked_at_later(watched: bool) -> None:
+    """First it loses its port, then a look makes it a dead name: both times because the port died."""
+    recorded = Recorded(XNU)
+    me, other = recorded.does(0, "mach_task_self"), recorded.does(1, "mach_task_self")
+    port = recorded.does(1, "mach_port_allocate", task=other, right=Right.RECEIVE)
+    target = len(XNU.bootstrap_names) + 1
+    name = recorded.does(0, "mach_port_extract_right", task=target, name=port, disposition=Disposition.MAKE_SEND)
+    if watched:
+        notify = recorded.does(0, "mach_port_allocate", task=me, right=Right.RECEIVE)
+        recorded.does(0, "mach_port_request_notification", task=me, name=name, variant=72, sync=0, notify=notify, notify_disposition=21)
+    recorded.does(1, "mach_port_destroy", task=other, name=port)
+    assert recorded.kernel.snapshot().tasks[0].names[name] == Entry(SlotKind.SEND, None, 1, told=watched)
+    recorded.does(0, "mach_port_type", task=me, name=name)
+    assert recorded.kernel.snapshot().tasks[0].names[name] == Entry(SlotKind.DEAD_NAME, None, 1 + watched)
+    assert unexplained(recorded.run.trace()) == ()
+
+
+def test_a_request_that_stays_with_its_port() -> None:
+    """The right of the name's request is the port's, and then that of the notification."""
+    recorded = Recorded(GNUMACH)
+    me = recorded.does(0, "mach_task_self")
+    port, watch = (recorded.does(0, "mach_port_allocate", task=me, right=Right.RECEIVE) for _ in range(2))
+    recorded.does(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=Disposition.MAKE_SEND)
+    for variant in (69, 72):
+        recorded.does(0, "mach_port_request_notification", task=me, name=port, variant=variant, sync=0, notify=watch, notify_disposition=21)
+    recorded.does(0, "mach_port_mod_refs", task=me, name=port, right=Right.RECEIVE, delta=-1)
+    (abandoned,) = [change.slot for change in recorded.run.trace().steps[-1].changes if change.slot.where == "abandoned"]
+    assert len(recorded.kernel.snapshot().ports[abandoned.owner].abandoned) == 1
+    recorded.does(0, "mach_msg_receive", port=watch)
+    recorded.does(0, "mach_port_destroy", task=me, name=max(recorded.kernel.snapshot().tasks[0].names))
+    assert unexplained(recorded.run.trace()) == ()
