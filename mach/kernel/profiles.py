@@ -163,6 +163,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     task_ports_stay: bool = False
     """Whether send rights to tasks' ports are immovable: they can't be sent to a user's port, be a reply right, be
     extracted by other tasks, or be put in a place."""
+    kernel_ports_kept_as_null: bool = False
+    """Whether a right to a kernel object's port that is set as an exception port is kept as null, and one that is set
+    as a special port comes back as null (the kernel's own special ports don't)."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -338,7 +341,7 @@ XNU = Profile(
     port_destroyed_stays=True,
     dead_reply_refused=True,
     body_checked_first=True,
-    task_ports_stay=True,
+    kernel_ports_kept_as_null=True,
     set_membership_is_flag=True,
     reserved_before_space=True,
     wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),

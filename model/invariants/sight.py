@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import z3
 
 from sendright.mach.abi.rights import Place, PortObject
-from sendright.mach.signatures import ArgumentType
+from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import Touched, missing
 from sendright.model.language.invariant import Variables
@@ -17,6 +17,10 @@ from sendright.model.language.transition import Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
+
+
+def _gives_special_port(call: Signature) -> bool:
+    return call.replies_with_rights and (call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR))
 
 
 class Sight:
@@ -46,10 +50,22 @@ class Sight:
         if x.rule == "copy in a right":
             slots.append(k.slot(k["name"], k["space"]))
         self.ports = [*[b.port(slot) for slot in slots], *[k["source"] for name in ("source",) if name in parameters]]
+        if k.profile.kernel_ports_kept_as_null and x.is_call(_gives_special_port):
+            self.ports += self._special_ports()
         if k.rule.resumes == "RECEIVING":
             self.ports.append(b.waits_for(k.caller))
         if k.rule.resumes == "CREATING":
             self.ports.append(b.waits_host(k.caller))
+
+    def _special_ports(self) -> list[Term]:
+        """The ports of the places of its target from which the call may give a right: it tells whether they stand for
+        kernel objects.
+        """
+        k, b, S = self.x.k, self.b, self.S
+        if not self.t.has("host_priv"):
+            places = [S.place_slot(self.t.target, PLACE.of(place)) for place in k.profile.special_ports.values()]
+            return [z3.If(k.object(k["task"], PortObject.TASK), b.port(place), self.t.sorts.no_port) for place in places]
+        return [z3.If(k.object(k["host_priv"], PortObject.HOST_PRIV), b.port(S.host_slot(k["which"])), self.t.sorts.no_port)]
 
     def task(self, task: Term) -> Term:
         """The caller has all authority over the task: it is the caller, or the caller names a send right to a port that

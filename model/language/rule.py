@@ -32,7 +32,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.actions import begin_reply
+from sendright.model.language.actions import begin_reply, is_kernel_objects
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
@@ -205,6 +205,20 @@ class Context:
 
     def carried_port(self, name: Term) -> Term:
         return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
+
+    def handler_kind(self, name: Term) -> Term:
+        """What an exception place keeps of ``carried_kind``: where kernel objects' ports are kept as null, no right to
+        one.
+        """
+        kind = self.carried_kind(name)
+        return z3.If(is_kernel_objects(self.before, self.slot(name)), KIND.NONE, kind) if self.profile.kernel_ports_kept_as_null else kind
+
+    def handler_port(self, name: Term) -> Term:
+        """The port of the right that an exception place keeps."""
+        port = self.carried_port(name)
+        if not self.profile.kernel_ports_kept_as_null:
+            return port
+        return z3.If(is_kernel_objects(self.before, self.slot(name)), self.sorts.no_port, port)
 
     # ---- pegged and immovable rights
 
