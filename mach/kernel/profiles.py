@@ -166,6 +166,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     kernel_ports_kept_as_null: bool = False
     """Whether a right to a kernel object's port that is set as an exception port is kept as null, and one that is set
     as a special port comes back as null (the kernel's own special ports don't)."""
+    dead_names_are_lazy: bool = False
+    """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
+    was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -342,6 +345,7 @@ XNU = Profile(
     dead_reply_refused=True,
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
+    dead_names_are_lazy=True,
     set_membership_is_flag=True,
     reserved_before_space=True,
     wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),

@@ -18,11 +18,26 @@ from sendright.mach.state.sharing import changed_keys
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces."""
+    """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces.
+
+    SEND or SEND_ONCE without a port is a name whose port died, and at which no call has looked since (where
+    ``dead_names_are_lazy``)."""
 
     kind: SlotKind
     port: int | None = None
     urefs: int = 0
+    told: bool = False
+    """Of such a name: its dead-name request has fired, so that it gets one more reference when a call looks at it."""
+
+    @property
+    def is_unlooked(self) -> bool:
+        """A name whose port died, and at which no call has looked since."""
+        return self.port is None and self.kind in (SlotKind.SEND, SlotKind.SEND_ONCE)
+
+    @property
+    def type_kind(self) -> SlotKind:
+        """What the kernel tells of the name."""
+        return SlotKind.DEAD_NAME if self.is_unlooked else self.kind
 
 
 EMPTY = Entry(SlotKind.NONE)
@@ -352,7 +367,7 @@ def _numeric_first(key: str) -> tuple[int, int, str]:
 
 
 def _is_entry(value: dict[str, object]) -> bool:
-    return value.keys() == {"kind", "port", "urefs"}
+    return value.keys() == {"kind", "port", "urefs", "told"}
 
 
 _PATH_WORDS: dict[str, str] = {
@@ -423,7 +438,9 @@ KIND_WORDS = {
 def entry_in_words(entry: Entry) -> str:
     """``entry`` for readers: "send right to port 7, 2 user references"."""
     words = KIND_WORDS[entry.kind]
-    if entry.port is not None:
+    if entry.is_unlooked:
+        words += " to a port that has died" + (", its request has fired" if entry.told else "")
+    elif entry.port is not None:
         words += f" to port {entry.port}" if entry.kind != SlotKind.RECEIVE else f" of port {entry.port}"
     if entry.urefs:
         words += f", {entry.urefs} user reference" + ("s" if entry.urefs != 1 else "")

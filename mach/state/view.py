@@ -116,7 +116,7 @@ def _named(snapshot: Snapshot, task: Task, name: int, entry: Entry, psets: dict[
     port = snapshot.ports.get(-1 if entry.port is None else entry.port)
     receives = entry.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE) and port is not None
     receiver = _receiver(port, psets.get(name, NULL_NAME)) if receives and port is not None else None
-    return NamedRight(entry.kind, entry.urefs, entry.port, name in task.requests, receiver)
+    return NamedRight(entry.type_kind, entry.urefs, entry.port, name in task.requests, receiver)
 
 
 def _receiver(port: Port, pset: int) -> Receiver:

@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
+from sendright.model.calls.looking import ANY_RIGHT, LOOKING, looks_at_its_name
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
@@ -210,3 +211,6 @@ def extract_right(d: Driver, task: Value, name: Value, disposition: Value) -> St
     yield copy_in(d, reply, place, name, disposition, space=tested["space"], control=task, cannot_fail=True)
     yield copy_out(reply, place, "poly", since=tested)
     yield run(FINISH, message=reply, since=tested)
+
+
+looks_at_its_name("mach_port_extract_right", lambda arguments, profile: ANY_RIGHT if arguments["disposition"] in LOOKING else None)

@@ -95,6 +95,8 @@ FIELDS: dict[str, FieldDeclaration] = {
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),
     "urefs": FieldDeclaration(("Slot",), "Int", "user references; 0 outside port name spaces"),
     "form": FieldDeclaration(("Slot",), "Int", "for a place of a message: the form in which the receiver will see the right"),
+    "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
+    "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),

@@ -81,10 +81,10 @@ class Flow(NamedTuple):
 
 
 def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
-    """The rights in ``entry``, each with its user references."""
+    """The rights in ``entry``, each with its user references, also one that a dead-name notification has announced."""
     if entry.kind is SlotKind.SEND_RECEIVE:
         return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
-    return ((HeldRight(entry.kind, entry.port), entry.urefs),) if entry.kind is not SlotKind.NONE else ()
+    return ((HeldRight(entry.type_kind, entry.port), entry.urefs + entry.told),) if entry.kind is not SlotKind.NONE else ()
 
 
 class UnfinishedCall(NamedTuple):

@@ -13,7 +13,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType, with_defaults
 from sendright.mach.state.snapshot import Snapshot
-from sendright.model.execution.encoding import BODY_SLOT
+from sendright.model.execution.encoding import BODY_SLOT, NAME_SLOT, NO_PORT
 from sendright.model.execution.oracle import Oracle, _Judging
 from sendright.model.execution.system import Applied
 from sendright.model.execution.told_results import told_results
@@ -71,7 +71,10 @@ class _Answering(_Judging):
         return next(name for index in count(1) if (name := self.system.profile.chosen_name(index)) not in names and name != NULL_NAME)
 
     def _free_page(self) -> int:
-        pages = {page for task in self.system.snapshot().tasks.values() for page in task.memory}
+        state = self.system.state
+        named = state["port"].get((NAME_SLOT, self.caller, self.call.arguments.get("task")), NO_PORT)
+        task = self.system.snapshot().tasks.get(state["object_task"].get(named, self.caller))
+        pages = {} if task is None else task.memory
         return next((page for page in range(self.system.profile.pages) if page not in pages), NO_PAGE)
 
     # ---- what judging compares, answering says
