@@ -169,6 +169,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_names_are_lazy: bool = False
     """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
     was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
+    own_calls_are_traps: frozenset[str] = frozenset()
+    """Calls that a task makes on itself by a trap: the right is copied in by the call's routine, and its failure is a
+    KERN_ code. On another task they are messages."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -314,6 +317,16 @@ XNU_792 = Profile(
     looks_up_both=_LOOKS_UP_BOTH,
 )
 
+_TRAPS = frozenset(
+    {
+        *("mach_port_allocate", "mach_port_deallocate", "mach_port_mod_refs", "mach_port_type", "mach_port_get_attributes"),
+        *("mach_port_insert_right", "mach_port_request_notification"),
+        *("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member"),
+        *("mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard"),
+    }
+)
+"""``osfmk/ipc/mach_kernelrpc.c`` of XNU 11417: what libsyscall tries first."""
+
 XNU = Profile(
     name="xnu",
     title="XNU 11417, macOS 15",
@@ -346,6 +359,7 @@ XNU = Profile(
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
     dead_names_are_lazy=True,
+    own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,
     wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),

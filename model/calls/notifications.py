@@ -17,7 +17,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
 from sendright.model.calls.looking import ANY_RIGHT
-from sendright.model.calls.transfer import begin_request, carries_right
+from sendright.model.calls.transfer import begin_request, carries_right, on_own_right
 from sendright.model.language.actions import clear, drop_held_send, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.release import release
@@ -143,10 +143,17 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
 
 @rule("mach_port_request_notification: request")
-def request_notification_request(k: Context, task: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
-    """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists."""
+def request_notification_request(k: Context, task: Name, notify: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
+    """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists.
+
+    In XNU 11417 a task makes the call on itself by a trap, if it gives a send-once right
+    (``_kernelrpc_mach_port_request_notification_trap`` in ``ipc/mach_kernelrpc.c``).
+    """
     # CASES
     yield from k.request(task)
+    if "mach_port_request_notification" in k.profile.own_calls_are_traps:
+        trapped = z3.And(k.is_own(task), _sends_once(notify_disposition), z3.Not(k.reserved(notify)))
+        yield from on_own_right(k, trapped, notify, notify_disposition)
 
     # RIGHTS
     def begin(after: After) -> None:

@@ -13,6 +13,7 @@ from sendright.model.invariants.steps.locality import Touched, missing
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
+from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import Transition
 
 ANOTHER = "another_name"
@@ -40,6 +41,8 @@ class Sight:
             arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
             slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
             slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
+        if x.call is None and k.profile.own_calls_are_traps:  # the request of a call may be a trap, which looks further
+            slots += [k.slot(k[name]) for name, sort in k.rule.parameters.items() if sort == sort_of(Name)]
         if "message" in k.rule.parameters:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
         if x.is_call(lambda call: call.creates_task):  # a child may draw on the ledgers in its parent's places

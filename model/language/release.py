@@ -211,17 +211,17 @@ class Release:
         after.tally("srights", self.sends_released, -1)
 
     def _becomes_dead(self, slot: Term) -> Term:
-        """The right in the slot isn't given up, but its port dies."""
+        """The slot is a name that isn't given up, but whose port dies."""
         port = self.base.port(slot)
-        return z3.And(z3.Not(self.given_up(slot)), port != self.base.sorts.no_port, self.dying(port))
+        name = z3.And(self.base.sorts.Slot.is_name_slot(slot), z3.Not(self.starts_at(slot)))
+        return z3.And(name, port != self.base.sorts.no_port, self.dying(port))
 
     def _unlooked(self, slot: Term) -> Term:
         """What a name whose port dies was, until a call looks at it. (One that has the receive right too is looked at
         by the call that gives this up.)
         """
         kind = self.base.kind(slot)
-        right = z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
-        return z3.If(z3.And(self.base.sorts.Slot.is_name_slot(slot), right), kind, KIND.NONE)
+        return z3.If(z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE), kind, KIND.NONE)
 
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))

@@ -198,6 +198,10 @@ class Context:
         """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``)."""
         return self.before.object_task(self.before.port(self.slot(name)))
 
+    def is_own(self, name: Term) -> Term:
+        """The caller's ``name`` is a send right to its own port."""
+        return z3.And(self.object(name, PortObject.TASK), self.task_behind(name) == self.caller)
+
     def carried_kind(self, name: Term) -> Term:
         """What COPY_SEND of ``name`` carries: a send right, a dead right or nothing."""
         dead = z3.Or(name == self.sorts.dead, self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
