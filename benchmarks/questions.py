@@ -54,8 +54,8 @@ class _Listed(Proof):
     asked: ClassVar[list[str]] = []
     _known_texts: ClassVar[dict[int, tuple[Any, str]]] = {}
 
-    def __init__(self, sorts: Any, ground_facts: list[Any], universals: list[Any]) -> None:
-        super().__init__(sorts, ground_facts, universals)
+    def __init__(self, sorts: Any, ground_facts: list[Any], universals: list[Any], shallow: bool = False) -> None:
+        super().__init__(sorts, ground_facts, universals, shallow)
         self._tags: dict[str, str] = {}
         self._assumed = ""
 

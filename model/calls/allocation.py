@@ -45,6 +45,8 @@ def _make(k: Context, after: After, task: Term, name: Name, port: Port, right: R
         put(after, k.slot(name, task), KIND.PORT_SET, k.sorts.no_port)
     else:
         put(after, k.slot(name, task), KIND.DEAD_NAME, k.sorts.no_port, 1)
+        if k.profile.dead_names_are_lazy:
+            after.at("unlooked")[k.slot(name, task)] = KIND.NONE
 
 
 def _allocatable(k: Context, right: Int) -> Case:

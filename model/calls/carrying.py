@@ -98,13 +98,14 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
 
     The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names
     NULL and DEAD carry a null right and a dead right, in some kernels whatever the disposition
-    (``ipc_kmsg_copyin_port_descriptor`` of XNU). Source: semantics 6.2, ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
+    (``ipc_kmsg_copyin_port_descriptor`` of XNU). A name whose port died is looked at. Source: semantics 6.2,
+    ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
     """
     # NAMES
     b = k.before
     entry = k.slot(name, space)
     kind, port, urefs = b.kind(entry), b.port(entry), b.urefs(entry)
-    dead = kind == KIND.DEAD_NAME
+    dead, dead_urefs = kind == KIND.DEAD_NAME, k.dead_urefs(entry)
 
     def carried(way: Disposition) -> Term:
         return disposition == int(way)
@@ -128,6 +129,10 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
 
     def carry_dead(after: After) -> None:
         carry(after, KIND.DEAD_NAME, k.sorts.no_port)
+
+    def copy_dead(after: After) -> None:
+        k.look_at(after, entry)
+        carry_dead(after)
 
     def make(after: After) -> None:
         make_send(after, place, port)
@@ -168,8 +173,8 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
         clear(after, entry)
 
     def move_dead(after: After) -> None:
-        carry_dead(after)
-        put(after, entry, z3.If(urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, urefs - 1)
+        copy_dead(after)
+        put(after, entry, z3.If(dead_urefs == 1, KIND.NONE, KIND.DEAD_NAME), k.sorts.no_port, dead_urefs - 1)
 
     yield k.continues("a null right is carried", name == k.sorts.null, carry_nothing)
     yield k.continues("the dead right is carried", name == k.sorts.dead, carry_dead)
@@ -187,12 +192,13 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
     yield k.continues("MOVE_RECEIVE takes the receive right", unless_reserved(Disposition.MOVE_RECEIVE), move_receive)
     copies = carried(Disposition.COPY_SEND)
     copied_dead = k.otherwise(z3.And(live, copies, dead), tested=z3.And(copies, dead))
-    yield k.continues("COPY_SEND of a dead name carries a dead right", copied_dead, carry_dead)
+    yield k.continues("COPY_SEND of a dead name carries a dead right", copied_dead, copy_dead)
     yield k.continues("COPY_SEND copies the send right", k.otherwise(z3.And(live, copies, z3.Not(dead)), tested=copies), copy)
+    dead_pegged = z3.BoolVal(False)
     if k.profile.pegged_urefs:
-        dead_pegged = z3.And(dead, k.is_pegged(entry))
-        yield k.continues("a move takes no reference of a dead name that is pegged", left(dead_pegged, tested=dead_pegged), carry_dead)
-    yield k.continues("a move takes one reference of a dead name", left(z3.And(dead, z3.Not(pegged)), tested=dead), move_dead)
+        dead_pegged = z3.And(dead, dead_urefs == k.urefs_max)
+        yield k.continues("a move takes no reference of a dead name that is pegged", left(dead_pegged, tested=dead_pegged), copy_dead)
+    yield k.continues("a move takes one reference of a dead name", left(z3.And(dead, z3.Not(dead_pegged)), tested=dead), move_dead)
     if k.profile.pegged_urefs:
         send_pegged = z3.And(takes_send, k.is_pegged(entry))
         yield k.continues("MOVE_SEND copies, if the name is pegged", left(z3.And(send_pegged, z3.Not(dead)), tested=send_pegged), copy)

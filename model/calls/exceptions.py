@@ -82,11 +82,13 @@ class _Handler:
     def set(self, after: After, task: Term, number: int, when: Term) -> None:
         """If ``when``, type ``number`` gives up its old right and gets a copy of the port, the behaviour and the
         flavour.
+
+        XNU 11417 keeps null for a kernel object's port (``exception_port_copy_send`` in ``kern/exception.c``).
         """
         k, place = self.k, EXCEPTION_PLACES[number - 1]
         held = place_slot(after, task, place)
         drop_held_send_if(after, when, held)
-        hold_copy_if(after, when, k.carried_kind(self.name), k.carried_port(self.name), held)
+        hold_copy_if(after, when, k.handler_kind(self.name), k.handler_port(self.name), held)
         for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
             after.at(field)[(task, PLACE.of(place))] = z3.If(when, value, after.fields[field](task, PLACE.of(place)))
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import PortObject
+from sendright.mach.abi.rights import HostPort, PortObject
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
-from sendright.model.language.actions import clone, drop_held_send
+from sendright.model.language.actions import clone_to_user, drop_held_send
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
@@ -29,7 +29,11 @@ def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name
 
 @rule()
 def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to one of the host's special ports. Source: semantics 4.4."""
+    """Get a send right to one of the host's special ports.
+
+    XNU 11417 tells null for a kernel object's port, except for the host's own (``host_get_special_port`` in
+    ``kern/host.c``). Source: semantics 4.4.
+    """
     # NAMES
     held = k.sorts.Slot.host_slot(which)
     # CASES
@@ -38,7 +42,7 @@ def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *,
     # REPLY
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
-        clone(after, held, result)
+        clone_to_user(after, held, result, kernels_own=which <= int(HostPort.HOST_IO_MASTER))
 
     yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 

@@ -16,10 +16,11 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import CopyOption, natural_size, size_without_data
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
+from sendright.model.calls.looking import LOOKING
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
 from sendright.model.language.choices import Transit
 from sendright.model.language.release import release_message
-from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
+from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, LOOK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
     ArrayPart,
     Driver,
@@ -75,7 +76,9 @@ def mach_msg_send(
 
     If one of the header's two rights is missing, nothing happens. XNU 11417 first tests what kind of entry the
     destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
-    whether the reply fits (``ipc_kmsg_copyin_header``). Source: semantics 6.1, 6.2.
+    whether the reply fits (``ipc_kmsg_copyin_header``). There a name whose port died passes as reply, and one of a
+    send-once right as destination, until a call has looked at it (``ipc_right_copyin_check_reply`` and
+    ``ipc_right_check`` in ``ipc/ipc_right.c``). Source: semantics 6.1, 6.2.
     """
     # NAMES
     b = k.before
@@ -103,20 +106,31 @@ def mach_msg_send(
     once_twice = k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one send-once right cannot be both destination and reply", once)
     if k.profile.destination_tested_first:
         yield once_twice
-        no_right = z3.Not(z3.Or(b.sends(dest_slot), b.receives(dest_slot), b.kind(dest_slot) == KIND.SEND_ONCE))
+        no_right = z3.Not(z3.Or(b.sends(dest_slot), b.receives(dest_slot), b.kind(dest_slot) == KIND.SEND_ONCE, k.is_unlooked(dest_slot)))
         yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no right to a live port", no_right)
     else:
         yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination denotes nothing", b.empty(dest_slot))
     cannot_be_reply = z3.Not(fits(b, reply_slot, reply_by))
     if k.profile.dead_reply_refused:
         cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
+    if k.profile.dead_names_are_lazy:  # whatever it was
+        cannot_be_reply = z3.And(cannot_be_reply, z3.Not(z3.And(k.is_unlooked(reply_slot), fits(b, reply_slot, reply_by))))
     if k.profile.task_ports_stay:
         cannot_be_reply = z3.Or(cannot_be_reply, k.leads_to_task(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
     if not k.profile.destination_tested_first:
         yield once_twice
-    unfit = z3.Or(z3.Not(fits(b, dest_slot, dest_by)), b.kind(dest_slot) == KIND.DEAD_NAME)
+    dead = b.kind(dest_slot) == KIND.DEAD_NAME
+    if k.profile.dead_names_are_lazy:
+        unlooked, sends = k.is_unlooked(dest_slot), z3.Or(*[dest_by == int(way) for way in LOOKING])
+        swallowed = z3.And(dest_by == Disposition.MOVE_SEND_ONCE, b.unlooked(dest_slot) == KIND.SEND_ONCE, z3.Not(b.told(dest_slot)))
+        seen = z3.And(unlooked, sends, z3.Not(swallowed))
+        yield k.fails(
+            ReturnCode.MACH_SEND_INVALID_DEST, "the destination's port has died: it is a dead name from now on", seen, looks=z3.BoolVal(True)
+        )
+        dead = z3.And(dead, z3.Not(unlooked))
+    unfit = z3.Or(z3.Not(fits(b, dest_slot, dest_by)), dead)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "the destination has no live right for its disposition", unfit)
     one = z3.And(same, dest_by == takes, reply_by == takes, b.urefs(dest_slot) < 2)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
@@ -192,7 +206,8 @@ def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Ca
 
 def _live_destination(k: Context, message: Message) -> Term:
     kind = k.before.kind(k.sorts.Slot.destination_slot(message))
-    return z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
+    live = z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
+    return z3.Or(live, kind == KIND.DEAD_NAME) if k.profile.dead_names_are_lazy else live
 
 
 def _deliver_requires(k: Context, message: Message) -> list[Term]:
@@ -215,7 +230,8 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
 
     A kernel port answers at once. A message is destroyed if it carries the receive right of its own destination, or of
     a port that the destination is on its way to. If the queue is full, the message is handed back or its sender waits,
-    unless it comes by a send-once right. Source: semantics 6.4, 6.6.
+    unless it comes by a send-once right. A message to a port that has died is destroyed, as if it had been sent before
+    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417). Source: semantics 6.4, 6.6.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -230,6 +246,10 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     # RIGHTS
     def destroy(after: After) -> None:
         transit.assume(after)
+        release_message(after, message)
+        after.at("stage")[message] = STAGE.FREE
+
+    def swallow(after: After) -> None:
         release_message(after, message)
         after.at("stage")[message] = STAGE.FREE
 
@@ -261,16 +281,21 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
         left = k.otherwise(z3.And(circular, z3.Not(unless)), tested=circular)
         return k.succeeds("circular: the message is destroyed", left, destroy)
 
+    done = by_kernel
+    if k.profile.dead_names_are_lazy:
+        dead = b.kind(S.destination_slot(message)) == KIND.DEAD_NAME
+        yield k.succeeds("the destination has died: the message is destroyed", dead, swallow)
+        by_kernel, done = z3.And(z3.Not(dead), by_kernel), z3.Or(dead, by_kernel)
     yield k.continues("a kernel port: the rights are given up", by_kernel, take_in, by_kernel=z3.BoolVal(True))
     if k.profile.full_before_circular:
-        yield hands_back(unless=by_kernel)
-        yield is_destroyed(unless=z3.Or(by_kernel, no_wait))
+        yield hands_back(unless=done)
+        yield is_destroyed(unless=z3.Or(done, no_wait))
     else:
-        yield is_destroyed(unless=by_kernel)
-        yield hands_back(unless=z3.Or(by_kernel, circular))
-    waits = k.otherwise(z3.And(z3.Not(by_kernel), z3.Not(circular), full, wait), tested=full)
+        yield is_destroyed(unless=done)
+        yield hands_back(unless=z3.Or(done, circular))
+    waits = k.otherwise(z3.And(z3.Not(done), z3.Not(circular), full, wait), tested=full)
     yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is full: the sender waits", waits, wait_for_room)
-    yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(by_kernel, circular, full))), enqueue)
+    yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(done, circular, full))), enqueue)
 
 
 @rule(HANDED_BACK, requires=carries_nothing)
@@ -366,7 +391,11 @@ def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_di
     If a part of the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers.
     If the queue is full, the message is copied out to its sender, and the results name what it carried.
     """
-    header = yield run("mach_msg_send")
+    try:
+        header = yield run("mach_msg_send")
+    except Failed as failed:
+        yield run(LOOK, when=failed.outcome.says("looks"), name=dest)
+        raise
     message, reply_first = header["message"], header["reply_first"]
 
     def carry_reply(*when: Value) -> Run:

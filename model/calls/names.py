@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Right
 from sendright.model.calls.entry import Entry, on_reserved, on_space
+from sendright.model.calls.looking import ANY_RIGHT, looks_at_its_name
 from sendright.model.language.rule import Case, Context, Otherwise, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.terms import Int, Message, Name
@@ -174,3 +175,9 @@ def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
     yield from on_space(k, task)
     # REPLY: all names of the space (the oracle lists them, since a list has no term)
     yield k.succeeds("all names and their types", k.otherwise(), names_of=k.task_behind(task))
+
+
+looks_at_its_name("mach_port_deallocate", lambda arguments, profile: ANY_RIGHT)
+looks_at_its_name("mach_port_mod_refs", lambda arguments, profile: arguments["right"])
+looks_at_its_name("mach_port_get_refs", lambda arguments, profile: ANY_RIGHT if 0 <= arguments["right"] < profile.right_number else None)
+looks_at_its_name("mach_port_type", lambda arguments, profile: ANY_RIGHT)

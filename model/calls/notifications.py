@@ -16,11 +16,12 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
-from sendright.model.calls.transfer import begin_request, carries_right
+from sendright.model.calls.looking import ANY_RIGHT
+from sendright.model.calls.transfer import begin_request, carries_right, on_own_right
 from sendright.model.language.actions import answer_request, clear, drop_held_send, forget_request, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.release import release
-from sendright.model.language.rule import DESTROY, FINISH, Case, Context, rule
+from sendright.model.language.rule import DESTROY, FINISH, LOOK_AT_NAME, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, Term
 from sendright.model.language.state import After
@@ -50,6 +51,12 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
 
     # RIGHTS
     def add_reference(after: After) -> None:
+        """A name at which no call has looked gets it when one looks."""
+        if k.profile.dead_names_are_lazy:
+            waits, urefs = k.is_unlooked(entry), b.urefs(entry)
+            after.at("urefs")[entry] = z3.If(z3.Or(waits, k.is_pegged(entry)), urefs, urefs + 1)
+            after.at("told")[entry] = z3.If(waits, z3.BoolVal(True), b.told(entry))
+            return
         urefs = b.urefs(entry)
         after.at("urefs")[entry] = z3.If(k.is_pegged(entry), urefs, urefs + 1) if k.profile.pegged_urefs else urefs + 1
 
@@ -142,10 +149,17 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
 
 @rule("mach_port_request_notification: request")
-def request_notification_request(k: Context, task: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
-    """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists."""
+def request_notification_request(k: Context, task: Name, notify: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
+    """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists.
+
+    In XNU 11417 a task makes the call on itself by a trap, if it gives a send-once right
+    (``_kernelrpc_mach_port_request_notification_trap`` in ``ipc/mach_kernelrpc.c``).
+    """
     # CASES
     yield from k.request(task)
+    if "mach_port_request_notification" in k.profile.own_calls_are_traps:
+        trapped = z3.And(k.is_own(task), _sends_once(notify_disposition), z3.Not(k.reserved(notify)))
+        yield from on_own_right(k, trapped, notify, notify_disposition)
 
     # RIGHTS
     def begin(after: After) -> None:
@@ -188,7 +202,9 @@ def mach_port_request_notification(
 ) -> Iterator[Case]:
     """Register the carried send-once right for an event.
 
-    It replaces the registered right, which goes back to the caller. Source: semantics 5.13.
+    It replaces the registered right, which goes back to the caller. Where dead names are lazy, only a request for
+    dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
+    ``ipc/ipc_right.c`` of XNU 11417). Source: semantics 5.13.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -220,6 +236,8 @@ def mach_port_request_notification(
     nothing_to_cancel = z3.BoolVal(False)
     if k.profile.cancels_nothing:
         nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
+        if k.profile.dead_names_are_lazy:
+            nothing_to_cancel = z3.And(nothing_to_cancel, z3.Not(z3.And(k.is_unlooked(entry), b.told(entry))))
         yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
     unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this notification", unfit)
@@ -230,6 +248,10 @@ def mach_port_request_notification(
         full = z3.And(at_once, b.urefs(entry) >= k.urefs_max)
         yield k.fails(ReturnCode.KERN_UREFS_OVERFLOW, "the dead name has all references it can have", full)
     else:
+        if k.profile.dead_names_are_lazy:
+            seen = z3.And(at_once, k.is_unlooked(entry))
+            title = "the name's port has died: it is a dead name from now on"
+            yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, title, seen, looks=z3.BoolVal(True))
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is already dead", at_once)
     if k.profile.port_destroyed_stays:
         there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
@@ -275,7 +297,7 @@ def mach_port_request_notification(
 
 
 @sequence("mach_port_request_notification")
-def request_notification(d: Driver, notify: Value, notify_disposition: Value) -> Steps:
+def request_notification(d: Driver, task: Value, notify: Value, notify_disposition: Value) -> Steps:
     """Begin a request; copy the caller's right ``notify`` in to it and register the right; copy out the old one, which
     ``previous`` names.
 
@@ -287,8 +309,9 @@ def request_notification(d: Driver, notify: Value, notify_disposition: Value) ->
     try:
         yield copy_in(d, request, place, notify, notify_disposition, when=begun["carries"])
         registered = yield run("mach_port_request_notification", message=request)
-    except Failed:
+    except Failed as failed:
         yield run(DESTROY, message=request)
+        yield run(LOOK_AT_NAME, when=failed.outcome.says("looks"), control=task, right=ANY_RIGHT)
         raise
     yield copy_out(request, place, "previous", since=registered)
     yield run(FINISH, message=request, since=registered)

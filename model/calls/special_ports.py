@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
-from sendright.model.language.actions import clear, clone, drop_held_send, place_slot, put
+from sendright.model.language.actions import clear, clone, clone_to_user, drop_held_send, place_slot, put
 from sendright.model.language.rule import SETTING_RESUMED, Case, Context, rule
 from sendright.model.language.sorts import KIND, PLACE, WAIT, Term
 from sendright.model.language.state import After
@@ -26,11 +26,25 @@ def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:
     return known, k.sorts.Slot.place_slot(task, place)
 
 
+KERNELS_PLACES = frozenset({Place.KERNEL, Place.HOST})
+"""The places that are for rights to kernel objects' ports."""
+
+
+def selects(k: Context, which: Int, places: frozenset[Place]) -> Term:
+    """The selector ``which`` means one of the ``places``."""
+    return z3.Or(*[which == selector for selector, place in k.profile.special_ports.items() if place in places])
+
+
 @rule()
 def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to one of a task's special ports. Source: semantics 4.1."""
+    """Get a send right to one of a task's special ports.
+
+    XNU 11417 tells null for a kernel object's port (``ipc_port_copy_send_mqueue`` in ``ipc/ipc_port.c``), except for
+    the task's own and the host's (``task_get_special_port_internal`` in ``kern/ipc_tt.c``). Source: semantics 4.1.
+    """
     # NAMES
     known, held = _selected(k, k.task_behind(task), which)
+    kernels_own = selects(k, which, KERNELS_PLACES)
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
@@ -39,7 +53,7 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
     # REPLY
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
-        clone(after, held, result)
+        clone_to_user(after, held, result, kernels_own)
 
     yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
@@ -56,17 +70,14 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
     profile = k.profile
     known, held = _selected(k, k.task_behind(task), which)
 
-    def selects(places: frozenset[Place]) -> Term:
-        return z3.Or(*[which == selector for selector, place in profile.special_ports.items() if place in places])
-
     # CASES
     yield from k.request(task, port)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     yield from may_be_kept(k, port)
     if profile.protected_places:
-        yield k.fails(ReturnCode.KERN_NO_ACCESS, "this place cannot be set", selects(profile.protected_places))
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "this place cannot be set", selects(k, which, profile.protected_places))
     if profile.set_once_places:
-        there = z3.And(selects(profile.set_once_places), k.before.sends(held))
+        there = z3.And(selects(k, which, profile.set_once_places), k.before.sends(held))
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "the place is set once", there)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
 

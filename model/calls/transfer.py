@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
+from sendright.model.calls.looking import ANY_RIGHT, LOOKING, looks_at_its_name
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
@@ -46,12 +47,38 @@ def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]
         yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
+def on_own_right(k: Context, trapped: Term, right: Name, disposition: Int) -> Iterator[Case]:
+    """The tests of a trap, which copies the right in itself: its failures have codes of their own.
+
+    Source: ``ipc_right_lookup_write`` and ``ipc_right_copyin`` in ``ipc/ipc_right.c`` of XNU 11417.
+    """
+    entry = k.slot(right)
+    unknown = z3.And(trapped, z3.Or(k.reserved(right), k.before.empty(entry)))
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the right's name denotes nothing", unknown)
+    if k.profile.has_guards:
+        immovable = z3.And(trapped, is_immovable(k, entry, disposition))
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable)
+    unfit = z3.And(trapped, z3.Not(fits(k.before, entry, disposition)))
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the right's name has no right for its disposition", unfit)
+
+
 @rule("mach_port_insert_right: request")
-def insert_right_request(k: Context, task: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
-    """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists."""
+def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
+    """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists.
+
+    In XNU 11417 a task inserts rights into its own space by a trap. A send right under the name that it has is not
+    copied in at all (``_kernelrpc_mach_port_insert_right_trap`` in ``ipc/mach_kernelrpc.c``,
+    ``ipc_object_insert_send_right`` in ``ipc/ipc_object.c``).
+    """
 
     # CASES
     yield from k.request(task)
+    if "mach_port_insert_right" in k.profile.own_calls_are_traps:
+        own = k.is_own(task)
+        sends = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.COPY_SEND)
+        in_place = z3.And(own, name == poly, sends, k.before.kind(k.slot(poly)) == KIND.DEAD_NAME)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place)
+        yield from on_own_right(k, own, poly, disposition)
 
     # RIGHTS
     def begin(after: After) -> None:
@@ -210,3 +237,6 @@ def extract_right(d: Driver, task: Value, name: Value, disposition: Value) -> St
     yield copy_in(d, reply, place, name, disposition, space=tested["space"], control=task, cannot_fail=True)
     yield copy_out(reply, place, "poly", since=tested)
     yield run(FINISH, message=reply, since=tested)
+
+
+looks_at_its_name("mach_port_extract_right", lambda arguments, profile: ANY_RIGHT if arguments["disposition"] in LOOKING else None)

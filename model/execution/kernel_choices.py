@@ -104,7 +104,8 @@ def _oldest(c: Choosing) -> dict[str, Any]:
 
 
 def _reaches(c: Choosing) -> dict[str, Any]:
-    return {"reaches": c.system.reached_from(c.system.state["port"][DESTINATION_SLOT, c.arguments["message"], 0])}
+    destination = (DESTINATION_SLOT, c.arguments["message"], 0)
+    return {"reaches": c.system.reached_from(c.system.state["port"].get(destination, NO_PORT))}
 
 
 def _numbering(c: Choosing) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.state.snapshot import Difference, Snapshot
+from sendright.model.calls.looking import looks_before
 from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, IN_KERNEL, REPLY_SLOT, SlotTuple
 from sendright.model.execution.kernel_choices import Choosing, ways_to_choose
 from sendright.model.execution.property_check import BrokenInvariant, broken_by_step, broken_invariants
@@ -134,6 +135,7 @@ class _Judging:
 
         Raises Disagreement if the answer isn't what they say, NotAllowed if the kernel chose what it may not choose.
         """
+        self._look_first()
         steps = begin(self, self.call.name, self.call.resume, self.arguments)
         try:
             step = next(steps)
@@ -153,6 +155,12 @@ class _Judging:
         self._expect_whole_answer()
         stages = self.system.state["stage"]
         assert all(stages.get(message) != IN_KERNEL for message in self.messages), f"{self.clause}: the call leaves a message in the kernel"
+
+    def _look_first(self) -> None:
+        """Run the call's looks at names whose ports have died, if there are any."""
+        if self.system.profile.dead_names_are_lazy and self.system.state["unlooked"] and not self.call.resume:
+            for step in looks_before(self.call.name, self.arguments, self.system.profile):
+                self.oracle.run(step.rule, self.caller, step.arguments)
 
     def _run(self, step: Run) -> tuple[ReturnCode | None, Outcome]:
         """Run one step, and compare the answer with what it says; the code with which the rule has answered, and what

@@ -95,7 +95,7 @@ def compiled(invariant: Invariant) -> tuple[CompiledClause, ...]:
 
 def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The invariants that don't hold in ``snapshot``, each once, with the first place where it fails."""
-    return broken_in_state(state_of(snapshot), profile)
+    return broken_in_state(state_of(snapshot, profile), profile)
 
 
 def broken_in_state(state: ConcreteState, profile: Profile) -> tuple[BrokenInvariant, ...]:
@@ -137,7 +137,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     rule = resumption(call.name) if call.resume else call.name
     if call.name not in RULES or rule not in RULES:
         return ()
-    old, new = state_of(before), state_of(after)
+    old, new = state_of(before, profile), state_of(after, profile)
     for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
         new[life].update(dict.fromkeys(old[life].keys() - new[life].keys(), ENDED))
     for name in ("task_port", "security", "audit", "wired", "paged", "object", "object_task", "receiver"):

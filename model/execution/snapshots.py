@@ -64,7 +64,9 @@ _PLACES = {
 
 
 @lru_cache(maxsize=1 << 16)
-def _entry(kind: int, port: int, urefs: int) -> Entry:
+def _entry(kind: int, port: int, urefs: int, unlooked: int = 0, told: bool = False) -> Entry:
+    if kind == SlotKind.DEAD_NAME and unlooked:
+        return Entry(SlotKind(unlooked), None, urefs, told)
     return Entry(SlotKind(kind), None if port == NO_PORT else port, urefs)
 
 
@@ -150,7 +152,9 @@ class SnapshotWriter:
 
     def _entry_in(self, slot: SlotTuple) -> Entry:
         f = self._state.fields
-        return _entry(f["kind"].get(slot, 0), f["port"].get(slot, NO_PORT), f["urefs"].get(slot, 0))
+        return _entry(
+            f["kind"].get(slot, 0), f["port"].get(slot, NO_PORT), f["urefs"].get(slot, 0), f["unlooked"].get(slot, 0), f["told"].get(slot, False)
+        )
 
     def _task(self, task: int) -> Task | None:
         """A task that lives, or (if a rule is wrong) has ended and still holds rights, which an implementation won't
@@ -287,8 +291,8 @@ _SENDS = (SlotKind.SEND, SlotKind.SEND_RECEIVE)
 _RECEIVES = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 
 
-def state_of(snapshot: Snapshot) -> ConcreteState:
-    """The snapshot as a state of the specification, its ghost counts counted."""
+def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
+    """The snapshot, of a kernel of ``profile``, as a state of the specification, its ghost counts counted."""
     state = ConcreteState()
     f = state.fields
     next_object = -2  # for memory in messages, which isn't shared
@@ -321,7 +325,7 @@ def state_of(snapshot: Snapshot) -> ConcreteState:
         if task.ledgers is not None:
             f["wired"][number], f["paged"][number] = task.ledgers
         for port_name, entry in task.names.items():
-            _put(f, (NAME_SLOT, number, port_name), entry)
+            _put_name(f, (NAME_SLOT, number, port_name), entry, profile)
         for place, entry in task.places.items():
             _put(f, (PLACE_SLOT, number, int(place)), entry)
         for page, shown in task.memory.items():
@@ -405,6 +409,13 @@ def _fill(f: dict[str, dict[Any, Any]], message: Message) -> None:
     _put(f, (REPLY_SLOT, number, 0), message.reply.entry)
     for index, descriptor in enumerate(message.body):
         _put(f, (BODY_SLOT, number, index), descriptor.entry)
+
+
+def _put_name(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry, profile: Profile) -> None:
+    if entry.is_unlooked and profile.dead_names_are_lazy:
+        f["unlooked"][slot], f["told"][slot] = int(entry.kind), entry.told
+        entry = Entry(SlotKind.DEAD_NAME, None, entry.urefs)
+    _put(f, slot, entry)
 
 
 def _put(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry) -> None:

@@ -120,7 +120,7 @@ def _changed(x: Transition, *domain: str) -> list[str]:
 PORTS_COUNTS = ("srights", "sorights", "msgcount", "no_senders_due")
 """What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
-SLOTS = ("kind", "port", "urefs")
+SLOTS = ("kind", "port", "urefs", "unlooked", "told")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
 SHARED = ("clock",)
@@ -178,8 +178,10 @@ def _notified(t: Touched, slot: Term) -> Term:
     if not t.k.rule.pending:
         return z3.BoolVal(False)
     used = z3.And(t.S.is_request_slot(slot), t.a.empty(slot))
-    one_more = z3.And(t.same(slot), t.b.kind(slot) == KIND.DEAD_NAME, t.a.urefs(slot) == t.b.urefs(slot) + 1)
-    return z3.Or(used, one_more)
+    one_more: Term = t.a.urefs(slot) == t.b.urefs(slot) + 1
+    if t.k.profile.dead_names_are_lazy:  # at once, or when a call looks at the name
+        one_more = z3.Or(one_more, z3.And(t.a.urefs(slot) == t.b.urefs(slot), t.k.is_unlooked(slot)))
+    return z3.Or(used, z3.And(t.same(slot), t.b.kind(slot) == KIND.DEAD_NAME, one_more))
 
 
 def _host_port(g: Grasp, t: Touched, x: Transition, names: list[str], number: Term) -> Term:

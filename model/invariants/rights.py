@@ -295,6 +295,13 @@ def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "strict ports are guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
 
 
+@invariant(127, "a name that no call has looked at was a send or send-once right", lambda profile: profile.dead_names_are_lazy)
+def unlooked_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Only names are unlooked, and what is remembered of one is that it was a send right, or a send-once right."""
+    was = z3.Or(s.unlooked(v.s) == KIND.SEND, s.unlooked(v.s) == KIND.SEND_ONCE)
+    yield "what it was", forall([v.s], z3.Or(s.unlooked(v.s) == KIND.NONE, z3.And(v.S.is_name_slot(v.s), was)))
+
+
 @invariant(122, "only a stopped call holds a right in hand")
 def in_hand(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A task's call holds a right that it took out of a place only while it is stopped."""

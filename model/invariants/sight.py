@@ -7,16 +7,21 @@ from collections.abc import Callable, Mapping
 import z3
 
 from sendright.mach.abi.rights import Place, PortObject
-from sendright.mach.signatures import ArgumentType
+from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import Touched, missing
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
+from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
+
+
+def _gives_special_port(call: Signature) -> bool:
+    return call.replies_with_rights and (call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR))
 
 
 class Sight:
@@ -36,6 +41,8 @@ class Sight:
             arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
             slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
             slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
+        if x.call is None and k.profile.own_calls_are_traps:  # the request of a call may be a trap, which looks further
+            slots += [k.slot(k[name]) for name, sort in k.rule.parameters.items() if sort == sort_of(Name)]
         if "message" in k.rule.parameters:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
         if x.is_call(lambda call: call.creates_task):  # a child may draw on the ledgers in its parent's places
@@ -46,10 +53,22 @@ class Sight:
         if x.rule == "copy in a right":
             slots.append(k.slot(k["name"], k["space"]))
         self.ports = [*[b.port(slot) for slot in slots], *[k["source"] for name in ("source",) if name in parameters]]
+        if k.profile.kernel_ports_kept_as_null and x.is_call(_gives_special_port):
+            self.ports += self._special_ports()
         if k.rule.resumes == "RECEIVING":
             self.ports.append(b.waits_for(k.caller))
         if k.rule.resumes == "CREATING":
             self.ports.append(b.waits_host(k.caller))
+
+    def _special_ports(self) -> list[Term]:
+        """The ports of the places of its target from which the call may give a right: it tells whether they stand for
+        kernel objects.
+        """
+        k, b, S = self.x.k, self.b, self.S
+        if not self.t.has("host_priv"):
+            places = [S.place_slot(self.t.target, PLACE.of(place)) for place in k.profile.special_ports.values()]
+            return [z3.If(k.object(k["task"], PortObject.TASK), b.port(place), self.t.sorts.no_port) for place in places]
+        return [z3.If(k.object(k["host_priv"], PortObject.HOST_PRIV), b.port(S.host_slot(k["which"])), self.t.sorts.no_port)]
 
     def task(self, task: Term) -> Term:
         """The caller has all authority over the task: it is the caller, or the caller names a send right to a port that
@@ -149,7 +168,7 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
-    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first"), _slot),
+    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "qlimit", "srights", "is_immovable"), _port),
     **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due"), _own_port),

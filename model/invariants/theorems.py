@@ -30,7 +30,7 @@ from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.actions import place_slot
 from sendright.model.language.invariant import Variables
 from sendright.model.language.mentions import without_quantifiers
-from sendright.model.language.rule import CREATION_RESUMED, RULES, Case, Context, effective_guards
+from sendright.model.language.rule import CREATION_RESUMED, LOOK_AT_NAME, RULES, Case, Context, effective_guards
 from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall
@@ -269,6 +269,8 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     if "space" in parameters:
         involved.append(k["space"])
     involved += [k.task_behind(k[name]) for name in ("task", "parent_task", "target_task") if parameters.get(name) == sort_of(Name)]
+    if k.rule.name == LOOK_AT_NAME:
+        involved.append(k.task_behind(k["control"]))
     if "message" in parameters:
         involved.append(b.object_task(b.port(S.destination_slot(k["message"]))))
     elsewhere = State.arbitrary(k.sorts, "_elsewhere")
@@ -278,7 +280,7 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
 
     mixed = {
         name: type(b.fields[name])(name, lambda s, name=name: z3.If(foreign(s), elsewhere.fields[name](s), b.fields[name](s)))
-        for name in ("kind", "port", "urefs")
+        for name in ("kind", "port", "urefs", *(("unlooked", "told") if k.profile.dead_names_are_lazy else ()))
     }
     moved = Context(k.rule, State(k.sorts, {**b.fields, **mixed}), k.profile)
     for case, same in zip(k.rule.cases(k), k.rule.cases(moved), strict=True):

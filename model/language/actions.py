@@ -113,6 +113,25 @@ def clone(after: After, source: Term, slot: Term) -> None:
     put(after, slot, z3.If(sends, KIND.SEND, kind), port)
 
 
+def clone_to_user(after: After, source: Term, slot: Term, kernels_own: Term | bool = False) -> None:
+    """As ``clone``; but where kernels tell no right to a kernel object's port, such a right gives nothing, unless the
+    port is ``kernels_own``.
+    """
+    if not after.profile.kernel_ports_kept_as_null:
+        clone(after, source, slot)
+        return
+    kind, port = after.kind(source), after.port(source)
+    hidden = z3.And(is_kernel_objects(after, source), z3.Not(kernels_own))
+    told = z3.And(after.sends(source), z3.Not(hidden))
+    after.add("srights", port, z3.If(told, 1, 0))
+    put(after, slot, z3.If(told, KIND.SEND, z3.If(hidden, KIND.NONE, kind)), z3.If(hidden, after.sorts.no_port, port))
+
+
+def is_kernel_objects(state: State, slot: Term) -> Term:
+    """``slot`` holds a send right to a port that stands for a kernel object."""
+    return z3.And(state.sends(slot), state.object(state.port(slot)) != OBJECT.of(PortObject.NONE))
+
+
 def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
     """Take one send right from ``port``'s count (if ``when``).
 

@@ -235,6 +235,9 @@ class Release:
         after.sweep("kind", "slots", lambda s: (gone(s), z3.If(emptied(s), KIND.NONE, KIND.DEAD_NAME)))
         after.sweep("port", "slots", lambda s: (gone(s), b.sorts.no_port))
         after.sweep("urefs", "slots", lambda s: (z3.And(gone(s), emptied(s)), z3.IntVal(0)))
+        if after.profile.dead_names_are_lazy:
+            after.sweep("unlooked", "slots", lambda s: (self._becomes_dead(s), self._unlooked(s)))
+            after.sweep("told", "slots", lambda s: (self._becomes_dead(s), z3.BoolVal(False)))
         S = b.sorts.Slot
 
         def limbo(slot: Term) -> Term:
@@ -272,6 +275,19 @@ class Release:
             ),
         )
         after.tally("srights", self.sends_released, -1)
+
+    def _becomes_dead(self, slot: Term) -> Term:
+        """The slot is a name that isn't given up, but whose port dies."""
+        port = self.base.port(slot)
+        name = z3.And(self.base.sorts.Slot.is_name_slot(slot), z3.Not(self.starts_at(slot)))
+        return z3.And(name, port != self.base.sorts.no_port, self.dying(port))
+
+    def _unlooked(self, slot: Term) -> Term:
+        """What a name whose port dies was, until a call looks at it. (One that has the receive right too is looked at
+        by the call that gives this up.)
+        """
+        kind = self.base.kind(slot)
+        return z3.If(z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE), kind, KIND.NONE)
 
     def _kill(self, after: After, b: State) -> None:
         after.sweep("port_life", "ports", lambda p: (self.dying(p), LIFE.ENDED))

@@ -32,7 +32,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.actions import begin_reply
+from sendright.model.language.actions import begin_reply, is_kernel_objects
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
@@ -119,11 +119,11 @@ class Rule:
     resumes: str = "NOTHING"
     """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
-    """Whether this profile's kernels have calls that wait for the rule. (Only for rules that resume a call.)"""
+    """Whether this profile's kernels have calls that wait for the rule, or that run it."""
 
     def is_used(self, profile: Profile) -> bool:
         """Whether calls use the rule in this profile."""
-        return self.resumes == "NOTHING" or self.applies(profile)
+        return self.applies(profile)
 
     @property
     def manual(self) -> str:
@@ -198,6 +198,10 @@ class Context:
         """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``)."""
         return self.before.object_task(self.before.port(self.slot(name)))
 
+    def is_own(self, name: Term) -> Term:
+        """The caller's ``name`` is a send right to its own port."""
+        return z3.And(self.object(name, PortObject.TASK), self.task_behind(name) == self.caller)
+
     def carried_kind(self, name: Term) -> Term:
         """What COPY_SEND of ``name`` carries: a send right, a dead right or nothing."""
         dead = z3.Or(name == self.sorts.dead, self.before.kind(self.slot(name)) == KIND.DEAD_NAME)
@@ -205,6 +209,42 @@ class Context:
 
     def carried_port(self, name: Term) -> Term:
         return z3.If(self.sends(name), self.before.port(self.slot(name)), self.sorts.no_port)
+
+    def handler_kind(self, name: Term) -> Term:
+        """What an exception place keeps of ``carried_kind``: where kernel objects' ports are kept as null, no right to
+        one.
+        """
+        kind = self.carried_kind(name)
+        return z3.If(is_kernel_objects(self.before, self.slot(name)), KIND.NONE, kind) if self.profile.kernel_ports_kept_as_null else kind
+
+    def handler_port(self, name: Term) -> Term:
+        """The port of the right that an exception place keeps."""
+        port = self.carried_port(name)
+        if not self.profile.kernel_ports_kept_as_null:
+            return port
+        return z3.If(is_kernel_objects(self.before, self.slot(name)), self.sorts.no_port, port)
+
+    # ---- names at which no call has looked since their port died
+
+    def is_unlooked(self, slot: Term) -> Term:
+        """The dead name in ``slot`` still passes as what it was (where ``dead_names_are_lazy``)."""
+        if not self.profile.dead_names_are_lazy:
+            return z3.BoolVal(False)
+        return z3.And(self.before.kind(slot) == KIND.DEAD_NAME, self.before.unlooked(slot) != KIND.NONE)
+
+    def dead_urefs(self, slot: Term) -> Term:
+        """The references of the dead name in ``slot`` once a call has looked at it."""
+        urefs = self.before.urefs(slot)
+        if not self.profile.dead_names_are_lazy:
+            return urefs
+        more = z3.And(self.is_unlooked(slot), self.before.told(slot), urefs < self.urefs_max)
+        return z3.If(more, urefs + 1, urefs)
+
+    def look_at(self, after: After, slot: Term) -> None:
+        """From now on the dead name in ``slot`` is one (where ``dead_names_are_lazy``)."""
+        if self.profile.dead_names_are_lazy:
+            after.at("urefs")[slot] = self.dead_urefs(slot)
+            after.at("unlooked")[slot] = KIND.NONE
 
     # ---- pegged and immovable rights
 
@@ -469,6 +509,9 @@ PAGE_OUT = "copy out a page"
 FINISH = "the message is done with"
 DESTROY = "the message is destroyed"
 """The rule that runs after a failure, if rights were copied in before."""
+LOOK, LOOK_AT_RIGHT, LOOK_AT_NAME = "a name is looked at", "a right in a request is looked at", "a name of a task's is looked at"
+LOOKS = (LOOK, LOOK_AT_RIGHT, LOOK_AT_NAME)
+"""The rules that make a dead name of one whose port died, where that waits for a look."""
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"

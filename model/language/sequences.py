@@ -31,7 +31,7 @@ import msgspec
 from sendright.mach.abi.descriptors import NO_PAGE
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
-from sendright.model.language.rule import COPY_IN, COPY_OUT, FINISH, PAGE_OUT, RULES
+from sendright.model.language.rule import COPY_IN, COPY_OUT, FINISH, LOOKS, PAGE_OUT, RULES
 
 Value: TypeAlias = Any
 """A value that a sequence only passes on: a number, name or place of the oracle's, or a term of the prover's."""
@@ -396,6 +396,10 @@ def forget_rules() -> None:
 
 
 def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
-    """The names of the rules that the call runs in ``profile`` (None: in any profile)."""
+    """The names of the rules that the call runs in ``profile`` (None: in any profile, but for the looks at names before
+    its own rules).
+    """
     rules = _all_rules(call, _DECLARED.get((call, False)), _DECLARED.get((call, True)), resumption(call) in RULES)
+    if profile is not None and call in SIGNATURES and SIGNATURES[call].target is not None:
+        rules = tuple(dict.fromkeys((*rules, *LOOKS)))
     return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].is_used(profile))

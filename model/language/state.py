@@ -100,6 +100,8 @@ FIELDS: dict[str, FieldDeclaration] = {
         ("Slot",), "Int", "of a request whose notification is due: 1 + its place in the order of arrival, if a release has reserved that; else 0"
     ),
     "died_first": FieldDeclaration(("Slot",), "Bool", "of a dead-name request beside a freed name: the name's port died before the name was freed"),
+    "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
+    "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),

@@ -157,7 +157,7 @@ def _unused(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:
     """
     if rule != first_rule(call):
         return
-    for name in set(rules_of(call)) - set(rules_of(call, profile)):
+    for name in [name for name in rules_of(call) if RULES[name].resumes != "NOTHING" and not RULES[name].is_used(profile)]:
         waits = ANY_STATE.wait(ANYTHING.t) == getattr(WAIT, RULES[name].resumes)
         yield Precondition("all cases", f"no task waits for the rule {name}, which isn't used", [], [forall([ANYTHING.t], z3.Not(waits))])
 

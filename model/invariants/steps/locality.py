@@ -23,6 +23,8 @@ from sendright.model.language.rule import (
     CREATION_RESUMED,
     DELIVER,
     DESTROY,
+    LOOK_AT_NAME,
+    LOOKS,
     PAGE_IN,
     PAGE_OUT,
     PENDING_RULES,
@@ -305,6 +307,18 @@ def _limbo(t: Touched, s: Term) -> Term:
     return z3.And(t.S.is_limbo_slot(s), t.b.active(port), asked, t.a.kind(s) == KIND.RECEIVE, t.a.port(s) == port)
 
 
+def _looked_at(t: Touched, s: Term) -> Term:
+    """The name is one whose port died; it stays a dead name."""
+    task = t.k.task_behind(t.k["control"]) if t.rule == LOOK_AT_NAME else t.k.caller
+    return z3.And(s == t.k.slot(t.k["name"], task), t.same(s), t.b.kind(s) == KIND.DEAD_NAME, t.a.unlooked(s) == KIND.NONE)
+
+
+def _dies_unlooked(t: Touched, s: Term) -> Term:
+    """The right's port dies, and the name was its own: what it was is remembered, and that no request has fired."""
+    was = t.b.kind(s)
+    return z3.And(t.died(s), z3.Or(t.a.unlooked(s) == was, t.a.unlooked(s) == KIND.NONE), z3.Not(t.a.told(s)))
+
+
 SLOTS = (
     _slots(lambda t, s: t.died(s), "the right's port dies: the right is dead", releases),
     _slots(_receive_right_ends, "the receive right's port dies", releases),
@@ -335,6 +349,7 @@ SLOTS = (
     _slots(_told_entry, "dead-name is sent at once", rules("mach_port_request_notification")),
     _slots(_destination_taken, "the message is received", rules(TAKE)),
     _slots(_fired, "the dead-name request fires", rules(FIRES)),
+    _slots(_looked_at, "a call looks at this name, which is dead", rules(*LOOKS)),
     _slots(lambda t, s: z3.And(s == t.S.no_senders_slot(t.k["of"]), t.emptied(s)), "the no-senders request is answered", rules(NO_SENDERS_LEFT)),
     _slots(
         lambda t, s: z3.And(z3.Or(s == t.S.limbo_slot(t.k["of"]), s == t.S.port_destroyed_slot(t.k["of"])), t.emptied(s)),
@@ -788,6 +803,17 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "died_first": (
         Reason("its name is freed, and the name's port dies", _died_first, releases),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, z3.Not(t.a.died_first(s))), rules(FIRES)),
+    ),
+    "unlooked": (
+        Reason("the right's port dies", _dies_unlooked, releases),
+        Reason("what the slot holds goes", lambda t, s: z3.And(t.a.unlooked(s) == KIND.NONE, z3.Not(t.same(s)))),
+        Reason("a call looks at this name", _looked_at, rules(*LOOKS)),
+        Reason("the right is copied in", lambda t, s: z3.And(s == t.k.slot(t.k["name"], t.k["space"]), t.a.unlooked(s) == KIND.NONE), rules(COPY_IN)),
+        Reason("the dead name is allocated", _allocated, rules(*ALLOCATORS)),
+    ),
+    "told": (
+        Reason("the right's port dies, or what the slot holds goes", lambda t, s: z3.And(z3.Not(t.a.told(s)), z3.Not(t.same(s))), releases),
+        Reason("the dead-name request fires", lambda t, s: z3.And(_fired(t, s), t.a.told(s)), rules(FIRES)),
     ),
     "known_as": (Reason("a name of the space gains or loses SEND and RECEIVE for the port", _known),),
     # ports

@@ -10,7 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import COPY_IN, COPY_OUT
+from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -32,9 +32,11 @@ class References:
         self.t, self.k, self.b = t, t.k, t.b
         self.pegs = t.k.profile.pegged_urefs
 
-    def less_one(self, slot: Term) -> Term:
-        """One reference goes, of a name that has any and isn't pegged."""
-        urefs = self.b.urefs(slot)
+    def less_one(self, slot: Term, seen: Term | None = None) -> Term:
+        """One reference goes, of a name that has any and isn't pegged. ``seen``: how many it has once a call has looked
+        at it.
+        """
+        urefs = self.b.urefs(slot) if seen is None else seen
         pegged = z3.And(self.pegs, urefs == self.k.urefs_max, self.b.kind(slot) != KIND.SEND_ONCE)
         return z3.If(z3.Or(urefs == 0, pegged), urefs, urefs - 1)
 
@@ -83,7 +85,8 @@ class References:
                 return z3.If(t.S.space(slot) == t.target, 0, urefs)
             case "copy in a right":
                 moves = z3.Or(k["disposition"] == Disposition.MOVE_SEND, k["disposition"] == Disposition.MOVE_SEND_ONCE)
-                return here(k.slot(k["name"], k["space"]), z3.If(moves, self.less_one(slot), urefs))
+                seen = k.dead_urefs(slot)
+                return here(k.slot(k["name"], k["space"]), z3.If(moves, self.less_one(slot, seen), seen))
             case "copy out a right":
                 return here(k.slot(t.x.case.outputs["name"]), self.one_more(slot, b.kind(k["place"])))
             case "mach_port_insert_right":
@@ -95,7 +98,11 @@ class References:
             case "a dead-name request fires":
                 room = z3.Not(z3.And(self.pegs, urefs == k.urefs_max))
                 dies = z3.And(b.kind(slot) == KIND.DEAD_NAME, room)
+                if k.profile.dead_names_are_lazy:
+                    dies = z3.And(dies, z3.Not(k.is_unlooked(slot)))
                 return here(k.slot(k["name"], k["space"]), z3.If(dies, urefs + 1, urefs))
+            case _ if rule in LOOKS:
+                return here(k.slot(k["name"], k.task_behind(k["control"]) if rule == LOOK_AT_NAME else k.caller), k.dead_urefs(slot))
             case "mach_port_rename":
                 old, new = (k.slot(k[name], t.target) for name in ("old_name", "new_name"))
                 return here(new, b.urefs(old), here(old, z3.IntVal(0)))
@@ -119,10 +126,10 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     or takes.
 
     mach_port_deallocate and a move take one. mach_port_mod_refs and mach_port_destruct add or take what they are given.
-    A send right that is copied out or inserted adds one, if the name has room, and so does a dead-name notification. A
-    new send right, send-once right or dead name has one. All go with mach_port_destroy and with their task. Where
-    references are pegged, the ones at the limit stay. No other step changes any. (With invariants 5 and 7 the
-    references also say what is left of a right.)
+    A send right that is copied out or inserted adds one, if the name has room, and so does a dead-name notification, at
+    once or when a call looks at the name. A new send right, send-once right or dead name has one. All go with
+    mach_port_destroy and with their task. Where references are pegged, the ones at the limit stay. No other step
+    changes any. (With invariants 5 and 7 the references also say what is left of a right.)
     """
     if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and _succeeds(x))):
         return

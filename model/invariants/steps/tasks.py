@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.invariant import Variables
@@ -108,6 +108,15 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
     def copied(source: Term, slot: Term) -> Term:
         return z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
 
+    def given(source: Term, slot: Term, own: Term | bool) -> Term:
+        """A copy; but where kernels give no right to a kernel object's port except its ``own``, nothing for such a
+        right.
+        """
+        if not k.profile.kernel_ports_kept_as_null:
+            return copied(source, slot)
+        hidden = z3.And(b.sends(source), b.object(b.port(source)) != OBJECT.OBJECT_NONE, z3.Not(own))
+        return z3.If(hidden, a.empty(slot), copied(source, slot))
+
     def place(task: Term, which: Place) -> Term:
         return S.place_slot(task, PLACE.of(which))
 
@@ -129,7 +138,8 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
     elif x.rule in ("task_get_special_port", "task_set_special_port"):
         for selector, which in k.profile.special_ports.items():
             held = place(k.task_behind(k["task"]), which)
-            done = copied(held, x.reply(0)) if x.rule == "task_get_special_port" else kept(held, k["port"])
+            own = which in (Place.KERNEL, Place.HOST)
+            done = given(held, x.reply(0), own) if x.rule == "task_get_special_port" else kept(held, k["port"])
             yield f"the {which.name.lower()} port", z3.Implies(k["which"] == selector, done)
             if x.stops:
                 yield f"the {which.name.lower()} port that was there", z3.Implies(k["which"] == selector, copied(held, x.in_hand))
@@ -144,7 +154,7 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
             name = z3.If(index < k["ports_length"], k["ports"](index), v.sorts.null)
             yield f"registered port {index}", kept(place(k.task_behind(k["task"]), which), name)
     elif x.rule == "host_get_special_port":
-        yield "the host's port", copied(S.host_slot(k["which"]), x.reply(0))
+        yield "the host's port", given(S.host_slot(k["which"]), x.reply(0), k["which"] <= int(HostPort.HOST_IO_MASTER))
     elif x.rule == "host_set_special_port":
         yield "the host's port", kept(S.host_slot(k["which"]), k["port"])
     elif x.is_call(lambda call: call.selects_exceptions):
@@ -159,7 +169,8 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
             same = z3.And(copied(held, held), was[0] == was[1], was[2] == was[3])
             done = same
             if x.rule != "task_get_exception_ports":
-                new = z3.And(kept(held, k["new_port"]), was[1] == k["behavior"], was[3] == k["new_flavor"])
+                handler = z3.And(a.kind(held) == k.handler_kind(k["new_port"]), a.port(held) == k.handler_port(k["new_port"]))
+                new = z3.And(handler, was[1] == k["behavior"], was[3] == k["new_flavor"])
                 done = z3.If(selected, z3.Or(new, same) if told else new, same)
             yield f"the port of exception {number}", done
     changed = z3.Or(a.kind(v.s) != b.kind(v.s), a.port(v.s) != b.port(v.s))

@@ -359,8 +359,10 @@ class Concrete:
     @staticmethod
     def _entry(state: ConcreteState, slot: SlotTuple) -> Entry:
         f = state.fields
-        port = f["port"].get(slot, NO_PORT)
-        return Entry(SlotKind(f["kind"].get(slot, 0)), None if port == NO_PORT else port, f["urefs"].get(slot, 0))
+        port, kind, unlooked = f["port"].get(slot, NO_PORT), f["kind"].get(slot, 0), f["unlooked"].get(slot, 0)
+        if kind == SlotKind.DEAD_NAME and unlooked:
+            return Entry(SlotKind(unlooked), None, f["urefs"].get(slot, 0), f["told"].get(slot, False))
+        return Entry(SlotKind(kind), None if port == NO_PORT else port, f["urefs"].get(slot, 0))
 
     def _changes(self) -> Iterator[Became]:
         """Everything that differs between the states, rights first."""

@@ -60,7 +60,7 @@ def test_a_limit_is_given_from_the_root_to_the_leaves(judged: Judged, ledgers: L
     second = ledgers.child(first, first, 4)
     third = ledgers.child(second, first, 1)
     assert [ledgers.read(name) for name in (ledgers.root, first, second, third)] == [(1, -1), (2, 6), (0, 3), (0, 1)]
-    given = state_of(judged.state())["given_limits"]
+    given = state_of(judged.state(), judged.profile)["given_limits"]
     assert [given.get(ledgers.port(name), 0) for name in (ledgers.root, first, second, third)] == [10, 4, 1, 0]
     assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=4) == "KERN_SUCCESS"
     assert judged.code("ledger_transfer", parent_ledger=first, child_ledger=second, transfer=1) == "KERN_RESOURCE_SHORTAGE"

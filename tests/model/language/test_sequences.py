@@ -17,7 +17,7 @@ from sendright.model.execution import kernel_choices, oracle, told_results
 from sendright.model.execution.kernel_choices import ways_to_choose
 from sendright.model.execution.oracle import Oracle
 from sendright.model.language import arguments, sequences
-from sendright.model.language.rule import COPY_IN, COPY_OUT, DESTROY, FINISH, PENDING_RULES, RULES, Case, Context, rule
+from sendright.model.language.rule import COPY_IN, COPY_OUT, DESTROY, FINISH, LOOKS, PENDING_RULES, RULES, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, rules_of, run, sequence
 from sendright.model.language.terms import Name
 from sendright.model.proof import preconditions
@@ -41,7 +41,7 @@ def test_the_rules_of_a_call_follow_from_its_sequence() -> None:
 
 
 def test_every_rule_is_a_calls_or_is_left_to_do() -> None:
-    assert {rule for call in SIGNATURES for rule in rules_of(call)} | set(PENDING_RULES) == set(RULES)
+    assert {rule for call in SIGNATURES for rule in rules_of(call)} | {*PENDING_RULES, *LOOKS} == set(RULES)
 
 
 @pytest.mark.parametrize("module", [oracle, kernel_choices, told_results, arguments, preconditions, sequences], ids=lambda module: module.__name__)
