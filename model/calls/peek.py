@@ -16,6 +16,13 @@ from sendright.model.language.state import After
 from sendright.model.language.terms import Function, Int, Message, Name
 
 
+HEADER_GROWTH, DESCRIPTOR_GROWTH = 8, 4
+"""By how many bytes the header and each descriptor are larger in the kernel: rights are pointers there
+(``mach_msg_kbase_t`` in ``mach/message.h``).
+"""
+WORD = 1 << 32
+
+
 @rule()
 def mach_port_peek(
     k: Context, task: Name, name: Name, trailer: Int, seqno: Int, room: Int, *, place_of: Function[Message, Int], message_at: Function[Int, Message]
@@ -23,7 +30,8 @@ def mach_port_peek(
     """Describe the message that will be received under the number ``seqno``, or the oldest one. Nothing changes.
 
     The port's messages are numbered from 0 in the order of their arrival: ``place_of`` and ``message_at`` say which has
-    which number.
+    which number. The size is that which the message has in the kernel. The number that the next message will have is
+    computed in 32 bits, so when it exceeds these, only the oldest message is found.
 
     Source: ``mach_port_peek`` in ``ipc/mach_port.c``, ``ipc_mqueue_peek_locked`` in ``ipc/ipc_mqueue.c``.
     """
@@ -42,7 +50,8 @@ def mach_port_peek(
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such trailer, or no room for it", unfit)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
-    yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port)))
+    beyond = z3.And(asked, seqno >= (b.seqno(e.port) + b.msgcount(e.port)) % WORD)
+    yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port), beyond))
 
     # REPLY
     def look(after: After) -> None:
@@ -53,7 +62,7 @@ def mach_port_peek(
         k.otherwise(),
         look,
         sequence_number=b.seqno(e.port) + place,
-        size=b.size(peeked),
+        size=b.size(peeked) + HEADER_GROWTH + DESCRIPTOR_GROWTH * k.sorts.parts_of(b.layout(peeked)),
         id=b.id(peeked),
         trailer_size=bytes_,
         security_token=b.sender_security(peeked),

@@ -29,12 +29,20 @@ def told_results(system: System, results: Container[str], outputs: Mapping[str, 
                 told[name.removeprefix("tells_")] = ()
         elif name == "names_of":
             names = system.names(value)
-            told |= {"names": tuple(names), "types": tuple(SlotKind(kind).type_bits for kind in names.values())}
+            told |= {"names": tuple(names), "types": tuple(_type(system, value, name, kind) for name, kind in names.items())}
         elif name == "members_of":
             told["members"] = tuple(system.members(value))
         elif name.endswith("_length"):
             told[name.removesuffix("_length")] = ()
     return told
+
+
+def _type(system: System, task: int, name: int, kind: int) -> int:
+    """What the list of all names says of one. XNU adds the reference for a notification without regard to the limit: of
+    a pegged name it ends up in the lowest bit of the type (``mach_port_names_helper`` in ``ipc/mach_port.c``).
+    """
+    overflows = SlotKind(kind) is SlotKind.DEAD_NAME and system.adds_a_reference_too_many(task, name)
+    return SlotKind(kind).type_bits + (SlotKind.SEND.type_bits if overflows else 0)
 
 
 def _sets(system: System, port: int) -> int:

@@ -96,7 +96,8 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         port = b.port(x.k.slot(x.k["name"], x.k.task_behind(x.k["task"])))
         told = x.case.outputs
         peeked = x.k["message_at"](told["sequence_number"] - b.seqno(port))
-        same = [told["id"] == b.id(peeked), told["size"] == b.size(peeked)]
+        in_kernel = b.size(peeked) + 8 + 4 * x.k.sorts.parts_of(b.layout(peeked))  # pointers of 64 bits in place of names
+        same = [told["id"] == b.id(peeked), told["size"] == in_kernel]
         same += [told["security_token"] == b.sender_security(peeked), told["audit_token"] == b.sender_audit(peeked)]
         yield "what is peeked at", z3.And(b.queued_on(peeked, port), z3.Or(x.k["seqno"] == 0, told["sequence_number"] == x.k["seqno"]), *same)
         oldest = z3.Implies(z3.And(x.k["seqno"] == 0, b.queued_on(v.m, port)), b.arrival(peeked) <= b.arrival(v.m))
