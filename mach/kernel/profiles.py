@@ -187,8 +187,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
     was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
     own_calls_are_traps: frozenset[str] = frozenset()
-    """Calls that a task makes on itself by a trap: the right is copied in by the routine, and its failure is a KERN_
-    code."""
+    """Calls that a task makes on itself by a trap: the right is copied in by the call's routine, and its failure is a
+    KERN_ code. On another task they are messages."""
     set_membership_is_flag: bool = False
     """Whether RECEIVE_STATUS reports only that a port is in a set; False: in how many, or in which."""
     behaviours: frozenset[int] = frozenset({1, 2, 3})
@@ -341,13 +341,13 @@ XNU_792 = Profile(
 
 _TRAPS = frozenset(
     {
-        *("mach_port_allocate", "mach_port_deallocate", "mach_port_mod_refs", "mach_port_type"),
-        *("mach_port_insert_right", "mach_port_request_notification", "mach_port_get_attributes"),
+        *("mach_port_allocate", "mach_port_deallocate", "mach_port_mod_refs", "mach_port_type", "mach_port_get_attributes"),
+        *("mach_port_insert_right", "mach_port_request_notification"),
         *("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member"),
         *("mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard"),
     }
 )
-"""``libsyscall/mach/mach_port.c`` of XNU 11417 tries ``_kernelrpc_…_trap`` first for these."""
+"""``osfmk/ipc/mach_kernelrpc.c`` of XNU 11417: what libsyscall tries first."""
 
 XNU = Profile(
     name="xnu",
