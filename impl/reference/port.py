@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sendright.impl.reference.ledger import Ledger
     from sendright.impl.reference.message import Message
     from sendright.impl.reference.task import Task
+    from sendright.impl.reference.waiting import BlockedSend
 
 DEAD_ENTRY = snapshot.Entry(SlotKind.DEAD_NAME)
 
@@ -54,6 +55,7 @@ class Port:
         "shown_by",
         "strict",
         "task",
+        "waiting_senders",
     )
 
     def __init__(
@@ -79,6 +81,8 @@ class Port:
         self.send_once_rights = 0
         self.queue_limit = queue_limit
         self.queue: deque[Message] = deque()
+        self.waiting_senders: list[BlockedSend] = []
+        """The sends that are blocked by the full queue, in their order."""
         self.in_transit_to: Port | None = None
         """While the receive right is in a queued message: the port with that queue."""
         self.no_senders: Right | None = None
@@ -155,9 +159,21 @@ class Port:
         return self.queue.popleft()
 
     @property
+    def message_count(self) -> int:
+        """The number of messages in the queue, and of those that room was given to (``imq_msgcount``)."""
+        return len(self.queue) + sum(sender.has_room for sender in self.waiting_senders)
+
+    @property
     def full(self) -> bool:
         """Whether a sender with a send right is blocked."""
-        return len(self.queue) >= self.queue_limit
+        return self.message_count >= self.queue_limit
+
+    def give_room(self) -> None:
+        """Give room to the first blocked send that has none. (``IPC_MQUEUE_FULL``)"""
+        for sender in self.waiting_senders:
+            if not sender.has_room:
+                sender.give_room()
+                return
 
     def show(self) -> snapshot.Port:
         """This port as a snapshot has it."""

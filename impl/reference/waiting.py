@@ -68,8 +68,16 @@ class BlockedSend(Wait):
     code = ReturnCode.MACH_SEND_IN_PROGRESS
     must = True
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, task: Task, message: Message) -> None:
+        self.task = task
         self.message = message
+        self.has_room = False
+        """Whether room was given to the message, in kernels that do so."""
+
+    def give_room(self) -> None:
+        """Give room to the message: it will be queued when the call goes on."""
+        self.has_room = True
+        self.task.changed()
 
     @property
     def rights(self) -> tuple[Right, ...]:
@@ -80,7 +88,7 @@ class BlockedSend(Wait):
         return self.message.destination.live
 
     def show(self, task: Task) -> snapshot.PendingCall:
-        return snapshot.PendingCall(call=self.call, message=self.message.show(task))
+        return snapshot.PendingCall(call=self.call, message=self.message.show(task), has_room=self.has_room)
 
 
 class BlockedReceive(Wait):

@@ -140,6 +140,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     requests_grow_by_half: bool = False
     """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
     size; False: it doubles. The slots decide in which order the requests of one port fire."""
+    room_is_given: bool = False
+    """Whether room that comes in a queue is at once the first waiting sender's, and a limit that is raised lets as many
+    in as it rose by, even above it; False: the sender that comes first gets the room."""
     exception_places: bool = True
     """Whether tasks have a port for each type of exception."""
     host_special_ports: int = 0
@@ -328,6 +331,7 @@ XNU_792 = Profile(
     allocate_name_takes_dead_name=False,
     send_survives_rescue=False,
     places_end_first=False,
+    room_is_given=True,
     reserved_names_pass=True,
     dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
     lost_size_is_header=True,
@@ -375,6 +379,7 @@ XNU = Profile(
     cancels_nothing=True,
     port_destroyed_stays=True,
     places_end_first=False,
+    room_is_given=True,
     queue_ends_whole=True,
     requests_grow_by_half=True,
     dead_reply_refused=True,

@@ -121,6 +121,8 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     call: str
     message: Message | None = None
     """For a send: the message that waits for room in a queue."""
+    has_room: bool = False
+    """For a send, where ``room_is_given``: the queue has room that is this message's, also if it is full otherwise."""
     name: int = NULL_NAME
     """For a receive: the current name, in the task's space, of what it receives from."""
     port: int | None = None

@@ -75,7 +75,7 @@ class AttributeCalls(Core):
             port.sequence_number,
             port.make_send_count,
             port.queue_limit,
-            len(port.queue),
+            port.message_count,
             port.send_once_rights,
             int(port.send_rights > 0),
             int(port.port_destroyed is not None),
@@ -93,7 +93,7 @@ class AttributeCalls(Core):
 
     def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
         """Set a port's queue limit. Messages beyond it stay queued. With 0, only messages on send-once rights can be
-        queued.
+        queued. By profile a limit that is raised gives room to as many waiting senders.
 
         KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE,
         KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12)
@@ -107,6 +107,9 @@ class AttributeCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         self.refuse_reserved(name)
         port = receive_right_of(space, name, self.profile)
+        if self.profile.room_is_given:
+            for _ in range(port.queue_limit, info[0]):
+                port.give_room()
         port.queue_limit = info[0]
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)

@@ -43,7 +43,7 @@ class PeekCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         port = receive_right_of(space, name, self.profile)
         place = seqno - port.sequence_number if seqno else 0
-        beyond = seqno != 0 and seqno >= (port.sequence_number + len(port.queue)) % _WORD
+        beyond = seqno != 0 and seqno >= (port.sequence_number + port.message_count) % _WORD
         if beyond or not 0 <= place < len(port.queue):
             raise Failure(ReturnCode.KERN_FAILURE)
         message = port.queue[place]

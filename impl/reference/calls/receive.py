@@ -117,6 +117,8 @@ class ReceiveCalls(Bodies):
     def _take(self, port: Port) -> Message:
         """Take the port's oldest message out of its queue, and release the destination right."""
         message = port.dequeue()
+        if self.profile.room_is_given and not port.full:
+            port.give_room()
         if message.destination.kind is SlotKind.SEND:
             release_send(port)
         else:

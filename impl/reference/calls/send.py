@@ -150,19 +150,23 @@ class SendCalls(Bodies):
         elif has_room:
             message.send_off()
         elif wait:
-            yield from self._deliver_later(message)
+            yield from self._deliver_later(caller, message)
         else:
             return self._hand_back(caller, message)
         return Result(ReturnCode.MACH_MSG_SUCCESS)
 
-    def _deliver_later(self, message: Message) -> PartialSteps:
-        """Block until the queue has room or the port dies. The message is in transit meanwhile."""
+    def _deliver_later(self, caller: Task, message: Message) -> PartialSteps:
+        """Block until the queue has room, by profile until it is given to this message, or the port dies. The message
+        is in transit meanwhile.
+        """
         port = message.destination.port
         message.set_out()
-        waiting = BlockedSend(message)
+        waiting = BlockedSend(caller, message)
+        port.waiting_senders.append(waiting)
         yield waiting
-        while port.alive and port.full:
+        while port.alive and not (waiting.has_room if self.profile.room_is_given else not port.full):
             yield waiting
+        port.waiting_senders.remove(waiting)
         if port.alive:
             message.send_off()
         else:

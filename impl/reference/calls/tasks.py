@@ -8,6 +8,7 @@ from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.task import LEDGER_PLACES, PLACES_IN_ORDER, Task
 from sendright.impl.reference.transfer import copy_out
+from sendright.impl.reference.waiting import BlockedSend
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
@@ -96,15 +97,21 @@ class TaskCalls(Core):
 
     def _interrupt(self, task: Task) -> None:
         """End the task's call that hasn't ended, before anything else of the task ends. A message that waits for room
-        goes back to the task, if its destination lives. (``thread_terminate``, ``ipc_kmsg_copyout_pseudo``)
+        goes back to the task, if its destination lives; one that has room is queued. (``thread_terminate``,
+        ``ipc_kmsg_copyout_pseudo``)
         """
-        if task.waiting is None:
+        waiting = task.waiting
+        if waiting is None:
             return
-        if task.waiting.hands_back:
-            for right in task.waiting.rights:
-                copy_out(task.space, right)
+        if isinstance(waiting, BlockedSend):
+            waiting.message.destination.port.waiting_senders.remove(waiting)
+        if not waiting.hands_back:
+            self.destroy_message(waiting.rights)
+        elif isinstance(waiting, BlockedSend) and waiting.has_room:
+            waiting.message.send_off()
         else:
-            self.destroy_message(task.waiting.rights)
+            for right in waiting.rights:
+                copy_out(task.space, right)
 
     def _end_places(self, task: Task) -> None:
         last = LEDGER_PLACES if self.profile.ledger_places_end_last else ()
