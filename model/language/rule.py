@@ -34,6 +34,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.actions import begin_reply
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
+from sendright.model.language.evidence import NONE, Evidence
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
@@ -72,6 +73,8 @@ class Case:
 
     None: when ``when`` holds. Only ``when`` is tested and proved.
     """
+    evidence: Evidence = NONE
+    """What it rests on, where that isn't what its rule rests on."""
 
     def __post_init__(self) -> None:
         """Keep the outputs from changes. Raises TypeError for a code, a condition or an output that is none: properties
@@ -120,6 +123,8 @@ class Rule:
     """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
     """Whether this profile's kernels have calls that wait for the rule. (Only for rules that resume a call.)"""
+    evidence: Evidence = NONE
+    """What its cases rest on, unless they have evidence of their own."""
 
     def is_used(self, profile: Profile) -> bool:
         """Whether calls use the rule in this profile."""
@@ -239,14 +244,18 @@ class Context:
         """Memory is short, and the kernel fails for lack of it."""
         return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
 
-    def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
-        return _case(code, title, when, effect, outputs)
+    def fails(
+        self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence = NONE, **outputs: Term
+    ) -> Case:
+        return _case(code, title, when, effect, outputs, evidence)
 
-    def succeeds(self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
-        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, replies)
+    def succeeds(
+        self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, evidence: Evidence = NONE, **outputs: Term
+    ) -> Case:
+        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, evidence, replies)
 
-    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
-        return _case(None, title, when, effect, outputs)
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence = NONE, **outputs: Term) -> Case:
+        return _case(None, title, when, effect, outputs, evidence)
 
     def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
         """All remaining cases, or those in which ``tested`` holds. ``meaning`` writes them out, unless they are all
@@ -319,10 +328,18 @@ class Context:
         return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
 
 
-def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: Mapping[str, Term], replies: int = 0) -> Case:
+def _case(
+    code: ReturnCode | None,
+    title: str,
+    when: Term | Otherwise,
+    effect: Effect,
+    outputs: Mapping[str, Term],
+    evidence: Evidence,
+    replies: int = 0,
+) -> Case:
     if isinstance(when, Otherwise):
-        return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
-    return Case(code, title, when, effect, outputs, replies)
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning, evidence)
+    return Case(code, title, when, effect, outputs, replies, evidence=evidence)
 
 
 RULES: dict[str, Rule] = {}
@@ -343,8 +360,9 @@ def rule(
     applies: Callable[[Profile], bool] = lambda profile: True,
     computed: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
+    evidence: Evidence = NONE,
 ) -> Callable[[Cases], Rule]:
-    """Declare a rule. It is named ``name``, or like the function, which then is named like a call.
+    """Declare a rule. It rests on ``evidence``. It is named ``name``, or like the function, which then is named like a call.
 
     The function's signature says what the rule takes. Positional parameters are arguments, keyword-only ones are free
     choices of the kernel's. Their annotations (``model/language/terms.py``) give the sorts. ``requires`` is a function
@@ -372,7 +390,9 @@ def rule(
         def cases(k: Context) -> Iterator[Case]:
             return function(k, **{each: k.constants[each] for each in (*parameters, *choices)})
 
-        declared = Rule(called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies)
+        declared = Rule(
+            called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies, evidence
+        )
         RULES[called] = declared
         return declared
 
