@@ -140,8 +140,7 @@ class Core:
         return Space(self.profile.send_urefs_max, self.profile.urefs_max if self.profile.pegged_urefs else None)
 
     def release(self, rights: Iterable[Right]) -> None:
-        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``;
-        semantics 2 and 6.7)
+        """End ``rights``, in order. (``ipc_port_release_send``, ``ipc_notify_send_once``, ``ipc_port_destroy``)
 
         An unused send-once right becomes a send-once notification. A receive right ends its port, unless a
         port-destroyed request redirects it. The rights that the port held end too; they may be receive rights again, so

@@ -1,4 +1,4 @@
-"""Notifications: messages that the kernel sends by itself (semantics 7; ``ipc/ipc_notify.c``).
+"""Notifications: messages that the kernel sends by itself (``ipc/ipc_notify.c``).
 
 A notification is a message on a send-once right, and uses that right up. Three kinds are requested by a call
 (``request_calls``); until the event the right is kept in the entry of a name or in a port. A send-once notification

@@ -237,4 +237,4 @@ class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     """The versions of the sources that are cited, each with its address."""
     counts: tuple[EvidenceCount, ...] = ()
-    """How many cases of each profile rest on which kind of evidence; empty if one call was asked for."""
+    """How many cases of each profile rest on which kind of evidence; empty if the result is of one call."""

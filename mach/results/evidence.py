@@ -11,7 +11,7 @@ class EvidenceKind(Enum):
     """How we know that a kernel does what a clause says, from the strongest evidence to the weakest."""
 
     LIVE_RUN = "live run"
-    """A live kernel was asked, and its answer and what it showed agreed."""
+    """A live kernel made the call. Its answer, and what it showed, agreed."""
     CODE_RUN = "real code run"
     """The kernel's own code ran as a program, and agreed."""
     TEST_SUITE = "test suite"

@@ -11,6 +11,7 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
+from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
@@ -46,7 +47,14 @@ def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]
         yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 
-@rule("mach_port_insert_right: request")
+@rule(
+    "mach_port_insert_right: request",
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor",
+        manual=page("mach_port_insert_right", silent=("no right will be carried: no such disposition",)),
+    ),
+)
 def insert_right_request(k: Context, task: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists."""
 
@@ -67,12 +75,20 @@ def _insert_requires(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message), *whole, k.carries_nothing_but(message, destination, carried)]
 
 
-@rule(requires=_insert_requires, computed=("message",), without=("task", "poly"))
+@rule(
+    requires=_insert_requires,
+    computed=("message",),
+    without=("task", "poly"),
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_insert_right; ipc/ipc_object.c: ipc_object_copyout_name; ipc/ipc_right.c: ipc_right_copyout",
+        manual=page("mach_port_insert_right"),
+    ),
+)
 def mach_port_insert_right(k: Context, message: Message, name: Name, disposition: Int) -> Iterator[Case]:
     """Put the carried right into the target task's space under ``name``.
 
     On failure the request is destroyed, and the carried right with it (hazard H-11): with a receive right the port
-    dies. Source: semantics 5.8.
+    dies.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -169,11 +185,16 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
         raise
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_extract_right; ipc/ipc_object.c: ipc_object_copyin; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_copyin",
+        manual=page("mach_port_extract_right"),
+    )
+)
 def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int, *, reply_message: Message) -> Iterator[Case]:
     """Take a right out of a task's space, as if that task sent it.
 
-    Where rights to tasks' ports are immovable, a task may only copy one that it has itself. Source: semantics 5.9.
+    Where rights to tasks' ports are immovable, a task may only copy one that it has itself.
     """
     # NAMES
     b = k.before

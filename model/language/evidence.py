@@ -66,7 +66,7 @@ _CITATION = re.compile(r"(?P<file>[\w./]+): (?P<names>\w+(?:, \w+)*)")
 
 
 @dataclass(frozen=True)
-class Declared:
+class Ground:
     """One thing that a clause rests on, as it is declared: in which profile it is decides which source it is of."""
 
     kind: EvidenceKind
@@ -80,7 +80,7 @@ class Declared:
     """Of a manual page: the titles of the cases that it is silent on."""
 
 
-Grounds = tuple[Declared, ...]
+Grounds = tuple[Ground, ...]
 """All that a clause rests on in one profile."""
 
 
@@ -98,24 +98,24 @@ def page(name: str, silent: tuple[str, ...] = ()) -> Grounds:
     """The manual page called ``name``. It covers an error if it names the code, and every other case, except those
     whose titles are in ``silent``.
     """
-    return (Declared(EvidenceKind.MANUAL, file=f"{name}.html", names=(name,), silent=frozenset(silent)),)
+    return (Ground(EvidenceKind.MANUAL, file=f"{name}.html", names=(name,), silent=frozenset(silent)),)
 
 
 def decided(why: str) -> Grounds:
     """We decided so, because of ``why``."""
-    return (Declared(EvidenceKind.DECISION, words=why),)
+    return (Ground(EvidenceKind.DECISION, words=why),)
 
 
 def ran(what: str) -> Grounds:
     """The kernel's own code ran as a program, and did ``what``."""
-    return (Declared(EvidenceKind.CODE_RUN, words=what),)
+    return (Ground(EvidenceKind.CODE_RUN, words=what),)
 
 
-def _cited(kind: EvidenceKind, citation: str) -> Declared:
+def _cited(kind: EvidenceKind, citation: str) -> Ground:
     match = _CITATION.fullmatch(citation)
     if match is None:
-        raise ValueError(f"{citation!r} is no citation: write FILE: FUNCTION, FUNCTION")
-    return Declared(kind, file=match["file"], names=tuple(match["names"].split(", ")))
+        raise ValueError(f"{citation!r} isn't a citation: write FILE: FUNCTION, FUNCTION")
+    return Ground(kind, file=match["file"], names=tuple(match["names"].split(", ")))
 
 
 @dataclass(frozen=True)

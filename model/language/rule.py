@@ -34,13 +34,22 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.actions import begin_reply
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
-from sendright.model.language.evidence import NONE, Evidence
+from sendright.model.language.evidence import NONE, Evidence, page, rests_on
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.terms import Array, Bool, Int, Message, Name, Sort, sort_of
 
 Effect = Callable[[After], None]
+
+REQUEST_SENT = rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyin_header", xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_header_rights", manual=page("mach_msg"))
+"""Of the test of a request's target."""
+RIGHTS_COPIED_IN = rests_on(
+    "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+    xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor, ipc_kmsg_copyin_ool_ports_descriptor",
+    manual=page("mach_msg"),
+)
+"""Of the test of a request's other ports."""
 
 
 def nothing(after: After) -> None:
@@ -232,17 +241,20 @@ class Context:
         ``called`` is the name of the argument ``target``. ``arrays`` are further ports: each array by its name, with
         its length.
         """
-        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", z3.Not(self.sends(target)))
+        unsent = z3.Not(self.sends(target))
+        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", unsent, evidence=REQUEST_SENT)
         unfit = [z3.Not(self.carriable(other)) for other in others]
         for name, (array, length) in (arrays or {}).items():
             i = z3.Int(f"{name}_index")
             unfit.append(z3.Exists([i], z3.And(i >= 0, i < length, z3.Not(self.carriable(array(i))))))
         if unfit:
-            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
+            title = "a right in the request cannot be copied in"
+            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, title, z3.Or(*unfit), evidence=RIGHTS_COPIED_IN)
 
-    def lacks_memory(self, shortage: Int, out_of_memory: Bool) -> Case:
+    def lacks_memory(self, shortage: Int, out_of_memory: Bool, evidence: Evidence = NONE) -> Case:
         """Memory is short, and the kernel fails for lack of it."""
-        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
+        fails = z3.And(shortage > 0, out_of_memory)
+        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", fails, evidence=evidence)
 
     def fails(
         self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence = NONE, **outputs: Term
@@ -362,7 +374,8 @@ def rule(
     without: tuple[str, ...] = (),
     evidence: Evidence = NONE,
 ) -> Callable[[Cases], Rule]:
-    """Declare a rule. It rests on ``evidence``. It is named ``name``, or like the function, which then is named like a call.
+    """Declare a rule. It rests on ``evidence``. It is named ``name``, or like the function, which then is named like a
+    call.
 
     The function's signature says what the rule takes. Positional parameters are arguments, keyword-only ones are free
     choices of the kernel's. Their annotations (``model/language/terms.py``) give the sorts. ``requires`` is a function

@@ -1,8 +1,9 @@
 """What each case of the specification rests on, in each profile: what is declared beside it, and what was recorded.
 
 A manual page covers an error only if it names the code. Where the pages are silent, the profile ``manual`` does what
-the kernels do whose source we read, and that is a decision of ours. ``seen.json`` has which codes the pages name, and
-which cases runs of real kernels have reached: ``tests/record_evidence.py`` writes it.
+the kernels do whose source we read, and that is a decision of ours. Which codes the pages name is in ``pages.json``,
+which ``benchmarks/citations.py`` writes. Which cases runs of real kernels have reached is in ``runs.json``, which
+``tests/record_evidence.py`` writes.
 """
 
 from __future__ import annotations
@@ -10,46 +11,50 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
+from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.json_text import read_json
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
-from sendright.mach.results.evidence import STRENGTH, EvidenceItem, EvidenceCount, EvidenceKind
+from sendright.mach.results.evidence import STRENGTH, EvidenceCount, EvidenceItem, EvidenceKind
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.evidence import MANUAL_PAGES, SOURCES, SUITES, Declared, Grounds
+from sendright.model.language.evidence import MANUAL_PAGES, SOURCES, SUITES, Ground, Grounds
 from sendright.model.language.rule import PENDING_RULES, RULES, Case
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import cases_of
 
 FOLLOWED = ("xnu-792", "osf", "gnumach", XNU.name)
-"""Whose source tells what the profile ``manual`` does where the manual pages are silent: the first that has the case."""
+"""Whose source tells what the profile ``manual`` does where the manual pages are silent: the first that has the
+case."""
 
 
-class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cases that runs of a real kernel have reached, and in which it agreed."""
 
     profile: str
     kind: EvidenceKind
     words: str
     """What ran, and where a reader finds it."""
-    cases: tuple[str, ...]
+    cases: frozenset[str]
     """``rule/CODE/title``."""
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What ``seen.json`` has."""
-
-    runs: tuple[Seen, ...]
-    pages: dict[str, tuple[str, ...]]
-    """Manual page -> the return codes that it names."""
+PAGES = Path(__file__).with_name("pages.json")
+RUNS = Path(__file__).with_name("runs.json")
 
 
 @cache
-def record() -> Record:
-    """What was recorded."""
-    return read_json(files("sendright.model.tracing").joinpath("seen.json").read_bytes(), Record)
+def page_codes() -> dict[str, frozenset[str]]:
+    """Manual page -> the return codes that it names."""
+    return read_json(PAGES.read_bytes(), dict[str, frozenset[str]])
+
+
+@cache
+def runs() -> tuple[RecordedRun, ...]:
+    """What runs of real kernels have reached."""
+    return read_json(RUNS.read_bytes(), tuple[RecordedRun, ...])
 
 
 def rules_in_use(profile: Profile) -> list[str]:
@@ -103,27 +108,25 @@ def declared(rule: str, case: Case, profile: str) -> Grounds:
 
 
 def _items(rule: str, case: Case, profile: Profile) -> Iterator[EvidenceItem]:
-    for seen in record().runs:
+    for seen in runs():
         if seen.profile == profile.name and f"{rule}/{case.id}" in seen.cases:
             yield EvidenceItem(kind=seen.kind, words=seen.words)
     found = declared(rule, case, profile.name)
     yield from (item for one in found for item in _items_of(one, case, profile.name))
-    if profile is MANUAL and not any(covers(one, case) for one in found if one.kind is EvidenceKind.MANUAL) and _is_only_page(found):
+    if profile is MANUAL and not any(one.kind is not EvidenceKind.MANUAL or covers(one, case) for one in found):
         yield from _followed(rule, case)
 
 
-def _is_only_page(found: Grounds) -> bool:
-    return all(one.kind is EvidenceKind.MANUAL for one in found)
-
-
-def covers(page: Declared, case: Case) -> bool:
+def covers(page: Ground, case: Case) -> bool:
     """Whether the manual page says what ``case`` says."""
     if case.title in page.silent:
         return False
-    return not case.refuses or (case.code is not None and case.code.name in record().pages.get(page.names[0], ()))
+    if case.code is None or not case.refuses or case.code in IN_PROGRESS:
+        return True
+    return case.code.name.removesuffix("_VM_SPACE") in page_codes().get(page.names[0], ())
 
 
-def _items_of(one: Declared, case: Case, profile: str) -> Iterator[EvidenceItem]:
+def _items_of(one: Ground, case: Case, profile: str) -> Iterator[EvidenceItem]:
     if one.kind in (EvidenceKind.SOURCE, EvidenceKind.TEST_SUITE):
         source = (SOURCES if one.kind is EvidenceKind.SOURCE else SUITES)[profile]
         yield EvidenceItem(kind=one.kind, words=f"{', '.join(one.names)} in {source.path(one.file)} ({source.title})", url=source.url(one.file))
@@ -140,7 +143,7 @@ def _followed(rule: str, case: Case) -> Iterator[EvidenceItem]:
             if other.id == case.id:
                 read = [item for one in declared(rule, other, name) if one.kind is EvidenceKind.SOURCE for item in _items_of(one, other, name)]
                 for item in read:
-                    words = f"the manual pages are silent, and we follow a kernel: {item.words}"
+                    words = f"no manual page says it, and we follow a kernel: {item.words}"
                     yield EvidenceItem(kind=EvidenceKind.DECISION, words=words, url=item.url)
                 if read:
                     return

@@ -4,8 +4,8 @@ A test covers a clause if it expects the clause's answer of the reference kernel
 the clause is about, or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests,
 they must expect the codes of its cases.
 
-Reported as missing: a clause without a case, a property or a test; a case that rests on nothing; a reference to nothing; a case that no clause of the
-manual page names; a call without a rule.
+Reported as missing: a clause without a case, a property or a test; a case that rests on nothing (in this profile); a
+reference to nothing; a case that no clause of the manual page names; a call without a rule.
 """
 
 from __future__ import annotations
