@@ -13,7 +13,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject
 from sendright.model.language.actions import make_kernel_port, make_send
-from sendright.model.language.evidence import decided, everywhere, page, rests_on
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.release import release
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import OBJECT, Term
@@ -46,15 +46,11 @@ def _give(after: After, ledger: Term, amount: Term) -> None:
     after.add("ledger_limit", ledger, z3.If(finite(after, ledger), amount, 0))
 
 
-MINTS = everywhere(
-    decided("The kernels' ledger_create lets such a transfer make limits out of nothing (hazard H-7). We refuse it, so that limits are conserved.")
-)
+MINTS = decided("The kernels' ledger_create lets such a transfer make limits out of nothing (hazard H-7). We refuse it: limits are conserved.")
 """Of limits that come from nothing."""
-STRANDS = everywhere(
-    decided(
-        "The kernels' ledger_terminate leaves children and tasks with a ledger that is gone (hazard H-7). The manual page ends "
-        "all that is drawn on it, which no kernel does. We refuse it."
-    )
+STRANDS = decided(
+    "The kernels' ledger_terminate leaves children and tasks with a ledger that is gone (hazard H-7). The manual page ends "
+    "all that is drawn on it, which no kernel does. We refuse it."
 )
 """Of the end of a ledger that is in use."""
 

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.model.language.actions import clear, clone, drop_held_send, place_slot, put
-from sendright.model.language.evidence import decided, everywhere, page, rests_on
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.rule import SETTING_RESUMED, Case, Context, rule
 from sendright.model.language.sorts import KIND, PLACE, WAIT, Term
 from sendright.model.language.state import After
@@ -27,10 +27,8 @@ def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:
     return known, k.sorts.Slot.place_slot(task, place)
 
 
-STOPS = everywhere(
-    decided(
-        "The kernels release the old right after they have unlocked the task, so other calls may come first. A test decides when one stops there."
-    )
+STOPS = decided(
+    "The kernels release the old right after they have unlocked the task, so other calls may come first. A test decides when one stops there."
 )
 """Of a call that stops before it gives up the old right."""
 LOOKUP_FAILS = rests_on(

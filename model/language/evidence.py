@@ -4,7 +4,7 @@ A rule's evidence holds for all its cases. A case's own evidence takes its place
 
     @rule(evidence=rests_on("ipc/mach_port.c: mach_port_get_refs", xnu=..., manual=page("mach_port_get_refs")))
     …
-    yield k.fails(code, title, when, evidence=everywhere(decided("no kernel does this: …")))
+    yield k.fails(code, title, when, evidence=decided("no kernel does this: …"))
 
 A citation names a file and the functions in it. Paths are those below a kernel's folder, so that one citation serves
 all kernels that have the same function there (``SOURCES`` has each one's folder and version). What runs have shown
@@ -101,11 +101,6 @@ def page(name: str, silent: tuple[str, ...] = ()) -> Grounds:
     return (Ground(EvidenceKind.MANUAL, file=f"{name}.html", names=(name,), silent=frozenset(silent)),)
 
 
-def decided(why: str) -> Grounds:
-    """We decided so, because of ``why``."""
-    return (Ground(EvidenceKind.DECISION, words=why),)
-
-
 def ran(what: str) -> Grounds:
     """The kernel's own code ran as a program, and did ``what``."""
     return (Ground(EvidenceKind.CODE_RUN, words=what),)
@@ -139,23 +134,27 @@ NONE = Evidence()
 """Nothing is declared."""
 
 
+def decided(why: str) -> Evidence:
+    """We decided so, in all profiles that it is given for, because of ``why``."""
+    return Evidence(dict.fromkeys(PROFILES, (Ground(EvidenceKind.DECISION, words=why),)))
+
+
 def rests_on(
     everywhere: str = "",
     *,
-    manual: Grounds = (),
-    osf: Grounds | str = (),
-    xnu_792: Grounds | str = (),
-    gnumach: Grounds | str = (),
-    xnu: Grounds | str = (),
+    manual: Grounds | Evidence = (),
+    osf: Grounds | Evidence | str = (),
+    xnu_792: Grounds | Evidence | str = (),
+    gnumach: Grounds | Evidence | str = (),
+    xnu: Grounds | Evidence | str = (),
 ) -> Evidence:
     """Evidence by profile: ``everywhere`` are citations that hold for each kernel that has none of its own. A string is
     what ``read`` takes.
     """
-    given: dict[str, Grounds | str] = {MANUAL.name: manual, OSF.name: osf, XNU_792.name: xnu_792, GNUMACH.name: gnumach, XNU.name: xnu}
+    given = {MANUAL.name: manual, OSF.name: osf, XNU_792.name: xnu_792, GNUMACH.name: gnumach, XNU.name: xnu}
     of_all = {name: read(everywhere) for name in given if everywhere and name != MANUAL.name}
-    return Evidence(of_all | {name: read(grounds) if isinstance(grounds, str) else grounds for name, grounds in given.items() if grounds})
+    return Evidence(of_all | {name: _grounds(each, name) for name, each in given.items() if each})
 
 
-def everywhere(grounds: Grounds) -> Evidence:
-    """The same in all profiles."""
-    return Evidence(dict.fromkeys(PROFILES, grounds))
+def _grounds(given: Grounds | Evidence | str, profile: str) -> Grounds:
+    return read(given) if isinstance(given, str) else given.of(profile) if isinstance(given, Evidence) else given

@@ -11,7 +11,7 @@ from support.places import ROOT
 
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.results.evidence import STRENGTH, EvidenceKind
-from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, everywhere, page, read, rests_on
+from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, page, read, rests_on
 from sendright.model.language.rule import RULES, Case
 from sendright.model.proof.relevance import cases_of
 from sendright.model.tracing import evidence
@@ -95,10 +95,10 @@ def test_where_the_pages_are_silent_a_kernel_is_named() -> None:
 def test_a_case_has_evidence_of_its_own_profile_by_profile() -> None:
     rule = rests_on("a.c: f", xnu="b.c: g, h", manual=page("f"))
     case = rests_on(gnumach=decided("It is so."))
-    assert rule.under(case).of(GNUMACH.name) == decided("It is so.")
+    assert rule.under(case).of(GNUMACH.name) == decided("It is so.").of(GNUMACH.name)
     assert rule.under(case).of(OSF.name) == read("a.c: f")
     assert rule.under(case).of(XNU.name) == read("b.c: g, h")
-    assert set(everywhere(decided("So.")).by_profile) == set(PROFILES)
+    assert set(decided("So.").by_profile) == set(PROFILES)
 
 
 @pytest.mark.parametrize("citation", ["f", "a.c", "a.c:f", "a.c: f; b.c", "a.c: f g", ""])
