@@ -152,7 +152,7 @@ def of_case(library: Library, rule: str, case: Case, profile: str) -> Iterator[s
     """What is wrong with what ``case`` cites in ``profile``. Raises NoSources."""
     found: list[str] = []
     for one in declared(rule, case, profile):
-        if one.file:
+        if one.file and (not one.only or case.title in one.only):
             source = source_of(one, profile)
             try:
                 text = library.text(source, one.file)

@@ -10,7 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject, Right
 from sendright.model.calls.entry import on_chosen_name, on_space
 from sendright.model.language.actions import put, put_name, set_guard
-from sendright.model.language.evidence import page, rests_on
+from sendright.model.language.evidence import page, read, rests_on, suite
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term
 from sendright.model.language.state import After
@@ -90,7 +90,8 @@ class _New:
 @rule(
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_dead",
-        gnumach="ipc/mach_port.c: mach_port_allocate; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_dead",
+        gnumach=read("ipc/mach_port.c: mach_port_allocate; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_dead")
+        + suite("test-mach_port.c: test_mach_port", "a receive right with a new port", "a port set", "a dead name"),
         xnu="ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc; ipc/ipc_entry.c: ipc_entry_grow_table",
         manual=page("mach_port_allocate"),
     )
@@ -112,7 +113,13 @@ def mach_port_allocate(k: Context, task: Name, right: Int, shortage: Int, *, new
 @rule(
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_allocate_name, mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc_name, ipc_object_alloc_dead",
-        gnumach="ipc/mach_port.c: mach_port_allocate_name; ipc/ipc_object.c: ipc_object_alloc_name, ipc_object_alloc_dead_name",
+        gnumach=read("ipc/mach_port.c: mach_port_allocate_name; ipc/ipc_object.c: ipc_object_alloc_name, ipc_object_alloc_dead_name")
+        + suite(
+            "test-mach_port.c: test_mach_port",
+            "a receive right with a new port, under the name",
+            "a port set, under the name",
+            "a dead name, under the name",
+        ),
         xnu="ipc/mach_port.c: mach_port_allocate_name, mach_port_allocate_full; "
         "ipc/ipc_object.c: ipc_object_alloc_name; ipc/ipc_entry.c: ipc_entry_grow_table",
         manual=page("mach_port_allocate_name"),

@@ -18,7 +18,7 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
 from sendright.model.language.choices import Transit
-from sendright.model.language.evidence import page, rests_on
+from sendright.model.language.evidence import page, ran, read, rests_on
 from sendright.model.language.release import release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
@@ -192,7 +192,12 @@ def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_op
 @rule(
     ARRAY,
     requires=_in_kernel,
-    evidence=rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyin_body", xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_ool_ports_descriptor", manual=page("mach_msg")),
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_copyin_ool_ports_descriptor")
+        + ran("XNU 11417's own code carries arrays of rights as this rule says.", "the disposition is valid"),
+        manual=page("mach_msg"),
+    ),
 )
 def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Case]:
     """Check the one disposition of out-of-line ports, even if the array is empty.
@@ -232,7 +237,8 @@ def is_full(state: State, message: Term) -> Term:
     evidence=rests_on(
         "ipc/ipc_mqueue.c: ipc_mqueue_send",
         xnu_792="ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send",
-        xnu="ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked")
+        + ran("XNU 11417's own code lets a sender wait at a limit of 0, also while a receiver waits.", "the queue is full: the sender waits"),
         manual=page(
             "mach_msg",
             silent=(
@@ -331,7 +337,8 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     evidence=rests_on(
         "ipc/ipc_mqueue.c: ipc_mqueue_send",
         xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_send, ipc_mqueue_release_msgcount",
-        xnu="ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked, ipc_mqueue_release_msgcount",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked, ipc_mqueue_release_msgcount")
+        + ran("XNU 11417's own code keeps a waiting sender's place in the queue when the receive right moves.", "the message that waited is queued"),
         manual=page("mach_msg", silent=("the destination is dead: the message is destroyed",)),
     ),
 )

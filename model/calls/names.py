@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Right
 from sendright.model.calls.entry import Entry, on_reserved, on_space
-from sendright.model.language.evidence import decided, page, rests_on
+from sendright.model.language.evidence import decided, page, read, rests_on, suite
 from sendright.model.language.rule import Case, Context, Otherwise, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.terms import Int, Message, Name
@@ -23,7 +23,9 @@ UNKNOWN_GIVEN_UP = rests_on(
 @rule(
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_deallocate; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dealloc",
-        xnu="ipc/mach_port.c: mach_port_deallocate_kernel; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dealloc",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the dead name is freed"),
+        xnu=read("ipc/mach_port.c: mach_port_deallocate_kernel; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dealloc")
+        + suite("mach_port_deallocate_21692215.c: mach_port_deallocate", "the port set is destroyed"),
         manual=page("mach_port_deallocate"),
     )
 )
@@ -56,7 +58,13 @@ def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Me
 
 @rule(
     evidence=rests_on(
-        "ipc/mach_port.c: mach_port_destroy; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_destroy", manual=page("mach_port_destroy")
+        "ipc/mach_port.c: mach_port_destroy; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_destroy",
+        gnumach=suite(
+            "test-mach_port.c: test_mach_port",
+            "the dead name or port set is freed",
+            "the receive right goes, and its port dies unless port-destroyed is registered",
+        ),
+        manual=page("mach_port_destroy"),
     )
 )
 def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
@@ -77,7 +85,15 @@ def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Messa
 
 @rule(
     evidence=rests_on(
-        "ipc/mach_port.c: mach_port_mod_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_delta", manual=page("mach_port_mod_refs")
+        "ipc/mach_port.c: mach_port_mod_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_delta",
+        xnu=suite(
+            "mach_port_mod_refs.c: mach_port_mod_refs",
+            "no such kind of right",
+            "the name has no right of this kind",
+            "the port set is destroyed",
+            "the receive right goes, and its port dies",
+        ),
+        manual=page("mach_port_mod_refs"),
     )
 )
 def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: Int, *, notification: Message) -> Iterator[Case]:
@@ -149,7 +165,9 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
 
 @rule(
     evidence=rests_on(
-        "ipc/mach_port.c: mach_port_get_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info", manual=page("mach_port_get_refs")
+        "ipc/mach_port.c: mach_port_get_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the user references", "one"),
+        manual=page("mach_port_get_refs"),
     )
 )
 def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterator[Case]:
@@ -174,7 +192,13 @@ def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterat
     yield k.succeeds("none of this kind", k.otherwise(z3.Not(z3.Or(counted, one))), refs=z3.IntVal(0))
 
 
-@rule(evidence=rests_on("ipc/mach_port.c: mach_port_type; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info", manual=page("mach_port_type")))
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_type; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the kind of the entry"),
+        manual=page("mach_port_type"),
+    )
+)
 def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """Say which rights a name denotes."""
     # NAMES
@@ -187,7 +211,13 @@ def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
     yield k.succeeds("the kind of the entry", k.otherwise(), type=e.kind)
 
 
-@rule(evidence=rests_on("ipc/mach_port.c: mach_port_names, mach_port_names_helper", manual=page("mach_port_names")))
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_names, mach_port_names_helper",
+        gnumach=suite("test-mach_port.c: test_mach_port", "all names and their types"),
+        manual=page("mach_port_names"),
+    )
+)
 def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
     """List the names of a space and what each denotes."""
     # CASES

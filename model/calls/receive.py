@@ -18,7 +18,7 @@ from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.language.actions import drop_held_send, in_space
 from sendright.model.language.choices import choose_oldest
-from sendright.model.language.evidence import decided, page, rests_on
+from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
 from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
@@ -73,7 +73,11 @@ RIGHT_LOST = rests_on(
 @rule(
     evidence=rests_on(
         "ipc/ipc_mqueue.c: ipc_mqueue_copyin, ipc_mqueue_receive",
-        xnu="ipc/ipc_mqueue.c: ipc_mqueue_copyin, ipc_mqueue_receive, ipc_mqueue_receive_results",
+        xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_copyin, ipc_mqueue_receive, ipc_mqueue_receive_results")
+        + ran(
+            "XNU 11417's own code serves the members of a set in turn, and a set with a member that has a message gives it.",
+            "from a member of the port set",
+        ),
         manual=page("mach_msg"),
     )
 )
@@ -111,7 +115,13 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
     evidence=rests_on(
         "ipc/ipc_mqueue.c: ipc_mqueue_receive; ipc/ipc_port.c: ipc_port_clear_receiver; ipc/ipc_pset.c: ipc_pset_add, ipc_pset_destroy",
         xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed",
-        xnu="ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed",
+        xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed")
+        + ran(
+            "XNU 11417's own code wakes a waiting receiver with MACH_RCV_PORT_CHANGED when its port or set dies, or its right moves.",
+            "the port is dead",
+            "the name no longer has the receive right",
+            "the name is no longer a port set",
+        ),
         manual=page("mach_msg"),
     ),
 )

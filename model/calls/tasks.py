@@ -15,7 +15,7 @@ from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, T
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put
 from sendright.model.language.choices import choose_copies
-from sendright.model.language.evidence import page, rests_on
+from sendright.model.language.evidence import page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
@@ -286,7 +286,8 @@ def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
     evidence=rests_on(
         osf="kern/task.c: task_create, task_create_local; kern/ipc_tt.c: ipc_task_init",
         xnu_792="kern/task.c: task_create, task_create_internal; kern/ipc_tt.c: ipc_task_init",
-        gnumach="kern/task.c: task_create, task_create_kernel; kern/ipc_tt.c: ipc_task_init",
+        gnumach=read("kern/task.c: task_create, task_create_kernel; kern/ipc_tt.c: ipc_task_init")
+        + suite("test-task.c: test_new_task", "a child like its parent"),
         manual=page("task_create"),
     )
 )
@@ -357,8 +358,10 @@ def host_security_set_task_token(
 @rule(
     evidence=rests_on(
         "kern/task.c: task_terminate; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
+        gnumach=suite("test-task.c: test_new_task", "the task ends"),
         xnu_792="kern/task.c: task_terminate, task_terminate_internal; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
-        xnu="kern/task.c: task_terminate, task_terminate_internal; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_terminate",
+        xnu=read("kern/task.c: task_terminate, task_terminate_internal; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_terminate")
+        + ran("XNU 11417's own code ended tasks: 29,052 notifications in 424,353 calls came in the order of the names.", "the task ends"),
         manual=page("task_terminate"),
     )
 )

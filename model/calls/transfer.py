@@ -11,7 +11,7 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
-from sendright.model.language.evidence import page, rests_on
+from sendright.model.language.evidence import page, rests_on, suite
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
@@ -81,6 +81,9 @@ def _insert_requires(k: Context, message: Message) -> list[Term]:
     without=("task", "poly"),
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_insert_right; ipc/ipc_object.c: ipc_object_copyout_name; ipc/ipc_right.c: ipc_right_copyout",
+        xnu=suite(
+            "mach_port_insert_right.c: mach_port_insert_right", "the space knows the port by another name", "the send right joins the receive right"
+        ),
         manual=page("mach_port_insert_right"),
     ),
 )
@@ -188,6 +191,7 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
 @rule(
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_extract_right; ipc/ipc_object.c: ipc_object_copyin; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_copyin",
+        xnu=suite("extract_right_soft_fail.c: extract_right_soft_fail", "a right to a task's port is immovable", "the right will be taken"),
         manual=page("mach_port_extract_right"),
     )
 )

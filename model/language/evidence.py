@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import normpath
 from types import MappingProxyType
 
@@ -62,7 +62,7 @@ SUITES: dict[str, Source] = {
 }
 """The kernels' own test suites, for profiles of kernels that have one."""
 
-_CITATION = re.compile(r"(?P<file>[\w./]+): (?P<names>\w+(?:, \w+)*)")
+_CITATION = re.compile(r"(?P<file>[\w./-]+): (?P<names>\w+(?:, \w+)*)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Ground:
     """Why we decided so; what ran."""
     silent: frozenset[str] = frozenset()
     """Of a manual page: the titles of the cases that it is silent on."""
+    only: frozenset[str] = frozenset()
+    """The titles of the only cases that it is about; empty: all."""
 
 
 Grounds = tuple[Ground, ...]
@@ -89,9 +91,9 @@ def read(citations: str) -> Grounds:
     return tuple(_cited(EvidenceKind.SOURCE, citation) for citation in citations.split("; "))
 
 
-def suite(citations: str) -> Grounds:
-    """Tests of the kernel's own suite, in the same form."""
-    return tuple(_cited(EvidenceKind.TEST_SUITE, citation) for citation in citations.split("; "))
+def suite(citations: str, *titles: str) -> Grounds:
+    """Tests of the kernel's own suite, in the same form. They assert the cases with these ``titles``."""
+    return tuple(replace(_cited(EvidenceKind.TEST_SUITE, citation), only=frozenset(titles)) for citation in citations.split("; "))
 
 
 def page(name: str, silent: tuple[str, ...] = ()) -> Grounds:
@@ -101,9 +103,9 @@ def page(name: str, silent: tuple[str, ...] = ()) -> Grounds:
     return (Ground(EvidenceKind.MANUAL, file=f"{name}.html", names=(name,), silent=frozenset(silent)),)
 
 
-def ran(what: str) -> Grounds:
-    """The kernel's own code ran as a program, and did ``what``."""
-    return (Ground(EvidenceKind.CODE_RUN, words=what),)
+def ran(what: str, *titles: str) -> Grounds:
+    """The kernel's own code ran as a program. It did ``what``: the cases with these ``titles``."""
+    return (Ground(EvidenceKind.CODE_RUN, words=what, only=frozenset(titles)),)
 
 
 def _cited(kind: EvidenceKind, citation: str) -> Ground:
@@ -148,13 +150,15 @@ def rests_on(
     gnumach: Grounds | Evidence | str = (),
     xnu: Grounds | Evidence | str = (),
 ) -> Evidence:
-    """Evidence by profile: ``everywhere`` are citations that hold for each kernel that has none of its own. A string is
-    what ``read`` takes.
+    """Evidence by profile: ``everywhere`` are citations that hold for each kernel for which nothing else is read or
+    decided. What ran, and what a test suite asserts, is added to them. A string is what ``read`` takes.
     """
     given = {MANUAL.name: manual, OSF.name: osf, XNU_792.name: xnu_792, GNUMACH.name: gnumach, XNU.name: xnu}
-    of_all = {name: read(everywhere) for name in given if everywhere and name != MANUAL.name}
-    return Evidence(of_all | {name: _grounds(each, name) for name, each in given.items() if each})
-
-
-def _grounds(given: Grounds | Evidence | str, profile: str) -> Grounds:
-    return read(given) if isinstance(given, str) else given.of(profile) if isinstance(given, Evidence) else given
+    found: dict[str, Grounds] = {}
+    for name, each in given.items():
+        own = read(each) if isinstance(each, str) else each.of(name) if isinstance(each, Evidence) else each
+        is_added = all(one.kind in (EvidenceKind.CODE_RUN, EvidenceKind.TEST_SUITE) for one in own)
+        shared = read(everywhere) if everywhere and is_added and name != MANUAL.name else ()
+        if shared or own:
+            found[name] = shared + own
+    return Evidence(found)

@@ -111,7 +111,7 @@ def _items(rule: str, case: Case, profile: Profile) -> Iterator[EvidenceItem]:
     for seen in runs():
         if seen.profile == profile.name and f"{rule}/{case.id}" in seen.cases:
             yield EvidenceItem(kind=seen.kind, words=seen.words)
-    found = declared(rule, case, profile.name)
+    found = [one for one in declared(rule, case, profile.name) if not one.only or case.title in one.only]
     yield from (item for one in found for item in _items_of(one, case, profile.name))
     if profile is MANUAL and not any(one.kind is not EvidenceKind.MANUAL or covers(one, case) for one in found):
         yield from _followed(rule, case)

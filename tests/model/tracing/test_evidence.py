@@ -11,7 +11,7 @@ from support.places import ROOT
 
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.results.evidence import STRENGTH, EvidenceKind
-from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, page, read, rests_on
+from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, page, ran, read, rests_on, suite
 from sendright.model.language.rule import RULES, Case
 from sendright.model.proof.relevance import cases_of
 from sendright.model.tracing import evidence
@@ -54,11 +54,12 @@ def test_a_rule_without_evidence_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
-def test_titles_that_a_page_is_silent_on_exist(profile: Profile) -> None:
-    for rule in rules_in_use(MANUAL):
-        titles = {case.title for case in cases_of(rule, MANUAL)}
-        for one in RULES[rule].evidence.of(MANUAL.name):
+def test_titles_that_evidence_speaks_of_exist(profile: Profile) -> None:
+    for rule in rules_in_use(profile):
+        titles = {case.title for case in cases_of(rule, profile)}
+        for one in RULES[rule].evidence.of(profile.name):
             assert one.silent <= titles, rule
+            assert one.only <= titles, rule
 
 
 def test_a_decision_says_why() -> None:
@@ -99,6 +100,16 @@ def test_a_case_has_evidence_of_its_own_profile_by_profile() -> None:
     assert rule.under(case).of(OSF.name) == read("a.c: f")
     assert rule.under(case).of(XNU.name) == read("b.c: g, h")
     assert set(decided("So.").by_profile) == set(PROFILES)
+
+
+def test_what_ran_and_what_a_suite_asserts_is_added() -> None:
+    both = rests_on("a.c: f", gnumach=suite("t.c: test", "one case"), xnu=read("b.c: g") + ran("It did this.", "one case"), manual=page("f"))
+    assert both.of(GNUMACH.name) == read("a.c: f") + suite("t.c: test", "one case")
+    assert both.of(XNU.name) == read("b.c: g") + ran("It did this.", "one case")
+    assert both.of(MANUAL.name) == page("f")
+    kinds = {case: {item.kind for item in items} for case, items in evidence_of("mach_port_mod_refs", XNU).items()}
+    assert EvidenceKind.TEST_SUITE in kinds["KERN_INVALID_VALUE/no such kind of right"]
+    assert EvidenceKind.TEST_SUITE not in kinds["KERN_INVALID_VALUE/no such reference count"], "the suite asserts nothing of it"
 
 
 @pytest.mark.parametrize("citation", ["f", "a.c", "a.c:f", "a.c: f; b.c", "a.c: f g", ""])
