@@ -40,9 +40,10 @@ class Source(msgspec.Struct, frozen=True):
         """The path of ``file`` in the repository."""
         return normpath(f"{self.folder}/{file}")
 
-    def url(self, file: str) -> str:
-        """Where to read ``file``."""
-        return f"https://github.com/{self.repository}/blob/{self.revision}/{self.path(file)}"
+    def url(self, file: str = "") -> str:
+        """Where to read ``file``, or the folder."""
+        path = self.path(file)
+        return f"https://github.com/{self.repository}/{'blob' if file else 'tree'}/{self.revision}" + (f"/{path}" if path != "." else "")
 
 
 MANUAL_PAGES = Source("the manual pages that Apple ships with XNU 792", "apple-oss-distributions/xnu", "xnu-792.6.76", "osfmk/man")

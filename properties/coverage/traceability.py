@@ -42,7 +42,7 @@ def trace_specification(profile: Profile, tests: FoundTests | None, call: str | 
         calls=tuple(calls),
         problems=tuple(problems),
         tests=tests.directory if tests else "",
-        sources=tuple(f"{source.title}: {source.url('').rstrip('/.')}" for source in dict.fromkeys([SOURCES[profile.name], MANUAL_PAGES])),
+        sources=tuple(f"{source.title}: {source.url()}" for source in dict.fromkeys([SOURCES[profile.name], MANUAL_PAGES])),
         counts=tuple(counts()) if call is None else (),
     )
 
