@@ -61,9 +61,16 @@ class _Source:
 
         how = {"limit": limit, "large": large, "trailer": trailer}
         yield k.continues("from a member of the port set", self.is_set, choose, source=source, **how)
-        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, source=self.port, **how)
+        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, evidence=IN_SETS_TOO, source=self.port, **how)
 
 
+IN_SETS_TOO = rests_on(
+    manual=decided(
+        "The page mach_msg says that a task can't receive from a port that is in a set, and that a port is in one set at most. "
+        "The page mach_port_insert_member says that it can be in many. Like XNU, we allow both."
+    )
+)
+"""Of receiving from a port itself."""
 RIGHT_LOST = rests_on(
     manual=decided("The page mach_msg has MACH_RCV_PORT_DIED for lost rights. Like XNU, we keep that code for ports that are dead.")
 )
