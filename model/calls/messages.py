@@ -18,7 +18,7 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
 from sendright.model.language.choices import Transit
-from sendright.model.language.evidence import page, ran, read, rests_on
+from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.release import release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
@@ -54,6 +54,29 @@ BODY_SIZE = size_without_data((0,)) - HEADER_SIZE - DESCRIPTOR_SIZE
 def least_size(parts: Term) -> Term:
     """Bytes of a message with so many descriptors, without its word of inline data (``mach/abi/descriptors.py``)."""
     return HEADER_SIZE + z3.If(parts > 0, BODY_SIZE + DESCRIPTOR_SIZE * parts, 0)
+
+
+NO_DISPOSITION = rests_on(
+    osf=decided("OSF MK panics on such a number (ipc_object_copyin_type, hazard H-13). We refuse the message."),
+    gnumach=decided("In GNU Mach's typed messages such a number is another type, and the array is data. We refuse the message."),
+)
+"""Of an array whose disposition is none."""
+DEAD_MEANWHILE = rests_on(
+    xnu_792=decided(
+        "XNU 792 puts the message into the dead port's queue, where its rights stay for ever (ipc_mqueue_send). We destroy it, as others do."
+    )
+)
+"""Of a sender that waits when its destination dies."""
+RAISED = decided("When a limit is raised, XNU lets in as many waiting senders as it grows, also above it. We let them in while there is room.")
+STILL_FULL = rests_on(xnu_792=RAISED, xnu=RAISED)
+"""Of a sender that finds no room after it has waited."""
+ANSWERS = rests_on(
+    xnu_792=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
+    + decided("When the queue is full, XNU 792 uses memory that it has freed (mach_msg_send). We queue the answer, as GNU Mach does."),
+    xnu=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
+    + decided("When the queue is full, XNU 11417 destroys the answer or lets the caller wait. We queue the answer, as GNU Mach does."),
+)
+"""Of the kernel's answer to a reply right."""
 
 
 @rule(
@@ -208,7 +231,7 @@ def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Ca
     # CASES
     if not k.profile.null_fits_any_disposition:
         none = z3.Not(k.is_disposition(disposition))
-        yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none, evidence=NO_DISPOSITION)
     yield k.continues("the disposition is valid", k.otherwise())
 
 
@@ -366,8 +389,8 @@ def resume_send(k: Context) -> Iterator[Case]:
         queue_message(after, message, b.port(destination))
 
     dead = b.kind(destination) == KIND.DEAD_NAME
-    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy)
-    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message))
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message), evidence=STILL_FULL)
     yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 
@@ -421,7 +444,7 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
 
     to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
     no_port = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
-    yield k.succeeds("the answer is queued on the reply port", to_user, answer)
+    yield k.succeeds("the answer is queued on the reply port", to_user, answer, evidence=ANSWERS)
     yield k.succeeds("there is no user's port to answer", no_port, end)
 
 

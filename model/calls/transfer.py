@@ -11,12 +11,18 @@ from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
-from sendright.model.language.evidence import page, rests_on, suite
+from sendright.model.language.evidence import decided, page, rests_on, suite
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
+
+NO_DISPOSITION = rests_on(
+    osf=decided("OSF MK panics on such a number (ipc_object_copyin_type, hazard H-13). We let the call fail, as GNU Mach does."),
+    manual=decided("The page says that the type should be one for mach_msg, and not what another one does. We let the call fail, as GNU Mach does."),
+)
+"""Of a disposition that is none."""
 
 
 def begin_request(k: Context, after: After, message: Message, task: Name) -> None:
@@ -43,7 +49,7 @@ def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]
         yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True))
     else:
         carries = k.is_disposition(disposition)
-        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
+        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, evidence=NO_DISPOSITION, carries=z3.BoolVal(False))
         yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
 
 

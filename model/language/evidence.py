@@ -104,6 +104,11 @@ def page(name: str, silent: tuple[str, ...] = ()) -> Grounds:
     return (Ground(EvidenceKind.MANUAL, file=f"{name}.html", names=(name,), silent=frozenset(silent)),)
 
 
+def decided(why: str) -> Grounds:
+    """We decided so, because of ``why``."""
+    return (Ground(EvidenceKind.DECISION, words=why),)
+
+
 def ran(what: str, *titles: str) -> Grounds:
     """The kernel's own code ran as a program. It did ``what``: the cases with these ``titles``."""
     return (Ground(EvidenceKind.CODE_RUN, words=what, only=frozenset(titles)),)
@@ -137,19 +142,19 @@ NONE = Evidence()
 """Nothing is declared."""
 
 
-def decided(why: str) -> Evidence:
-    """We decided so, in all profiles that it is given for, because of ``why``."""
-    return Evidence(dict.fromkeys(PROFILES, (Ground(EvidenceKind.DECISION, words=why),)))
+def in_all_profiles(given: Evidence | Grounds) -> Evidence:
+    """Evidence as rules and cases declare it: grounds alone hold in all profiles."""
+    return given if isinstance(given, Evidence) else Evidence(dict.fromkeys(PROFILES, given))
 
 
 def rests_on(
     everywhere: str = "",
     *,
-    manual: Grounds | Evidence = (),
-    osf: Grounds | Evidence | str = (),
-    xnu_792: Grounds | Evidence | str = (),
-    gnumach: Grounds | Evidence | str = (),
-    xnu: Grounds | Evidence | str = (),
+    manual: Grounds = (),
+    osf: Grounds | str = (),
+    xnu_792: Grounds | str = (),
+    gnumach: Grounds | str = (),
+    xnu: Grounds | str = (),
 ) -> Evidence:
     """Evidence by profile: ``everywhere`` are citations that hold for each kernel for which nothing else is read or
     decided. What ran, and what a test suite asserts, is added to them. A string is what ``read`` takes.
@@ -157,7 +162,7 @@ def rests_on(
     given = {MANUAL.name: manual, OSF.name: osf, XNU_792.name: xnu_792, GNUMACH.name: gnumach, XNU.name: xnu}
     found: dict[str, Grounds] = {}
     for name, each in given.items():
-        own = read(each) if isinstance(each, str) else each.of(name) if isinstance(each, Evidence) else each
+        own = read(each) if isinstance(each, str) else each
         is_added = all(one.kind in (EvidenceKind.CODE_RUN, EvidenceKind.TEST_SUITE) for one in own)
         shared = read(everywhere) if everywhere and is_added and name != MANUAL.name else ()
         if shared or own:

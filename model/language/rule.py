@@ -34,7 +34,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.actions import begin_reply
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
-from sendright.model.language.evidence import NONE, Evidence, page, rests_on
+from sendright.model.language.evidence import NONE, Evidence, Grounds, in_all_profiles, page, rests_on
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
@@ -251,22 +251,22 @@ class Context:
             title = "a right in the request cannot be copied in"
             yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, title, z3.Or(*unfit), evidence=RIGHTS_COPIED_IN)
 
-    def lacks_memory(self, shortage: Int, out_of_memory: Bool, evidence: Evidence = NONE) -> Case:
+    def lacks_memory(self, shortage: Int, out_of_memory: Bool, evidence: Evidence | Grounds = NONE) -> Case:
         """Memory is short, and the kernel fails for lack of it."""
         fails = z3.And(shortage > 0, out_of_memory)
         return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", fails, evidence=evidence)
 
     def fails(
-        self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence = NONE, **outputs: Term
+        self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence | Grounds = NONE, **outputs: Term
     ) -> Case:
         return _case(code, title, when, effect, outputs, evidence)
 
     def succeeds(
-        self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, evidence: Evidence = NONE, **outputs: Term
+        self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, evidence: Evidence | Grounds = NONE, **outputs: Term
     ) -> Case:
         return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, evidence, replies)
 
-    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence = NONE, **outputs: Term) -> Case:
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence | Grounds = NONE, **outputs: Term) -> Case:
         return _case(None, title, when, effect, outputs, evidence)
 
     def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
@@ -346,12 +346,12 @@ def _case(
     when: Term | Otherwise,
     effect: Effect,
     outputs: Mapping[str, Term],
-    evidence: Evidence,
+    evidence: Evidence | Grounds,
     replies: int = 0,
 ) -> Case:
     if isinstance(when, Otherwise):
-        return Case(code, title, when.tested, effect, outputs, replies, when.meaning, evidence)
-    return Case(code, title, when, effect, outputs, replies, evidence=evidence)
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning, in_all_profiles(evidence))
+    return Case(code, title, when, effect, outputs, replies, evidence=in_all_profiles(evidence))
 
 
 RULES: dict[str, Rule] = {}
@@ -372,7 +372,7 @@ def rule(
     applies: Callable[[Profile], bool] = lambda profile: True,
     computed: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
-    evidence: Evidence = NONE,
+    evidence: Evidence | Grounds = NONE,
 ) -> Callable[[Cases], Rule]:
     """Declare a rule. It rests on ``evidence``. It is named ``name``, or like the function, which then is named like a
     call.
@@ -404,7 +404,15 @@ def rule(
             return function(k, **{each: k.constants[each] for each in (*parameters, *choices)})
 
         declared = Rule(
-            called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies, evidence
+            called,
+            parameters,
+            choices,
+            cases,
+            _requirements(called, requires, {**parameters, **choices}),
+            pending,
+            resumes,
+            applies,
+            in_all_profiles(evidence),
         )
         RULES[called] = declared
         return declared

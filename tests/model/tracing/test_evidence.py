@@ -11,7 +11,7 @@ from support.places import ROOT
 
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.results.evidence import STRENGTH, EvidenceKind
-from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, page, ran, read, rests_on, suite
+from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, in_all_profiles, page, ran, read, rests_on, suite
 from sendright.model.language.rule import RULES, Case
 from sendright.model.proof.relevance import cases_of
 from sendright.model.tracing import evidence
@@ -96,10 +96,10 @@ def test_where_the_pages_are_silent_a_kernel_is_named() -> None:
 def test_a_case_has_evidence_of_its_own_profile_by_profile() -> None:
     rule = rests_on("a.c: f", xnu="b.c: g, h", manual=page("f"))
     case = rests_on(gnumach=decided("It is so."))
-    assert rule.under(case).of(GNUMACH.name) == decided("It is so.").of(GNUMACH.name)
+    assert rule.under(case).of(GNUMACH.name) == decided("It is so.")
     assert rule.under(case).of(OSF.name) == read("a.c: f")
     assert rule.under(case).of(XNU.name) == read("b.c: g, h")
-    assert set(decided("So.").by_profile) == set(PROFILES)
+    assert set(in_all_profiles(decided("So.")).by_profile) == set(PROFILES)
 
 
 def test_what_ran_and_what_a_suite_asserts_is_added() -> None:
