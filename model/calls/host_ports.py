@@ -10,7 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
 from sendright.model.language.actions import clone, drop_held_send
-from sendright.model.language.evidence import rests_on
+from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
@@ -30,7 +30,8 @@ def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name
 
 @rule(
     evidence=rests_on(
-        xnu_792="kern/host.c: host_get_special_port; kern/ipc_host.c: convert_port_to_host_priv",
+        xnu_792=read("kern/host.c: host_get_special_port; kern/ipc_host.c: convert_port_to_host_priv")
+        + ran("XNU 792's own code has the host's special ports 1 to 15, as its header says.", "a clone of the special port"),
         xnu="kern/host.c: host_get_special_port_from_user, host_get_special_port; kern/ipc_host.c: convert_port_to_host_priv",
     )
 )

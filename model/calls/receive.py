@@ -121,7 +121,11 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
     resumes="RECEIVING",
     evidence=rests_on(
         "ipc/ipc_mqueue.c: ipc_mqueue_receive; ipc/ipc_port.c: ipc_port_clear_receiver; ipc/ipc_pset.c: ipc_pset_add, ipc_pset_destroy",
-        xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed",
+        xnu_792=read("ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed")
+        + ran(
+            "XNU 792's own code wakes a receiver that waits at a set with MACH_RCV_PORT_CHANGED when the set is destroyed.",
+            "the name is no longer a port set",
+        ),
         xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed")
         + ran(
             "XNU 11417's own code wakes a waiting receiver with MACH_RCV_PORT_CHANGED when its port or set dies, or its right moves.",
