@@ -64,7 +64,7 @@ class Library:
             content = self._content(source, file)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(content)
-        return kept.read_text(encoding="latin-1")
+        return _read(kept)
 
     def _content(self, source: Source, file: str) -> bytes:
         path = source.path(file)
@@ -88,6 +88,12 @@ class Library:
             raise NoSources(f"{path}: {error}") from error
 
 
+@cache
+def _read(file: Path) -> str:
+    return file.read_text(encoding="latin-1")
+
+
+@cache
 def definition(text: str, name: str) -> str | None:
     """The text of the function, macro, MIG routine or test called ``name``; None if ``text`` only mentions it."""
     lines = text.splitlines()

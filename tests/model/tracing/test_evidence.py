@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import replace
 
@@ -145,16 +144,10 @@ def test_the_counts_are_of_the_strongest() -> None:
     assert of["osf"]["live run"] == of["osf"]["manual page"] == 0
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_nothing_is_cited_that_is_not_shipped(folder: str) -> None:
-    for path in (ROOT / folder).rglob("*.py"):
-        if path.name == "test_evidence.py":
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                assert NOT_SHIPPED.search(" ".join(node.value.split())) is None, f"{path}: {node.value}"
-
-
-def test_no_page_cites_what_is_not_shipped() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.j2")]:
-        assert NOT_SHIPPED.search(" ".join(path.read_text("utf-8").split())) is None, path
+def test_nothing_is_cited_that_is_not_shipped() -> None:
+    code = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path.name != "test_evidence.py"]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.j2")]
+    assert len(code) > 300
+    for path in [*code, *pages]:
+        found = NOT_SHIPPED.search(" ".join(path.read_text("utf-8").split()))
+        assert found is None, f"{path}: {found[0] if found else ''}"
