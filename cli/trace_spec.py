@@ -23,6 +23,7 @@ def trace_spec(
     tests: Annotated[
         Path, typer.Option("--tests", metavar="DIR", help="Directory of the tests and their answers.json. If there is none, tests are not required.")
     ] = Path("tests"),
+    evidence: Annotated[bool, typer.Option("--evidence", "-e", help="Show what each clause rests on, in place of what covers it.")] = False,
     json: Json = False,
 ) -> int:
     """Print each clause of the specification, with the cases, the proved properties and the tests that cover it.
@@ -33,13 +34,16 @@ def trace_spec(
     a case, a property or a test is reported as not covered.
 
     Among the proved properties, "decided" means: exactly one case of the call applies to each state and arguments.
-    "Semantics 3.3" and its like are sections of the notes on the kernels' sources that the specification was written
-    from. They aren't part of sendright; docs/profiles.md says what was taken from them.
+
+    With --evidence: how we know that this profile's kernels do what a clause says. That is a run of a live kernel, a
+    run of a kernel's own code, a test of the kernel's test suite, a function that we read in its source, a manual page,
+    or a decision of ours with its reason. A clause that rests on none of these is reported as not covered.
 
     [bold]Examples[/bold]
 
       sendright trace-spec
       sendright trace-spec --call host_security_create_task_token
+      sendright trace-spec --evidence --profile gnumach --call mach_port_deallocate
       sendright trace-spec --json | jq '.problems'
 
     [bold]Exit status[/bold]
@@ -60,4 +64,4 @@ def trace_spec(
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
     result = trace_specification(kernel_profile, found, call)
-    return conclude(exit_status(result.verdict), lambda: show_json(msgspec.to_builtins(result)) if json else show(*trace_lines(result)))
+    return conclude(exit_status(result.verdict), lambda: show_json(msgspec.to_builtins(result)) if json else show(*trace_lines(result, evidence)))

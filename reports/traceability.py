@@ -13,11 +13,13 @@ SHOWN_TESTS = 3
 """Tests that are printed for each clause; ``--json`` has all."""
 
 
-def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
-    """``result``, line by line."""
+def trace_lines(result: TraceabilityResult, evidence: bool = False) -> Iterator[Text]:
+    """``result``, line by line. With ``evidence``: what each clause rests on, in place of what covers it."""
     for call in result.calls:
-        yield from _call(call, bool(result.tests))
+        yield from _call(call, bool(result.tests), evidence)
         yield Text()
+    if evidence:
+        yield from _evidence(result)
     if not result.tests:
         yield Text("Tests were not checked: the directory doesn't exist (name it with --tests).")
     for problem in result.problems:
@@ -27,17 +29,37 @@ def trace_lines(result: TraceabilityResult) -> Iterator[Text]:
     yield Text(f"{result.verdict.value}: {covered} of {len(clauses)} clauses covered, profile {result.profile}.", "bold")
 
 
-def _call(call: CallTrace, tests: bool) -> Iterator[Text]:
+def _evidence(result: TraceabilityResult) -> Iterator[Text]:
+    yield Text("Sources", "bold")
+    yield from (Text(f"  {source}") for source in result.sources)
+    yield Text()
+    if result.counts:
+        yield Text("Cases, each counted for the strongest evidence that it has", "bold")
+        kinds = list(result.counts[0].counts)
+        yield Text("  " + "profile".ljust(10) + "".join(kind.rjust(len(kind) + 3) for kind in kinds) + "   in all")
+        for count in result.counts:
+            numbers = "".join(str(count.counts[kind]).rjust(len(kind) + 3) for kind in kinds)
+            yield Text(f"  {count.profile:<10}{numbers}{count.cases:>9}")
+        yield Text()
+
+
+def _call(call: CallTrace, tests: bool, evidence: bool) -> Iterator[Text]:
     yield Text(call.name + (f" ({call.section})" if call.section else ", a rule that several calls share"), "bold")
     yield Text(f"  {(call.effect or call.about).replace('``', '')}")
     if call.then:
         yield Text(f"  continues with: {', '.join(call.then)}")
     for clause in call.clauses:
-        yield from _clause(clause, tests)
+        yield from _clause(clause, tests, evidence)
 
 
-def _clause(clause: ClauseTrace, tests: bool) -> Iterator[Text]:
+def _clause(clause: ClauseTrace, tests: bool, evidence: bool) -> Iterator[Text]:
     yield Text(f"  {clause.id.partition('/')[2]:<12} {clause.words}", "" if not clause.lacks else "red")
+    if evidence:
+        for case, bases in clause.evidence.items():
+            if len(clause.evidence) > 1:
+                yield Text(f"      {case}", "dim")
+            yield from (Text(f"      {basis.kind.value + ':':<15} {basis.words}", "dim") for basis in bases)
+        return
     rows = [("cases", "; ".join(clause.cases)), ("proved", shortened(clause.properties))]
     if tests:
         more = len(clause.tests) - SHOWN_TESTS

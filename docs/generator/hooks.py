@@ -6,7 +6,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from reference import pages
 
-SECTIONS = ("reference/rules.md", "reference/state.md", "reference/invariants.md", "reference/profiles.md", "reference/manual-page.md")
+SECTIONS = (
+    "reference/rules.md",
+    "reference/state.md",
+    "reference/invariants.md",
+    "reference/profiles.md",
+    "reference/evidence.md",
+    "reference/manual-page.md",
+)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

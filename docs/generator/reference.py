@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import msgspec
 
 from sendright.mach.kernel import profiles as profiles_module
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
+from sendright.mach.results.evidence import EvidenceItem, EvidenceKind
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model.invariants import theorems
 from sendright.model.invariants.steps import STEP_PROPERTIES
+from sendright.model.language.evidence import SOURCES, SUITES
 from sendright.model.language.invariant import INVARIANTS, VARIANTS, Variables
 from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sorts import UNBOUNDED
@@ -25,6 +27,7 @@ from sendright.model.language.transition import Transition
 from sendright.model.proof.properties import RELATIONAL
 from sendright.model.proof.relevance import cases_of, property_titles
 from sendright.model.tracing.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
+from sendright.model.tracing.evidence import counts, evidence_of, rules_in_use, runs
 from sendright.model.tracing.manual_page import CALL, PAGE
 from sendright.reports.traceability import shortened
 from sendright.reports.vocabulary import SWITCHES, differences, not_modelled, words
@@ -46,10 +49,11 @@ def pages() -> dict[str, str]:
     """The generated pages: path below docs/ -> Markdown."""
     made = {f"reference/calls/{name}.md": _call_page(signature) for name, signature in SIGNATURES.items()}
     made["reference/calls/index.md"] = _render("calls", signatures=list(SIGNATURES.values()), served_by=served_by)
-    made["reference/rules.md"] = _render("rules", rules=_shared(), changes=_changes)
+    made["reference/rules.md"] = _render("rules", rules=_shared(), changes=_changes, grounds=grounds)
     made["reference/invariants.md"] = _invariants_page()
     made["reference/state.md"] = _render("state", fields=FIELDS)
     made["reference/profiles.md"] = _profiles_page()
+    made["reference/evidence.md"] = _evidence_page()
     made["reference/manual-page.md"] = _render("manual_page", call=CALL, page=PAGE, titles=property_titles())
     return made
 
@@ -100,8 +104,48 @@ def _call_page(signature: Signature) -> str:
         elsewhere=[(profile, _cases(signature.name, profile)) for profile in profiles[1:] if _differs(signature.name, first, profile)],
         changes=_changes,
         not_modelled=not_modelled(signature.name),
+        grounds=_grounds_of_call(signature.name),
         is_headline=signature.name == CALL,
     )
+
+
+def grounds(rule: str) -> dict[str, dict[str, tuple[EvidenceItem, ...]]]:
+    """What each case of ``rule`` rests on: case -> profile -> evidence, in the order of the tests."""
+    found: dict[str, dict[str, tuple[EvidenceItem, ...]]] = {}
+    for profile in PROFILES.values():
+        if rule in rules_in_use(profile):
+            for case, items in evidence_of(rule, profile).items():
+                found.setdefault(case, {})[profile.name] = items
+    return found
+
+
+def _grounds_of_call(call: str) -> dict[str, dict[str, tuple[EvidenceItem, ...]]]:
+    own = [rule for rule in rules_of(call) if rule not in shared_rules()] if has_rules(call) else []
+    return {case if rule == call else f"{rule}: {case}": by_profile for rule in own for case, by_profile in grounds(rule).items()}
+
+
+def linked(items: tuple[EvidenceItem, ...], to_evidence: str) -> str:
+    """All evidence of a case in a profile on one line: each kind, and what it names as links. ``to_evidence``: the
+    page of evidence, from the page on which the line is."""
+    return "; ".join(
+        f"{kind.value}: {', '.join(_link(item, to_evidence) for item in group)}" for kind, group in groupby(items, lambda item: item.kind)
+    )
+
+
+def _link(item: EvidenceItem, to_evidence: str) -> str:
+    what, _, where = item.words.partition(" in ")
+    if item.kind in (EvidenceKind.SOURCE, EvidenceKind.TEST_SUITE) and where:
+        return f'[{what}]({item.url} "{where}")'
+    if item.kind is EvidenceKind.LIVE_RUN:
+        return f'[which]({to_evidence}#runs "{item.words}")'
+    return f"[{item.words}]({item.url})" if item.url else item.words
+
+
+_TEMPLATES.filters["linked"] = linked
+
+
+def _evidence_page() -> str:
+    return _render("evidence", kinds=EvidenceKind, counts=list(counts()), sources=SOURCES, suites=SUITES, runs=runs())
 
 
 def _cases(call: str, profile: Profile) -> list[str]:

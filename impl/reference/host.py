@@ -1,4 +1,4 @@
-"""The host's special ports: rights that the kernel keeps for all tasks (semantics 4.4)."""
+"""The host's special ports: rights that the kernel keeps for all tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ledgers: the resources that tasks draw on, and their limits (semantics 8; ``kern/ledger.c``).
+"""Ledgers: the resources that tasks draw on, and their limits (``kern/ledger.c``).
 
 Ledgers form two trees. A ledger gets its limit from its parent, so that the sum of the limits of a finite ledger and
 all below it doesn't change. Only ledgers are ever charged to a ledger: each costs its ledger_ledger 1.

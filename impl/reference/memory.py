@@ -1,4 +1,4 @@
-"""Address spaces in single pages, and what a child inherits of them (semantics 9)."""
+"""Address spaces in single pages, and what a child inherits of them."""
 
 from __future__ import annotations
 

@@ -81,8 +81,7 @@ class Message(NamedTuple):
 
     @property
     def circular(self) -> bool:
-        """Whether a receive right in the body leads, through any number of queued messages, to its own port. (semantics
-        6.6)
+        """Whether a receive right in the body leads, through any number of queued messages, to its own port.
 
         Such a queue could never be received from, and would never die. A message to a dead port leads nowhere.
         """

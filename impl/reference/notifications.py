@@ -1,4 +1,4 @@
-"""Notifications: messages that the kernel sends by itself (semantics 7; ``ipc/ipc_notify.c``).
+"""Notifications: messages that the kernel sends by itself (``ipc/ipc_notify.c``).
 
 A notification is a message on a send-once right, and uses that right up. Three kinds are requested by a call
 (``calls/requests.py``); until the event the right is kept by the port that the event happens to. A send-once

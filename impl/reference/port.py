@@ -5,7 +5,7 @@ it is live, its port counts it: a send right in ``send_rights``, a send-once rig
 must put each right somewhere or release it (``core.release``). To drop one leaks a count, as in a real kernel.
 
 When a port dies, the rights to it aren't searched for. ``alive`` becomes False, and a later use of such a right finds
-it dead (semantics 2: ports die eagerly, names learn of it lazily).
+it dead (ports die eagerly, names learn of it lazily).
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Port:
 
     def take_receive(self) -> Right:
         """Take the receive right out of the space that had it. The receiver's counts restart at 0, and the guard is
-        removed (semantics 6.2).
+        removed.
         """
         self.make_send_count = 0
         self.sequence_number = 0

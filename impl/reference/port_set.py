@@ -1,4 +1,4 @@
-"""Port sets: groups of receive rights in one space, from which a task receives as from one port (semantics 5.10).
+"""Port sets: groups of receive rights in one space, from which a task receives as from one port.
 
 A set is a name, and its members are names. Sets end with their space, and a receive right that leaves the space leaves
 its sets.

@@ -1,5 +1,4 @@
-"""Dispatch from a call to its routine, as by MIG's server stubs and the traps' entry code in a real kernel (semantics
-1).
+"""Dispatch from a call to its routine, as by MIG's server stubs and the traps' entry code in a real kernel.
 
 For each call a ``Stub`` is derived from its signature: how to translate each argument, and in which order. A port
 argument is a name in the caller's space. In a real kernel the request has a copy of the send right under that name, and

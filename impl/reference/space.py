@@ -1,7 +1,6 @@
 """Port name spaces: a task's small numbers for its rights.
 
-In a space, the send and receive rights to one port share one name. Each send-once right has a name of its own
-(semantics 2).
+In a space, the send and receive rights to one port share one name. Each send-once right has a name of its own.
 """
 
 from __future__ import annotations

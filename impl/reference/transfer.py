@@ -1,6 +1,6 @@
 """Moving rights out of a space into the kernel (copy-in), and from the kernel into a space (copy-out).
 
-Mach's ``ipc/ipc_right.c``; semantics 6.2 and 6.5.
+Mach's ``ipc/ipc_right.c``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.results.counterexamples import Counterexample
+from sendright.mach.results.evidence import EvidenceCount, EvidenceItem
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace, Violation
 
@@ -203,7 +204,9 @@ class ClauseTrace(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...] = ()
     """The parts of the state that these cases may change."""
     lacks: tuple[str, ...] = ()
-    """What is missing, in words: a test, a case, a property."""
+    """What is missing, in words: a test, a case, a property, evidence."""
+    evidence: dict[str, tuple[EvidenceItem, ...]] = {}
+    """Case -> what it rests on in this profile, the strongest first."""
 
 
 class CallTrace(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,3 +234,7 @@ class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     """Clauses that aren't covered, and dangling references, each with the clause."""
     tests: str
     """The directory searched for tests; empty: none was."""
+    sources: tuple[str, ...] = ()
+    """The versions of the sources that are cited, each with its address."""
+    counts: tuple[EvidenceCount, ...] = ()
+    """How many cases of each profile rest on which kind of evidence; empty if the result is of one call."""

@@ -19,7 +19,7 @@ GUARDS = (
     on_task(
         "mach_port_construct",
         "Make a receive right with options.",
-        "mach_port.c",
+        "mach/mach_port.defs",
         Argument("context", T.GUARD, "a word that the port keeps for its receiver", default=0),
         Argument("context_as_guard", T.BOOLEAN, "MPO_CONTEXT_AS_GUARD: whether the port is guarded with that word", default=False),
         Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the guard is kept secret", default=False),
@@ -31,7 +31,7 @@ GUARDS = (
     on_task(
         "mach_port_destruct",
         "Give up a receive right, guarded or not, and send references under its name.",
-        "mach_port.c",
+        "mach/mach_port.defs",
         NAME,
         Argument("srdelta", T.DELTA, "how many send references to add: 0 or fewer", default=0),
         Argument("guard", T.GUARD, "the guard", default=0),
@@ -39,7 +39,7 @@ GUARDS = (
     on_task(
         "mach_port_guard",
         "Guard a receive right with a word.",
-        "mach_port.c",
+        "mach/mach_port.defs",
         NAME,
         Argument("guard", T.GUARD, "the guard"),
         Argument("strict", T.BOOLEAN, "whether the guard is kept secret", default=False),
@@ -47,14 +47,14 @@ GUARDS = (
     on_task(
         "mach_port_unguard",
         "Take the guard off a receive right.",
-        "mach_port.c",
+        "mach/mach_port.defs",
         NAME,
         Argument("guard", T.GUARD, "the guard that it has"),
     ),
     on_task(
         "mach_port_peek",
         "Peek at a message in a port's queue.",
-        "mach_port.c",
+        "mach/mach_port.defs",
         NAME,
         Argument("trailer", T.TRAILER, "which elements of the trailer to return", default=3),
         Argument("seqno", T.COUNTER, "the sequence number that the message would have; 0: the oldest message", default=0),

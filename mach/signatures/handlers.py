@@ -19,19 +19,19 @@ _NODE = Argument("node", T.COUNT, "which node; there is one", default=0)
 _WHICH_HOST_PORT = Argument("which", T.HOST_SELECTOR, "which special port")
 
 HANDLERS = (
-    on_task("task_suspend", "Suspend a task, once more.", "semantics 3.5"),
-    on_task("task_resume", "Take back one suspension of a task.", "semantics 3.5"),
+    on_task("task_suspend", "Suspend a task, once more.", "mach/task.defs"),
+    on_task("task_resume", "Take back one suspension of a task.", "mach/task.defs"),
     on_task(
         "task_set_exception_ports",
         "Set the ports to which a task's exceptions go.",
-        "semantics 4.2",
+        "mach/task.defs",
         _MASK,
         *_ACTION,
     ),
     on_task(
         "task_get_exception_ports",
         "Get send rights to the ports to which a task's exceptions go.",
-        "semantics 4.2",
+        "mach/task.defs",
         _MASK,
         _ROOM,
         outputs=(
@@ -44,7 +44,7 @@ HANDLERS = (
     on_task(
         "task_swap_exception_ports",
         "Set the ports to which a task's exceptions go, and get those that were there.",
-        "semantics 4.2",
+        "mach/task.defs",
         _MASK,
         *_ACTION,
         _ROOM,
@@ -61,13 +61,13 @@ HANDLERS = (
         arguments=(_HOST_PRIV, _NODE, _WHICH_HOST_PORT),
         outputs=(Output("port", O.PORT, "the right found there"),),
         target="host_priv",
-        section="semantics 4.4",
+        section="mach/host_priv.defs",
     ),
     Signature(
         name="host_set_special_port",
         about="Set one of the host's special ports.",
         arguments=(_HOST_PRIV, _WHICH_HOST_PORT, Argument("port", T.PORT, "the send right to keep there")),
         target="host_priv",
-        section="semantics 4.4",
+        section="mach/host_priv.defs",
     ),
 )

@@ -20,7 +20,7 @@ LEDGERS = (
         ),
         outputs=(Output("new_ledger", O.PORT, "a send right to the new ledger"),),
         target="parent_ledger",
-        section="semantics 8",
+        section="mach/ledger.defs",
     ),
     Signature(
         name="ledger_transfer",
@@ -31,14 +31,14 @@ LEDGERS = (
             Argument("transfer", T.AMOUNT, "how much goes to the child; if negative, to the parent"),
         ),
         target="parent_ledger",
-        section="semantics 8",
+        section="mach/ledger.defs",
     ),
     Signature(
         name="ledger_terminate",
         about="End a ledger; its limit goes back to its parent.",
         arguments=(_LEDGER,),
         target="ledger",
-        section="semantics 8",
+        section="mach/ledger.defs",
     ),
     Signature(
         name="ledger_read",
@@ -46,6 +46,6 @@ LEDGERS = (
         arguments=(_LEDGER,),
         outputs=(Output("balance", O.AMOUNT, "what is drawn"), Output("limit", O.AMOUNT, "what can be drawn")),
         target="ledger",
-        section="semantics 8",
+        section="mach/ledger.defs",
     ),
 )

@@ -38,7 +38,7 @@ MESSAGES = (
             Output("descriptors", O.DESCRIPTORS, "after a timeout: the rights and memory of the body, returned"),
         ),
         partial={ReturnCode.KERN_SUCCESS: (), ReturnCode.MACH_SEND_TIMED_OUT: None, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE: None},
-        section="semantics 6.1-6.4",
+        section="mach/message.h",
     ),
     Signature(
         name="mach_msg_receive",
@@ -64,13 +64,13 @@ MESSAGES = (
             Output("audit_token", O.AUDIT_TOKEN, "the sender's audit token; empty: not requested"),
         ),
         partial={ReturnCode.MACH_RCV_TOO_LARGE: ("size",), ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE: None},
-        section="semantics 6.5",
+        section="mach/message.h",
     ),
     Signature(
         name="mach_reply_port",
         about="Make a receive right for replies.",
         arguments=(),
         outputs=(Output("port", O.NAME, "the new name, or NULL if there is no memory"),),
-        section="semantics 3.7",
+        section="mach/mach_traps.h",
     ),
 )

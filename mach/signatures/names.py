@@ -10,16 +10,16 @@ NAMES = (
     on_task(
         "mach_port_allocate",
         "Make a receive right, a port set or a dead name.",
-        "semantics 5.1",
+        "mach/mach_port.defs",
         RIGHT,
         outputs=(Output("name", O.NAME, "the new name"),),
     ),
-    on_task("mach_port_deallocate", "Give up one user reference of a name.", "semantics 5.2", NAME),
-    on_task("mach_port_destroy", "Give up all rights under a name.", "semantics 5.3", NAME),
+    on_task("mach_port_deallocate", "Give up one user reference of a name.", "mach/mach_port.defs", NAME),
+    on_task("mach_port_destroy", "Give up all rights under a name.", "mach/mach_port.defs", NAME),
     on_task(
         "mach_port_mod_refs",
         "Change a name's user references for one kind of right.",
-        "semantics 5.5",
+        "mach/mach_port.defs",
         NAME,
         RIGHT,
         Argument("delta", T.DELTA, "how many references to add"),
@@ -27,7 +27,7 @@ NAMES = (
     on_task(
         "mach_port_get_refs",
         "Count a name's user references for one kind of right.",
-        "semantics 5.4",
+        "mach/mach_port.defs",
         NAME,
         RIGHT,
         outputs=(Output("refs", O.REFERENCES, "how many"),),
@@ -35,20 +35,20 @@ NAMES = (
     on_task(
         "mach_port_type",
         "Report which rights a name denotes.",
-        "semantics 5.6",
+        "mach/mach_port.defs",
         NAME,
         outputs=(Output("type", O.TYPE, "one bit for each kind of right"),),
     ),
     on_task(
         "mach_port_names",
         "List the names of a space and what they denote.",
-        "semantics 5.6",
+        "mach/mach_port.defs",
         outputs=(Output("names", O.NAMES, "all names"), Output("types", O.TYPES, "their types, in the same order")),
     ),
     on_task(
         "mach_port_insert_right",
         "Put a right of the caller's into a task's space under a chosen name.",
-        "semantics 5.8",
+        "mach/mach_port.defs",
         NAME,
         Argument("poly", T.RIGHT_NAME, "the right to insert, by its name in the caller's space"),
         Argument("disposition", T.DISPOSITION, "how the right is carried"),
@@ -56,7 +56,7 @@ NAMES = (
     on_task(
         "mach_port_extract_right",
         "Take a right out of a task's space.",
-        "semantics 5.9",
+        "mach/mach_port.defs",
         NAME,
         Argument("disposition", T.DISPOSITION, "how the right is taken"),
         outputs=(

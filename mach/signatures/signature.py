@@ -114,7 +114,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     in_steps: bool = False
     """Whether kernels, at least in some profiles, do the call in steps, and can stop between them (``Call.stop``)."""
     section: str = ""
-    """The section of the manual or of the sources that defines it."""
+    """The header or MIG definition that declares it, below ``osfmk`` in XNU's sources."""
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -27,7 +27,7 @@ TASKS = (
         target="host_security",
         creates_task=True,
         in_steps=True,
-        section="semantics 3.1",
+        section="mach/host_security.defs",
     ),
     Signature(
         name="host_security_set_task_token",
@@ -40,7 +40,7 @@ TASKS = (
             Argument("host", T.PORT, "the privileged host port, or none for the ordinary one", PortObject.HOST_PRIV, default=0),
         ),
         target="host_security",
-        section="semantics 3.2",
+        section="mach/host_security.defs",
     ),
     Signature(
         name="task_create",
@@ -53,13 +53,13 @@ TASKS = (
         outputs=(_CHILD,),
         target="parent_task",
         creates_task=True,
-        section="semantics 3.3",
+        section="mach/task.defs",
     ),
-    on_task("task_terminate", "Terminate a task: its rights, its space and its port die.", "semantics 3.4"),
+    on_task("task_terminate", "Terminate a task: its rights, its space and its port die.", "mach/task.defs"),
     on_task(
         "task_info",
         "Read a task's security or audit token.",
-        "semantics 3.6",
+        "mach/task.defs",
         Argument("flavor", T.FLAVOUR, "TASK_SECURITY_TOKEN or TASK_AUDIT_TOKEN"),
         Argument("count", T.COUNT, "words that the caller has room for", default=8),
         outputs=(Output("value", O.WORDS, "the token"),),
@@ -67,14 +67,14 @@ TASKS = (
     on_task(
         "task_get_special_port",
         "Get a send right to one of a task's special ports.",
-        "semantics 4.1",
+        "mach/task.defs",
         Argument("which", T.SELECTOR, "which special port"),
         outputs=(Output("port", O.PORT, "the right found there"),),
     ),
     on_task(
         "task_set_special_port",
         "Set one of a task's special ports.",
-        "semantics 4.1",
+        "mach/task.defs",
         Argument("which", T.SELECTOR, "which special port"),
         Argument("port", T.PORT, "the send right to keep there"),
         in_steps=True,
@@ -82,13 +82,13 @@ TASKS = (
     on_task(
         "mach_ports_register",
         "Replace a task's registered ports.",
-        "semantics 4.3",
+        "mach/task.defs",
         Argument("ports", T.PORTS, "the send rights to register", default=()),
     ),
     on_task(
         "mach_ports_lookup",
         "Get send rights to a task's registered ports.",
-        "semantics 4.3",
+        "mach/task.defs",
         outputs=(Output("ports", O.PORTS, "the rights found in the registered places"),),
     ),
     Signature(
@@ -96,13 +96,13 @@ TASKS = (
         about="Get a send right to the caller's own task port.",
         arguments=(),
         outputs=(Output("port", O.PORT, "the caller's self port"),),
-        section="semantics 3.7",
+        section="mach/mach_traps.h",
     ),
     Signature(
         name="mach_host_self",
         about="Get a send right to the caller's host port.",
         arguments=(),
         outputs=(Output("port", O.PORT, "the caller's host port"),),
-        section="semantics 3.7",
+        section="mach/mach_traps.h",
     ),
 )

@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject, Right
 from sendright.model.calls.entry import on_chosen_name, on_space
 from sendright.model.language.actions import put, put_name, set_guard
+from sendright.model.language.evidence import page, read, rests_on, suite
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term
 from sendright.model.language.state import After
@@ -88,12 +89,17 @@ class _New:
         return make
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_dead",
+        gnumach=read("ipc/mach_port.c: mach_port_allocate; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_dead")
+        + suite("test-mach_port.c: test_mach_port", "a receive right with a new port", "a port set", "a dead name"),
+        xnu="ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc; ipc/ipc_entry.c: ipc_entry_grow_table",
+        manual=page("mach_port_allocate"),
+    )
+)
 def mach_port_allocate(k: Context, task: Name, right: Int, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool) -> Iterator[Case]:
-    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice.
-
-    Source: semantics 5.1.
-    """
+    """Make a receive right with a new port, a port set, or a dead name, under a name of the kernel's choice."""
     # NAMES
     target = k.task_behind(task)
     new = _New(k, target, right, new_name, new_port)
@@ -106,14 +112,28 @@ def mach_port_allocate(k: Context, task: Name, right: Int, shortage: Int, *, new
         yield new.under_new_name(what)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_allocate_name, mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc_name, ipc_object_alloc_dead",
+        gnumach=read("ipc/mach_port.c: mach_port_allocate_name; ipc/ipc_object.c: ipc_object_alloc_name, ipc_object_alloc_dead_name")
+        + suite(
+            "test-mach_port.c: test_mach_port",
+            "a receive right with a new port, under the name",
+            "a port set, under the name",
+            "a dead name, under the name",
+        ),
+        xnu="ipc/mach_port.c: mach_port_allocate_name, mach_port_allocate_full; "
+        "ipc/ipc_object.c: ipc_object_alloc_name; ipc/ipc_entry.c: ipc_entry_grow_table",
+        manual=page("mach_port_allocate_name"),
+    )
+)
 def mach_port_allocate_name(
     k: Context, task: Name, right: Int, name: Name, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool
 ) -> Iterator[Case]:
     """Make a receive right with a new port, a port set, or a dead name, under a name of the caller's choice.
 
     XNU looks whether the name is reserved before it hands on the space (``mach_port_allocate_name`` in
-    ``ipc/mach_port.c``). Source: semantics 5.1.
+    ``ipc/mach_port.c``).
     """
     # NAMES
     target = k.task_behind(task)
@@ -130,7 +150,14 @@ def mach_port_allocate_name(
         yield new.under_name(name, what)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_name, ipc_object_alloc_dead",
+        xnu="ipc/mach_port.c: mach_port_allocate_full; ipc/ipc_object.c: ipc_object_alloc, ipc_object_alloc_name; "
+        "ipc/ipc_entry.c: ipc_entry_grow_table",
+        manual=page("mach_port_allocate_full"),
+    )
+)
 def mach_port_allocate_full(
     k: Context,
     task: Name,
@@ -147,8 +174,6 @@ def mach_port_allocate_full(
 ) -> Iterator[Case]:
     """As ``mach_port_allocate_name`` if ``named``, else as ``mach_port_allocate``; memory for a message may be set
     aside for a receive right.
-
-    Source: semantics 5.1.
     """
     # NAMES
     target = k.task_behind(task)
@@ -169,11 +194,11 @@ def mach_port_allocate_full(
         yield new.under_new_name(what, z3.Not(named))
 
 
-@rule()
+@rule(evidence=rests_on("kern/ipc_tt.c: mach_reply_port", manual=page("mach_reply_port")))
 def mach_reply_port(k: Context, shortage: Int, *, new_name: Name, new_port: Port, out_of_memory: Bool) -> Iterator[Case]:
     """Make a receive right with a new port in the caller's own space.
 
-    A trap can't say what failed. Source: semantics 3.7.
+    A trap can't say what failed.
     """
 
     # RIGHTS, REPLY

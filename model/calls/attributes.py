@@ -8,6 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.entry import Entry, on_reserved, on_space
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
@@ -38,9 +39,21 @@ def _flags(k: Context, port: Term) -> Term:
     return z3.If(b.is_guarded(port), GUARDED + strict + immovable, 0)
 
 
-@rule()
+FLAVOURS = rests_on(
+    gnumach=decided("GNU Mach has no flavours and no counts: mach_port_get_receive_status and mach_port_set_qlimit stand for these two calls.")
+)
+"""Of flavours, and of the room for attributes."""
+
+
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_set_mscount; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_set_mscount; ipc/ipc_right.c: ipc_right_lookup_read; ipc/ipc_object.c: ipc_object_translate",
+        manual=page("mach_port_set_mscount"),
+    )
+)
 def mach_port_set_mscount(k: Context, task: Name, name: Name, mscount: Int) -> Iterator[Case]:
-    """Store any make-send count. No notification is sent. Source: semantics 5.11."""
+    """Store any make-send count. No notification is sent."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -54,9 +67,15 @@ def mach_port_set_mscount(k: Context, task: Name, name: Name, mscount: Int) -> I
     yield k.succeeds("the count is stored", k.otherwise(), store)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_set_seqno; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_set_seqno; ipc/ipc_right.c: ipc_right_lookup_read; ipc/ipc_object.c: ipc_object_translate",
+        manual=page("mach_port_set_seqno"),
+    )
+)
 def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Iterator[Case]:
-    """Store the sequence number of the next message that the port receives. Source: semantics 5.11."""
+    """Store the sequence number of the next message that the port receives."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -70,9 +89,17 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
     yield k.succeeds("the number is stored", k.otherwise(), store)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_get_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        gnumach="ipc/mach_port.c: mach_port_get_receive_status; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_get_attributes_from_user, mach_port_get_attributes; "
+        "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read",
+        manual=page("mach_port_get_attributes"),
+    )
+)
 def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a port's queue limit, or the whole status of its receive right. Source: semantics 5.12."""
+    """Read a port's queue limit, or the whole status of its receive right."""
     # NAMES
     b, S = k.before, k.sorts.Slot
     e = Entry(k, task, name)
@@ -83,9 +110,9 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
 
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)), evidence=FLAVOURS)
     room = z3.If(limits, z3.IntVal(LIMITS_WORDS), z3.IntVal(RECEIVE_STATUS_WORDS))
-    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < room)
+    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < room, evidence=FLAVOURS)
     yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=limits, title="NULL or DEAD: no attributes", info_length=z3.IntVal(0))
     yield from _receives(k, e)
     # REPLY: word by word (the oracle finds the port's sets: a list of any length has no term)
@@ -105,19 +132,26 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
     yield k.succeeds("the receive status", k.otherwise(status), **{f"info.{word}": value for word, value in words.items()})
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        gnumach="ipc/mach_port.c: mach_port_set_qlimit; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read",
+        manual=page("mach_port_set_attributes"),
+    )
+)
 def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int) -> Iterator[Case]:
     """Set how many messages fit in a port's queue.
 
-    Messages that are queued already stay, even above the new limit. Source: semantics 5.12.
+    Messages that are queued already stay, even above the new limit.
     """
     # NAMES
     e = Entry(k, task, name)
     limit = info(z3.IntVal(0))
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", flavor != LIMITS_INFO)
-    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < LIMITS_WORDS)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", flavor != LIMITS_INFO, evidence=FLAVOURS)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < LIMITS_WORDS, evidence=FLAVOURS)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.Or(limit < 0, limit > k.queue_limit_max))
     yield from _receives(k, e)
 

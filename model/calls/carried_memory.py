@@ -8,6 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
+from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import PAGE_IN, PAGE_OUT, Case, Context, rule
 from sendright.model.language.sorts import INHERITANCE, Term
 from sendright.model.language.state import After
@@ -20,11 +21,15 @@ def _copy_in_requires(k: Context, message: Message, index: Int) -> list[Term]:
     return [k.in_kernel(message), within, b.memory(message, index) == k.sorts.no_object]
 
 
-@rule(PAGE_IN, requires=_copy_in_requires)
+@rule(
+    PAGE_IN,
+    requires=_copy_in_requires,
+    evidence=rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyin_body", xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_ool_descriptor", manual=page("mach_msg")),
+)
 def copy_in_page(k: Context, message: Message, index: Int, address: Int, deallocate: Bool, *, new_object: Object) -> Iterator[Case]:
     """Copy the caller's page into a message, as a new memory object. Later writes to the page don't change the copy.
 
-    The copy option makes no difference. With ``deallocate`` the caller loses the page. Source: semantics 6.3.
+    The copy option makes no difference. With ``deallocate`` the caller loses the page.
     """
     # NAMES
     b = k.before
@@ -53,12 +58,13 @@ def _copy_out_requires(k: Context, message: Message, index: Int) -> list[Term]:
     return [k.in_kernel(message), k.before.memory(message, index) != k.sorts.no_object]
 
 
-@rule(PAGE_OUT, requires=_copy_out_requires)
+@rule(
+    PAGE_OUT,
+    requires=_copy_out_requires,
+    evidence=rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyout_body", xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyout_ool_descriptor", manual=page("mach_msg")),
+)
 def copy_out_page(k: Context, message: Message, index: Int, *, new_page: Int) -> Iterator[Case]:
-    """Map a page that the caller receives in a message at a free address that the kernel chooses.
-
-    Source: semantics 6.5.
-    """
+    """Map a page that the caller receives in a message at a free address that the kernel chooses."""
     # NAMES
     b, page = k.before, z3.Int("page")
     object_ = b.memory(message, index)

@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition
 from sendright.model.language.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, set_guard
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.release import release_message
 from sendright.model.language.rule import DESTROY, Case, Context, Effect, Otherwise, nothing, rule
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
@@ -17,7 +18,7 @@ from sendright.model.language.terms import Int, Message, Name, Slot, Task
 
 
 def fits(state: State, slot: Term, disposition: Term) -> Term:
-    """The entry in ``slot`` can be carried as ``disposition`` says (semantics 6.2)."""
+    """The entry in ``slot`` can be carried as ``disposition`` says."""
     kind = state.kind(slot)
     dead = kind == KIND.DEAD_NAME
     makes = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.MAKE_SEND_ONCE, disposition == Disposition.MOVE_RECEIVE)
@@ -91,14 +92,28 @@ def _is_immovable_send(k: Context, entry: Term, message: Message, place: Slot) -
     return z3.And(k.leads_to_task(entry), z3.Or(S.is_reply_slot(place), z3.And(S.is_body_slot(place), described, to_user)))
 
 
-@rule("copy in a right", requires=_copy_in_requires)
+REQUEST_KEPT = rests_on(
+    manual=decided("The page mach_msg says that a no-senders request is cancelled. No kernel whose source we read does so (ipc_port_clear_receiver).")
+)
+"""Of a receive right that moves."""
+
+
+@rule(
+    "copy in a right",
+    requires=_copy_in_requires,
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body; ipc/ipc_right.c: ipc_right_copyin",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor, ipc_kmsg_copyin_ool_ports_descriptor; ipc/ipc_right.c: ipc_right_copyin",
+        manual=page("mach_msg"),
+    ),
+)
 def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int, message: Message, place: Slot) -> Iterator[Case]:
     """Carry one right from ``name`` in ``space`` to ``place`` of a message that is being built, as ``disposition``
     says.
 
     The space is the caller's own, or that of a task whose port the caller holds under the name ``control``. The names
     NULL and DEAD carry a null right and a dead right, in some kernels whatever the disposition
-    (``ipc_kmsg_copyin_port_descriptor`` of XNU). A name whose port died is looked at. Source: semantics 6.2,
+    (``ipc_kmsg_copyin_port_descriptor`` of XNU). A name whose port died is looked at. Source:
     ``ipc_right_copyin`` in ``ipc/ipc_right.c``.
     """
     # NAMES
@@ -189,7 +204,7 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
 
     yield k.continues("MAKE_SEND makes a send right", unless_reserved(Disposition.MAKE_SEND), make)
     yield k.continues("MAKE_SEND_ONCE makes a send-once right", unless_reserved(Disposition.MAKE_SEND_ONCE), make_once)
-    yield k.continues("MOVE_RECEIVE takes the receive right", unless_reserved(Disposition.MOVE_RECEIVE), move_receive)
+    yield k.continues("MOVE_RECEIVE takes the receive right", unless_reserved(Disposition.MOVE_RECEIVE), move_receive, evidence=REQUEST_KEPT)
     copies = carried(Disposition.COPY_SEND)
     copied_dead = k.otherwise(z3.And(live, copies, dead), tested=z3.And(copies, dead))
     yield k.continues("COPY_SEND of a dead name carries a dead right", copied_dead, copy_dead)
@@ -217,11 +232,19 @@ def _copy_out_requires(k: Context, message: Message, place: Slot) -> list[Term]:
     return [k.in_kernel(message), k.sorts.slots_of_message(place, message)]
 
 
-@rule("copy out a right", requires=_copy_out_requires)
+@rule(
+    "copy out a right",
+    requires=_copy_out_requires,
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyout_object; ipc/ipc_right.c: ipc_right_copyout",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyout_port; ipc/ipc_right.c: ipc_right_copyout",
+        manual=page("mach_msg"),
+    ),
+)
 def copy_out(k: Context, message: Message, place: Slot, *, new_name: Name) -> Iterator[Case]:
     """Put the right in ``place`` of a message that the caller receives into the caller's space.
 
-    SEND and RECEIVE for one port share one name. The kernel chooses any free name as a new one. Source: semantics 6.5,
+    SEND and RECEIVE for one port share one name. The kernel chooses any free name as a new one. Source:
     ``ipc_right_copyout``.
     """
     # NAMES
@@ -295,7 +318,7 @@ def carries_nothing(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message), k.carries_nothing_but(message), k.carries_no_memory(message)]
 
 
-@rule("the message is done with", requires=carries_nothing)
+@rule("the message is done with", requires=carries_nothing, evidence=rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyout", manual=page("mach_msg")))
 def finish(k: Context, message: Message) -> Iterator[Case]:
     """Free a message whose rights have all been copied out."""
 
@@ -310,12 +333,17 @@ def _is_in_kernel(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message)]
 
 
-@rule(DESTROY, requires=_is_in_kernel)
+@rule(
+    DESTROY,
+    requires=_is_in_kernel,
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_clean, ipc_kmsg_clean_body",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_clean, ipc_kmsg_clean_header, ipc_kmsg_clean_descriptors",
+        manual=page("mach_msg"),
+    ),
+)
 def destroy(k: Context, message: Message) -> Iterator[Case]:
-    """Destroy a message whose call failed after, or while, its rights were copied in: give up all that it carries.
-
-    Source: semantics 1, 6.7.
-    """
+    """Destroy a message whose call failed after, or while, its rights were copied in: give up all that it carries."""
 
     # RIGHTS
     def give_up(after: After) -> None:

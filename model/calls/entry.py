@@ -9,11 +9,15 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, PortObject
 from sendright.model.language.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
+from sendright.model.language.evidence import rests_on
 from sendright.model.language.release import release
 from sendright.model.language.rule import Case, Context, Effect
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Name
+
+FORM = rests_on(xnu="ipc/ipc_entry.c: ipc_entry_alloc_name")
+"""Of the form of names that callers choose."""
 
 INDEX_FROM = 256
 """A name's number without its generation, divided by this, is its index (``MACH_PORT_INDEX``)."""
@@ -136,10 +140,10 @@ def on_chosen_name(k: Context, task: Term, name: Name, when: Term | bool = True)
     index = number(name) / INDEX_FROM
     new = z3.And(when, b.empty(k.slot(name, task)))
     same_index = z3.And(other != name, number(other) / INDEX_FROM == index, z3.Not(b.empty(k.slot(other, task))))
-    yield k.fails(ReturnCode.KERN_NO_SPACE, "the name's index is beyond the table", z3.And(new, index > k.profile.name_index_max))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has no generation", z3.And(new, number(name) % 4 != 3))
-    yield k.fails(ReturnCode.KERN_FAILURE, "the name has index 0", z3.And(new, index == 0))
-    yield k.fails(ReturnCode.KERN_FAILURE, "another generation of the name is in use", z3.And(new, z3.Exists([other], same_index)))
+    yield k.fails(ReturnCode.KERN_NO_SPACE, "the name's index is beyond the table", z3.And(new, index > k.profile.name_index_max), evidence=FORM)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "the name has no generation", z3.And(new, number(name) % 4 != 3), evidence=FORM)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the name has index 0", z3.And(new, index == 0), evidence=FORM)
+    yield k.fails(ReturnCode.KERN_FAILURE, "another generation of the name is in use", z3.And(new, z3.Exists([other], same_index)), evidence=FORM)
 
 
 def on_reserved(

@@ -24,6 +24,7 @@ from sendright.mach.abi.rights import (
 )
 from sendright.model.calls.special_ports import may_be_kept
 from sendright.model.language.actions import drop_held_send_if, hold_copy_if, place_slot
+from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Steps, copy_out, run, sequence
 from sendright.model.language.sorts import PLACE, Term
@@ -148,9 +149,15 @@ class _Groups:
             hold_copy_if(after, self.reported[number], after.kind(source), after.port(source), result)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: task_set_exception_ports",
+        xnu="kern/ipc_tt.c: task_set_exception_ports, set_exception_ports_validation",
+        manual=page("task_set_exception_ports"),
+    )
+)
 def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_port: Name, behavior: Int, new_flavor: Int) -> Iterator[Case]:
-    """Set where exceptions of the types in the mask go, and what their messages carry. Source: semantics 4.2."""
+    """Set where exceptions of the types in the mask go, and what their messages carry."""
     # NAMES
     target = k.task_behind(task)
     handler = _Handler(k, new_port, behavior, new_flavor)
@@ -166,12 +173,16 @@ def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_po
     yield k.succeeds("each type in the mask gets a copy of the right", k.otherwise(), set_all)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: task_get_exception_ports", xnu="kern/ipc_tt.c: task_get_exception_ports_internal", manual=page("task_get_exception_ports")
+    )
+)
 def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count: Int, *, reply_message: Message) -> Iterator[Case]:
     """Read where exceptions of the types in the mask go, group by group; no more groups than the caller has room for.
 
     In OSF and XNU a request doesn't say how many that are, so the kernel gives all of them (``array[*:32]`` in
-    ``mach/mach_types.defs``). Source: semantics 4.2.
+    ``mach/mach_types.defs``).
     """
     # NAMES
     groups = _Groups(k, k.task_behind(task), exception_mask, count)
@@ -181,13 +192,19 @@ def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count:
     yield k.succeeds("clones of the groups' rights", k.otherwise(), lambda after: groups.begin_reply(after, reply_message), **groups.outputs())
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: task_swap_exception_ports",
+        xnu="kern/ipc_tt.c: task_swap_exception_ports, set_exception_ports_validation",
+        manual=page("task_swap_exception_ports"),
+    )
+)
 def task_swap_exception_ports(
     k: Context, task: Name, exception_mask: Int, new_port: Name, behavior: Int, new_flavor: Int, count: Int, *, reply_message: Message
 ) -> Iterator[Case]:
     """Set where exceptions of the types in the mask go, and read where they went.
 
-    Types in groups for which the caller has no room keep what they had. Source: semantics 4.2, without hazard H-9.
+    Types in groups for which the caller has no room keep what they had. (Without hazard H-9.)
     """
     # NAMES
     target = k.task_behind(task)

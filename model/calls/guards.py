@@ -15,6 +15,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.allocation import fresh_name, make_port
 from sendright.model.calls.entry import Entry, on_space
 from sendright.model.language.actions import put, set_guard
+from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
@@ -27,7 +28,7 @@ def _receives(k: Context, e: Entry, unknown: Term) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 
-@rule()
+@rule(evidence=rests_on(xnu="ipc/mach_port.c: mach_port_construct; ipc/ipc_object.c: ipc_object_alloc; ipc/ipc_entry.c: ipc_entry_grow_table"))
 def mach_port_construct(
     k: Context,
     task: Name,
@@ -76,7 +77,17 @@ def mach_port_construct(
     yield k.succeeds("a receive right with a new port", k.otherwise(z3.Not(insert_send)), make, name=new_name)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu=read("ipc/mach_port.c: mach_port_destruct; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_destruct")
+        + ran(
+            "XNU 11417's own code gives up guarded ports as this rule says.",
+            "all send references go, then the receive right",
+            "the receive right goes to the port-destroyed requester",
+            "the receive right goes, and its port dies",
+        )
+    )
+)
 def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: Int) -> Iterator[Case]:
     """Give up a receive right, whose guard the caller must know. Before it, give up some or all references of the send
     right under the same name.
@@ -115,7 +126,14 @@ def mach_port_destruct(k: Context, task: Name, name: Name, srdelta: Int, guard: 
     yield k.succeeds("the receive right goes, and its port dies", dies, first(e.kill_port))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu=read(
+            "ipc/mach_port.c: mach_port_guard, mach_port_guard_locked; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
+        )
+        + ran("XNU 11417's own code guards ports as this rule says.", "the port is guarded", "the port has a context")
+    )
+)
 def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool) -> Iterator[Case]:
     """Guard a port that has no context. (One that is guarded with 0 has none, and can be guarded again.)
 
@@ -137,7 +155,15 @@ def mach_port_guard(k: Context, task: Name, name: Name, guard: Int, strict: Bool
     yield k.succeeds("the port is guarded", k.otherwise(), put_on)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu=read(
+            "ipc/mach_port.c: mach_port_unguard, mach_port_unguard_locked; ipc/ipc_object.c: ipc_object_translate; "
+            "ipc/ipc_right.c: ipc_right_lookup_read"
+        )
+        + ran("XNU 11417's own code takes guards away as this rule says.", "the guard is gone", "the port has no guard, or another")
+    )
+)
 def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterator[Case]:
     """Take the guard off a port; the caller must know the guard. An immovable receive right stays immovable.
 

@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import HostPort, PortObject
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
 from sendright.model.language.actions import clone_to_user, drop_held_send
+from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
@@ -27,12 +28,18 @@ def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such special port", outside)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu_792=read("kern/host.c: host_get_special_port; kern/ipc_host.c: convert_port_to_host_priv")
+        + ran("XNU 792's own code has the host's special ports 1 to 15, as its header says.", "a clone of the special port"),
+        xnu="kern/host.c: host_get_special_port_from_user, host_get_special_port; kern/ipc_host.c: convert_port_to_host_priv",
+    )
+)
 def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to one of the host's special ports.
 
     XNU 11417 tells null for a kernel object's port, except for the host's own (``host_get_special_port`` in
-    ``kern/host.c``). Source: semantics 4.4.
+    ``kern/host.c``).
     """
     # NAMES
     held = k.sorts.Slot.host_slot(which)
@@ -47,9 +54,14 @@ def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *,
     yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu_792="kern/host.c: host_set_special_port; kern/ipc_host.c: convert_port_to_host_priv",
+        xnu="kern/host.c: host_set_special_port_from_user, host_set_special_port; kern/ipc_host.c: convert_port_to_host_priv",
+    )
+)
 def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -> Iterator[Case]:
-    """Keep a right as one of the host's special ports. The old right is given up. Source: semantics 4.4."""
+    """Keep a right as one of the host's special ports. The old right is given up."""
     # NAMES
     held = k.sorts.Slot.host_slot(which)
     # CASES

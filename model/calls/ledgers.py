@@ -13,6 +13,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject
 from sendright.model.language.actions import make_kernel_port, make_send
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.release import release
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import OBJECT, Term
@@ -45,13 +46,22 @@ def _give(after: After, ledger: Term, amount: Term) -> None:
     after.add("ledger_limit", ledger, z3.If(finite(after, ledger), amount, 0))
 
 
-@rule()
+MINTS = decided("The kernels' ledger_create lets such a transfer make limits out of nothing (hazard H-7). We refuse it: limits are conserved.")
+"""Of limits that come from nothing."""
+STRANDS = decided(
+    "The kernels' ledger_terminate leaves children and tasks with a ledger that is gone (hazard H-7). The manual page ends "
+    "all that is drawn on it, which no kernel does. We refuse it."
+)
+"""Of the end of a ledger that is in use."""
+
+
+@rule(evidence=rests_on("kern/ledger.c: ledger_create", manual=page("ledger_create")))
 def ledger_create(
     k: Context, parent_ledger: Name, ledger_ledger: Name, transfer: Int, shortage: Int, *, new_port: Port, reply_message: Message, out_of_memory: Bool
 ) -> Iterator[Case]:
     """Make a ledger whose limit is a part of its parent's. ``ledger_ledger`` pays for it.
 
-    No limit comes from nothing: a finite parent gives no infinite limit. Source: semantics 8, without hazard H-7.
+    No limit comes from nothing: a finite parent gives no infinite limit. (Without hazard H-7.)
     """
     # NAMES
     b, new = k.before, new_port
@@ -62,8 +72,8 @@ def ledger_create(
     yield from k.request(parent_ledger, ledger_ledger, called="parent_ledger")
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "parent_ledger is not a ledger's port", z3.Not(k.object(parent_ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "ledger_ledger is not a ledger's port", z3.Not(k.object(ledger_ledger, PortObject.LEDGER)))
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", transfer < INFINITE)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "a finite ledger has no infinite limit to give", z3.And(infinite, finite(b, parent)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such limit", transfer < INFINITE, evidence=MINTS)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "a finite ledger has no infinite limit to give", z3.And(infinite, finite(b, parent)), evidence=MINTS)
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "ledger_ledger cannot pay", short(b, payer, z3.IntVal(0), SIZE))
     pays_too = z3.If(parent == payer, SIZE, 0)
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "parent_ledger has less to give", short(b, parent, transfer, pays_too))
@@ -90,11 +100,11 @@ def ledger_create(
     yield k.succeeds("a ledger with a part of its parent's limit", k.otherwise(), create, replies=1)
 
 
-@rule()
+@rule(evidence=rests_on("kern/ledger.c: ledger_transfer", manual=page("ledger_transfer")))
 def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfer: Int) -> Iterator[Case]:
     """Move a part of the limit from a ledger to its child, or back.
 
-    An infinite ledger gives and takes without change. Source: semantics 8.
+    An infinite ledger gives and takes without change.
     """
     # NAMES
     b = k.before
@@ -119,11 +129,11 @@ def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfe
     yield k.succeeds("the child has less", k.otherwise(amount < 0), move)
 
 
-@rule()
+@rule(evidence=rests_on("kern/ledger.c: ledger_terminate", manual=page("ledger_terminate")))
 def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
     """End a ledger that nothing depends on: its limit goes back to its parent, its payer pays less, its port dies.
 
-    Source: semantics 8, without hazard H-7.
+    (Without hazard H-7.)
     """
     # NAMES
     b = k.before
@@ -135,11 +145,11 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
     yield from k.request(ledger, called="ledger")
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "ledger is not a ledger's port", z3.Not(k.object(ledger, PortObject.LEDGER)))
     yield k.fails(ReturnCode.KERN_INVALID_LEDGER, "a root ledger cannot be terminated", parent == k.sorts.no_port)
-    yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(this) != 0)
+    yield k.fails(ReturnCode.KERN_FAILURE, "something is drawn on the ledger", b.ledger_balance(this) != 0, evidence=STRANDS)
     child = z3.And(b.active(other), b.object(other) == OBJECT.of(PortObject.LEDGER), b.ledger_parent(other) == this)
-    yield k.fails(ReturnCode.KERN_FAILURE, "the ledger has children", z3.Exists([other], child))
+    yield k.fails(ReturnCode.KERN_FAILURE, "the ledger has children", z3.Exists([other], child), evidence=STRANDS)
     draws = z3.And(b.alive(task), z3.Or(b.wired(task) == this, b.paged(task) == this))
-    yield k.fails(ReturnCode.KERN_FAILURE, "a task draws on the ledger", z3.Exists([task], draws))
+    yield k.fails(ReturnCode.KERN_FAILURE, "a task draws on the ledger", z3.Exists([task], draws), evidence=STRANDS)
 
     # RIGHTS
     def end(after: After) -> None:
@@ -157,9 +167,9 @@ def ledger_terminate(k: Context, ledger: Name) -> Iterator[Case]:
     yield k.succeeds("the ledger ends", k.otherwise(), end)
 
 
-@rule()
+@rule(evidence=rests_on("kern/ledger.c: ledger_read", manual=page("ledger_read")))
 def ledger_read(k: Context, ledger: Name) -> Iterator[Case]:
-    """Read how much is drawn on a ledger, and its limit. Source: semantics 8."""
+    """Read how much is drawn on a ledger, and its limit."""
     # NAMES
     this = _ledger(k, ledger)
     # CASES

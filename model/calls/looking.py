@@ -15,6 +15,7 @@ import z3
 from sendright.mach.abi.rights import NULL_NAME, Disposition, PortObject, Right
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import LOOK, LOOK_AT_NAME, LOOK_AT_RIGHT, Case, Context, rule
 from sendright.model.language.sequences import Run, run
 from sendright.model.language.sorts import KIND, Term
@@ -26,6 +27,16 @@ LOOKING = (Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE, Disposition.COPY_S
 
 ANY_RIGHT = -1
 """A call looks at the name, whatever right that was."""
+
+
+_SEEN = rests_on(
+    xnu=read("ipc/ipc_right.c: ipc_right_check")
+    + ran(
+        "XNU 11417's own code made a name dead when a call looked at it, and left it as it was when none did.",
+        "the name's port has died: it is a dead name from now on",
+        "nothing changes",
+    )
+)
 
 
 def _is_lazy(profile: Profile) -> bool:
@@ -42,7 +53,7 @@ def _looks(k: Context, entry: Term, when: Term) -> Iterator[Case]:
     yield k.continues("nothing changes", k.otherwise(z3.Not(z3.And(when, k.is_unlooked(entry)))))
 
 
-@rule(LOOK, applies=_is_lazy)
+@rule(LOOK, applies=_is_lazy, evidence=_SEEN)
 def look(k: Context, name: Name) -> Iterator[Case]:
     """Look at a name of the caller's: the target of a call, or a message's destination.
 
@@ -53,7 +64,7 @@ def look(k: Context, name: Name) -> Iterator[Case]:
     yield from _looks(k, k.slot(name), z3.BoolVal(True))
 
 
-@rule(LOOK_AT_RIGHT, applies=_is_lazy)
+@rule(LOOK_AT_RIGHT, applies=_is_lazy, evidence=_SEEN)
 def look_at_right(k: Context, control: Name, first: Name, second: Name, name: Name) -> Iterator[Case]:
     """Look at a right in a request to ``control``, which is copied in if the target and the rights before it are.
 
@@ -65,7 +76,7 @@ def look_at_right(k: Context, control: Name, first: Name, second: Name, name: Na
     yield from _looks(k, k.slot(name), copied)
 
 
-@rule(LOOK_AT_NAME, applies=_is_lazy)
+@rule(LOOK_AT_NAME, applies=_is_lazy, evidence=_SEEN)
 def look_at_name(k: Context, control: Name, name: Name, right: Int) -> Iterator[Case]:
     """Look at a name of the task behind ``control``, for this ``right``.
 

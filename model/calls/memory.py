@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
 from sendright.mach.abi.rights import Inheritance, PortObject
+from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import INHERITANCE, Term
 from sendright.model.language.state import After
@@ -21,9 +22,15 @@ def _map(k: Context, task: Name) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_allocate; vm/vm_map.c: vm_map_enter",
+        xnu="vm/vm_user.c: mach_vm_allocate_external; vm/vm_map.c: vm_map_enter, vm_map_locate_space_fixed",
+        manual=page("vm_allocate"),
+    )
+)
 def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_page: Int, new_object: Object) -> Iterator[Case]:
-    """Make one zero-filled page, which children will get a copy of. Source: semantics 9."""
+    """Make one zero-filled page, which children will get a copy of."""
     # NAMES
     b = k.before
     target = k.task_behind(task)
@@ -60,9 +67,15 @@ def vm_allocate(k: Context, task: Name, address: Int, anywhere: Bool, *, new_pag
     yield k.succeeds("the requested page", k.otherwise(z3.Not(anywhere)), lambda after: allocate(after, address), address=address)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_inherit; vm/vm_map.c: vm_map_inherit",
+        xnu="vm/vm_user.c: mach_vm_inherit; vm/vm_map.c: vm_map_inherit",
+        manual=page("vm_inherit"),
+    )
+)
 def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterator[Case]:
-    """Set what future children get of a page. Source: semantics 9."""
+    """Set what future children get of a page."""
     # NAMES
     target = k.task_behind(task)
     # CASES
@@ -83,9 +96,16 @@ def vm_inherit(k: Context, task: Name, address: Int, inheritance: Int) -> Iterat
     yield from (inherit(value) for value in Inheritance)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_read; vm/vm_map.c: vm_map_copyin_common",
+        gnumach="vm/vm_user.c: vm_read; vm/vm_map.c: vm_map_copyin",
+        xnu="vm/vm_user.c: mach_vm_read; vm/vm_map.c: vm_map_copyin_internal",
+        manual=page("vm_read"),
+    )
+)
 def vm_read(k: Context, task: Name, address: Int) -> Iterator[Case]:
-    """Read a page. Source: semantics 9."""
+    """Read a page."""
     # NAMES
     b = k.before
     there = b.mapped(k.task_behind(task), address)
@@ -96,9 +116,16 @@ def vm_read(k: Context, task: Name, address: Int) -> Iterator[Case]:
     yield k.succeeds("the page's contents", k.otherwise(), value=b.content(there))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_write; vm/vm_map.c: vm_map_copy_overwrite",
+        xnu_792="vm/vm_user.c: vm_write; vm/vm_map.c: vm_map_copy_overwrite_nested",
+        xnu="vm/vm_user.c: mach_vm_write; vm/vm_map.c: vm_map_copy_overwrite_nested",
+        manual=page("vm_write"),
+    )
+)
 def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]:
-    """Write a page. All tasks that share it see the new contents. Source: semantics 9."""
+    """Write a page. All tasks that share it see the new contents."""
     # NAMES
     there = k.before.mapped(k.task_behind(task), address)
     # CASES
@@ -112,9 +139,15 @@ def vm_write(k: Context, task: Name, address: Int, value: Int) -> Iterator[Case]
     yield k.succeeds("the page is written", k.otherwise(), write)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_deallocate; vm/vm_map.c: vm_map_remove",
+        xnu="vm/vm_user.c: mach_vm_deallocate; vm/vm_map.c: vm_map_delete",
+        manual=page("vm_deallocate"),
+    )
+)
 def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
-    """Give up a page. Other tasks that share it keep it. Source: semantics 9."""
+    """Give up a page. Other tasks that share it keep it."""
     # NAMES
     target = k.task_behind(task)
     # CASES
@@ -129,9 +162,16 @@ def vm_deallocate(k: Context, task: Name, address: Int) -> Iterator[Case]:
     yield k.succeeds("the page is gone", k.otherwise(z3.Not(hole)), deallocate)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "vm/vm_user.c: vm_copy; vm/vm_map.c: vm_map_copyin_common, vm_map_copy_overwrite",
+        gnumach="vm/vm_user.c: vm_copy; vm/vm_map.c: vm_map_copyin, vm_map_copy_overwrite",
+        xnu="vm/vm_user.c: mach_vm_copy; vm/vm_map.c: vm_map_copyin_internal, vm_map_copy_overwrite_nested",
+        manual=page("vm_copy"),
+    )
+)
 def vm_copy(k: Context, task: Name, source_address: Int, dest_address: Int) -> Iterator[Case]:
-    """Copy the contents of one page to another. All tasks that share the other page see them. Source: semantics 9."""
+    """Copy the contents of one page to another. All tasks that share the other page see them."""
     # NAMES
     b, target = k.before, k.task_behind(task)
     source, destination = b.mapped(target, source_address), b.mapped(target, dest_address)

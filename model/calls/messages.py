@@ -19,6 +19,7 @@ from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.calls.looking import LOOKING
 from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
 from sendright.model.language.choices import Transit
+from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.release import release_message
 from sendright.model.language.rule import ANSWER, ARRAY, BODY, DELIVER, DESTROY, HANDED_BACK, LOOK, PAGE_IN, RESUMED_SEND, Case, Context, rule
 from sendright.model.language.sequences import (
@@ -56,7 +57,40 @@ def least_size(parts: Term) -> Term:
     return HEADER_SIZE + z3.If(parts > 0, BODY_SIZE + DESCRIPTOR_SIZE * parts, 0)
 
 
-@rule(computed=("layout", "copy_options", "copy_options_length"), without=("descriptors", "wait"))
+NO_DISPOSITION = rests_on(
+    osf=decided("OSF MK panics on such a number (ipc_object_copyin_type, hazard H-13). We refuse the message."),
+    gnumach=decided("In GNU Mach's typed messages such a number is another type, and the array is data. We refuse the message."),
+)
+"""Of an array whose disposition is none."""
+DEAD_MEANWHILE = rests_on(
+    xnu_792=decided(
+        "XNU 792 puts the message into the dead port's queue, where its rights stay for ever (ipc_mqueue_send). We destroy it, as others do."
+    )
+)
+"""Of a sender that waits when its destination dies."""
+RAISED = decided("When a limit is raised, XNU lets in as many waiting senders as it grows, also above it. We let them in while there is room.")
+STILL_FULL = rests_on(xnu_792=RAISED, xnu=RAISED)
+"""Of a sender that finds no room after it has waited."""
+ANSWERS = rests_on(
+    xnu_792=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
+    + decided("When the queue is full, XNU 792 uses memory that it has freed (mach_msg_send). We queue the answer, as GNU Mach does."),
+    xnu=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
+    + decided("When the queue is full, XNU 11417 destroys the answer or lets the caller wait. We queue the answer, as GNU Mach does."),
+)
+"""Of the kernel's answer to a reply right."""
+
+
+@rule(
+    computed=("layout", "copy_options", "copy_options_length"),
+    without=("descriptors", "wait"),
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_get, ipc_kmsg_copyin_header; ipc/ipc_right.c: ipc_right_copyin_check, ipc_right_copyin_two",
+        xnu="ipc/mach_msg.c: mach_msg_validate_data_vectors; "
+        "ipc/ipc_kmsg.c: ipc_kmsg_measure_descriptors_from_user, ipc_kmsg_copyin_header_validate, ipc_kmsg_copyin_header_rights; "
+        "ipc/ipc_right.c: ipc_right_copyin_check_reply",
+        manual=page("mach_msg"),
+    ),
+)
 def mach_msg_send(
     k: Context,
     dest: Name,
@@ -78,7 +112,7 @@ def mach_msg_send(
     destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
     whether the reply fits (``ipc_kmsg_copyin_header``). There a name whose port died passes as reply, and one of a
     send-once right as destination, until a call has looked at it (``ipc_right_copyin_check_reply`` and
-    ``ipc_right_check`` in ``ipc/ipc_right.c``). Source: semantics 6.1, 6.2.
+    ``ipc_right_check`` in ``ipc/ipc_right.c``).
     """
     # NAMES
     b = k.before
@@ -174,10 +208,13 @@ def _body_as_a_whole(k: Context, layout: Layout, size: Int, options: Array[Int],
     yield k.fails(ReturnCode.MACH_SEND_INVALID_TYPE, "no such copy option", some)
 
 
-@rule(BODY, requires=_in_kernel)
+@rule(
+    BODY,
+    requires=_in_kernel,
+    evidence=rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyin_body", xnu="ipc/ipc_kmsg.c: ipc_kmsg_measure_descriptors_from_user", manual=page("mach_msg")),
+)
 def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_options_length: Int) -> Iterator[Case]:
-    """Check the whole body before anything in it is taken: all descriptors are there, and their options exist. Source:
-    semantics 6.3.
+    """Check the whole body before anything in it is taken: all descriptors are there, and their options exist.
 
     Some kernels do this first, before they take the header's rights.
     """
@@ -189,18 +226,26 @@ def look_at_body(k: Context, message: Message, copy_options: Array[Int], copy_op
     yield k.continues("the body is valid", k.otherwise())
 
 
-@rule(ARRAY, requires=_in_kernel)
+@rule(
+    ARRAY,
+    requires=_in_kernel,
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_copyin_ool_ports_descriptor")
+        + ran("XNU 11417's own code carries arrays of rights as this rule says.", "the disposition is valid"),
+        manual=page("mach_msg"),
+    ),
+)
 def look_at_array(k: Context, message: Message, disposition: Int) -> Iterator[Case]:
     """Check the one disposition of out-of-line ports, even if the array is empty.
 
     XNU looks at a disposition only when it copies in a name that isn't NULL or DEAD
-    (``ipc_kmsg_copyin_ool_ports_descriptor`` in ``ipc/ipc_kmsg.c``, in 792 a part of ``ipc_kmsg_copyin_body``). Source:
-    semantics 6.3.
+    (``ipc_kmsg_copyin_ool_ports_descriptor`` in ``ipc/ipc_kmsg.c``, in 792 a part of ``ipc_kmsg_copyin_body``).
     """
     # CASES
     if not k.profile.null_fits_any_disposition:
         none = z3.Not(k.is_disposition(disposition))
-        yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none)
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "no such disposition", none, evidence=NO_DISPOSITION)
     yield k.continues("the disposition is valid", k.otherwise())
 
 
@@ -224,14 +269,30 @@ def is_full(state: State, message: Term) -> Term:
     return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))
 
 
-@rule(DELIVER, requires=_deliver_requires)
+@rule(
+    DELIVER,
+    requires=_deliver_requires,
+    evidence=rests_on(
+        "ipc/ipc_mqueue.c: ipc_mqueue_send",
+        xnu_792="ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked")
+        + ran("XNU 11417's own code lets a sender wait at a limit of 0, also while a receiver waits.", "the queue is full: the sender waits"),
+        manual=page(
+            "mach_msg",
+            silent=(
+                "a kernel port: the rights are given up",
+                "circular: the message is destroyed",
+            ),
+        ),
+    ),
+)
 def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """Deliver a message that carries all that it should.
 
     A kernel port answers at once. A message is destroyed if it carries the receive right of its own destination, or of
     a port that the destination is on its way to. If the queue is full, the message is handed back or its sender waits,
     unless it comes by a send-once right. A message to a port that has died is destroyed, as if it had been sent before
-    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417). Source: semantics 6.4, 6.6.
+    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -298,12 +359,17 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     yield k.succeeds("the message is queued", k.otherwise(z3.Not(z3.Or(done, circular, full))), enqueue)
 
 
-@rule(HANDED_BACK, requires=carries_nothing)
+@rule(
+    HANDED_BACK,
+    requires=carries_nothing,
+    evidence=rests_on(
+        "ipc/ipc_mqueue.c: ipc_mqueue_send; ipc/ipc_kmsg.c: ipc_kmsg_copyout_pseudo",
+        xnu="ipc/ipc_mqueue.c: ipc_mqueue_send_locked; ipc/ipc_kmsg.c: ipc_kmsg_copyout_pseudo",
+        manual=page("mach_msg"),
+    ),
+)
 def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
-    """Free a message whose contents went back to the sender, except (``lost``) pages for which there was no room.
-
-    Source: semantics 6.4.
-    """
+    """Free a message whose contents went back to the sender, except (``lost``) pages for which there was no room."""
 
     # RIGHTS
     def free(after: After) -> None:
@@ -313,11 +379,21 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
     yield k.fails(ReturnCode.MACH_SEND_TIMED_OUT, "the queue is full", k.otherwise(z3.Not(lost)), free)
 
 
-@rule(RESUMED_SEND, resumes="SENDING")
+@rule(
+    RESUMED_SEND,
+    resumes="SENDING",
+    evidence=rests_on(
+        "ipc/ipc_mqueue.c: ipc_mqueue_send",
+        xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_send, ipc_mqueue_release_msgcount",
+        xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked, ipc_mqueue_release_msgcount")
+        + ran("XNU 11417's own code keeps a waiting sender's place in the queue when the receive right moves.", "the message that waited is queued"),
+        manual=page("mach_msg", silent=("the destination is dead: the message is destroyed",)),
+    ),
+)
 def resume_send(k: Context) -> Iterator[Case]:
     """Go on with a send that waits for room in a queue.
 
-    The tests of the send aren't repeated. Source: semantics 6.4.
+    The tests of the send aren't repeated.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -338,8 +414,8 @@ def resume_send(k: Context) -> Iterator[Case]:
         queue_message(after, message, b.port(destination))
 
     dead = b.kind(destination) == KIND.DEAD_NAME
-    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy)
-    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message))
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message), evidence=STILL_FULL)
     yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 
@@ -351,11 +427,24 @@ def _answer_requires(k: Context, message: Message) -> list[Term]:
     ]
 
 
-@rule(ANSWER, requires=_answer_requires)
+@rule(
+    ANSWER,
+    requires=_answer_requires,
+    evidence=rests_on(
+        "kern/ipc_kobject.c: ipc_kobject_server",
+        manual=page(
+            "mach_msg",
+            silent=(
+                "the answer is queued on the reply port",
+                "there is no user's port to answer",
+            ),
+        ),
+    ),
+)
 def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
     """The kernel has no routine for the message's id.
 
-    It answers so on the reply right, if that leads to a user's port. Source: semantics 1, 6.4.
+    It answers so on the reply right, if that leads to a user's port.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -380,7 +469,7 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
 
     to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
     no_port = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
-    yield k.succeeds("the answer is queued on the reply port", to_user, answer)
+    yield k.succeeds("the answer is queued on the reply port", to_user, answer, evidence=ANSWERS)
     yield k.succeeds("there is no user's port to answer", no_port, end)
 
 

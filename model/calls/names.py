@@ -10,23 +10,34 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Right
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.calls.looking import ANY_RIGHT, looks_at_its_name
+from sendright.model.language.evidence import decided, page, read, rests_on, suite
 from sendright.model.language.rule import Case, Context, Otherwise, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.terms import Int, Message, Name
 
+UNKNOWN_GIVEN_UP = rests_on(
+    manual=decided("The page mach_port_deallocate says success. All kernels whose source we read answer KERN_INVALID_NAME (ipc_right_lookup_write).")
+)
+"""Of a name that denotes nothing, in ``mach_port_deallocate``."""
 
-@rule()
+
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_deallocate; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dealloc",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the dead name is freed"),
+        xnu=read("ipc/mach_port.c: mach_port_deallocate_kernel; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dealloc")
+        + suite("mach_port_deallocate_21692215.c: mach_port_deallocate", "the port set is destroyed"),
+        manual=page("mach_port_deallocate"),
+    )
+)
 def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
-    """Give up one user reference of a send right, send-once right or dead name; in some kernels also a port set.
-
-    Source: semantics 5.2.
-    """
+    """Give up one user reference of a send right, send-once right or dead name; in some kernels also a port set."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
     yield from on_space(k, task)
     yield from on_reserved(k, name, code=ReturnCode.KERN_SUCCESS, title="nothing is given up: NULL or DEAD")
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.unknown, evidence=UNKNOWN_GIVEN_UP)
     if k.profile.deallocate_destroys_set:
         yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a pure receive right", e.kind == KIND.RECEIVE)
     else:
@@ -46,9 +57,19 @@ def mach_port_deallocate(k: Context, task: Name, name: Name, *, notification: Me
     yield k.succeeds("the last send reference goes, the receive right stays", beside, e.release_send_beside_receive)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_destroy; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_destroy",
+        gnumach=suite(
+            "test-mach_port.c: test_mach_port",
+            "the dead name or port set is freed",
+            "the receive right goes, and its port dies unless port-destroyed is registered",
+        ),
+        manual=page("mach_port_destroy"),
+    )
+)
 def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Message) -> Iterator[Case]:
-    """Give up everything that a name denotes. Source: semantics 5.3."""
+    """Give up everything that a name denotes."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -63,13 +84,24 @@ def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Messa
     yield k.succeeds("the receive right goes, and its port dies unless port-destroyed is registered", e.receives, e.release_all)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_mod_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_delta",
+        xnu=suite(
+            "mach_port_mod_refs.c: mach_port_mod_refs",
+            "no such kind of right",
+            "the name has no right of this kind",
+            "the port set is destroyed",
+            "the receive right goes, and its port dies",
+        ),
+        manual=page("mach_port_mod_refs"),
+    )
+)
 def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: Int, *, notification: Message) -> Iterator[Case]:
     """Add to (or take from) the user references of one kind of right under a name.
 
     Where references are pegged, a count that reaches the limit stays there until all references are given up at once.
     XNU 11417 has one more kind of right, which no name has (``MACH_PORT_RIGHT_LABELH``; ``ipc_right_delta``).
-    Source: semantics 5.5.
     """
     # NAMES
     e = Entry(k, task, name)
@@ -132,9 +164,15 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     yield k.succeeds("all send references go, the receive right stays", beside, e.release_send_beside_receive)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_get_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the user references", "one"),
+        manual=page("mach_port_get_refs"),
+    )
+)
 def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterator[Case]:
-    """Count the user references of one kind of right under a name: 0 if it has none. Source: semantics 5.4."""
+    """Count the user references of one kind of right under a name: 0 if it has none."""
     # NAMES
     e = Entry(k, task, name)
 
@@ -155,9 +193,15 @@ def mach_port_get_refs(k: Context, task: Name, name: Name, right: Int) -> Iterat
     yield k.succeeds("none of this kind", k.otherwise(z3.Not(z3.Or(counted, one))), refs=z3.IntVal(0))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_type; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_info",
+        gnumach=suite("test-mach_port.c: test_mach_port", "the kind of the entry"),
+        manual=page("mach_port_type"),
+    )
+)
 def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
-    """Say which rights a name denotes. Source: semantics 5.6."""
+    """Say which rights a name denotes."""
     # NAMES
     e = Entry(k, task, name)
     # CASES
@@ -168,9 +212,15 @@ def mach_port_type(k: Context, task: Name, name: Name) -> Iterator[Case]:
     yield k.succeeds("the kind of the entry", k.otherwise(), type=e.kind)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_names, mach_port_names_helper",
+        gnumach=suite("test-mach_port.c: test_mach_port", "all names and their types"),
+        manual=page("mach_port_names"),
+    )
+)
 def mach_port_names(k: Context, task: Name) -> Iterator[Case]:
-    """List the names of a space and what each denotes. Source: semantics 5.6."""
+    """List the names of a space and what each denotes."""
     # CASES
     yield from on_space(k, task)
     # REPLY: all names of the space (the oracle lists them, since a list has no term)

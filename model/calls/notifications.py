@@ -20,6 +20,7 @@ from sendright.model.calls.looking import ANY_RIGHT
 from sendright.model.calls.transfer import begin_request, carries_right, on_own_right
 from sendright.model.language.actions import answer_request, clear, drop_held_send, forget_request, notify, put
 from sendright.model.language.choices import Transit
+from sendright.model.language.evidence import page, ran, rests_on
 from sendright.model.language.release import release
 from sendright.model.language.rule import DESTROY, FINISH, LOOK_AT_NAME, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
@@ -34,12 +35,36 @@ def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
     return [z3.And(z3.Not(b.empty(k.sorts.Slot.request_slot(space, name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME))]
 
 
-@rule("a dead-name request fires", pending=True, requires=_request_pending)
+TYPED = rests_on("mach/mach_port.defs: mach_port_request_notification", gnumach="include/mach/mach_port.defs: mach_port_request_notification")
+"""Of the type of the right that a request carries: MIG's code tests it, which is made from these lines."""
+
+
+@rule(
+    "a dead-name request fires",
+    pending=True,
+    requires=_request_pending,
+    evidence=rests_on(
+        "ipc/ipc_port.c: ipc_port_dnnotify; ipc/ipc_notify.c: ipc_notify_dead_name, ipc_notify_port_deleted",
+        xnu=ran(
+            "XNU 11417's own code sent these when tasks ended: 29,052 notifications in 424,353 calls, none that differed.",
+            "dead-name",
+            "port-deleted",
+        ),
+        gnumach="ipc/ipc_port.c: ipc_port_destroy; ipc/ipc_notify.c: ipc_notify_dead_name, ipc_notify_port_deleted",
+        manual=page(
+            "MP_request_notification",
+            silent=(
+                "the name is dead, and so is the requester's port",
+                "the name is gone, and the requester's port is dead",
+            ),
+        ),
+    ),
+)
 def fire_request(k: Context, space: Task, name: Name, *, notification: Message) -> Iterator[Case]:
     """Fire a dead-name request: send dead-name if the port died before the name was freed, else port-deleted. Dead-name
     adds a user reference to a name that is still there.
 
-    Where references are pegged, a name at the limit gets none. Source: semantics 5.13, 7; ``ipc_port_dnnotify``,
+    Where references are pegged, a name at the limit gets none. Source: ``ipc_port_dnnotify``,
     ``ipc_right_dncancel``. A name's request is cancelled with the name while its port lives (``ipc_right_clean``,
     ``ipc_right_destroy``).
     """
@@ -89,11 +114,20 @@ def _due(k: Context, of: Port) -> list[Term]:
     return [k.before.no_senders_due(of) != 0]
 
 
-@rule("no senders are left", pending=True, requires=_due)
+@rule(
+    "no senders are left",
+    pending=True,
+    requires=_due,
+    evidence=rests_on(
+        "ipc/ipc_port.c: ipc_port_release_send; ipc/ipc_notify.c: ipc_notify_no_senders",
+        xnu=ran("XNU 11417's own code sent these when tasks ended: 29,052 notifications in 424,353 calls, none that differed.", "no-senders"),
+        manual=page("MP_request_notification", silent=("the requester's port is dead",)),
+    ),
+)
 def tell_no_senders(k: Context, of: Port, *, notification: Message) -> Iterator[Case]:
     """Send a no-senders notification with the port's make-send count.
 
-    Source: semantics 2, 7; ``ipc_notify_no_senders``.
+    Source: ``ipc_notify_no_senders``.
     """
     # NAMES
     b = k.before
@@ -116,13 +150,28 @@ def _in_limbo(k: Context, of: Port) -> list[Term]:
     return [k.before.kind(k.sorts.Slot.limbo_slot(of)) == KIND.RECEIVE, k.before.no_senders_due(of) == 0]
 
 
-@rule("a receive right is rescued", pending=True, requires=_in_limbo)
+@rule(
+    "a receive right is rescued",
+    pending=True,
+    requires=_in_limbo,
+    evidence=rests_on(
+        "ipc/ipc_port.c: ipc_port_destroy, ipc_port_check_circularity; ipc/ipc_notify.c: ipc_notify_port_destroyed",
+        xnu=ran("XNU 11417's own code redirects a receive right with a port-destroyed request as this rule says.", "port-destroyed"),
+        manual=page(
+            "MP_request_notification",
+            silent=(
+                "the requester's port is dead: this port dies",
+                "circular: this port dies",
+            ),
+        ),
+    ),
+)
 def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """Send the receive right in limbo to the port-destroyed requester.
 
     If the requester's port is dead too, or is itself on its way to this port, this port dies.
 
-    Source: semantics 2; ``ipc_port_destroy`` and ``ipc_notify_port_destroyed``.
+    Source: ``ipc_port_destroy`` and ``ipc_notify_port_destroyed``.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -148,7 +197,14 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
     yield k.continues("port-destroyed", k.otherwise(z3.And(live, z3.Not(reaches(of)))), send)
 
 
-@rule("mach_port_request_notification: request")
+@rule(
+    "mach_port_request_notification: request",
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor",
+        manual=page("MP_request_notification", silent=("no right will be carried: no such disposition",)),
+    ),
+)
 def request_notification_request(k: Context, task: Name, notify: Name, notify_disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """Begin the request of ``mach_port_request_notification``. It will carry the right, if the disposition exists.
 
@@ -187,7 +243,18 @@ def _sends_once(disposition: Int) -> Term:
     return z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
 
 
-@rule(requires=_requested, computed=("message",), without=("task", "notify"))
+@rule(
+    requires=_requested,
+    computed=("message",),
+    without=("task", "notify"),
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_request_notification; ipc/ipc_port.c: ipc_port_dngrow; "
+        "ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_dnrequest",
+        xnu="ipc/mach_port.c: mach_port_request_notification; ipc/ipc_port.c: ipc_port_request_grow; "
+        "ipc/ipc_right.c: ipc_right_lookup_read, ipc_right_request_alloc, ipc_right_request_cancel",
+        manual=page("MP_request_notification"),
+    ),
+)
 def mach_port_request_notification(
     k: Context,
     message: Message,
@@ -204,7 +271,7 @@ def mach_port_request_notification(
 
     It replaces the registered right, which goes back to the caller. Where dead names are lazy, only a request for
     dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
-    ``ipc/ipc_right.c`` of XNU 11417). Source: semantics 5.13.
+    ``ipc/ipc_right.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -222,7 +289,7 @@ def mach_port_request_notification(
     destroyed, no_senders, dead_name = (asked(each) for each in (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME))
 
     # CASES
-    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)))
+    yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)), evidence=TYPED)
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(is_task))
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))

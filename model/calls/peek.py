@@ -11,10 +11,10 @@ from sendright.mach.abi.descriptors import TRAILER_SIZES
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
 from sendright.model.language.choices import choose_order
+from sendright.model.language.evidence import read, rests_on, suite
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Function, Int, Message, Name
-
 
 HEADER_GROWTH, DESCRIPTOR_GROWTH = 8, 4
 """By how many bytes the header and each descriptor are larger in the kernel: rights are pointers there
@@ -23,7 +23,12 @@ HEADER_GROWTH, DESCRIPTOR_GROWTH = 8, 4
 WORD = 1 << 32
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu=read("ipc/mach_port.c: mach_port_peek; ipc/ipc_mqueue.c: ipc_mqueue_peek; ipc/ipc_right.c: ipc_right_lookup_read")
+        + suite("ipc/port_peek.c: mach_port_peek", "the message is described")
+    )
+)
 def mach_port_peek(
     k: Context, task: Name, name: Name, trailer: Int, seqno: Int, room: Int, *, place_of: Function[Message, Int], message_at: Function[Int, Message]
 ) -> Iterator[Case]:

@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.language.actions import leave_sets
+from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After, State
@@ -37,11 +38,18 @@ def _both(k: Context, member: Entry, pset: Entry, alone: Term | None = None) -> 
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the set's name is not a port set", z3.And(with_set, z3.Not(pset.is_set)))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_move_member; ipc/ipc_pset.c: ipc_pset_move; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu_792="ipc/mach_port.c: mach_port_move_member; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_move_member; ipc/ipc_object.c: ipc_object_translate_port_pset; ipc/ipc_right.c: ipc_right_lookup_two_write",
+        manual=page("mach_port_move_member"),
+    )
+)
 def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> Iterator[Case]:
     """Put a receive right into one port set and no other.
 
-    With NULL for the set, take it out of all sets. Source: semantics 5.10.
+    With NULL for the set, take it out of all sets.
     """
     # NAMES
     entry, pset = Entry(k, task, member), Entry(k, task, after)
@@ -64,9 +72,17 @@ def mach_port_move_member(k: Context, task: Name, member: Name, after: Name) -> 
     yield k.succeeds("the member is in this set and no other", k.otherwise(z3.Not(out)), move)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu_792="ipc/mach_port.c: mach_port_insert_member; ipc/ipc_object.c: ipc_object_translate_two; ipc/ipc_right.c: ipc_right_lookup_two_write; "
+        "ipc/ipc_pset.c: ipc_pset_add; kern/wait_queue.c: wait_queue_link_noalloc",
+        xnu="ipc/mach_port.c: mach_port_insert_member; kern/waitq.c: waitq_link_locked; "
+        "ipc/ipc_object.c: ipc_object_translate_port_pset; ipc/ipc_right.c: ipc_right_lookup_two_write",
+        manual=page("mach_port_insert_member"),
+    )
+)
 def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> Iterator[Case]:
-    """Put a receive right into a port set, and keep it in its other sets. Source: semantics 5.10."""
+    """Put a receive right into a port set, and keep it in its other sets."""
     # NAMES
     member, set_ = Entry(k, task, name), Entry(k, task, pset)
     # CASES
@@ -82,9 +98,17 @@ def mach_port_insert_member(k: Context, task: Name, name: Name, pset: Name) -> I
     yield k.succeeds("the member is in this set too", k.otherwise(), insert)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        xnu_792="ipc/mach_port.c: mach_port_extract_member; ipc/ipc_object.c: ipc_object_translate_two; "
+        "ipc/ipc_right.c: ipc_right_lookup_two_write; ipc/ipc_pset.c: ipc_pset_remove",
+        xnu="ipc/mach_port.c: mach_port_extract_member; ipc/ipc_object.c: ipc_object_translate_port_pset; "
+        "ipc/ipc_right.c: ipc_right_lookup_two_write",
+        manual=page("mach_port_extract_member"),
+    )
+)
 def mach_port_extract_member(k: Context, task: Name, name: Name, pset: Name) -> Iterator[Case]:
-    """Take a receive right out of one port set. Source: semantics 5.10."""
+    """Take a receive right out of one port set."""
     # NAMES
     member, set_ = Entry(k, task, name), Entry(k, task, pset)
     # CASES
@@ -100,9 +124,15 @@ def mach_port_extract_member(k: Context, task: Name, name: Name, pset: Name) -> 
     yield k.succeeds("the member leaves the set", k.otherwise(), extract)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_get_set_status; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu="ipc/mach_port.c: mach_port_get_set_status_from_user, mach_port_get_set_status; ipc/ipc_right.c: ipc_right_lookup_read",
+        manual=page("mach_port_get_set_status"),
+    )
+)
 def mach_port_get_set_status(k: Context, task: Name, name: Name) -> Iterator[Case]:
-    """List the members of a port set. Source: semantics 5.10."""
+    """List the members of a port set."""
     # NAMES
     pset = Entry(k, task, name)
     # CASES

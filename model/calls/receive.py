@@ -18,6 +18,7 @@ from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
 from sendright.model.language.actions import drop_held_send, in_space
 from sendright.model.language.choices import choose_oldest
+from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
 from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
@@ -60,14 +61,36 @@ class _Source:
 
         how = {"limit": limit, "large": large, "trailer": trailer}
         yield k.continues("from a member of the port set", self.is_set, choose, source=source, **how)
-        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, source=self.port, **how)
+        yield k.continues("from the port", k.otherwise(z3.Not(self.is_set)), effect, evidence=IN_SETS_TOO, source=self.port, **how)
 
 
-@rule()
+IN_SETS_TOO = rests_on(
+    manual=decided(
+        "The page mach_msg says that a task can't receive from a port that is in a set, and that a port is in one set at most. "
+        "The page mach_port_insert_member says that it can be in many. Like XNU, we allow both."
+    )
+)
+"""Of receiving from a port itself."""
+RIGHT_LOST = rests_on(
+    manual=decided("The page mach_msg has MACH_RCV_PORT_DIED for lost rights. Like XNU, we keep that code for ports that are dead.")
+)
+"""Of a receive right that goes while its task waits to receive."""
+
+
+@rule(
+    evidence=rests_on(
+        "ipc/ipc_mqueue.c: ipc_mqueue_copyin, ipc_mqueue_receive",
+        xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_copyin, ipc_mqueue_receive, ipc_mqueue_receive_results")
+        + ran(
+            "XNU 11417's own code serves the members of a set in turn, and a set with a member that has a message gives it.",
+            "from a member of the port set",
+        ),
+        manual=page("mach_msg"),
+    )
+)
 def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: Int, wait: Bool, *, source: Port) -> Iterator[Case]:
-    """Choose the port to receive from: the one that the name denotes, or a member of the port set that has a message.
-
-    Source: semantics 6.5.
+    """Choose the port to receive from: the one that the name denotes, or a member of the port set that has a
+    message.
     """
     # NAMES
     named = _Source(k, port)
@@ -93,14 +116,33 @@ def mach_msg_receive(k: Context, port: Name, limit: Int, large: Bool, trailer: I
     yield from named.chosen(nothing, source, limit, large, trailer)
 
 
-@rule(RESUMED_RECEIVE, resumes="RECEIVING")
+@rule(
+    RESUMED_RECEIVE,
+    resumes="RECEIVING",
+    evidence=rests_on(
+        "ipc/ipc_mqueue.c: ipc_mqueue_receive; ipc/ipc_port.c: ipc_port_clear_receiver; ipc/ipc_pset.c: ipc_pset_add, ipc_pset_destroy",
+        xnu_792=read("ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed")
+        + ran(
+            "XNU 792's own code wakes a receiver that waits at a set with MACH_RCV_PORT_CHANGED when the set is destroyed.",
+            "the name is no longer a port set",
+        ),
+        xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_changed")
+        + ran(
+            "XNU 11417's own code wakes a waiting receiver with MACH_RCV_PORT_CHANGED when its port or set dies, or its right moves.",
+            "the port is dead",
+            "the name no longer has the receive right",
+            "the name is no longer a port set",
+        ),
+        manual=page("mach_msg"),
+    ),
+)
 def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
     """Go on with a receive that waits for a message.
 
     By now the name may have changed, or denote something else. OSF and GNU Mach tell a receiver which event it was
     (``ipc_port_clear_receiver`` in ``ipc/ipc_port.c``, ``ipc_pset_add`` and ``ipc_pset_destroy`` in
     ``ipc/ipc_pset.c``). XNU only wakes it up and says that something has changed (``ipc_mqueue_changed`` and
-    ``ipc_mqueue_receive_results`` in ``ipc/ipc_mqueue.c``). Source: semantics 6.5.
+    ``ipc_mqueue_receive_results`` in ``ipc/ipc_mqueue.c``).
     """
     # NAMES
     b, task = k.before, k.caller
@@ -113,7 +155,7 @@ def resume_receive(k: Context, *, source: Port) -> Iterator[Case]:
 
     yield k.fails(k.profile.dead_receive_code, "the port is dead", z3.And(z3.Not(at_set), z3.Not(b.active(port))), go_on)
     gone = z3.Or(z3.Not(named.receives), named.port != port)
-    yield k.fails(k.profile.moved_receive_code, "the name no longer has the receive right", z3.And(z3.Not(at_set), gone), go_on)
+    yield k.fails(k.profile.moved_receive_code, "the name no longer has the receive right", z3.And(z3.Not(at_set), gone), go_on, evidence=RIGHT_LOST)
     if not k.profile.many_sets:
         yield k.fails(ReturnCode.MACH_RCV_PORT_CHANGED, "the port is in a set now", z3.And(z3.Not(at_set), named.shut), go_on)
     yield k.fails(k.profile.dead_receive_code, "the name is no longer a port set", z3.And(at_set, z3.Not(named.is_set)), go_on)
@@ -144,12 +186,22 @@ def _take_requires(k: Context, source: Port) -> list[Term]:
     return [k.before.active(source), in_space(k.before, source, k.caller), k.before.msgcount(source) > 0]
 
 
-@rule(TAKE, requires=_take_requires)
+@rule(
+    TAKE,
+    requires=_take_requires,
+    evidence=rests_on(
+        "ipc/mach_msg.c: mach_msg_receive",
+        xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_receive_results; ipc/mach_msg.c: mach_msg_receive_results, msg_receive_error",
+        xnu="ipc/ipc_mqueue.c: ipc_mqueue_receive_results; "
+        "ipc/mach_msg.c: mach_msg_receive_results, mach_msg_receive_error; ipc/ipc_kmsg.c: ipc_kmsg_put_to_user",
+        manual=page("mach_msg"),
+    ),
+)
 def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message) -> Iterator[Case]:
     """Take the oldest message of a port, if there is room for it.
 
     This consumes its destination right. Where the kernel puts a bare header into the place of a message that it
-    destroys, the result has that header's size. Source: semantics 6.5, 6.8; ``msg_receive_error`` in
+    destroys, the result has that header's size. Source: ``msg_receive_error`` in
     ``ipc/mach_msg.c`` of OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
     # NAMES
@@ -197,12 +249,17 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     yield k.continues("the oldest message", k.otherwise(), take, **received)
 
 
-@rule(DONE, requires=carries_nothing)
+@rule(
+    DONE,
+    requires=carries_nothing,
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyout, ipc_kmsg_copyout_body",
+        xnu="ipc/mach_msg.c: mach_msg_receive_results; ipc/ipc_kmsg.c: ipc_kmsg_copyout, ipc_kmsg_copyout_descriptors",
+        manual=page("mach_msg"),
+    ),
+)
 def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
-    """Free a message whose contents went to the receiver, except (``lost``) pages for which there was no room.
-
-    Source: semantics 6.5.
-    """
+    """Free a message whose contents went to the receiver, except (``lost``) pages for which there was no room."""
 
     # RIGHTS
     def free(after: After) -> None:

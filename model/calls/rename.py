@@ -9,18 +9,24 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.entry import Entry, on_space
 from sendright.model.language.actions import clear, in_space, put
+from sendright.model.language.evidence import rests_on, suite
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import KIND, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Name
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_rename; ipc/ipc_object.c: ipc_object_rename; ipc/ipc_right.c: ipc_right_rename",
+        gnumach=suite("test-mach_port.c: test_mach_port", "a send right goes under the new name"),
+    )
+)
 def mach_port_rename(k: Context, task: Name, old_name: Name, new_name: Name) -> Iterator[Case]:
     """Move what one name denotes to another name: with its references, its dead-name request and, for a port set, its
     members.
 
-    If the task is waiting to receive from that name, it goes on waiting under the new name. Source: semantics 5.7.
+    If the task is waiting to receive from that name, it goes on waiting under the new name.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot

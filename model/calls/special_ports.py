@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.model.language.actions import clear, clone, clone_to_user, drop_held_send, place_slot, put
+from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.rule import SETTING_RESUMED, Case, Context, rule
 from sendright.model.language.sorts import KIND, PLACE, WAIT, Term
 from sendright.model.language.state import After
@@ -35,12 +36,28 @@ def selects(k: Context, which: Int, places: frozenset[Place]) -> Term:
     return z3.Or(*[which == selector for selector, place in k.profile.special_ports.items() if place in places])
 
 
-@rule()
+STOPS = decided(
+    "The kernels release the old right after they have unlocked the task, so other calls may come first. A test decides when one stops there."
+)
+"""Of a call that stops before it gives up the old right."""
+LOOKUP_FAILS = rests_on(
+    xnu=decided("XNU 11417 sends three rights back and needs no memory for them. A test may let the call fail, as in the other kernels.")
+)
+"""Of a shortage in ``mach_ports_lookup``, where the other kernels allocate an array."""
+
+
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: task_get_special_port",
+        xnu="kern/ipc_tt.c: task_get_special_port, task_get_special_port_internal",
+        manual=page("task_get_special_port"),
+    )
+)
 def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message) -> Iterator[Case]:
     """Get a send right to one of a task's special ports.
 
     XNU 11417 tells null for a kernel object's port (``ipc_port_copy_send_mqueue`` in ``ipc/ipc_port.c``), except for
-    the task's own and the host's (``task_get_special_port_internal`` in ``kern/ipc_tt.c``). Source: semantics 4.1.
+    the task's own and the host's (``task_get_special_port_internal`` in ``kern/ipc_tt.c``).
     """
     # NAMES
     known, held = _selected(k, k.task_behind(task), which)
@@ -58,13 +75,17 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
     yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: task_set_special_port",
+        xnu="kern/ipc_tt.c: task_set_special_port, task_set_special_port_internal",
+        manual=page("task_set_special_port"),
+    )
+)
 def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: Bool) -> Iterator[Case]:
     """Keep a right in one of a task's special places. The old right is given up, at once or in a second step.
 
     Any send right will do, but some kernels protect some places.
-
-    Source: semantics 4.1.
     """
     # NAMES
     profile = k.profile
@@ -92,7 +113,8 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
         hold_copy(k, after, port, held)
         after.at("wait")[k.caller] = WAIT.SETTING
 
-    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the right is kept, and the stopped call holds the old one", stop, keep_and_stop)
+    title = "the right is kept, and the stopped call holds the old one"
+    yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, title, stop, keep_and_stop, evidence=STOPS)
     yield k.succeeds("the right is kept", k.otherwise(z3.Not(stop)), keep)
 
 
@@ -103,9 +125,11 @@ def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
         yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port is immovable", kept)
 
 
-@rule(SETTING_RESUMED, resumes="SETTING")
+@rule(
+    SETTING_RESUMED, resumes="SETTING", evidence=rests_on("kern/ipc_tt.c: task_set_special_port", xnu="kern/ipc_tt.c: task_set_special_port_internal")
+)
 def resume_setting(k: Context) -> Iterator[Case]:
-    """Give up the right that the caller took out of a task's place. It may have died by now. Source: semantics 4.1."""
+    """Give up the right that the caller took out of a task's place. It may have died by now."""
 
     # RIGHTS
     def give_up(after: After) -> None:
@@ -127,12 +151,18 @@ def hold_copy(k: Context, after: After, name: Term, held: Term) -> None:
     put(after, held, kind, port)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/ipc_tt.c: mach_ports_register",
+        xnu="kern/ipc_tt.c: _kernelrpc_mach_ports_register3; ../libsyscall/mach/task.c: mach_ports_register",
+        manual=page("mach_ports_register"),
+    )
+)
 def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length: Int) -> Iterator[Case]:
     """Replace all of a task's registered ports.
 
     Places for which the array has no right become empty. In XNU the library counts the rights and fills up the array
-    before it makes the request (``mach_ports_register`` in ``libsyscall/mach/task.c``). Source: semantics 4.3.
+    before it makes the request (``mach_ports_register`` in ``libsyscall/mach/task.c``).
     """
     # NAMES
     target, places = k.task_behind(task), k.profile.registered_places
@@ -157,15 +187,15 @@ def mach_ports_register(k: Context, task: Name, ports: Array[Name], ports_length
     yield k.succeeds("the registered ports are replaced", k.otherwise(), register)
 
 
-@rule()
+@rule(evidence=rests_on("kern/ipc_tt.c: mach_ports_lookup", xnu="kern/ipc_tt.c: _kernelrpc_mach_ports_lookup3", manual=page("mach_ports_lookup")))
 def mach_ports_lookup(k: Context, task: Name, shortage: Int, *, reply_message: Message, out_of_memory: Bool) -> Iterator[Case]:
-    """Get send rights to all of a task's registered ports. Source: semantics 4.3."""
+    """Get send rights to all of a task's registered ports."""
     # NAMES
     target, places = k.task_behind(task), k.profile.registered_places
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    yield k.lacks_memory(shortage, out_of_memory)
+    yield k.lacks_memory(shortage, out_of_memory, evidence=LOOKUP_FAILS)
 
     # REPLY
     def give(after: After) -> None:

@@ -8,16 +8,24 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject
+from sendright.model.language.evidence import page, rests_on, suite
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
 from sendright.model.language.terms import Name
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/task.c: task_suspend",
+        gnumach=suite("test-task.c: test_new_task", "the task is suspended once more"),
+        xnu="kern/task.c: task_suspend, place_task_hold",
+        manual=page("task_suspend"),
+    )
+)
 def task_suspend(k: Context, task: Name) -> Iterator[Case]:
     """Suspend a task once more.
 
-    Suspensions are counted: the task runs again when all of them are taken back. Source: semantics 3.5.
+    Suspensions are counted: the task runs again when all of them are taken back.
     """
     # NAMES
     target = k.task_behind(task)
@@ -32,9 +40,16 @@ def task_suspend(k: Context, task: Name) -> Iterator[Case]:
     yield k.succeeds("the task is suspended once more", k.otherwise(), suspend)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/task.c: task_resume",
+        gnumach=suite("test-task.c: test_new_task", "one suspension is taken back"),
+        xnu="kern/task.c: task_resume, release_task_hold",
+        manual=page("task_resume"),
+    )
+)
 def task_resume(k: Context, task: Name) -> Iterator[Case]:
-    """Take back one suspension of a task. This fails if the task isn't suspended. Source: semantics 3.5."""
+    """Take back one suspension of a task. This fails if the task isn't suspended."""
     # NAMES
     target = k.task_behind(task)
     # CASES

@@ -15,6 +15,7 @@ from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, T
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put
 from sendright.model.language.choices import choose_copies
+from sendright.model.language.evidence import page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
@@ -47,7 +48,7 @@ class _Child:
         make_send(after, result, self.port)
 
     def make(self, after: After, host_port: Term | None = None) -> None:
-        """Make the child with what it gets from its parent (semantics 3.3), and with ``host_port`` if one is given."""
+        """Make the child with what it gets from its parent, and with ``host_port`` if one is given."""
         k, b = self.k, self.k.before
         child, port, parent = self.task, self.port, self.parent
         after.assumptions.append(b.task_life(child) == LIFE.UNBORN)
@@ -169,7 +170,14 @@ def _token_request(
     yield k.fails(ReturnCode.KERN_INVALID_SECURITY, "host_security is not the security port", z3.Not(security))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        osf="kern/task.c: task_create_security_token, task_create_local; kern/ipc_host.c: convert_port_to_host_security",
+        xnu_792="kern/task.c: host_security_create_task_token, task_create_internal, host_security_set_task_token; "
+        "kern/ipc_host.c: convert_port_to_host_security",
+        manual=page("host_security_create_task_token"),
+    )
+)
 def host_security_create_task_token(
     k: Context,
     host_security: Name,
@@ -195,7 +203,7 @@ def host_security_create_task_token(
     The host security port is the authority for this call. Except for the tokens (and the host port, where the call has
     the argument ``host``), the child is as if made by ``task_create``. The child has its tokens from the first moment.
     If the call fails there is no child. Some kernels give the tokens in a second step, and can be stopped before it
-    (hazard H-2). Source: the manual page; semantics 3.1.
+    (hazard H-2). Source: the manual page.
     """
     # NAMES
     parent = k.task_behind(parent_task)
@@ -236,11 +244,16 @@ def host_security_create_task_token(
         yield k.succeeds("a child with the given tokens", k.otherwise(), create, replies=1)
 
 
-@rule(CREATION_RESUMED, resumes="CREATING", applies=lambda profile: profile.tokens_in_two_steps)
+@rule(
+    CREATION_RESUMED,
+    resumes="CREATING",
+    applies=lambda profile: profile.tokens_in_two_steps,
+    evidence=rests_on(xnu_792="kern/task.c: host_security_create_task_token, host_security_set_task_token"),
+)
 def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
     """Give the child that the caller has made its tokens and its host port.
 
-    The child may have ended by now. Source: semantics 3.1, hazard H-2.
+    The child may have ended by now. (Hazard H-2.)
     """
     # NAMES
     b = k.before
@@ -269,7 +282,15 @@ def resume_creation(k: Context, *, reply_message: Message) -> Iterator[Case]:
     yield k.succeeds("the child has ended: the result is dead", k.otherwise(z3.Not(b.alive(child))), give_dead, replies=1)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        osf="kern/task.c: task_create, task_create_local; kern/ipc_tt.c: ipc_task_init",
+        xnu_792="kern/task.c: task_create, task_create_internal; kern/ipc_tt.c: ipc_task_init",
+        gnumach=read("kern/task.c: task_create, task_create_kernel; kern/ipc_tt.c: ipc_task_init")
+        + suite("test-task.c: test_new_task", "a child like its parent"),
+        manual=page("task_create"),
+    )
+)
 def task_create(
     k: Context,
     parent_task: Name,
@@ -285,10 +306,7 @@ def task_create(
     copied_page: Function[Object, Int],
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Create a task that inherits its parent's tokens, places, ledgers and, on request, memory.
-
-    Source: semantics 3.3.
-    """
+    """Create a task that inherits its parent's tokens, places, ledgers and, on request, memory."""
     # NAMES
     new = _Child(k, k.task_behind(parent_task), child, child_port, ledgers, ledgers_length, inherit_memory, copied_object, copied_page)
 
@@ -301,14 +319,20 @@ def task_create(
     yield k.succeeds("a child like its parent", k.otherwise(), lambda after: new.create(after, reply_message), replies=1)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        osf="kern/task.c: task_set_security_token; kern/ipc_host.c: convert_port_to_host_security",
+        xnu_792="kern/task.c: host_security_set_task_token; kern/ipc_host.c: convert_port_to_host_security, convert_port_to_host",
+        manual=page("host_security_set_task_token", silent=("tokens and the ordinary host port are set",)),
+    )
+)
 def host_security_set_task_token(
     k: Context, host_security: Name, target_task: Name, security_token: SecurityToken, audit_token: AuditToken, host: Name
 ) -> Iterator[Case]:
     """Change both of a task's tokens in one step, and its host port. The task gets the privileged one only if the
     caller presented that very port.
 
-    Source: semantics 3.2, with the fix of hazard H-4.
+    (With the fix of hazard H-4.)
     """
     # NAMES
     task = k.task_behind(target_task)
@@ -331,12 +355,20 @@ def host_security_set_task_token(
         yield k.succeeds("the token is set", k.otherwise(), lambda after: set_both(after, None))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "kern/task.c: task_terminate; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
+        gnumach=suite("test-task.c: test_new_task", "the task ends"),
+        xnu_792="kern/task.c: task_terminate, task_terminate_internal; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
+        xnu=read("kern/task.c: task_terminate, task_terminate_internal; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_terminate")
+        + ran("XNU 11417's own code ended tasks: 29,052 notifications in 424,353 calls came in the order of the names.", "the task ends"),
+        manual=page("task_terminate"),
+    )
+)
 def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     """End a task.
 
-    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. Source:
-    semantics 3.4.
+    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes.
     """
     # NAMES
     b = k.before
@@ -363,9 +395,9 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     yield k.succeeds("the task ends", k.otherwise(), terminate)
 
 
-@rule()
+@rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info")))
 def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a task's tokens. Any holder of its port may. Source: semantics 3.6."""
+    """Read a task's tokens. Any holder of its port may."""
     # NAMES
     b = k.before
     target = k.task_behind(task)
@@ -384,12 +416,17 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
             yield k.succeeds("the audit token", audit, value=b.audit(target))
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        osf="kern/ipc_tt.c: mach_task_self",
+        xnu_792="kern/ipc_tt.c: task_self_trap",
+        gnumach="kern/ipc_tt.c: mach_task_self",
+        xnu="kern/ipc_tt.c: task_self_trap",
+        manual=page("mach_task_self"),
+    )
+)
 def mach_task_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to the port in the caller's self place, which may not be its real port.
-
-    Source: semantics 3.7.
-    """
+    """Get a send right to the port in the caller's self place, which may not be its real port."""
 
     # REPLY
     def give(after: After) -> None:
@@ -399,12 +436,17 @@ def mach_task_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
     yield k.succeeds("a clone of the self port", k.otherwise(), give, replies=1)
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        osf="kern/ipc_host.c: mach_host_self",
+        xnu_792="kern/ipc_host.c: host_self_trap",
+        gnumach="kern/ipc_host.c: mach_host_self",
+        xnu="kern/ipc_host.c: host_self_trap",
+        manual=page("mach_host_self"),
+    )
+)
 def mach_host_self(k: Context, *, reply_message: Message) -> Iterator[Case]:
-    """Get a send right to the caller's host port (or, in kernels without such a place, to the host port).
-
-    Source: semantics 3.7.
-    """
+    """Get a send right to the caller's host port (or, in kernels without such a place, to the host port)."""
 
     # REPLY
     def give(after: After) -> None:

@@ -12,11 +12,18 @@ from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
 from sendright.model.calls.looking import ANY_RIGHT, LOOKING, looks_at_its_name
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
+from sendright.model.language.evidence import decided, page, rests_on, suite
 from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
+
+NO_DISPOSITION = rests_on(
+    osf=decided("OSF MK panics on such a number (ipc_object_copyin_type, hazard H-13). We let the call fail, as GNU Mach does."),
+    manual=decided("The page says that the type should be one for mach_msg, and not what another one does. We let the call fail, as GNU Mach does."),
+)
+"""Of a disposition that is none."""
 
 
 def begin_request(k: Context, after: After, message: Message, task: Name) -> None:
@@ -43,8 +50,14 @@ def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]
         yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True))
     else:
         carries = k.is_disposition(disposition)
-        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, carries=z3.BoolVal(False))
+        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, evidence=NO_DISPOSITION, carries=z3.BoolVal(False))
         yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+
+
+_TRAP = (
+    "ipc/mach_kernelrpc.c: _kernelrpc_mach_port_insert_right_trap; ipc/ipc_object.c: ipc_object_copyin, ipc_object_insert_send_right; "
+    "ipc/ipc_right.c: ipc_right_copyin, ipc_right_lookup_write"
+)
 
 
 def on_own_right(k: Context, trapped: Term, right: Name, disposition: Int) -> Iterator[Case]:
@@ -52,17 +65,25 @@ def on_own_right(k: Context, trapped: Term, right: Name, disposition: Int) -> It
 
     Source: ``ipc_right_lookup_write`` and ``ipc_right_copyin`` in ``ipc/ipc_right.c`` of XNU 11417.
     """
+    trap = rests_on(xnu=_TRAP)
     entry = k.slot(right)
     unknown = z3.And(trapped, z3.Or(k.reserved(right), k.before.empty(entry)))
-    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the right's name denotes nothing", unknown)
+    yield k.fails(ReturnCode.KERN_INVALID_NAME, "the right's name denotes nothing", unknown, evidence=trap)
     if k.profile.has_guards:
         immovable = z3.And(trapped, is_immovable(k, entry, disposition))
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable, evidence=trap)
     unfit = z3.And(trapped, z3.Not(fits(k.before, entry, disposition)))
-    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the right's name has no right for its disposition", unfit)
+    yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the right's name has no right for its disposition", unfit, evidence=trap)
 
 
-@rule("mach_port_insert_right: request")
+@rule(
+    "mach_port_insert_right: request",
+    evidence=rests_on(
+        "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+        xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor",
+        manual=page("mach_port_insert_right", silent=("no right will be carried: no such disposition",)),
+    ),
+)
 def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposition: Int, *, request_message: Message) -> Iterator[Case]:
     """Begin the request of ``mach_port_insert_right``. It will carry the right, if the disposition exists.
 
@@ -77,7 +98,7 @@ def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposi
         own = k.is_own(task)
         sends = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.COPY_SEND)
         in_place = z3.And(own, name == poly, sends, k.before.kind(k.slot(poly)) == KIND.DEAD_NAME)
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place, evidence=rests_on(xnu=_TRAP))
         yield from on_own_right(k, own, poly, disposition)
 
     # RIGHTS
@@ -94,12 +115,23 @@ def _insert_requires(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message), *whole, k.carries_nothing_but(message, destination, carried)]
 
 
-@rule(requires=_insert_requires, computed=("message",), without=("task", "poly"))
+@rule(
+    requires=_insert_requires,
+    computed=("message",),
+    without=("task", "poly"),
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_insert_right; ipc/ipc_object.c: ipc_object_copyout_name; ipc/ipc_right.c: ipc_right_copyout",
+        xnu=suite(
+            "mach_port_insert_right.c: mach_port_insert_right", "the space knows the port by another name", "the send right joins the receive right"
+        ),
+        manual=page("mach_port_insert_right"),
+    ),
+)
 def mach_port_insert_right(k: Context, message: Message, name: Name, disposition: Int) -> Iterator[Case]:
     """Put the carried right into the target task's space under ``name``.
 
     On failure the request is destroyed, and the carried right with it (hazard H-11): with a receive right the port
-    dies. Source: semantics 5.8.
+    dies.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -196,11 +228,17 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
         raise
 
 
-@rule()
+@rule(
+    evidence=rests_on(
+        "ipc/mach_port.c: mach_port_extract_right; ipc/ipc_object.c: ipc_object_copyin; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_copyin",
+        xnu=suite("extract_right_soft_fail.c: extract_right_soft_fail", "the right will be taken"),
+        manual=page("mach_port_extract_right"),
+    )
+)
 def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int, *, reply_message: Message) -> Iterator[Case]:
     """Take a right out of a task's space, as if that task sent it.
 
-    Where rights to tasks' ports are immovable, a task may only copy one that it has itself. Source: semantics 5.9.
+    Where rights to tasks' ports are immovable, a task may only copy one that it has itself.
     """
     # NAMES
     b = k.before

@@ -1,5 +1,5 @@
-"""The state invariants, which hold in every reachable state. Their numbers are those of the fact base's list of
-implicit invariants (semantics 12).
+"""The state invariants, which hold in every reachable state. Their numbers are those of the list of Mach's implicit
+invariants with which the project began.
 
 Each invariant has one or more clauses. A clause is a formula over one state, true for all tasks, ports, slots and
 messages. All are proved together: a call that begins in a state where all hold ends in a state where all hold.

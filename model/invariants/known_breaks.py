@@ -34,7 +34,7 @@ class KnownBreak(msgspec.Struct, frozen=True):
     property: str
     """As obligations name it: ``invariant 8``, ``step invariant 31``, ``theorem 3``."""
     hazard: str
-    """The hazard's number in the fact base (semantics 13)."""
+    """The hazard's number in docs/profiles.md."""
     words: str
     breaks: Callable[[Profile], bool]
     """Whether this profile's kernel breaks it."""

@@ -21,8 +21,8 @@ class Lemma(msgspec.Struct, frozen=True):
 
 
 LEMMAS = (
-    Lemma(2, "no receive right", frozenset({10}), "the fact base states it of receive rights, and 10 states it of all rights"),
-    Lemma(3, "both directions", frozenset({1, 10}), "the fact base states it of names, and 1 states it of all slots"),
+    Lemma(2, "no receive right", frozenset({10}), "the list states it of receive rights, and 10 states it of all rights"),
+    Lemma(3, "both directions", frozenset({1, 10}), "the list states it of names, and 1 states it of all slots"),
 )
 """All of them, in every profile."""
 

@@ -43,7 +43,9 @@ class Variables:
 
 
 class Invariant(msgspec.Struct, frozen=True):
-    """A named invariant. ``number`` as in the fact base; companions, which the others need, have numbers from 101."""
+    """A named invariant. Numbers up to 100 are those of the list of Mach's implicit invariants with which the project
+    began; companions, which the others need, have numbers from 101.
+    """
 
     number: int
     title: str

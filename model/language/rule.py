@@ -34,12 +34,22 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.actions import begin_reply, is_kernel_objects
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
+from sendright.model.language.evidence import NONE, Evidence, Grounds, in_all_profiles, page, rests_on
 from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.terms import Array, Bool, Int, Message, Name, Sort, sort_of
 
 Effect = Callable[[After], None]
+
+REQUEST_SENT = rests_on("ipc/ipc_kmsg.c: ipc_kmsg_copyin_header", xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_header_rights", manual=page("mach_msg"))
+"""Of the test of a request's target."""
+RIGHTS_COPIED_IN = rests_on(
+    "ipc/ipc_kmsg.c: ipc_kmsg_copyin_body",
+    xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_port_descriptor, ipc_kmsg_copyin_ool_ports_descriptor",
+    manual=page("mach_msg"),
+)
+"""Of the test of a request's other ports."""
 
 
 def nothing(after: After) -> None:
@@ -72,6 +82,8 @@ class Case:
 
     None: when ``when`` holds. Only ``when`` is tested and proved.
     """
+    evidence: Evidence = NONE
+    """What it rests on, where that isn't what its rule rests on."""
 
     def __post_init__(self) -> None:
         """Keep the outputs from changes. Raises TypeError for a code, a condition or an output that is none: properties
@@ -120,6 +132,8 @@ class Rule:
     """The member of ``Wait`` with which the rule goes on. The callers of all other rules aren't waiting."""
     applies: Callable[[Profile], bool] = lambda profile: True
     """Whether this profile's kernels have calls that wait for the rule, or that run it."""
+    evidence: Evidence = NONE
+    """What its cases rest on, unless they have evidence of their own."""
 
     def is_used(self, profile: Profile) -> bool:
         """Whether calls use the rule in this profile."""
@@ -267,26 +281,33 @@ class Context:
         ``called`` is the name of the argument ``target``. ``arrays`` are further ports: each array by its name, with
         its length.
         """
-        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", z3.Not(self.sends(target)))
+        unsent = z3.Not(self.sends(target))
+        yield self.fails(ReturnCode.MACH_SEND_INVALID_DEST, f"no send right under {called}", unsent, evidence=REQUEST_SENT)
         unfit = [z3.Not(self.carriable(other)) for other in others]
         for name, (array, length) in (arrays or {}).items():
             i = z3.Int(f"{name}_index")
             unfit.append(z3.Exists([i], z3.And(i >= 0, i < length, z3.Not(self.carriable(array(i))))))
         if unfit:
-            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "a right in the request cannot be copied in", z3.Or(*unfit))
+            title = "a right in the request cannot be copied in"
+            yield self.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, title, z3.Or(*unfit), evidence=RIGHTS_COPIED_IN)
 
-    def lacks_memory(self, shortage: Int, out_of_memory: Bool) -> Case:
+    def lacks_memory(self, shortage: Int, out_of_memory: Bool, evidence: Evidence | Grounds = NONE) -> Case:
         """Memory is short, and the kernel fails for lack of it."""
-        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
+        fails = z3.And(shortage > 0, out_of_memory)
+        return self.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", fails, evidence=evidence)
 
-    def fails(self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
-        return _case(code, title, when, effect, outputs)
+    def fails(
+        self, code: ReturnCode, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence | Grounds = NONE, **outputs: Term
+    ) -> Case:
+        return _case(code, title, when, effect, outputs, evidence)
 
-    def succeeds(self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, **outputs: Term) -> Case:
-        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, replies)
+    def succeeds(
+        self, title: str, when: Term | Otherwise, effect: Effect = nothing, replies: int = 0, evidence: Evidence | Grounds = NONE, **outputs: Term
+    ) -> Case:
+        return _case(ReturnCode.KERN_SUCCESS, title, when, effect, outputs, evidence, replies)
 
-    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, **outputs: Term) -> Case:
-        return _case(None, title, when, effect, outputs)
+    def continues(self, title: str, when: Term | Otherwise, effect: Effect = nothing, evidence: Evidence | Grounds = NONE, **outputs: Term) -> Case:
+        return _case(None, title, when, effect, outputs, evidence)
 
     def otherwise(self, meaning: Term | None = None, tested: Term | None = None) -> Otherwise:
         """All remaining cases, or those in which ``tested`` holds. ``meaning`` writes them out, unless they are all
@@ -359,10 +380,18 @@ class Context:
         return z3.And(self.before.stage(message) == STAGE.IN_KERNEL, self.before.owner(message) == self.caller)
 
 
-def _case(code: ReturnCode | None, title: str, when: Term | Otherwise, effect: Effect, outputs: Mapping[str, Term], replies: int = 0) -> Case:
+def _case(
+    code: ReturnCode | None,
+    title: str,
+    when: Term | Otherwise,
+    effect: Effect,
+    outputs: Mapping[str, Term],
+    evidence: Evidence | Grounds,
+    replies: int = 0,
+) -> Case:
     if isinstance(when, Otherwise):
-        return Case(code, title, when.tested, effect, outputs, replies, when.meaning)
-    return Case(code, title, when, effect, outputs, replies)
+        return Case(code, title, when.tested, effect, outputs, replies, when.meaning, in_all_profiles(evidence))
+    return Case(code, title, when, effect, outputs, replies, evidence=in_all_profiles(evidence))
 
 
 RULES: dict[str, Rule] = {}
@@ -383,8 +412,10 @@ def rule(
     applies: Callable[[Profile], bool] = lambda profile: True,
     computed: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
+    evidence: Evidence | Grounds = NONE,
 ) -> Callable[[Cases], Rule]:
-    """Declare a rule. It is named ``name``, or like the function, which then is named like a call.
+    """Declare a rule. It rests on ``evidence``. It is named ``name``, or like the function, which then is named like a
+    call.
 
     The function's signature says what the rule takes. Positional parameters are arguments, keyword-only ones are free
     choices of the kernel's. Their annotations (``model/language/terms.py``) give the sorts. ``requires`` is a function
@@ -412,7 +443,17 @@ def rule(
         def cases(k: Context) -> Iterator[Case]:
             return function(k, **{each: k.constants[each] for each in (*parameters, *choices)})
 
-        declared = Rule(called, parameters, choices, cases, _requirements(called, requires, {**parameters, **choices}), pending, resumes, applies)
+        declared = Rule(
+            called,
+            parameters,
+            choices,
+            cases,
+            _requirements(called, requires, {**parameters, **choices}),
+            pending,
+            resumes,
+            applies,
+            in_all_profiles(evidence),
+        )
         RULES[called] = declared
         return declared
 

@@ -1,5 +1,5 @@
 """The notation of step properties: what holds of every step from one state to the next. Their numbers are those of the
-fact base's invariants (semantics 12).
+list of Mach's implicit invariants with which the project began.
 
 Some invariants are about changes: which task may gain a right, what may change a token. They are proved of each case of
 each rule, for any state in which the state invariants hold.

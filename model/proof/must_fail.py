@@ -113,7 +113,7 @@ def present_tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     carries_changeable_tokens,
 )
 def kernel_tokens_are_the_kernels(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Wrong: a holder of the host security port can give a task those very tokens (semantics 10: an ambiguity of the
+    """Wrong: a holder of the host security port can give a task those very tokens (an ambiguity of the
     security token).
     """
     waits = z3.And(s.stage(v.m) == STAGE.QUEUED, s.sender_security(v.m) == v.sorts.kernel_security_token)

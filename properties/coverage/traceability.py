@@ -4,8 +4,8 @@ A test covers a clause if it expects the clause's answer of the reference kernel
 the clause is about, or for an effect and a result KERN_SUCCESS. For a clause of the manual page, which names its tests,
 they must expect the codes of its cases.
 
-Reported as missing: a clause without a case, a property or a test; a reference to nothing; a case that no clause of the
-manual page names; a call without a rule.
+Reported as missing: a clause without a case, a property or a test; a case that rests on nothing (in this profile); a
+reference to nothing; a case that no clause of the manual page names; a call without a rule.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import CallTrace, ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
+from sendright.model.language.evidence import MANUAL_PAGES, SOURCES
 from sendright.model.proof.relevance import property_titles
 from sendright.model.tracing.clauses import Clause, Clauses, all_clauses
+from sendright.model.tracing.evidence import counts, evidence_for
 from sendright.properties.coverage.tests_found import FoundTests
 
 SUCCESS = ReturnCode.KERN_SUCCESS.name
@@ -27,7 +29,7 @@ def trace_specification(profile: Profile, tests: FoundTests | None, call: str | 
     tests isn't required."""
     titles = property_titles()
     every = list(all_clauses(profile, call))
-    calls = [_traced(clauses, titles, tests) for clauses in every]
+    calls = [_traced(profile, clauses, titles, tests) for clauses in every]
     problems = [problem for traced, clauses in zip(calls, every, strict=True) for problem in _problems(traced, clauses)]
     if problems and tests and tests.changed:
         one = len(tests.changed) == 1
@@ -40,21 +42,25 @@ def trace_specification(profile: Profile, tests: FoundTests | None, call: str | 
         calls=tuple(calls),
         problems=tuple(problems),
         tests=tests.directory if tests else "",
+        sources=tuple(f"{source.title}: {source.url()}" for source in dict.fromkeys([SOURCES[profile.name], MANUAL_PAGES])),
+        counts=tuple(counts()) if call is None else (),
     )
 
 
-def _traced(clauses: Clauses, titles: dict[str, str], tests: FoundTests | None) -> CallTrace:
+def _traced(profile: Profile, clauses: Clauses, titles: dict[str, str], tests: FoundTests | None) -> CallTrace:
     return CallTrace(
         name=clauses.name,
         section=clauses.section,
         about=clauses.about,
         effect=clauses.effect,
         then=clauses.then,
-        clauses=tuple(_clause(clauses, clause, titles, tests) for clause in clauses.clauses),
+        clauses=tuple(_clause(profile, clauses, clause, titles, tests) for clause in clauses.clauses),
     )
 
 
-def _clause(clauses: Clauses, clause: Clause, titles: dict[str, str], tests: FoundTests | None) -> ClauseTrace:
+def _clause(profile: Profile, clauses: Clauses, clause: Clause, titles: dict[str, str], tests: FoundTests | None) -> ClauseTrace:
+    bases = {case: evidence_for(case, clauses.name, profile) for case in clause.cases}
+    evidence = {case: found for case, found in bases.items() if found is not None}
     found: tuple[str, ...] = ()
     if clause.tests is not None:
         found = clause.tests
@@ -67,7 +73,8 @@ def _clause(clauses: Clauses, clause: Clause, titles: dict[str, str], tests: Fou
         properties=clause.properties,
         tests=found,
         changes=clause.changes,
-        lacks=tuple(_lacks(clauses, clause, found, titles, tests)),
+        lacks=(*_lacks(clauses, clause, found, titles, tests), *(f"the case {case!r} rests on nothing" for case, on in evidence.items() if not on)),
+        evidence=evidence,
     )
 
 

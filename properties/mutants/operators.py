@@ -358,7 +358,7 @@ def other_output(visit: Visit) -> Iterator[str]:
         return
     arguments = list(map(text_of, node.args))
     for keyword in node.keywords:
-        if keyword.arg in (None, "when", "effect", "meaning", "tested"):
+        if keyword.arg in (None, "when", "effect", "meaning", "tested", "evidence"):
             continue
         rest = [*arguments, *(f"{each.arg}={text_of(each.value)}" for each in node.keywords if each is not keyword)]
         yield _call(text_of(node.func), rest)

@@ -22,6 +22,7 @@ from sendright.model.language.invariant import INVARIANTS
 from sendright.model.language.rule import RULES
 from sendright.model.proof.relevance import cases_of
 from sendright.model.tracing.clauses import has_rules
+from sendright.model.tracing.evidence import counts
 from sendright.reports.vocabulary import SWITCHES
 
 DOCS = ROOT / "docs"
@@ -54,6 +55,19 @@ def test_every_call_has_a_page_with_its_errors_in_their_order(pages: dict[str, s
             wanted = [case.code.name for case in cases_of(name, MANUAL) if case.code not in (None, 0)]
             errors = re.findall(r"^\| `([A-Z_]+)` \|", page.partition("## Errors")[2].partition("## Effects")[0], re.MULTILINE)
             assert "/".join(wanted) in "/".join(errors), name
+
+
+@pytest.mark.heavy
+def test_pages_say_what_each_case_rests_on(pages: dict[str, str]) -> None:
+    for name in SIGNATURES:
+        text = pages[f"reference/calls/{name}.md"].partition("## What it rests on")[2]
+        for profile in PROFILES.values():
+            of_rule = cases_of(name, profile) if name in RULES and profile.serves(name) else []
+            for case in of_rule:
+                [entry] = re.findall(rf"^\*\*{re.escape(case.id)}\*\*\n\n((?:- .*\n)+)", text, re.MULTILINE)
+                assert re.search(rf"^- `{profile.name}`: [a-z]", entry, re.MULTILINE), (name, case.id, profile.name)
+    for count in counts():
+        assert f"| `{count.profile}` | {' | '.join(map(str, count.counts.values()))} | {count.cases} |" in pages["reference/evidence.md"]
 
 
 @pytest.mark.heavy

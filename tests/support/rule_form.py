@@ -116,4 +116,4 @@ def _speaks_of_tokens(node: ast.AST) -> bool:
 def _tells(node: ast.Yield | ast.YieldFrom) -> bool:
     """A case that succeeds with results, or with rights in its reply."""
     value = node.value
-    return isinstance(value, ast.Call) and _called(value) == "succeeds" and bool(value.keywords)
+    return isinstance(value, ast.Call) and _called(value) == "succeeds" and any(each.arg != "evidence" for each in value.keywords)

@@ -1,4 +1,4 @@
-"""Making new names (semantics 5.1 and 3.7; ``ipc/mach_port.c``)."""
+"""Making new names (``ipc/mach_port.c``)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AllocationCalls(Core):
     def mach_port_allocate(self, caller: Task, task: Task | None, right: int) -> Result:
         """Make a receive right, a port set or a dead name under a fresh name.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
         """
         space = space_of(task)
         kind = _allocated(right)
@@ -50,7 +50,7 @@ class AllocationCalls(Core):
         """Make a receive right, a port set or a dead name under the chosen ``name``; returns the name that was used.
 
         KERN_INVALID_TASK, KERN_INVALID_VALUE (reserved name, by profile before the space; no such right), by profile
-        what is wrong with the form of the name, KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE. (semantics 5.1)
+        what is wrong with the form of the name, KERN_NAME_EXISTS, KERN_RESOURCE_SHORTAGE.
         """
         if not self.profile.reserved_before_space:
             space_of(task)
@@ -70,7 +70,7 @@ class AllocationCalls(Core):
         """As ``mach_port_allocate_name`` if ``named``, else as ``mach_port_allocate``. ``prealloc`` is only valid for a
         receive right; the memory that it reserves isn't observable.
 
-        KERN_INVALID_TASK; KERN_INVALID_VALUE also if there is a ``proto``; the errors of those calls. (semantics 5.1)
+        KERN_INVALID_TASK; KERN_INVALID_VALUE also if there is a ``proto``; the errors of those calls.
         """
         space_of(task)
         if proto.kind is not SlotKind.NONE or (prealloc and right != rights.Right.RECEIVE):
@@ -79,7 +79,7 @@ class AllocationCalls(Core):
 
     def mach_reply_port(self, caller: Task) -> Result:
         """Make a receive right in the caller's space. A trap returns no code: on a shortage of memory it returns the
-        name NULL. (semantics 3.7)
+        name NULL.
         """
         try:
             self.allocate()

@@ -1,4 +1,4 @@
-"""Reading and setting a port's attributes (semantics 5.11, 5.12; ``ipc/mach_port.c``)."""
+"""Reading and setting a port's attributes (``ipc/mach_port.c``)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AttributeCalls(Core):
 
     def mach_port_set_mscount(self, caller: Task, task: Task | None, name: int, mscount: int) -> Result:
         """Set the make-send count. No notification is sent (hazard H-18). KERN_INVALID_TASK, KERN_INVALID_NAME,
-        KERN_INVALID_RIGHT. (semantics 5.11)
+        KERN_INVALID_RIGHT.
         """
         space = space_of(task)
         self.refuse_reserved(name)
@@ -41,9 +41,7 @@ class AttributeCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_set_seqno(self, caller: Task, task: Task | None, name: int, seqno: int) -> Result:
-        """Set the sequence number of the next message. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT.
-        (semantics 5.11)
-        """
+        """Set the sequence number of the next message. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT."""
         space = space_of(task)
         self.refuse_reserved(name)
         port = receive_right_of(space, name, self.profile)
@@ -55,7 +53,7 @@ class AttributeCalls(Core):
         """Return a port's queue limit (``LIMITS_INFO``), or the whole status of its receive right (``RECEIVE_STATUS``).
 
         KERN_INVALID_TASK, by profile KERN_INVALID_ARGUMENT; KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count),
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12; ``mach_port_get_attributes_from_user``)
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (``mach_port_get_attributes_from_user``)
         """
         space = space_of(task, self.null_space_code("mach_port_get_attributes"))
         if flavor not in _WORDS:
@@ -96,7 +94,7 @@ class AttributeCalls(Core):
         queued. By profile a limit that is raised gives room to as many waiting senders.
 
         KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE,
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.12)
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT.
         """
         space = space_of(task)
         if flavor != LIMITS_INFO:

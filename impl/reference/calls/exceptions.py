@@ -1,4 +1,4 @@
-"""Where a task's exceptions go (semantics 4.2; ``kern/ipc_tt.c``).
+"""Where a task's exceptions go (``kern/ipc_tt.c``).
 
 For each type of exception the kernel keeps a send right, a behaviour and a flavour; the latter two say what the message
 carries. Callers select types by a mask. Results are in groups: types with the same port, behaviour and flavour are one
@@ -48,7 +48,7 @@ class ExceptionCalls(Core):
 
     def task_set_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int) -> Result:
         """Send the exceptions in ``mask`` to ``port``. KERN_INVALID_ARGUMENT; KERN_INVALID_RIGHT for an immovable
-        port. (semantics 4.2)
+        port.
         """
         task = _checked(task, mask)
         self._check_action(port, behavior, flavor)
@@ -56,15 +56,13 @@ class ExceptionCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def task_get_exception_ports(self, caller: Task, task: Task | None, mask: int, count: int) -> Result:
-        """Return where the exceptions in ``mask`` go, in at most ``count`` groups. KERN_INVALID_ARGUMENT. (semantics
-        4.2)
-        """
+        """Return where the exceptions in ``mask`` go, in at most ``count`` groups. KERN_INVALID_ARGUMENT."""
         task = _checked(task, mask)
         return _give(caller, _groups(task, mask, count))
 
     def task_swap_exception_ports(self, caller: Task, task: Task | None, mask: int, port: Right, behavior: int, flavor: int, count: int) -> Result:
         """Set as ``task_set_exception_ports``, and return what was there. A type that doesn't fit into ``count``
-        groups isn't set. (semantics 4.2)
+        groups isn't set.
         """
         task = _checked(task, mask)
         self._check_action(port, behavior, flavor)

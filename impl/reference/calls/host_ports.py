@@ -1,4 +1,4 @@
-"""The host's special ports, for holders of the privileged host port (semantics 4.4; ``kern/host.c``)."""
+"""The host's special ports, for holders of the privileged host port (``kern/host.c``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HostCalls(Core):
 
     def host_get_special_port(self, caller: Task, host_priv: Port | None, node: int, which: int) -> Result:
         """Return a clone of the right in one of the host's places, by profile null for a kernel object's port that was
-        set there. The security port is in none of them. KERN_INVALID_ARGUMENT. (semantics 4.4)
+        set there. The security port is in none of them. KERN_INVALID_ARGUMENT.
         """
         if host_priv is None or not 1 <= which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -29,7 +29,7 @@ class HostCalls(Core):
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
         """Put ``port``, a right to any port, into one of the host's places.
 
-        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right. (semantics 4.4)
+        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right.
         """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

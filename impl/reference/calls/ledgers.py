@@ -1,4 +1,4 @@
-"""The calls on ledgers: making and ending them, and moving limits (semantics 8; ``kern/ledger.c``).
+"""The calls on ledgers: making and ending them, and moving limits (``kern/ledger.c``).
 
 The historical kernels accepted negative and infinite amounts, which created limits from nothing, and could leave
 children and tasks with ended ledgers (hazard H-7). Here all of this is checked before anything changes.

@@ -1,4 +1,4 @@
-"""The memory calls that inheritance is about, on single pages (semantics 9; ``vm/vm_user.c``)."""
+"""The memory calls that inheritance is about, on single pages (``vm/vm_user.c``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and their user references (semantics 5.2 to 5.7; ``ipc/mach_port.c``, ``ipc/ipc_right.c``).
+"""Names and their user references (``ipc/mach_port.c``, ``ipc/ipc_right.c``).
 
 Each call is sent to a task's port, and the names are names in that task's space: a holder of the task's port controls
 its names.
@@ -79,7 +79,6 @@ class NameCalls(Core):
 
         KERN_INVALID_TASK; in profiles with special answers for reserved names KERN_INVALID_NAME (reserved old name);
         KERN_INVALID_VALUE (reserved new name); KERN_NAME_EXISTS, also if both names are the same; KERN_INVALID_NAME.
-        (semantics 5.7)
         """
         space = space_of(task)
         if old_name in RESERVED_NAMES and self.profile.reserved_names_pass:
@@ -95,7 +94,7 @@ class NameCalls(Core):
     def mach_port_deallocate(self, caller: Task, task: Task | None, name: int) -> Result:
         """Give up one reference to a send right, a send-once right or a dead name; in some profiles also a port set.
 
-        KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT. (semantics 5.2)
+        KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT.
         """
         space = space_of(task)
         if self.has_answer_for(name):
@@ -113,7 +112,6 @@ class NameCalls(Core):
         """Give up everything under ``name``, with all its references.
 
         KERN_INVALID_TASK; KERN_INVALID_NAME; KERN_INVALID_RIGHT for a receive right with a guard other than 0.
-        (semantics 5.3)
         """
         space = space_of(task)
         if self.has_answer_for(name):
@@ -127,7 +125,7 @@ class NameCalls(Core):
     def mach_port_get_refs(self, caller: Task, task: Task | None, name: int, right: int) -> Result:
         """Return the number of references that ``name`` has to one kind of right; 0 if it has no such right.
 
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME. (semantics 5.4)
+        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME.
         """
         space = space_of(task)
         if not 0 <= right < self.profile.right_number:
@@ -142,7 +140,7 @@ class NameCalls(Core):
         """Change the references that ``name`` has for one kind of right.
 
         KERN_INVALID_TASK, KERN_INVALID_VALUE (no such kind), KERN_INVALID_NAME, KERN_INVALID_RIGHT, then
-        KERN_INVALID_VALUE or KERN_UREFS_OVERFLOW for the delta. (semantics 5.5)
+        KERN_INVALID_VALUE or KERN_UREFS_OVERFLOW for the delta.
         """
         space = space_of(task)
         if not 0 <= right < self.profile.right_number:
@@ -191,7 +189,7 @@ class NameCalls(Core):
         space.set_references(name, urefs)
 
     def mach_port_type(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Return which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME. (semantics 5.6)"""
+        """Return which rights ``name`` denotes, one bit each. KERN_INVALID_TASK, KERN_INVALID_NAME."""
         space = space_of(task)
         if name == DEAD_NAME and self.has_answer_for(name):
             return Result(ReturnCode.KERN_SUCCESS, {"type": SlotKind.DEAD_NAME.type_bits})
@@ -199,7 +197,7 @@ class NameCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"type": entry.kind.type_bits})
 
     def mach_port_names(self, caller: Task, task: Task | None) -> Result:
-        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK. (semantics 5.6)
+        """Return all names of the task, ascending, and their types. KERN_INVALID_TASK.
 
         It returns the names of dead ports as dead names, and doesn't look at them.
         """

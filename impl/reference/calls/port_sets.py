@@ -1,4 +1,4 @@
-"""The members of port sets (semantics 5.10; ``ipc/mach_port.c``, ``ipc/ipc_pset.c``)."""
+"""The members of port sets (``ipc/mach_port.c``, ``ipc/ipc_pset.c``)."""
 
 from __future__ import annotations
 

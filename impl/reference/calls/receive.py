@@ -1,4 +1,4 @@
-"""Receiving (semantics 6.5; ``ipc/mach_msg.c``, ``ipc/ipc_mqueue.c``, ``ipc/ipc_kmsg.c``)."""
+"""Receiving (``ipc/mach_msg.c``, ``ipc/ipc_mqueue.c``, ``ipc/ipc_kmsg.c``)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReceiveCalls(Bodies):
         MACH_RCV_INVALID_NAME; MACH_RCV_IN_SET for a member of a set, in profiles with one set per port;
         MACH_RCV_TIMED_OUT if there is no message, or after blocking MACH_RCV_PORT_DIED and MACH_RCV_PORT_CHANGED;
         MACH_RCV_TOO_LARGE, by profile MACH_RCV_INVALID_DATA for a lost message and no room at all;
-        MACH_RCV_BODY_ERROR_VM_SPACE. (semantics 6.5)
+        MACH_RCV_BODY_ERROR_VM_SPACE.
         """
         entry = caller.space.entry(name)
         if entry is None or not (entry.kind in HAS_RECEIVE or entry.kind is SlotKind.PORT_SET):

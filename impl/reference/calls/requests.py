@@ -1,4 +1,4 @@
-"""Requests for notifications (semantics 5.13; ``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
+"""Requests for notifications (``ipc/mach_port.c``, ``ipc/ipc_right.c``)."""
 
 from __future__ import annotations
 

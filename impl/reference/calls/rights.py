@@ -1,4 +1,4 @@
-"""Inserting rights into, and extracting them from, another task's space (semantics 5.8, 5.9; ``ipc/mach_port.c``)."""
+"""Inserting rights into, and extracting them from, another task's space (``ipc/mach_port.c``)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class RightCalls(Core):
         MACH_SEND_INVALID_RIGHT, by trap KERN_INVALID_NAME and KERN_INVALID_RIGHT, with nothing changed;
         KERN_INVALID_TASK; KERN_INVALID_VALUE (reserved name, not a disposition); KERN_INVALID_CAPABILITY; by profile
         what is wrong with the form of the name; KERN_RIGHT_EXISTS; KERN_UREFS_OVERFLOW; KERN_NAME_EXISTS. A right that
-        was copied in but not inserted is released; for a receive right this ends its port (hazard H-11). (semantics
-        5.8)
+        was copied in but not inserted is released; for a receive right this ends its port (hazard H-11).
         """
         trap = self.is_trap("mach_port_insert_right", caller, task)
         if trap and name == poly and disposition in (Disposition.MAKE_SEND, Disposition.COPY_SEND):
@@ -78,7 +77,7 @@ class RightCalls(Core):
         """Copy in a right from the task's space, as if that task sent it, and copy it out to the caller's.
 
         KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY for an
-        immovable right, unless it is only copied within the caller's space. (semantics 5.9)
+        immovable right, unless it is only copied within the caller's space.
         """
         space = space_of(task)
         if not is_disposition(disposition):

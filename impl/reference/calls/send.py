@@ -1,4 +1,4 @@
-"""Sending (semantics 6.1 to 6.4; ``ipc/mach_msg.c``, ``ipc/ipc_kmsg.c``)."""
+"""Sending (``ipc/mach_msg.c``, ``ipc/ipc_kmsg.c``)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SendCalls(Bodies):
         MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing.
         Errors of the body lose the rights that were copied in before: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE,
         MACH_SEND_INVALID_RIGHT, MACH_SEND_INVALID_MEMORY. MACH_SEND_TIMED_OUT returns all rights as a receive would,
-        under the names in the outputs (hazard H-19). (semantics 6.1 to 6.4)
+        under the names in the outputs (hazard H-19).
         """
         natural = natural_size(layout_of(descriptors))
         if size == -1:
@@ -78,7 +78,7 @@ class SendCalls(Bodies):
         return (yield from self.deliver(caller, message, wait))
 
     def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
-        """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``; semantics 6.2)
+        """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``)
 
         The order of checks: that the destination exists, then the reply, then the rest of the destination. Newer
         kernels first check that the destination is a right to a port. (``ipc_kmsg_copyin_header_rights``)
@@ -137,7 +137,7 @@ class SendCalls(Bodies):
 
     def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
         """Deliver a complete message: queue it, block, return it to the sender, or hand it to the kernel.
-        (``ipc_mqueue_send``; semantics 6.4)
+        (``ipc_mqueue_send``)
         """
         port = message.destination.port
         has_room = not port.full or message.destination.kind is not SlotKind.SEND
@@ -184,9 +184,7 @@ class SendCalls(Bodies):
             self.release([reply])
 
     def _hand_back(self, sender: Task, message: Message) -> Result:
-        """Return a message's rights to the sender, as if it received the message. (``ipc_kmsg_copyout_pseudo``;
-        semantics 6.4)
-        """
+        """Return a message's rights to the sender, as if it received the message. (``ipc_kmsg_copyout_pseudo``)"""
         dest = copy_out(sender.space, message.destination)
         reply = copy_out(sender.space, message.reply.right)
         descriptors, complete = self.copy_out_body(sender, message)

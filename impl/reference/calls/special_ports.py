@@ -1,6 +1,4 @@
-"""A task's special and registered ports: rights that the kernel keeps for it outside its space (semantics 3.7 and 4;
-``kern/ipc_tt.c``).
-"""
+"""A task's special and registered ports: rights that the kernel keeps for it outside its space (``kern/ipc_tt.c``)."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ class SpecialPortCalls(Core):
 
     def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
         """Return a clone of the right in one of the task's places, by profile null for a kernel object's port that was
-        set there. KERN_INVALID_ARGUMENT. (semantics 4.1)
+        set there. KERN_INVALID_ARGUMENT.
         """
         task, place = self._place(task, which)
         right = task.right_at(place)
@@ -34,7 +32,7 @@ class SpecialPortCalls(Core):
         """Put ``port``, a right to any port, into one of the task's places. The old right is released in a second step.
 
         KERN_INVALID_ARGUMENT; in some profiles KERN_INVALID_RIGHT for an immovable right, KERN_NO_ACCESS for a place
-        that can't be set. (semantics 4.1)
+        that can't be set.
         """
         task, place = self._settable_place(task, which, port)
         yield from self.replace(task, place, port.clone())
@@ -64,7 +62,6 @@ class SpecialPortCalls(Core):
         """Replace all the task's registered ports; places beyond the array become empty.
 
         KERN_INVALID_ARGUMENT, by profile before the request is made; KERN_INVALID_RIGHT for an immovable right.
-        (semantics 4.3)
         """
         places = self.profile.registered_places
         if task is None or len(ports) > len(places):
@@ -77,9 +74,7 @@ class SpecialPortCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_ports_lookup(self, caller: Task, task: Task | None) -> Result:
-        """Return clones of all the task's registered ports. KERN_INVALID_ARGUMENT, KERN_RESOURCE_SHORTAGE.
-        (semantics 4.3)
-        """
+        """Return clones of all the task's registered ports. KERN_INVALID_ARGUMENT, KERN_RESOURCE_SHORTAGE."""
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         self.allocate()  # the array
@@ -88,14 +83,12 @@ class SpecialPortCalls(Core):
 
     def mach_task_self(self, caller: Task) -> Result:
         """Return a clone of the caller's self port. This one can be set, so it need not be the task's own port
-        (hazard H-23). (semantics 3.7)
+        (hazard H-23).
         """
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, caller.right_at(Place.KERNEL).clone())})
 
     def mach_host_self(self, caller: Task) -> Result:
-        """Return a clone of the caller's host port, or by profile a new send right to the ordinary host port.
-        (semantics 3.7)
-        """
+        """Return a clone of the caller's host port, or by profile a new send right to the ordinary host port."""
         made = self.profile.host_self is HostSelf.MADE
         right = self.well_known[HOST_PORT].make_send() if made else caller.right_at(Place.HOST).clone()
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, right)})

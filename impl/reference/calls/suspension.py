@@ -1,4 +1,4 @@
-"""Suspending and resuming tasks (semantics 3.5; ``kern/task.c``)."""
+"""Suspending and resuming tasks (``kern/task.c``)."""
 
 from __future__ import annotations
 

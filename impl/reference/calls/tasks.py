@@ -1,4 +1,4 @@
-"""Making, ending and querying tasks (semantics 3; ``kern/task.c``)."""
+"""Making, ending and querying tasks (``kern/task.c``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TaskCalls(Core):
     def task_create(self, caller: Task, parent: Task | None, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Result:
         """Create a task that inherits from ``parent``; returns a send right to its port.
 
-        The profile's ``null_parent_code`` if ``parent`` isn't a task; KERN_RESOURCE_SHORTAGE. (semantics 3.3)
+        The profile's ``null_parent_code`` if ``parent`` isn't a task; KERN_RESOURCE_SHORTAGE.
         """
         if parent is None:
             raise Failure(self.profile.null_parent_code)
@@ -73,9 +73,7 @@ class TaskCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS, {"child_task": copy_out(caller.space, child.port.make_send())}, child.number)
 
     def task_terminate(self, caller: Task, task: Task | None) -> Result:
-        """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT.
-        (semantics 3.4)
-        """
+        """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT."""
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         for page in task.memory.pages.values():
@@ -119,7 +117,7 @@ class TaskCalls(Core):
 
     def task_info(self, caller: Task, task: Task | None, flavor: int, count: int) -> Result:
         """Return one of the task's tokens; a send right to the task's port suffices. KERN_INVALID_ARGUMENT for any
-        wrong argument. (semantics 3.6)
+        wrong argument.
         """
         if task is None or flavor not in self.profile.token_flavours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

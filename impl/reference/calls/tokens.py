@@ -1,4 +1,4 @@
-"""Setting tasks' tokens, which only a holder of the host security port can do (semantics 3.1, 3.2; ``kern/host.c``)."""
+"""Setting tasks' tokens, which only a holder of the host security port can do (``kern/host.c``)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TokenCalls(TaskCalls):
         In profiles with two steps the child has its parent's tokens and host port in between (hazard H-2). A wrong
         parent is reported before a wrong security port.
 
-        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY, KERN_RESOURCE_SHORTAGE. (semantics 3.1)
+        KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY, KERN_RESOURCE_SHORTAGE.
         """
         if parent is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
@@ -67,7 +67,7 @@ class TokenCalls(TaskCalls):
         ordinary one.
 
         KERN_INVALID_ARGUMENT, KERN_INVALID_SECURITY. Messages that the task sent before keep their tokens, and the task
-        keeps the rights in its space (hazard H-15). (semantics 3.2)
+        keeps the rights in its space (hazard H-15).
         """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

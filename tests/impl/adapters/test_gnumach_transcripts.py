@@ -14,6 +14,7 @@ from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import GNUMACH
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import tupled
+from sendright.model.tracing import evidence
 from sendright.properties.runs.judged_run import Violated
 from sendright.properties.runs.run import Run
 
@@ -38,6 +39,7 @@ def test_the_specification_agrees_with_what_the_live_kernel_did(recorded: list[T
     steps = [step for run in runs for step in run.steps]
     assert len(steps) > 3000
     cases = {case for step in steps for case in step.cases}
+    assert cases == evidence.runs()[0].cases, "what they reach is recorded as evidence: run python tests/record_evidence.py"
     assert len(cases) > 200, "the recorded runs reach most cases of the specification"
     assert any(step.resume for step in steps), "and calls that waited have gone on"
 

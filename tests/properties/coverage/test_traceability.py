@@ -14,7 +14,7 @@ import pytest
 from support.places import TESTS
 
 from sendright.cli.main import main
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, XNU
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU
 from sendright.mach.results.checks import ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
@@ -27,6 +27,7 @@ from sendright.model.tracing.clauses import has_rules, shared_rules
 from sendright.model.tracing.manual_page import CALL, PAGE
 from sendright.properties.coverage.tests_found import ANSWERS, FoundTests, find_tests
 from sendright.properties.coverage.traceability import trace_specification
+from sendright.reports.traceability import trace_lines
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +369,39 @@ def test_the_command_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert data["verdict"] == "PASSED"
     assert [one["id"] for one in data["calls"][0]["clauses"]][:2] == ["mach_port_type/target.1", "mach_port_type/error.1"]
     assert data["titles"]["invariant 8"] == "send rights are counted"
+
+
+def test_the_command_prints_what_clauses_rest_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    command = ["trace-spec", "--evidence", "--call", "mach_port_get_refs", "--tests", str(tmp_path / "none"), "--profile"]
+    assert main([*command, "gnumach"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    begin = next(number for number, line in enumerate(lines) if line.endswith("KERN_INVALID_NAME: the name denotes nothing"))
+    assert lines[begin + 1].startswith("live run: GNU Mach 1.8 of Debian")
+    assert lines[begin + 2] == "source read: mach_port_get_refs in ipc/mach_port.c (GNU Mach, as of 24 December 2022)"
+    assert any(line.startswith("GNU Mach, as of 24 December 2022: https://github.com/") for line in lines)
+    assert main([*command, "manual"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "KERN_INVALID_NAME: the name denotes nothing manual page: the page mach_port_get_refs" in text
+    assert "no such kind of right our decision: no manual page says it, and we follow a kernel: mach_port_get_refs in osfmk" in text
+
+
+def test_the_evidence_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["trace-spec", "--evidence", "--json", "--call", "mach_port_type", "--tests", str(tmp_path / "none"), "--profile", "xnu"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    evidence = {case: items for clause in data["calls"][0]["clauses"] for case, items in clause["evidence"].items()}
+    [routine, *_] = evidence["KERN_INVALID_NAME/the name denotes nothing"]
+    assert routine["kind"] == "source read"
+    assert routine["url"] == "https://github.com/apple-oss-distributions/xnu/blob/xnu-11417.101.15/osfmk/ipc/mach_port.c"
+    assert data["sources"][0].startswith("XNU 11417.101.15, macOS 15: https://")
+    assert data["counts"] == [], "one call isn't a profile"
+
+
+def test_the_counts_of_all_profiles(whole: TraceabilityResult) -> None:
+    assert [count.profile for count in whole.counts] == list(PROFILES)
+    table = [line.plain for line in trace_lines(whole, evidence=True)]
+    begin = next(number for number, line in enumerate(table) if line.startswith("Cases, each counted for the strongest"))
+    for line, count in zip(table[begin + 2 : begin + 7], whole.counts, strict=True):
+        assert line.split() == [count.profile, *map(str, count.counts.values()), str(count.cases)]
 
 
 def test_what_is_not_covered_is_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

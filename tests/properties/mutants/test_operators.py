@@ -79,6 +79,14 @@ def test_what_an_operator_makes(name: str) -> None:
     assert texts((OPERATORS | OF_INVARIANTS)[name], source) == expected
 
 
+def test_what_a_case_rests_on_is_no_result() -> None:
+    dropped = OPERATORS["output dropped or replaced"]
+    assert texts(dropped, rule("yield k.fails(ReturnCode.KERN_FAILURE, 'no', full, evidence=FORM)")) == []
+    assert texts(dropped, rule("yield k.fails(ReturnCode.KERN_FAILURE, 'no', full, told=port, evidence=FORM)")) == [
+        "k.fails(ReturnCode.KERN_FAILURE, 'no', full, evidence=FORM)"
+    ]
+
+
 def test_any_field_can_be_changed_too() -> None:
     changed = texts(OPERATORS["changes another field too"], effect("clear(after, slot)"))
     assert any("after.store('exception_behaviour', " in text for text in changed)
