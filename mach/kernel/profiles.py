@@ -107,7 +107,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What size a receive tells when it destroys a message that is too large. True: that of a bare header; False: the
     message's."""
     no_room_code: ReturnCode = ReturnCode.MACH_RCV_TOO_LARGE
-    """What a receive that has no room even for a bare header returns when the message is destroyed."""
+    """What a receive with no room at all returns when the message is destroyed."""
     destination_tested_first: bool = False
     """Whether a destination that can't have a live right, and one name for both rights with a MOVE_SEND_ONCE, are
     refused before the kernel looks at the reply."""

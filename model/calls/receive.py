@@ -225,8 +225,8 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
 
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
     if k.profile.no_room_code is not ReturnCode.MACH_RCV_TOO_LARGE:
-        bare = z3.And(too_large, z3.Not(large), limit < HEADER_SIZE)
-        yield k.fails(k.profile.no_room_code, "not even a header has room, and the message is destroyed", bare, take, message=message)
+        bare = z3.And(too_large, z3.Not(large), limit == 0)
+        yield k.fails(k.profile.no_room_code, "there is room for nothing, and the message is destroyed", bare, take, message=message)
     yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and stays queued", z3.And(too_large, large), look, size=b.size(message))
     told = z3.IntVal(HEADER_SIZE) if k.profile.lost_size_is_header else b.size(message)
     yield k.fails(ReturnCode.MACH_RCV_TOO_LARGE, "the message is too large, and is destroyed", too_large, take, size=told, message=message)

@@ -110,7 +110,7 @@ class ReceiveCalls(Bodies):
         by profile the message's own. (``msg_receive_error``)
         """
         self.release(self._take(port).cargo)
-        if limit < HEADER_SIZE and self.profile.no_room_code != ReturnCode.MACH_RCV_TOO_LARGE:
+        if limit == 0 and self.profile.no_room_code != ReturnCode.MACH_RCV_TOO_LARGE:
             return Result(self.profile.no_room_code)
         return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": HEADER_SIZE if self.profile.lost_size_is_header else size})
 

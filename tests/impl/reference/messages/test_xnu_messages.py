@@ -136,13 +136,12 @@ def test_the_size_that_is_told_of_a_lost_message(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-@pytest.mark.parametrize("limit", [0, 1, 23])
-def test_not_even_a_header_has_room(profile: Profile, limit: int) -> None:
+def test_there_is_no_room_at_all(profile: Profile) -> None:
     root = Machine(profile).root
     port = root.port_with_send()
     root.sends(port)
-    assert root.result("mach_msg_receive", port=port, limit=limit, large=True).code == ReturnCode.MACH_RCV_TOO_LARGE
-    lost = root.result("mach_msg_receive", port=port, limit=limit)
+    assert root.result("mach_msg_receive", port=port, limit=0, large=True).code == ReturnCode.MACH_RCV_TOO_LARGE
+    lost = root.result("mach_msg_receive", port=port, limit=0)
     if profile.name == "xnu":
         assert (lost.code, lost.outputs) == (ReturnCode.MACH_RCV_INVALID_DATA, {})
     else:
