@@ -74,8 +74,8 @@ def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposi
         own = k.is_own(task)
         sends = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.COPY_SEND)
         in_place = z3.And(own, name == poly, sends, k.before.kind(k.slot(poly)) == KIND.DEAD_NAME)
+        yield from on_own_right(k, z3.And(own, z3.Not(in_place)), poly, disposition)
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place)
-        yield from on_own_right(k, own, poly, disposition)
         if k.profile.has_guards:
             immovable = z3.And(own, is_immovable(k, k.slot(poly), disposition))
             yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable)
