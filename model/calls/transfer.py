@@ -69,9 +69,6 @@ def on_own_right(k: Context, trapped: Term, right: Name, disposition: Int) -> It
     entry = k.slot(right)
     unknown = z3.And(trapped, z3.Or(k.reserved(right), k.before.empty(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the right's name denotes nothing", unknown, evidence=trap)
-    if k.profile.has_guards:
-        immovable = z3.And(trapped, is_immovable(k, entry, disposition))
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable, evidence=trap)
     unfit = z3.And(trapped, z3.Not(fits(k.before, entry, disposition)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the right's name has no right for its disposition", unfit, evidence=trap)
 
@@ -98,8 +95,12 @@ def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposi
         own = k.is_own(task)
         sends = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.COPY_SEND)
         in_place = z3.And(own, name == poly, sends, k.before.kind(k.slot(poly)) == KIND.DEAD_NAME)
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place, evidence=rests_on(xnu=_TRAP))
-        yield from on_own_right(k, own, poly, disposition)
+        trap = rests_on(xnu=_TRAP)
+        yield from on_own_right(k, z3.And(own, z3.Not(in_place)), poly, disposition)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the name that would get a send right is dead", in_place, evidence=trap)
+        if k.profile.has_guards:
+            immovable = z3.And(own, is_immovable(k, k.slot(poly), disposition))
+            yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the receive right is immovable", immovable, evidence=trap)
 
     # RIGHTS
     def begin(after: After) -> None:

@@ -12,7 +12,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import COPY_IN, COPY_OUT, PENDING_RULES
+from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK, PENDING_RULES
 from sendright.model.language.sorts import KIND, PLACE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -113,6 +113,11 @@ def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
         yield f"the {what}", z3.And(a.kind(new) == b.kind(old), a.port(new) == b.port(old), a.empty(old))
 
 
+def _looked_at(t: Touched) -> Iterator[tuple[str, Term]]:
+    entry = t.k.slot(t.k["name"])
+    yield "what a call looks at", z3.Or(t.a.kind(entry) != KIND.DEAD_NAME, t.a.unlooked(entry) == KIND.NONE)
+
+
 def _allocated(t: Touched) -> Iterator[tuple[str, Term]]:
     k, a, told = t.k, t.a, t.x.case.outputs
     name = next(told[each] for each in ("name", "port") if each in told)
@@ -129,6 +134,7 @@ def _allocated(t: Touched) -> Iterator[tuple[str, Term]]:
 _ARRIVALS = {
     COPY_IN: _copied_in,
     COPY_OUT: _copied_out,
+    LOOK: _looked_at,
     "mach_port_insert_right": _inserted,
     "mach_port_request_notification": _registered,
     "mach_port_rename": _renamed,
@@ -146,7 +152,8 @@ def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     request uses the right at once and keeps none. In both cases it gives back the old one. When the event comes, its
     requester gets a message if its port lives.
 
-    A renamed right is the same under the new name. An allocation makes what was requested.
+    A renamed right is the same under the new name. An allocation makes what was requested. A name at which a call looks
+    is a dead name afterwards, if its port has died.
     """
     if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
         yield from _ARRIVALS[x.rule](Touched(v, x))

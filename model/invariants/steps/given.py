@@ -77,7 +77,9 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
     dest, reply = k.slot(k["dest"]), k.slot(k["reply"])
     fits = has_right(b, reply, k["reply_disposition"])
     if x.case.code is ReturnCode.MACH_SEND_INVALID_REPLY:
-        stays = [b.kind(reply) == KIND.DEAD_NAME] if k.profile.dead_reply_refused else []
+        dead = b.kind(reply) == KIND.DEAD_NAME
+        looked = z3.And(dead, z3.Not(k.is_unlooked(reply))) if k.profile.dead_names_are_lazy else dead
+        stays = [looked] if k.profile.dead_reply_refused else []
         stays += [k.leads_to_task(reply)] if k.profile.task_ports_stay else []
         yield "the reply right that is refused", z3.And(z3.Not(k.reserved(k["reply"])), z3.Or(z3.Not(fits), *stays))
     elif x.case.code is ReturnCode.MACH_SEND_INVALID_DEST:
@@ -89,7 +91,11 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         yield "the destination that is refused", z3.Or(k.reserved(k["dest"]), unfit, twice)
     elif x.case.code is None:
         yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
-        yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), b.kind(dest) != KIND.DEAD_NAME)
+        alive = b.kind(dest) != KIND.DEAD_NAME
+        if k.profile.dead_names_are_lazy:
+            once = z3.And(b.unlooked(dest) == KIND.SEND_ONCE, k["dest_disposition"] == Disposition.MOVE_SEND_ONCE)
+            alive = z3.Or(alive, z3.And(once, z3.Not(b.told(dest))))
+        yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), alive)
 
 
 @step_property(211, "a right is refused only if it isn't there")
@@ -99,7 +105,8 @@ def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     MOVE_SEND_ONCE. So it is with the two rights of a message's header.
 
     A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
-    kernels also refuse rights that can't move.
+    kernels also refuse rights that can't move. Where a port's death shows only when a call looks at the name, a
+    send-once right that no call has looked at will do as destination.
     """
     k, code = x.k, x.case.code
     if x.rule == "mach_msg_send":

@@ -45,7 +45,7 @@ class Stage(IntEnum):
 
 _IN_A_TRAP = {Stage.VALUES: 0}
 """A trap's arguments are looked at before any right is."""
-_ENTRY_FIELDS = frozenset({"kind", "port", "object", "object_task"})
+_ENTRY_FIELDS = frozenset({"kind", "unlooked", "told", "port", "object", "object_task"})
 """The fields that are read to find an entry and its kind."""
 _FROM_OUTSIDE_IN = (
     ReturnCode.MACH_SEND_MSG_TOO_SMALL,
@@ -131,7 +131,11 @@ EXCEPTIONS = (
     First(
         "mach_msg_send",
         "the reply name has no right for its disposition",
-        ("one send-once right cannot be both destination and reply", "the destination has no live right for its disposition"),
+        (
+            "one send-once right cannot be both destination and reply",
+            "the destination has no live right for its disposition",
+            "the destination's port has died: it is a dead name from now on",
+        ),
         _TRANSLATED,
     ),
     First("mach_msg_send: body", "the descriptors don't fit into the size", ("no such copy option",), "descriptors are counted before they are read"),

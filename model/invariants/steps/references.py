@@ -16,7 +16,7 @@ from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
 
 INSERTS, REGISTERS, RENAMES = "mach_port_insert_right", "mach_port_request_notification", "mach_port_rename"
-COUNTS_REFERENCES = (*ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, TAKES_MESSAGES)
+COUNTS_REFERENCES = (*LOOKS, *ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, TAKES_MESSAGES)
 """The rules that add, take or move user references."""
 MOVES_MEMBERS = ("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member")
 
@@ -102,7 +102,9 @@ class References:
                     dies = z3.And(dies, z3.Not(k.is_unlooked(slot)))
                 return here(k.slot(k["name"], k["space"]), z3.If(dies, urefs + 1, urefs))
             case _ if rule in LOOKS:
-                return here(k.slot(k["name"], k.task_behind(k["control"]) if rule == LOOK_AT_NAME else k.caller), k.dead_urefs(slot))
+                looked = z3.And(k.is_unlooked(slot), t.a.unlooked(slot) == KIND.NONE)
+                entry = k.slot(k["name"], k.task_behind(k["control"]) if rule == LOOK_AT_NAME else k.caller)
+                return here(entry, z3.If(looked, k.dead_urefs(slot), urefs))
             case "mach_port_rename":
                 old, new = (k.slot(k[name], t.target) for name in ("old_name", "new_name"))
                 return here(new, b.urefs(old), here(old, z3.IntVal(0)))

@@ -20,13 +20,15 @@ from sendright.model.calls.carrying import fits
 from sendright.model.execution.oracle import broken_invariants
 from sendright.model.language.actions import clone, place_slot
 from sendright.model.language.invariant import INVARIANTS, of_profile
-from sendright.model.language.rule import COPY_IN, COPY_OUT, Case, Context
+from sendright.model.language.rule import COPY_IN, COPY_OUT, DELIVER, LOOK, Case, Context
+from sendright.model.language.sorts import KIND, STAGE
 from sendright.model.language.state import After
 
 STAYS = msgspec.structs.replace(XNU, name="xnu-immovable", task_ports_stay=True, kernel_ports_kept_as_null=False)
 """A kernel in which rights to tasks' ports are immovable, and places keep any other right."""
 COPIES, TAKES_ONE = "COPY_SEND copies the send right", "MOVE_SEND takes one of several references"
 KEPT, SET, TOLD = "the right is kept", "each type in the mask gets a copy of the right", "dead-name"
+SEEN, SWALLOWED = "the name's port has died: it is a dead name from now on", "the destination has died: the message is destroyed"
 GIVEN = "a clone of the special port"
 ADDED, PEGGED = "references are added or taken", "the name is pegged: it keeps its references"
 DROPPED = "a send right is dropped: its name has all references it can have"
@@ -51,6 +53,16 @@ def one_more(k: Context, after: After) -> None:
     after.at("urefs")[entry] = k.before.urefs(entry) + 1
 
 
+def without_the_reference(k: Context, after: After) -> None:
+    """A look forgets the reference that a dead-name notification has announced."""
+    after.at("unlooked")[k.slot(k["name"])] = KIND.NONE
+
+
+def forget_the_message(k: Context, after: After) -> None:
+    """A message to a port that has died is freed with all that it carries."""
+    after.at("stage")[k["message"]] = STAGE.FREE
+
+
 def any_copy(k: Context, after: After) -> None:
     """A kernel object's port is told like any other."""
     [result] = k.begin_reply(after, k["reply_message"], 1)
@@ -68,6 +80,9 @@ def any_copy(k: Context, after: After) -> None:
         ("host_set_special_port", KEPT, "invariant 118", without(ReturnCode.KERN_INVALID_RIGHT)),
         ("task_set_exception_ports", SET, "invariant 118", without(ReturnCode.KERN_INVALID_RIGHT)),
         ("task_get_special_port", GIVEN, "step invariant 109", instead(GIVEN, any_copy)),
+        (LOOK, SEEN, "step invariant 202", instead(SEEN, without_the_reference)),
+        (LOOK, SEEN, "step invariant 207", instead(SEEN, lambda k, after: None)),
+        (DELIVER, SWALLOWED, "invariant 103", instead(SWALLOWED, forget_the_message)),
         ("mach_port_mod_refs", ADDED, "invariant 7", not_if("the name has all references it can have, and is pegged")),
         ("mach_port_mod_refs", ADDED, "step invariant 7", not_if(PEGGED)),
         ("mach_port_deallocate", "one of several references goes", "step invariant 7", not_if(PEGGED)),
