@@ -54,8 +54,8 @@ class _Listed(Proof):
     asked: ClassVar[list[str]] = []
     _known_texts: ClassVar[dict[int, tuple[Any, str]]] = {}
 
-    def __init__(self, sorts: Any, ground_facts: list[Any], universals: list[Any]) -> None:
-        super().__init__(sorts, ground_facts, universals)
+    def __init__(self, sorts: Any, ground_facts: list[Any], universals: list[Any], shallow: bool = False) -> None:
+        super().__init__(sorts, ground_facts, universals, shallow)
         self._tags: dict[str, str] = {}
         self._assumed = ""
 
@@ -71,6 +71,9 @@ class _Listed(Proof):
             self._assumed = "\n".join([*(_text(fact, self._tags) for fact in facts), *sorted(map(self._alone, universals))])
         self.asked.append(_hash(self._assumed + "\n" + _text(goal, dict(self._tags))))
         return z3.unknown if z3.is_false(goal) else z3.unsat
+
+    def is_contradictory(self) -> bool:
+        return bool(self.decide(z3.BoolVal(False)) == z3.unsat)
 
     @contextmanager
     def with_more(self, assumptions: list[Any]) -> Iterator[Proof]:
