@@ -28,6 +28,7 @@ from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, 
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.term_walk import new_applications, term_at
 from sendright.model.proof.any_state import held_by_any_state
+from sendright.model.proof.counterexamples.recorded import Values, equations
 from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere, sums
 from sendright.model.proof.counterexamples.small_scope import SmallScope, small_scope
 
@@ -130,9 +131,12 @@ class Nothing:
     """Whether there is none in this scope. False: the solver gave up, or the scope has no room for the case."""
 
 
-def search(profile: Profile, question: Question) -> Found | Nothing:
-    """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size."""
-    return Search(profile, question).search()
+def search(profile: Profile, question: Question, recorded: Values | None = None) -> Found | Nothing:
+    """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size: the
+    ``recorded`` one, if it still is one.
+    """
+    whole = Search(profile, question)
+    return (recorded is not None and whole.again(recorded)) or whole.search()
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,14 @@ class Search:
         with self._undone():
             self.solver.add(self.assumed)
             return self._found(self._shrink(self.first), self.goals)
+
+    def again(self, recorded: Values) -> Found | None:
+        """The ``recorded`` counterexample. None, if the solver doesn't find that it still is one."""
+        with self._undone():
+            self.solver.set("rlimit", LEAVING_OUT)
+            self.solver.add(z3.Or(*[there for _, there, _ in self.goals]))
+            self.solver.add([*equations(recorded, self.here, self.before, self.question.k)])
+            return self._found(self.solver.model(), self.goals) if self.solver.check() == z3.sat else None
 
     def another(self, goals: Goals) -> Found | None:
         """A counterexample to these goals, which say less, as it comes and as sparse as the first one; None: a bounded

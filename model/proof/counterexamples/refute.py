@@ -24,6 +24,7 @@ from sendright.model.proof.counterexamples.small_scope import ReleasesHere
 
 if TYPE_CHECKING:
     from sendright.model.proof.counterexamples.counterexample import Question
+    from sendright.model.proof.counterexamples.recorded import Values
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -40,14 +41,14 @@ class Outcome(msgspec.Struct, frozen=True):
     """The counterexample for reports."""
 
 
-def refute(profile: Profile, question: Question, sentence: str = "") -> Outcome:
-    """Look for the smallest state of a small scope in which the ``question``'s goals don't follow. ``sentence`` is the
-    property in its own words.
+def refute(profile: Profile, question: Question, sentence: str = "", recorded: Values | None = None) -> Outcome:
+    """Look for the smallest state of a small scope in which the ``question``'s goals don't follow, first for the
+    ``recorded`` one. ``sentence`` is the property in its own words.
     """
     from sendright.model.proof.counterexamples.concrete import described
     from sendright.model.proof.counterexamples.counterexample import Nothing, search
 
-    found = search(profile, question)
+    found = search(profile, question, recorded)
     if isinstance(found, Nothing):
         return Outcome(found.scope, None, found.finished)
     example = described(found, sentence)
