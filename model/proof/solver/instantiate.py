@@ -196,6 +196,15 @@ class Hint(NamedTuple):
     """The assumptions that it doesn't need, by the numbers of their formulas, which live as long as the process."""
 
 
+def solver_without_quantifiers() -> z3.Solver:
+    """A solver for questions that have next to no quantifiers."""
+    solver = z3.SimpleSolver()
+    # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
+    solver.set("relevancy", 0)
+    solver.set("arith.solver", 2)  # the older one, which begins sooner: the sums here are small
+    return solver
+
+
 A_LOOK = 20_000
 """How much work, in the same count, goes into a test whether a goal holds without assumptions."""
 
@@ -224,7 +233,7 @@ def _follows_from_nothing(goal: Term) -> bool:
 @cache
 def _knowing_nothing() -> z3.Solver:
     """A solver for all these looks: making one takes longer than most looks."""
-    solver = z3.SimpleSolver()
+    solver = solver_without_quantifiers()
     solver.set("rlimit", A_LOOK)
     return solver
 
@@ -247,9 +256,7 @@ class Proof:
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], shallow: bool = False) -> None:
         """``shallow``: assumptions are instantiated only at the goal's own terms, up to the last of ``DEPTHS``."""
         self.sorts, self.shallow = sorts, shallow
-        self.solver = z3.SimpleSolver()
-        # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
-        self.solver.set("relevancy", 0)
+        self.solver = solver_without_quantifiers()
         self.terms = Terms(Reader(sorts))
         self.universals = [_assumption(formula) for formula in universals]
         self.nested: list[Term] = []
@@ -334,6 +341,12 @@ class Proof:
             assert_at(self.solver, instances.addresses)
             if self.solver.check() == z3.unsat:
                 self._follow = self._follow | {number_of(goal): goal for goal in together}
+
+    def looks_contradictory(self) -> bool:
+        """The assumptions can't hold together, as their instances at the case's own terms show. False: not known."""
+        self._begin()
+        self._limit(min(RLIMIT, FIRST_EFFORT))
+        return bool(self.solver.check() == z3.unsat)
 
     def decide(self, goal: Term, hint: Hint | None = None) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not proved.
