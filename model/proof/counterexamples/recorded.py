@@ -19,6 +19,7 @@ from sendright.mach.json_text import read_json
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import Sorts, Term
 from sendright.model.language.state import FIELDS, State, sort_named
+from sendright.model.proof.counterexamples.refute import first_of
 from sendright.model.proof.counterexamples.small_scope import SmallScope
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def values_of(found: Found) -> Values:
     values: Values = {}
     for term in _terms(found.here, found.before, found.question.k):
         value = found.value(term)
-        if not value.eq(_first(term.sort(), found.here.sorts)):
+        if not value.eq(first_of(term.sort(), found.here.sorts)):
             values[_text(term)] = _text(value)
     return values
 
@@ -69,14 +70,10 @@ def _terms(here: SmallScope, before: State, k: Context) -> Iterator[Term]:
     yield from (here.term(term) for term in k.constants.values() if z3.is_expr(term))
 
 
-def _first(sort: z3.SortRef, sorts: Sorts) -> Term:
-    return z3.BoolVal(False) if sort == z3.BoolSort() else next(iter(sorts.elements(sort)))
-
-
 def _value(text: str | None, sort: z3.SortRef, sorts: Sorts) -> Term | None:
     """The value that ``text`` says. None: there is none."""
     if text is None:
-        return _first(sort, sorts)
+        return first_of(sort, sorts)
     if sort == z3.BoolSort():
         return z3.BoolVal(text == "True")
     if sort == z3.IntSort():

@@ -162,17 +162,17 @@ looked for before the solver goes on.
 
 
 class _Effort:
-    first_only = False
+    most = RLIMIT
 
 
 @contextmanager
-def first_effort() -> Iterator[None]:
-    """As long as the block lasts, questions get ``FIRST_EFFORT`` instead of ``RLIMIT``."""
-    _Effort.first_only = True
+def first_effort(most: int = FIRST_EFFORT) -> Iterator[None]:
+    """As long as the block lasts, questions get ``most`` instead of ``RLIMIT``."""
+    before, _Effort.most = _Effort.most, most
     try:
         yield
     finally:
-        _Effort.first_only = False
+        _Effort.most = before
 
 
 DEPTHS = (3, 5)
@@ -368,8 +368,8 @@ class Proof:
                     continue  # it would be the same question
                 hinted = hint is not None and not number
                 # a hint that tells of no instances tells that the question is hard; a wrong one may cost no more than a first try
-                first_only = bool(hint and hint.batch) if hinted else _Effort.first_only
-                self._limit(min(RLIMIT, FIRST_EFFORT) if first_only else RLIMIT)
+                most = min(RLIMIT, FIRST_EFFORT if hint and hint.batch else RLIMIT) if hinted else min(RLIMIT, _Effort.most)
+                self._limit(most)
                 assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:
