@@ -1,11 +1,14 @@
-"""Record where the proofs of ``sendright prove`` are found: ``model/proof/hints.json``.
+"""Record where the proofs of ``sendright prove`` are found, in ``model/proof/hints.json``, and the counterexamples to
+known breaks, in ``model/proof/counterexamples/recorded.json``.
 
 For each goal that follows neither by instances at its own variables nor by the hint that it has: the batch of
 instances that it needed, and the invariants, as few as are left when each is tried to be left out. Hints that are good
-stay as they are. (To record all again, write ``{}`` into the file first.)::
+stay as they are, and so do counterexamples that still are some. (To record all again, write ``{}`` into the files
+first.)::
 
     python benchmarks/hints.py                                            # all profiles (half an hour the first time)
     python benchmarks/hints.py --profile manual --call mach_port_destroy  # after a change of one call
+    python benchmarks/hints.py --breaks                                   # only the counterexamples
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
 
@@ -20,14 +25,19 @@ import msgspec
 import z3
 
 from sendright.mach.kernel.profiles import PROFILES, profile_named
+from sendright.mach.results.checks import Obligation
+from sendright.model.invariants.known_breaks import KNOWN_BREAKS
 from sendright.model.language.term_walk import assert_all, term_at
 from sendright.model.proof import obligations
+from sendright.model.proof.counterexamples import counterexample
+from sendright.model.proof.counterexamples import recorded as counterexamples
+from sendright.model.proof.counterexamples.recorded import Values, values_of
 from sendright.model.proof.hints import FILE, Hints, Recorded, clause_names, recorded
 from sendright.model.proof.obligations import decide
 from sendright.model.proof.prove import proof_tasks
 from sendright.model.proof.solver import cache
 from sendright.model.proof.solver.ground_terms import Terms
-from sendright.model.proof.solver.instantiate import DEPTHS, RLIMIT, Formulas, Hint, Proof, skolemize
+from sendright.model.proof.solver.instantiate import DEPTHS, RLIMIT, Formulas, Hint, Proof, skolemize, solver_without_quantifiers
 
 KINDS = ("cases", "rule", "sequence", "follow-up")
 EFFORT = 1_000_000
@@ -108,8 +118,7 @@ class _Recorder:
         terms.collect(z3.Not(body))
         if self._batch <= len(DEPTHS):
             terms = terms.no_deeper_than((0, *DEPTHS)[self._batch])
-        solver = z3.SimpleSolver()
-        solver.set("relevancy", 0)
+        solver = solver_without_quantifiers()
         solver.set("rlimit", RLIMIT)
         assert_all(solver, [*proof.solver.assertions(), z3.Not(body)])
         guards = []
@@ -133,12 +142,53 @@ class _Recorder:
         return sorted(map(str, core))
 
 
-def record(profile_name: str, calls: list[str] | None) -> Recorded:
-    """What all proofs of a profile need, or those of ``calls``."""
-    profile = profile_named(profile_name)
+class _Breaks:
+    """Records the counterexamples to known breaks that the prover finds."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, dict[str, Values]]] = {}
+        self._look, self._search = obligations.looked_closer, counterexample.search
+        self._last: counterexample.Found | counterexample.Nothing | None = None
+
+    def search(self, *given: Any) -> counterexample.Found | counterexample.Nothing:
+        self._last = self._search(*given)
+        return self._last
+
+    def look(self, profile: Any, unproved: Obligation, question: Any, known: Any = None) -> Obligation:
+        looked = self._look(profile, unproved, question, known)
+        if known is not None and isinstance(self._last, counterexample.Found):
+            self.found.setdefault(unproved.call, {}).setdefault(unproved.case, {})[unproved.property] = values_of(self._last)
+        return looked
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record those that are found in the block."""
+        with patch.object(obligations, "looked_closer", self.look), patch.object(counterexample, "search", self.search):
+            yield
+
+
+def breaks_of(profile_name: str, calls: list[str] | None) -> dict[str, dict[str, dict[str, Values]]]:
+    """The counterexamples to a profile's known breaks, or to those of ``calls``, and nothing else."""
+    profile, breaks = profile_named(profile_name), _Breaks()
+    of_profile = [each for each in KNOWN_BREAKS if each.breaks(profile)]
+    rules = {rule for each in of_profile for rule, _ in each.cases}
+    kinds = {"invariant": int, "theorem": "T{}".format}
+    numbers = tuple(dict.fromkeys(kinds[kind](number) for kind, number in (each.property.split()[-2:] for each in of_profile)))
+    with breaks.recording():
+        for part in proof_tasks(profile, calls, numbers) if numbers else ():
+            if part.kind == "cases" and part.rule in rules:
+                decide(profile.name, part)
+                print(f"{profile_name}: known breaks of {part.rule}", flush=True)
+    return breaks.found
+
+
+def record(profile_name: str, calls: list[str] | None) -> tuple[Recorded, dict[str, dict[str, dict[str, Values]]]]:
+    """What all proofs of a profile need, or those of ``calls``; and the counterexamples to its known breaks."""
+    profile, breaks = profile_named(profile_name), _Breaks()
     recorder, _Recording.found = _Recorder(profile), {}
     _Recording.asked.clear()
     with (
+        breaks.recording(),
         patch.multiple(obligations, Hints=_Recording),
         patch.object(cache.Proof, "expect", lambda *_: None),
         patch.multiple(Proof, decide=lambda *given: recorder.decide(*given), _batches=lambda *given: recorder.batches(*given)),
@@ -147,7 +197,7 @@ def record(profile_name: str, calls: list[str] | None) -> Recorded:
             if part.kind in KINDS:
                 decide(profile.name, part)
                 print(f"{profile_name}: {part.kind} {part.rule}", flush=True)
-    return _Recording.found
+    return _Recording.found, breaks.found
 
 
 def merged(old: Recorded, new: Recorded) -> Recorded:
@@ -165,12 +215,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Record where the proofs of sendright prove are found.")
     parser.add_argument("--profile", action="append", choices=sorted(PROFILES), help="only this profile (may be repeated)")
     parser.add_argument("--call", action="append", help="only this call and the rules that it uses (may be repeated)")
+    parser.add_argument("--breaks", action="store_true", help="only the counterexamples to known breaks (a minute)")
     options = parser.parse_args(arguments)
-    found = recorded()
+    found, states = recorded(), counterexamples.recorded()
     for profile in options.profile or PROFILES:
-        found = merged(found, record(profile, options.call))
-        FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=1) + b"\n")
+        needs, breaks = ({}, breaks_of(profile, options.call)) if options.breaks else record(profile, options.call)
+        found = merged(found, needs)
+        for rule, cases in breaks.items():
+            states.setdefault(profile, {}).setdefault(rule, {}).update(cases)
+        _write(FILE, found)
+        _write(counterexamples.FILE, states)
     return 0
+
+
+def _write(file: Path, content: object) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,9 @@ class _Listed(Proof):
         self.asked.append(_hash(self._assumed + "\n" + _text(goal, dict(self._tags))))
         return z3.unknown if z3.is_false(goal) else z3.unsat
 
+    def is_contradictory(self) -> bool:
+        return bool(self.decide(z3.BoolVal(False)) == z3.unsat)
+
     @contextmanager
     def with_more(self, assumptions: list[Any]) -> Iterator[Proof]:
         sorts, facts, universals = self._given

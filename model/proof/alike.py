@@ -26,8 +26,9 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import FIELDS, After
-from sendright.model.language.term_walk import new_applications, without_quantifiers
+from sendright.model.language.term_walk import assert_all, new_applications, without_quantifiers
 from sendright.model.proof.counterexamples.counterexample import Question, SecondState
+from sendright.model.proof.solver.instantiate import solver_without_quantifiers
 from sendright.model.proof.solver.questions import answered, query
 
 Posed = tuple[str, list[Term], list[Term]]
@@ -43,6 +44,8 @@ class TwoStates:
 
     def __init__(self, k: Context, v: Variables) -> None:
         self.k, self.v, self.sorts = k, v, v.sorts
+        self._known: list[list[Term]] = []
+        """The facts that the solver knows, one level upon the other."""
 
     @cached_property
     def twins(self) -> Twins:
@@ -55,7 +58,7 @@ class TwoStates:
 
     @cached_property
     def _solver(self) -> z3.Solver:
-        solver = z3.SimpleSolver()
+        solver = solver_without_quantifiers()
         solver.set("rlimit", A_LOOK)
         solver.add([without_quantifiers(fact) for fact in self.k.assumptions()])
         return solver
@@ -103,15 +106,26 @@ class TwoStates:
 
     def _follows(self, claim: Term, facts: list[Term]) -> bool:
         """The claim follows from the facts and from what always holds for a caller, whatever these say of "all …"."""
+        self._assume(facts)
         self._solver.push()
-        self._solver.add([without_quantifiers(fact) for fact in facts])
-        self._solver.add(z3.Not(without_quantifiers(claim)))
+        assert_all(self._solver, [z3.Not(without_quantifiers(claim))])
         follows = self._solver.check() == z3.unsat
         if follows:
             query(from_cache=False)
             answered(self._solver.assertions, z3.unsat)
         self._solver.pop()
         return bool(follows)
+
+    def _assume(self, facts: list[Term]) -> None:
+        """The solver knows the ``facts`` and no others. Many claims in turn are about the same, or about more."""
+        known = [fact for level in self._known for fact in level]
+        while self._known and not (len(known) <= len(facts) and all(map(z3.eq, known, facts))):
+            del known[-len(self._known.pop()) :]
+            self._solver.pop()
+        if new := facts[len(known) :]:
+            self._known.append(new)
+            self._solver.push()
+            assert_all(self._solver, [without_quantifiers(fact) for fact in new])  # kept until the solver has them
 
     def questions(self, goal: str, claims: list[Term]) -> Iterator[Question]:
         """What a counterexample to the goal of this name shows: two states that look the same, in which the invariants

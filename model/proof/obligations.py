@@ -29,6 +29,7 @@ from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_sta
 from sendright.model.proof.catalogue import SPECIFICATION
 from sendright.model.proof.choices import CHOICES, decide_choices
 from sendright.model.proof.counterexamples.counterexample import Question
+from sendright.model.proof.counterexamples.recorded import recorded_values
 from sendright.model.proof.follow_ups import follow_ups, kept_between, quiescence
 from sendright.model.proof.hints import Hints
 from sendright.model.proof.preconditions import Precondition, holds, preconditions_of
@@ -304,7 +305,8 @@ def looked_closer(profile: Profile, unproved: Obligation, question: Question, kn
 
     start = time.perf_counter()
     note(f"looking for a counterexample: {unproved.call}, {unproved.property}")
-    outcome = refute(profile, question, in_own_words(unproved.property, profile))
+    known_state = recorded_values(profile.name, unproved.call, unproved.case, unproved.property)
+    outcome = refute(profile, question, in_own_words(unproved.property, profile), known_state)
     refuted = outcome.counterexample is not None
     title = unproved.title
     if refuted and outcome.clause:

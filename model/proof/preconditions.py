@@ -355,7 +355,7 @@ class _Segment:
             step = self.steps[number]
             found: list[AfterCase] = []
             for state in self._after(step.base):
-                if step.base is not None and holds(Precondition("", "", state.known, [z3.BoolVal(False)]), self.terms.profile):
+                if step.base is not None and _proof(state.known, self.terms.profile).is_contradictory():
                     continue  # it can't have come to this
                 k = self.terms.context(state, step.run)
                 found += state.going_on(k, [*state.known, *step.when])
@@ -661,5 +661,9 @@ FINISHING = (FINISH, HANDED_BACK, DONE)
 
 def holds(precondition: Precondition, profile: Profile, hints: Hints | None = None) -> bool:
     """Whether the prover proves ``precondition``; ``hints``, if given, say where it looks first."""
-    proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *precondition.assumptions], held_by_any_state(profile))
+    proof = _proof(precondition.assumptions, profile)
     return all(proof.decide(claim, hints.of(str(number)) if hints else None) == z3.unsat for number, claim in enumerate(precondition.claims))
+
+
+def _proof(assumptions: list[Term], profile: Profile) -> Proof:
+    return Proof(UNBOUNDED, [*UNBOUNDED.background, *assumptions], held_by_any_state(profile))

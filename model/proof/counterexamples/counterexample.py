@@ -28,7 +28,8 @@ from sendright.model.language.sorts import KIND, LIFE, PLACE, STAGE, UNBOUNDED, 
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.term_walk import new_applications, term_at
 from sendright.model.proof.any_state import held_by_any_state
-from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_elsewhere, sums
+from sendright.model.proof.counterexamples.recorded import Values, equations, values_of
+from sendright.model.proof.counterexamples.refute import expand, meaning, nothing_beyond, nothing_elsewhere, sums
 from sendright.model.proof.counterexamples.small_scope import SmallScope, small_scope
 
 SCOPE = Scope(tasks=2, ports=6, names=3, messages=2, descriptors=1, objects=2, pages=1)
@@ -130,9 +131,12 @@ class Nothing:
     """Whether there is none in this scope. False: the solver gave up, or the scope has no room for the case."""
 
 
-def search(profile: Profile, question: Question) -> Found | Nothing:
-    """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size."""
-    return Search(profile, question).search()
+def search(profile: Profile, question: Question, recorded: Values | None = None) -> Found | Nothing:
+    """The smallest counterexample to ``question`` that was found in a scope of at most ``SCOPE``'s size: the
+    ``recorded`` one, if it still is one.
+    """
+    whole = Search(profile, question)
+    return (recorded is not None and whole.again(recorded)) or whole.search()
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class Search:
         for term in _slot_constants(question):
             self.solver.add(z3.Or(*[here.term(term) == slot for slot in slots]))
         self.solver.add(nothing_elsewhere(self.before, here.sorts))
+        self.solver.add([*nothing_beyond(_spoken_of(question), here)])
         self.second = here.state(question.second.k.before) if question.second else None
         if question.second and self.second:
             self.solver.add([expand(here.term(clause), here.sorts) for clause in _held_by(profile, question.second.k.before)])
@@ -213,14 +218,24 @@ class Search:
             self.solver.add(self.assumed)
             return self._found(self._shrink(self.first), self.goals)
 
-    def another(self, goals: Goals) -> Found | None:
-        """A counterexample to these goals, which say less, as it comes and as sparse as the first one; None: a bounded
-        effort found none.
+    def again(self, recorded: Values) -> Found | None:
+        """The ``recorded`` counterexample. None, if the solver doesn't find that it still is one."""
+        with self._undone():
+            self.solver.set("rlimit", LEAVING_OUT)
+            self.solver.add(z3.Or(*[there for _, there, _ in self.goals]))
+            self.solver.add([*equations(recorded, self.here, self.before, self.question.k)])
+            return self._found(self.solver.model(), self.goals) if self.solver.check() == z3.sat else None
+
+    def another(self, goals: Goals, like: Found | None = None) -> Found | None:
+        """A counterexample to these goals, which say less, as it comes and as sparse as the first one: with the same
+        state and arguments as ``like``, if that is given. None: a bounded effort found none.
         """
         violations = self._violations(goals)
         with self._undone():
             self.solver.set("rlimit", ANOTHER)
             self.solver.add(z3.Or(*[there for _, there, _ in violations]))
+            if like is not None:
+                self.solver.add([*equations(values_of(like), self.here, self.before, self.question.k)])
             return self._found(self.solver.model(), violations) if self.solver.check(self.assumed) == z3.sat else None
 
     def _found(self, model: Any, violations: list[tuple[str, Term, tuple[tuple[str, Term], ...]]]) -> Found:
@@ -317,6 +332,22 @@ def _scope_for(question: Question, profile: Profile, size: Scope) -> Scope:
     names = {f"PLACE_{place.name}": place for place in Place}
     found = {names[name] for name in _mentioned_places(told) if name in names}
     return msgspec.structs.replace(size, places=tuple(place for place in size.places if place in found))
+
+
+def _spoken_of(question: Question) -> Iterator[Term]:
+    """What the step and the goals read of a state at points that are no variables, and where a number is part of the
+    point."""
+    told = [*(goal for _, goal in question.goals), *question.assumptions]
+    for term in mentioned(told):
+        declaration = term.decl()
+        if declaration.kind() == z3.Z3_OP_UNINTERPRETED and str(declaration.name()).partition("@")[0] in FIELDS:
+            inside = list(mentioned([term])) if term.num_args() else []
+            if any(part.sort() == z3.IntSort() and not z3.is_int_value(part) for part in inside[1:]) and not _has_variables(term):
+                yield term
+
+
+def _has_variables(term: Term) -> bool:
+    return z3.is_var(term) or any(map(_has_variables, term.children()))
 
 
 def mentioned(formulas: Iterable[Term]) -> Iterator[Term]:

@@ -7,7 +7,7 @@ size. ``counterexample.py`` searches, ``concrete.py`` puts what it finds into wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,11 @@ from sendright.model.language.ghosts import Count, Total
 from sendright.model.language.sorts import PLACE, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.term_walk import Body, has_quantifiers
-from sendright.model.proof.counterexamples.small_scope import ReleasesHere
+from sendright.model.proof.counterexamples.small_scope import ReleasesHere, SmallScope
 
 if TYPE_CHECKING:
     from sendright.model.proof.counterexamples.counterexample import Question
+    from sendright.model.proof.counterexamples.recorded import Values
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -40,14 +41,14 @@ class Outcome(msgspec.Struct, frozen=True):
     """The counterexample for reports."""
 
 
-def refute(profile: Profile, question: Question, sentence: str = "") -> Outcome:
-    """Look for the smallest state of a small scope in which the ``question``'s goals don't follow. ``sentence`` is the
-    property in its own words.
+def refute(profile: Profile, question: Question, sentence: str = "", recorded: Values | None = None) -> Outcome:
+    """Look for the smallest state of a small scope in which the ``question``'s goals don't follow, first for the
+    ``recorded`` one. ``sentence`` is the property in its own words.
     """
     from sendright.model.proof.counterexamples.concrete import described
     from sendright.model.proof.counterexamples.counterexample import Nothing, search
 
-    found = search(profile, question)
+    found = search(profile, question, recorded)
     if isinstance(found, Nothing):
         return Outcome(found.scope, None, found.finished)
     example = described(found, sentence)
@@ -116,4 +117,19 @@ def nothing_elsewhere(state: State, sorts: Sorts) -> list[Term]:
     return [z3.And(state.empty(slot), state.port(slot) == sorts.no_port, state.urefs(slot) == 0) for slot in slots]
 
 
-__all__ = ["Outcome", "expand", "in_words", "meaning", "refute"]
+def nothing_beyond(terms: Iterable[Term], here: SmallScope) -> Iterator[Term]:
+    """The state has nothing at numbers that the scope leaves out. (So what is said of all numbers holds of them.)
+
+    ``terms`` are fields of the state at points: what a step reads.
+    """
+    for term in map(here.term, terms):
+        there = [z3.Or(*[part == element for element in here.sorts.elements(part.sort())]) for part in term.children()]
+        yield z3.Or(z3.And(*there), term == first_of(term.sort(), here.sorts))
+
+
+def first_of(sort: z3.SortRef, sorts: Sorts) -> Term:
+    """The first value of a sort: nothing, not, 0."""
+    return z3.BoolVal(False) if sort == z3.BoolSort() else next(iter(sorts.elements(sort)))
+
+
+__all__ = ["Outcome", "expand", "first_of", "in_words", "meaning", "nothing_beyond", "nothing_elsewhere", "refute", "sums"]

@@ -6,6 +6,7 @@ If one dies, the others' work isn't lost. All end when their parent no longer wa
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,10 @@ Answer = TypeVar("Answer")
 
 ATTEMPTS = 2
 """How often an item is tried, if the process that works on it dies."""
+
+
+SELDOM = 200_000
+"""After how many new objects a worker looks for garbage in cycles. Terms are many and in no cycles."""
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -156,6 +161,8 @@ def _send_note(connection: Connection, words: str) -> None:
 
 def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
     """A worker's loop: answer until the parent closes the connection."""
+    gc.freeze()
+    gc.set_threshold(SELDOM)
     _Notes.listener = partial(_send_note, connection)
     while True:
         try:

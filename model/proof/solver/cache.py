@@ -139,6 +139,10 @@ class Proof:
             self._known.keep(question)
         return verdict
 
+    def is_contradictory(self) -> bool:
+        """The assumptions can't hold together, and that is seen at once. False: not known."""
+        return self._begun().looks_contradictory() and bool(self.decide(z3.BoolVal(False)) == z3.unsat)
+
     @contextmanager
     def with_more(self, assumptions: list[Term]) -> Iterator[Proof]:
         """The same proof with more assumptions, "for all …" or plain, as long as the block lasts."""

@@ -162,17 +162,17 @@ looked for before the solver goes on.
 
 
 class _Effort:
-    first_only = False
+    most = RLIMIT
 
 
 @contextmanager
-def first_effort() -> Iterator[None]:
-    """As long as the block lasts, questions get ``FIRST_EFFORT`` instead of ``RLIMIT``."""
-    _Effort.first_only = True
+def first_effort(most: int = FIRST_EFFORT) -> Iterator[None]:
+    """As long as the block lasts, questions get ``most`` instead of ``RLIMIT``."""
+    before, _Effort.most = _Effort.most, most
     try:
         yield
     finally:
-        _Effort.first_only = False
+        _Effort.most = before
 
 
 DEPTHS = (3, 5)
@@ -194,6 +194,15 @@ class Hint(NamedTuple):
     """Which of the batches of instances it needs, by number: 0 is the one at the goal's own variables."""
     without: frozenset[int] = frozenset()
     """The assumptions that it doesn't need, by the numbers of their formulas, which live as long as the process."""
+
+
+def solver_without_quantifiers() -> z3.Solver:
+    """A solver for questions that have next to no quantifiers."""
+    solver = z3.SimpleSolver()
+    # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
+    solver.set("relevancy", 0)
+    solver.set("arith.solver", 2)  # the older one, which begins sooner: the sums here are small
+    return solver
 
 
 A_LOOK = 20_000
@@ -224,7 +233,7 @@ def _follows_from_nothing(goal: Term) -> bool:
 @cache
 def _knowing_nothing() -> z3.Solver:
     """A solver for all these looks: making one takes longer than most looks."""
-    solver = z3.SimpleSolver()
+    solver = solver_without_quantifiers()
     solver.set("rlimit", A_LOOK)
     return solver
 
@@ -247,9 +256,7 @@ class Proof:
     def __init__(self, sorts: Sorts, ground_facts: list[Term], universals: list[Term], shallow: bool = False) -> None:
         """``shallow``: assumptions are instantiated only at the goal's own terms, up to the last of ``DEPTHS``."""
         self.sorts, self.shallow = sorts, shallow
-        self.solver = z3.SimpleSolver()
-        # z3 would keep track of the terms that its own quantifiers should look at: only a few goals bring any, and keeping track cost more
-        self.solver.set("relevancy", 0)
+        self.solver = solver_without_quantifiers()
         self.terms = Terms(Reader(sorts))
         self.universals = [_assumption(formula) for formula in universals]
         self.nested: list[Term] = []
@@ -335,6 +342,12 @@ class Proof:
             if self.solver.check() == z3.unsat:
                 self._follow = self._follow | {number_of(goal): goal for goal in together}
 
+    def looks_contradictory(self) -> bool:
+        """The assumptions can't hold together, as their instances at the case's own terms show. False: not known."""
+        self._begin()
+        self._limit(min(RLIMIT, FIRST_EFFORT))
+        return bool(self.solver.check() == z3.unsat)
+
     def decide(self, goal: Term, hint: Hint | None = None) -> z3.CheckSatResult:
         """``unsat``: the goal (a clause) follows. Anything else: not proved.
 
@@ -355,8 +368,8 @@ class Proof:
                     continue  # it would be the same question
                 hinted = hint is not None and not number
                 # a hint that tells of no instances tells that the question is hard; a wrong one may cost no more than a first try
-                first_only = bool(hint and hint.batch) if hinted else _Effort.first_only
-                self._limit(min(RLIMIT, FIRST_EFFORT) if first_only else RLIMIT)
+                most = min(RLIMIT, FIRST_EFFORT if hint and hint.batch else RLIMIT) if hinted else min(RLIMIT, _Effort.most)
+                self._limit(most)
                 assert_at(self.solver, batch.addresses)
                 verdict = self.solver.check()
                 if verdict == z3.unsat:

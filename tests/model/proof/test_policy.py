@@ -2,16 +2,18 @@
 
 import msgspec
 import pytest
+import z3
 from support.policies import EXAMPLES, decided, missing, policy
 
 from sendright.mach.kernel.profiles import MANUAL, XNU_792
 from sendright.mach.results.checks import Basis
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.rule import RULES, Context
+from sendright.model.language.sorts import KIND
 from sendright.model.policy.reading import readings, restricts_reading
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.counterexamples.counterexample import Search
-from sendright.model.proof.policy import EDGES_SHOWN, SIZES, asked, decide_reading, missing_edges, prove_policy
+from sendright.model.proof.policy import EDGES_SHOWN, SIZES, PolicyQuestion, asked, decide_reading, missing_edges, prove_policy
 from sendright.properties.policy.load import load_policy, parse_policy
 
 CLIENTS = load_policy(EXAMPLES / "clients.toml")
@@ -91,6 +93,35 @@ def test_each_condition_is_needed(condition: str) -> None:
     found = decided(policy(*entries), *case)
     assert found.obligation.verdict is Verdict.REFUTED
     assert wanted in missing(found)
+
+
+def question_of(entries: list[str], case: tuple[str, str]) -> PolicyQuestion:
+    """What is asked of a case under a policy."""
+    index = next(index for index, each in enumerate(RULES[case[0]].cases(Context(RULES[case[0]], ANY_STATE, MANUAL))) if each.title == case[1])
+    return asked(policy(*entries), case[0], index, MANUAL)
+
+
+def test_a_state_has_nothing_at_numbers_that_its_scope_leaves_out() -> None:
+    """A right in a special port of a number that no invariant and no policy was written out for could be any right."""
+    entries, case, _ = CLOSURE["special ports of the host"]
+    search = Search(MANUAL, question_of(entries, case).of_edges(()), SIZES[0], from_nothing=False)
+    which = search.question.k["which"]
+    there = search.before.kind(search.here.sorts.Slot.host_slot(search.here.term(which))) != KIND.NONE
+    search.solver.add(there, *[which != index for index in range(10)])
+    assert search.solver.check() == z3.unsat
+
+
+@pytest.mark.heavy
+def test_only_what_is_missing_is_found_though_all_demands_are_looked_at() -> None:
+    entries, case, wanted = CLOSURE["special ports of the host"]
+    assert {str(edge) for edge in missing_edges(question_of(entries, case)).edges} == {wanted}
+
+
+@pytest.mark.heavy
+def test_all_edges_that_a_case_lacks_are_found() -> None:
+    """The caller may be the target itself, or another task: each lacks an edge, in states of their own."""
+    entries, case, _ = CLOSURE["tokens"]
+    assert missing(decided(policy(*entries), *case)) == {"a may give tokens to a", "a may give tokens to b"}
 
 
 def test_who_reads_whom_follows_from_the_policy() -> None:
