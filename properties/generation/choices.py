@@ -40,7 +40,7 @@ class Choices:
 
     def weighted(self, table: Sequence[tuple[_T, int]]) -> _T:
         """One of the options, with probabilities in proportion to their weights."""
-        total = sum(weight for _, weight in table)
+        total = sum([weight for _, weight in table])
         at = (self.byte() << 8 | self.byte()) * total >> 16
         for option, weight in table:
             at -= weight
