@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,10 +22,10 @@ from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.trace import Trace, Violation, ViolationKind
-from sendright.properties.coverage.situations import Seen, reached, situations
+from sendright.properties.coverage.situations import Scene, reached, situations
 from sendright.properties.generation.calls import Calls, blocks, near_limits
 from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
-from sendright.properties.runs.judged_run import Oracle, Violated, can_make
+from sendright.properties.runs.judged_run import Oracle, Violated, can_make, ready_for_limits
 from sendright.properties.runs.run import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.scripts.export import script_of
 
@@ -83,10 +84,13 @@ def check(
     if keep_going:
         checker.continues_after = get_args(ViolationKind)
     interrupted = False
+    gc.freeze()  # the specification's many terms stay: to go through them again and again takes time
     try:
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        gc.unfreeze()
     minimized: list[tuple[_FailingRun, MinimizedRun]] = []
     for failing in checker.failing.values():
         minimizer = Minimizer(
@@ -203,9 +207,10 @@ class _Checker:
     def _run(self, calls: Callable[[Run], None]) -> None:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
-            run.boot()
-            calls(run)
-            run.finish()
+            with ready_for_limits():
+                run.boot()
+                calls(run)
+                run.finish()
         except Violated as broken:
             self._failed(run.trace(), broken.violation)
         finally:
@@ -237,7 +242,7 @@ class _Checker:
             self.not_made[str(error)] += 1
         finally:
             for step in run.steps[index:][:1]:
-                self.situations.update(reached(Seen(self.profile, before, step, run.snapshot)))
+                self.situations.update(reached(Scene(self.profile, before, step, run.snapshot)))
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
             self._report_progress(len(run.steps))
 

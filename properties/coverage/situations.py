@@ -28,7 +28,7 @@ _SENT = tuple([one for one in Notification if one is not Notification.SEND_POSSI
 """The notifications that modelled kernels send."""
 
 
-class Seen:
+class Scene:
     """A step, and the states around it."""
 
     def __init__(self, profile: Profile, before: Snapshot, step: Step, after: Snapshot) -> None:
@@ -113,7 +113,7 @@ Subject = Any
 """What a situation is about: the number of a task or of a port."""
 
 
-Test = Callable[[Seen, Subject], bool]
+Test = Callable[[Scene, Subject], bool]
 Possible = Callable[[Profile], bool]
 
 
@@ -133,50 +133,50 @@ class Situation(NamedTuple):
 class Group(NamedTuple):
     """Situations about the same subjects."""
 
-    subjects: Callable[[Seen], Sequence[Subject]]
+    subjects: Callable[[Scene], Sequence[Subject]]
     situations: tuple[Situation, ...]
 
 
 # ---- a task ends
 
 
-def _held_requests(seen: Seen, task: int) -> int:
+def _held_requests(scene: Scene, task: int) -> int:
     """The requests that a task has: on its names, and at the ports that it receives from."""
-    shown = seen.before.tasks[task]
-    ports = (seen.before.ports.get(-1 if entry.port is None else entry.port) for entry in shown.names.values() if entry.kind in _RECEIVING)
+    shown = scene.before.tasks[task]
+    ports = (scene.before.ports.get(-1 if entry.port is None else entry.port) for entry in shown.names.values() if entry.kind in _RECEIVING)
     return len(shown.requests) + sum(_requests_of(port) for port in ports if port is not None)
 
 
-def _rights_asked_about(seen: Seen, task: int) -> tuple[int, int]:
+def _rights_asked_about(scene: Scene, task: int) -> tuple[int, int]:
     """How many of the task's rights are to ports with requests: in its names, and in its places."""
-    shown = seen.before.tasks[task]
-    return tuple(sum(entry.port in seen.asked for entry in entries) for entries in (shown.names.values(), shown.places.values()))  # type: ignore[return-value]
+    shown = scene.before.tasks[task]
+    return tuple(sum(entry.port in scene.asked for entry in entries) for entries in (shown.names.values(), shown.places.values()))  # type: ignore[return-value]
 
 
-def _at_least(count: Callable[[Seen, Subject], int], least: int) -> Test:
-    return lambda seen, subject: count(seen, subject) >= least
+def _at_least(count: Callable[[Scene, Subject], int], least: int) -> Test:
+    return lambda scene, subject: count(scene, subject) >= least
 
 
 def _ends() -> Iterator[Situation]:
-    yield Situation("a task ends", lambda seen, task: True)
-    yield Situation("a task is ended by another one", lambda seen, task: task != seen.step.task)
+    yield Situation("a task ends", lambda scene, task: True)
+    yield Situation("a task is ended by another one", lambda scene, task: task != scene.step.task)
     for least in (1, 2, 3):
         yield Situation(f"a task ends that holds {least} or more requests", _at_least(_held_requests, least))
     for least in (1, 3):
-        count = _at_least(lambda seen, task: sum(_rights_asked_about(seen, task)), least)
+        count = _at_least(lambda scene, task: sum(_rights_asked_about(scene, task)), least)
         yield Situation(f"a task ends that has {least} or more rights to ports with requests", count)
     words = "a task ends that has rights to ports with requests in places and in names"
-    yield Situation(words, lambda seen, task: all(_rights_asked_about(seen, task)))
+    yield Situation(words, lambda scene, task: all(_rights_asked_about(scene, task)))
 
 
 # ---- a port dies
 
 
-def _queued(*kinds: SlotKind) -> Callable[[Seen, Subject], int]:
+def _queued(*kinds: SlotKind) -> Callable[[Scene, Subject], int]:
     """How many messages in a port's queue carry a right of these kinds."""
 
-    def count(seen: Seen, port: Subject) -> int:
-        queue = seen.before.ports[port].queue
+    def count(scene: Scene, port: Subject) -> int:
+        queue = scene.before.ports[port].queue
         return sum(any(each.entry.kind in kinds for each in (message.reply, *message.body)) for message in queue)
 
     return count
@@ -187,24 +187,24 @@ def _deaths() -> Iterator[Situation]:
     for carried, kinds in (("rights", live), ("receive rights", live[1:2]), ("send-once rights", live[2:])):
         yield Situation(f"a port dies with two or more messages that carry {carried}", _at_least(_queued(*kinds), 2))
     for least in (1, 2, 3):
-        watched = _at_least(lambda seen, port: seen.watchers[port], least)
+        watched = _at_least(lambda scene, port: scene.watchers[port], least)
         yield Situation(f"a port dies with {least} or more dead-name requests", watched)
     for least, words in ((1, "a queue that dies"), (2, "two queues that die"), (3, "three queues that die")):
-        yield Situation(f"a receive right dies in {words}", _at_least(Seen.depth, least))
-    yield Situation("a port dies although it has a port-destroyed request", lambda seen, port: bool(seen.before.ports[port].port_destroyed.kind))
+        yield Situation(f"a receive right dies in {words}", _at_least(Scene.depth, least))
+    yield Situation("a port dies although it has a port-destroyed request", lambda scene, port: bool(scene.before.ports[port].port_destroyed.kind))
     for least in (2, 3):
         yield Situation(f"a circular message over {least} or more queues", _at_least(_circle, least))
 
 
-def _circle(seen: Seen, moved: int) -> int:
+def _circle(scene: Scene, moved: int) -> int:
     """Over how many queues a message of this step leads from the port to itself; 0: none does."""
-    step = seen.step
-    if step.resume or not SIGNATURES[step.call].takes(ArgumentType.DESCRIPTORS) or moved in seen.carriers or step.task not in seen.before.tasks:
+    step = scene.step
+    if step.resume or not SIGNATURES[step.call].takes(ArgumentType.DESCRIPTORS) or moved in scene.carriers or step.task not in scene.before.tasks:
         return 0
-    names = seen.before.tasks[step.task].names
+    names = scene.before.tasks[step.task].names
     found, port = 1, names.get(step.arguments["dest"], EMPTY).port
-    while port is not None and port != moved and found <= len(seen.carriers) + 1:
-        found, port = found + 1, seen.carriers.get(port)
+    while port is not None and port != moved and found <= len(scene.carriers) + 1:
+        found, port = found + 1, scene.carriers.get(port)
     return found if port == moved else 0
 
 
@@ -214,20 +214,20 @@ def _circle(seen: Seen, moved: int) -> int:
 def _comes_full(notification: Notification) -> Test:
     """Whether this notification comes to a port whose queue was full."""
 
-    def comes(seen: Seen, _: Subject) -> bool:
-        old = [seen.before.ports.get(port) for port, message in seen.told if message.id == notification]
+    def comes(scene: Scene, _: Subject) -> bool:
+        old = [scene.before.ports.get(port) for port, message in scene.told if message.id == notification]
         return any(port is not None and len(port.queue) >= port.queue_limit for port in old)
 
     return comes
 
 
-def _told_to_one(seen: Seen, _: Subject) -> int:
+def _told_to_one(scene: Scene, _: Subject) -> int:
     """The most notifications that come to one port."""
-    return max(Counter(port for port, _ in seen.told).values())
+    return max(Counter(port for port, _ in scene.told).values())
 
 
 def _both_told(one: Notification, other: Notification) -> Test:
-    return lambda seen, _: len(seen.told) > 1 and bool(_told(seen, one) & _told(seen, other))
+    return lambda scene, _: len(scene.told) > 1 and bool(_told(scene, one) & _told(scene, other))
 
 
 def _notifications() -> Iterator[Situation]:
@@ -237,19 +237,19 @@ def _notifications() -> Iterator[Situation]:
         yield Situation(f"a call makes {many} or more notifications for one port", _at_least(_told_to_one, least))
     for one, other in combinations(_SENT, 2):
         yield Situation(f"a call makes a {_in_words(one)} and a {_in_words(other)} message for one port", _both_told(one, other))
-    yield Situation("a receive right is rescued from a name that keeps a send right", lambda seen, _: any(_keepers(seen)))
+    yield Situation("a receive right is rescued from a name that keeps a send right", lambda scene, _: any(_keepers(scene)))
     yield Situation(
         "a receive right is rescued from a name that keeps a send right and has a dead-name request",
-        lambda seen, _: any(name in seen.before.tasks[task].requests for task, name in _keepers(seen)),
+        lambda scene, _: any(name in scene.before.tasks[task].requests for task, name in _keepers(scene)),
     )
     yield Situation(
         "a receive right is rescued from a queue that dies",
-        lambda seen, _: any(port is not None and seen.carriers.get(port) in seen.died for port in _rescued(seen)),
+        lambda scene, _: any(port is not None and scene.carriers.get(port) in scene.died for port in _rescued(scene)),
     )
     yield Situation(
         "a receive right is rescued from a task that ends",
-        lambda seen, _: any(
-            entry.port in _rescued(seen) and entry.kind in _RECEIVING for task in seen.ended for entry in seen.before.tasks[task].names.values()
+        lambda scene, _: any(
+            entry.port in _rescued(scene) and entry.kind in _RECEIVING for task in scene.ended for entry in scene.before.tasks[task].names.values()
         ),
     )
 
@@ -258,22 +258,22 @@ def _in_words(notification: Notification) -> str:
     return notification.name.lower().replace("_", "-")
 
 
-def _told(seen: Seen, notification: Notification) -> set[int]:
-    return {port for port, message in seen.told if message.id == notification}
+def _told(scene: Scene, notification: Notification) -> set[int]:
+    return {port for port, message in scene.told if message.id == notification}
 
 
-def _rescued(seen: Seen) -> set[int | None]:
-    return {descriptor.entry.port for _, message in seen.told if message.id == Notification.PORT_DESTROYED for descriptor in message.body}
+def _rescued(scene: Scene) -> set[int | None]:
+    return {descriptor.entry.port for _, message in scene.told if message.id == Notification.PORT_DESTROYED for descriptor in message.body}
 
 
-def _keepers(seen: Seen) -> list[tuple[int, int]]:
+def _keepers(scene: Scene) -> list[tuple[int, int]]:
     """The names that had a send right beside a rescued receive right, and stay."""
-    rescued = _rescued(seen)
+    rescued = _rescued(scene)
     return [
         (task, name)
-        for task, shown in (seen.before.tasks.items() if rescued else ())
+        for task, shown in (scene.before.tasks.items() if rescued else ())
         for name, entry in shown.names.items()
-        if entry.kind is SlotKind.SEND_RECEIVE and entry.port in rescued and task in seen.after.tasks and name in seen.after.tasks[task].names
+        if entry.kind is SlotKind.SEND_RECEIVE and entry.port in rescued and task in scene.after.tasks and name in scene.after.tasks[task].names
     ]
 
 
@@ -281,38 +281,38 @@ def _carries_rights(message: Message) -> bool:
     return any(each.entry.port is not None for each in (message.reply, *message.body))
 
 
-def _inside(seen: Seen, _: Subject) -> bool:
+def _inside(scene: Scene, _: Subject) -> bool:
     """Whether a message with rights comes to a port that is itself in a message."""
-    full = [port for port, message in seen.arrived if _carries_rights(message)]
-    return bool(full) and not carriers(seen.after).keys().isdisjoint(full)
+    full = [port for port, message in scene.arrived if _carries_rights(message)]
+    return bool(full) and not carriers(scene.after).keys().isdisjoint(full)
 
 
 # ---- steps
 
 
-def _asks_for_another(seen: Seen, _: Subject) -> bool:
-    return any(change.after.kind and change.slot.where == "request" and change.slot.owner != seen.step.task for change in seen.step.changes)
+def _asks_for_another(scene: Scene, _: Subject) -> bool:
+    return any(change.after.kind and change.slot.where == "request" and change.slot.owner != scene.step.task for change in scene.step.changes)
 
 
-def _is_told_for_another(seen: Seen, _: Subject) -> bool:
+def _is_told_for_another(scene: Scene, _: Subject) -> bool:
     """Whether a dead-name request of another task, which stays, fires."""
-    return bool(seen.told) and any(
-        change.slot.where == "request" and change.slot.owner != seen.step.task and not change.after.kind and change.slot.owner in seen.after.tasks
-        for change in seen.step.changes
+    return bool(scene.told) and any(
+        change.slot.where == "request" and change.slot.owner != scene.step.task and not change.after.kind and change.slot.owner in scene.after.tasks
+        for change in scene.step.changes
     )
 
 
-def _already_in_a_set(seen: Seen, _: Subject) -> bool:
+def _already_in_a_set(scene: Scene, _: Subject) -> bool:
     """Whether the step is to put a port into a set that is in one."""
-    step = seen.step
+    step = scene.step
     names = _WITH_TWO_NAMES.get(step.call)
     if names is None or step.resume:
         return False
-    caller = seen.before.tasks.get(step.task)
+    caller = scene.before.tasks.get(step.task)
     target = SIGNATURES[step.call].target
     number = caller.names.get(step.arguments[target], EMPTY).port if caller is not None and target else None
-    port = seen.before.ports.get(-1 if number is None else number)
-    shown = seen.before.tasks.get(-1 if port is None or port.task is None else port.task)
+    port = scene.before.ports.get(-1 if number is None else number)
+    shown = scene.before.tasks.get(-1 if port is None or port.task is None else port.task)
     if shown is None:
         return False
     given = [step.arguments[name] for name in names]
@@ -330,10 +330,10 @@ _ON_LEDGERS = {name for name, signature in SIGNATURES.items() if signature.chang
 _WITH_TRAILER = {call: names[0] for call, names in _taken(ArgumentType.TRAILER).items() if names}
 
 
-def _emptied(seen: Seen, _: Subject) -> bool:
+def _emptied(scene: Scene, _: Subject) -> bool:
     """Whether a ledger that had something to give has nothing left."""
-    for number in seen.changed_ports if seen.step.call in _ON_LEDGERS else ():
-        old, new = seen.before.ports.get(number), seen.after.ports.get(number)
+    for number in scene.changed_ports if scene.step.call in _ON_LEDGERS else ():
+        old, new = scene.before.ports.get(number), scene.after.ports.get(number)
         before, after = None if old is None else old.ledger, None if new is None else new.ledger
         if before is not None and after is not None and 0 <= before.balance < before.limit and after.limit == after.balance:
             return True
@@ -347,9 +347,9 @@ def _all_bits(call: str, profile: str) -> int:
     return -1 if width is None else width.seen(-1)
 
 
-def _asks_for_all_bits(seen: Seen, _: Subject) -> bool:
-    trailer = _WITH_TRAILER.get(seen.step.call)
-    return trailer is not None and seen.step.arguments.get(trailer) == _all_bits(seen.step.call, seen.profile.name)
+def _asks_for_all_bits(scene: Scene, _: Subject) -> bool:
+    trailer = _WITH_TRAILER.get(scene.step.call)
+    return trailer is not None and scene.step.arguments.get(trailer) == _all_bits(scene.step.call, scene.profile.name)
 
 
 def _has_all_bits(profile: Profile) -> bool:
@@ -411,69 +411,69 @@ def _destination(pending: PendingCall) -> int | None:
 
 WAITS = tuple(_waits())
 
-Between = Callable[[Seen, int, PendingCall, Task | None], bool]
+Between = Callable[[Scene, int, PendingCall, Task | None], bool]
 """Whether something happens to a task that waits: gets its number, its pending call before, and the task after."""
 
 
-def _gets_tokens(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    before = seen.before.tasks[task]
+def _gets_tokens(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    before = scene.before.tasks[task]
     return after is not None and (before.security_token, before.audit_token) != (after.security_token, after.audit_token)
 
 
-def _has_place_set(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    return after is not None and any(change.slot.where == "place" and change.slot.owner == task for change in seen.step.changes)
+def _has_place_set(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    return after is not None and any(change.slot.where == "place" and change.slot.owner == task for change in scene.step.changes)
 
 
-def _is_suspended(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    return after is not None and after.suspend_count > seen.before.tasks[task].suspend_count
+def _is_suspended(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    return after is not None and after.suspend_count > scene.before.tasks[task].suspend_count
 
 
-def _another_waits(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+def _another_waits(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     """Whether the step is another task's call that now waits in the same way."""
-    other = seen.after.tasks.get(seen.step.task)
-    return not seen.step.resume and other is not None and other.waiting is not None and other.waiting.call == pending.call
+    other = scene.after.tasks.get(scene.step.task)
+    return not scene.step.resume and other is not None and other.waiting is not None and other.waiting.call == pending.call
 
 
-def _is_renamed(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+def _is_renamed(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     return after is not None and after.waiting is not None and after.waiting.name != pending.name
 
 
-def _moves_in_sets(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    return after is not None and after.sets != seen.before.tasks[task].sets
+def _moves_in_sets(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    return after is not None and after.sets != scene.before.tasks[task].sets
 
 
-def _loses_set(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+def _loses_set(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     return after is not None and after.names.get(pending.name, EMPTY).kind is not SlotKind.PORT_SET
 
 
-def _child_ends(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    return after is not None and pending.child is not None and pending.child in seen.ended
+def _child_ends(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    return after is not None and pending.child is not None and pending.child in scene.ended
 
 
-def _child_gets_tokens(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
-    old, new = seen.before.tasks.get(pending.child or 0), seen.after.tasks.get(pending.child or 0)
+def _child_gets_tokens(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    old, new = scene.before.tasks.get(pending.child or 0), scene.after.tasks.get(pending.child or 0)
     return pending.child is not None and old is not None and new is not None and old.security_token != new.security_token
 
 
-def _carried_right_dies(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+def _carried_right_dies(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     entries = () if pending.message is None else (pending.message.reply.entry, *(each.entry for each in pending.message.body))
-    return after is not None and any(entry.port in seen.died for entry in entries)
+    return after is not None and any(entry.port in scene.died for entry in entries)
 
 
-def _limit_changes(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+def _limit_changes(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     number = _destination(pending)
-    old, new = (state.ports.get(-1 if number is None else number) for state in (seen.before, seen.after))
+    old, new = (state.ports.get(-1 if number is None else number) for state in (scene.before, scene.after))
     return old is not None and new is not None and old.queue_limit != new.queue_limit
 
 
 def _port_dies(wait: Wait) -> Between:
-    return lambda seen, task, pending, after: after is not None and wait.port(pending) in seen.died
+    return lambda scene, task, pending, after: after is not None and wait.port(pending) in scene.died
 
 
 def _port_moves(wait: Wait) -> Between:
-    def moves(seen: Seen, task: int, pending: PendingCall, after: Task | None) -> bool:
+    def moves(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
         port = wait.port(pending)
-        return after is not None and any(_has_receive(change.after, port) and not _has_receive(change.before, port) for change in seen.step.changes)
+        return after is not None and any(_has_receive(change.after, port) and not _has_receive(change.before, port) for change in scene.step.changes)
 
     return moves
 
@@ -491,7 +491,7 @@ def _while_waiting() -> Iterator[Group]:
     for wait in WAITS:
         signature = SIGNATURES[wait.call]
         found: dict[str, tuple[Between, Possible]] = {
-            "a task ends {}": (lambda seen, task, pending, after: after is None, _always),
+            "a task ends {}": (lambda scene, task, pending, after: after is None, _always),
             "a task gets other tokens {}": (_gets_tokens, _can_set_tokens),
             "a task has a place set by another one {}": (_has_place_set, _always),
             "a task is suspended {}": (_is_suspended, _serves("task_suspend")),
@@ -518,9 +518,9 @@ def _while_waiting() -> Iterator[Group]:
         yield Group(_waiting_so(wait), tuple([_between(wait, words, *one) for words, one in found.items()]))
 
 
-def _waiting_so(wait: Wait) -> Callable[[Seen], Sequence[Subject]]:
-    def waiting(seen: Seen) -> Sequence[Subject]:
-        pending = [(task, _pending(seen, task)) for task in seen.waiting]
+def _waiting_so(wait: Wait) -> Callable[[Scene], Sequence[Subject]]:
+    def waiting(scene: Scene) -> Sequence[Subject]:
+        pending = [(task, _pending(scene, task)) for task in scene.waiting]
         return [task for task, call in pending if call.call == wait.call and wait.fits(call)]
 
     return waiting
@@ -529,23 +529,25 @@ def _waiting_so(wait: Wait) -> Callable[[Seen], Sequence[Subject]]:
 def _between(wait: Wait, words: str, between: Between, possible: Possible) -> Situation:
     return Situation(
         words.format(wait.words),
-        lambda seen, task: between(seen, task, _pending(seen, task), seen.after.tasks.get(task)),
+        lambda scene, task: between(scene, task, _pending(scene, task), scene.after.tasks.get(task)),
         lambda profile: wait.possible(profile) and possible(profile),
     )
 
 
-def _pending(seen: Seen, task: int) -> PendingCall:
-    pending = seen.before.tasks[task].waiting
+def _pending(scene: Scene, task: int) -> PendingCall:
+    pending = scene.before.tasks[task].waiting
     assert pending is not None
     return pending
 
 
+OF_STEPS = Group(lambda scene: (None,), tuple(_steps()))
+"""The situations that a step can reach that changes nothing."""
 GROUPS = (
-    Group(lambda seen: seen.ended, tuple(_ends())),
-    Group(lambda seen: seen.died, tuple(_deaths())),
-    Group(lambda seen: seen.told[:1], tuple(_notifications())),
-    Group(lambda seen: seen.arrived[:1], (Situation("a message with rights comes to a port that is itself in a message", _inside),)),
-    Group(lambda seen: (None,), tuple(_steps())),
+    Group(lambda scene: scene.ended, tuple(_ends())),
+    Group(lambda scene: scene.died, tuple(_deaths())),
+    Group(lambda scene: scene.told[:1], tuple(_notifications())),
+    Group(lambda scene: scene.arrived[:1], (Situation("a message with rights comes to a port that is itself in a message", _inside),)),
+    OF_STEPS,
     *_while_waiting(),
 )
 
@@ -555,12 +557,13 @@ def situations(profile: Profile) -> tuple[str, ...]:
     return tuple([one.words for group in GROUPS for one in group.situations if one.possible(profile)])
 
 
-def reached(seen: Seen) -> Iterator[str]:
+def reached(scene: Scene) -> Iterator[str]:
     """The situations that the step reaches, in words, each once."""
-    for group in GROUPS:
-        subjects = group.subjects(seen)
+    changes_nothing = scene.before.ports is scene.after.ports and scene.before.tasks is scene.after.tasks
+    for group in (OF_STEPS,) if changes_nothing else GROUPS:
+        subjects = group.subjects(scene)
         for one in group.situations if subjects else ():
             for subject in subjects:
-                if one.holds(seen, subject):
+                if one.holds(scene, subject):
                     yield one.words
                     break

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -129,7 +130,8 @@ class Calls:
         self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
         others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
-        self._weights = [weighted for weighted in served + others if weighted[0].name in has]
+        weights = [weighted for weighted in served + others if weighted[0].name in has]
+        self._drawn_from, self._sums = [signature for signature, _ in weights], list(accumulate(weight for _, weight in weights))
         self._snapshot = Snapshot({}, {})
         self._director = Director(profile, self.choices, lambda call: profile.serves(call) and call in has, self._given) if directed else None
 
@@ -197,13 +199,13 @@ class Calls:
             if not self._creating and situation.user_ports and situation.has_strangers and self.choices.one_in(4):
                 return SIGNATURES["mach_port_insert_right"]
         for _ in range(TRIES):
-            signature = self.choices.weighted(self._weights)
+            signature = self._drawn_from[self.choices.among(self._sums)]
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
             if able and (not _is_of_little_use(signature, situation) or self.choices.one_in(6)):
                 return signature
         # A call that a task can nearly always make. (A call without the rights for it is worth a try, too.)
         usual = SIGNATURES["mach_task_self"] if self._can_always else None
-        return usual if usual is not None and not self.choices.one_in(4) else self.choices.weighted(self._weights)
+        return usual if usual is not None and not self.choices.one_in(4) else self._drawn_from[self.choices.among(self._sums)]
 
     def _given(self, task: int, name: str, given: dict[str, Any]) -> Call:
         """A call of this name by ``task``, with these arguments."""

@@ -206,7 +206,9 @@ class Stage:
         return name
 
     def ask(self, task: int, owner: int, name: int, variant: Notification, home: int) -> _Calls[None]:
-        """Ask for a notification about a name of ``owner``, which ``task`` controls, to the port ``home`` of ``task``."""
+        """Ask for a notification about a name of ``owner``, which ``task`` controls. It comes to ``home``, a port of
+        ``task``.
+        """
         if task == owner:
             yield from self.own(task)
         yield from self.make(
@@ -365,9 +367,9 @@ def several_tasks_wait_for_a_port_to_die(s: Stage) -> _Calls[None]:
     """A port dies that several tasks have dead-name requests for, and a task more than one."""
     task = s.actor()
     port, home = (yield from s.new_port(task, sends=s.choices.one_in(2))), (yield from s.home(task))
-    for _ in range(1 + s.choices.below(3)):
+    for _ in range(2 + s.choices.below(3)):
         other = yield from s.other(task)
-        how = Disposition.MAKE_SEND_ONCE if s.choices.one_in(4) else Disposition.MAKE_SEND
+        how = Disposition.MAKE_SEND_ONCE if s.choices.one_in(3) else Disposition.MAKE_SEND
         name = yield from s.give(task, other, port, how)
         yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
     if s.choices.one_in(2):
@@ -443,7 +445,7 @@ def queues_in_queues_die(s: Stage) -> _Calls[None]:
     task = s.actor()
     home, outer = (yield from s.home(task)), (yield from s.new_port(task))
     port = outer
-    for _ in range(1 + s.choices.below(3)):
+    for _ in range(2 + s.choices.below(3)):
         inner = yield from s.new_port(task, sends=s.choices.one_in(2))
         if s.choices.one_in(4):
             yield from s.ask(task, task, s.name(task, inner), Notification.PORT_DESTROYED, home)
@@ -617,7 +619,7 @@ def _known_objects(s: Stage, task: int, wanted: PortObject | None) -> list[int]:
     return found
 
 
-class Waiting(NamedTuple):
+class Waiter(NamedTuple):
     """A task that waits, as another one sees it that makes a call meanwhile."""
 
     by: int
@@ -639,13 +641,13 @@ def _about_tasks(s: Stage) -> list[tuple[Signature, str]]:
     return found
 
 
-def _any_call(s: Stage, w: Waiting) -> _Calls[None]:
+def _any_call(s: Stage, w: Waiter) -> _Calls[None]:
     """Any call about the task."""
     signature, which = s.pick(_about_tasks(s))
     yield from s.attempt(w.by, s.draw(w.by, signature.name, **{which: w.there}))
 
 
-def _any_call_on_its_name(s: Stage, w: Waiting) -> _Calls[None]:
+def _any_call_on_its_name(s: Stage, w: Waiter) -> _Calls[None]:
     """Any call on the name at which the task waits, or on its name for the port."""
     names = [name for name in (w.pending.name, w.port is not None and s.has_right(w.task, w.port) and s.name(w.task, w.port)) if name]
     calls = [(one, which) for one, which in _about_tasks(s) if one.takes(ArgumentType.NAME)]
@@ -654,7 +656,7 @@ def _any_call_on_its_name(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.attempt(w.by, s.draw(w.by, signature.name, **{which: w.there, first: s.pick(names)}))
 
 
-def _has_place_set(s: Stage, w: Waiting) -> _Calls[None]:
+def _has_place_set(s: Stage, w: Waiter) -> _Calls[None]:
     """A place of the task is set, perhaps the one that its own call is about."""
     setters = [(one, which) for one, which in _about_tasks(s) if one.carries_rights and one.takes(ArgumentType.SELECTOR)]
     signature, which = s.pick(setters)
@@ -662,19 +664,19 @@ def _has_place_set(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.attempt(w.by, s.draw(w.by, signature.name, **{which: w.there, selector: s.pick(_settable(s))}))
 
 
-def _ends(s: Stage, w: Waiting) -> _Calls[None]:
+def _ends(s: Stage, w: Waiter) -> _Calls[None]:
     """The task ends, or the one that it is making."""
     yield from s.make(w.by, "task_terminate", task=w.there) if w.pending.child is None or s.choices.one_in(3) else s.end(w.pending.child)
 
 
-def _is_suspended(s: Stage, w: Waiting) -> _Calls[None]:
+def _is_suspended(s: Stage, w: Waiter) -> _Calls[None]:
     """The task is suspended, and mostly resumed."""
     yield from s.make(w.by, "task_suspend", task=w.there)
     if not s.choices.one_in(4):
         yield from s.make(w.by, "task_resume", task=w.there)
 
 
-def _gets_tokens(s: Stage, w: Waiting) -> _Calls[None]:
+def _gets_tokens(s: Stage, w: Waiter) -> _Calls[None]:
     """The task gets other tokens, or the one that it is making does."""
     setters = [(one, which) for one, which in _about_tasks(s) if one.sets_tokens]
     signature, which = s.pick(setters)
@@ -686,12 +688,12 @@ def _gets_tokens(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.attempt(w.by, s.draw(w.by, signature.name, **given))
 
 
-def _is_renamed(s: Stage, w: Waiting) -> _Calls[None]:
+def _is_renamed(s: Stage, w: Waiter) -> _Calls[None]:
     """The name gets another name."""
     yield from s.make(w.by, "mach_port_rename", task=w.there, old_name=s.pick([w.pending.name][: w.pending.name]), new_name=s.free(w.task))
 
 
-def _changes_sets(s: Stage, w: Waiting) -> _Calls[None]:
+def _changes_sets(s: Stage, w: Waiter) -> _Calls[None]:
     """The port comes into a port set of the task's, or out of all."""
     name = s.name(w.task, -1 if w.port is None else w.port, *RECEIVING)
     sets = [pset for pset, entry in s.names(w.task).items() if entry.kind is SlotKind.PORT_SET]
@@ -701,7 +703,7 @@ def _changes_sets(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.attempt(w.by, Call("mach_port_move_member", {"task": w.there, "member": name, "after": s.pick([0, *sets])}))
 
 
-def _waits_too(s: Stage, w: Waiting) -> _Calls[None]:
+def _waits_too(s: Stage, w: Waiter) -> _Calls[None]:
     """Another task begins the same call, on the same object if it can, and waits, too."""
     signature = SIGNATURES[w.pending.call]
     if signature.in_steps:
@@ -714,7 +716,7 @@ def _waits_too(s: Stage, w: Waiting) -> _Calls[None]:
         yield from s.make(w.by, w.pending.call, port=s.name(w.by, port), wait=True)
 
 
-def _port_gets_message(s: Stage, w: Waiting) -> _Calls[None]:
+def _port_gets_message(s: Stage, w: Waiter) -> _Calls[None]:
     """A message comes to the port."""
     port = -1 if w.port is None else w.port
     if s.has_right(w.task, port, *RECEIVING) and not s.has_right(w.by, port):
@@ -722,7 +724,7 @@ def _port_gets_message(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.send(w.by, port)
 
 
-def _port_dies(s: Stage, w: Waiting) -> _Calls[None]:
+def _port_dies(s: Stage, w: Waiter) -> _Calls[None]:
     """The port dies, or another one that the call has a right to."""
     message = w.pending.message
     carried = () if message is None else [each.entry.port for each in message.body if each.entry.kind is not SlotKind.RECEIVE]
@@ -730,7 +732,7 @@ def _port_dies(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.kill(s.pick([port for port in held if port in s.snapshot.ports and port is not None]))
 
 
-def _port_moves(s: Stage, w: Waiting) -> _Calls[None]:
+def _port_moves(s: Stage, w: Waiter) -> _Calls[None]:
     """Another task gets the receive right."""
     holder, name = s.holder(-1 if w.port is None else w.port)
     if holder != w.by:
@@ -742,7 +744,7 @@ def _port_moves(s: Stage, w: Waiting) -> _Calls[None]:
         yield from s.make(holder, "mach_port_insert_right", **given, disposition=int(Disposition.MOVE_RECEIVE))
 
 
-def _port_gets_limit(s: Stage, w: Waiting) -> _Calls[None]:
+def _port_gets_limit(s: Stage, w: Waiter) -> _Calls[None]:
     """The port gets another queue limit."""
     holder, name = s.holder(-1 if w.port is None else w.port)
     there = (yield from s.own(holder)) if holder == w.by else s.control(w.by, holder)
@@ -751,14 +753,14 @@ def _port_gets_limit(s: Stage, w: Waiting) -> _Calls[None]:
     yield from s.attempt(w.by, Call("mach_port_set_attributes", given))
 
 
-MEANWHILE: tuple[tuple[Callable[[Stage, Waiting], _Calls[None]], int], ...] = (
+MEANWHILE: tuple[tuple[Callable[[Stage, Waiter], _Calls[None]], int], ...] = (
     (_any_call, 3),
     (_any_call_on_its_name, 3),
     (_has_place_set, 2),
     (_ends, 1),
     (_is_suspended, 2),
     (_gets_tokens, 3),
-    (_is_renamed, 1),
+    (_is_renamed, 3),
     (_changes_sets, 2),
     (_waits_too, 1),
     (_port_gets_message, 1),
@@ -776,7 +778,7 @@ def _meanwhile(s: Stage, by: int, stopped: int, port: int | None) -> _Calls[None
         return
     happens = s.choices.weighted(MEANWHILE)
     with suppress(Lost):
-        yield from happens(s, Waiting(by, stopped, s.control(by, stopped), shown.waiting, port))
+        yield from happens(s, Waiter(by, stopped, s.control(by, stopped), shown.waiting, port))
 
 
 def _goes_on(s: Stage, task: int, port: int | None) -> _Calls[None]:
@@ -822,7 +824,7 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
 PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
-    (several_tasks_wait_for_a_port_to_die, 3),
+    (several_tasks_wait_for_a_port_to_die, 4),
     (a_receive_right_is_rescued, 4),
     (a_full_queue_dies, 3),
     (queues_in_queues_die, 4),

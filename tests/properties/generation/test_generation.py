@@ -36,6 +36,8 @@ def test_weights_count() -> None:
     choices = Choices(bytes(range(256)) * 2)
     drawn = Counter(choices.weighted((("rare", 1), ("common", 3))) for _ in range(256))
     assert drawn["rare"] == 64
+    choices = Choices(bytes(range(256)) * 2)
+    assert Counter(choices.among([1, 1, 4]) for _ in range(256)) == {0: 64, 2: 192}, "the second has no weight"
 
 
 def test_a_block_that_is_used_up_goes_on_differently() -> None:

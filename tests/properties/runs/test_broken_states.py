@@ -25,7 +25,7 @@ from sendright.mach.state.view import view_of
 from sendright.model.execution.oracle import Oracle, broken_by_step, broken_invariants
 from sendright.model.policy.policy import Policy
 from sendright.properties.check import check
-from sendright.properties.coverage.situations import Seen, reached
+from sendright.properties.coverage.situations import Scene, reached
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.policy.check import NoLabel, check_state, check_trace
 from sendright.properties.provenance.authority import authority, token_paths
@@ -95,8 +95,8 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
             broken_invariants(damage.state, profile)
             broken_by_step(moment.before, damage.state, step.task, step.made, step.code, profile)
             broken_by_step(damage.state, moment.before, step.task, step.made, step.code, profile)
-            list(reached(Seen(small, moment.before, step, damage.state)))
-            list(reached(Seen(small, damage.state, step, moment.before)))
+            list(reached(Scene(small, moment.before, step, damage.state)))
+            list(reached(Scene(small, damage.state, step, moment.before)))
             view_of(damage.state)
             trace = damaged_trace(profile, moment, damage)
             assert msgspec.json.decode(trace_text(trace), type=Trace).final.ports.keys() == damage.state.ports.keys()
