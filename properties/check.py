@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,15 +22,18 @@ from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.trace import Trace, Violation, ViolationKind
+from sendright.properties.coverage.situations import Scene, reached, situations
 from sendright.properties.generation.calls import Calls, blocks, near_limits
 from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
-from sendright.properties.runs.judged_run import Oracle, Violated, can_make
+from sendright.properties.runs.judged_run import Oracle, Violated, can_make, ready_for_limits
 from sendright.properties.runs.run import CALL_SECONDS, Invariants, Run, specified_invariants
 from sendright.properties.scripts.export import script_of
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 KnownRun = Sequence[tuple[int, Call]]
 """A fixed run: pairs of a caller's task number and a call."""
+ONE_DIRECTED_IN = 3
+"""One in so many random runs follows plans (``generation/plans.py``); the others reach more cases."""
 MOST_TRIES = 4
 """A run ends after drawing this many times its length in calls, whether the implementation could make them or not."""
 MOST_WAYS = 20
@@ -83,10 +87,13 @@ def check(
         checker.continues_after = get_args(ViolationKind)
     checker.most_ways = most_ways
     interrupted = False
+    gc.freeze()  # the specification's many terms stay: to go through them again and again takes time
     try:
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        gc.unfreeze()
     minimized: list[tuple[_FailingRun, MinimizedRun]] = []
     for failing in checker.failing.values():
         minimizer = Minimizer(
@@ -152,9 +159,13 @@ class _Checker:
         self.call_seconds = call_seconds
         self.began = time.monotonic()
         self.runs = 0
+        self.drawn = 0
+        """Number of random runs."""
         self.calls = 0
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
+        self.all_situations = situations(profile)
+        self.situations: Counter[str] = Counter()
         self.not_made: Counter[str] = Counter()
         self.not_modelled: Counter[str] = Counter()
         self.failing: dict[tuple[str, ...], _FailingRun] = {}
@@ -200,9 +211,10 @@ class _Checker:
     def _run(self, calls: Callable[[Run], None]) -> None:
         run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
         try:
-            run.boot()
-            calls(run)
-            run.finish()
+            with ready_for_limits():
+                run.boot()
+                calls(run)
+                run.finish()
         except Violated as broken:
             self._failed(run.trace(), broken.violation)
         finally:
@@ -215,7 +227,8 @@ class _Checker:
                 self._step(run, task, call)
 
     def _draw(self, block: bytes, run: Run) -> None:
-        calls = Calls(self.profile, block, self.capabilities)
+        self.drawn += 1
+        calls = Calls(self.profile, block, self.capabilities, directed=self.drawn % ONE_DIRECTED_IN == 0)
         while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
             index = len(run.steps)
             self._step(run, *calls.next(run.snapshot))
@@ -224,13 +237,16 @@ class _Checker:
         self.not_modelled.update(calls.not_modelled)
 
     def _step(self, run: Run, task: int, call: Call) -> None:
-        index = len(run.steps)
+        index, before = len(run.steps), run.snapshot
         try:
             run.step(task, call)
         except Unmodelled as error:
             self.not_modelled[str(error)] += 1
         except NotMade as error:
             self.not_made[str(error)] += 1
+        finally:
+            for step in run.steps[index:][:1]:
+                self.situations.update(reached(Scene(self.profile, before, step, run.snapshot)))
         if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
             self._report_progress(len(run.steps))
 
@@ -268,6 +284,8 @@ class _Checker:
             codes={call: dict(counted.most_common()) for call, counted in sorted(self.codes.items())},
             cases_reached={case: self.cases[case] for case in self.all_cases if case in self.cases},
             cases_missed=tuple(case for case in self.all_cases if case not in self.cases),
+            situations_reached={words: self.situations[words] for words in self.all_situations if words in self.situations},
+            situations_missed=tuple(words for words in self.all_situations if words not in self.situations),
             failure=traces[0] if traces else None,
             minimized_from=0 if first is None else len(first[0].trace.steps),
             script=_script(traces[0]) if traces else None,

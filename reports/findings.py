@@ -321,6 +321,8 @@ def summary(result: AnyResult) -> str:
     if isinstance(result, CheckResult):
         count = len(result.cases_missed)
         missed = f"; {count} case{'s' if count != 1 else ''} of the specification not reached" if count and not result.failure else ""
+        count = len(result.situations_missed)
+        missed += f"; {count} situation{'s' if count != 1 else ''} not reached" if count and not result.failure else ""
         others = f"; {len(result.others) + 1} different failures" if result.others else ""
         judged = f"{result.calls:,} judged calls on {result.implementation} in {result.seconds:.1f} s"
         drawn = sum(result.not_modelled.values())

@@ -40,6 +40,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """Case of the specification -> number of steps that reached it."""
     cases_missed: tuple[str, ...]
     """Cases of the specification that no step reached."""
+    situations_reached: dict[str, int] = {}
+    """Situation, in words -> number of steps that reached it."""
+    situations_missed: tuple[str, ...] = ()
+    """Situations that no step reached."""
     failure: Trace | None = None
     """The minimized failing run."""
     minimized_from: int = 0

@@ -69,8 +69,15 @@ class Situation:
 
     def senders(self, wanted: PortObject | None) -> list[int]:
         """The caller's names with a send right to a kernel object of this kind (None: of any)."""
-        sending = [name for name in self.names if self.entries[name].kind in SENDING]
-        return sending if wanted is None else [name for name in sending if self.object_of(name) is wanted]
+        return self._senders.get(wanted, [])
+
+    @cached_property
+    def _senders(self) -> dict[PortObject | None, list[int]]:
+        found: dict[PortObject | None, list[int]] = {None: [name for name in self.names if self.entries[name].kind in SENDING]}
+        for name in found[None]:
+            if (object_ := self.object_of(name)) is not None:
+                found.setdefault(object_, []).append(name)
+        return found
 
     @cached_property
     def user_ports(self) -> list[int]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from itertools import accumulate
+from random import Random
 from typing import Any
 
 import msgspec
@@ -31,12 +33,15 @@ from sendright.properties.generation.arguments import DRAWS
 from sendright.properties.generation.caller_view import Situation, can_go_on
 from sendright.properties.generation.choices import Choices
 from sendright.properties.generation.names import kinds_wanted
+from sendright.properties.generation.plans import Director
 from sendright.properties.runs.judged_run import callers, waiters
 
 BYTES_PER_CALL = 40
 """More than any call reads, except for the longest messages."""
-LONGEST_BLOCK = 6144
-"""Hypothesis draws at most 8 KiB; longer runs read the block again."""
+BYTES_DRAWN = 16
+"""From so many bytes, which Hypothesis draws, follow all those of a run: to draw each one takes as long as a tenth of
+the run.
+"""
 MANY_TASKS = 5
 """With this many tasks or more, calls that create a task are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
@@ -97,8 +102,8 @@ def near_limits(profile: Profile) -> Profile:
 
 def blocks(steps: int) -> st.SearchStrategy[bytes]:
     """One block of bytes for a run of ``steps`` calls."""
-    size = min(steps * BYTES_PER_CALL, LONGEST_BLOCK)
-    return st.binary(min_size=size, max_size=size)
+    drawn = st.binary(min_size=BYTES_DRAWN, max_size=BYTES_DRAWN)
+    return drawn.map(lambda seed: Random(seed).randbytes(steps * BYTES_PER_CALL))
 
 
 class Calls:
@@ -108,7 +113,8 @@ class Calls:
     when the run is stuck.
     """
 
-    def __init__(self, profile: Profile, block: bytes, capabilities: Capabilities = ALL) -> None:
+    def __init__(self, profile: Profile, block: bytes, capabilities: Capabilities = ALL, directed: bool = False) -> None:
+        """With ``directed``, most calls are those of plans (``plans.py``)."""
         self.profile = profile
         self._shortages = capabilities.shortages
         has = SIGNATURES.keys() if capabilities.calls is None else capabilities.calls
@@ -124,7 +130,10 @@ class Calls:
         self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
         others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
-        self._weights = [weighted for weighted in served + others if weighted[0].name in has]
+        weights = [weighted for weighted in served + others if weighted[0].name in has]
+        self._drawn_from, self._sums = [signature for signature, _ in weights], list(accumulate(weight for _, weight in weights))
+        self._snapshot = Snapshot({}, {})
+        self._director = Director(profile, self.choices, lambda call: profile.serves(call) and call in has, self._given) if directed else None
 
     def reread(self, block: bytes) -> None:
         """Take the choices from the start of another block."""
@@ -142,6 +151,11 @@ class Calls:
         """
         self.choices.seek(self.count * BYTES_PER_CALL)
         self.count += 1
+        if self._director is not None and only is None:
+            self._snapshot = snapshot
+            planned = self._director.next(snapshot)
+            if planned is not None:
+                return planned
         going_on = None if only is not None else self._resumption(snapshot)
         if going_on is not None:
             return going_on
@@ -165,6 +179,8 @@ class Calls:
 
     def made(self, step: Step) -> None:
         """Remember the names after ``step``, and the tasks that it resumed without success."""
+        if self._director is not None:
+            self._director.made(step)
         if step.resume and step.code in IN_PROGRESS:
             self._still_blocked.add(step.task)
         else:
@@ -183,18 +199,22 @@ class Calls:
             if not self._creating and situation.user_ports and situation.has_strangers and self.choices.one_in(4):
                 return SIGNATURES["mach_port_insert_right"]
         for _ in range(TRIES):
-            signature = self.choices.weighted(self._weights)
+            signature = self._drawn_from[self.choices.among(self._sums)]
             able = all(situation.senders(wanted) for wanted in _objects_wanted(signature))
             if able and (not _is_of_little_use(signature, situation) or self.choices.one_in(6)):
                 return signature
         # A call that a task can nearly always make. (A call without the rights for it is worth a try, too.)
         usual = SIGNATURES["mach_task_self"] if self._can_always else None
-        return usual if usual is not None and not self.choices.one_in(4) else self.choices.weighted(self._weights)
+        return usual if usual is not None and not self.choices.one_in(4) else self._drawn_from[self.choices.among(self._sums)]
 
-    def _call(self, signature: Signature, situation: Situation) -> Call:
-        drawn: dict[str, Any] = {}
+    def _given(self, task: int, name: str, given: dict[str, Any]) -> Call:
+        """A call of this name by ``task``, with these arguments."""
+        return self._call(SIGNATURES[name], Situation(self.profile, self._snapshot, task, self.names_seen), given)
+
+    def _call(self, signature: Signature, situation: Situation, given: dict[str, Any] | None = None) -> Call:
+        drawn: dict[str, Any] = dict(given or {})
         for argument in _in_order(signature):
-            if self.profile.takes(signature.name, argument.name):
+            if argument.name not in drawn and self.profile.takes(signature.name, argument.name):
                 drawn[argument.name] = self._argument(situation, signature, argument, drawn)
         arguments = {argument.name: drawn[argument.name] for argument in signature.arguments if argument.name in drawn}
         # A shortage can leave incomplete tasks behind.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -40,10 +41,14 @@ class Choices:
 
     def weighted(self, table: Sequence[tuple[_T, int]]) -> _T:
         """One of the options, with probabilities in proportion to their weights."""
-        total = sum(weight for _, weight in table)
+        total = sum([weight for _, weight in table])
         at = (self.byte() << 8 | self.byte()) * total >> 16
         for option, weight in table:
             at -= weight
             if at < 0:
                 return option
         raise AssertionError("weights add up to the total")
+
+    def among(self, cumulative: Sequence[int]) -> int:
+        """The index of one of many options, with probabilities in proportion to weights of which these are the sums."""
+        return bisect_right(cumulative, (self.byte() << 8 | self.byte()) * cumulative[-1] >> 16)

@@ -27,7 +27,7 @@ from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import State
 from sendright.model.proof.obligations import ProofTask
 from sendright.properties.check import KnownRun
-from sendright.properties.generation.calls import LONGEST_BLOCK, Calls, near_limits
+from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.mutants.drawing import original_meaning
 from sendright.properties.mutants.judging import Deadline, Enough, Findings, decide_part, forget_what_is_known, try_little, wrong
 from sendright.properties.mutants.meaning import RuleMeaning, meaning_of, served_rules
@@ -131,7 +131,7 @@ def _make(run: Run, known: KnownRun) -> None:
 def _draw(run: Run, limits: Profile, random: Random, often: Sequence[str]) -> None:
     """Make random calls, every third of them one of ``often``. Raises Violated."""
     run.boot()
-    calls = Calls(limits, random.randbytes(LONGEST_BLOCK))
+    calls = Calls(limits, random.randbytes(CALLS * BYTES_PER_CALL))
     while calls.count < CALLS and not calls.over(run.snapshot):
         only = random.choice(often) if often and callers(run.snapshot) and random.randrange(3) == 0 else None
         index = len(run.steps)

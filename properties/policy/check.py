@@ -251,7 +251,10 @@ class _Run:
             return
         object_ = self.rights.objects.get(port, PortObject.NONE)
         if object_ is PortObject.TASK:
-            yield Authority.CONTROL, self._task(self.rights.task_of[port])
+            task = self.rights.task_of.get(port)
+            if task is None:
+                raise NoLabel(f"port {port} has no label: it is a task's port, but no task of the run has it (make the run again)")
+            yield Authority.CONTROL, self._task(task)
         elif object_ is not PortObject.NONE:
             label = next((self.policy.roles[role] for role, kind in ROLES.items() if kind is object_), None)
             if label is not None:

@@ -96,20 +96,44 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     It needs SIGALRM: on systems without it, and outside the main thread, there is no limit.
     """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if not _has_limits():
+        yield
+    elif _ready:
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    else:
+        with ready_for_limits(), time_limit(seconds):
+            yield
+
+
+@contextmanager
+def ready_for_limits() -> Iterator[None]:
+    """In the block, time limits take less time: SIGALRM is handled for all of them."""
+    if _ready or not _has_limits():
         yield
         return
-
-    def expire(number: int, frame: FrameType | None) -> None:
-        raise Hang
-
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    before = signal.signal(signal.SIGALRM, _expire)
+    _ready.append(True)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _ready.clear()
         signal.signal(signal.SIGALRM, before)
+
+
+_ready: list[bool] = []
+"""Not empty: SIGALRM raises Hang."""
+
+
+def _has_limits() -> bool:
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _expire(number: int, frame: FrameType | None) -> None:
+    raise Hang
 
 
 class JudgedRun:

@@ -1,6 +1,7 @@
 """``sendright check``: what it hands to the check, and what it makes of the result. The check itself is a double here."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,9 @@ def checking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def passing() -> CheckResult:
-    return msgspec.structs.replace(failing_check(), verdict=Verdict.PASSED, failure=None, script=None, cases_missed=(), implementation="a kernel")
+    return msgspec.structs.replace(
+        failing_check(), verdict=Verdict.PASSED, failure=None, script=None, cases_missed=(), situations_missed=(), implementation="a kernel"
+    )
 
 
 def test_what_is_asked_for_is_what_is_checked(checking: Install, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,10 +65,18 @@ def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     assert "KERN_SUCCESS 12  KERN_INVALID_NAME 3" in text
     assert "Every case of the specification was reached." in text
+    assert re.search(r"a task ends +│ +1,017 ", text)
+    assert "Every situation was reached." in text
     assert "PASSED: 1,203 judged calls on a kernel in 0.8 s." in text
     checking(msgspec.structs.replace(passing(), cases_missed=("task_info/KERN_SUCCESS/a token",)))
     assert main(["check"]) == 0
     assert "task_info/KERN_SUCCESS/a token" in capsys.readouterr().out
+    checking(msgspec.structs.replace(passing(), situations_missed=("a task ends in mach_msg_send",)))
+    assert main(["check"]) == 0
+    text = capsys.readouterr().out
+    assert "; 1 situation not reached." in text
+    assert "Situations that were not reached (1):\n  a task ends in mach_msg_send" in text
+    assert "Every situation" not in text
 
 
 def test_a_failure_is_written_with_how_to_run_it_again(checking: Install, capsys: pytest.CaptureFixture[str]) -> None:

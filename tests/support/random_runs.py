@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -15,9 +16,11 @@ from sendright.mach.abi.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place,
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import MANUAL, Profile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.state.snapshot import Difference, Snapshot, slots
+from sendright.mach.state.trace import Step
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.runs.judged_run import JudgedRun
 from support.kernel import check_counts, dead
@@ -285,3 +288,19 @@ def check_task_ports(state: Snapshot) -> None:
     for slot, entry in slots(state).items():
         if entry.port is not None and state.ports[entry.port].object is PortObject.TASK:
             assert slot.where == "name" or (slot.where, slot.index) == ("place", Place.KERNEL), slot
+
+
+def directed_steps(seed: int, calls: int, profile: Profile = SMALL) -> Iterator[tuple[Snapshot, Step, Snapshot]]:
+    """The steps of a run with plans that nobody judges, each with the states before and after it."""
+    kernel = ReferenceKernel()
+    run = JudgedRun(kernel, Agreeing(kernel), profile, 5.0)
+    run.boot()
+    source = Calls(profile, Random(seed).randbytes(calls * BYTES_PER_CALL), directed=True)
+    for _ in range(calls):
+        if source.over(run.snapshot):
+            return
+        before = run.snapshot
+        with suppress(Unmodelled):
+            step = run.call(*source.next(before))
+            source.made(step)
+            yield before, step, run.snapshot

@@ -110,6 +110,8 @@ def failing_check() -> CheckResult:
         codes={"mach_task_self": {"KERN_SUCCESS": 31}, "mach_port_insert_right": {"KERN_SUCCESS": 12, "KERN_INVALID_NAME": 3}},
         cases_reached={"mach_task_self/KERN_SUCCESS/done": 31},
         cases_missed=("task_terminate/KERN_SUCCESS/ends",),
+        situations_reached={"a task ends": 1017},
+        situations_missed=("a task ends in mach_msg_send",),
         failure=trace,
         minimized_from=90,
         script={"format": "mach-cases/1", "profile": "manual", "cases": [{"id": "found", "title": "</script><b>", "steps": []}]},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 import msgspec
 import pytest
 from support.broken_states import FORM, Damage, Moment, damages, fields, moments, telling
 from support.faulty_kernels import Faulty
+from support.policies import policy
 from support.report_runs import every_report
 
 from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
@@ -21,9 +23,14 @@ from sendright.mach.state.snapshot import Difference, Entry, Port, Snapshot, Tas
 from sendright.mach.state.trace import LIMITS, Trace, Violation, ViolationKind, contradiction
 from sendright.mach.state.view import view_of
 from sendright.model.execution.oracle import Oracle, broken_by_step, broken_invariants
+from sendright.model.policy.policy import Policy
 from sendright.properties.check import check
+from sendright.properties.coverage.situations import Scene, reached
+from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
+from sendright.properties.policy.check import NoLabel, check_state, check_trace
 from sendright.properties.provenance.authority import authority, token_paths
 from sendright.properties.provenance.derivation import derive, unexplained
+from sendright.properties.provenance.revocation import revoked_by_end
 from sendright.properties.scripts.export import script_of
 from sendright.reports.write import trace_text
 
@@ -44,6 +51,23 @@ def damaged_trace(profile: Profile, moment: Moment, damage: Damage) -> Trace:
     )
 
 
+class Lenient(Policy, frozen=True, kw_only=True):
+    """A policy that allows everything, so that all of a run is looked at."""
+
+    def allows(self, *edge: object) -> bool:
+        return True
+
+
+def labelled(trace: Trace) -> Iterator[Policy]:
+    """Policies that have a label for each task and port: one that allows nothing, and one that allows everything."""
+    states = trace.initial, trace.final
+    tasks = dict.fromkeys([number for state in states for number in state.tasks], "a")
+    ports = dict.fromkeys([number for state in states for number in state.ports], "a")
+    strict = msgspec.structs.replace(policy(), children={"a": ("a",)}, ports={"a": ("a",)}, named_tasks=tasks, named_ports=ports)
+    yield strict
+    yield Lenient(**{field: getattr(strict, field) for field in Policy.__struct_fields__})
+
+
 def tried(profile: Profile) -> Iterator[tuple[Moment, Damage]]:
     every = damages(telling(moments(profile)))
     return every if profile is MANUAL else islice(every, 0, None, THINNED)
@@ -59,8 +83,11 @@ def test_every_field_of_a_state_is_damaged() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
-    """Invariants, step properties, derivation, token history, authority, differences, views and exports."""
+    """Invariants, step properties, derivation, token history, authority, differences, views, exports, policies, random
+    calls and what the end of a task would revoke.
+    """
     fails: list[str] = []
+    small = near_limits(profile)
     count = 0
     for count, (moment, damage) in enumerate(tried(profile), 1):
         step = moment.steps[-1]
@@ -68,6 +95,8 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
             broken_invariants(damage.state, profile)
             broken_by_step(moment.before, damage.state, step.task, step.made, step.code, profile)
             broken_by_step(damage.state, moment.before, step.task, step.made, step.code, profile)
+            list(reached(Scene(small, moment.before, step, damage.state)))
+            list(reached(Scene(small, damage.state, step, moment.before)))
             view_of(damage.state)
             trace = damaged_trace(profile, moment, damage)
             assert msgspec.json.decode(trace_text(trace), type=Trace).final.ports.keys() == damage.state.ports.keys()
@@ -77,6 +106,17 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
             healed = msgspec.structs.replace(step, index=len(trace.steps), changes=changes(damage.state, moment.before))
             derive(msgspec.structs.replace(trace, steps=(*trace.steps, healed), final=moment.before))
             script_of(trace, id="broken")
+            if count % 3 == 0:
+                for task in damage.state.tasks:
+                    revoked_by_end(damage.state, task)
+                calls = Calls(small, count.to_bytes(2) * BYTES_PER_CALL)
+                if not calls.over(damage.state):
+                    calls.next(damage.state)
+            for under in labelled(trace):
+                with suppress(NoLabel):
+                    check_trace(under, trace, "")
+                with suppress(NoLabel):
+                    check_state(under, damage.state, profile.name, "")
             if damage.state.ports and count % 7 == 0:  # it takes as long as all the rest
                 authority(damage.state, max(damage.state.ports), profile)
         except Exception as error:

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -21,7 +23,7 @@ from sendright.mach.kernel.implementation import ImplementationCrash, MalformedS
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.properties.runs.isolation import IsolatedKernel
-from sendright.properties.runs.judged_run import Hang, time_limit
+from sendright.properties.runs.judged_run import Hang, ready_for_limits, time_limit
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -231,3 +233,16 @@ def test_a_kernel_that_ends_the_process_when_built(capsys: pytest.CaptureFixture
     assert main(["check", "--sut", "hostile_kernels:Unready"]) == 2
     assert "can't be built, it ended the process with exit status 0" in capsys.readouterr().err
     assert "hostile_kernels" not in sys.modules
+
+
+def test_time_limits_raise_with_and_without_preparation() -> None:
+    """And what handled SIGALRM before does so afterwards."""
+    before = signal.getsignal(signal.SIGALRM)
+    for prepared in (nullcontext, ready_for_limits):
+        for _ in range(2):
+            with prepared(), ready_for_limits(), pytest.raises(Hang), time_limit(0.01):
+                time.sleep(5)
+            with prepared(), time_limit(5):
+                pass
+            assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before
