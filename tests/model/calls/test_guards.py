@@ -219,7 +219,9 @@ def test_an_immovable_right_is_not_carried(judged: Judged) -> None:
     body = {"descriptors": ((name, moving),)}
     assert judged.code("mach_msg_send", dest=home, dest_disposition=Disposition.MAKE_SEND, **body) == "MACH_SEND_INVALID_RIGHT"
     assert judged.code("mach_msg_send", dest=1, dest_disposition=Disposition.COPY_SEND, **body) == "MACH_SEND_INVALID_RIGHT"
-    assert judged.code("mach_port_insert_right", name=12803, poly=name, disposition=moving) == "MACH_SEND_INVALID_RIGHT"
+    assert judged.code("mach_port_insert_right", name=12803, poly=name, disposition=moving) == "KERN_INVALID_CAPABILITY"
+    theirs = 1 + len(XNU.bootstrap_names)
+    assert judged.code("mach_port_insert_right", task=theirs, name=12803, poly=name, disposition=moving) == "MACH_SEND_INVALID_RIGHT"
     assert judged.code("mach_port_extract_right", name=name, disposition=moving) == "KERN_INVALID_CAPABILITY"
     judged.does("mach_port_extract_right", name=name, disposition=Disposition.MAKE_SEND)
     judged.run.finish()

@@ -421,7 +421,8 @@ def chosen_names_have_a_form(judged: Judged) -> None:
     for name, code in list(codes.items())[:5]:
         assert judged.code("mach_port_allocate_full", right=Right.RECEIVE, named=True, name=name) == code
         assert judged.code("mach_port_insert_right", name=name, poly=port, disposition=MAKE) == code
-        assert judged.code("mach_port_insert_right", name=name, poly=NULL_NAME, disposition=MAKE) == "KERN_INVALID_CAPABILITY"
+        assert judged.code("mach_port_insert_right", name=name, poly=NULL_NAME, disposition=MAKE) == "KERN_INVALID_NAME"
+        assert judged.code("mach_port_insert_right", task=OTHER, name=name, poly=NULL_NAME, disposition=MAKE) == "KERN_INVALID_CAPABILITY"
         judged.does("mach_port_allocate_name", right=Right.DEAD_NAME, name=name)
     assert judged.code("mach_port_allocate_full", right=Right.RECEIVE, named=True, name=256 * 9 + 3) == "KERN_FAILURE"
     assert judged.code("mach_port_insert_right", name=256 * 9 + 3, poly=port, disposition=MAKE_ONCE) == "KERN_FAILURE"

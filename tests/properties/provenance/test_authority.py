@@ -128,13 +128,14 @@ def test_who_is_controlled_cannot_be_trusted(two: tuple[Machine, Actor, Actor]) 
 
 def test_a_task_port_that_stays_is_not_sent() -> None:
     """Task 1 can send to the bootstrap task, but not its own port; put there by who has both it can be."""
-    root = Machine(XNU).root
+    staying = msgspec.structs.replace(XNU, task_ports_stay=True)
+    root = Machine(staying).root
     theirs, port = 1 + len(XNU.bootstrap_names), root.port()
     assert root.does("mach_port_insert_right", task=theirs, name=XNU.chosen_name(9), poly=port, disposition=Disposition.MAKE_SEND) == {}
-    assert reach(authority(root.machine.snapshot(), task_port(1), XNU), 2).calls == 1
+    assert reach(authority(root.machine.snapshot(), task_port(1), staying), 2).calls == 1
     root.does("mach_port_deallocate", name=theirs)
     state = root.machine.snapshot()
-    assert [reach(authority(state, task_port(1), XNU), task).calls for task in (0, 2)] == [None, None]
+    assert [reach(authority(state, task_port(1), staying), task).calls for task in (0, 2)] == [None, None]
     assert reach(authority(state, task_port(1)), 0).calls is not None
 
 
