@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.beside_oracle import Judged
+from support.places import ROOT
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.codes import ReturnCode
@@ -19,9 +20,12 @@ from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
 from sendright.mach.kernel.profiles import XNU as WHOLE_XNU
+from sendright.model.execution.oracle import Oracle
 from sendright.model.language.rule import RULES
 from sendright.model.proof.relevance import cases_of
 from sendright.properties.runs.judged_run import Violated
+from sendright.properties.scripts.load import load_script
+from sendright.properties.scripts.replay import replay
 
 LIMIT = 4
 """User references are pegged at so many."""
@@ -717,7 +721,7 @@ def cases_in(profile: Profile) -> set[str]:
 
 
 def test_the_stories_go_through_every_case_of_the_switches() -> None:
-    """Those that only this profile has, but for what guards add."""
+    """Those that only this profile has, but for what guards add. The scripts on xnu are stories too."""
     told = set().union(*[cases_in(msgspec.structs.replace(profile, lacks=XNU.lacks | GUARD_CALLS)) for profile in (XNU, STAYS)])
     told -= set().union(*[cases_in(profile) for profile in PROFILES.values() if profile.name != XNU.name])
     told -= {case for case in told if case.partition("/")[0] in GUARD_CALLS}
@@ -726,4 +730,9 @@ def test_the_stories_go_through_every_case_of_the_switches() -> None:
         judged = Judged(kernel_of(switch))
         each(judged)
         told -= {case for step in judged.run.steps for case in step.cases}
+    scripts = [load_script(path) for path in sorted((ROOT / "tests" / "scripts").glob("xnu_*.json"))]
+    assert scripts
+    for case in replay(scripts, ReferenceKernel, Oracle).cases:
+        assert case.trace is not None
+        told -= {name for step in case.trace.steps for name in step.cases}
     assert told == set()
