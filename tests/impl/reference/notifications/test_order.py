@@ -263,20 +263,19 @@ def test_the_requests_of_one_port_fire_by_slot(profile: Profile) -> None:
     assert root.mail(watch) == [(DEAD, names[index]) for index in slots]
 
 
-def test_a_request_that_is_replaced_keeps_its_slot(subtests: pytest.Subtests) -> None:
+@every_profile
+def test_a_request_that_is_replaced_keeps_its_slot(profile: Profile) -> None:
     """And a name that is renamed."""
-    for profile in PROFILES.values():
-        with subtests.test(profile.name):
-            root = Machine(profile).root
-            watch, port = root.port(), root.port()
-            names = [root.send_once(port, name) for name in (40, 41, 42)]
-            for name in (*names, names[1]):
-                root.asks(name, DEAD, watch)
-            if profile.serves("mach_port_rename"):
-                root.does("mach_port_rename", old_name=names[1], new_name=900)
-                names[1] = 900
-            root.does("mach_port_destroy", name=port)
-            assert root.mail(watch) == [(DEAD, names[index]) for index in (0, 2, 1)]
+    root = Machine(profile).root
+    watch, port = root.port(), root.port()
+    names = [root.send_once(port, name) for name in (40, 41, 42)]
+    for name in (*names, names[1]):
+        root.asks(name, DEAD, watch)
+    if profile.serves("mach_port_rename"):
+        root.does("mach_port_rename", old_name=names[1], new_name=900)
+        names[1] = 900
+    root.does("mach_port_destroy", name=port)
+    assert root.mail(watch) == [(DEAD, names[index]) for index in (0, 2, 1)]
 
 
 # a task ends: its call, its places, its port
