@@ -8,11 +8,13 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.entry import Entry, on_reserved, on_space
-from sendright.model.language.evidence import decided, page, rests_on
+from sendright.model.language.actions import counted_messages
+from sendright.model.language.choices import give_room
+from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
-from sendright.model.language.terms import Array, Int, Name
+from sendright.model.language.terms import Array, Bool, Function, Int, Message, Name
 
 LIMITS_INFO, RECEIVE_STATUS = 1, 2
 """``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``."""
@@ -122,7 +124,7 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
         "seqno": b.seqno(e.port),
         "mscount": b.mscount(e.port),
         "qlimit": b.qlimit(e.port),
-        "msgcount": b.msgcount(e.port),
+        "msgcount": counted_messages(b, e.port, k.profile),
         "sorights": b.sorights(e.port),
         "srights": one_if(b.srights(e.port) > 0),
         "pdrequest": one_if(z3.Not(b.empty(S.port_destroyed_slot(e.port)))),
@@ -135,15 +137,28 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
 @rule(
     evidence=rests_on(
         "ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
+        xnu_792=read(
+            "ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; "
+            "ipc/ipc_right.c: ipc_right_lookup_write; ipc/ipc_mqueue.c: ipc_mqueue_set_qlimit"
+        )
+        + ran("XNU 792's own code lets in as many waiting senders as a limit rises by, also above it.", "the queue limit is set"),
         gnumach="ipc/mach_port.c: mach_port_set_qlimit; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write",
-        xnu="ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read",
+        xnu=read(
+            "ipc/mach_port.c: mach_port_set_attributes; ipc/ipc_object.c: ipc_object_translate; "
+            "ipc/ipc_right.c: ipc_right_lookup_read; ipc/ipc_mqueue.c: ipc_mqueue_set_qlimit_locked"
+        )
+        + ran("XNU 11417's own code lets in as many waiting senders as a limit rises by, also above it.", "the queue limit is set"),
         manual=page("mach_port_set_attributes"),
     )
 )
-def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int) -> Iterator[Case]:
+def mach_port_set_attributes(
+    k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int, *, given: Function[Message, Bool]
+) -> Iterator[Case]:
     """Set how many messages fit in a port's queue.
 
-    Messages that are queued already stay, even above the new limit.
+    Messages that are queued already stay, even above the new limit. In XNU a limit that is raised gives room to as many
+    of the senders that wait as it was raised by, the first first, also above the new limit
+    (``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``).
     """
     # NAMES
     e = Entry(k, task, name)
@@ -158,5 +173,8 @@ def mach_port_set_attributes(k: Context, task: Name, name: Name, flavor: Int, in
     # RIGHTS
     def store(after: After) -> None:
         after.at("qlimit")[e.port] = limit
+        if k.profile.room_is_given:
+            more = limit - k.before.qlimit(e.port)
+            give_room(after, e.port, z3.If(more > 0, more, z3.IntVal(0)), given)
 
     yield k.succeeds("the queue limit is set", k.otherwise(), store)

@@ -17,7 +17,7 @@ from sendright.mach.abi.descriptors import CopyOption, natural_size, size_withou
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.calls.looking import LOOKING
-from sendright.model.language.actions import drop_held_send, put, queue_message, stamp_by_kernel
+from sendright.model.language.actions import counted_messages, drop_held_send, put, queue_message, stamp_by_kernel, take_room
 from sendright.model.language.choices import Transit
 from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.release import release_message
@@ -40,7 +40,7 @@ from sendright.model.language.sequences import (
     sequence,
 )
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Term
-from sendright.model.language.state import After, State
+from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
 MIG_REPLY = 100
@@ -68,9 +68,6 @@ DEAD_MEANWHILE = rests_on(
     )
 )
 """Of a sender that waits when its destination dies."""
-RAISED = decided("When a limit is raised, XNU lets in as many waiting senders as it grows, also above it. We let them in while there is room.")
-STILL_FULL = rests_on(xnu_792=RAISED, xnu=RAISED)
-"""Of a sender that finds no room after it has waited."""
 ANSWERS = rests_on(
     xnu_792=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
     + decided("When the queue is full, XNU 792 uses memory that it has freed (mach_msg_send). We queue the answer, as GNU Mach does."),
@@ -260,13 +257,13 @@ def _deliver_requires(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message), _live_destination(k, message), b.body_count(message) == k.sorts.rights_of(b.layout(message))]
 
 
-def is_full(state: State, message: Term) -> Term:
+def is_full(k: Context, message: Term) -> Term:
     """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once
-    right.
+    right. Places that are reserved for others are no room.
     """
-    destination = state.sorts.Slot.destination_slot(message)
+    state, destination = k.before, k.sorts.Slot.destination_slot(message)
     port = state.port(destination)
-    return z3.And(state.kind(destination) == KIND.SEND, state.msgcount(port) >= state.qlimit(port))
+    return z3.And(state.kind(destination) == KIND.SEND, counted_messages(state, port, k.profile) >= state.qlimit(port))
 
 
 @rule(
@@ -301,7 +298,7 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     carried = S.body_slot(message, i)
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
-    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(b, message)
+    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(k, message)
     no_wait = z3.And(full, z3.Not(wait))
 
     # RIGHTS
@@ -329,6 +326,9 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
         after.at("stage")[message] = STAGE.WAITING
         after.at("wait")[k.caller] = WAIT.SENDING
         after.at("waits_with")[k.caller] = message
+        if k.profile.room_is_given:  # behind all that wait already
+            after.at("arrival")[message] = after.clock()
+            after.store("clock", (), after.clock() + 1)
 
     def enqueue(after: After) -> None:
         lead(after)
@@ -386,14 +386,17 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
         "ipc/ipc_mqueue.c: ipc_mqueue_send",
         xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_send, ipc_mqueue_release_msgcount",
         xnu=read("ipc/ipc_kmsg.c: ipc_kmsg_send; ipc/ipc_mqueue.c: ipc_mqueue_send_locked, ipc_mqueue_release_msgcount")
-        + ran("XNU 11417's own code keeps a waiting sender's place in the queue when the receive right moves.", "the message that waited is queued"),
+        + ran("XNU 11417's own code keeps a waiting sender's place in the queue when the receive right moves.", "the message that waited is queued")
+        + ran("In XNU 11417's own code room that comes is the first waiting sender's at once.", "the queue is still full"),
         manual=page("mach_msg", silent=("the destination is dead: the message is destroyed",)),
     ),
 )
 def resume_send(k: Context) -> Iterator[Case]:
     """Go on with a send that waits for room in a queue.
 
-    The tests of the send aren't repeated.
+    The tests of the send aren't repeated. In XNU the room is that which was given to the message
+    (``ipc_mqueue_release_msgcount`` and ``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``), also if the queue is full
+    otherwise.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -406,16 +409,22 @@ def resume_send(k: Context) -> Iterator[Case]:
 
     def destroy(after: After) -> None:
         go_on(after)
+        if k.profile.room_is_given:
+            after.at("room")[message] = k.sorts.no_port
         release_message(after, message)
         after.at("stage")[message] = STAGE.FREE
 
     def enqueue(after: After) -> None:
         go_on(after)
+        if k.profile.room_is_given:
+            take_room(after, message, b.port(destination))
         queue_message(after, message, b.port(destination))
 
     dead = b.kind(destination) == KIND.DEAD_NAME
     yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE)
-    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", is_full(b, message), evidence=STILL_FULL)
+    # where room is given the queue is full exactly if the message has none (invariant 128)
+    full = b.room(message) == k.sorts.no_port if k.profile.room_is_given else is_full(k, message)
+    yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", full)
     yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
 
 

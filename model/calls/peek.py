@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import TRAILER_SIZES
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.calls.receive import AUDIT_TOKEN, SECURITY_TOKEN
+from sendright.model.language.actions import counted_messages
 from sendright.model.language.choices import choose_order
 from sendright.model.language.evidence import read, rests_on, suite
 from sendright.model.language.rule import Case, Context, rule
@@ -55,7 +56,7 @@ def mach_port_peek(
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such trailer, or no room for it", unfit)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", e.objectless)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
-    beyond = z3.And(asked, seqno >= (b.seqno(e.port) + b.msgcount(e.port)) % WORD)
+    beyond = z3.And(asked, seqno >= (b.seqno(e.port) + counted_messages(b, e.port, k.profile)) % WORD)
     yield k.fails(ReturnCode.KERN_FAILURE, "there is no such message", z3.Or(place < 0, place >= b.msgcount(e.port), beyond))
 
     # REPLY

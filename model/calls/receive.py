@@ -16,14 +16,14 @@ from sendright.mach.abi.descriptors import HEADER_SIZE, TRAILER_SIZES
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.calls.carrying import carries_nothing
 from sendright.model.calls.port_sets import in_a_set
-from sendright.model.language.actions import drop_held_send, in_space
-from sendright.model.language.choices import choose_oldest
+from sendright.model.language.actions import counted_messages, drop_held_send, in_space
+from sendright.model.language.choices import choose_oldest, give_room
 from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
 from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
 from sendright.model.language.state import After
-from sendright.model.language.terms import Bool, Int, Message, Name, Port
+from sendright.model.language.terms import Bool, Function, Int, Message, Name, Port
 
 SEQUENCE_NUMBER, SECURITY_TOKEN, AUDIT_TOKEN = 1, 2, 3
 """Elements of a trailer (``MACH_RCV_TRAILER_SEQNO`` …)."""
@@ -191,16 +191,18 @@ def _take_requires(k: Context, source: Port) -> list[Term]:
     requires=_take_requires,
     evidence=rests_on(
         "ipc/mach_msg.c: mach_msg_receive",
-        xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_receive_results; ipc/mach_msg.c: mach_msg_receive_results, msg_receive_error",
-        xnu="ipc/ipc_mqueue.c: ipc_mqueue_receive_results; "
+        xnu_792="ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_select, ipc_mqueue_release_msgcount; "
+        "ipc/mach_msg.c: mach_msg_receive_results, msg_receive_error",
+        xnu="ipc/ipc_mqueue.c: ipc_mqueue_receive_results, ipc_mqueue_select_on_thread_locked, ipc_mqueue_release_msgcount; "
         "ipc/mach_msg.c: mach_msg_receive_results, mach_msg_receive_error; ipc/ipc_kmsg.c: ipc_kmsg_put_to_user",
         manual=page("mach_msg"),
     ),
 )
-def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message) -> Iterator[Case]:
+def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message, given: Function[Message, Bool]) -> Iterator[Case]:
     """Take the oldest message of a port, if there is room for it.
 
-    This consumes its destination right. Where the kernel puts a bare header into the place of a message that it
+    This consumes its destination right. In XNU the first sender that waits gets the place at once, unless the queue is
+    still full (``ipc_mqueue_release_msgcount`` in ``ipc/ipc_mqueue.c``). Where the kernel puts a bare header into the place of a message that it
     destroys, the result has that header's size. Source: ``msg_receive_error`` in
     ``ipc/mach_msg.c`` of OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
@@ -222,6 +224,8 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         once: Term = b.kind(destination) == KIND.SEND_ONCE
         after.add("sorights", port, z3.If(once, -1, 0))
         drop_held_send(after, destination)
+        if k.profile.room_is_given:
+            give_room(after, port, z3.If(counted_messages(b, port, k.profile) - 1 < b.qlimit(port), z3.IntVal(1), z3.IntVal(0)), given)
 
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
     if k.profile.no_room_code is not ReturnCode.MACH_RCV_TOO_LARGE:

@@ -13,9 +13,9 @@ from sendright.mach.abi.descriptors import NO_PAGE
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put
+from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, queue_message, take_room
 from sendright.model.language.choices import choose_copies
-from sendright.model.language.evidence import page, ran, read, rests_on, suite
+from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
@@ -355,6 +355,14 @@ def host_security_set_task_token(
         yield k.succeeds("the token is set", k.otherwise(), lambda after: set_both(after, None))
 
 
+_QUEUED_FIRST = decided("XNU doesn't determine whether the message is queued before the task's rights end. We queue it first.")
+WOKEN_SENDER = rests_on(
+    xnu_792=read("ipc/ipc_mqueue.c: ipc_mqueue_send, ipc_mqueue_release_msgcount") + _QUEUED_FIRST,
+    xnu=read("ipc/ipc_mqueue.c: ipc_mqueue_send_locked, ipc_mqueue_release_msgcount") + _QUEUED_FIRST,
+)
+"""Of a task that ends while it has room for the message that it sends."""
+
+
 @rule(
     evidence=rests_on(
         "kern/task.c: task_terminate; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
@@ -368,7 +376,8 @@ def host_security_set_task_token(
 def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     """End a task.
 
-    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes.
+    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. In XNU a
+    message that has room by then is queued (its sender goes on in ``ipc_mqueue_send``).
     """
     # NAMES
     b = k.before
@@ -379,20 +388,32 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
 
     # RIGHTS
-    def terminate(after: After) -> None:
-        message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING
+    message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING
 
+    def terminate(after: After, sending: Term = sending) -> None:
         def its(slot: Term) -> Term:
             return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
         release(after, its, lambda port: port == b.task_port(target))
         lose_memory(after, message, sending)
-        after.store_all((message,), {"stage": STAGE.FREE}, sending)
+        gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
+        after.store_all((message,), gone, sending)
         after.at("wait")[target] = WAIT.NOTHING
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
 
-    yield k.succeeds("the task ends", k.otherwise(), terminate)
+    destination = k.sorts.Slot.destination_slot(message)
+    has_room = z3.And(sending, b.room(message) != k.sorts.no_port, b.kind(destination) == KIND.SEND)
+
+    def queue_and_terminate(after: After) -> None:
+        take_room(after, message, b.port(destination))
+        queue_message(after, message, b.port(destination))
+        terminate(after, sending=z3.BoolVal(False))
+
+    if k.profile.room_is_given:
+        title = "the task ends, and its message that has room is queued"
+        yield k.succeeds(title, has_room, queue_and_terminate, evidence=WOKEN_SENDER)
+    yield k.succeeds("the task ends", k.otherwise(z3.Not(has_room) if k.profile.room_is_given else None), terminate)
 
 
 @rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info")))

@@ -16,7 +16,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
-from sendright.model.execution.system import A_LARGE_NUMBER, System
+from sendright.model.execution.system import A_LARGE_NUMBER, Chosen, System
 
 NOT_TOLD = -1
 """A name or page that no answer has."""
@@ -108,11 +108,33 @@ def _reaches(c: Choosing) -> dict[str, Any]:
     return {"reaches": c.system.reached_from(c.system.state["port"].get(destination, NO_PORT))}
 
 
-def _numbering(c: Choosing) -> dict[str, Any]:
-    """The messages of the port that ``name`` denotes are numbered, the oldest first."""
+def _named_port(c: Choosing) -> int:
+    """The port of the right that ``name`` denotes in the space of the argument ``task``."""
     state = c.system.state
     task = state["object_task"].get(state["port"].get((NAME_SLOT, c.caller, c.arguments["task"]), NO_PORT))
-    queue = state.waiting(state["port"].get((NAME_SLOT, task, c.arguments["name"]), NO_PORT))
+    return int(state["port"].get((NAME_SLOT, task, c.arguments["name"]), NO_PORT))
+
+
+def _given(c: Choosing) -> dict[str, Any]:
+    """Those that have waited longest get room: one, if a message is taken from a queue that isn't full then; or as many
+    as the limit is raised by.
+    """
+    system, state = c.system, c.system.state
+    if not system.profile.room_is_given:
+        return {"given": Chosen()}
+    if "source" in c.arguments:
+        port = c.arguments["source"]
+        left = state["msgcount"].get(port, 0) + state["reserved"].get(port, 0) - 1
+        places = int(left < state["qlimit"].get(port, 0))
+    else:
+        port, info = _named_port(c), c.arguments["info"]
+        places = max(0, info(0) - state["qlimit"].get(port, 0))
+    return {"given": Chosen(system.waiting_senders(port)[:places])}
+
+
+def _numbering(c: Choosing) -> dict[str, Any]:
+    """The messages of the port that ``name`` denotes are numbered, the oldest first."""
+    queue = c.system.state.waiting(_named_port(c))
     places, messages = {message: index for index, message in enumerate(queue)}, dict(enumerate(queue))
     return {"place_of": lambda message: places.get(message, -1), "message_at": lambda place: messages.get(place, -1)}
 
@@ -133,6 +155,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "oldest": _oldest,
     "reaches": _reaches,
     "lift": lambda c: {"lift": A_LARGE_NUMBER},  # a rank, of which the state says nothing
+    "given": _given,
     **dict.fromkeys(("place_of", "message_at"), _numbering),
 }
 

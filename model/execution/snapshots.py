@@ -186,7 +186,8 @@ class SnapshotWriter:
         f = self._state.fields
         wait = f["wait"].get(task)
         if wait == SENDING:
-            return PendingCall(call="mach_msg_send", message=self.message(f["waits_with"][task]))
+            message = f["waits_with"][task]
+            return PendingCall(call="mach_msg_send", message=self.message(message), has_room=message in f["room"])
         if wait == RECEIVING:
             return PendingCall(
                 call="mach_msg_receive",
@@ -343,6 +344,9 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             _wait(f, number, task.waiting)
             if task.waiting.message is not None:
                 next_object = _carry(f, task.waiting.message, next_object)
+    for waits in sorted(message for message, stage in f["stage"].items() if stage == WAITING):
+        f["arrival"][waits] = f["clock"].get((), 0)
+        f["clock"][()] = f["clock"].get((), 0) + 1
     for which, entry in snapshot.host_ports.items():
         _put(f, (HOST_SLOT, which, 0), entry)
     return ghosts_of(state)
@@ -365,6 +369,9 @@ def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None
         number = waiting.message.serial
         f["wait"][task], f["waits_with"][task], f["stage"][number], f["owner"][number] = SENDING, number, WAITING, task
         _fill(f, waiting.message)
+        if waiting.has_room and waiting.message.destination.port is not None:
+            port = f["room"][number] = waiting.message.destination.port
+            f["reserved"][port] = f["reserved"].get(port, 0) + 1
     elif waiting.call == "mach_msg_receive":
         f["wait"][task], f["waits_at"][task] = RECEIVING, waiting.name
         f["waits_for"][task] = NO_PORT if waiting.port is None else waiting.port
@@ -435,6 +442,7 @@ def ghosts_of(state: ConcreteState) -> ConcreteState:
     for ghost, kinds in (("sending_slots", _SENDS), ("send_once_slots", (SlotKind.SEND_ONCE,))):
         f[ghost] = dict(Counter(f["port"][slot] for slot, kind in f["kind"].items() if kind in kinds))
     f["queued_messages"] = dict(Counter(f["queue"][message] for message, stage in f["stage"].items() if stage == QUEUED))
+    f["messages_with_room"] = dict(Counter(f["room"].values()))
     _ledger_ghosts(f)
     _memory_ghosts(f)
     _transit_ghosts(f)

@@ -316,6 +316,13 @@ class System:
         """The message at the head of the port's queue."""
         return next(iter(self.state.waiting(port)), None)
 
+    def waiting_senders(self, port: int) -> list[int]:
+        """The messages that wait for room in the port's queue and have none yet, in the order of waiting."""
+        f = self.state.fields
+        sends = [slot[1] for slot in self.state.by_value("port", port) if slot[0] == DESTINATION_SLOT and f["kind"].get(slot) == SlotKind.SEND]
+        waiting = (message for message in sends if f["stage"].get(message) == WAITING and message not in f["room"])
+        return sorted(waiting, key=lambda message: (f["arrival"].get(message, 0), message))
+
     def reached_from(self, port: int) -> Chosen:
         """``port``, the port to which its receive right is on its way, and so on."""
         fields = self.state.fields

@@ -97,6 +97,25 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
 
 
+@invariant(128, "room is given to senders that wait", lambda profile: profile.room_is_given)
+def given_room(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A place in a port's queue is reserved only for a message that waits for room there (or whose port has died since
+    then), and the kernel's count of such places is their number. A sender waits without one only while the queue,
+    with these places, is full. A message that comes to wait does so behind those that wait already.
+    """
+    slot = v.S.destination_slot(v.m)
+    waits, reserved = s.stage(v.m) == STAGE.WAITING, s.room(v.m) != v.sorts.no_port
+    there = z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == s.room(v.m))
+    died = z3.And(s.kind(slot) == KIND.DEAD_NAME, s.port_life(s.room(v.m)) == LIFE.ENDED)
+    yield "for whom", forall([v.m], z3.Implies(reserved, z3.And(waits, z3.Or(there, died))))
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.reserved(v.p) == s.messages_with_room(v.p)))
+    yield "before a port is made", forall([v.p], z3.Implies(s.port_life(v.p) == LIFE.UNBORN, s.messages_with_room(v.p) == 0))
+    port = s.port(slot)
+    full = s.msgcount(port) + s.reserved(port) >= s.qlimit(port)
+    yield "who still waits", forall([v.m], z3.Implies(z3.And(waits, z3.Not(reserved), s.kind(slot) == KIND.SEND), full))
+    yield "the order", forall([v.m], z3.Implies(waits, s.arrival(v.m) < s.clock()))
+
+
 @invariant(114, "a body has as many rights as its layout")
 def laid_out(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A message that is queued or waits for room has as many rights as its layout says."""

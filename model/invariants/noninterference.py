@@ -117,8 +117,10 @@ def _changed(x: Transition, *domain: str) -> list[str]:
     return [name for name, field in FIELDS.items() if field.domain == domain and not field.ghost and x.after.changed(name)]
 
 
-PORTS_COUNTS = ("srights", "sorights", "msgcount", "no_senders_due")
+PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due")
 """What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
+ROOM = ("room",)
+"""What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
 SLOTS = ("kind", "port", "urefs", "unlooked", "told")
 BOOKKEEPING = ("known_as",)
@@ -206,7 +208,7 @@ def _messages(v: Variables, x: Transition, g: Grasp, t: Touched) -> Iterator[tup
     in_hand = z3.And(z3.Or(b.stage(v.m) == STAGE.IN_KERNEL, b.stage(v.m) == STAGE.WAITING), g.beyond(b.owner(v.m)))
     queued = z3.And(b.stage(v.m) == STAGE.QUEUED, S.is_name_slot(place), g.beyond(S.space(place)), a.active(b.queue(v.m)))
     theirs = z3.Or(in_hand, queued)
-    if names := _changed(x, "Message"):
+    if names := [name for name in _changed(x, "Message") if name not in ROOM]:
         yield "messages", forall([v.m], z3.Implies(theirs, _same(x, names, v.m)))
     if names := _changed(x, "Message", "Int"):
         yield "memory in messages", forall([v.m, v.i], z3.Implies(theirs, _same(x, names, v.m, v.i)))

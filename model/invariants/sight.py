@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
-from sendright.model.invariants.steps.locality import Touched, missing
+from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
@@ -89,9 +89,13 @@ class Sight:
         return z3.Or(self.task(task), *[z3.Or(self.b.wired(task) == port, self.b.paged(task) == port) for port in self.ports])
 
     def message(self, message: Term) -> Term:
-        """The message is in the hands of the caller, or queued where the caller or a task of its receives."""
+        """The message is in the hands of the caller, or queued where the caller or a task of its receives. Where room is
+        given, the call that ends a task shows whether the message with which that task waits has room.
+        """
         b = self.b
         in_hand = z3.And(z3.Or(b.stage(message) == STAGE.IN_KERNEL, b.stage(message) == STAGE.WAITING), b.owner(message) == self.x.k.caller)
+        if self.x.k.profile.room_is_given and self.x.rule == TAKES_MESSAGES:  # it is queued, or ends with its task
+            in_hand = z3.Or(in_hand, z3.And(b.stage(message) == STAGE.WAITING, self.task(b.owner(message))))
         return z3.Or(in_hand, z3.And(b.stage(message) == STAGE.QUEUED, self.received(b.queue(message))))
 
     def received(self, port: Term) -> Term:
@@ -169,10 +173,10 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
     **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told"), _slot),
-    **dict.fromkeys(("object_task", "msgcount", "qlimit", "srights", "is_immovable"), _port),
+    **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable"), _port),
     **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due"), _own_port),
-    **dict.fromkeys(("stage", "queue", "arrival", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
+    **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     "clock": nowhere,
     "content": lambda sight: sight.content,

@@ -11,6 +11,7 @@ import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
 from sendright.mach.abi.rights import Notification, Place, PortObject
+from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.ghosts import is_send
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import After, State
@@ -96,7 +97,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit:
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(object_)
     after.at("receiver")[port] = kernel
-    for number in ("mscount", "srights", "sorights", "msgcount", "seqno"):
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", *(("reserved",) if after.profile.room_is_given else ())):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
     put(after, kernel, KIND.RECEIVE, port)
@@ -174,6 +175,17 @@ def queue_message(after: After, message: Term, port: Term, due_at: Term | None =
     after.at("arrival")[message] = now if due_at is None else z3.If(reserved, due_at - 1, now)
     after.store("clock", (), now + 1 if due_at is None else z3.If(reserved, now, now + 1))
     after.add("msgcount", port, 1)
+
+
+def take_room(after: After, message: Term, port: Term) -> None:
+    """Use the place that is reserved in the queue of ``port`` for ``message``, which is about to be queued there."""
+    after.at("room")[message] = after.sorts.no_port
+    after.add("reserved", port, -1)
+
+
+def counted_messages(state: State, port: Term, profile: Profile) -> Term:
+    """The messages in the queue of ``port`` as the kernel counts them: with the places that it has reserved."""
+    return state.msgcount(port) + state.reserved(port) if profile.room_is_given else state.msgcount(port)
 
 
 def stamp_by_kernel(after: After, message: Term, identity: Term | int, data: Term | int = 0) -> None:

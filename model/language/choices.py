@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import z3
 
-from sendright.model.language.sorts import Term
+from sendright.model.language.ghosts import NewMembers, Number, Recount
+from sendright.model.language.sorts import KIND, STAGE, Term
 from sendright.model.language.state import After, State
 
 
@@ -49,6 +50,46 @@ def choose_order(after: After, port: Term, place: Term, place_of: Callable[[Term
         ],
         provided=[place >= 0, place < b.msgcount(port)],
     )
+
+
+def waits_for_room(state: State, message: Term, port: Term) -> Term:
+    """``message`` waits for room in the queue of ``port``, and none is reserved for it."""
+    destination = state.sorts.Slot.destination_slot(message)
+    waits = z3.And(state.stage(message) == STAGE.WAITING, state.room(message) == state.sorts.no_port)
+    return z3.And(waits, state.kind(destination) == KIND.SEND, state.port(destination) == port)
+
+
+def give_room(after: After, port: Term, places: Term, given: Callable[[Term], Term]) -> None:
+    """Reserve ``places`` in the queue of ``port``, if so many messages wait there, for the messages that are ``given``
+    room: those that have waited longest.
+
+    There is such a set of messages: of finitely many that wait, each with its own place in the order, the first
+    ``places``, or all of them if they are fewer.
+    """
+    b, S = after.before, after.sorts.Slot
+    one, other, p = z3.Const("one", after.sorts.Message), z3.Const("other", after.sorts.Message), z3.Const("p", after.sorts.Port)
+    number = Number(
+        z3.Function("places_given", after.sorts.Port, z3.IntSort()),
+        b,
+        lambda s: z3.And(S.is_destination_slot(s), given(S.destined(s))),
+        "sending_slots",
+    )
+    all_get_room = z3.ForAll([one], z3.Implies(waits_for_room(b, one, port), given(one)))
+    earlier = z3.And(waits_for_room(b, other, port), b.arrival(other) < b.arrival(one))
+    after.assume_argued(
+        [
+            z3.ForAll([one], z3.Implies(given(one), z3.And(waits_for_room(b, one, port), number(port) > 0))),
+            z3.ForAll([one, other], z3.Implies(z3.And(given(one), earlier), given(other))),
+            z3.ForAll([p], z3.Implies(p != port, number(p) == 0)),
+            z3.And(number(port) <= places, z3.Or(number(port) == places, all_get_room)),
+        ],
+        provided=[places >= 0],
+    )
+    after.use_number(number)
+    messages = NewMembers(number, given, S.destination_slot, S.destined)
+    with after.recounting(Recount("messages_with_room", lambda port: z3.BoolVal(False), gained=messages)):
+        after.sweep("room", "messages", lambda message: (given(message), port))
+    after.tally("reserved", number, 1)
 
 
 def choose_copies(after: After, copied: Callable[[Term], Term], object_of: Callable[[Term], Term], page_of: Callable[[Term], Term]) -> None:

@@ -99,6 +99,13 @@ def _is(value: Term, constant: Term) -> Term:
     return z3.BoolVal(value.eq(constant)) if known else value == constant
 
 
+def _is_a_port(port: Term) -> Term:
+    """``port`` isn't NO_PORT."""
+    sort = port.sort()
+    none = sort.constructor(0)() if isinstance(sort, z3.DatatypeSortRef) else z3.Const("NO_PORT", sort)
+    return port != none
+
+
 def _given(state: State, ledger: Term) -> Term:
     """What a finite ledger has and gave: that much its parent gave to it."""
     live = z3.And(state.port_life(ledger) == LIFE.ALIVE, state.object(ledger) == OBJECT.of(PortObject.LEDGER))
@@ -109,6 +116,7 @@ def _given(state: State, ledger: Term) -> Term:
 SENDING_SLOTS = Count("kind", is_send, "port")
 SEND_ONCE_SLOTS = Count("kind", lambda kind: kind == KIND.SEND_ONCE, "port")
 QUEUED_MESSAGES = Count("stage", lambda stage: _is(stage, STAGE.QUEUED), "queue")
+MESSAGES_WITH_ROOM = Count("room", _is_a_port, "room")
 GIVEN_LIMITS = Total("ledger_parent", ("port_life", "object", "ledger_limit", "ledger_parent"), _given)
 
 

@@ -20,6 +20,7 @@ import z3
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.ghosts import (
     GIVEN_LIMITS,
+    MESSAGES_WITH_ROOM,
     QUEUED_MESSAGES,
     SEND_ONCE_SLOTS,
     SENDING_SLOTS,
@@ -113,6 +114,9 @@ FIELDS: dict[str, FieldDeclaration] = {
     "srights": FieldDeclaration(("Port",), "Int", "send rights, as the kernel counts them"),
     "sorights": FieldDeclaration(("Port",), "Int", "send-once rights, as the kernel counts them"),
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
+    "reserved": FieldDeclaration(
+        ("Port",), "Int", "where room is given to waiting senders: places in its queue that are reserved for messages that wait"
+    ),
     "qlimit": FieldDeclaration(("Port",), "Int", "messages that fit in its queue"),
     "member": FieldDeclaration(("Port", "Name"), "Bool", "it is in the port set of this name, in the space the slot of its receive right"),
     "context": FieldDeclaration(("Port",), "Int", "a word that the receiver gave the port; of a guarded port it is the guard"),
@@ -136,11 +140,17 @@ FIELDS: dict[str, FieldDeclaration] = {
     "sending_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send right to it", SENDING_SLOTS),
     "send_once_slots": FieldDeclaration(("Port",), "Int", "how many slots hold a send-once right to it", SEND_ONCE_SLOTS),
     "queued_messages": FieldDeclaration(("Port",), "Int", "how many messages are queued on it", QUEUED_MESSAGES),
+    "messages_with_room": FieldDeclaration(("Port",), "Int", "how many messages wait for which a place in its queue is reserved", MESSAGES_WITH_ROOM),
     "transit_rank": FieldDeclaration(("Port",), "Int", "rises from a port whose receive right is on its way to another, to that one", Choice((18,))),
     # messages
     "stage": FieldDeclaration(("Message",), "Stage", "free, on its way in or out of the kernel, queued, or waiting for room in a queue"),
     "queue": FieldDeclaration(("Message",), "Port", "of a queued message: the port"),
-    "arrival": FieldDeclaration(("Message",), "Int", "of a queued message: its place in the order of arrival"),
+    "arrival": FieldDeclaration(
+        ("Message",), "Int", "of a queued message: its place in the order of arrival; of one that waits, where room is given: in that of waiting"
+    ),
+    "room": FieldDeclaration(
+        ("Message",), "Port", "of a message that waits, where room is given: the port in whose queue a place is reserved for it, or NO_PORT"
+    ),
     "owner": FieldDeclaration(("Message",), "Task", "of a message that isn't queued: the task that is sending or receiving it"),
     "id": FieldDeclaration(("Message",), "Int", "msgh_id"),
     "body_count": FieldDeclaration(("Message",), "Int", "rights in the body"),

@@ -183,6 +183,8 @@ def _told(t: Touched) -> Iterator[tuple[str, Term]]:
         port = b.port(t.names()[0])
         same = ("seqno", "mscount", "qlimit", "msgcount", "sorights")
         values = {f"info.{name}": b.fields[name](port) for name in same}
+        if k.profile.room_is_given:
+            values["info.msgcount"] = b.msgcount(port) + b.reserved(port)
         values["info.queue_limit"] = b.qlimit(port)
         requests = {"info.pdrequest": t.S.port_destroyed_slot(port), "info.nsrequest": t.S.no_senders_slot(port)}
         values |= {name: z3.If(b.empty(slot), 0, 1) for name, slot in requests.items()}

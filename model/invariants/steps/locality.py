@@ -194,6 +194,11 @@ def rules(*names: str) -> Callable[[Transition], bool]:
     return lambda x: x.rule in names
 
 
+def room_is_given(*names: str) -> Callable[[Transition], bool]:
+    """The steps of these rules, in kernels that give room to senders that wait."""
+    return lambda x: x.k.profile.room_is_given and x.rule in names
+
+
 def creates(x: Transition) -> bool:
     """Steps that make a task."""
     return x.creates
@@ -217,6 +222,42 @@ def releases(x: Transition) -> bool:
 
 
 # ---- the reasons that several fields share
+
+
+def _destination(t: Touched, message: Term) -> Term:
+    """The port to which the message goes."""
+    return t.b.port(t.S.destination_slot(message))
+
+
+def _place_given(t: Touched, p: Term) -> Term:
+    """The step takes a message from the port, or raises its limit: one more place is reserved, or up to so many."""
+    b, a = t.b, t.a
+    here = p == t.k["source"] if t.rule == TAKE else t.named_receive(p)
+    most = 1 if t.rule == TAKE else a.qlimit(p) - b.qlimit(p)
+    return z3.And(here, b.reserved(p) < a.reserved(p), a.reserved(p) <= b.reserved(p) + most)
+
+
+def _place_used(t: Touched, p: Term) -> Term:
+    """The message with which the caller (or the task that ends) waits takes the place that is reserved for it."""
+    message = t.b.waits_with(t.target if t.rule == TAKES_MESSAGES else t.k.caller)
+    queued = z3.And(t.b.room(message) == p, t.a.room(message) == t.sorts.no_port, _destination(t, message) == p)
+    return z3.And(queued, t.a.reserved(p) == t.b.reserved(p) - 1)
+
+
+def _gets_room(t: Touched, m: Term) -> Term:
+    """The message waits at the port from which the step takes a message, or whose limit it raises. (Step invariant 20
+    says that those that have waited longest get room.)
+    """
+    b, a, port = t.b, t.a, _destination(t, m)
+    waits = z3.And(b.stage(m) == STAGE.WAITING, b.room(m) == t.sorts.no_port, b.kind(t.S.destination_slot(m)) == KIND.SEND)
+    here = port == t.k["source"] if t.rule == TAKE else z3.And(t.named_receive(port), a.qlimit(port) > b.qlimit(port))
+    return z3.And(here, waits, a.room(m) == port)
+
+
+def _room_ends(t: Touched, m: Term) -> Term:
+    """The caller's wait, or that of the task that ends, is over."""
+    mine = t.waits_for_room(m) if t.rule == TAKES_MESSAGES else m == t.b.waits_with(t.k.caller)
+    return z3.And(mine, t.a.room(m) == t.sorts.no_port, t.a.stage(m) != STAGE.WAITING)
 
 
 def _slots(s: Callable[[Touched, Term], Term], words: str, allowed: Callable[[Transition], bool] = lambda x: True) -> Reason:
@@ -601,6 +642,22 @@ def _queued_now(t: Touched, m: Term) -> Term:
     return z3.And(t.b.stage(m) != STAGE.QUEUED, t.a.stage(m) == STAGE.QUEUED)
 
 
+def _with_room(t: Touched, m: Term) -> Term:
+    """The task that ends waits with this message, and a place is reserved for it: it goes there. (If the port dies in
+    this step, the message is destroyed with the queue.)
+    """
+    return z3.And(t.waits_for_room(m), t.b.room(m) != t.sorts.no_port, t.a.queue(m) == t.b.room(m))
+
+
+def _queued_at_end(t: Touched, m: Term) -> Term:
+    return z3.And(_with_room(t, m), t.a.stage(m) == STAGE.QUEUED)
+
+
+def _waits_now(t: Touched, m: Term) -> Term:
+    """The message is the last that waits."""
+    return z3.And(t.own(m), t.b.stage(m) == STAGE.IN_KERNEL, t.a.stage(m) == STAGE.WAITING, t.a.arrival(m) == t.b.clock())
+
+
 def _owned_now(t: Touched, m: Term) -> Term:
     mine = z3.And(t.a.stage(m) == STAGE.IN_KERNEL, t.a.owner(m) == t.k.caller)
     return z3.And(t.own(m), t.b.stage(m) != STAGE.IN_KERNEL, mine)
@@ -840,6 +897,11 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "srights": (_counted("slots that hold a send right (invariant 8)"),),
     "sorights": (_counted("slots that hold a send-once right (invariant 9)"),),
     "msgcount": (_counted("messages that are queued on it (invariant 21)"),),
+    "reserved": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.reserved(p) == 0), makes_ports),
+        Reason("a sender that waits gets room", _place_given, rules(TAKE, "mach_port_set_attributes")),
+        Reason("the message that has the place is queued", _place_used, rules(RESUMED_SEND, TAKES_MESSAGES)),
+    ),
     "qlimit": (Reason("the port is made in this step, with the limit that was given", _new_qlimit, makes_ports), _set_to("info", "qlimit")),
     "member": (
         Reason(
@@ -889,9 +951,21 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the message is received", lambda t, m: z3.And(m == t.k["oldest"], t.x.taken(m)), rules(TAKE)),
         Reason("the message was queued on a port that dies", lambda t, m: t.goes_with_queue(m), releases),
         Reason("the task that waits with it ends", lambda t, m: z3.And(t.waits_for_room(m), t.a.stage(m) == STAGE.FREE), rules(TAKES_MESSAGES)),
+        Reason("the task that waits with it ends, and it has room", _queued_at_end, room_is_given(TAKES_MESSAGES)),
     ),
-    "queue": (Reason("the message is queued", _queued_now),),
-    "arrival": (Reason("the message is queued", _queued_now),),
+    "queue": (
+        Reason("the message is queued", _queued_now),
+        Reason("the task that waits with it ends, and it has room", _with_room, room_is_given(TAKES_MESSAGES)),
+    ),
+    "arrival": (
+        Reason("the message is queued", _queued_now),
+        Reason("the task that waits with it ends, and it has room", _with_room, room_is_given(TAKES_MESSAGES)),
+        Reason("the message begins to wait", _waits_now, room_is_given(DELIVER)),
+    ),
+    "room": (
+        Reason("the first that waits get room", _gets_room, rules(TAKE, "mach_port_set_attributes")),
+        Reason("the message waits no longer", _room_ends, rules(RESUMED_SEND, TAKES_MESSAGES)),
+    ),
     "owner": (Reason("the message comes into the caller's hands", _owned_now),),
     "id": (MADE, ANSWERED),
     "body_count": (MADE, ANSWERED),

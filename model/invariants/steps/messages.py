@@ -65,7 +65,8 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """New messages queue behind the earlier ones, and keep their places. A notification to which a release leads has
     the place that the release has reserved for it, behind all that had arrived by then (step invariant 201). A receive
-    takes the first one and raises the sequence number.
+    takes the first one and raises the sequence number. Where senders that wait are given room, those that have waited
+    longest get it.
 
     A peek describes the message with that number. The holder of the receive right may set the sequence number.
     """
@@ -78,6 +79,12 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))
     stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
+    if x.k.profile.room_is_given:
+        has_none, slot, slot2 = v.sorts.no_port, v.S.destination_slot(v.m), v.S.destination_slot(v.m2)
+        given = z3.And(b.room(v.m) == has_none, a.room(v.m) != has_none)
+        waits = z3.And(b.stage(v.m2) == STAGE.WAITING, b.room(v.m2) == has_none, b.kind(slot2) == KIND.SEND)
+        longer = z3.And(waits, b.port(slot2) == b.port(slot), b.arrival(v.m2) < b.arrival(v.m))
+        yield "the first that wait get room", forall([v.m, v.m2], z3.Implies(z3.And(given, longer), a.room(v.m2) != has_none))
     received_from, number = z3.BoolVal(False), b.seqno(v.p)
     if x.rule == TAKE and "message" in x.case.outputs:
         port = b.queue(x.k["oldest"])

@@ -36,7 +36,8 @@ def _no_room(t: Touched, message: Term) -> Term:
     """The message comes by a send right, and the queue of its destination is full."""
     destination = t.S.destination_slot(message)
     port = t.b.port(destination)
-    return z3.And(t.b.kind(destination) == KIND.SEND, t.b.msgcount(port) >= t.b.qlimit(port))
+    counted = t.b.msgcount(port) + t.b.reserved(port) if t.k.profile.room_is_given else t.b.msgcount(port)
+    return z3.And(t.b.kind(destination) == KIND.SEND, counted >= t.b.qlimit(port))
 
 
 def _too_large(t: Touched) -> Term:
@@ -88,6 +89,7 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     is full, and a receive times out or waits only if no message is there. A message is too large only if the receiver
     has no room for it and its trailer. What isn't short is granted: a message is queued only if there is room or it
     comes by a send-once right, and received only if it fits.
+    Where room is given to senders that wait, such a sender's message is queued only if a place there is reserved for it.
     """
     t, k, b, code = Touched(v, x), x.k, x.before, x.case.code
     message = k["message"] if t.has("message") else b.waits_with(k.caller)
@@ -110,7 +112,9 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "room for the message", _too_large(t) == z3.BoolVal(code in (ReturnCode.MACH_RCV_TOO_LARGE, k.profile.no_room_code))
     if x.rule in SENDS and x.after.changed("stage"):
         queued = z3.And(b.stage(v.m) != x.after.stage(v.m), x.after.queued_on(v.m, v.p), z3.Not(x.after.from_kernel(v.m)))
-        yield "room for what is queued", forall([v.m, v.p], z3.Implies(queued, z3.Not(_no_room(t, v.m))))
+        reserved = k.profile.room_is_given and x.rule == RESUMED_SEND
+        has_room = b.room(v.m) == v.p if reserved else z3.Not(_no_room(t, v.m))
+        yield "room for what is queued", forall([v.m, v.p], z3.Implies(queued, has_room))
     if x.rule == "mach_reply_port" and code is ReturnCode.KERN_SUCCESS:
         nothing = x.case.outputs["port"] == v.sorts.null
         yield "a port", z3.Implies(nothing, z3.And(k["shortage"] > 0, k["out_of_memory"]))
