@@ -395,6 +395,22 @@ def test_a_receive_right_is_given_up_whose_rescue_is_circular(run: Watched) -> N
     assert run.told(backup) == ([] if silent else [ONCE])
 
 
+@pytest.mark.parametrize("profile", [OSF, GNUMACH, XNU_792], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("circular", [False, True])
+def test_a_name_that_is_dead_though_its_port_is_rescued(profile: Profile, circular: bool) -> None:
+    """Hazard H-8. Its dead-name request fires last. (We decided so: those kernels leave it with the port.)"""
+    run = Watched(profile)
+    run.receive(101, ME)
+    mine(run, 101, 101, MAKE)
+    asks(run, 101, DESTROYED, to=101 if circular else 100)
+    asks(run, 101, DEAD)
+    last_sent(run, 101, 105)
+    give_up(run, 101)
+    assert run.told() == ([NONE, DEAD] if circular else [DESTROYED, DEAD])
+    left = run.state.tasks[0].names[run.n(101)]
+    assert (left.kind, left.urefs) == (SlotKind.DEAD_NAME, 2)
+
+
 # ---- a message that waits for room
 
 
