@@ -193,7 +193,6 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
-            abandoned=tuple([(request.name, request.right.show(self)) for request in self.requests.in_order() if request.entry is None]),
         )
 
 

@@ -24,7 +24,7 @@ class Request:
         self.name = name
         """The name that the notification will carry."""
         self.entry: Entry | None = entry
-        """The entry of that name; None if it doesn't denote the port any more (hazard H-8)."""
+        """The entry of that name; None if it is a dead name already, since its receive right was given up."""
         self.space = space
         self.slot = 0
 

@@ -284,15 +284,28 @@ class Space:
 
     def strand(self, name: int) -> None:
         """Turn the send right under ``name``, which loses its receive right, into a dead name before its port dies. Its
-        dead-name request stays with the port.
-
-        A port that is then redirected lives on, and still counts the send right (hazard H-8). (``ipc_right_delta``)
+        dead-name request stays with the port, which dies at once. (``ipc_right_delta``)
         """
         entry = self.entries[name]
         if entry.request is not None:
             entry.request.entry = None
             entry.request = None
             entry.told = True
+        self._strand(name, entry)
+
+    def strand_from_live(self, name: int) -> Due | None:
+        """As ``strand``, of a port that may be redirected, and then lives on and still counts the send right (hazard H-8).
+        Returns the dead-name notification that is due if the name had a request.
+
+        We decide that it is due at once. Those kernels leave the request with the port, until that dies.
+        """
+        entry = self.entries[name]
+        right = self._cancel_request(entry)
+        entry.told = right is not None
+        self._strand(name, entry)
+        return None if right is None else Due(right, Notification.DEAD_NAME, name)
+
+    def _strand(self, name: int, entry: Entry) -> None:
         self.sets.extract_from_all(name)
         self._bury(entry)
         self.changed(name)

@@ -110,9 +110,6 @@ class Port(msgspec.Struct, frozen=True):
     """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
     """Whether the receive right can't leave its space in a message, guarded or not."""
-    abandoned: tuple[tuple[int, Entry], ...] = ()
-    """Dead-name requests that stayed with the port though their name became a dead name (hazard H-8): that name, and
-    the send-once right. They fire when the port dies."""
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,8 +190,7 @@ class Slot(msgspec.Struct, frozen=True, order=True):
     """Where a right is: ``("name", task, name)``, ``("place", task, Place)``, ``("message", serial, place)`` with
     place -2 for the destination, -1 for the reply and 0… for the body; ``("request", task, name)``, ``("no-senders",
     port, 0)`` and ``("port-destroyed", port, 0)`` for rights of requests; ``("host", 0, number)``; ``("held", task,
-    0)`` for a right that a pending call still has to release; ``("abandoned", port, 0…)`` for dead-name requests that
-    stayed with a port."""
+    0)`` for a right that a pending call still has to release."""
 
     where: str
     owner: int
@@ -212,8 +208,6 @@ class Slot(msgspec.Struct, frozen=True, order=True):
             return f"task {self.owner}, {Place(self.index).name.lower().replace('_', ' ')} port"
         if self.where == "request":
             return f"task {self.owner}, dead-name request of name {_name(self.index)}"
-        if self.where == "abandoned":
-            return f"port {self.owner}, abandoned dead-name request {self.index}"
         if self.where in ("no-senders", "port-destroyed"):
             return f"port {self.owner}, {self.where} request"
         if self.where == "host":
@@ -267,8 +261,6 @@ def _slots_of_port(number: int, port: Port) -> Iterator[tuple[Slot, Entry]]:
         yield Slot("no-senders", number, 0), port.no_senders
     if port.port_destroyed.kind:
         yield Slot("port-destroyed", number, 0), port.port_destroyed
-    for index, (_, right) in enumerate(port.abandoned):
-        yield Slot("abandoned", number, index), right
     for message in port.queue:
         yield from _slots_of_message(message)
 
@@ -399,7 +391,6 @@ _FIELD_WORDS = {
     "held": "right held by its pending call",
     "no_senders": "no-senders request",
     "port_destroyed": "port-destroyed request",
-    "abandoned": "abandoned dead-name requests",
 }
 
 

@@ -19,6 +19,11 @@ UNKNOWN_GIVEN_UP = rests_on(
     manual=decided("The page mach_port_deallocate says success. All kernels whose source we read answer KERN_INVALID_NAME (ipc_right_lookup_write).")
 )
 """Of a name that denotes nothing, in ``mach_port_deallocate``."""
+_STRANDED = read("ipc/mach_port.c: mach_port_mod_refs; ipc/ipc_right.c: ipc_right_lookup_write, ipc_right_delta") + decided(
+    "The dead-name request of a name that loses RECEIVE beside SEND stays with the port there (H-8). We let it fire at once."
+)
+STRANDED = rests_on(osf=_STRANDED, xnu_792=_STRANDED, gnumach=_STRANDED)
+"""Of a name whose port is redirected, and which is a dead name from then on."""
 
 
 @rule(
@@ -154,7 +159,8 @@ def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: In
     yield k.succeeds("references are added or taken", left(z3.And(some, most), tested=some), e.add_references(delta))
     yield k.succeeds("the port set is destroyed", left(asked(Right.PORT_SET), tested=asked(Right.PORT_SET)), e.free)
     rescued = z3.And(receives, e.has_port_destroyed_request)
-    yield k.succeeds("the receive right goes to the port-destroyed requester", left(rescued, tested=rescued), e.give_up_receive)
+    goes = left(rescued, tested=rescued)
+    yield k.succeeds("the receive right goes to the port-destroyed requester", goes, e.give_up_receive, evidence=STRANDED)
     dies = left(z3.And(receives, z3.Not(e.has_port_destroyed_request)), tested=receives)
     yield k.succeeds("the receive right goes, and its port dies", dies, e.kill_port)
     yield k.succeeds("the send-once right becomes a notification", left(once, tested=once), e.release_send_once(notification))

@@ -293,7 +293,7 @@ class CaseFunctions:
         arguments nor the choices say anything.
         """
         used = _functions(term)
-        ghosts = {number.function.name() for release in self.releases for number in (release.sends_released, release.notifications)}
+        ghosts = {number.function.name() for release in self.releases for number in release.numbers}
         ghosts |= _GHOSTS
         notified = {release.notified.name() for release in self.releases}
         ghosts |= {release.place.name() for release in self.releases}
@@ -431,7 +431,7 @@ def _key(parts: list[str]) -> str:
 def _release_functions(release: Release) -> list[Any]:
     told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
     order = [release.sends_first, release.place, release.died_first, release.moved_first, release.circular]
-    return [release.dying, *told, release.sends_released.function, release.notifications.function, *order]
+    return [release.dying, *told, *order, *(number.function for number in release.numbers)]
 
 
 class CompiledCase:

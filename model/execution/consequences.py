@@ -11,7 +11,9 @@ notifications arrive.
   (``ipc_right_destruct``).
 - **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
   its rights join the names that the space has for their ports, or get the lowest free names (``thread_terminate``
-  aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). In XNU its places end after its names; in OSF its
+  aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to which it waits to send it,
+  that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; XNU 792 panics, and we take over what
+  11417 does: ``ipc_kmsg_send``). In XNU its places end after its names; in OSF its
   ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in ``kern/task.c``,
   ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
@@ -105,6 +107,8 @@ class Consequences:
         """Those of them whose receive right has moved before."""
         self.circular: set[int] = set()
         """The ports whose port-destroyed requesters' ports are on their way to them."""
+        self.unsent: set[SlotTuple] = set()
+        """Those of these requests that end without a notification."""
         self.told_dead: set[SlotTuple] = set()
         """The dead-name requests that fire since the port dies."""
         self.together: list[tuple[SlotTuple, ...]] = []
@@ -126,10 +130,10 @@ class Consequences:
     def _starts(self, released: list[SlotTuple], roots: list[int]) -> Iterator[Step]:
         messages = sorted({slot[1] for slot in released if slot[0] in MESSAGE_SLOTS})
         under = {slot: [slot] for slot in released if slot[0] == NAME_SLOT}
-        if roots:  # a task ends
-            self._hand_back(messages, under)
-        else:
-            yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in messages)
+        handed_back = [message for message in messages if roots and self._kind.get((DESTINATION_SLOT, message, 0)) != SlotKind.DEAD_NAME]
+        self._hand_back(handed_back, under)
+        destroyed = [message for message in messages if message not in handed_back]
+        yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in destroyed)
         names = [partial(self._end_name, under[name]) for name in sorted(under)]
         places = sorted((slot for slot in released if slot[0] == PLACE_SLOT), key=lambda slot: _PLACES.index(slot[2]))
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
@@ -252,6 +256,7 @@ class Consequences:
             self._kill(port)
 
         if self._profile.circular_rescue_is_silent:
+            self.unsent.add(request)
             self._kill(port)
         else:
             self._destroy([message])
@@ -276,12 +281,14 @@ class Consequences:
     # ---- ports and messages
 
     def _end_root(self, port: int) -> None:
-        """A port ends, and a name that has its receive right alone with it."""
+        """A port ends, and a name that has its receive right alone with it. If it has a port-destroyed request, that
+        one's port is dead or on its way to this one.
+        """
         name = self._state["receiver"].get(port)
         request = None
         if name is not None and name[0] == NAME_SLOT and self._kind.get(name) == SlotKind.RECEIVE:
             request = self._take(name)
-        self._kill(port)
+        self._end_receive(port)
         if request:
             self._tell(request)
 
@@ -329,7 +336,7 @@ class Consequences:
 
     def _tell(self, slot: SlotTuple) -> None:
         """The send-once right in ``slot`` becomes a notification now, if its port lives."""
-        if slot not in self.places and self._kind.get(slot) == SlotKind.SEND_ONCE and self._port[slot] not in self.dead:
+        if slot not in self.places and slot not in self.unsent and self._kind.get(slot) == SlotKind.SEND_ONCE and self._port[slot] not in self.dead:
             self.places[slot] = self._clock
             self._clock += 1
 

@@ -196,14 +196,15 @@ class System:
         roots = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
         led_to = Consequences(state, self.profile, released, roots, release.no_senders_first)
         dead, places = led_to.dead, led_to.places
-        notification = {slot: self.fresh_message() for slot in led_to.given_up if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dead}
+        lost = [slot for slot in led_to.given_up if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dead]
+        notification = {slot: self.fresh_message() for slot in lost if slot not in led_to.unsent}
         notified = {message: slot for slot, message in notification.items()}
         env["notifications"] = list(notified)
         env["notification destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
         env["limbo"] = [(LIMBO_SLOT, each, 0) for each in led_to.rescued if each not in dead]
         env["due requests"] = list(dict.fromkeys([*places, *led_to.given_up]))
         self.together += [dict.fromkeys(requests, None) for requests in led_to.together]
-        made = Counter(port[slot] for slot in notification)
+        numbers = (led_to.sends_released(), Counter(port[slot] for slot in notification), Counter(port[slot] for slot in lost))
         told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT))
         arrival = (lambda message: places[notified[message]] if message in notified else 0, led_to.next_clock)
         order = (
@@ -213,7 +214,8 @@ class System:
             led_to.moved_first.__contains__,
             led_to.circular.__contains__,
         )
-        return [Chosen(dead), *told, *arrival, led_to.sends_released().__getitem__, made.__getitem__, *order]
+        counted = [number.__getitem__ for number in numbers[: len(release.numbers)]]
+        return [Chosen(dead), *told, *arrival, *order, *counted]
 
     def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
         """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in

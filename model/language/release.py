@@ -46,6 +46,9 @@ class Release:
     dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that
     is freed or dead.
 
+    Where ``circular_rescue_is_silent``, a port-destroyed request ends without a notification if its port is on its way to
+    the port that dies (``unsent``).
+
     The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
     message for each send-once right given up) and its inverse ``notified``. Which requesters' ports are on their way to
     the port that they ask about (``circular``) is left to it, too.
@@ -55,7 +58,9 @@ class Release:
     proved holds for every order. Which order a profile's kernels have, ``execution/consequences.py`` says.
     """
 
-    def __init__(self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None, no_senders_first: bool = False) -> None:
+    def __init__(
+        self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None, no_senders_first: bool = False, silent: bool = False
+    ) -> None:
         sorts = base.sorts
         self.serial = next(_serial)
         tag = f"!{self.serial}"
@@ -86,10 +91,20 @@ class Release:
         """Whether a name with both rights tells no-senders before its receive right goes."""
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self.notifications = Number(told, base, self.becomes_notification, "send_once_slots")
+        self.silent = silent
+        """Whether a circular port-destroyed request ends without a notification."""
+        self.sends_once_lost = self.notifications
+        """How many send-once rights each live port loses from its slots: as many as become notifications, where all do."""
+        self.silenced = z3.Function("silenced" + tag, sorts.Port, sorts.Port)
+        """Of a port to which an ``unsent`` request leads: a port that has such a request."""
+        if silent:
+            lost = z3.Function("sends_once_lost" + tag, sorts.Port, z3.IntSort())
+            self.sends_once_lost = Number(lost, base, self._loses_once, "send_once_slots")
         self.chosen: tuple[z3.FuncDeclRef, ...] = (
             *(self.dying, self.notification, self.notified, self.arrival, self.next_clock.decl()),
             *(self.sends_released.function, self.sends_first, told),
             *(self.place, self.died_first, self.moved_first, self.circular),
+            *((self.sends_once_lost.function, self.silenced) if silent else ()),
         )
         """All constants and functions that stand for a choice of the kernel's or for a number of slots."""
 
@@ -106,7 +121,7 @@ class Release:
 
     def _recounts(self) -> tuple[Recount, ...]:
         """Nothing leads to a dead port; a live one loses the send rights that were given up, and its send-once rights
-        move into notifications, one for one.
+        move into notifications, one for one (but for those that are ``unsent``).
         """
         S, source, told = self.base.sorts.Slot, self.notified, self.notifications
 
@@ -117,7 +132,7 @@ class Release:
         queued = NewMembers(told, self.created, source, self.notification)
         return (
             Recount("sending_slots", self.dying, lost=self.sends_released),
-            Recount("send_once_slots", self.dying, lost=told, gained=moved),
+            Recount("send_once_slots", self.dying, lost=self.sends_once_lost, gained=moved),
             Recount("queued_messages", self.dying, gained=queued),
         )
 
@@ -193,8 +208,18 @@ class Release:
         """The slot gives up a send right."""
         return z3.And(self.given_up(slot), self.base.sends(slot))
 
-    def _becomes_notification(self, slot: Term) -> Term:
+    def _loses_once(self, slot: Term) -> Term:
+        """The slot gives up a send-once right to a port that lives on."""
         return z3.And(self.given_up(slot), self.base.kind(slot) == KIND.SEND_ONCE, z3.Not(self.dying(self.base.port(slot))))
+
+    def _becomes_notification(self, slot: Term) -> Term:
+        lost = self._loses_once(slot)
+        return z3.And(lost, z3.Not(self.unsent(slot))) if self.silent else lost
+
+    def unsent(self, slot: Term) -> Term:
+        """``slot`` is the port-destroyed request of a port that dies, and the requester's port is on its way to that."""
+        S = self.base.sorts.Slot
+        return z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)), self.circular(S.guarded(slot)))
 
     def created(self, message: Term) -> Term:
         source = self.notified(message)
@@ -207,7 +232,8 @@ class Release:
         so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
         rights become notifications, and messages that aren't in use don't run out. ``place``: the same places will do,
         since finitely many requests become due. ``sends_first``: no port will do. ``died_first``, ``moved_first``
-        and ``circular``: nothing is assumed of them. ``sends_released`` and ``notifications``: the numbers themselves.
+        and ``circular``: nothing is assumed of them. ``sends_released``, ``notifications`` and ``sends_once_lost``: the
+        numbers themselves. If more send-once rights are lost than become notifications, some slot has one that doesn't.
         """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
@@ -221,9 +247,19 @@ class Release:
             self.next_clock >= b.clock(),
             z3.ForAll([p], z3.Implies(self.sends_first(p), z3.And(b.srights(p) > 0, b.srights(p) == self.sends_released(p)))),
         ]
+        if self.silent:
+            lost, told, request = self.sends_once_lost, self.notifications, sorts.Slot.port_destroyed_slot(self.silenced(p))
+            dies = z3.And(b.active(self.silenced(p)), self.dying(self.silenced(p)))
+            one = z3.And(b.kind(request) == KIND.SEND_ONCE, b.port(request) == p, dies)
+            assumed += [z3.ForAll([p], lost(p) >= told(p)), z3.ForAll([p], z3.Implies(lost(p) > told(p), one))]
         after.assume_argued(assumed)
-        after.use_number(self.sends_released)
-        after.use_number(self.notifications)
+        for number in self.numbers:
+            after.use_number(number)
+
+    @property
+    def numbers(self) -> tuple[Number, ...]:
+        """The numbers of slots that this uses."""
+        return (self.sends_released, self.notifications, *((self.sends_once_lost,) if self.silent else ()))
 
     def _release(self, after: After, b: State) -> None:
         def gone(slot: Term) -> Term:
@@ -275,6 +311,9 @@ class Release:
             ),
         )
         after.tally("srights", self.sends_released, -1)
+        if self.silent:
+            after.tally("sorights", self.sends_once_lost, -1)
+            after.tally("sorights", self.notifications, 1)
 
     def _becomes_dead(self, slot: Term) -> Term:
         """The slot is a name that isn't given up, but whose port dies."""
@@ -340,7 +379,8 @@ def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term
     ``no_senders_first``: a name with both rights tells no-senders before its receive right goes. This changes the state
     ``after``. Returns the release.
     """
-    made = Release(State(after.sorts, after.fields), released, dies, no_senders_first)
+    base, silent = State(after.sorts, after.fields), after.profile.circular_rescue_is_silent
+    made = Release(base, released, dies, no_senders_first, silent)
     made.take_place(after)
     return made
 

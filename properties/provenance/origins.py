@@ -237,12 +237,6 @@ class Origins:
             # Its port died; no slot has a right to a dead port.
             if before.port is not None and self._holders_after[before.port] <= 0:
                 yield from (Origin("died", gain.slot, part) for part, _ in parts(before))
-        if gain.slot.where == "abandoned":
-            # A dead-name request that stays with its port, whose name is a dead name now.
-            for slot in self._lost_once:
-                if slot.where in ("request", "abandoned") and self.rights.at(slot).port == gain.port:
-                    yield Origin("moved", slot, gain.part)
-                    return
 
     def _by_flow(self, gain: Gain, flow: Flow) -> Iterator[Origin]:
         if flow.source is None:

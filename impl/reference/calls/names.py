@@ -172,11 +172,16 @@ class NameCalls(Core):
         if entry.kind is SlotKind.RECEIVE:
             self.end_name(space, name)
             return
+        due = None
         if port.port_destroyed is not None and self.profile.send_survives_rescue:
             space.leave_receive(name)
+        elif port.port_destroyed is not None and port.port_destroyed.live:
+            due = space.strand_from_live(name)
         else:
             space.strand(name)
         self.release([port.take_receive()])
+        if due is not None:
+            due.send()
 
     def _add_references(self, space: Space, name: int, entry: Entry, delta: int) -> None:
         if self.profile.pegged_urefs:

@@ -344,7 +344,8 @@ def _receive_right_ends(t: Touched, s: Term) -> Term:
 def _limbo(t: Touched, s: Term) -> Term:
     """The receive right of a port that would die waits for its port-destroyed requester."""
     port = t.S.rescued(s)
-    asked = t.b.kind(t.S.port_destroyed_slot(port)) == KIND.SEND_ONCE
+    request = t.S.port_destroyed_slot(port)
+    asked = z3.Not(t.b.empty(request)) if t.k.profile.send_survives_rescue else t.b.kind(request) == KIND.SEND_ONCE
     return z3.And(t.S.is_limbo_slot(s), t.b.active(port), asked, t.a.kind(s) == KIND.RECEIVE, t.a.port(s) == port)
 
 

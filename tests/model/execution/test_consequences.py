@@ -13,7 +13,7 @@ import pytest
 from support.by_hand import CHILD, ME, ByHand, received
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Notification, Right
+from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
@@ -334,6 +334,83 @@ def test_a_port_whose_rescue_is_circular(run: Watched) -> None:
     assert within_a_message(run, 2) == ([NONE, DEAD] if silent else [DEAD, NONE])
 
 
+def asks(run: Watched, name: int, what: int, to: int = 100) -> None:
+    """The bootstrap task asks to be told about a port of its own, at another of its ports."""
+    given = {"task": ME, "name": run.n(name), "variant": what, "sync": 0, "notify": run.n(to), "notify_disposition": MAKE_ONCE}
+    run.says("mach_port_request_notification", given, previous=0)
+
+
+def last_sent(run: Watched, queue: int, name: int, mark: int = 0) -> None:
+    """The queue has the last send right to a new port of the bootstrap task's. No-senders will tell ``mark`` and 1 more."""
+    run.receive(name, ME)
+    run.says("mach_port_set_mscount", {"task": ME, "name": run.n(name), "mscount": mark})
+    run.send(queue, (name, MAKE), by=0)
+    asks(run, name, NONE)
+
+
+def give_up(run: Watched, name: int) -> None:
+    run.says("mach_port_mod_refs", {"task": ME, "name": run.n(name), "right": Right.RECEIVE, "delta": -1})
+
+
+def mine(run: Watched, name: int, of: int, disposition: int) -> None:
+    """The bootstrap task makes a right of a receive right of its own."""
+    run.says("mach_port_insert_right", {"task": ME, "name": run.n(name), "poly": run.n(of), "disposition": disposition})
+
+
+@pytest.mark.parametrize("with_send", [False, True])
+def test_a_receive_right_is_given_up_whose_requester_is_dead(run: Watched, with_send: bool) -> None:
+    """Message 69 is destroyed, and the port dies within that: its dead-name requests fire before its queue ends."""
+    for name in (101, 102):
+        run.receive(name, ME)
+    asks(run, 101, DESTROYED, to=102)
+    give_up(run, 102)
+    mine(run, 104, 101, MAKE_ONCE)
+    asks(run, 104, DEAD)
+    last_sent(run, 101, 105)
+    if with_send:
+        mine(run, 101, 101, MAKE)
+    give_up(run, 101)
+    assert run.told() == [DEAD, NONE]
+    left = run.state.tasks[0].names.get(run.n(101))
+    assert (left is None) is not with_send
+    if left is not None:
+        assert left.kind == (SlotKind.SEND if run.profile is XNU else SlotKind.DEAD_NAME), "XNU looks at it later"
+        assert (left.port, left.urefs) == (None, 1)
+
+
+def test_a_receive_right_is_given_up_whose_rescue_is_circular(run: Watched) -> None:
+    """Its requester's port lies in its queue, and is rescued from there: it hears 71, if message 69 was made."""
+    for name in (101, 102):
+        run.receive(name, ME)
+    asks(run, 101, DESTROYED, to=102)
+    asks(run, 102, DESTROYED)
+    backup = max(run.state.ports)
+    mine(run, 104, 101, MAKE_ONCE)
+    asks(run, 104, DEAD)
+    last_sent(run, 101, 105)
+    run.send(101, (102, MOVE_RECEIVE), by=0)
+    give_up(run, 101)
+    silent = run.profile in (OSF, GNUMACH)
+    assert run.told() == ([NONE, DESTROYED, DEAD] if silent else [DEAD, NONE, DESTROYED])
+    assert run.told(backup) == ([] if silent else [ONCE])
+
+
+@pytest.mark.parametrize("profile", [OSF, GNUMACH, XNU_792], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("circular", [False, True])
+def test_a_name_that_is_dead_though_its_port_is_rescued(profile: Profile, circular: bool) -> None:
+    """Hazard H-8. Its dead-name request fires last. (We decided so: those kernels leave it with the port.)"""
+    run = Watched(profile)
+    run.receive(101, ME)
+    mine(run, 101, 101, MAKE)
+    asks(run, 101, DESTROYED, to=101 if circular else 100)
+    asks(run, 101, DEAD)
+    last_sent(run, 101, 105)
+    give_up(run, 101)
+    assert run.told() == ([NONE, DEAD] if circular else [DESTROYED, DEAD])
+    left = run.state.tasks[0].names[run.n(101)]
+    assert (left.kind, left.urefs) == (SlotKind.DEAD_NAME, 2)
+
+
 # ---- a message that waits for room
 
 
@@ -374,6 +451,21 @@ def test_the_last_send_right_waits_in_a_message(waits: Waiting, number: int) -> 
     waits.watch(number, NONE, sync=9)
     waits.wait((number, MAKE))
     assert waits.end() == [NONE]
+
+
+def test_a_message_that_waits_for_a_port_that_has_died(waits: Waiting) -> None:
+    """The kernel destroys it, and doesn't hand it back: its rights end before the names."""
+    waits.receive(1)
+    for name, mark in ((105, 0), (106, 6)):
+        waits.receive(name, ME)
+        waits.says("mach_port_set_mscount", {"task": ME, "name": waits.n(name), "mscount": mark})
+        waits.insert(name - 100, name)
+        asks(waits, name, NONE)
+    waits.send(1, (5, MOVE))
+    waits.wait((6, MOVE))
+    give_up(waits, 9)
+    waits.end()
+    assert [message.data for message in waits.queue(waits.ear)] == [7, 1]
 
 
 def test_a_send_once_right_that_waits_in_a_message(waits: Waiting) -> None:

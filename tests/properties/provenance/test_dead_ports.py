@@ -5,7 +5,7 @@ import pytest
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.rights import Disposition, Right, SlotKind
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.kernel.profiles import GNUMACH, XNU, Profile
+from sendright.mach.kernel.profiles import XNU, Profile
 from sendright.mach.state.snapshot import Difference, Entry, Snapshot
 from sendright.properties.provenance.derivation import unexplained
 from sendright.properties.runs.judged_run import JudgedRun
@@ -62,20 +62,4 @@ def test_a_name_that_is_looked_at_later(watched: bool) -> None:
     assert recorded.kernel.snapshot().tasks[0].names[name] == Entry(SlotKind.SEND, None, 1, told=watched)
     recorded.does(0, "mach_port_type", task=me, name=name)
     assert recorded.kernel.snapshot().tasks[0].names[name] == Entry(SlotKind.DEAD_NAME, None, 1 + watched)
-    assert unexplained(recorded.run.trace()) == ()
-
-
-def test_a_request_that_stays_with_its_port() -> None:
-    """The right of the name's request is the port's, and then that of the notification."""
-    recorded = Recorded(GNUMACH)
-    me = recorded.does(0, "mach_task_self")
-    port, watch = (recorded.does(0, "mach_port_allocate", task=me, right=Right.RECEIVE) for _ in range(2))
-    recorded.does(0, "mach_port_insert_right", task=me, name=port, poly=port, disposition=Disposition.MAKE_SEND)
-    for variant in (69, 72):
-        recorded.does(0, "mach_port_request_notification", task=me, name=port, variant=variant, sync=0, notify=watch, notify_disposition=21)
-    recorded.does(0, "mach_port_mod_refs", task=me, name=port, right=Right.RECEIVE, delta=-1)
-    (abandoned,) = [change.slot for change in recorded.run.trace().steps[-1].changes if change.slot.where == "abandoned"]
-    assert len(recorded.kernel.snapshot().ports[abandoned.owner].abandoned) == 1
-    recorded.does(0, "mach_msg_receive", port=watch)
-    recorded.does(0, "mach_port_destroy", task=me, name=max(recorded.kernel.snapshot().tasks[0].names))
     assert unexplained(recorded.run.trace()) == ()

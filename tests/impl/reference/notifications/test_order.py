@@ -1,6 +1,11 @@
-"""In which order one call's consequences come: what a receiver gets, message by message, in each profile."""
+"""In which order one call's consequences come: what a receiver gets, message by message, in each profile.
+
+Each situation runs twice: on the reference kernel alone, and with the specification as a judge of every call.
+"""
 
 import pytest
+from support import kernel
+from support.judged_kernel import JudgedKernel
 from support.kernel import Actor, Machine, dead
 
 from sendright.mach.abi.rights import NULL_NAME, Disposition, Place, Right, SlotKind
@@ -12,6 +17,11 @@ every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(P
 QUEUE_WHOLE = (XNU,)
 RESCUE_STRANDS = (OSF, GNUMACH, XNU_792)
 """Profiles with hazard H-8."""
+
+
+@pytest.fixture(autouse=True, params=[kernel.ReferenceKernel, JudgedKernel], ids=["alone", "judged"])
+def _kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "ReferenceKernel", request.param)
 
 
 def pair(profile: Profile) -> tuple[Actor, Actor, int]:
@@ -370,18 +380,34 @@ def set_places(root: Actor, other: Actor, profile: Profile, ports: dict[Place, i
 
 
 @pytest.mark.parametrize("profile", RESCUE_STRANDS, ids=lambda profile: profile.name)
-def test_a_redirected_port_keeps_the_request_of_a_name_that_is_dead(profile: Profile) -> None:
-    """The name's holder has one message, not two, and one more reference; the request fires when the port dies."""
+def test_the_request_of_a_name_that_is_dead_though_its_port_is_redirected(profile: Profile) -> None:
+    """We decide that it fires at once. Those kernels leave it with the port until that dies."""
     root = Machine(profile).root
     watch, port = root.port(), root.port_with_send()
     root.asks(port, PORT_DESTROYED, watch)
     root.asks(port, DEAD, watch)
     root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
-    assert root.mail(watch) == [(PORT_DESTROYED, 0)]
+    assert root.mail(watch) == [(PORT_DESTROYED, 0), (DEAD, port)]
     assert root.names[port] == dead(urefs=2)
     ((name, _),) = root.receives(watch)["descriptors"]
     root.does("mach_port_destroy", name=name)
     assert root.mail(watch) == [(DEAD, port)]
+
+
+@pytest.mark.parametrize("profile", RESCUE_STRANDS, ids=lambda profile: profile.name)
+def test_the_request_of_a_name_that_is_dead_though_its_port_would_be_redirected(profile: Profile) -> None:
+    """The redirection would be circular, so the port dies, and the request fires after all that follows from that."""
+    root = Machine(profile).root
+    watch, port = root.port(), root.port_with_send()
+    once = root.send_once(port)
+    root.asks(port, PORT_DESTROYED, port)
+    for name in (port, once):
+        root.asks(name, DEAD, watch)
+    last_sent(root, port, 3, watch)
+    root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
+    assert sorted(root.mail(watch)[:-1]) == [(NO_SENDERS, 3), (DEAD, once)]
+    assert root.mail(watch)[-1] == (DEAD, port)
+    assert root.names[port] == dead(urefs=2)
 
 
 @every_profile
