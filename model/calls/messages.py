@@ -259,7 +259,7 @@ def _deliver_requires(k: Context, message: Message) -> list[Term]:
 
 def is_full(k: Context, message: Term) -> Term:
     """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once
-    right. Places that are reserved for others are no room.
+    right. Places that are reserved for others count as messages.
     """
     state, destination = k.before, k.sorts.Slot.destination_slot(message)
     port = state.port(destination)

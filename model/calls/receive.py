@@ -202,8 +202,8 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
     """Take the oldest message of a port, if there is room for it.
 
     This consumes its destination right. In XNU the first sender that waits gets the place at once, unless the queue is
-    still full (``ipc_mqueue_release_msgcount`` in ``ipc/ipc_mqueue.c``). Where the kernel puts a bare header into the place of a message that it
-    destroys, the result has that header's size. Source: ``msg_receive_error`` in
+    still full (``ipc_mqueue_release_msgcount`` in ``ipc/ipc_mqueue.c``). Where the kernel puts a bare header into the
+    place of a message that it destroys, the result has that header's size. Source: ``msg_receive_error`` in
     ``ipc/mach_msg.c`` of OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
     # NAMES

@@ -89,8 +89,8 @@ class Sight:
         return z3.Or(self.task(task), *[z3.Or(self.b.wired(task) == port, self.b.paged(task) == port) for port in self.ports])
 
     def message(self, message: Term) -> Term:
-        """The message is in the hands of the caller, or queued where the caller or a task of its receives. Where room is
-        given, the call that ends a task shows whether the message with which that task waits has room.
+        """The message is in the hands of the caller, or queued where the caller or a task of its receives. Where room
+        is given, the call that ends a task shows whether the message with which that task waits has room.
         """
         b = self.b
         in_hand = z3.And(z3.Or(b.stage(message) == STAGE.IN_KERNEL, b.stage(message) == STAGE.WAITING), b.owner(message) == self.x.k.caller)
