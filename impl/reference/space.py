@@ -294,8 +294,8 @@ class Space:
         self._strand(name, entry)
 
     def strand_from_live(self, name: int) -> Due | None:
-        """As ``strand``, of a port that may be redirected, and then lives on and still counts the send right (hazard H-8).
-        Returns the dead-name notification that is due if the name had a request.
+        """As ``strand``, of a port that may be redirected, and then lives on and still counts the send right (hazard
+        H-8). Returns the dead-name notification that is due if the name had a request.
 
         We decide that it is due at once. Those kernels leave the request with the port, until that dies.
         """

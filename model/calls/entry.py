@@ -48,8 +48,8 @@ class Entry:
         self.is_pegged = k.is_pegged(self.slot)
         request = k.sorts.Slot.port_destroyed_slot(self.port)
         self.has_port_destroyed_request = z3.Not(b.empty(request)) if k.profile.send_survives_rescue else b.kind(request) == KIND.SEND_ONCE
-        """A port-destroyed request is registered. It matters for a send right under the same name even if the requester's
-        port is dead (``ipc_port_has_prdrequest`` in ``ipc/ipc_port.c`` of XNU 11417).
+        """A port-destroyed request is registered. Where a send right under the same name stays, it does so even if the
+        requester's port is dead (``ipc_port_has_prdrequest`` in ``ipc/ipc_port.c`` of XNU 11417).
         """
 
     def guarded_against(self, giving_up: Term) -> Iterator[Case]:

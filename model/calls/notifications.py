@@ -159,10 +159,7 @@ def _in_limbo(k: Context, of: Port) -> list[Term]:
         xnu=ran("XNU 11417's own code redirects a receive right with a port-destroyed request as this rule says.", "port-destroyed"),
         manual=page(
             "MP_request_notification",
-            silent=(
-                "the requester's port is dead: this port dies",
-                "circular: this port dies",
-            ),
+            silent=("the requester's port is dead, or on its way to this port: this port dies",),
         ),
     ),
 )

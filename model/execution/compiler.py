@@ -431,7 +431,8 @@ def _key(parts: list[str]) -> str:
 def _release_functions(release: Release) -> list[Any]:
     told = [release.notification, release.notified, release.arrival, release.next_clock.decl()]
     order = [release.sends_first, release.place, release.died_first, release.moved_first, release.circular]
-    return [release.dying, *told, *order, *(number.function for number in release.numbers)]
+    counted = [number.function for number in release.numbers]
+    return [release.dying, *told, *order, *counted, *([release.silenced] if release.silent else [])]
 
 
 class CompiledCase:

@@ -12,10 +12,10 @@ notifications arrive.
 - **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
   its rights join the names that the space has for their ports, or get the lowest free names (``thread_terminate``
   aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to which it waits to send it,
-  that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; XNU 792 panics, and we take over what
-  11417 does: ``ipc_kmsg_send``). In XNU its places end after its names; in OSF its
-  ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in ``kern/task.c``,
-  ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
+  that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417 ``ipc_mqueue_post``. XNU
+  792 puts it into the dead port's queue, and we decide that it does as the others). In XNU its places end after its
+  names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in
+  ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
   the order of arrival, then its dead-name requests fire (``ipc_port_destroy`` in ``ipc/ipc_port.c``). XNU 11417 gives
   up the no-senders request after the messages.

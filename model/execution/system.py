@@ -215,7 +215,9 @@ class System:
             led_to.circular.__contains__,
         )
         counted = [number.__getitem__ for number in numbers[: len(release.numbers)]]
-        return [Chosen(dead), *told, *arrival, *order, *counted]
+        silenced = {port[slot]: slot[1] for slot in led_to.unsent}
+        more = [lambda of: silenced.get(of, NO_PORT)] if release.silent else []
+        return [Chosen(dead), *told, *arrival, *order, *counted, *more]
 
     def finish_what_is_left(self, caller: int, before_rule: Callable[[System], None] | None = None) -> Iterator[Applied]:
         """Run what the last rule left to do, until nothing is left: of what is left the rule that comes first in

@@ -46,8 +46,8 @@ class Release:
     dies in the same release, or is on its way to this port. Dead-name requests stay where they are, beside a name that
     is freed or dead.
 
-    Where ``circular_rescue_is_silent``, a port-destroyed request ends without a notification if its port is on its way to
-    the port that dies (``unsent``).
+    Where ``circular_rescue_is_silent``, a port-destroyed request ends without a notification if its port is on its way
+    to the port that dies (``unsent``).
 
     The kernel chooses ``dying`` (the ports that die: the least set closed under the rule), ``notification`` (a fresh
     message for each send-once right given up) and its inverse ``notified``. Which requesters' ports are on their way to
@@ -94,7 +94,7 @@ class Release:
         self.silent = silent
         """Whether a circular port-destroyed request ends without a notification."""
         self.sends_once_lost = self.notifications
-        """How many send-once rights each live port loses from its slots: as many as become notifications, where all do."""
+        """How many send-once rights each live port loses: as many as become notifications, where all do."""
         self.silenced = z3.Function("silenced" + tag, sorts.Port, sorts.Port)
         """Of a port to which an ``unsent`` request leads: a port that has such a request."""
         if silent:
@@ -217,7 +217,7 @@ class Release:
         return z3.And(lost, z3.Not(self.unsent(slot))) if self.silent else lost
 
     def unsent(self, slot: Term) -> Term:
-        """``slot`` is the port-destroyed request of a port that dies, and the requester's port is on its way to that."""
+        """``slot`` is the port-destroyed request of a dying port, and the requester's port is on its way to that."""
         S = self.base.sorts.Slot
         return z3.And(S.is_port_destroyed_slot(slot), self.dying(S.guarded(slot)), self.circular(S.guarded(slot)))
 

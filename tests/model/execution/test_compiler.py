@@ -184,8 +184,8 @@ def values_of(
     for name, limit in moment.limits.items():
         pairs.append((z3.Int(name), z3.IntVal(limit)))
     formula = z3.substitute(formula, *pairs)
-    for release, (dying, notification, notified, arrival, next_clock, _, _, *order) in zip(releases, solved, strict=True):
-        sends_first, place, died_first, moved_first, circular = order
+    for release, (dying, notification, notified, arrival, next_clock, *others) in zip(releases, solved, strict=True):
+        sends_first, place, died_first, moved_first, circular, *_ = others
         functions += [
             (release.dying, _tabulated(written, Sort("Bool", "Port"), dying)),
             (release.notification, _tabulated(written, Sort("Message", "Slot"), notification)),
