@@ -368,7 +368,8 @@ def host_security_set_task_token(
 def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     """End a task.
 
-    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes.
+    All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. The XNU
+    kernels don't end the task of a process so: ``exit`` or a signal does. Only the first task is one here.
     """
     # NAMES
     b = k.before
@@ -377,6 +378,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    if k.profile.first_task_is_a_process:
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", target == k.sorts.first_task)
 
     # RIGHTS
     def terminate(after: After) -> None:

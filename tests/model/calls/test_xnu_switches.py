@@ -656,6 +656,23 @@ def the_host_has_many_ports(judged: Judged) -> None:
     assert judged.code("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"
 
 
+@story("first_task_is_a_process")
+def a_process_is_behind_the_first_task(judged: Judged) -> None:
+    assert judged.code("task_terminate", task=NULL_NAME) == "MACH_SEND_INVALID_DEST"
+    assert judged.code("task_terminate", task=1) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("task_terminate") == "KERN_FAILURE"
+
+
+def test_no_process_is_behind_the_others() -> None:
+    """The first task's port in another task's hands is as good."""
+    judged = Judged(XNU)
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=judged.me, disposition=COPY)
+    step = judged.run.step(1, Call("task_terminate", {"task": 12803}))
+    assert step.code == ReturnCode.KERN_FAILURE
+    judged.does("task_terminate", task=OTHER)
+    judged.run.finish()
+
+
 @story("lacks")
 def what_there_is_not(judged: Judged) -> None:
     for call in sorted(XNU.lacks):
