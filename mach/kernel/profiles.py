@@ -157,8 +157,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
     first_task_is_a_process: bool = False
-    """Whether the first task is that of a process, so that ``task_terminate`` doesn't end it: KERN_FAILURE. No process is
-    behind further tasks."""
+    """Whether the first task is that of a process, so that ``task_terminate`` doesn't end it: KERN_FAILURE. No
+    process is behind further tasks."""
     only_init_sets_host_ports: bool = False
     """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
     KERN_NO_ACCESS."""
