@@ -156,6 +156,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
+    first_task_is_a_process: bool = False
+    """Whether the first task is that of a process, so that ``task_terminate`` doesn't end it: KERN_FAILURE. No
+    process is behind further tasks."""
+    only_init_sets_host_ports: bool = False
+    """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
+    KERN_NO_ACCESS."""
     pages: int = 16
     """Size of an address space, in pages."""
     boot_tasks: int = 1
@@ -324,6 +330,7 @@ XNU_792 = Profile(
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
     host_is_checked=False,
+    first_task_is_a_process=True,
     tokens_in_two_steps=True,
     ledger_rule=LedgerRule.PARENT_SLOT,
     null_move_code=ReturnCode.KERN_SUCCESS,
@@ -356,6 +363,8 @@ XNU = Profile(
     lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
     lacks_arguments=_ROOM_FOR_GROUPS,
     boot_tasks=3,
+    first_task_is_a_process=True,
+    only_init_sets_host_ports=True,
     trailer_elements=7,
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
     protected_places=frozenset({Place.KERNEL, Place.HOST}),

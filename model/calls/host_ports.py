@@ -61,12 +61,17 @@ def host_get_special_port(k: Context, host_priv: Name, node: Int, which: Int, *,
     )
 )
 def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -> Iterator[Case]:
-    """Keep a right as one of the host's special ports. The old right is given up."""
+    """Keep a right as one of the host's special ports. The old right is given up.
+
+    XNU 11417 lets only launchd do so: the process of the first task (``initproc``).
+    """
     # NAMES
     held = k.sorts.Slot.host_slot(which)
     # CASES
     yield from _request(k, host_priv, which, KERNELS_OWN + 1, port)
     yield from may_be_kept(k, port)
+    if k.profile.only_init_sets_host_ports:
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "the caller is not the first task", k.caller != k.sorts.first_task)
 
     # RIGHTS
     def keep(after: After) -> None:

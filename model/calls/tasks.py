@@ -377,7 +377,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     """End a task.
 
     All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. In XNU a
-    message that has room by then is queued (its sender goes on in ``ipc_mqueue_send``).
+    message that has room by then is queued (its sender goes on in ``ipc_mqueue_send``), and a process's task isn't
+    ended so: ``exit`` or a signal does that.
     """
     # NAMES
     b = k.before
@@ -386,6 +387,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    if k.profile.first_task_is_a_process:
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", target == k.sorts.first_task)
 
     # RIGHTS
     message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING

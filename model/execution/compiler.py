@@ -55,6 +55,7 @@ class Translator:
             "KERNEL_AUDIT_TOKEN": repr(KERNEL_AUDIT_TOKEN),
             "host_port": "env_host_port",
             "host_priv_port": "env_host_priv_port",
+            "first_task": "env_first_task",
             "urefs_max": "env_urefs_max",
             "queue_limit": "env_queue_limit",
             "queue_limit_max": "env_queue_limit_max",

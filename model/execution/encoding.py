@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from sendright.mach.abi.rights import NULL_NAME, Place
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
+from sendright.mach.state.boot import BOOTSTRAP_TASK, HOST_PORT, HOST_PRIV_PORT
 from sendright.model.language.state import FIELDS
 
 SlotTuple: TypeAlias = tuple[int, int, int]
@@ -65,12 +65,12 @@ DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, 
 """A field's value for something that was never made: for an enumeration, the first member."""
 
 
-_HOST_PORTS = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT}
+_OF_BOOT = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT, "first_task": BOOTSTRAP_TASK}
 _LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
-ENVIRONMENT = (*_HOST_PORTS, *_LIMITS)
-"""What is the same in all states: the host's two ports and the profile's limits."""
+ENVIRONMENT = (*_OF_BOOT, *_LIMITS)
+"""What is the same in all states: the host's two ports, the first task and the profile's limits."""
 
 
 def environment(profile: Profile) -> dict[str, Any]:
     """``ENVIRONMENT`` with its values."""
-    return {**_HOST_PORTS, **{name: getattr(profile, name) for name in _LIMITS}}
+    return {**_OF_BOOT, **{name: getattr(profile, name) for name in _LIMITS}}

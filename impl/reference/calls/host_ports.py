@@ -11,6 +11,7 @@ from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Result
+from sendright.mach.state.boot import BOOTSTRAP_TASK
 
 
 class HostCalls(Core):
@@ -29,10 +30,13 @@ class HostCalls(Core):
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
         """Put ``port``, a right to any port, into one of the host's places.
 
-        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right.
+        KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right; by profile
+        KERN_NO_ACCESS for a caller that isn't the first task. (``initproc``)
         """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
+        if self.profile.only_init_sets_host_ports and caller.number != BOOTSTRAP_TASK:
+            raise Failure(ReturnCode.KERN_NO_ACCESS)
         self.release([self.host.put(which, port.clone())])
         return Result(ReturnCode.KERN_SUCCESS)

@@ -98,7 +98,7 @@ ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
     ReturnCode.KERN_RIGHT_EXISTS: _carries,
     ReturnCode.KERN_INVALID_CAPABILITY: _carries,
     ReturnCode.KERN_UREFS_OVERFLOW: _names,
-    ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR),
+    ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR),
 }
 """The codes that only calls have of which this is true."""
 

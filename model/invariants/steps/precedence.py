@@ -178,6 +178,15 @@ EXCEPTIONS = (
     First("mach_port_type", "DEAD is a dead name", (), _NOTHING_TO_DO),
     First("mach_port_get_attributes", "NULL or DEAD: no attributes", (), _NOTHING_TO_DO),
     First("task_set_special_port", "a right to a task's port is immovable", (), _KEPT_FIRST),
+    *[
+        First(
+            "host_set_special_port",
+            title,
+            ("the caller is not the first task",),
+            "host_set_special_port_from_user looks at the right, then host_set_special_port at the caller",
+        )
+        for title in ("a right to a task's port is immovable", "the port's receive right is immovable")
+    ],
     First("task_set_special_port", "this place cannot be set", ("the selector is unknown",), _KEPT_FIRST),
     First("task_set_special_port", "the place is set once", ("the selector is unknown",), _KEPT_FIRST),
     *[

@@ -5,7 +5,7 @@ from msgspec import structs
 from support.kernel import NOTHING, Actor, Machine, dead, send
 
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Right
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, Profile
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.state.boot import DEVICE_PORT, HOST_PORT, HOST_PRIV_PORT
 
 GET, SET = "host_get_special_port", "host_set_special_port"
@@ -94,6 +94,18 @@ def test_a_child_that_was_given_the_privileged_port_reaches_them(root: Actor) ->
     assert root.machine.snapshot().host_ports[9] == send(child.shown.port)
     root.does("task_terminate", task=child.seen_as)
     assert root.machine.snapshot().host_ports[9] == dead()
+
+
+def test_only_the_first_task_sets_them_in_xnu() -> None:
+    machine = Machine(XNU)
+    other = Actor(machine, 1)
+    other.seen_as = 1 + len(XNU.bootstrap_names)
+    name = machine.root.gives(other, PRIV, Disposition.COPY_SEND)
+    assert other.refused(SET, host_priv=name, which=36, port=NULL_NAME) == "KERN_INVALID_ARGUMENT"
+    assert other.refused(SET, host_priv=name, which=8, port=NOTHING) == "MACH_SEND_INVALID_RIGHT"
+    assert other.refused(SET, host_priv=name, which=8, port=NULL_NAME) == "KERN_NO_ACCESS"
+    assert other.does(GET, host_priv=name, which=2) == name
+    machine.root.does(SET, host_priv=PRIV, which=8, port=machine.root.port_with_send())
 
 
 def test_how_many_places_there_are_is_the_profiles() -> None:

@@ -661,6 +661,48 @@ def the_host_has_many_ports(judged: Judged) -> None:
     assert judged.code("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"
 
 
+@story("only_init_sets_host_ports")
+def only_the_first_task_sets_ports_of_the_host(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
+    judged.does("host_set_special_port", host_priv=1, which=8, port=1)
+
+    def other(which: int, port: int = NULL_NAME, host_priv: int = 12803) -> int:
+        return judged.run.step(1, Call("host_set_special_port", {"host_priv": host_priv, "which": which, "port": port})).code
+
+    assert other(7) == other(36) == ReturnCode.KERN_INVALID_ARGUMENT
+    assert other(8, port=NOTHING) == ReturnCode.MACH_SEND_INVALID_RIGHT
+    assert judged.run.step(1, Call("host_get_special_port", {"host_priv": 12803, "which": 2})).code == ReturnCode.KERN_SUCCESS
+    for port in (NULL_NAME, DEAD_NAME, 12803):
+        assert other(8, port=port) == ReturnCode.KERN_NO_ACCESS
+
+
+def test_an_immovable_port_is_refused_before_the_caller() -> None:
+    judged = Judged(STAYS)
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
+    own = judged.run.step(1, Call("mach_task_self", {})).outputs["port"]
+    for port, code in ((own, ReturnCode.KERN_INVALID_RIGHT), (12803, ReturnCode.KERN_NO_ACCESS)):
+        step = judged.run.step(1, Call("host_set_special_port", {"host_priv": 12803, "which": 8, "port": port}))
+        assert step.code == code
+    judged.run.finish()
+
+
+@story("first_task_is_a_process")
+def a_process_is_behind_the_first_task(judged: Judged) -> None:
+    assert judged.code("task_terminate", task=NULL_NAME) == "MACH_SEND_INVALID_DEST"
+    assert judged.code("task_terminate", task=1) == "KERN_INVALID_ARGUMENT"
+    assert judged.code("task_terminate") == "KERN_FAILURE"
+
+
+def test_no_process_is_behind_the_others() -> None:
+    """The first task's port in another task's hands is as good."""
+    judged = Judged(XNU)
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=judged.me, disposition=COPY)
+    step = judged.run.step(1, Call("task_terminate", {"task": 12803}))
+    assert step.code == ReturnCode.KERN_FAILURE
+    judged.does("task_terminate", task=OTHER)
+    judged.run.finish()
+
+
 @story("lacks")
 def what_there_is_not(judged: Judged) -> None:
     for call in sorted(XNU.lacks):

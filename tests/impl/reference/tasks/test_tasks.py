@@ -6,7 +6,7 @@ from support.kernel import NOTHING, Actor, Machine, dead, send
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Place, SlotKind
 from sendright.mach.abi.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, Profile
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, XNU, XNU_792, Profile
 from sendright.mach.state.boot import ROOT_PAGED_LEDGER_PORT, ROOT_WIRED_LEDGER_PORT
 
 WIRED, PAGED = ROOT_WIRED_LEDGER_PORT, ROOT_PAGED_LEDGER_PORT
@@ -205,6 +205,15 @@ def test_even_the_bootstrap_task_may(root: Actor) -> None:
     child = root.child()
     root.does("task_terminate")
     assert list(root.machine.snapshot().tasks) == [child.number]
+
+
+@pytest.mark.parametrize("profile", [XNU_792, XNU], ids=lambda profile: profile.name)
+def test_the_first_task_is_a_process_in_xnu(profile: Profile) -> None:
+    root = Machine(profile).root
+    assert root.refused("task_terminate") == "KERN_FAILURE"
+    assert root.refused("task_terminate", task=1) == "KERN_INVALID_ARGUMENT"
+    other = root.child().seen_as if profile.serves("task_create") else 1 + len(profile.bootstrap_names)
+    root.does("task_terminate", task=other)
 
 
 def test_a_dead_task_port_in_another_tasks_place_is_a_dead_right(root: Actor) -> None:
