@@ -23,7 +23,7 @@ from sendright.model.execution.state import AFTER, LOOKUPS
 from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
-from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Tally
+from sendright.model.language.state import FIELDS, Add, After, State, Store, Sweep, Tally
 from sendright.model.language.term_walk import (
     address_of,
     arguments_at,
@@ -272,11 +272,14 @@ class CaseFunctions:
         self.releases: list[Release] = after.releases
         chosen = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
         self.roots = [self._roots(release, parameters, chosen) for release in self.releases]
+        self.earlier = [self._earlier(context.before, release, parameters, chosen) for release in self.releases]
+        """For each release, what the case has queued before it: what finds it, or None if that is nothing."""
         self.chosen = [*chosen, *[release.dying.name() for release in self.releases]]
         released = [identifier(function.name()) for release in self.releases for function in _release_functions(release)]
         parameters = [*parameters, *released]
         self.parameters = parameters
-        self.source = self._effect(after, parameters)
+        changed = [name for name in FIELDS if after.changed(name) and not FIELDS[name].ghost]
+        self.source = self._effect(after, changed, parameters, self.chosen)
         self.effect = compile_function(self.source, "effect")
         self.assumptions = after.assumptions
         self.checks = [term for term in after.assumptions if self._checkable(term)]
@@ -287,6 +290,12 @@ class CaseFunctions:
         parts = [f"{name!r}: {outputs.value(term)}" for name, term in case.outputs.items()]
         outputs.lines.append(f"    return {{{', '.join(parts)}}}")
         self.outputs = compile_function(outputs.finish(), "outputs")
+
+    def _earlier(self, before: State, release: Release, parameters: list[str], chosen: list[str]) -> Callable[..., dict[str, dict[Any, Any]]] | None:
+        changed = [name for name in _OF_QUEUES if release.base.fields[name] is not before.fields[name]]
+        if not changed:
+            return None
+        return compile_function(self._effect(release.base, changed, parameters, chosen), "effect")
 
     def _checkable(self, term: Term) -> bool:
         """Not about ghosts, among them a release's counts, nor about messages that it might make or places that it
@@ -314,8 +323,7 @@ class CaseFunctions:
             found.append(compile_function(builder.finish(), name))
         return found[0], found[1]
 
-    def _effect(self, after: After, parameters: list[str]) -> str:
-        changed = [name for name in FIELDS if after.changed(name) and not FIELDS[name].ghost]
+    def _effect(self, after: State, changed: list[str], parameters: list[str], chosen: list[str]) -> str:
         roots: list[Term] = []
         for name in changed:
             for update in after.fields[name].updates:
@@ -324,7 +332,7 @@ class CaseFunctions:
                         roots += [*point, value, *([] if when is None else [when])]
                     case Add(point, amount):
                         roots += [*point, amount]
-        builder = FunctionBuilder("effect", parameters, roots, self.chosen)
+        builder = FunctionBuilder("effect", parameters, roots, chosen)
         for name in changed:
             builder.lines.append(f"    w_{name} = {{}}")
             for update in after.fields[name].updates:
@@ -427,6 +435,10 @@ def _free(term: Term) -> set[str]:
 
 def _key(parts: list[str]) -> str:
     return "()" if not parts else parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+_OF_QUEUES = ("stage", "queue", "arrival", "clock")
+"""The fields that say what is in queues, and in which order."""
 
 
 def _release_functions(release: Release) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from sendright.model.execution.consequences import Consequences
 from sendright.model.execution.encoding import (
     ALIVE,
     BODY_SLOT,
+    DEFAULTS,
     DESTINATION_SLOT,
     ENDED,
     FREE,
@@ -145,8 +147,10 @@ class System:
         env["born"] = [given["child"]] if "child" in given else []
         env["notifications"] = []
         env["copied objects"] = list(given["copied"].values()) if "copied" in given else []
-        for release, (slot_root, port_root) in zip(functions.releases, functions.roots, strict=True):
-            values = [*values, *self._solve(release, values, slot_root, port_root)]
+        for release, (slot_root, port_root), earlier in zip(functions.releases, functions.roots, functions.earlier, strict=True):
+            with self._after({} if earlier is None else earlier(fields, env, *values)):
+                choices = self._solve(release, values, slot_root, port_root)
+            values = [*values, *choices]
         if not functions.check(fields, env, *values):
             chosen = {choice: given[choice] for choice in rule.choices if choice in given}
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
@@ -159,6 +163,18 @@ class System:
                 if field in _LEAVES_SOMETHING:
                     self._note_what_is_left(field, writes)
         return Applied(case, outputs)
+
+    @contextmanager
+    def _after(self, written: dict[str, dict[Any, Any]]) -> Iterator[None]:
+        """In the block, the state has what is ``written`` before a release, and after it as before."""
+        old = {field: {point: self.state.fields[field].get(point, DEFAULTS[field]) for point in writes} for field, writes in written.items()}
+        for field, writes in written.items():
+            self.state.write(field, writes)
+        try:
+            yield
+        finally:
+            for field, writes in old.items():
+                self.state.write(field, writes)
 
     def _count(self, lengths: Iterable[str], given: dict[str, Any]) -> None:
         """Bound numbers run over all pages, and over as many indices as any array or body has had."""
