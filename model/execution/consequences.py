@@ -69,6 +69,8 @@ _PLACES = (
 )
 """A task's places in the order in which they end: first what a stopped call of the task has in its hands."""
 
+_REQUESTS = (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT)
+
 NO_TASK = -1
 """The owner of a message that nothing is known of."""
 
@@ -335,8 +337,13 @@ class Consequences:
                 self._end_held(slot)
 
     def _tell(self, slot: SlotTuple) -> None:
-        """The send-once right in ``slot`` becomes a notification now, if its port lives."""
-        if slot not in self.places and slot not in self.unsent and self._kind.get(slot) == SlotKind.SEND_ONCE and self._port[slot] not in self.dead:
+        """The send-once right in ``slot`` becomes a notification now, if its port lives.
+
+        A request has a place all the same, so that each that is due has one.
+        """
+        lives = self._kind.get(slot) == SlotKind.SEND_ONCE and self._port[slot] not in self.dead
+        asks = slot[0] in _REQUESTS and slot in self._kind
+        if (lives or asks) and slot not in self.places and slot not in self.unsent:
             self.places[slot] = self._clock
             self._clock += 1
 
