@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, REQUESTABLE
+from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -26,6 +26,7 @@ from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.mach.signatures.messages import MESSAGE_OPTIONS
 from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
+from sendright.mach.state.snapshot import Snapshot
 
 
 class Unmodelled(NotMade):
@@ -249,6 +250,27 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
         if words is not None:
             return words
     return None
+
+
+def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
+    """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is.
+
+    Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name request
+    with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
+    """
+    if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
+        return None
+    own = state.tasks.get(caller)
+    target = None if own is None else own.names.get(call.arguments.get("task", NULL_NAME))
+    of = None if target is None or target.port is None else state.ports.get(target.port)
+    task = None if of is None or of.task is None else state.tasks.get(of.task)
+    name = call.arguments.get("name", NULL_NAME)
+    entry = None if task is None else task.names.get(name)
+    if task is None or entry is None or entry.kind is not SlotKind.SEND_RECEIVE or entry.port not in state.ports or name not in task.requests:
+        return None
+    if state.ports[entry.port].port_destroyed.kind is SlotKind.NONE:
+        return None
+    return f"what becomes of a dead-name request whose name loses a redirected receive right isn't modelled in profile {profile.name}"
 
 
 def _known(profile: Profile) -> str:

@@ -20,19 +20,20 @@ from sendright.mach.state.sharing import changed_keys
 class Entry(msgspec.Struct, frozen=True):
     """A right in a slot. ``port`` is None for a dead name and a port set; ``urefs`` is 0 outside port name spaces.
 
-    SEND or SEND_ONCE without a port is a name whose port died, and at which no call has looked since (where
-    ``dead_names_are_lazy``)."""
+    In a kernel that shows a view only, the port of a right may be unknown: it is None, too."""
 
     kind: SlotKind
     port: int | None = None
     urefs: int = 0
-    told: bool = False
-    """Of such a name: its dead-name request has fired, so that it gets one more reference when a call looks at it."""
+    told: bool | None = None
+    """Of a name whose port died, and at which no call has looked since (where ``dead_names_are_lazy``): whether its
+    dead-name request has fired, so that it gets one more reference when a call looks at it. None: it isn't such a name.
+    """
 
     @property
     def is_unlooked(self) -> bool:
         """A name whose port died, and at which no call has looked since."""
-        return self.port is None and self.kind in (SlotKind.SEND, SlotKind.SEND_ONCE)
+        return self.told is not None
 
     @property
     def type_kind(self) -> SlotKind:

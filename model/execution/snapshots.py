@@ -420,7 +420,7 @@ def _fill(f: dict[str, dict[Any, Any]], message: Message) -> None:
 
 def _put_name(f: dict[str, dict[Any, Any]], slot: SlotTuple, entry: Entry, profile: Profile) -> None:
     if entry.is_unlooked and profile.dead_names_are_lazy:
-        f["unlooked"][slot], f["told"][slot] = int(entry.kind), entry.told
+        f["unlooked"][slot], f["told"][slot] = int(entry.kind), bool(entry.told)
         entry = Entry(SlotKind.DEAD_NAME, None, entry.urefs)
     _put(f, slot, entry)
 

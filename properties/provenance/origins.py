@@ -84,7 +84,7 @@ def parts(entry: Entry) -> tuple[tuple[HeldRight, int], ...]:
     """The rights in ``entry``, each with its user references, also one that a dead-name notification has announced."""
     if entry.kind is SlotKind.SEND_RECEIVE:
         return (HeldRight(SlotKind.SEND, entry.port), entry.urefs), (HeldRight(SlotKind.RECEIVE, entry.port), 0)
-    return ((HeldRight(entry.type_kind, entry.port), entry.urefs + entry.told),) if entry.kind is not SlotKind.NONE else ()
+    return ((HeldRight(entry.type_kind, entry.port), entry.urefs + bool(entry.told)),) if entry.kind is not SlotKind.NONE else ()
 
 
 class UnfinishedCall(NamedTuple):

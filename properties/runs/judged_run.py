@@ -17,7 +17,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, capabilities_of
 from sendright.mach.kernel.implementation import Implementation, MalformedState, error_in_words, frames_of
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.kernel.unmodelled import as_judged
+from sendright.mach.kernel.unmodelled import Unmodelled, as_judged, why_unmodelled_there
 from sendright.mach.signatures import with_defaults
 from sendright.mach.state.comparison import Agreement, promises_final_parts
 from sendright.mach.state.seen_state import seen_state
@@ -187,10 +187,14 @@ class JudgedRun:
 
         Missing arguments of ``call`` get their defaults, and numbers are those that the kernel sees. Raises Violated
         for a violation, NotMade if the implementation can't make the call, and KeyboardInterrupt after Ctrl-C. If the
-        profile doesn't model a number of the call, it raises Unmodelled, and nothing has happened.
+        profile doesn't model a number of the call, or what it leads to in this state, it raises Unmodelled, and nothing
+        has happened.
         """
         stop_if_interrupted()
         call = as_judged(with_defaults(call), self.profile)
+        unmodelled = why_unmodelled_there(task, call, self.snapshot, self.profile)
+        if unmodelled is not None:
+            raise Unmodelled(unmodelled)
         ended_step = self._ended_already(task, call)
         self.ended.pop(task, None)
         if ended_step is not None:

@@ -193,6 +193,7 @@ def _damaged(form: inspect.Type, value: Any, where: str, others: dict[str, list[
         for one in form.types:
             if value is None and not isinstance(one, inspect.NoneType):
                 yield from ((where, f"{other} instead of nothing", other) for other in NUMBERS if isinstance(one, inspect.IntType))
+                yield from ((where, f"{other} instead of nothing", other) for other in (False, True) if isinstance(one, inspect.BoolType))
                 alike = [other for other in others.get(_kind(one, where), ()) if other is not None]
                 yield from ((where, f"another for nothing ({index})", other) for index, other in enumerate(alike[:4]))
     form = _chosen(form, value)

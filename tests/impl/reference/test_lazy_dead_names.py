@@ -191,7 +191,7 @@ def test_a_request_that_is_cancelled(kind: str, watched: bool) -> None:
         assert root.fails("mach_port_request_notification", **arguments) == "KERN_INVALID_ARGUMENT"
     else:
         assert root.does("mach_port_request_notification", **arguments) == NULL_NAME
-    assert root.names[name] == (dead(urefs=2) if watched else Entry(KINDS[kind], None, 1))
+    assert root.names[name] == (dead(urefs=2) if watched else Entry(KINDS[kind], None, 1, told=False))
     root.does("mach_port_type", name=name)
     assert root.does("mach_port_request_notification", **arguments) == NULL_NAME
 
@@ -248,7 +248,7 @@ def test_one_name_for_both(kind: str, dispositions: tuple[int, int]) -> None:
     root, name, _ = unlooked(kind)
     arguments = {"dest": name, "dest_disposition": dispositions[0], "reply": name, "reply_disposition": dispositions[1]}
     assert root.fails("mach_msg_send", **arguments) == "MACH_SEND_INVALID_DEST"
-    assert root.names[name] == (Entry(KINDS[kind], None, 1) if D.MOVE_SEND_ONCE in dispositions else dead(urefs=1))
+    assert root.names[name] == (Entry(KINDS[kind], None, 1, told=False) if D.MOVE_SEND_ONCE in dispositions else dead(urefs=1))
 
 
 def test_a_receive_right_given_up_leaves_a_dead_name_at_once() -> None:

@@ -107,7 +107,7 @@ def test_one_name_that_is_dead(root: Actor, disposition: Disposition) -> None:
     name = root.does("mach_port_extract_right", task=other.seen_as, name=port, disposition=D.MAKE_SEND)["poly"]
     other.does("mach_port_destroy", name=port)
     assert inserts(root, TRAP, name, disposition, name) == "KERN_INVALID_CAPABILITY"
-    assert root.names[name] == Entry(SlotKind.SEND, None, 1)
+    assert root.names[name] == Entry(SlotKind.SEND, None, 1, told=False)
     taken = XNU.chosen_name(61)
     other.does("mach_port_allocate_name", right=Right.DEAD_NAME, name=taken)
     copied = disposition is D.COPY_SEND
