@@ -206,16 +206,17 @@ def _effects(unit: CaseProof, case: Case, after: After, second: Profile) -> Goal
 
 def arguments_modelled(k: Context, *profiles: Profile) -> list[Term]:
     """That the rule's arguments have numbers which all ``profiles`` model."""
-    call, found = SIGNATURES.get(k.rule.name), []
+    call = SIGNATURES.get(k.rule.name)
+    numbers = {name: term for name, term in k.constants.items() if z3.is_expr(term) and term.sort() == z3.IntSort()}
+    found: list[Term] = []
     for profile in profiles:
-        for range_ in unmodelled_ranges(profile):
-            term = k.constants.get(_parameter(range_, k.rule.name))
-            if z3.is_expr(term) and term.sort() == z3.IntSort():
-                found.append(z3.Not(_covers(range_, term)))
-        for argument in () if call is None else call.arguments:
-            term, width = k.constants.get(argument.name), width_of(call, argument, profile.name) if call else None
-            if z3.is_expr(term) and term.sort() == z3.IntSort() and width is not None:
-                found.append(z3.And(width.lowest <= term, term <= width.highest))
+        for each in unmodelled_ranges(profile):
+            if (name := _parameter(each, k.rule.name)) in numbers:
+                found.append(z3.Not(_covers(each, numbers[name])))
+        for argument in call.arguments if call else ():
+            width = width_of(call, argument, profile.name) if call else None
+            if argument.name in numbers and width is not None:
+                found.append(z3.And(width.lowest <= numbers[argument.name], numbers[argument.name] <= width.highest))
     return list({number_of(each): each for each in found}.values())
 
 
