@@ -192,13 +192,22 @@ def _effects(unit: CaseProof, case: Case, after: After, second: Profile) -> Goal
         elif not here.eq(there):
             goals.append((called, here == there))
     for name, declared in FIELDS.items():
-        if declared.ghost or not (unit.after.changed(name) or after.changed(name)):
+        if declared.ghost or not _is_shown(declared.range, unit.profile, second) or not (unit.after.changed(name) or after.changed(name)):
             continue
         point = [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(declared.domain)]
         here, there = unit.after.fields[name](*point), after.fields[name](*point)
         if not here.eq(there):
             goals.append((f"another state after it: {declared.about}", z3.ForAll(point, here == there) if point else here == there))
     return goals
+
+
+def _is_shown(range_: str, *profiles: Profile) -> bool:
+    """Whether one of the kernels can show values of this sort to a task."""
+    if range_ == "AuditToken":
+        return any(each.audit_tokens for each in profiles)
+    if range_ == "SecurityToken":
+        return any(each.tokens_in_trailer or each.token_flavours for each in profiles)
+    return True
 
 
 # ---- arguments
