@@ -193,8 +193,7 @@ def _verdict(calls: list[CallComparison], runs: tuple[RunDifference, ...], inter
 
 def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bool) -> list[CallComparison]:
     """What is decided of each call: of its own rule and of all that are steps of it."""
-    from sendright.model.language.sequences import rules_of
-    from sendright.model.proof.equal_rules import compare_rules, compared_rules
+    from sendright.model.proof.equal_rules import compare_rules, compared_rules, steps_of
 
     rules = compared_rules(one, other, calls)
     decided: dict[str, list[Obligation]] = {}
@@ -204,7 +203,7 @@ def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bo
             progress.update(len(decided), len(rules), found[0].call)
     compared = []
     for call in calls:
-        here, there = rules_of(call, one), rules_of(call, other)
+        here, there = steps_of(call, one), steps_of(call, other)
         steps_of_one = tuple(rule for rule in dict.fromkeys([*here, *there]) if (rule in here) != (rule in there))
         differences = [each for rule in here if rule in there for each in decided[rule] if each.verdict is not Verdict.PROVED]
         verdicts = [Verdict.PROVED, *(each.verdict for each in differences), *(Verdict.REFUTED for _ in steps_of_one)]

@@ -29,7 +29,7 @@ from sendright.mach.signatures.widths import width_of
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.execution import consequences, told_results
 from sendright.model.language.release import the_same_choices
-from sendright.model.language.rule import COPY_IN, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, PENDING_RULES, RULES, Case, Context, Rule
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, sort_named
@@ -57,8 +57,43 @@ def compared_calls(first: Profile, second: Profile) -> tuple[list[str], list[str
 
 def compared_rules(first: Profile, second: Profile, calls: list[str]) -> list[str]:
     """The rules that are steps of ``calls`` in both profiles. (A step of one alone makes the call different.)"""
-    names = dict.fromkeys(rule for call in calls for rule in rules_of(call, first) if rule in rules_of(call, second))
+    names = dict.fromkeys(rule for call in calls for rule in steps_of(call, first) if rule in steps_of(call, second))
     return list(names)
+
+
+@cache
+def _steps_of(call: str, profile_name: str) -> tuple[str, ...]:
+    profile = profile_named(profile_name)
+    found = dict.fromkeys(rules_of(call, profile))
+    todo = list(found)
+    while todo:
+        rule = todo.pop()
+        new = [name for name in _may_leave(rule, profile_name) if name not in found]
+        found |= dict.fromkeys(new)
+        todo += new
+    return tuple(found)
+
+
+@cache
+def _may_leave(rule: str, profile_name: str) -> tuple[str, ...]:
+    """The rules for pending work for which the rule may leave some, as far as its terms say."""
+    if rule not in RULES:
+        return ()
+    profile = profile_named(profile_name)
+    among = AnyCase(RULES[rule], profile)
+    afters = [CaseProof(RULES[rule], index, profile, among).after for index in range(len(among.cases))]
+    return tuple(name for name in PENDING_RULES if any(_leaves(after, RULES[name], profile) for after in afters))
+
+
+def _leaves(after: After, pending: Rule, profile: Profile) -> bool:
+    k, before = Context(pending, after.plain, profile, "@left"), Context(pending, after.before, profile, "@left")
+    parameters = [k.constants[name] for name in pending.parameters]
+    return not follows_from_nothing(z3.ForAll(parameters, z3.Implies(pending.requires(k)[0], pending.requires(before)[0])))
+
+
+def steps_of(call: str, profile: Profile) -> tuple[str, ...]:
+    """The rules that are steps of the call: its own, and those for the work that they leave pending."""
+    return _steps_of(call, profile.name)
 
 
 def compare_rules(first: Profile, second: Profile, rules: list[str], jobs: int) -> Iterator[list[Obligation]]:

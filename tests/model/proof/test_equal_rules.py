@@ -21,7 +21,7 @@ from sendright.model.execution import consequences, told_results
 from sendright.model.language.rule import COPY_IN, DELIVER, RULES, Case, Context
 from sendright.model.language.state import FIELDS, After
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.equal_rules import arguments_modelled, compared_calls, compared_rules, decide_rule, switches_read_by
+from sendright.model.proof.equal_rules import arguments_modelled, compared_calls, compared_rules, decide_rule, steps_of, switches_read_by
 
 
 def verdicts(first: Profile, second: Profile, rule: str) -> dict[str, Verdict]:
@@ -210,3 +210,9 @@ def test_arguments_are_those_that_both_profiles_model() -> None:
                 solver.add(assumed)
                 assert solver.check() == z3.unsat, each
     assert asked > 10
+
+
+def test_work_that_a_call_leaves_pending_is_a_step_of_it() -> None:
+    assert "no senders are left" in steps_of("mach_port_deallocate", OSF)
+    assert "no senders are left" in compared_rules(OSF, GNUMACH, ["mach_port_deallocate"])
+    assert steps_of("mach_port_type", OSF) == ("mach_port_type",)
