@@ -17,7 +17,8 @@ def test_calls_that_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ledger_create" in data["only_first"]
 
 
-def test_a_call_that_differs_and_the_runs_as_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.heavy
+def test_a_call_that_differs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "osf", "gnumach", "--no-runs", "-c", "mach_port_allocate_name", "-j", "1", "-q"]) == 1
     text = capsys.readouterr().out
     assert text.startswith("FAILED: osf and gnumach: of 1 compared call, 0 are proved the same, 1 differs (")
@@ -38,6 +39,19 @@ def test_runs_as_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
         verdicts = {case["id"]: case["verdict"] for case in json.loads(capsys.readouterr().out)["cases"]}
         assert {verdicts[id] for id, judge in judges.items() if judge == judged_as} == {"failed"}, "each case shows a difference"
     assert main(["replay", str(script), "-q", "--profile", "gnumach"]) == 1, "what osf says isn't what gnumach does"
+
+
+@pytest.mark.heavy
+def test_only_runs_of_the_chosen_calls_count(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Other calls differ in the same runs. Without a difference, no script is written."""
+    script = tmp_path / "none.json"
+    arguments = ["compare", "osf", "gnumach", "-c", "mach_port_type", "-n", "2", "-q", "-j", "1"]
+    assert main([*arguments, "--scripts", str(script)]) == 0
+    text = capsys.readouterr().out
+    assert "of 1 compared call, 1 is proved the same; " in text
+    assert "show no difference" in text
+    assert f"{script} is not written: no run differs" in " ".join(text.split())
+    assert not script.exists()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_a_profile_is_the_same_as_itself_in_every_rule(monkeypatch: pytest.Monke
                 assert (one.verdict, one.basis.name) == (Verdict.PROVED, "UNTOUCHED"), one.case
 
 
+@pytest.mark.heavy
 def test_what_differs_has_a_state_in_which_it_does() -> None:
     found = {one.case: one for one in decide_rule("osf", "gnumach", "mach_port_allocate_name")}
     refuted = {case: one.title.partition(": ")[2] for case, one in found.items() if one.verdict is Verdict.REFUTED}
