@@ -68,7 +68,7 @@ def compare(
       0    they do the same: everything is proved, or there was nothing to prove and no run differed
       1    they differ
       2    the input or the command line is wrong
-      3    the kernel crashed or hung in all runs that differ, or a process that proves crashed, and nothing else differs
+      3    the kernel crashed or hung, or a process that proves crashed; nothing else differs
       4    undetermined: no difference was found, and not all is proved
       130  interrupted, and no difference was found
     """

@@ -5,8 +5,8 @@ invariants of the first profile hold, where a case of the first applies, the sec
 the same choices and no others, give the same results and leave the same state. What isn't proved gets a state in which
 the two differ, as a counterexample of ``sendright prove`` does.
 
-Arguments are those that both profiles model. Limits like ``urefs_max`` are any numbers, the same for both. Switches that
-no rule reads can't show in a proof (``unseen_differences``): where they may matter, a case isn't called the same.
+Arguments are those that both profiles model. Limits like ``urefs_max`` are any numbers, the same for both. Switches
+that no rule reads can't show in a proof (``unseen_differences``): where they may matter, a case isn't called the same.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _tests(among: AnyCase) -> list[tuple[object, int]]:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Question:
     """What has to follow from a step of one of the two kernels."""
 
     assumptions: list[Term]
@@ -148,12 +148,12 @@ def _decide_case(unit: CaseProof, there: AnyCase, second: Profile, same_tests: b
     return _undecided(decided, unseen) if unseen else decided
 
 
-def _worth_asking(asked: _Asked) -> _Asked:
+def _worth_asking(asked: _Question) -> _Question:
     """Without the goals that follow from nothing."""
     return replace(asked, goals=[(title, goal) for title, goal in asked.goals if not follows_from_nothing(goal)])
 
 
-def _decide(unit: CaseProof, decided: Obligation, asked: _Asked) -> Obligation | None:
+def _decide(unit: CaseProof, decided: Obligation, asked: _Question) -> Obligation | None:
     """None: all goals follow. Otherwise what is known instead."""
     proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *asked.assumptions], held_by_any_state(unit.profile))
     with first_effort():
@@ -172,13 +172,13 @@ def _undecided(decided: Obligation, words: str) -> Obligation:
     )
 
 
-def _questions(unit: CaseProof, there: AnyCase, second: Profile, same_tests: bool, index: int) -> Iterator[_Asked]:
+def _questions(unit: CaseProof, there: AnyCase, second: Profile, same_tests: bool, index: int) -> Iterator[_Question]:
     """What has to follow for the second kernel to do the same where the case applies: first from what the first kernel
     does; then, of what it may choose, from what the second does.
     """
     applies = [*unit.k.assumptions(), unit.guard, *arguments_modelled(unit.k, unit.profile, second)]
     goals: list[tuple[str, Term]] = []
-    also: list[_Asked] = []
+    also: list[_Question] = []
     if not same_tests:
         goals.append((f"in {second.name}, no case applies", z3.Or(*there.guards)))
     for other, (guard, case) in enumerate(zip(there.guards, there.cases, strict=True)):
@@ -191,8 +191,8 @@ def _questions(unit: CaseProof, there: AnyCase, second: Profile, same_tests: boo
         after = _with_the_same_choices(unit, case, second)
         goals += [(title, goal if not where else z3.Implies(z3.And(*where), goal)) for title, goal in _effects(unit, case, after, second)]
         left = _only_choices_of(unit.after, after, f"{second.name} can make choices that {unit.profile.name} can't")
-        also.append(_Asked([*applies, *where, *after.assumptions], left, case, after))
-    yield _Asked([*applies, *unit.after.assumptions], goals, unit.case, unit.after)
+        also.append(_Question([*applies, *where, *after.assumptions], left, case, after))
+    yield _Question([*applies, *unit.after.assumptions], goals, unit.case, unit.after)
     yield from also
 
 
@@ -288,8 +288,8 @@ def switches_read_by(module: ModuleType) -> tuple[str, ...]:
 
 
 def unseen_differences(unit: CaseProof, second: Profile) -> str:
-    """The switches in which the two profiles differ and that the oracle alone reads, when it orders what a release leads
-    to, or makes results of outputs; empty: none concerns the case.
+    """The switches in which the two profiles differ and that the oracle alone reads, when it orders what a release
+    leads to, or makes results of outputs; empty: none concerns the case.
     """
     found = []
     by_order = _different(unit.profile, second, consequences)
