@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +33,10 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="FIRST", help=f"A kernel profile: {', '.join(PROFILES)}.")],
     second: Annotated[str | None, typer.Argument(metavar="[SECOND]", help="Another profile; or leave it out and name a kernel with --sut.")] = None,
     sut: Annotated[
-        str | None, typer.Option("--sut", metavar="WHAT", help="A kernel to compare with FIRST: gnumach, stdio:PROGRAM, or package.module:Class.")
+        str | None,
+        typer.Option("--sut", metavar="WHAT", help="A kernel to compare with FIRST: reference, gnumach, stdio:PROGRAM, package.module:Class."),
     ] = None,
-    call: Annotated[list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Prove only this call. Can be repeated.")] = None,
+    call: Annotated[list[str] | None, typer.Option("--call", "-c", metavar="CALL", help="Compare only this call. Can be repeated.")] = None,
     examples: Annotated[int, typer.Option("--examples", "-n", min=1, help="Number of random runs in each direction.")] = EXAMPLES,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Maximum number of calls in each run.")] = STEPS,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the random calls.")] = SEED,
@@ -51,8 +53,8 @@ def compare(
 
     Of two profiles, sendright proves for each call that they do the same in all states, or finds a state in which they
     don't. It also runs the reference kernel as each of them and lets the other profile judge it. Of a profile and a
-    kernel, it makes runs only. There is one shortest run for each cause of a difference: each case of the profile that
-    judges the run.
+    kernel, it makes runs only. It shows the shortest run for each cause: a case of the judging profile that the other
+    kernel doesn't follow.
 
     [bold]Examples[/bold]
 
@@ -66,37 +68,47 @@ def compare(
       0    they do the same: everything is proved, or there was nothing to prove and no run differed
       1    they differ
       2    the input or the command line is wrong
+      3    the kernel crashed or hung, or a process that proves crashed; nothing else differs
       4    undetermined: no difference was found, and not all is proved
       130  interrupted, and no difference was found
     """
     start = time.perf_counter()
     if (second is None) == (sut is None):
-        raise BadInput("compare: compares FIRST with SECOND or with --sut (name one of the two)")
+        raise BadInput("compare: name either SECOND or --sut")
     if no_proofs and no_runs:
         raise BadInput("compare: nothing is left to do (leave out --no-proofs or --no-runs)")
     if sut is not None and (no_runs or call):
-        raise BadInput("compare: of a kernel nothing is proved (leave out --no-runs and --call)")
+        raise BadInput("compare: with --sut sendright only makes runs (leave out --no-runs and --call)")
+    if no_runs and scripts is not None:
+        raise BadInput("--scripts: there are no runs to write (leave out --no-runs)")
     one = profile_named(first)
     check_files({"--scripts": scripts})
+    _check_place(scripts)
+    factory: Callable[[], Implementation]
     if sut is not None:
         factory = implementation_factory(sut, None)
         result = _with_kernel(profile_for(first, factory), factory, sut, examples, steps, seed, quiet)
     else:
         other = profile_named(second or "")
         if one.name == other.name:
-            raise BadInput(f"compare: {first} is the same as {first} (name two profiles)")
+            raise BadInput(f"compare: FIRST and SECOND are both {first} (name two different profiles)")
+        from sendright.impl.reference import ReferenceKernel
+
+        factory = ReferenceKernel
         result = _two_profiles(one, other, call, examples, steps, seed, no_proofs, no_runs, jobs, quiet)
     result = msgspec.structs.replace(result, seconds=time.perf_counter() - start)
     failed: list[str] = []
-    written = write_files({"--scripts": (scripts, lambda: _script(result))}, failed)
+    cases = [] if scripts is None else _cases(result, factory)
+    left_out = len(result.runs) - len(cases)
+    written = write_files({"--scripts": (scripts if cases else None, lambda: _script(cases, result))}, failed)
 
     def say() -> None:
         if json:
-            show_json(_data(result) | {"reports": [str(path) for path in written]})
+            show_json(_data(result) | {"reports": [str(path) for path in written]} | ({} if scripts is None else {"runs_left_out": left_out}))
         else:
-            from sendright.reports.comparison import terminal
+            from sendright.reports.comparison import not_written, terminal
 
-            show(terminal(result))
+            show(terminal(result), *([] if scripts is None else not_written(str(scripts), len(cases), left_out)))
 
     return conclude(exit_status(result.verdict), say, failed, result.interrupted)
 
@@ -115,6 +127,7 @@ def _two_profiles(
 ) -> CompareResult:
     from sendright.impl.reference import ReferenceKernel
     from sendright.model.proof.equal_rules import compared_calls
+    from sendright.properties.compare import distinct
 
     both, only_first, only_second = compared_calls(one, other)
     for name in calls or ():
@@ -131,7 +144,7 @@ def _two_profiles(
     except KeyboardInterrupt:
         interrupted = True
     interrupted = interrupted or any(each.interrupted for each in found)
-    runs = _distinct([run for each in found for run in each.runs])
+    runs = distinct(run for each in found for run in each.runs if not calls or run.call in calls)
     return CompareResult(
         verdict=_verdict(compared, runs, interrupted, bool(found)),
         first=one.name,
@@ -142,6 +155,7 @@ def _two_profiles(
         runs=runs,
         examples=sum(each.examples for each in found),
         judged=sum(each.judged for each in found),
+        not_compared=tuple(dict.fromkeys(words for each in found for words in each.not_compared)),
         interrupted=interrupted,
     )
 
@@ -149,8 +163,10 @@ def _two_profiles(
 def _with_kernel(
     profile: Profile, factory: Callable[[], Implementation], sut: str, examples: int, steps: int, seed: int, quiet: bool
 ) -> CompareResult:
+    from sendright.properties.compare import distinct
+
     found = _runs(factory, None, profile, examples, steps, seed, quiet)
-    runs = _distinct(found.runs)
+    runs = distinct(found.runs)
     return CompareResult(
         verdict=_verdict([], runs, found.interrupted, found.judged > 0),
         first=profile.name,
@@ -165,9 +181,10 @@ def _with_kernel(
 
 def _verdict(calls: list[CallComparison], runs: tuple[RunDifference, ...], interrupted: bool, ran: bool) -> Verdict:
     proofs = combine(one.verdict for one in calls) if calls else None
-    if runs or proofs is Verdict.REFUTED:
+    crashes = [run for run in runs if run.trace.violations[0].kind in ("crash", "hang")]
+    if len(crashes) < len(runs) or proofs is Verdict.REFUTED:
         return Verdict.FAILED
-    if proofs is Verdict.CRASHED:
+    if crashes or proofs is Verdict.CRASHED:
         return Verdict.CRASHED
     if interrupted or proofs is Verdict.UNDETERMINED or (proofs is None and not ran):
         return Verdict.UNDETERMINED
@@ -176,8 +193,7 @@ def _verdict(calls: list[CallComparison], runs: tuple[RunDifference, ...], inter
 
 def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bool) -> list[CallComparison]:
     """What is decided of each call: of its own rule and of all that are steps of it."""
-    from sendright.model.language.sequences import rules_of
-    from sendright.model.proof.equal_rules import compare_rules, compared_rules
+    from sendright.model.proof.equal_rules import compare_rules, compared_rules, steps_of
 
     rules = compared_rules(one, other, calls)
     decided: dict[str, list[Obligation]] = {}
@@ -187,7 +203,7 @@ def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bo
             progress.update(len(decided), len(rules), found[0].call)
     compared = []
     for call in calls:
-        here, there = rules_of(call, one), rules_of(call, other)
+        here, there = steps_of(call, one), steps_of(call, other)
         steps_of_one = tuple(rule for rule in dict.fromkeys([*here, *there]) if (rule in here) != (rule in there))
         differences = [each for rule in here if rule in there for each in decided[rule] if each.verdict is not Verdict.PROVED]
         verdicts = [Verdict.PROVED, *(each.verdict for each in differences), *(Verdict.REFUTED for _ in steps_of_one)]
@@ -209,25 +225,34 @@ def _runs(
         )
 
 
-def _distinct(runs: list[RunDifference] | tuple[RunDifference, ...]) -> tuple[RunDifference, ...]:
-    """The shortest run of each cause."""
-    found: dict[tuple[str, str, str, str], RunDifference] = {}
-    for run in sorted(runs, key=lambda one: (len(one.trace.steps), one.call, one.clause)):
-        found.setdefault((run.judged_as, run.call, run.clause, run.words), run)
-    return tuple(found.values())
-
-
-def _script(result: CompareResult) -> str:
-    """All runs as the cases of one script. Each expects what the profile that judged the run says."""
+def _script(cases: list[dict[str, Any]], result: CompareResult) -> str:
+    """``cases`` as one script. Each expects what the profile that judged the run says."""
     from sendright.reports.rerun import script_text
 
-    cases: list[dict[str, Any]] = []
-    for run in result.runs:
-        for case in (run.script or {"cases": []})["cases"]:
-            title = f"{run.call}: {run.behaves_as} does not do as {run.judged_as} says"
-            cases.append(case | {"id": f"difference-{len(cases) + 1}", "title": title, "profile": run.judged_as})
+    numbered = [case | {"id": f"difference-{number}"} for number, case in enumerate(cases, 1)]
     source = {"generator": "sendright", "kind": "a comparison", "implementation": f"{result.first} and {result.second}"}
-    return script_text({"format": "mach-cases/1", "source": source, "profile": result.first, "cases": cases})
+    return script_text({"format": "mach-cases/1", "source": source, "profile": result.first, "cases": numbered})
+
+
+def _cases(result: CompareResult, factory: Callable[[], Implementation]) -> list[dict[str, Any]]:
+    """The runs that can be written as cases of a script."""
+    from sendright.impl.reference import ReferenceKernel
+    from sendright.model.execution.oracle import Oracle
+    from sendright.properties.compare import as_case
+
+    found = [as_case(run, ReferenceKernel, factory, Oracle) for run in result.runs]
+    return [case for case in found if case is not None]
+
+
+def _check_place(path: Path | None) -> None:
+    """Check that a file can be made there, before any run. Raises BadInput."""
+    if path is None:
+        return
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    if there != path.absolute() and not there.is_dir():
+        raise BadInput(f"--scripts: {path}: can't be written: {there} is not a directory (choose another place)")
+    if not os.access(there, os.W_OK):
+        raise BadInput(f"--scripts: {path}: can't be written: no permission (choose another place)")
 
 
 def _data(result: CompareResult) -> dict[str, Any]:

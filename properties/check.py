@@ -95,7 +95,9 @@ def check(
     finally:
         gc.unfreeze()
     minimized: list[tuple[_FailingRun, MinimizedRun]] = []
-    for failing in checker.failing.values():
+    for number, failing in enumerate(checker.failing.values()):
+        if on_progress is not None:
+            on_progress(number, len(checker.failing), f"minimizing run {number + 1} of {len(checker.failing)} that fail")
         minimizer = Minimizer(
             failing.trace,
             implementation_factory,

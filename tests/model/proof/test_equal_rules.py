@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import msgspec
 import pytest
+import z3
 
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
+from sendright.mach.kernel.unmodelled import unmodelled_ranges
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.rule import RULES
-from sendright.model.proof.equal_rules import compared_calls, compared_rules, decide_rule
+from sendright.model.execution import consequences, told_results
+from sendright.model.language.rule import COPY_IN, DELIVER, RULES, Case, Context
+from sendright.model.language.state import FIELDS, After
+from sendright.model.proof.any_state import ANY_STATE
+from sendright.model.proof.equal_rules import arguments_modelled, compared_calls, compared_rules, decide_rule, steps_of, switches_read_by
 
 
 def verdicts(first: Profile, second: Profile, rule: str) -> dict[str, Verdict]:
@@ -28,6 +40,7 @@ def test_a_profile_is_the_same_as_itself_in_every_rule(monkeypatch: pytest.Monke
                 assert (one.verdict, one.basis.name) == (Verdict.PROVED, "UNTOUCHED"), one.case
 
 
+@pytest.mark.heavy
 def test_what_differs_has_a_state_in_which_it_does() -> None:
     found = {one.case: one for one in decide_rule("osf", "gnumach", "mach_port_allocate_name")}
     refuted = {case: one.title.partition(": ")[2] for case, one in found.items() if one.verdict is Verdict.REFUTED}
@@ -54,7 +67,8 @@ def test_a_difference_of_effects() -> None:
     found = {one.case: one for one in decide_rule("manual", "gnumach", rule)}
     differ = {case: one.title for case, one in found.items() if one.verdict is Verdict.REFUTED}
     assert differ
-    assert any(title.partition(": ")[2] in ("kind after it", "port after it", "urefs after it") for title in differ.values()), differ
+    fields = {f"another state after it: {FIELDS[name].about}" for name in ("kind", "port", "urefs")}
+    assert any(title.partition(": ")[2] in fields for title in differ.values()), differ
 
 
 @pytest.mark.heavy
@@ -71,3 +85,135 @@ def test_calls_that_only_one_serves() -> None:
     assert "ledger_create" in osf
     assert gnumach == [call for call in SIGNATURES if GNUMACH.serves(call) and not OSF.serves(call)]
     assert set(compared_rules(OSF, GNUMACH, both)) <= set(RULES)
+
+
+# ---- what must not be called the same
+
+
+class Twin:
+    """The manual's profile under another name, and rules that have other cases in it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **switches: Any) -> None:
+        self._monkeypatch = monkeypatch
+        monkeypatch.setitem(PROFILES, "twin", msgspec.structs.replace(MANUAL, name="twin", **switches))
+
+    def has(self, rule: str, change: Callable[[Context, list[Case]], list[Case]]) -> None:
+        """In the twin, ``change`` is made to the rule's cases."""
+        original = RULES[rule]
+
+        def cases(k: Context) -> Iterator[Case]:
+            found = list(original.cases(k))
+            return iter(change(k, found) if k.profile.name == "twin" else found)
+
+        self._monkeypatch.setitem(RULES, rule, replace(original, cases=cases))
+
+
+def then(case: Case, more: Callable[[After], None]) -> Case:
+    """The case, and after its effect ``more``."""
+
+    def effect(after: After) -> None:
+        case.effect(after)
+        more(after)
+
+    return replace(case, effect=effect)
+
+
+def different(first: str, second: str, rule: str) -> dict[str, tuple[str, str]]:
+    """The cases that aren't proved to be the same: the verdict and the words of each."""
+    found = decide_rule(first, second, rule)
+    return {one.case: (one.verdict.value, one.title.partition(": ")[2]) for one in found if one.verdict is not Verdict.PROVED}
+
+
+@pytest.mark.heavy
+def test_another_place_in_the_queue_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtakes(k: Context, cases: list[Case]) -> list[Case]:
+        def earlier(after: After) -> None:
+            after.store("arrival", (k["message"],), k.before.clock() - 1)
+
+        return [then(case, earlier) if queues(k, case) else case for case in cases]
+
+    def queues(k: Context, case: Case) -> bool:
+        after = After(k.before, k.profile)
+        case.effect(after)
+        return after.changed("queue") and not after.releases
+
+    Twin(monkeypatch).has(DELIVER, overtakes)
+    found = different("manual", "twin", DELIVER)
+    assert found
+    assert {words for _, words in found.values()} == {f"another state after it: {FIELDS['arrival'].about}"}
+
+
+@pytest.mark.heavy
+def test_a_kernel_without_a_case_for_some_state_isnt_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch).has("mach_port_type", lambda k, cases: cases[:-1])
+    last = list(RULES["mach_port_type"].cases(Context(RULES["mach_port_type"], ANY_STATE, MANUAL)))[-1]
+    assert different("manual", "twin", "mach_port_type") == {last.id: ("REFUTED", "in twin, no case applies")}
+    assert different("twin", "manual", "mach_port_type") == {}, "in the states in which the twin has a case, the manual has the same"
+
+
+@pytest.mark.heavy
+def test_choices_are_compared_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chooses_less(k: Context, cases: list[Case]) -> list[Case]:
+        return [*cases[:-1], then(cases[-1], lambda after: after.assumptions.append(k["new_name"] != k["task"]))]
+
+    Twin(monkeypatch).has("mach_port_allocate", chooses_less)
+    assert {words for _, words in different("manual", "twin", "mach_port_allocate").values()} == {"twin can't make every choice that manual can"}
+    assert {words for _, words in different("twin", "manual", "mach_port_allocate").values()} == {"manual can make choices that twin can't"}
+
+
+@pytest.mark.parametrize("switch", [name for name in switches_read_by(consequences) if name != "circular_rescue_is_silent"])
+def test_a_release_in_another_order_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    Twin(monkeypatch, **{switch: not getattr(MANUAL, switch)})
+    found = different("manual", "twin", "mach_port_mod_refs")
+    assert found
+    assert set(found.values()) == {("UNDETERMINED", f"the order of consequences differs by the switch {switch}")}
+    assert different("manual", "twin", "mach_port_type") == {}, "nothing is released"
+
+
+def test_results_of_another_form_arent_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, set_membership_is_flag=True)
+    found = different("manual", "twin", "mach_port_get_attributes")
+    assert found == {"KERN_SUCCESS/the receive status": ("UNDETERMINED", "the form of the results differs by the switch set_membership_is_flag")}
+
+
+def test_the_switches_that_no_rule_reads_are_known() -> None:
+    """Each of a profile's switches that the oracle reads, and no rule, is one of those that make a case undetermined.
+
+    ``boot_tasks`` and ``bootstrap_names`` say where runs begin, and proofs begin in any state. ``lacks`` is compared as
+    the calls that only one serves.
+    """
+    model = Path(inspect.getsourcefile(RULES["mach_port_type"].cases.__wrapped__) or "").parents[1]  # type: ignore[attr-defined]
+
+    def read(*folders: str) -> set[str]:
+        texts = [file.read_text() for folder in folders for file in (model / folder).rglob("*.py")]
+        return {node.attr for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+
+    unseen = (read("execution") - read("calls", "language")) & set(Profile.__struct_fields__)
+    known = {*switches_read_by(consequences), *switches_read_by(told_results)}
+    assert unseen - {"boot_tasks", "bootstrap_names"} <= known
+
+
+def test_arguments_are_those_that_both_profiles_model() -> None:
+    """For each number that one of the two doesn't model, what is assumed of the argument is false."""
+    asked = 0
+    for profile in (OSF, GNUMACH):
+        for each in unmodelled_ranges(profile):
+            rule = COPY_IN if each.argument == "descriptors" else each.call
+            k = Context(RULES[rule], ANY_STATE, OSF)
+            parameter = k.constants.get("disposition" if rule == COPY_IN else each.argument)
+            if parameter is None:  # bits of it are arguments of their own
+                continue
+            asked += 1
+            numbers = (z3.IntVal(each.bit),) if each.bit else (z3.IntVal(each.lowest), z3.IntVal(each.highest))
+            for number in numbers:
+                assumed = z3.substitute(z3.And(arguments_modelled(k, OSF, GNUMACH)), (parameter, number))
+                solver = z3.Solver()
+                solver.add(assumed)
+                assert solver.check() == z3.unsat, each
+    assert asked > 10
+
+
+def test_work_that_a_call_leaves_pending_is_a_step_of_it() -> None:
+    assert "no senders are left" in steps_of("mach_port_deallocate", OSF)
+    assert "no senders are left" in compared_rules(OSF, GNUMACH, ["mach_port_deallocate"])
+    assert steps_of("mach_port_type", OSF) == ("mach_port_type",)
