@@ -303,7 +303,7 @@ def _is_told_for_another(scene: Scene, _: Subject) -> bool:
 
 
 def _already_in_a_set(scene: Scene, _: Subject) -> bool:
-    """Whether the step is to put a port into a set that is in one."""
+    """Whether the step puts a port that is in a set into a set."""
     step = scene.step
     names = _WITH_TWO_NAMES.get(step.call)
     if names is None or step.resume:
