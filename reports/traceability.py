@@ -20,13 +20,24 @@ def trace_lines(result: TraceabilityResult, evidence: bool = False) -> Iterator[
         yield Text()
     if evidence:
         yield from _evidence(result)
-    if not result.tests:
-        yield Text("Tests were not checked: the directory doesn't exist (name it with --tests).")
+    else:
+        yield from _tests(result)
     for problem in result.problems:
-        yield Text(f"NOT COVERED {problem}", "red")
+        yield Text(f"{'NO EVIDENCE' if evidence else 'NOT COVERED'} {problem}", "red")
     clauses = [clause for call in result.calls for clause in call.clauses]
     covered = sum(not clause.lacks for clause in clauses)
-    yield Text(f"{result.verdict.value}: {covered} of {len(clauses)} clauses covered, profile {result.profile}.", "bold")
+    words = "clauses have evidence" if evidence else "clauses covered"
+    yield Text(f"{result.verdict.value}: {covered} of {len(clauses)} {words}, profile {result.profile}.", "bold")
+
+
+def _tests(result: TraceabilityResult) -> Iterator[Text]:
+    if not result.tests:
+        yield Text("Tests were not checked: the directory doesn't exist (name it with --tests).")
+    elif result.changed_tests:
+        many = len(result.changed_tests)
+        words = "1 test changed since its answers" if many == 1 else f"{many} tests changed since their answers"
+        yield Text(f"{words} were recorded: run python {result.tests}/record_answers.py", "yellow")
+        yield from (Text(f"  {result.tests}/{test}", "dim") for test in result.changed_tests)
 
 
 def _evidence(result: TraceabilityResult) -> Iterator[Text]:

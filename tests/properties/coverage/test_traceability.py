@@ -14,7 +14,7 @@ import pytest
 from support.places import TESTS
 
 from sendright.cli.main import main
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.checks import ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
@@ -308,14 +308,45 @@ def test_a_test_that_has_changed_covers_nothing(recorded: Path, tmp_path: Path, 
     assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING - changed
 
 
-def test_changed_tests_are_named_if_something_is_not_covered(recorded: Path, tmp_path: Path) -> None:
+def test_changed_tests_are_named(recorded: Path, tmp_path: Path) -> None:
+    """They cover nothing, but they are no clause that isn't covered."""
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
     (tmp_path / "impl/reference/test_x.py").write_text(MODULE.replace("return root.refused(TYPE", "return root.fails(TYPE"))
-    *_, last = traced("mach_port_type", find_tests(tmp_path)).problems
-    assert last == (
-        f"1 test changed since its answers were recorded (run python {tmp_path}/record_answers.py): "
-        "impl/reference/test_x.py::test_expects_it_through_a_helper"
-    )
+    result = traced("mach_port_type", find_tests(tmp_path))
+    assert result.changed_tests == ("impl/reference/test_x.py::test_expects_it_through_a_helper",)
+    assert not any("changed" in problem for problem in result.problems)
+    lines = [line.plain for line in trace_lines(result)]
+    begin = lines.index(f"1 test changed since its answers were recorded: run python {tmp_path}/record_answers.py")
+    assert lines[begin + 1] == f"  {tmp_path}/impl/reference/test_x.py::test_expects_it_through_a_helper"
+    assert not any("changed since" in line.plain for line in trace_lines(result, evidence=True))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_with_evidence_only_evidence_can_be_missing(profile: Profile, tmp_path: Path) -> None:
+    none_cover = find_tests(tmp_path)
+    result = trace_specification(profile, none_cover, "mach_port_request_notification", evidence_only=True)
+    assert (result.verdict, result.problems) == (Verdict.PASSED, ())
+    assert all(clause.evidence and all(clause.evidence.values()) for call in result.calls for clause in call.clauses)
+    assert "NOT COVERED" not in "".join(line.plain for line in trace_lines(result, evidence=True))
+
+
+def test_a_clause_that_names_calls_rests_on_the_page() -> None:
+    related = clause(trace_specification(MANUAL, None, CALL, evidence_only=True), f"{CALL}/RELATED INFORMATION.1")
+    assert {item.words for items in related.evidence.values() for item in items} == {f"the page {CALL}"}
+
+
+def test_a_clause_that_rests_on_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendright.properties.coverage.traceability.evidence_for", lambda *_: None)
+    result = trace_specification(MANUAL, None, "mach_port_type", evidence_only=True)
+    assert result.verdict is Verdict.FAILED
+    assert len(result.problems) == sum(len(call.clauses) for call in result.calls)
+
+
+def test_progress_counts_to_the_end() -> None:
+    seen: list[tuple[float, float | None, str]] = []
+    result = trace_specification(MANUAL, None, "mach_port_type", progress=lambda *one: seen.append(one))
+    assert [(number, total) for number, total, _ in seen] == [(number, len(result.calls)) for number in range(1, len(result.calls) + 1)]
+    assert [name for *_, name in seen] == [call.name for call in result.calls]
 
 
 def test_the_record_is_checked(recorded: Path, tmp_path: Path) -> None:
