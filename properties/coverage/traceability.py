@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.kernel.profiles import Profile
+from sendright.mach.kernel.profiles import MANUAL, Profile
 from sendright.mach.results.checks import CallTrace, ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.evidence import MANUAL_PAGES, SOURCES
+from sendright.model.language.evidence import MANUAL_PAGES, SOURCES, SUITES, Source
 from sendright.model.proof.relevance import property_titles
 from sendright.model.tracing.clauses import Clause, Clauses, all_clauses, clause_names
-from sendright.model.tracing.evidence import counts, evidence_for
+from sendright.model.tracing.evidence import FOLLOWED, counts, evidence_for
 from sendright.properties.coverage.tests_found import FoundTests
 
 SUCCESS = ReturnCode.KERN_SUCCESS.name
@@ -56,9 +56,15 @@ def trace_specification(
         problems=tuple(problems),
         tests=tests.directory if tests else "",
         changed_tests=tests.changed if tests else (),
-        sources=tuple(f"{source.title}: {source.url()}" for source in dict.fromkeys([SOURCES[profile.name], MANUAL_PAGES])),
+        sources=tuple(f"{source.title}: {source.url()}" for source in _sources(profile)),
         counts=tuple(counts()) if call is None else (),
     )
+
+
+def _sources(profile: Profile) -> list[Source]:
+    cited = [SOURCES[profile.name], MANUAL_PAGES, *([SUITES[profile.name]] if profile.name in SUITES else [])]
+    followed = [SOURCES[name] for name in FOLLOWED] if profile.name == MANUAL.name else []
+    return list(dict.fromkeys([*cited, *followed]))
 
 
 def _traced(profile: Profile, clauses: Clauses, titles: dict[str, str], tests: FoundTests | None, evidence_only: bool) -> CallTrace:

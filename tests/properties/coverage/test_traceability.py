@@ -406,14 +406,19 @@ def test_the_command_prints_what_clauses_rest_on(capsys: pytest.CaptureFixture[s
     command = ["trace-spec", "--evidence", "--call", "mach_port_get_refs", "--tests", str(tmp_path / "none"), "--profile"]
     assert main([*command, "gnumach"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    common = [line.removeprefix("if a clause says nothing else, ") for line in lines if line.startswith("if a clause says nothing else, ")]
+    assert common[0].startswith("live run: GNU Mach 1.8 of Debian")
+    assert common[1:] == ["source read: mach_port_get_refs in ipc/mach_port.c"], "the version stands below Sources"
     begin = next(number for number, line in enumerate(lines) if line.endswith("KERN_INVALID_NAME: the name denotes nothing"))
-    assert lines[begin + 1].startswith("live run: GNU Mach 1.8 of Debian")
-    assert lines[begin + 2] == "source read: mach_port_get_refs in ipc/mach_port.c (GNU Mach, as of 24 December 2022)"
+    assert lines[begin + 1].startswith("effect.1"), "what most clauses rest on stands once"
     assert any(line.startswith("GNU Mach, as of 24 December 2022: https://github.com/") for line in lines)
     assert main([*command, "manual"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "KERN_INVALID_NAME: the name denotes nothing manual page: the page mach_port_get_refs" in text
-    assert "no such kind of right our decision: no manual page says it, and we follow a kernel: mach_port_get_refs in osfmk" in text
+    assert text.count("manual page: the page mach_port_get_refs") == 1, "what most clauses rest on stands once"
+    assert text.index("if a clause says nothing else, manual page: the page mach_port_get_refs") < text.index("target.1")
+    assert "KERN_INVALID_NAME: the name denotes nothing effect.1" in text
+    reason = "no manual page says it, and we follow a kernel: mach_port_get_refs in osfmk/ipc/mach_port.c; ipc_right_lookup_write"
+    assert f"no such kind of right our decision: {reason}" in text
 
 
 def test_the_evidence_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
