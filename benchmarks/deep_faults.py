@@ -166,7 +166,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
     *[
         Fault(
             f"watcher-{word}-not-told",
-            f"only {count} dead-name request{'s fire' if count > 1 else ' fires'} of those of a port",
+            f"only {'two' if count > 1 else 'one'} of a port's dead-name requests {'fire' if count > 1 else 'fires'}",
             (
                 _change("core:Core.end_port", "in port.requests.in_order():", f"in list(port.requests.in_order())[:{count}]:"),
                 _change("core:Core.destroy_port", "in port.watchers.items():", f"in list(port.watchers.items())[:{count}]:"),
@@ -176,7 +176,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
     ],
     Fault(
         "rescue-beside-send",
-        "of a rescued receive right, the send right beside it has the fate that it has in the other kernels",
+        "the send right beside a rescued receive right does what it does in other kernels",
         (
             _change(
                 "calls.names:NameCalls.release_receive",
@@ -209,7 +209,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "requests-of-an-ended-task-forgotten",
-        "of the dead-name requests of a task that ends, only two fire",
+        "only two dead-name requests of a task that ends fire",
         (
             _change(
                 "calls.tasks:TaskCalls.task_terminate",
@@ -231,7 +231,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "renamed-while-waiting",
-        "a task that waits at a name goes on waiting at that name when it is renamed",
+        "a task that waits at a name goes on waiting at the old name when it is renamed",
         (_change("space:Space.rename", "waiting.name = new", "pass"),),
         frozenset(PROFILES) - {"xnu"},
     ),
@@ -254,7 +254,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "negative-trailer",
-        "a receive that asks for a trailer with the number -1 gets none",
+        "a receive that asks for trailer number -1 gets none",
         (
             _change(
                 "calls.receive:ReceiveCalls._trailer_fields",

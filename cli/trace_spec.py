@@ -10,7 +10,8 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import known_call
-from sendright.cli.options import Json, ProfileName
+from sendright.cli.options import Json, ProfileName, Quiet
+from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import conclude
 from sendright.cli.streams import show, show_json
 from sendright.mach.kernel.profiles import profile_named
@@ -25,6 +26,7 @@ def trace_spec(
     ] = Path("tests"),
     evidence: Annotated[bool, typer.Option("--evidence", "-e", help="Show what each clause rests on, in place of what covers it.")] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Print each clause of the specification, with the cases, the proved properties and the tests that cover it.
 
@@ -37,7 +39,7 @@ def trace_spec(
 
     With --evidence: how we know that this profile's kernels do what a clause says. That is a run of a live kernel, a
     run of a kernel's own code, a test of the kernel's test suite, a function that we read in its source, a manual page,
-    or a decision of ours with its reason. A clause that rests on none of these is reported as not covered.
+    or a decision of ours with its reason. Only a clause that rests on none of these is reported then, and fails.
 
     [bold]Examples[/bold]
 
@@ -49,7 +51,7 @@ def trace_spec(
     [bold]Exit status[/bold]
 
       0  every clause is covered
-      1  a clause is not covered
+      1  a clause is not covered; with --evidence: has no evidence
       2  the command line is wrong, or the tests can't be read
     """
     kernel_profile = profile_named(profile)
@@ -63,5 +65,6 @@ def trace_spec(
         found = find_tests(tests)
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"trace-spec: {tests}: the tests can't be read: {error}") from error
-    result = trace_specification(kernel_profile, found, call)
+    with ProgressBar("trace-spec", quiet) as bar:
+        result = trace_specification(kernel_profile, found, call, evidence, bar.update)
     return conclude(exit_status(result.verdict), lambda: show_json(msgspec.to_builtins(result)) if json else show(*trace_lines(result, evidence)))

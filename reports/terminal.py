@@ -66,12 +66,12 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
             yield from (Text(f"  {visible(case)}") for case in result.cases_missed)
         elif result.verdict is Verdict.PASSED:
             yield Text("Every case of the specification was reached.")
-        yield _situations(result)
+        many = len(result.situations_reached)
+        if many + len(result.situations_missed):
+            yield Text(f"{many} of {many + len(result.situations_missed)} situations were reached.")
         if result.situations_missed and result.failure is None:
             yield Text(f"Situations that were not reached ({len(result.situations_missed)}):", "yellow")
             yield from (Text(f"  {visible(words)}") for words in result.situations_missed)
-        elif result.verdict is Verdict.PASSED:
-            yield Text("Every situation was reached.")
     elif isinstance(result, ReplayResult):
         yield _cases(result) if width >= _NARROW else Group(*_case_lines(result))
     else:
@@ -94,14 +94,6 @@ def _codes(result: CheckResult) -> Table:
     for call, codes in sorted(result.codes.items()):
         counts = sorted(codes.items(), key=lambda item: (-item[1], item[0]))
         table.add_row(Text(visible(call)), Text("  ".join(f"{visible(code)} {count:,}" for code, count in counts)))
-    return table
-
-
-def _situations(result: CheckResult) -> Table:
-    table = Table("situation", "steps", title="Situations", title_justify="left")
-    table.columns[1].justify = "right"
-    for words, count in result.situations_reached.items():
-        table.add_row(Text(visible(words)), Text(f"{count:,}"))
     return table
 
 

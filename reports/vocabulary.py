@@ -164,6 +164,10 @@ def profiles_table(profiles: Sequence[Profile]) -> RenderableType:
     return Group(table, Text(f"{same} docs/profiles.md explains the switches, call by call."))
 
 
+_SHORT = 0xFFFF
+"""Larger numbers of a list are sets of bits, and stand in hexadecimal form."""
+
+
 def words(value: Any) -> str:
     """A switch's value, as in ``differences``, in words."""
     if isinstance(value, bool):
@@ -173,5 +177,5 @@ def words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {one}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "–"
+        return ", ".join(hex(one) if isinstance(one, int) and one > _SHORT else str(one) for one in value) or "–"
     return str(value)

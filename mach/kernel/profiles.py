@@ -134,9 +134,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ledger_places_end_last: bool = False
     """Whether a task's ledger places end after its port has died; False: with its other places."""
     queue_ends_whole: bool = False
-    """Whether a dying port hands its whole queue to the list of messages to destroy before any of them is destroyed;
-    False: what one message leads to is over before the next is touched, and a message destroyed inside another's
-    destruction waits for that one only."""
+    """Whether a dying port hands its whole queue to the list of messages to destroy before any of them is destroyed,
+    and before it gives up its no-senders request (message 71). False: it gives up that request first. Then what one
+    message leads to is over before the next is touched; a message that is destroyed inside another's destruction waits
+    for that one only."""
     requests_grow_by_half: bool = False
     """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
     size; False: it doubles. The slots decide in which order the requests of one port fire."""

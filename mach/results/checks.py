@@ -238,6 +238,8 @@ class TraceabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     """Clauses that aren't covered, and dangling references, each with the clause."""
     tests: str
     """The directory searched for tests; empty: none was."""
+    changed_tests: tuple[str, ...] = ()
+    """The tests that changed since their answers were recorded: they cover nothing."""
     sources: tuple[str, ...] = ()
     """The versions of the sources that are cited, each with its address."""
     counts: tuple[EvidenceCount, ...] = ()

@@ -22,7 +22,7 @@ GUARDS = (
         "mach/mach_port.defs",
         Argument("context", T.GUARD, "a word that the port keeps for its receiver", default=0),
         Argument("context_as_guard", T.BOOLEAN, "MPO_CONTEXT_AS_GUARD: whether the port is guarded with that word", default=False),
-        Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the guard is kept secret", default=False),
+        Argument("strict", T.BOOLEAN, "MPO_STRICT, of a guarded port: whether the port is strict (only RECEIVE_STATUS shows it)", default=False),
         Argument("immovable", T.BOOLEAN, "MPO_IMMOVABLE_RECEIVE, of a guarded port: whether the receive right can't be sent", default=False),
         Argument("insert_send", T.BOOLEAN, "MPO_INSERT_SEND_RIGHT: whether a send right is made too, under the same name", default=False),
         Argument("qlimit", T.QUEUE_LIMIT, "MPO_QLIMIT: the queue limit; -1: the default", default=-1),
@@ -42,7 +42,7 @@ GUARDS = (
         "mach/mach_port.defs",
         NAME,
         Argument("guard", T.GUARD, "the guard"),
-        Argument("strict", T.BOOLEAN, "whether the guard is kept secret", default=False),
+        Argument("strict", T.BOOLEAN, "whether the port is strict (only RECEIVE_STATUS shows it)", default=False),
     ),
     on_task(
         "mach_port_unguard",

@@ -100,7 +100,7 @@ def ledger_create(
     yield k.succeeds("a ledger with a part of its parent's limit", k.otherwise(), create, replies=1)
 
 
-@rule(evidence=rests_on("kern/ledger.c: ledger_transfer", manual=page("ledger_transfer")))
+@rule(evidence=rests_on("kern/ledger.c: ledger_transfer", manual=page("ledger_transfer", silent=("nothing is moved", "the child has less"))))
 def ledger_transfer(k: Context, parent_ledger: Name, child_ledger: Name, transfer: Int) -> Iterator[Case]:
     """Move a part of the limit from a ledger to its child, or back.
 

@@ -99,7 +99,7 @@ def mach_port_destroy(k: Context, task: Name, name: Name, *, notification: Messa
             "the port set is destroyed",
             "the receive right goes, and its port dies",
         ),
-        manual=page("mach_port_mod_refs"),
+        manual=page("mach_port_mod_refs", silent=("the receive right goes to the port-destroyed requester",)),
     )
 )
 def mach_port_mod_refs(k: Context, task: Name, name: Name, right: Int, delta: Int, *, notification: Message) -> Iterator[Case]:

@@ -56,6 +56,7 @@ TYPED = rests_on("mach/mach_port.defs: mach_port_request_notification", gnumach=
             silent=(
                 "the name is dead, and so is the requester's port",
                 "the name is gone, and the requester's port is dead",
+                "dead-name, of a name that was freed after its port died",
             ),
         ),
     ),

@@ -419,7 +419,7 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     yield k.succeeds("the task ends", k.otherwise(z3.Not(has_room) if k.profile.room_is_given else None), terminate)
 
 
-@rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info")))
+@rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info", silent=("the audit token",))))
 def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]:
     """Read a task's tokens. Any holder of its port may."""
     # NAMES

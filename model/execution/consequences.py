@@ -23,12 +23,12 @@ notifications arrive.
   port is dead, or on its way to this one (``ipc_port_check_circularity``), the right is destroyed in a message; where
   ``circular_rescue_is_silent``, a circular one without a message.
 - **One message**: destination, reply, body (``ipc_kmsg_clean``). Ports that die meanwhile have their messages destroyed
-  after it, in the order in which they come to that (``ipc_kmsg_destroy``). Where ``queue_ends_whole``, the messages of
-  a queue come to that all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each with all that
-  it leads to.
+  after it, in the order in which they were put on the list (``ipc_kmsg_destroy``). Where ``queue_ends_whole``, the
+  messages of a queue are put on it all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each
+  with all that it leads to.
 
-``Consequences.together`` has what a kernel leaves open, as far as the state says: dead-name requests of one port fire
-in the order of a table of the kernel's, whose slots are reused, and which the state doesn't have.
+``Consequences.together`` has what a kernel leaves open: dead-name requests of one port fire in the order
+of a table of the kernel's, whose slots are reused, and which the state doesn't have.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Consequences:
         self._left: dict[int, int] = {}
         """How many send rights are left, of ports that have lost some."""
         self._to_destroy: deque[Step] = deque()
-        """The messages that are being destroyed: the first is at it, the others wait."""
+        """The messages to destroy: the first is being destroyed, the others wait."""
         self._came: dict[int, list[Step]] = {}
         """The ends of receive rights that were sent to ports in the meantime."""
         self._clock: int = state["clock"].get((), 0)
@@ -112,7 +112,7 @@ class Consequences:
         self.unsent: set[SlotTuple] = set()
         """Those of these requests that end without a notification."""
         self.told_dead: set[SlotTuple] = set()
-        """The dead-name requests that fire since the port dies."""
+        """The dead-name requests that fire because the port dies."""
         self.together: list[tuple[SlotTuple, ...]] = []
         """Requests that fire one after another, in an order that the state doesn't say."""
         for step in self._starts(released, roots):

@@ -320,7 +320,8 @@ class System:
     def adds_a_reference_too_many(self, task: int, name: int) -> bool:
         """Whether a name's reference for a notification is still to come, and the name has all that it can have."""
         slot, fields = (NAME_SLOT, task, name), self.state.fields
-        return bool(fields["told"].get(slot)) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
+        waits = fields["unlooked"].get(slot, SlotKind.NONE) != SlotKind.NONE and fields["told"].get(slot, False)
+        return bool(waits) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
 
     def members(self, pset: SlotTuple) -> dict[int, int]:
         """The members of a port set: the names of their receive rights, ascending, with their ports."""

@@ -14,7 +14,7 @@ import msgspec
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Output, OutputType, Signature
-from sendright.model.language.rule import COPY_OUT, RULES
+from sendright.model.language.rule import COPY_OUT, PENDING_RULES, RULES
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import TouchedCase, touched_cases
 from sendright.model.tracing.manual_page import CALL, PAGE, PAGE_PROFILE, PageClause
@@ -84,17 +84,26 @@ def all_clauses(profile: Profile, call: str | None = None) -> Iterator[Clauses]:
 
     A call that the specification has no rule for has no clauses.
     """
-    chosen = [name for name in SIGNATURES if profile.serves(name) and call in (None, name)]
     shared = shared_rules(name for name in SIGNATURES if profile.serves(name))
     cases = _remembering(profile)
-    for name in chosen:
-        yield _of_call(SIGNATURES[name], profile, set(shared), cases)
+    for name in clause_names(profile, call):
+        if name not in shared:
+            yield _of_call(SIGNATURES[name], profile, set(shared), cases)
+        else:
+            clauses = _of_cases(cases(name), "")
+            effect = " ".join(RULES[name].manual.split())
+            yield Clauses(name=name, section="", about="", effect=effect, calls=shared[name], then=(), clauses=tuple(clauses))
+
+
+def clause_names(profile: Profile, call: str | None = None) -> tuple[str, ...]:
+    """The calls and the shared rules of which ``all_clauses`` gives the clauses, in the same order."""
+    served = [name for name in SIGNATURES if profile.serves(name)]
+    chosen = [name for name in served if call in (None, name)]
     used = {rule for name in chosen for rule in rules_of(name, profile)}
-    for rule, calls in shared.items():
-        if rule in RULES and (rule in used or (calls == (ASKING,) and ASKING in chosen)):
-            clauses = _of_cases(cases(rule), "")
-            effect = " ".join(RULES[rule].manual.split())
-            yield Clauses(name=rule, section="", about="", effect=effect, calls=calls, then=(), clauses=tuple(clauses))
+    if ASKING in chosen:
+        used |= set(PENDING_RULES)
+    rules = [rule for rule in shared_rules(served) if rule in RULES and rule in used]
+    return (*chosen, *rules)
 
 
 def _remembering(profile: Profile) -> Cases:

@@ -78,10 +78,13 @@ def _evidence_of(rule: str, name: str) -> dict[str, tuple[EvidenceItem, ...]]:
 
 
 def evidence_for(reference: str, rule: str, profile: Profile) -> tuple[EvidenceItem, ...] | None:
-    """What the case ``reference`` rests on: ``CODE/title`` of ``rule``, or ``rule: CODE/title`` of another one. None if
-    it isn't one case of a rule.
+    """What the case ``reference`` rests on: ``CODE/title`` of ``rule``, or ``rule: CODE/title`` of another one. The
+    name of a call stands in the page of ``rule``, which names it. None if it is none of these.
     """
     head, slash, title = reference.partition("/")
+    if not slash and reference in SIGNATURES:
+        pages = [one for one in RULES[rule].evidence.of(profile.name) if one.kind is EvidenceKind.MANUAL]
+        return tuple([_page_item(one) for one in pages])
     other, _, code = head.rpartition(": ")
     named = other or rule
     return evidence_of(named, profile).get(f"{code}/{title}") if slash and named in RULES else None
@@ -133,7 +136,11 @@ def _items_of(one: Ground, case: Case, profile: str) -> Iterator[EvidenceItem]:
     elif one.kind is not EvidenceKind.MANUAL:
         yield EvidenceItem(kind=one.kind, words=one.words)
     elif covers(one, case):
-        yield EvidenceItem(kind=one.kind, words=f"the page {one.names[0]}", url=MANUAL_PAGES.url(one.file))
+        yield _page_item(one)
+
+
+def _page_item(one: Ground) -> EvidenceItem:
+    return EvidenceItem(kind=one.kind, words=f"the page {one.names[0]}", url=MANUAL_PAGES.url(one.file))
 
 
 def _followed(rule: str, case: Case) -> Iterator[EvidenceItem]:

@@ -303,7 +303,7 @@ def _is_told_for_another(scene: Scene, _: Subject) -> bool:
 
 
 def _already_in_a_set(scene: Scene, _: Subject) -> bool:
-    """Whether the step is to put a port into a set that is in one."""
+    """Whether the step puts a port that is in a set into a set."""
     step = scene.step
     names = _WITH_TWO_NAMES.get(step.call)
     if names is None or step.resume:
@@ -364,9 +364,9 @@ def _has_all_bits(profile: Profile) -> bool:
 def _steps() -> Iterator[Situation]:
     yield Situation("a task asks for a dead-name message about another task's name", _asks_for_another)
     yield Situation("a dead-name request of another task fires", _is_told_for_another)
-    yield Situation("a port that is in a set should go into one", _already_in_a_set)
+    yield Situation("a port that is in a set is put into a set", _already_in_a_set)
     yield Situation("a finite ledger is emptied exactly", _emptied, _serves("ledger_create"))
-    yield Situation("a receive asks for a trailer with the number -1", _asks_for_all_bits, _has_all_bits)
+    yield Situation("a receive asks for trailer number -1", _asks_for_all_bits, _has_all_bits)
 
 
 # ---- another call while a task waits
@@ -491,30 +491,30 @@ def _while_waiting() -> Iterator[Group]:
     for wait in WAITS:
         signature = SIGNATURES[wait.call]
         found: dict[str, tuple[Between, Possible]] = {
-            "a task ends {}": (lambda scene, task, pending, after: after is None, _always),
-            "a task gets other tokens {}": (_gets_tokens, _can_set_tokens),
-            "a task has a place set by another one {}": (_has_place_set, _always),
-            "a task is suspended {}": (_is_suspended, _serves("task_suspend")),
+            "a task that waits {} ends": (lambda scene, task, pending, after: after is None, _always),
+            "a task that waits {} gets other tokens": (_gets_tokens, _can_set_tokens),
+            "another task sets a place of a task that waits {}": (_has_place_set, _always),
+            "a task that waits {} is suspended": (_is_suspended, _serves("task_suspend")),
             "a second task waits {}": (_another_waits, _always),
         }
         if signature.creates_task:
             found["the new task ends {}"] = _child_ends, _always
             found["the new task gets other tokens {}"] = _child_gets_tokens, _can_set_tokens
         elif signature.in_steps:
-            found["the right dies that a task holds {}"] = _port_dies(wait), _always
+            found["a right that a task holds dies {}"] = _port_dies(wait), _always
         elif signature.takes(ArgumentType.DESCRIPTORS):
-            found["the port dies that a task waits for {}"] = _port_dies(wait), _always
-            found["the receive right moves that a task waits for {}"] = _port_moves(wait), _always
-            found["the queue limit changes that a task waits for {}"] = _limit_changes, _always
-            found["a right dies that a task has {}"] = _carried_right_dies, _always
+            found["the port that a task waits for dies {}"] = _port_dies(wait), _always
+            found["the receive right that a task waits for moves {}"] = _port_moves(wait), _always
+            found["the limit of the queue that a task waits for changes {}"] = _limit_changes, _always
+            found["a right in a waiting task's message dies {}"] = _carried_right_dies, _always
         else:
-            found["the name changes that a task waits at {}"] = _is_renamed, _serves("mach_port_rename")
+            found["the name that a task waits at changes {}"] = _is_renamed, _serves("mach_port_rename")
             found["a port set gets or loses a member when a task waits {}"] = _moves_in_sets, _always
             if wait.words.endswith("set"):
-                found["the port set ends that a task waits at {}"] = _loses_set, _always
+                found["the port set that a task waits at ends {}"] = _loses_set, _always
             else:
-                found["the port dies that a task waits at {}"] = _port_dies(wait), _always
-                found["the receive right moves that a task waits at {}"] = _port_moves(wait), _always
+                found["the port that a task waits at dies {}"] = _port_dies(wait), _always
+                found["the receive right that a task waits at moves {}"] = _port_moves(wait), _always
         yield Group(_waiting_so(wait), tuple([_between(wait, words, *one) for words, one in found.items()]))
 
 

@@ -39,7 +39,7 @@ MOST_TASKS = 6
 ONE_IN_BETWEEN = 6
 """One in so many calls of a run with plans is a random call in the middle of a plan."""
 AFTERWARDS = 4
-"""After a plan, a random call comes with this chance to one, again and again, before the next plan."""
+"""After a plan, a random call comes with odds of this to one, each time, before the next plan."""
 
 
 class Lost(Exception):
@@ -173,7 +173,7 @@ class Stage:
         return self.pick(there or self.controlled(task))
 
     def _wake(self, task: int) -> _Calls[None]:
-        """One of the tasks that ``task`` controls, which can't make calls, is resumed, or its call is."""
+        """Resume a task that ``task`` controls and that can't make calls, or its call."""
         sleeping = [other for other in self.snapshot.tasks if other != task and self.controls(task, other)]
         other = self.pick(sleeping)
         shown = self.snapshot.tasks[other]
@@ -350,7 +350,7 @@ def a_task_with_requests_ends(s: Stage) -> _Calls[None]:
 
 
 def the_richest_task_ends(s: Stage) -> _Calls[None]:
-    """The task ends, of those that another one controls, that has most requests and rights to ports with requests."""
+    """Of the tasks that another one controls, the one with most requests and rights to ports with requests ends."""
     if len(s.snapshot.tasks) < 3:
         raise Lost
     asked = {number for number, port in s.snapshot.ports.items() if port.no_senders.kind or port.port_destroyed.kind}
@@ -364,7 +364,7 @@ def the_richest_task_ends(s: Stage) -> _Calls[None]:
 
 
 def several_tasks_wait_for_a_port_to_die(s: Stage) -> _Calls[None]:
-    """A port dies that several tasks have dead-name requests for, and a task more than one."""
+    """A port dies for which several tasks have dead-name requests, one of them more than one."""
     task = s.actor()
     port, home = (yield from s.new_port(task, sends=s.choices.one_in(2))), (yield from s.home(task))
     for _ in range(2 + s.choices.below(3)):

@@ -47,3 +47,11 @@ def test_names_that_say_nothing(capsys: pytest.CaptureFixture[str], names: list[
     assert main(["profiles", *names]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def test_sets_of_bits_are_hexadecimal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["profiles", "xnu", "gnumach"]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "behaviours" in line]
+    assert "0x20000001" in row
+    assert str(0x20000001) not in row

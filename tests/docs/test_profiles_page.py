@@ -18,6 +18,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.rule import ARRAY, BODY, COPY_IN, RESUMED_RECEIVE
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import cases_of
+from sendright.reports.vocabulary import differences
 
 PAGE = (ROOT / "docs" / "profiles.md").read_text()
 HEADER = ["when", "code", *PROFILES, "evidence"]
@@ -123,3 +124,8 @@ def test_a_wrong_table_is_found(of: str, to: str) -> None:
 
 def test_its_lines_are_short_in_tables_too() -> None:
     assert [line for line in PAGE.splitlines() if len(line) > 120] == []
+
+
+def test_the_page_names_every_switch_in_which_profiles_differ() -> None:
+    page = (ROOT / "docs" / "profiles.md").read_text()
+    assert [switch for switch in differences(list(PROFILES.values())) if f"`{switch}`" not in page] == []

@@ -111,7 +111,7 @@ def failing_check() -> CheckResult:
         cases_reached={"mach_task_self/KERN_SUCCESS/done": 31},
         cases_missed=("task_terminate/KERN_SUCCESS/ends",),
         situations_reached={"a task ends": 1017},
-        situations_missed=("a task ends in mach_msg_send",),
+        situations_missed=("a task that waits in mach_msg_send ends",),
         failure=trace,
         minimized_from=90,
         script={"format": "mach-cases/1", "profile": "manual", "cases": [{"id": "found", "title": "</script><b>", "steps": []}]},

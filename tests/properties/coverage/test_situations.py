@@ -53,16 +53,16 @@ class Watched:
 
 WAITING = {words for group in GROUPS[-len(WAITS) :] for words in (one.words for one in group.situations)}
 OF_WAITS: list[tuple[RareRun, Profile, str]] = [
-    (a_queue_that_dies_while_a_task_is_blocked_there, MANUAL, "the port dies that a task waits for in mach_msg_send"),
-    (a_port_that_dies_while_a_task_is_blocked_there, MANUAL, "the port dies that a task waits at in mach_msg_receive at a port"),
-    (a_port_set_destroyed_while_a_task_is_blocked_there, MANUAL, "the port set ends that a task waits at in mach_msg_receive at a port set"),
-    (a_receive_right_extracted_while_a_task_is_blocked_there, MANUAL, "the receive right moves that a task waits at in mach_msg_receive at a port"),
+    (a_queue_that_dies_while_a_task_is_blocked_there, MANUAL, "the port that a task waits for dies in mach_msg_send"),
+    (a_port_that_dies_while_a_task_is_blocked_there, MANUAL, "the port that a task waits at dies in mach_msg_receive at a port"),
+    (a_port_set_destroyed_while_a_task_is_blocked_there, MANUAL, "the port set that a task waits at ends in mach_msg_receive at a port set"),
+    (a_receive_right_extracted_while_a_task_is_blocked_there, MANUAL, "the receive right that a task waits at moves in mach_msg_receive at a port"),
     (
         a_receive_right_put_into_a_set_while_a_task_is_blocked_there,
         GNUMACH,
         "a port set gets or loses a member when a task waits in mach_msg_receive at a port",
     ),
-    (a_right_that_dies_while_a_stopped_call_holds_it, MANUAL, "the right dies that a task holds between the steps of task_set_special_port"),
+    (a_right_that_dies_while_a_stopped_call_holds_it, MANUAL, "a right that a task holds dies between the steps of task_set_special_port"),
     (a_child_that_ends_before_it_gets_its_tokens, XNU_792, "the new task ends between the steps of host_security_create_task_token"),
 ]
 

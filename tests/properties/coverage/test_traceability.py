@@ -14,7 +14,7 @@ import pytest
 from support.places import TESTS
 
 from sendright.cli.main import main
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.checks import ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
@@ -308,14 +308,45 @@ def test_a_test_that_has_changed_covers_nothing(recorded: Path, tmp_path: Path, 
     assert set(tests.expecting("mach_port_type", "KERN_INVALID_NAME")) == EXPECTING - changed
 
 
-def test_changed_tests_are_named_if_something_is_not_covered(recorded: Path, tmp_path: Path) -> None:
+def test_changed_tests_are_named(recorded: Path, tmp_path: Path) -> None:
+    """They cover nothing, but they are no clause that isn't covered."""
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
     (tmp_path / "impl/reference/test_x.py").write_text(MODULE.replace("return root.refused(TYPE", "return root.fails(TYPE"))
-    *_, last = traced("mach_port_type", find_tests(tmp_path)).problems
-    assert last == (
-        f"1 test changed since its answers were recorded (run python {tmp_path}/record_answers.py): "
-        "impl/reference/test_x.py::test_expects_it_through_a_helper"
-    )
+    result = traced("mach_port_type", find_tests(tmp_path))
+    assert result.changed_tests == ("impl/reference/test_x.py::test_expects_it_through_a_helper",)
+    assert not any("changed" in problem for problem in result.problems)
+    lines = [line.plain for line in trace_lines(result)]
+    begin = lines.index(f"1 test changed since its answers were recorded: run python {tmp_path}/record_answers.py")
+    assert lines[begin + 1] == f"  {tmp_path}/impl/reference/test_x.py::test_expects_it_through_a_helper"
+    assert not any("changed since" in line.plain for line in trace_lines(result, evidence=True))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_with_evidence_only_evidence_can_be_missing(profile: Profile, tmp_path: Path) -> None:
+    none_cover = find_tests(tmp_path)
+    result = trace_specification(profile, none_cover, "mach_port_request_notification", evidence_only=True)
+    assert (result.verdict, result.problems) == (Verdict.PASSED, ())
+    assert all(clause.evidence and all(clause.evidence.values()) for call in result.calls for clause in call.clauses)
+    assert "NOT COVERED" not in "".join(line.plain for line in trace_lines(result, evidence=True))
+
+
+def test_a_clause_that_names_calls_rests_on_the_page() -> None:
+    related = clause(trace_specification(MANUAL, None, CALL, evidence_only=True), f"{CALL}/RELATED INFORMATION.1")
+    assert {item.words for items in related.evidence.values() for item in items} == {f"the page {CALL}"}
+
+
+def test_a_clause_that_rests_on_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendright.properties.coverage.traceability.evidence_for", lambda *_: None)
+    result = trace_specification(MANUAL, None, "mach_port_type", evidence_only=True)
+    assert result.verdict is Verdict.FAILED
+    assert len(result.problems) == sum(len(call.clauses) for call in result.calls)
+
+
+def test_progress_counts_to_the_end() -> None:
+    seen: list[tuple[float, float | None, str]] = []
+    result = trace_specification(MANUAL, None, "mach_port_type", progress=lambda *one: seen.append(one))
+    assert [(number, total) for number, total, _ in seen] == [(number, len(result.calls)) for number in range(1, len(result.calls) + 1)]
+    assert [name for *_, name in seen] == [call.name for call in result.calls]
 
 
 def test_the_record_is_checked(recorded: Path, tmp_path: Path) -> None:
@@ -375,14 +406,20 @@ def test_the_command_prints_what_clauses_rest_on(capsys: pytest.CaptureFixture[s
     command = ["trace-spec", "--evidence", "--call", "mach_port_get_refs", "--tests", str(tmp_path / "none"), "--profile"]
     assert main([*command, "gnumach"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    looked = "ipc_right_lookup_write, ipc_right_info in ipc/ipc_right.c"
+    common = [line.removeprefix("if a clause says nothing else, ") for line in lines if line.startswith("if a clause says nothing else, ")]
+    assert common[0].startswith("live run: GNU Mach 1.8 of Debian")
+    assert common[1:] == [f"source read: mach_port_get_refs in ipc/mach_port.c; {looked}"], "the version stands below Sources"
     begin = next(number for number, line in enumerate(lines) if line.endswith("KERN_INVALID_NAME: the name denotes nothing"))
-    assert lines[begin + 1].startswith("live run: GNU Mach 1.8 of Debian")
-    assert lines[begin + 2] == "source read: mach_port_get_refs in ipc/mach_port.c (GNU Mach, as of 24 December 2022)"
+    assert lines[begin + 1].startswith("effect.1"), "what most clauses rest on stands once"
     assert any(line.startswith("GNU Mach, as of 24 December 2022: https://github.com/") for line in lines)
     assert main([*command, "manual"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "KERN_INVALID_NAME: the name denotes nothing manual page: the page mach_port_get_refs" in text
-    assert "no such kind of right our decision: no manual page says it, and we follow a kernel: mach_port_get_refs in osfmk" in text
+    assert text.count("manual page: the page mach_port_get_refs") == 1, "what most clauses rest on stands once"
+    assert text.index("if a clause says nothing else, manual page: the page mach_port_get_refs") < text.index("target.1")
+    assert "KERN_INVALID_NAME: the name denotes nothing effect.1" in text
+    reason = "no manual page says it, and we follow a kernel: mach_port_get_refs in osfmk/ipc/mach_port.c; ipc_right_lookup_write"
+    assert f"no such kind of right our decision: {reason}" in text
 
 
 def test_the_evidence_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
