@@ -71,6 +71,15 @@ def has_right(state: State, slot: Term, disposition: Term) -> Term:
     return z3.Or(*[z3.And(disposition == int(each), has) for each, has in needed.items()])
 
 
+def _takes_unlooked(x: Transition, dest: Term) -> Term:
+    """The destination was a send-once right whose port has died, and no call has looked at it and no request has fired."""
+    b = x.before
+    if not x.k.profile.dead_names_are_lazy:
+        return z3.BoolVal(False)
+    was_once = z3.And(b.kind(dest) == KIND.DEAD_NAME, b.unlooked(dest) == KIND.SEND_ONCE, z3.Not(b.told(dest)))
+    return z3.And(was_once, x.k["dest_disposition"] == Disposition.MOVE_SEND_ONCE)
+
+
 def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
     """The two rights of a header, before any of them is copied in."""
     k, b = x.k, x.before
@@ -87,14 +96,12 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         once = z3.Or(*[each == int(Disposition.MOVE_SEND_ONCE) for each in given])
         moved_twice = z3.And(*[each == int(Disposition.MOVE_SEND) for each in given], b.urefs(dest) < 2)
         twice = z3.And(k["dest"] == k["reply"], z3.Or(once, moved_twice))
-        unfit = z3.Or(z3.Not(has_right(b, dest, k["dest_disposition"])), b.kind(dest) == KIND.DEAD_NAME)
+        dead = z3.And(b.kind(dest) == KIND.DEAD_NAME, z3.Not(_takes_unlooked(x, dest)))
+        unfit = z3.Or(z3.Not(has_right(b, dest, k["dest_disposition"])), dead)
         yield "the destination that is refused", z3.Or(k.reserved(k["dest"]), unfit, twice)
     elif x.case.code is None:
         yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
-        alive = b.kind(dest) != KIND.DEAD_NAME
-        if k.profile.dead_names_are_lazy:
-            once = z3.And(b.unlooked(dest) == KIND.SEND_ONCE, k["dest_disposition"] == Disposition.MOVE_SEND_ONCE)
-            alive = z3.Or(alive, z3.And(once, z3.Not(b.told(dest))))
+        alive = z3.Or(b.kind(dest) != KIND.DEAD_NAME, _takes_unlooked(x, dest))
         yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), alive)
 
 

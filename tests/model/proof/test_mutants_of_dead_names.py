@@ -1,0 +1,36 @@
+"""Mutants of what becomes of names whose ports die, where such a name is a dead name only once a call looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import z3
+from support.mutants import Change, quick, seen  # noqa: F401 - quick is a fixture
+
+from sendright.mach.abi.rights import Disposition
+from sendright.mach.kernel.profiles import XNU
+from sendright.model.language.rule import Context
+from sendright.model.language.sorts import KIND, Term
+
+REFUSALS = "step invariant 211"
+
+
+def also_if(title: str, more: Callable[[Context], Term]) -> Change:
+    """The case ``title`` also applies if ``more``."""
+    return lambda k, case: iter([replace(case, when=z3.Or(case.when, more(k))) if case.title == title else case])
+
+
+def swallowed(k: Context) -> Term:
+    """The destination is a send-once right to a port that has died, and no call has looked at it."""
+    b, entry = k.before, k.slot(k["dest"])
+    return z3.And(k.is_unlooked(entry), b.unlooked(entry) == KIND.SEND_ONCE, z3.Not(b.told(entry)), k["dest"] != k["reply"])
+
+
+def test_a_send_once_right_that_no_call_has_looked_at_is_refused_as_destination() -> None:
+    title = "the destination's port has died: it is a dead name from now on"
+
+    def refused(k: Context) -> Term:
+        return z3.And(swallowed(k), k["dest_disposition"] == int(Disposition.MOVE_SEND_ONCE), z3.Not(k.reserved(k["dest"])))
+
+    assert seen("mach_msg_send", title, (211,), also_if(title, refused), profile=XNU) == {REFUSALS}
