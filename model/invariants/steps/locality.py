@@ -356,9 +356,10 @@ def _looked_at(t: Touched, s: Term) -> Term:
 
 
 def _dies_unlooked(t: Touched, s: Term) -> Term:
-    """The right's port dies, and the name was its own: what it was is remembered, and that no request has fired."""
+    """The right's port dies: what a send or send-once right was is remembered, and that no request has fired."""
     was = t.b.kind(s)
-    return z3.And(t.died(s), z3.Or(t.a.unlooked(s) == was, t.a.unlooked(s) == KIND.NONE), z3.Not(t.a.told(s)))
+    one = z3.Or(was == KIND.SEND, was == KIND.SEND_ONCE)
+    return z3.And(t.died(s), t.a.unlooked(s) == z3.If(one, was, KIND.NONE), z3.Not(t.a.told(s)))
 
 
 SLOTS = (

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import z3
-from support.mutants import Change, quick, seen  # noqa: F401 - quick is a fixture
+from support.mutants import Change, quick, restore, seen, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.profiles import XNU
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.state import After
 
-REFUSALS = "step invariant 211"
+REFERENCES, REFUSALS = (f"step invariant {number}" for number in (202, 211))
+FIRES = "a dead-name request fires"
 
 
 def also_if(title: str, more: Callable[[Context], Term]) -> Change:
@@ -34,3 +37,24 @@ def test_a_send_once_right_that_no_call_has_looked_at_is_refused_as_destination(
         return z3.And(swallowed(k), k["dest_disposition"] == int(Disposition.MOVE_SEND_ONCE), z3.Not(k.reserved(k["dest"])))
 
     assert seen("mach_msg_send", title, (211,), also_if(title, refused), profile=XNU) == {REFUSALS}
+
+
+@pytest.mark.parametrize("title", ["dead-name", "the name is dead, and so is the requester's port"])
+def test_a_reference_to_come_that_is_not_noted(title: str) -> None:
+    assert seen(FIRES, title, (201, 202), then(title, lambda k, after: restore(k, after, "told")), profile=XNU) == {REFERENCES}
+
+
+def test_what_a_name_was_is_forgotten_when_its_port_dies() -> None:
+    """Locality doesn't see it: nothing changes."""
+    title = "the receive right goes, and its port dies unless port-destroyed is registered"
+    assert seen("mach_port_destroy", title, (201, 202), then(title, lambda k, after: restore(k, after, "unlooked")), profile=XNU) == {REFERENCES}
+
+
+def test_a_name_whose_port_dies_has_a_reference_to_come() -> None:
+    title = "the receive right goes, and its port dies unless port-destroyed is registered"
+
+    def noted(k: Context, after: After) -> None:
+        b = k.before
+        after.sweep("told", "slots", lambda slot: (z3.And(after.kind(slot) == KIND.DEAD_NAME, b.kind(slot) == KIND.SEND), z3.BoolVal(True)))
+
+    assert REFERENCES in seen("mach_port_destroy", title, (202,), then(title, noted), profile=XNU)
