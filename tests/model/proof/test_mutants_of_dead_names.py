@@ -10,7 +10,7 @@ import z3
 from support.mutants import Change, quick, restore, seen, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.rights import Disposition
-from sendright.mach.kernel.profiles import XNU
+from sendright.mach.kernel.profiles import MANUAL, XNU, Profile
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
@@ -58,3 +58,10 @@ def test_a_name_whose_port_dies_has_a_reference_to_come() -> None:
         after.sweep("told", "slots", lambda slot: (z3.And(after.kind(slot) == KIND.DEAD_NAME, b.kind(slot) == KIND.SEND), z3.BoolVal(True)))
 
     assert REFERENCES in seen("mach_port_destroy", title, (202,), then(title, noted), profile=XNU)
+
+
+@pytest.mark.parametrize("profile", [MANUAL, XNU])
+def test_that_the_port_died_first_outlives_its_request(profile: Profile) -> None:
+    """A later request of the same name would hear of a death that it has not seen."""
+    title = "dead-name, of a name that was freed after its port died"
+    assert seen(FIRES, title, (104, 201), then(title, lambda k, after: restore(k, after, "died_first")), profile=profile) == {"invariant 104"}
