@@ -14,7 +14,7 @@ import msgspec
 import z3
 
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
-from sendright.mach.signatures import ArgumentType, OutputType
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
@@ -50,6 +50,12 @@ READS = frozenset(
     | {OutputType.SECURITY_TOKEN, OutputType.AUDIT_TOKEN, OutputType.SEQUENCE_NUMBER, OutputType.SIZE, OutputType.MESSAGE_ID}
 )
 """Results that are values. A call that gives nothing else reads."""
+
+
+def request_of_trap(x: Transition) -> Signature | None:
+    """The call whose request the rule begins, if a task makes this call on itself by a trap. None: there is none."""
+    call, _, step = x.rule.partition(": ")
+    return SIGNATURES[call] if step == "request" and call in x.k.profile.own_calls_are_traps else None
 
 
 class Touched:
