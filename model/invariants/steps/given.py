@@ -111,6 +111,7 @@ def _of_trap(x: Transition, call: Signature) -> Iterator[tuple[str, Term]]:
     A notification request is one only if it gives a right to be told with.
     """
     k, b, code = x.k, x.before, x.case.code
+    assert call.target is not None, f"{call.name} is a trap, and has no target"
     arguments = {each.type: k[each.name] for each in call.arguments if each.name in k.constants}
     name, disposition = arguments[ArgumentType.RIGHT_NAME], arguments[ArgumentType.DISPOSITION]
     trapped, entry = k.is_own(k[call.target]), k.slot(name)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 import z3
-from support.mutants import Change, quick, restore, seen, then  # noqa: F401 - quick is a fixture
+from support.mutants import Change, instead, quick, restore, seen, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.profiles import MANUAL, XNU, Profile
-from sendright.model.language.rule import Context
+from sendright.model.language.rule import LOOKS, Case, Context
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
 
-REFERENCES, REFUSALS = (f"step invariant {number}" for number in (202, 211))
+REFERENCES, ARRIVALS, REFUSALS = (f"step invariant {number}" for number in (202, 207, 211))
 FIRES = "a dead-name request fires"
 
 
@@ -65,3 +65,30 @@ def test_that_the_port_died_first_outlives_its_request(profile: Profile) -> None
     """A later request of the same name would hear of a death that it has not seen."""
     title = "dead-name, of a name that was freed after its port died"
     assert seen(FIRES, title, (104, 201), then(title, lambda k, after: restore(k, after, "died_first")), profile=profile) == {"invariant 104"}
+
+
+SEEN = "the name's port has died: it is a dead name from now on"
+
+
+@pytest.mark.parametrize("rule", LOOKS)
+def test_a_look_that_sees_nothing(rule: str) -> None:
+    assert seen(rule, SEEN, (201, 202, 207), instead(SEEN, lambda k, after: None), profile=XNU) == {ARRIVALS}
+
+
+@pytest.mark.parametrize("rule", LOOKS[1:])
+def test_a_look_at_what_is_not_copied_in_or_counted(rule: str) -> None:
+    def anyway(k: Context) -> Term:
+        return k.is_unlooked(k.slot(k["name"], k.task_behind(k["control"]) if "right" in k.constants else None))
+
+    assert seen(rule, SEEN, (201, 202, 207), also_if(SEEN, anyway), profile=XNU) == {ARRIVALS}
+
+
+@pytest.mark.parametrize("rule", LOOKS[1:])
+def test_a_look_that_is_left_out(rule: str) -> None:
+    """The other case of the rule applies in its stead."""
+    title = "nothing changes"
+
+    def never(k: Context, case: Case) -> Iterator[Case]:
+        yield replace(case, when=z3.BoolVal(case.title == title))
+
+    assert seen(rule, title, (201, 202, 207), never, profile=XNU) == {ARRIVALS}
