@@ -13,7 +13,7 @@ from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.profiles import MANUAL, XNU, Profile
 from sendright.model.language.rule import LOOKS, Case, Context
 from sendright.model.language.sorts import KIND, Term
-from sendright.model.language.state import After
+from sendright.model.language.state import After, Everywhere
 
 REFERENCES, ARRIVALS, REFUSALS = (f"step invariant {number}" for number in (202, 207, 211))
 FIRES = "a dead-name request fires"
@@ -92,3 +92,33 @@ def test_a_look_that_is_left_out(rule: str) -> None:
         yield replace(case, when=z3.BoolVal(case.title == title))
 
     assert seen(rule, title, (201, 202, 207), never, profile=XNU) == {ARRIVALS}
+
+
+TAKES_ALL = "the receive right goes, and its port dies unless port-destroyed is registered"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("rule", "title"), [("mach_port_destroy", TAKES_ALL), ("task_terminate", "the task ends")])
+@pytest.mark.parametrize("profile", [MANUAL, XNU])
+def test_what_becomes_due_has_no_place_in_the_order(rule: str, title: str, profile: Profile) -> None:
+    change = then(title, lambda k, after: restore(k, after, "due_at"))
+    assert seen(rule, title, (20, 201), change, profile=profile) == {"step invariant 20"}
+
+
+def test_a_release_that_reserves_no_place() -> None:
+    """Then the field isn't changed at all."""
+    sweep = After.sweep
+
+    def without(self: After, name: str, over: Everywhere, change: Callable[..., tuple[Term, Term]]) -> None:
+        if (name, over) != ("due_at", "due requests"):
+            sweep(self, name, over, change)
+
+    def changed(k: Context, case: Case) -> Iterator[Case]:
+        def effect(after: After) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(After, "sweep", without)
+                case.effect(after)
+
+        yield replace(case, effect=effect) if case.title == TAKES_ALL else case
+
+    assert "step invariant 20" in seen("mach_port_destroy", TAKES_ALL, (20,), changed)
