@@ -16,7 +16,7 @@ from sendright.mach.abi.rights import NULL_NAME, Disposition, PortObject, Right
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.model.language.evidence import ran, read, rests_on
-from sendright.model.language.rule import LOOK, LOOK_AT_NAME, LOOK_AT_RIGHT, Case, Context, rule
+from sendright.model.language.rule import ANY_RIGHT, LOOK, LOOK_AT_NAME, LOOK_AT_RIGHT, Case, Context, rule
 from sendright.model.language.sequences import Run, run
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
@@ -24,10 +24,6 @@ from sendright.model.language.terms import Int, Name
 
 LOOKING = (Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE, Disposition.COPY_SEND)
 """The dispositions with which a kernel looks whether a send or send-once right is alive."""
-
-ANY_RIGHT = -1
-"""A call looks at the name, whatever right that was."""
-
 
 _SEEN = rests_on(
     xnu=read("ipc/ipc_right.c: ipc_right_check")

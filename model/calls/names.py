@@ -9,9 +9,9 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Right
 from sendright.model.calls.entry import Entry, on_reserved, on_space
-from sendright.model.calls.looking import ANY_RIGHT, looks_at_its_name
+from sendright.model.calls.looking import looks_at_its_name
 from sendright.model.language.evidence import decided, page, read, rests_on, suite
-from sendright.model.language.rule import Case, Context, Otherwise, rule
+from sendright.model.language.rule import ANY_RIGHT, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.terms import Int, Message, Name
 

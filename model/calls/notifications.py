@@ -16,13 +16,12 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
-from sendright.model.calls.looking import ANY_RIGHT
 from sendright.model.calls.transfer import begin_request, carries_right, on_own_right
 from sendright.model.language.actions import answer_request, clear, drop_held_send, forget_request, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.evidence import page, ran, rests_on
 from sendright.model.language.release import release
-from sendright.model.language.rule import DESTROY, FINISH, LOOK_AT_NAME, Case, Context, rule
+from sendright.model.language.rule import ANY_RIGHT, DESTROY, FINISH, LOOK_AT_NAME, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, Term
 from sendright.model.language.state import After

@@ -10,10 +10,10 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import fits, is_immovable, received_form
 from sendright.model.calls.entry import on_chosen_name, on_reserved
-from sendright.model.calls.looking import ANY_RIGHT, LOOKING, looks_at_its_name
+from sendright.model.calls.looking import LOOKING, looks_at_its_name
 from sendright.model.language.actions import clear, clone, drop_held_send, put, put_name
 from sendright.model.language.evidence import decided, page, rests_on, suite
-from sendright.model.language.rule import DESTROY, FINISH, Case, Context, Effect, rule
+from sendright.model.language.rule import ANY_RIGHT, DESTROY, FINISH, Case, Context, Effect, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After

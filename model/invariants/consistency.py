@@ -6,7 +6,7 @@ what has to be equal is the same term, and nothing is left to decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -209,9 +209,14 @@ def _others_rescued(twins: Twins, pair: Pair) -> Iterator[Term]:
 def in_two_states(twins: Twins, index: int) -> tuple[Pair, list[Term], list[Term]]:
     """The case of this number in both states; when it applies to the first one, and when to the second."""
     pair = _pair(twins, index)
-    whens = ([case.when for case in cases[: index + 1]] for cases in (twins.cases, twins.cases_other))
-    here, there = ([*map(z3.Not, earlier), when] for *earlier, when in whens)
+    here, there = (applies(cases, index) for cases in (twins.cases, twins.cases_other))
     return pair, [*here, *pair.after.assumptions], [*there, *pair.after_again.assumptions, *_others_rescued(twins, pair)]
+
+
+def applies(cases: Sequence[Case], index: int) -> list[Term]:
+    """When the case of this number applies: it does, and none before it."""
+    *earlier, when = [case.when for case in cases[: index + 1]]
+    return [*map(z3.Not, earlier), when]
 
 
 def _pair(twins: Twins, index: int) -> Pair:

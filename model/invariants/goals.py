@@ -32,6 +32,7 @@ GOALS = (
     Goal(41, "waiting", "no message is kept for a task that has ended"),
     Goal(41, "suspend counts", "a task that is resumed as often as it was suspended runs again"),
     Goal(104, "for what", "a notification that isn't due takes no place before messages that are there"),
+    Goal(104, "what died first", "a requester hears of a port's death only for the name that it asked about, not for a later one"),
     Goal(104, "the clock", "a new message comes after those that wait"),
     Goal(107, "elsewhere 0", "only names have user references: a right in a message or a place is one right"),
     Goal(110, "the limit", "no sender is refused by a queue whose limit can't be set"),

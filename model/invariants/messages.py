@@ -49,7 +49,8 @@ def free_messages(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 @invariant(104, "messages arrive in order")
 def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A queued message's arrival number is below the next one. So is each number that is reserved for a notification,
-    and only those that are due have one.
+    and only those that are due have one. Only of a request that is due, beside a free name, is it noted that its name's
+    port died first.
     """
     yield "the clock", forall([v.m], z3.Implies(s.stage(v.m) == STAGE.QUEUED, s.arrival(v.m) < s.clock()))
     yield "what is reserved", forall([v.s], z3.And(s.due_at(v.s) >= 0, s.due_at(v.s) <= s.clock()))
@@ -60,6 +61,8 @@ def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     rescued = z3.And(S.is_port_destroyed_slot(v.s), s.kind(S.limbo_slot(S.guarded(v.s))) == KIND.RECEIVE)
     due = z3.And(z3.Not(s.empty(v.s)), z3.Or(fires, none_left, rescued))
     yield "for what", forall([v.s], z3.Implies(s.due_at(v.s) != 0, due))
+    freed = z3.And(S.is_request_slot(v.s), z3.Not(s.empty(v.s)), s.empty(entry))
+    yield "what died first", forall([v.s], z3.Implies(s.died_first(v.s), freed))
 
 
 @invariant(110, "queue limits are in range")

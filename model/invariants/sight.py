@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
-from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing
+from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
@@ -41,7 +41,7 @@ class Sight:
             arrays = [each.name for each in x.call.arguments if each.type is ArgumentType.PORTS and self.t.has(each.name)]
             slots += [k.slot(k[name](z3.IntVal(index))) for name in arrays for index in range(4)]
             slots += [k.slot(k[each.name]) for each in x.call.arguments if each.type is ArgumentType.RIGHT_NAME and self.t.has(each.name)]
-        if x.call is None and k.profile.own_calls_are_traps:  # the request of a call may be a trap, which looks further
+        if request_of_trap(x) is not None:  # it looks further than a request
             slots += [k.slot(k[name]) for name, sort in k.rule.parameters.items() if sort == sort_of(Name)]
         if "message" in k.rule.parameters:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]

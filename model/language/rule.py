@@ -553,6 +553,8 @@ DESTROY = "the message is destroyed"
 LOOK, LOOK_AT_RIGHT, LOOK_AT_NAME = "a name is looked at", "a right in a request is looked at", "a name of a task's is looked at"
 LOOKS = (LOOK, LOOK_AT_RIGHT, LOOK_AT_NAME)
 """The rules that make a dead name of one whose port died, where that waits for a look."""
+ANY_RIGHT = -1
+"""The right for which a name is looked at: whatever right that was."""
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"

@@ -32,7 +32,7 @@ class SpecifiedKernel:
         if not self.oracle.profile.serves(call.name):
             return Result(int(ReturnCode.MIG_BAD_ID), {})
         answering = _Answering(self.oracle, task, with_defaults(call))
-        self.oracle.system.shown, self.oracle.system.told = None, []
+        self.oracle.system.shown, self.oracle.system.together = None, []
         answering.follow()
         self.oracle.system.forget_the_ended()
         return answering.answer

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, Right
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, PortObject, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK, PENDING_RULES
+from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
 from sendright.model.language.sorts import KIND, PLACE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -114,8 +114,21 @@ def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
 
 
 def _looked_at(t: Touched) -> Iterator[tuple[str, Term]]:
-    entry = t.k.slot(t.k["name"])
-    yield "what a call looks at", z3.Or(t.a.kind(entry) != KIND.DEAD_NAME, t.a.unlooked(entry) == KIND.NONE)
+    """A call looks at its target's name in any case. It looks at a right in its request if the target and the two rights
+    before it are copied in, and at a name in its target's space if the name was such a right, or for any right.
+    """
+    k, b, a = t.k, t.b, t.a
+    looks, entry = z3.BoolVal(True), k.slot(k["name"])
+    if t.rule == LOOK_AT_RIGHT:
+        names = k["first"], k["second"]
+        copied = [z3.Or(k.reserved(name), b.sends(k.slot(name)), b.kind(k.slot(name)) == KIND.DEAD_NAME) for name in names]
+        looks = z3.And(b.sends(k.slot(k["control"])), *copied)
+    elif t.rule == LOOK_AT_NAME:
+        entry, right = k.slot(k["name"], k.task_behind(k["control"])), k["right"]
+        was = [z3.And(right == int(of), b.unlooked(entry) == kind) for of, kind in ((Right.SEND, KIND.SEND), (Right.SEND_ONCE, KIND.SEND_ONCE))]
+        looks = z3.And(k.object(k["control"], PortObject.TASK), z3.Or(right == ANY_RIGHT, right == int(Right.DEAD_NAME), *was))
+    waits = z3.And(b.kind(entry) == KIND.DEAD_NAME, b.unlooked(entry) != KIND.NONE)
+    yield "what a call looks at", z3.Implies(waits, a.unlooked(entry) == z3.If(looks, KIND.NONE, b.unlooked(entry)))
 
 
 def _allocated(t: Touched) -> Iterator[tuple[str, Term]]:
@@ -134,7 +147,7 @@ def _allocated(t: Touched) -> Iterator[tuple[str, Term]]:
 _ARRIVALS = {
     COPY_IN: _copied_in,
     COPY_OUT: _copied_out,
-    LOOK: _looked_at,
+    **dict.fromkeys(LOOKS, _looked_at),
     "mach_port_insert_right": _inserted,
     "mach_port_request_notification": _registered,
     "mach_port_rename": _renamed,
@@ -153,7 +166,8 @@ def arrivals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     requester gets a message if its port lives.
 
     A renamed right is the same under the new name. An allocation makes what was requested. A name at which a call looks
-    is a dead name afterwards, if its port has died.
+    is a dead name afterwards, if its port has died. A call looks at a right of its request only if it copies in those
+    before it, and at a name in its target's space if the call is about the right that the name was.
     """
     if x.rule in _ARRIVALS and x.case.code in (None, ReturnCode.KERN_SUCCESS):
         yield from _ARRIVALS[x.rule](Touched(v, x))

@@ -8,8 +8,8 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition
-from sendright.mach.signatures import ArgumentType
-from sendright.model.invariants.steps.locality import Touched
+from sendright.mach.signatures import ArgumentType, Signature
+from sendright.model.invariants.steps.locality import Touched, request_of_trap
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN
 from sendright.model.language.sorts import KIND, Term
@@ -71,6 +71,15 @@ def has_right(state: State, slot: Term, disposition: Term) -> Term:
     return z3.Or(*[z3.And(disposition == int(each), has) for each, has in needed.items()])
 
 
+def _takes_unlooked(x: Transition, dest: Term) -> Term:
+    """The destination was a send-once right whose port has died, and no call has looked at it and no request has fired."""
+    b = x.before
+    if not x.k.profile.dead_names_are_lazy:
+        return z3.BoolVal(False)
+    was_once = z3.And(b.kind(dest) == KIND.DEAD_NAME, b.unlooked(dest) == KIND.SEND_ONCE, z3.Not(b.told(dest)))
+    return z3.And(was_once, x.k["dest_disposition"] == Disposition.MOVE_SEND_ONCE)
+
+
 def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
     """The two rights of a header, before any of them is copied in."""
     k, b = x.k, x.before
@@ -87,22 +96,45 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         once = z3.Or(*[each == int(Disposition.MOVE_SEND_ONCE) for each in given])
         moved_twice = z3.And(*[each == int(Disposition.MOVE_SEND) for each in given], b.urefs(dest) < 2)
         twice = z3.And(k["dest"] == k["reply"], z3.Or(once, moved_twice))
-        unfit = z3.Or(z3.Not(has_right(b, dest, k["dest_disposition"])), b.kind(dest) == KIND.DEAD_NAME)
+        dead = z3.And(b.kind(dest) == KIND.DEAD_NAME, z3.Not(_takes_unlooked(x, dest)))
+        unfit = z3.Or(z3.Not(has_right(b, dest, k["dest_disposition"])), dead)
         yield "the destination that is refused", z3.Or(k.reserved(k["dest"]), unfit, twice)
     elif x.case.code is None:
         yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
-        alive = b.kind(dest) != KIND.DEAD_NAME
-        if k.profile.dead_names_are_lazy:
-            once = z3.And(b.unlooked(dest) == KIND.SEND_ONCE, k["dest_disposition"] == Disposition.MOVE_SEND_ONCE)
-            alive = z3.Or(alive, z3.And(once, z3.Not(b.told(dest))))
+        alive = z3.Or(b.kind(dest) != KIND.DEAD_NAME, _takes_unlooked(x, dest))
         yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), alive)
+
+
+def _of_trap(x: Transition, call: Signature) -> Iterator[tuple[str, Term]]:
+    """The right that a task gives to a call on itself, which is a trap and copies the right in itself.
+
+    A notification request is one only if it gives a right to be told with.
+    """
+    k, b, code = x.k, x.before, x.case.code
+    assert call.target is not None, f"{call.name} is a trap, and has no target"
+    arguments = {each.type: k[each.name] for each in call.arguments if each.name in k.constants}
+    name, disposition = arguments[ArgumentType.RIGHT_NAME], arguments[ArgumentType.DISPOSITION]
+    trapped, entry = k.is_own(k[call.target]), k.slot(name)
+    if call.takes(ArgumentType.NOTIFICATION):
+        tells = z3.Or(disposition == Disposition.MOVE_SEND_ONCE, disposition == Disposition.MAKE_SEND_ONCE)
+        trapped = z3.And(trapped, tells, z3.Not(k.reserved(name)))
+    there = z3.And(z3.Not(k.reserved(name)), has_right(b, entry, disposition))
+    if code is None:
+        yield "what a trap takes is there", z3.Implies(trapped, there)
+    elif code is ReturnCode.KERN_INVALID_CAPABILITY:
+        stays = z3.And(disposition == Disposition.MOVE_RECEIVE, b.receives(entry), b.is_immovable(b.port(entry)))
+        in_place = z3.And(k["name"] == name, b.kind(entry) == KIND.DEAD_NAME) if "name" in k.constants else z3.BoolVal(False)
+        yield "what a trap can't take", z3.And(trapped, z3.Or(stays, in_place))
+    elif code in (ReturnCode.KERN_INVALID_NAME, ReturnCode.KERN_INVALID_RIGHT):
+        yield "what a trap refuses isn't there", z3.And(trapped, z3.Not(there))
 
 
 @step_property(211, "a right is refused only if it isn't there")
 def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A right is copied in, or taken out of a task's space, if the name has it, and only then: a receive right for
     MOVE_RECEIVE and for what is made from it, a send right for MOVE_SEND and COPY_SEND, a send-once right for
-    MOVE_SEND_ONCE. So it is with the two rights of a message's header.
+    MOVE_SEND_ONCE. So it is with the two rights of a message's header, and with the right that a task gives to a call on
+    itself where that is a trap.
 
     A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
     kernels also refuse rights that can't move. Where a port's death shows only when a call looks at the name, a
@@ -111,6 +143,9 @@ def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     k, code = x.k, x.case.code
     if x.rule == "mach_msg_send":
         yield from _of_header(x)
+    trap = request_of_trap(x)
+    if trap is not None:
+        yield from _of_trap(x, trap)
     extracts = x.rule == "mach_port_extract_right"
     if not (x.rule == COPY_IN or (extracts and code in (None, ReturnCode.KERN_INVALID_RIGHT))):
         return

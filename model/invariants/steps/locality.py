@@ -14,7 +14,7 @@ import msgspec
 import z3
 
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
-from sendright.mach.signatures import ArgumentType, OutputType
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
@@ -50,6 +50,12 @@ READS = frozenset(
     | {OutputType.SECURITY_TOKEN, OutputType.AUDIT_TOKEN, OutputType.SEQUENCE_NUMBER, OutputType.SIZE, OutputType.MESSAGE_ID}
 )
 """Results that are values. A call that gives nothing else reads."""
+
+
+def request_of_trap(x: Transition) -> Signature | None:
+    """The call whose request the rule begins, if a task makes this call on itself by a trap. None: there is none."""
+    call, _, step = x.rule.partition(": ")
+    return SIGNATURES[call] if step == "request" and call in x.k.profile.own_calls_are_traps else None
 
 
 class Touched:
@@ -356,9 +362,10 @@ def _looked_at(t: Touched, s: Term) -> Term:
 
 
 def _dies_unlooked(t: Touched, s: Term) -> Term:
-    """The right's port dies, and the name was its own: what it was is remembered, and that no request has fired."""
+    """The right's port dies: what a send or send-once right was is remembered, and that no request has fired."""
     was = t.b.kind(s)
-    return z3.And(t.died(s), z3.Or(t.a.unlooked(s) == was, t.a.unlooked(s) == KIND.NONE), z3.Not(t.a.told(s)))
+    one = z3.Or(was == KIND.SEND, was == KIND.SEND_ONCE)
+    return z3.And(t.died(s), t.a.unlooked(s) == z3.If(one, was, KIND.NONE), z3.Not(t.a.told(s)))
 
 
 SLOTS = (

@@ -19,6 +19,7 @@ from sendright.model.language.rule import (
     TAKE,
 )
 from sendright.model.language.sorts import KIND, STAGE, Term
+from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import (
     TASKS_MESSAGES,
@@ -61,12 +62,32 @@ def no_senders_once(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "when it becomes due", forall([v.p], z3.Implies(noted, b.srights(v.p) > 0))
 
 
+def _become_due(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """What becomes due has a place in the order: a request whose name dies or is freed, a no-senders request whose last
+    send right goes, and a port-destroyed request whose receive right is rescued.
+    """
+    b, a, S = x.before, x.after, v.S
+    entry, request = S.name_slot(v.t, v.n), S.request_slot(v.t, v.n)
+
+    def fires(state: State) -> Term:
+        return z3.Or(state.empty(entry), state.kind(entry) == KIND.DEAD_NAME)
+
+    name = z3.And(z3.Not(a.empty(request)), z3.Not(fires(b)), fires(a))
+    yield "a dead-name request has a place", forall([v.t, v.n], z3.Implies(name, a.due_at(request) != 0))
+    watched = S.no_senders_slot(v.p)
+    none_left = z3.And(z3.Not(a.empty(watched)), b.no_senders_due(v.p) == 0, a.no_senders_due(v.p) != 0)
+    yield "a no-senders request has a place", forall([v.p], z3.Implies(none_left, a.due_at(watched) != 0))
+    limbo, guarded = S.limbo_slot(v.p), S.port_destroyed_slot(v.p)
+    rescued = z3.And(z3.Not(a.empty(guarded)), b.empty(limbo), z3.Not(a.empty(limbo)))
+    yield "a port-destroyed request has a place", forall([v.p], z3.Implies(rescued, a.due_at(guarded) != 0))
+
+
 @step_property(20, "messages are received in order")
 def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """New messages queue behind the earlier ones, and keep their places. A notification to which a release leads has
     the place that the release has reserved for it, behind all that had arrived by then (step invariant 201). A receive
     takes the first one and raises the sequence number. Where senders that wait are given room, those that have waited
-    longest get it.
+    longest get it. What becomes due in a release has such a place.
 
     A peek describes the message with that number. The holder of the receive right may set the sequence number.
     """
@@ -79,6 +100,8 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))
     stays = z3.And(a.arrival(v.m) == b.arrival(v.m), a.queue(v.m) == b.queue(v.m))
     yield "places are kept", forall([v.m], z3.Implies(z3.And(queued_after, queued_before), stays))
+    if a.releases:
+        yield from _become_due(v, x)
     if x.k.profile.room_is_given:
         has_none, slot, slot2 = v.sorts.no_port, v.S.destination_slot(v.m), v.S.destination_slot(v.m2)
         given = z3.And(b.room(v.m) == has_none, a.room(v.m) != has_none)

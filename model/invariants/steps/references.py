@@ -132,11 +132,25 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     once or when a call looks at the name. A new send right, send-once right or dead name has one. All go with
     mach_port_destroy and with their task. Where references are pegged, the ones at the limit stay. No other step
     changes any. (With invariants 5 and 7 the references also say what is left of a right.)
+
+    Where a port's death shows only when a call looks at the name, a notification notes that such a name has a reference
+    to come. A name whose port dies has none to come, and what it was is remembered.
     """
     if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and _succeeds(x))):
         return
     slot = v.S.name_slot(v.t, v.n)
-    yield "of each name", forall([v.t, v.n], x.after.urefs(slot) == References(Touched(v, x)).at(slot))
+    t, b, a = Touched(v, x), x.before, x.after
+    yield "of each name", forall([v.t, v.n], a.urefs(slot) == References(t).at(slot))
+    if not x.k.profile.dead_names_are_lazy:
+        return
+    if x.rule == FIRES:
+        entry = x.k.slot(x.k["name"], x.k["space"])
+        yield "the one that is to come", z3.Implies(x.k.is_unlooked(entry), a.told(entry))
+    elif a.changed("kind"):
+        was = b.kind(slot)
+        dies = z3.And(z3.Or(was == KIND.SEND, was == KIND.SEND_ONCE), a.kind(slot) == KIND.DEAD_NAME, t.dies(b.port(slot)))
+        remembered = z3.And(a.unlooked(slot) == was, z3.Not(a.told(slot)))
+        yield "of a name whose port dies", forall([v.t, v.n], z3.Implies(dies, remembered))
 
 
 @step_property(203, "a port set keeps what isn't moved")

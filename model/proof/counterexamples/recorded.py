@@ -77,7 +77,7 @@ def _value(text: str | None, sort: z3.SortRef, sorts: Sorts) -> Term | None:
     if sort == z3.BoolSort():
         return z3.BoolVal(text == "True")
     if sort == z3.IntSort():
-        return z3.IntVal(text) if text.removeprefix("-").isdecimal() else None
+        return z3.IntVal(text) if text.isascii() and text.removeprefix("-").isdecimal() else None
     return next((element for element in sorts.elements(sort) if _text(element) == text), None)
 
 

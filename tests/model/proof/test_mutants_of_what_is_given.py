@@ -61,6 +61,38 @@ def test_a_right_that_is_carried_though_it_is_not_there() -> None:
     assert seen(COPY_IN, "COPY_SEND copies the send right", (211,), never("the name has no right for this disposition")) == {REFUSALS}
 
 
+TRAPS = ("mach_port_insert_right: request", "mach_port_request_notification: request")
+UNFIT, UNKNOWN = "the right's name has no right for its disposition", "the right's name denotes nothing"
+DEAD, STAYS = "the name that would get a send right is dead", "the receive right is immovable"
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "arguments"),
+    [
+        *[(TRAPS[0], title, ("poly", "disposition")) for title in (UNFIT, UNKNOWN, DEAD, STAYS)],
+        *[(TRAPS[1], title, ("notify", "notify_disposition")) for title in (UNFIT, UNKNOWN)],
+    ],
+)
+def test_a_right_that_a_trap_refuses_though_it_is_there(rule: str, title: str, arguments: tuple[str, str]) -> None:
+    def refused(k: Context) -> Term:
+        name, disposition = (k[argument] for argument in arguments)
+        return z3.And(k.is_own(k["task"]), z3.Not(k.reserved(name)), disposition == int(Disposition.MAKE_SEND_ONCE), k.before.receives(k.slot(name)))
+
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, refused(k))) if case.title == title else case])  # noqa: E731
+    assert seen(rule, title, (211,), more, profile=XNU) == {REFUSALS}
+
+
+@pytest.mark.parametrize("rule", TRAPS)
+def test_a_right_that_a_trap_refuses_of_another_task(rule: str) -> None:
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, z3.Not(k.is_own(k["task"])))) if case.title == UNFIT else case])  # noqa: E731
+    assert seen(rule, UNFIT, (211,), more, profile=XNU) == {REFUSALS}
+
+
+@pytest.mark.parametrize("rule", TRAPS)
+def test_a_right_that_a_trap_takes_though_it_is_not_there(rule: str) -> None:
+    assert seen(rule, "the right will be carried", (211,), never(UNFIT, UNKNOWN), profile=XNU) == {REFUSALS}
+
+
 def test_a_reply_right_that_is_refused_though_it_is_there() -> None:
     title = "the reply name has no right for its disposition"
     more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, k.leads_to_task(k.slot(k["reply"])))) if case.title == title else case])  # noqa: E731

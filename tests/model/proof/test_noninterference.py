@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import z3
-from support.mutants import quick, seen, then  # noqa: F401 - quick is a fixture
+from support.mutants import mutant, not_proved, quick, seen, then  # noqa: F401 - quick is a fixture
 
+from sendright.mach.kernel.profiles import XNU
 from sendright.model.invariants import sight
-from sendright.model.language.rule import DELIVER, Context
+from sendright.model.language.rule import DELIVER, LOOK_AT_NAME, LOOK_AT_RIGHT, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, sort_named
+from sendright.model.proof.obligations import ProofTask, decide
 
 THEOREM = {"theorem 4"}
 
@@ -38,3 +41,16 @@ def test_every_field_is_seen_somewhere_or_nowhere() -> None:
 def test_a_step_that_reaches_others(rule: str, title: str, more: Callable[[Context, After], None]) -> None:
     """Local respect."""
     assert seen(rule, title, ("T4",), then(title, more)) == THEOREM  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rule", "argument"), [(LOOK_AT_RIGHT, "second"), (LOOK_AT_NAME, "name")])
+def test_a_look_that_depends_on_a_queue_of_others(rule: str, argument: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the request of a call that may be a trap looks at what its names lead to."""
+
+    def if_its_queue_is_empty(k: Context, case: Case) -> Iterator[Case]:
+        yield replace(case, when=z3.And(case.when, k.before.msgcount(k.before.port(k.slot(k[argument]))) == 0))
+
+    part = ProofTask("rule", rule, 0, ("T4",))
+    assert not_proved(decide(XNU.name, part)) == set()
+    monkeypatch.setitem(RULES, rule, mutant(rule, if_its_queue_is_empty))
+    assert not_proved(decide(XNU.name, part)) >= THEOREM

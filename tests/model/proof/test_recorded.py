@@ -64,9 +64,10 @@ def test_a_wrong_record_shows_nothing(question: Question, values: Values, wrong:
     assert Search(XNU_792, question).again(WRONG[wrong](values)) is None
 
 
-def test_a_value_that_does_not_exist_says_nothing(question: Question, values: Values) -> None:
+@pytest.mark.parametrize("number", ["some", "", "-", "٣", "²", "1_0"])
+def test_a_value_that_does_not_exist_says_nothing(question: Question, values: Values, number: str) -> None:
     """The solver finds a value there."""
-    found = Search(XNU_792, question).again(values | {"port_life(port0)": "what is that", "suspend_count(task0)": "some"})
+    found = Search(XNU_792, question).again(values | {"port_life(port0)": "what is that", "suspend_count(task0)": number})
     assert found is not None
     assert found.broken
 

@@ -11,14 +11,20 @@ import pytest
 import z3
 from support.mutants import Change, mutant, not_proved, telling, then
 
+from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.model.invariants.consistency import APPLIES
 from sendright.model.language.actions import put_if
+from sendright.model.language.invariant import Variables
 from sendright.model.language.release import release
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED, Term
 from sendright.model.language.state import After, sort_named
 from sendright.model.proof import obligations
+from sendright.model.proof.alike import TwoStates
+from sendright.model.proof.any_state import ANY_STATE
+from sendright.model.proof.counterexamples.counterexample import Nothing, Question, Search, mentioned
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.reports.counterexample import lines
 from sendright.reports.html import page
@@ -172,3 +178,30 @@ def not_proved_with(rule: str, *changes: Change) -> set[str]:
 
 def here(k: Context) -> Term:
     return k.before.mapped(k.task_behind(k["task"]), k["address"])
+
+
+DIES = "the receive right goes, and its port dies"
+
+
+@pytest.fixture
+def whether_it_applies() -> Question:
+    """The question whether the case of mach_port_mod_refs in which a port dies applies to two states that look the
+    same, whatever differs in them. It does.
+    """
+    k = Context(RULES["mach_port_mod_refs"], ANY_STATE, MANUAL)
+    two = TwoStates(k, Variables(UNBOUNDED))
+    [case] = [case.id for case in two.twins.cases if case.title == DIES]
+    return list(two.questions(f"{case}: {APPLIES}", []))[-1]
+
+
+def test_whether_a_case_applies_is_no_question_of_what_the_kernel_would_choose(whether_it_applies: Question) -> None:
+    [(_, goal)] = whether_it_applies.goals
+    choices = {declaration.name() for release_ in whether_it_applies.releases for declaration in release_.chosen}
+    assert choices
+    assert not choices & {term.decl().name() for term in mentioned([goal])}
+
+
+@pytest.mark.heavy
+def test_two_states_to_which_the_same_case_applies_are_no_counterexample(whether_it_applies: Question) -> None:
+    """What the kernel chooses in the first state need not be possible in the second one."""
+    assert isinstance(Search(MANUAL, whether_it_applies).search(), Nothing)
