@@ -31,6 +31,7 @@ from sendright.model.language.rule import (
     DONE,
     FINISH,
     HANDED_BACK,
+    LOOKS,
     PAGE_IN,
     PAGE_OUT,
     RULES,
@@ -153,11 +154,14 @@ def preconditions_of(rule: str, profile: Profile) -> Iterator[Precondition]:
 
 def _unused(call: str, rule: str, profile: Profile) -> Iterator[Precondition]:
     """If ``rule`` is the first one of a call: rules of the call that ``profile`` leaves out (``Rule.applies``) go on
-    after a wait, and there no task waits for them.
+    after a wait, and there no task waits for them. (Or they are looks at names, where no name is unlooked.)
     """
     if rule != first_rule(call):
         return
-    for name in [name for name in rules_of(call) if RULES[name].resumes != "NOTHING" and not RULES[name].is_used(profile)]:
+    for name in [name for name in rules_of(call) if name not in LOOKS and not RULES[name].applies(profile)]:
+        if RULES[name].resumes == "NOTHING":
+            yield Precondition("all cases", f"the rule {name}, which the call runs, isn't left out", [], [z3.BoolVal(False)])
+            continue
         waits = ANY_STATE.wait(ANYTHING.t) == getattr(WAIT, RULES[name].resumes)
         yield Precondition("all cases", f"no task waits for the rule {name}, which isn't used", [], [forall([ANYTHING.t], z3.Not(waits))])
 
