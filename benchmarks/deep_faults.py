@@ -152,8 +152,8 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         (
             _change(
                 "calls.send:SendCalls.deliver",
-                "yield from self._deliver_later(message)\n",
-                "yield from self._deliver_later(message)\n"
+                "yield from self._deliver_later(caller, message)\n",
+                "yield from self._deliver_later(caller, message)\n"
                 "        if port.alive and port.queue and port.queue[-1] is message:\n"
                 "            port.queue[-1] = message._replace(tokens=caller.tokens)\n",
             ),

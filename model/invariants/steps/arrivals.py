@@ -114,8 +114,8 @@ def _renamed(t: Touched) -> Iterator[tuple[str, Term]]:
 
 
 def _looked_at(t: Touched) -> Iterator[tuple[str, Term]]:
-    """A call looks at its target's name in any case. It looks at a right in its request if the target and the two rights
-    before it are copied in, and at a name in its target's space if the name was such a right, or for any right.
+    """A call looks at its target's name in any case. It looks at a right in its request if the target and the two
+    rights before it are copied in, and at a name in its target's space if the name was such a right, or for any right.
     """
     k, b, a = t.k, t.b, t.a
     looks, entry = z3.BoolVal(True), k.slot(k["name"])

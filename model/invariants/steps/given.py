@@ -72,7 +72,7 @@ def has_right(state: State, slot: Term, disposition: Term) -> Term:
 
 
 def _takes_unlooked(x: Transition, dest: Term) -> Term:
-    """The destination was a send-once right whose port has died, and no call has looked at it and no request has fired."""
+    """The destination was a send-once right. Its port has died, no call has looked at it, and no request has fired."""
     b = x.before
     if not x.k.profile.dead_names_are_lazy:
         return z3.BoolVal(False)
@@ -108,7 +108,7 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
 def _of_trap(x: Transition, call: Signature) -> Iterator[tuple[str, Term]]:
     """The right that a task gives to a call on itself, which is a trap and copies the right in itself.
 
-    A notification request is one only if it gives a right to be told with.
+    A notification request is one only if it gives a send-once right.
     """
     k, b, code = x.k, x.before, x.case.code
     assert call.target is not None, f"{call.name} is a trap, and has no target"
@@ -133,8 +133,8 @@ def _of_trap(x: Transition, call: Signature) -> Iterator[tuple[str, Term]]:
 def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A right is copied in, or taken out of a task's space, if the name has it, and only then: a receive right for
     MOVE_RECEIVE and for what is made from it, a send right for MOVE_SEND and COPY_SEND, a send-once right for
-    MOVE_SEND_ONCE. So it is with the two rights of a message's header, and with the right that a task gives to a call on
-    itself where that is a trap.
+    MOVE_SEND_ONCE. So it is with the two rights of a message's header, and with the right that a task gives to a call
+    on itself where that is a trap.
 
     A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
     kernels also refuse rights that can't move. Where a port's death shows only when a call looks at the name, a

@@ -335,8 +335,8 @@ def _scope_for(question: Question, profile: Profile, size: Scope) -> Scope:
 
 
 def _spoken_of(question: Question) -> Iterator[Term]:
-    """What the step and the goals read of a state at points that aren't variables, and where a number is part of
-    the point."""
+    """What the step and the goals read of a state at points that aren't variables, and where a number is part of the
+    point."""
     told = [*(goal for _, goal in question.goals), *question.assumptions]
     for term in mentioned(told):
         declaration = term.decl()

@@ -10,12 +10,12 @@ import z3
 from support.specification import little_effort
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU_792
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU_792, Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.invariants.theorems import as_if_created_by_task_create
 from sendright.model.language.actions import put
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, LOOKS, RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof import obligations
@@ -47,10 +47,11 @@ def failing(obligations: list[Obligation]) -> dict[str, Verdict]:
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_everything_of_one_call_is_proved(profile: object) -> None:
-    result = prove(profile, calls=["mach_port_deallocate"], jobs=0)  # type: ignore[arg-type]
+def test_everything_of_one_call_is_proved(profile: Profile) -> None:
+    result = prove(profile, calls=["mach_port_deallocate"], jobs=0)
     assert result.verdict is Verdict.PROVED
-    assert {obligation.call for obligation in result.obligations} == {"mach_port_deallocate"}
+    looks = {rule for rule in LOOKS if RULES[rule].is_used(profile)}
+    assert {obligation.call for obligation in result.obligations} == {"mach_port_deallocate", *looks}
     assert len(result.obligations) > 300
 
 
