@@ -255,8 +255,8 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
 def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
     """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is.
 
-    Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name request
-    with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
+    Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
+    request with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
     """
     if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
         return None
