@@ -312,6 +312,7 @@ KINDS: dict[str, _Kind] = {
     "names_count_gt": _Kind(_read_count, _gives("names")),
     "counts_equal": _Kind(_read_truth, _gives("names")),
     "count": _Kind(_read_count, _gives_a_list),
+    "RetCode": _Kind(_read_code, _gives("RetCode")),
     "target_alive": _Kind(_read_truth, _has_task_target),
     "kernel_survives": _Kind(_read_truth, _always),
 }

@@ -357,6 +357,12 @@ def _judge_target_alive(wanted: bool, seen: StepOutcome) -> _Finding:
     return _Finding(alive == wanted, words[wanted], words[alive])
 
 
+def _judge_answer(wanted: int, seen: StepOutcome) -> _Finding:
+    """Judges the code that a server has answered."""
+    given = _answer(seen, "RetCode")
+    return _Finding(given is not None and _same(given, wanted), code_name(wanted), "no request" if given is None else code_name(given))
+
+
 def _judge_survival(wanted: bool, seen: StepOutcome) -> _Finding:
     return _Finding(wanted, "the kernel panics", "the kernel survives")
 
@@ -398,6 +404,7 @@ _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
     "names_count_gt": _judge_more_names,
     "counts_equal": _judge_counts_equal,
     "count": _judge_count,
+    "RetCode": _judge_answer,
     "target_alive": _judge_target_alive,
     "kernel_survives": _judge_survival,
 }

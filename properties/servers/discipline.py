@@ -38,6 +38,8 @@ class Dealing:
         """The steps that the server has made, and which part of it made each."""
         self.kept: list[tuple[int, str | None]] = []
         """Names of which the server keeps one right, and which: a reference or a receive right."""
+        self.pages: list[int] = []
+        """Pages of the request that it keeps."""
         self.given_up: list[int] = []
         """Names of which the server gives up a reference."""
 
@@ -115,6 +117,7 @@ class _Judge:
         for name, right in self.dealing.kept:
             what = right or ("receive" if _count(seen, "receive", name) > _count(expected, "receive", name) else "reference")
             expected.update([self._named(what, name, seen)])
+        expected.update([Held("page", page) for page in self.dealing.pages])
         for name in self._fired():
             expected.update([self._named("reference", name, expected)])
         brought = self._brought()

@@ -88,6 +88,10 @@ class Service:
         name, or the receive right. (None: whichever it is.)"""
         self._dealing.kept.append((name, right))
 
+    def keeps_page(self, page: int) -> None:
+        """Say that the server keeps a page that came with the request."""
+        self._dealing.pages.append(page)
+
     def gives_up(self, name: int) -> None:
         """Say that the server gives up a user reference of this name that it has kept."""
         self._dealing.given_up.append(name)

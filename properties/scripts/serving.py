@@ -1,0 +1,164 @@
+"""Runs the servers of a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import ClassVar
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import is_array
+from sendright.mach.abi.rights import Disposition
+from sendright.mach.abi.tokens import KERNEL_SECURITY_TOKEN
+from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.profiles import Profile
+from sendright.properties.runs.judged_run import JudgedRun, can_make
+from sendright.properties.scripts.servers import KERNEL, REQUEST, Doing, LibraryStep, PlannedRoutine, PlannedServer
+from sendright.properties.scripts.spelling import NotModelled
+from sendright.properties.scripts.steps import PlannedStep
+from sendright.properties.scripts.symbols import BoundValue, Symbols
+from sendright.properties.servers.library import Message
+from sendright.properties.servers.random_requests import NamedServer
+from sendright.properties.servers.server import MEMORY, Request, Routine, Server
+from sendright.properties.servers.service import Served, Service
+from sendright.properties.servers.stage import Stage, new_service, stage_of
+
+CLIENT = "client"
+"""The symbol of the task from which random requests come."""
+
+
+class ScriptedServer(Server):
+    """A server of a script, on one run."""
+
+    name: ClassVar[str] = "a server of a script"
+
+    def __init__(self, planned: PlannedServer, symbols: Symbols) -> None:
+        self.planned, self.symbols = planned, symbols
+        self.kept: set[str] = set()
+        """The symbols under which it keeps rights now."""
+        self._routines = {
+            id: Routine(routine.name, partial(self._do, routine), tuple([form for _, form in routine.takes]))
+            for id, routine in planned.routines.items()
+        }
+
+    @property
+    def interesting(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The numbers that its routines compare a request's data with."""
+        doings = (doing for routine in self.planned.routines.values() for doing in routine.doings)
+        return tuple([doing.data for doing in doings if isinstance(doing.data, int)])
+
+    @property
+    def routines(self) -> Mapping[int, Routine]:
+        """As of a ``Server``."""
+        return self._routines
+
+    def begin(self, service: Service) -> None:
+        """Run the steps before the first request, and share what clients can look up."""
+        for step in self.planned.begin:
+            caller, call = self.symbols.call_of(step)
+            made = service.run.call(caller, call)
+            self.symbols.bind(step, caller, Result(made.code, made.outputs, made.created_task), made.created_task)
+        for symbol in self.planned.shares:
+            name = self.symbols.bound[symbol].value
+            entry = service.names.get(name)
+            if entry is None or entry.port is None:
+                raise NotModelled(f"server {self.planned.name} has no right {symbol} that it could share")
+            self.symbols.shared[symbol] = entry.port
+            service.share(name)
+
+    def _do(self, routine: PlannedRoutine, service: Service, request: Request) -> int:
+        self._bind(REQUEST, request.message, service)
+        for (symbol, _), descriptor in zip(routine.takes, request.descriptors, strict=True):
+            named = descriptor[0]
+            self._bind(symbol, (named[0] if named else None) if is_array(descriptor) else named, service)
+        doing = next((each for each in routine.doings if self._applies(each, request)), None)
+        if doing is None:
+            return ReturnCode.KERN_FAILURE
+        for symbol in doing.gives_up:
+            service.gives_up(self._name(symbol))
+        for step in doing.steps:
+            self._step(step, service)
+        taken = {symbol: (form, descriptor[0]) for (symbol, form), descriptor in zip(routine.takes, request.descriptors, strict=True)}
+        for symbol, of in doing.keeps:
+            form, what = taken.get(of, (None, 0))
+            if form == MEMORY:
+                service.keeps_page(what)
+            else:
+                service.keeps(self._name(of), None if form is None else "receive" if form == Disposition.MOVE_RECEIVE else "reference")
+            self._bind(symbol, self.symbols.bound[of].value, service)
+        self.kept = (self.kept - set(doing.gives_up)) | {symbol for symbol, _ in doing.keeps}
+        service.reply(*[self.symbols.descriptor(each, service.task) for each in doing.reply])
+        return doing.returns
+
+    def _applies(self, doing: Doing, request: Request) -> bool:
+        if doing.data is not None and (self.symbols.value(doing.data) - request.data) & 0xFFFFFFFF:
+            return False
+        if doing.sender is not None and request.security_token != self._token_of(doing.sender):
+            return False
+        return self.kept.issuperset(doing.kept) and self.kept.isdisjoint(doing.not_kept)
+
+    def _token_of(self, sender: str) -> tuple[int, ...]:
+        if sender == KERNEL:
+            return KERNEL_SECURITY_TOKEN
+        return self.symbols.snapshot.tasks[self.symbols.live_task_of(sender)].security_token
+
+    def _step(self, step: PlannedStep | LibraryStep, service: Service) -> None:
+        if isinstance(step, LibraryStep):
+            service.destroy(message_of(step, self.symbols))
+            return
+        caller, call = self.symbols.call_of(step)
+        made = service.make(call, "the routine")
+        self.symbols.bind(step, caller, Result(made.code, made.outputs, made.created_task), made.created_task)
+
+    def _bind(self, symbol: str, value: object, service: Service) -> None:
+        self.symbols.bound[symbol] = BoundValue(value, service.task, None)
+
+    def _name(self, symbol: str) -> int:
+        value = self.symbols.bound[symbol].value if symbol in self.symbols.bound else None
+        if not isinstance(value, int):
+            raise NotModelled(f"{symbol} is not a right of server {self.planned.name}")
+        return value
+
+
+def message_of(step: LibraryStep, symbols: Symbols) -> Message:
+    """The message that a step destroys. Raises NotModelled."""
+    if step.unsent is not None:
+        _, call = symbols.call_of(step.unsent)
+        given = call.arguments
+        return Message(given["dest"], given["dest_disposition"], given["descriptors"])
+    bound = symbols.bound.get(step.subject)
+    if bound is None or not isinstance(bound.value, Message):
+        raise NotModelled(f"{step.subject} is not a message: the step that binds it received none")
+    return bound.value
+
+
+def begin_server(planned: PlannedServer, symbols: Symbols) -> Service:
+    """Set the server up: its task, its port, and what it has before the first request. Raises NotModelled, and what
+    ``JudgedRun.call`` raises."""
+    server = ScriptedServer(planned, symbols)
+    service = new_service(symbols.run, symbols.presumed, server, symbols.live_task_of(planned.caller))
+    symbols.bound[planned.name] = BoundValue(service.port, service.task, None)
+    port = service.names[service.port].port
+    assert port is not None
+    symbols.shared[planned.name] = port
+    server.begin(service)
+    return service
+
+
+def serve(service: Service, step: LibraryStep) -> list[Served]:
+    """Make the step's server serve; at least one result. Raises NotModelled, and what ``JudgedRun.call`` raises."""
+    if not can_make(service.snapshot, service.task, Call("mach_msg_receive", {})):
+        raise NotModelled(f"task {step.caller} is suspended, blocked in a call, or gone, so it can't serve")
+    return service.serve() if step.call == "mach_msg_server" else [service.serve_once()]
+
+
+def random_servers(servers: Iterable[tuple[PlannedServer, Profile]]) -> list[NamedServer]:
+    """The servers as ``check_servers`` takes them."""
+    return [NamedServer(planned.name, profile, partial(_set_up, planned)) for planned, profile in servers]
+
+
+def _set_up(planned: PlannedServer, run: JudgedRun) -> Stage:
+    symbols = Symbols(run)
+    symbols.prepare(planned.steps, planned.later)
+    service = begin_server(planned, symbols)
+    return stage_of(service, symbols.presumed, symbols.task_of(CLIENT))
