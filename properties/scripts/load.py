@@ -18,7 +18,7 @@ from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
-from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, read_library_step, read_server
+from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
 from sendright.properties.scripts.values import is_mach_word, is_task_letter
@@ -59,13 +59,6 @@ class ScriptCase(msgspec.Struct, frozen=True, kw_only=True):
     """The steps up to and including the first that isn't modelled."""
     servers: tuple[PlannedServer, ...] = ()
     """The servers that it uses."""
-
-
-class UnmodelledServer(msgspec.Struct, frozen=True):
-    """A server that sendright doesn't model, and why."""
-
-    name: str
-    reason: str
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):

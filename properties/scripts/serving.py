@@ -13,7 +13,7 @@ from sendright.mach.abi.tokens import KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.properties.runs.judged_run import JudgedRun, can_make
-from sendright.properties.scripts.servers import KERNEL, REQUEST, Doing, LibraryStep, PlannedRoutine, PlannedServer
+from sendright.properties.scripts.servers import DATA, KERNEL, REQUEST, Doing, LibraryStep, PlannedRoutine, PlannedServer, UnmodelledServer
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.steps import PlannedStep
 from sendright.properties.scripts.symbols import BoundValue, Symbols
@@ -68,6 +68,7 @@ class ScriptedServer(Server):
 
     def _do(self, routine: PlannedRoutine, service: Service, request: Request) -> int:
         self._bind(REQUEST, request.message, service)
+        self._bind(DATA, request.data, service)
         for (symbol, _), descriptor in zip(routine.takes, request.descriptors, strict=True):
             named = descriptor[0]
             self._bind(symbol, (named[0] if named else None) if is_array(descriptor) else named, service)
@@ -91,11 +92,11 @@ class ScriptedServer(Server):
         return doing.returns
 
     def _applies(self, doing: Doing, request: Request) -> bool:
+        if not (self.kept.issuperset(doing.kept) and self.kept.isdisjoint(doing.not_kept)):
+            return False
         if doing.data is not None and (self.symbols.value(doing.data) - request.data) & 0xFFFFFFFF:
             return False
-        if doing.sender is not None and request.security_token != self._token_of(doing.sender):
-            return False
-        return self.kept.issuperset(doing.kept) and self.kept.isdisjoint(doing.not_kept)
+        return doing.sender is None or request.security_token == self._token_of(doing.sender)
 
     def _token_of(self, sender: str) -> tuple[int, ...]:
         if sender == KERNEL:
@@ -152,12 +153,14 @@ def serve(service: Service, step: LibraryStep) -> list[Served]:
     return service.serve() if step.call == "mach_msg_server" else [service.serve_once()]
 
 
-def random_servers(servers: Iterable[tuple[PlannedServer, Profile]]) -> list[NamedServer]:
+def random_servers(servers: Iterable[tuple[PlannedServer | UnmodelledServer, Profile]]) -> list[NamedServer]:
     """The servers as ``check_servers`` takes them."""
     return [NamedServer(planned.name, profile, partial(_set_up, planned)) for planned, profile in servers]
 
 
-def _set_up(planned: PlannedServer, run: JudgedRun) -> Stage:
+def _set_up(planned: PlannedServer | UnmodelledServer, run: JudgedRun) -> Stage:
+    if isinstance(planned, UnmodelledServer):
+        raise NotModelled(planned.reason)
     symbols = Symbols(run)
     symbols.prepare(planned.steps, planned.later)
     service = begin_server(planned, symbols)

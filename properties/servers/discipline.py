@@ -21,7 +21,7 @@ from sendright.properties.runs.judged_run import JudgedRun
 from sendright.properties.servers.server import Request
 
 LEAK = "leak: a server holds what it held before the request, and what its routine keeps"
-DOUBLE_DROP = "double drop: a server gives up only what the request brought, and what its routine says; an error gives everything back"
+DOUBLE_DROP = "double drop: a server gives up only what the request brought, once, and what its routine says"
 _FAILED = (ReturnCode.KERN_INVALID_NAME, ReturnCode.KERN_INVALID_RIGHT)
 
 

@@ -110,7 +110,7 @@ class _Client:
 
     def does(self, act: Act) -> None:
         """Do it. What isn't possible, or not modelled, is left out."""
-        with suppress(NotMade, Unmodelled):
+        with suppress(NotMade, Unmodelled, NotModelled):
             if isinstance(act, Send):
                 self._send(act)
             elif isinstance(act, Serve):
@@ -252,7 +252,7 @@ class _Check:
                 client = _Client(run, self.staging(run))
                 for act in acts:
                     client.does(act)
-                with suppress(NotMade, Unmodelled):
+                with suppress(NotMade, Unmodelled, NotModelled):
                     client.serve()
         except Violated as broken:
             if broken.violation.kind in ("crash", "hang"):
