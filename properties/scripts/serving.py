@@ -164,4 +164,8 @@ def _set_up(planned: PlannedServer | UnmodelledServer, run: JudgedRun) -> Stage:
     symbols = Symbols(run)
     symbols.prepare(planned.steps, planned.later)
     service = begin_server(planned, symbols)
-    return stage_of(service, symbols.presumed, symbols.task_of(CLIENT))
+    try:
+        client = symbols.task_of(CLIENT)
+    except NotModelled:  # where no call makes tasks, and all have a part
+        client = next(task for task in symbols.snapshot.tasks if task != service.task)
+    return stage_of(service, symbols.presumed, client)

@@ -63,6 +63,10 @@ LIBRARIES: dict[str, Library] = {
 """Profile -> the library of its kernels' servers."""
 
 
+RESERVED = (NULL_NAME, DEAD_NAME)
+"""Names without a right: ``MACH_PORT_VALID`` is false for them."""
+
+
 class Message(msgspec.Struct, frozen=True):
     """A message in a task's memory: one that it received, or one that it hasn't sent."""
 
@@ -93,7 +97,7 @@ def calls_to_destroy(message: Message, own: int, library: Library) -> Calls:
 
 def _calls_for_right(name: int, disposition: int, own: int) -> Calls:
     """``mach_msg_destroy_port``. Of COPY_SEND there is nothing to give up. MAKE_ makes a right, and gives it up."""
-    if name in (NULL_NAME, DEAD_NAME):
+    if name in RESERVED:
         return
     if disposition in (Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE):
         yield Call("mach_port_deallocate", {"task": own, "name": name})

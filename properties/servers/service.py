@@ -16,7 +16,7 @@ from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.trace import Step, Violation
 from sendright.properties.runs.judged_run import JudgedRun
 from sendright.properties.servers.discipline import Dealing, faults
-from sendright.properties.servers.library import LIBRARIES, Message, calls_to_destroy
+from sendright.properties.servers.library import LIBRARIES, RESERVED, Message, calls_to_destroy
 from sendright.properties.servers.server import Request, Routine, Server
 
 REPLY_ID = 100
@@ -85,8 +85,9 @@ class Service:
 
     def keeps(self, name: int, right: Literal["reference", "receive"] | None = None) -> None:
         """Say that the server keeps what the request, or a call of the routine, gave it: a user reference of this
-        name, or the receive right. (None: whichever it is.)"""
-        self._dealing.kept.append((name, right))
+        name, or the receive right. (None: whichever it is.) Of a right that died on its way nothing can be kept."""
+        if name not in RESERVED:
+            self._dealing.kept.append((name, right))
 
     def keeps_page(self, page: int) -> None:
         """Say that the server keeps a page that came with the request."""
@@ -94,7 +95,8 @@ class Service:
 
     def gives_up(self, name: int) -> None:
         """Say that the server gives up a user reference of this name that it has kept."""
-        self._dealing.given_up.append(name)
+        if name not in RESERVED:
+            self._dealing.given_up.append(name)
 
     def reply(self, *descriptors: tuple[Any, ...]) -> None:
         """Say what the reply carries, if the routine succeeds: descriptors as arguments of ``mach_msg_send``."""
