@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.abi.headers import Headers, headers_of
+from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import Output, OutputType, Signature
 from sendright.mach.state.trace import LIMITS
@@ -181,6 +182,8 @@ def read_server(name: str, form: ServerForm, profile: Profile) -> PlannedServer:
     for symbol in (name, form.caller):
         if not is_identifier(symbol):
             raise WrongValue(f"{quoted(symbol)} can't be a symbol: use letters, digits and _")
+    if is_task_letter(name):
+        raise WrongValue("a capital letter is a task: give the server a longer name")
     begin: list[PlannedStep] = []
     bound = {name}
     for number, step in enumerate(form.begin):
@@ -242,9 +245,14 @@ def _read_routine(form: RoutineForm, caller: str, bound: Set[str], profile: Prof
 def _read_form(value: object, words: Headers) -> Form:
     if value == MEMORY:
         return MEMORY
-    if isinstance(value, list) and len(value) == 1:
-        return ARRAY, read_disposition(value[0], words)
-    return read_disposition(value, words)
+    several = isinstance(value, list) and len(value) == 1
+    form = read_disposition(value[0] if isinstance(value, list) and several else value, words)
+    if form not in _FORMS:
+        raise WrongValue(f"{quoted(value)} is not a form in which a right arrives: use {', '.join(_FORMS.values())}")
+    return (ARRAY, form) if several else form
+
+
+_FORMS = {int(form): form.name for form in (Disposition.MOVE_RECEIVE, Disposition.MOVE_SEND, Disposition.MOVE_SEND_ONCE)}
 
 
 def _read_doing(form: DoingForm, caller: str, bound: Set[str], profile: Profile, place: str) -> Doing:

@@ -177,9 +177,13 @@ class Setup:
             self.held[space, word.word] = name
         return self.held[space, word.word]
 
+    def receive_right(self, task: int) -> int:
+        """The name of a new port's receive right, which the task makes for itself."""
+        name: int = self._do(task, "mach_port_allocate", task=self.own_port(task), right=int(Right.RECEIVE)).outputs["name"]
+        return name
+
     def _make_port(self, task: int) -> int:
-        own = self.own_port(task)
-        name: int = self._do(task, "mach_port_allocate", task=own, right=int(Right.RECEIVE)).outputs["name"]
+        own, name = self.own_port(task), self.receive_right(task)
         self._do(task, "mach_port_insert_right", task=own, name=name, poly=name, disposition=int(Disposition.MAKE_SEND))
         return name
 

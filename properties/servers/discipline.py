@@ -44,6 +44,10 @@ class Dealing:
         """Names of which the server gives up a reference."""
 
 
+_WORDS = {"reference": "user reference", "receive": "receive right", "port set": "port set", "page": "page"}
+"""``Held.what`` -> its name for readers."""
+
+
 class Held(NamedTuple):
     """Something that a task holds; a task may hold several that are equal."""
 
@@ -160,28 +164,28 @@ class _Judge:
 
     def _violation(self, held: Held, more: int, expected: Counter[Held], seen: Counter[Held]) -> Violation:
         """A violation: the server holds so many more, or fewer, than it should."""
+        page = held.what == "page"
         slot = Slot("name", self.task, held.name)
-        where = f"task {self.task}, page {held.name}" if held.what == "page" else str(slot)
+        where = f"task {self.task}, page {held.name}" if page else str(slot)
         old, new = (_entry(state, self.task, held.name) for state in (self.before, self.after))
-        right = new if more > 0 or new.kind else old
-        shown = "" if held.what == "page" else f" ({entry_in_words(right)})"
-        count = f"{abs(more)} {held.what}{'s' if abs(more) > 1 else ''}" if abs(more) > 1 else f"a {held.what}"
-        origin = "" if held.what == "page" else self._origin(slot, held, more)
+        shown = "" if page else f" ({entry_in_words(new if more > 0 else old)})"
+        count = f"{abs(more)} {_WORDS[held.what]}s" if abs(more) > 1 else f"a {_WORDS[held.what]}"
+        origin = "" if page else self._origin(slot, more)
         if more > 0:
             words = f"the server keeps {count} too many of {where}{shown}: {self._done()}{origin}"
         else:
             words = f"the server has lost {count} of {where}{shown}, which it had before the request: {self._done()}{origin}{self._takers(slot)}"
-        counts = [f"{found[held]} of it" if found[held] else "nothing" for found in (expected, seen)]
-        if old.kind and expected[held] == _count(held_by(self.before, self.task, self.after.ports), held.what, held.name):
-            counts[0] = entry_in_words(old)
-        if held.what != "page":
-            counts[1] = entry_in_words(new)
+        should, does = (f"{found[held]} of it" if found[held] else "nothing" for found in (expected, seen))
+        if not page:
+            does = entry_in_words(new)
+            if old.kind and expected[held] == _count(held_by(self.before, self.task, self.after.ports), held.what, held.name):
+                should = entry_in_words(old)
         return Violation(
             step=self._last_taker(slot) if more < 0 else max(self.dealing.by),
             kind="discipline",
             clause=LEAK if more > 0 else DOUBLE_DROP,
             words=words,
-            differences=(Difference(where, *counts),),
+            differences=(Difference(where, should, does),),
         )
 
     def _found_nothing(self) -> Iterator[Violation]:
@@ -217,7 +221,7 @@ class _Judge:
     def _last_taker(self, slot: Slot) -> int:
         return max(self._taking(slot), default=max(self.dealing.by))
 
-    def _origin(self, slot: Slot, held: Held, more: int) -> str:
+    def _origin(self, slot: Slot, more: int) -> str:
         """Where the right came from, by the derivation graph, in words."""
         began = min(self.dealing.by)
         graph = self.derivation.graph

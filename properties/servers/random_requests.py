@@ -51,7 +51,7 @@ class Send(NamedTuple):
     """Which rights it carries."""
     data: int
     reply: int
-    """0: a send-once right to a port of the client's; 1: none; 2: a send right."""
+    """0: a send-once right to a port of the client's; 1: none; 2: a send right to it; 3: a send right that it holds."""
     wrong: int
     """0: it has the descriptors that the routine takes; else others."""
 
@@ -63,9 +63,10 @@ class Serve(NamedTuple):
 
 
 class Make(NamedTuple):
-    """Makes a port, with or without a send right beside."""
+    """Makes something."""
 
-    send: bool
+    what: int
+    """0: a port; 1: a port with a send right beside; 2: a page of memory."""
 
 
 class Drop(NamedTuple):
@@ -87,14 +88,14 @@ _requests = st.builds(
     id=st.integers(0, 15),
     rights=st.lists(_small, max_size=LONGEST_ARRAY).map(tuple),
     data=st.integers(0, 15),
-    reply=st.sampled_from((0, 0, 1, 2)),
+    reply=st.sampled_from((0, 0, 0, 1, 2, 3)),
     wrong=st.sampled_from((0, 0, 0, 0, 0, 0, 1, 2)),
 )
 _acts = st.one_of(
     _requests,
     _requests,
     st.builds(Serve, loop=st.booleans()),
-    st.builds(Make, send=st.booleans()),
+    st.builds(Make, what=st.sampled_from((0, 1, 1, 2))),
     st.builds(Drop, which=_small),
     st.builds(Take, which=_small),
 )
@@ -148,14 +149,17 @@ class _Client:
             self._call(call, **{**arguments, key: _pick(names, which)})
 
     def _make(self, act: Make) -> None:
+        if act.what == 2:
+            self._call("vm_allocate", task=self.stage.own, anywhere=True)
+            return
         before = set(self._names(*SlotKind))
         self._call("mach_port_allocate", task=self.stage.own, right=int(Right.RECEIVE))
-        for name in set(self._names(*SlotKind)) - before if act.send else ():
+        for name in set(self._names(*SlotKind)) - before if act.what else ():
             self._call("mach_port_insert_right", task=self.stage.own, name=name, poly=name, disposition=int(Disposition.MAKE_SEND))
 
     def _send(self, act: Send) -> None:
-        mine = self._names(*_RECEIVE)
-        how = (Disposition.MAKE_SEND_ONCE, Disposition.NONE, Disposition.MAKE_SEND)[act.reply]
+        mine = [self.stage.port, *self._names(*_SEND)] if act.reply == 3 else self._names(*_RECEIVE)
+        how = (Disposition.MAKE_SEND_ONCE, Disposition.NONE, Disposition.MAKE_SEND, Disposition.COPY_SEND)[act.reply]
         reply = _pick(mine, len(act.rights)) if mine and how else 0
         id = _pick(self.ids, act.id)
         descriptors = self._descriptors(id, act)

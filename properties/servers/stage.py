@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from sendright.mach.abi.rights import Right
-from sendright.mach.kernel.call import Call
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.properties.runs.judged_run import JudgedRun
 from sendright.properties.scripts.setup import Setup
@@ -32,9 +30,7 @@ Staging: TypeAlias = Callable[[JudgedRun], Stage]
 
 def new_service(run: JudgedRun, setup: Setup, server: Server, task: int) -> Service:
     """The server at work in ``task``, on a port of its own."""
-    own = setup.own_port(task)
-    made = run.call(task, Call("mach_port_allocate", {"task": own, "right": int(Right.RECEIVE)}))
-    return Service(run, server, task, own, made.outputs["name"])
+    return Service(run, server, task, setup.own_port(task), setup.receive_right(task))
 
 
 def stage_of(service: Service, setup: Setup, client: int) -> Stage:
