@@ -30,7 +30,7 @@ from sendright.cli.reporting import Outputs, finish
 from sendright.properties.scripts.load import load_script
 from sendright.reports.rerun import Rerun
 
-EXAMPLES, ACTS, SEED = 250, 12, 0
+EXAMPLES, ACTS, SEED = 250, 20, 0
 
 
 def check_server(

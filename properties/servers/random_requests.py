@@ -32,7 +32,7 @@ from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.servers.server import ARRAY, MEMORY, Form
 from sendright.properties.servers.stage import Stage, Staging
 
-EXAMPLES, ACTS, SEED = 250, 12, 0
+EXAMPLES, ACTS, SEED = 250, 20, 0
 LONGEST_ARRAY = 6
 UNKNOWN_ID = 4321
 _T = TypeVar("_T")
@@ -51,15 +51,12 @@ class Send(NamedTuple):
     """Which rights it carries."""
     data: int
     reply: int
-    """0: a send-once right to a port of the client's; 1: none; 2: a send right to it; 3: a send right that it holds."""
+    """0: a send-once right to a port of the client's; 1: none; 2: a send right to it; 3: a send right that it holds;
+    4: as 0, and the port dies before the server replies."""
     wrong: int
-    """0: it has the descriptors that the routine takes; else others."""
-
-
-class Serve(NamedTuple):
-    """Lets the server serve what it has got. ``loop``: as ``mach_msg_server`` does."""
-
-    loop: bool
+    """0: it has the descriptors that the routine takes; 1: as many rights as in ``rights``; 2: an array of them."""
+    served: int
+    """0: the server serves it at once; 1: it does so as ``mach_msg_server`` does; 2: later."""
 
 
 class Make(NamedTuple):
@@ -81,20 +78,23 @@ class Take(NamedTuple):
     which: int
 
 
-Act: TypeAlias = Send | Serve | Make | Drop | Take
+_REPLIES = (Disposition.MAKE_SEND_ONCE, Disposition.NONE, Disposition.MAKE_SEND, Disposition.COPY_SEND, Disposition.MAKE_SEND_ONCE)
+"""``Send.reply`` -> how the reply right is carried."""
+
+
+Act: TypeAlias = Send | Make | Drop | Take
 _small = st.integers(0, 7)
 _requests = st.builds(
     Send,
-    id=st.integers(0, 15),
+    id=st.integers(0, 31),
     rights=st.lists(_small, max_size=LONGEST_ARRAY).map(tuple),
-    data=st.integers(0, 15),
-    reply=st.sampled_from((0, 0, 0, 1, 2, 3)),
+    data=st.integers(0, 31),
+    reply=st.sampled_from((0, 0, 0, 1, 2, 3, 4)),
     wrong=st.sampled_from((0, 0, 0, 0, 0, 0, 1, 2)),
+    served=st.sampled_from((0, 0, 1, 2)),
 )
 _acts = st.one_of(
-    _requests,
-    _requests,
-    st.builds(Serve, loop=st.booleans()),
+    *[_requests] * 4,
     st.builds(Make, what=st.sampled_from((0, 1, 1, 2))),
     st.builds(Drop, which=_small),
     st.builds(Take, which=_small),
@@ -106,16 +106,19 @@ class _Client:
 
     def __init__(self, run: JudgedRun, stage: Stage) -> None:
         self.run, self.stage, self.task = run, stage, stage.client
-        routines = stage.service.server.routines
-        self.ids = [*routines, Notification.DEAD_NAME, Notification.NO_SENDERS, UNKNOWN_ID]
+        routines = [*stage.service.server.routines]
+        others = [Notification.DEAD_NAME, Notification.NO_SENDERS, UNKNOWN_ID]
+        self.ids = [*routines * max(1, len(others) // max(1, len(routines))), *others]
+        """Message ids; about half of them are those of routines."""
+        self._make(Make(what=1))
 
     def does(self, act: Act) -> None:
         """Do it. What isn't possible, or not modelled, is left out."""
         with suppress(NotMade, Unmodelled, NotModelled):
             if isinstance(act, Send):
                 self._send(act)
-            elif isinstance(act, Serve):
-                self.serve(act.loop)
+                if act.served < 2:
+                    self.serve(loop=act.served == 1)
             elif isinstance(act, Make):
                 self._make(act)
             elif isinstance(act, Drop):
@@ -159,7 +162,7 @@ class _Client:
 
     def _send(self, act: Send) -> None:
         mine = [self.stage.port, *self._names(*_SEND)] if act.reply == 3 else self._names(*_RECEIVE)
-        how = (Disposition.MAKE_SEND_ONCE, Disposition.NONE, Disposition.MAKE_SEND, Disposition.COPY_SEND)[act.reply]
+        how = _REPLIES[act.reply]
         reply = _pick(mine, len(act.rights)) if mine and how else 0
         id = _pick(self.ids, act.id)
         descriptors = self._descriptors(id, act)
@@ -174,11 +177,14 @@ class _Client:
                 descriptors=descriptors,
                 data=_pick(self._data(), act.data),
             )
+            if act.reply == 4 and reply:
+                self._call("mach_port_destroy", task=self.stage.own, name=reply)
 
     def _data(self) -> list[int]:
         """Numbers that may mean something to the server: names of its own, too, as an attacker guesses them."""
         service = self.stage.service
-        return [0, *service.server.interesting, *service.names, 1]
+        interesting = service.server.interesting
+        return [0, *interesting, *service.names, 1, *interesting]
 
     def _descriptors(self, id: int, act: Send) -> tuple[tuple[object, ...], ...] | None:
         """The body; None: the client lacks the rights for it."""
