@@ -170,7 +170,7 @@ class _Judge:
         old, new = (_entry(state, self.task, held.name) for state in (self.before, self.after))
         shown = "" if page else f" ({entry_in_words(new if more > 0 else old)})"
         count = f"{abs(more)} {_WORDS[held.what]}s" if abs(more) > 1 else f"a {_WORDS[held.what]}"
-        origin = "" if page else self._origin(slot, more)
+        origin = "" if page else self._origin(slot, held.what, more)
         if more > 0:
             words = f"the server keeps {count} too many of {where}{shown}: {self._done()}{origin}"
         else:
@@ -221,11 +221,18 @@ class _Judge:
     def _last_taker(self, slot: Slot) -> int:
         return max(self._taking(slot), default=max(self.dealing.by))
 
-    def _origin(self, slot: Slot, more: int) -> str:
+    def _origin(self, slot: Slot, what: str, more: int) -> str:
         """Where the right came from, by the derivation graph, in words."""
         began = min(self.dealing.by)
         graph = self.derivation.graph
-        nodes = [node for node in graph if isinstance(node, RightNode) and node.slot == slot and (node.step >= began) == (more > 0)]
+        nodes = [
+            node
+            for node in graph
+            if isinstance(node, RightNode)
+            and node.slot == slot
+            and (node.kind is SlotKind.RECEIVE) == (what == "receive")
+            and (node.step >= began) == (more > 0)
+        ]
         for node in sorted(nodes, key=lambda node: node.step, reverse=more > 0):
             for source, _, edge in graph.in_edges(node, data=True):
                 if isinstance(source, RightNode) and source.slot.where == "message":
