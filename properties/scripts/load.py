@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
-from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
+from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm
 from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
@@ -94,6 +94,7 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     if not isinstance(data, dict):
         raise BadScript(path, f"not a script: expected an object with format {quoted(SCRIPT_FORMAT)}", "$")
     _check_format(data, path)
+    _check_servers(data.get("servers"), path)
     try:
         form = msgspec.convert(whole, ScriptForm)
     except msgspec.ValidationError as error:
@@ -102,6 +103,21 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     assert isinstance(cases, list)
     read = tuple(_read_cases(form, cases, path, profile_override))
     return Script(path=str(path), cases=read, servers=tuple(_servers_of(form, path, profile_override)))
+
+
+def _check_servers(servers: Any, path: Path) -> None:
+    """Refuse a server of the wrong form, with its place: msgspec doesn't say which server, or which routine, it was."""
+    if not isinstance(servers, dict):
+        return
+    for name, server in servers.items():
+        routines = server.get("routines") if isinstance(server, dict) else None
+        parts = [(f"servers.{name}.routines.{key}", each, RoutineForm) for key, each in routines.items()] if isinstance(routines, dict) else []
+        for place, part, form in (*parts, (f"servers.{name}", server, ServerForm)):
+            try:
+                msgspec.convert(part, form)
+            except msgspec.ValidationError as error:
+                what, inner = _in_words(error)
+                raise BadScript(path, what.replace("scripts.md", "servers.md"), f"{place}.{inner}".rstrip(".")) from None
 
 
 def _servers_of(form: ScriptForm, path: Path, override: Profile | None) -> Iterator[tuple[PlannedServer | UnmodelledServer, Profile]]:

@@ -123,6 +123,12 @@ class PlannedServer(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.begin, *(step for doing in doings for step in doing.steps))
 
     @property
+    def senders(self) -> frozenset[str]:
+        """The tasks whose requests it tells from those of others, unless a step makes them."""
+        doings = (doing for routine in self.routines.values() for doing in routine.doings)
+        return frozenset(doing.sender for doing in doings if doing.sender is not None and doing.sender != KERNEL) - self.symbols
+
+    @property
     def later(self) -> frozenset[str]:
         """The symbols that its steps may use and that no step of a case binds."""
         taken = (symbol for routine in self.routines.values() for symbol, _ in routine.takes)

@@ -101,7 +101,8 @@ class ScriptedServer(Server):
     def _token_of(self, sender: str) -> tuple[int, ...]:
         if sender == KERNEL:
             return KERNEL_SECURITY_TOKEN
-        return self.symbols.snapshot.tasks[self.symbols.live_task_of(sender)].security_token
+        task = self.symbols.live_task_of(sender)
+        return self.symbols.snapshot.tasks[task].security_token
 
     def _step(self, step: PlannedStep | LibraryStep, service: Service) -> None:
         if isinstance(step, LibraryStep):
@@ -136,6 +137,8 @@ def message_of(step: LibraryStep, symbols: Symbols) -> Message:
 def begin_server(planned: PlannedServer, symbols: Symbols) -> Service:
     """Set the server up: its task, its port, and what it has before the first request. Raises NotModelled, and what
     ``JudgedRun.call`` raises."""
+    for sender in planned.senders:
+        symbols.task_of(sender)  # a task that is made later would be made while the server works
     server = ScriptedServer(planned, symbols)
     service = new_service(symbols.run, symbols.presumed, server, symbols.live_task_of(planned.caller))
     symbols.bound[planned.name] = BoundValue(service.port, service.task, None)
