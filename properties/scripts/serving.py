@@ -17,9 +17,10 @@ from sendright.properties.scripts.servers import DATA, KERNEL, REQUEST, Doing, L
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.steps import PlannedStep
 from sendright.properties.scripts.symbols import BoundValue, Symbols
+from sendright.properties.servers.discipline import What
 from sendright.properties.servers.library import Message
 from sendright.properties.servers.random_requests import NamedServer
-from sendright.properties.servers.server import MEMORY, Request, Routine, Server
+from sendright.properties.servers.server import ARRAY, MEMORY, Form, Request, Routine, Server
 from sendright.properties.servers.service import Served, Service
 from sendright.properties.servers.stage import Stage, new_service, stage_of
 
@@ -34,8 +35,8 @@ class ScriptedServer(Server):
 
     def __init__(self, planned: PlannedServer, symbols: Symbols) -> None:
         self.planned, self.symbols = planned, symbols
-        self.kept: set[str] = set()
-        """The symbols under which it keeps rights now."""
+        self.kept: dict[str, What | None] = {}
+        """The symbols under which it keeps something now, and what."""
         self._routines = {
             id: Routine(routine.name, partial(self._do, routine), tuple([form for _, form in routine.takes]))
             for id, routine in planned.routines.items()
@@ -76,23 +77,19 @@ class ScriptedServer(Server):
         if doing is None:
             return ReturnCode.KERN_FAILURE
         for symbol in doing.gives_up:
-            service.gives_up(self._name(symbol))
+            service.gives_up(self._name(symbol), self.kept.pop(symbol, None))
         for step in doing.steps:
             self._step(step, service)
-        taken = {symbol: (form, descriptor[0]) for (symbol, form), descriptor in zip(routine.takes, request.descriptors, strict=True)}
+        forms = {symbol: _what_comes(form) for symbol, form in routine.takes}
         for symbol, of in doing.keeps:
-            form, what = taken.get(of, (None, 0))
-            if form == MEMORY:
-                service.keeps_page(what)
-            else:
-                service.keeps(self._name(of), None if form is None else "receive" if form == Disposition.MOVE_RECEIVE else "reference")
+            self.kept[symbol] = what = forms.get(of)
+            service.keeps(self._name(of), what)
             self._bind(symbol, self.symbols.bound[of].value, service)
-        self.kept = (self.kept - set(doing.gives_up)) | {symbol for symbol, _ in doing.keeps}
         service.reply(*[self.symbols.descriptor(each, service.task) for each in doing.reply])
         return doing.returns
 
     def _applies(self, doing: Doing, request: Request) -> bool:
-        if not (self.kept.issuperset(doing.kept) and self.kept.isdisjoint(doing.not_kept)):
+        if not (self.kept.keys() >= set(doing.kept) and self.kept.keys().isdisjoint(doing.not_kept)):
             return False
         if doing.data is not None and (self.symbols.value(doing.data) - request.data) & 0xFFFFFFFF:
             return False
@@ -120,6 +117,13 @@ class ScriptedServer(Server):
         if not isinstance(value, int):
             raise NotModelled(f"{symbol} is not a right of server {self.planned.name}")
         return value
+
+
+def _what_comes(form: Form) -> What:
+    """What a server has from a descriptor of this form."""
+    if form == MEMORY:
+        return "page"
+    return "receive" if form in (Disposition.MOVE_RECEIVE, (ARRAY, Disposition.MOVE_RECEIVE)) else "reference"
 
 
 def message_of(step: LibraryStep, symbols: Symbols) -> Message:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from sendright.mach.abi.codes import ReturnCode, code_name
 from sendright.mach.abi.rights import Notification, SlotKind
@@ -25,6 +25,10 @@ DOUBLE_DROP = "double drop: a server gives up only what the request brought, onc
 _FAILED = (ReturnCode.KERN_INVALID_NAME, ReturnCode.KERN_INVALID_RIGHT)
 
 
+What: TypeAlias = Literal["reference", "receive", "port set", "page"]
+"""A user reference (to a send, send-once or dead right), a receive right, a port set, or a page of memory."""
+
+
 class Dealing:
     """What a server does about one request."""
 
@@ -36,23 +40,20 @@ class Dealing:
         self.reply: tuple[tuple[object, ...], ...] = ()
         self.by: dict[int, str] = {}
         """The steps that the server has made, and which part of it made each."""
-        self.kept: list[tuple[int, str | None]] = []
-        """Names of which the server keeps one right, and which: a reference or a receive right."""
-        self.pages: list[int] = []
-        """Pages of the request that it keeps."""
-        self.given_up: list[int] = []
-        """Names of which the server gives up a reference."""
+        self.kept: list[tuple[int, What | None]] = []
+        """What the server keeps: of which name (or page), and what of it. None: that of which it holds more now."""
+        self.given_up: list[tuple[int, What | None]] = []
+        """What the server gives up of what it kept earlier, in the same way."""
 
 
-_WORDS = {"reference": "user reference", "receive": "receive right", "port set": "port set", "page": "page"}
+_WORDS: dict[What, str] = {"reference": "user reference", "receive": "receive right", "port set": "port set", "page": "page"}
 """``Held.what`` -> its name for readers."""
 
 
 class Held(NamedTuple):
     """Something that a task holds; a task may hold several that are equal."""
 
-    what: str
-    """``reference`` (to a send, send-once or dead right), ``receive``, ``port set`` or ``page``."""
+    what: What
     name: int
     """The name, or the page's address."""
     port: int | None = None
@@ -116,19 +117,17 @@ class _Judge:
 
     def _expect(self, expected: Counter[Held], seen: Counter[Held]) -> None:
         """Make of what was held before what should be held now."""
-        for name in self.dealing.given_up:
-            expected.subtract([self._named("reference", name, expected)])
-        for name, right in self.dealing.kept:
-            what = right or ("receive" if _count(seen, "receive", name) > _count(expected, "receive", name) else "reference")
-            expected.update([self._named(what, name, seen)])
-        expected.update([Held("page", page) for page in self.dealing.pages])
+        for name, said in self.dealing.given_up:
+            expected.subtract([self._named(said or _more_of(name, expected, seen), name, expected)])
+        for name, said in self.dealing.kept:
+            expected.update([self._named(said or _more_of(name, seen, expected), name, seen)])
         for name in self._fired():
             expected.update([self._named("reference", name, expected)])
         brought = self._brought()
         if brought is not None:
             expected.subtract([self._named("reference", brought, expected)])
 
-    def _named(self, what: str, name: int, held: Counter[Held]) -> Held:
+    def _named(self, what: What, name: int, held: Counter[Held]) -> Held:
         return next((each for each in held if each.what == what and each.name == name), Held(what, name))
 
     def _fired(self) -> Iterator[int]:
@@ -247,7 +246,12 @@ def _entry(snapshot: Snapshot, task: int, name: int) -> Entry:
     return EMPTY if shown is None else shown.names.get(name, EMPTY)
 
 
-def _count(held: Counter[Held], what: str, name: int) -> int:
+def _more_of(name: int, many: Counter[Held], few: Counter[Held]) -> What:
+    """Of what the first holds more than the second, under this name."""
+    return next((what for what in _WORDS if _count(many, what, name) > _count(few, what, name)), "reference")
+
+
+def _count(held: Counter[Held], what: What, name: int) -> int:
     return sum(count for each, count in held.items() if each.what == what and each.name == name)
 
 

@@ -147,6 +147,10 @@ class _Client:
         names = {} if shown is None else shown.names
         return [name for name, entry in names.items() if entry.kind in kinds and name not in (self.stage.own, self.stage.port)]
 
+    def _pages(self) -> list[int]:
+        shown = self.run.snapshot.tasks.get(self.task)
+        return [] if shown is None else list(shown.memory)
+
     def _on_one_of(self, names: list[int], which: int, call: str, key: str = "name", **arguments: int) -> None:
         if names:
             self._call(call, **{**arguments, key: _pick(names, which)})
@@ -203,8 +207,9 @@ class _Client:
 
     def _descriptor(self, form: Form, which: int, count: int) -> tuple[object, ...] | None:
         if form == MEMORY:
-            pages = list(self.run.snapshot.tasks[self.task].memory)
-            return (_pick(pages, which), int(CopyOption.PHYSICAL), False) if pages else None
+            if not self._pages():
+                self._make(Make(what=2))
+            return (_pick(self._pages(), which), int(CopyOption.PHYSICAL), False) if self._pages() else None
         if isinstance(form, tuple):
             right = self._right(form[1], which)
             return None if right is None else ((right[0],) * count, right[1])
@@ -218,6 +223,8 @@ class _Client:
             Disposition.MOVE_SEND_ONCE: ((Disposition.MAKE_SEND_ONCE, _RECEIVE),),
             Disposition.MOVE_RECEIVE: ((Disposition.MOVE_RECEIVE, _RECEIVE),),
         }.get(Disposition(form), ())
+        if ways and not any(self._names(*kinds) for _, kinds in ways):
+            self._make(Make(what=0))
         options = [(name, int(how)) for how, kinds in ways for name in self._names(*kinds)]
         return _pick(options, which) if options else None
 

@@ -4,7 +4,7 @@ stubs do. Then its rights are judged."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.trace import Step, Violation
 from sendright.properties.runs.judged_run import JudgedRun
-from sendright.properties.servers.discipline import Dealing, faults
+from sendright.properties.servers.discipline import Dealing, What, faults
 from sendright.properties.servers.library import LIBRARIES, RESERVED, Message, calls_to_destroy
 from sendright.properties.servers.server import Request, Routine, Server
 
@@ -83,20 +83,18 @@ class Service:
         """Let clients look up the right of this name: they get a send right to its port."""
         self.shared.append(name)
 
-    def keeps(self, name: int, right: Literal["reference", "receive"] | None = None) -> None:
-        """Say that the server keeps what the request, or a call of the routine, gave it: a user reference of this
-        name, or the receive right. (None: whichever it is.) Of a right that died on its way nothing can be kept."""
-        if name not in RESERVED:
-            self._dealing.kept.append((name, right))
+    def keeps(self, name: int, what: What | None = None) -> None:
+        """Say that the server keeps what the request, or a call of the routine, gave it: a user reference of this name,
+        the receive right, the port set, or the page of this address. (None: that of which it holds more afterwards.) Of
+        a right that died on its way nothing can be kept."""
+        if what == "page" or name not in RESERVED:
+            self._dealing.kept.append((name, what))
 
-    def keeps_page(self, page: int) -> None:
-        """Say that the server keeps a page that came with the request."""
-        self._dealing.pages.append(page)
-
-    def gives_up(self, name: int) -> None:
-        """Say that the server gives up a user reference of this name that it has kept."""
-        if name not in RESERVED:
-            self._dealing.given_up.append(name)
+    def gives_up(self, name: int, what: What | None = None) -> None:
+        """Say that the server gives up what it has kept. (``what``: as of ``keeps``; None: that of which it holds less
+        afterwards.)"""
+        if what == "page" or name not in RESERVED:
+            self._dealing.given_up.append((name, what))
 
     def reply(self, *descriptors: tuple[Any, ...]) -> None:
         """Say what the reply carries, if the routine succeeds: descriptors as arguments of ``mach_msg_send``."""

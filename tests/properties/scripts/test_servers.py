@@ -101,6 +101,28 @@ def test_the_first_case_applies_whose_conditions_hold() -> None:
     assert case.verdict == "passed", case
 
 
+@pytest.mark.parametrize("gives_it_up", [True, False])
+@pytest.mark.parametrize(
+    ("form", "descriptor", "calls"),
+    [
+        ("MOVE_SEND", ["p", "MAKE_SEND"], [{"call": "mach_port_deallocate", "args": {"name": "mine"}}]),
+        ("MOVE_RECEIVE", ["p", "MOVE_RECEIVE"], [{"call": "mach_port_mod_refs", "args": {"name": "mine", "right": "RECEIVE", "delta": -1}}]),
+        ("memory", {"page": "page"}, [{"call": "vm_deallocate", "args": {"address": "mine"}}]),
+    ],
+)
+def test_what_a_server_keeps_it_gives_up_later(form: str, descriptor: Any, calls: list[dict[str, Any]], gives_it_up: bool) -> None:
+    keep = {"takes": {"what": form}, "keeps": {"mine": "what"}}
+    give = {"gives_up": ["mine"], "calls": calls if gives_it_up else []}
+    steps: list[dict[str, Any]] = [SEND[0], {"as": "A", "call": "vm_allocate", "args": {"anywhere": True}, "bind": {"address": "page"}}]
+    steps += [{"as": "A", "call": "mach_msg_send", "args": {"dest": "server", "id": 1, "descriptors": [descriptor]}}, serve(RetCode=0)]
+    steps += [{"as": "A", "call": "mach_msg_send", "args": {"dest": "server", "id": 2}}, serve(RetCode=0)]
+    case = result(steps, keep, routines={"1": keep, "2": give})
+    assert case.verdict == ("passed" if gives_it_up else "failed"), case
+    if not gives_it_up:
+        assert case.violation is not None
+        assert case.violation.clause == LEAK
+
+
 def test_a_server_of_the_only_name_needs_no_name() -> None:
     assert result([{"as": "L", "call": "mach_msg_server", "expect": {"ret": "MACH_RCV_TIMED_OUT"}}]).verdict == "passed"
     case = result([{"as": "A", "call": "mach_msg_server", "args": {"server": "server"}}])

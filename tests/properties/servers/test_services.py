@@ -144,6 +144,25 @@ def test_a_right_that_a_routine_says_it_keeps_has_to_be_there() -> None:
     assert only(request(stage, 1, (port(stage), Disposition.MAKE_SEND))).clause == DOUBLE_DROP
 
 
+@pytest.mark.parametrize("right", [Right.RECEIVE, Right.PORT_SET])
+def test_what_a_routine_makes_is_kept_and_given_up_whatever_it_is(right: Right) -> None:
+    class Maker(Clerk):
+        @routine(5)
+        def makes(self, service: Service, request: Request) -> int:
+            self.made: int = service.call("mach_port_allocate", right=int(right)).outputs["name"]
+            service.keeps(self.made)
+            return ReturnCode.KERN_SUCCESS
+
+        @routine(6)
+        def unmakes(self, service: Service, request: Request) -> int:
+            service.call("mach_port_mod_refs", name=self.made, right=int(right), delta=-1)
+            service.gives_up(self.made)
+            return ReturnCode.KERN_SUCCESS
+
+    stage = on_stage(Maker)
+    assert [request(stage, id).faults for id in (5, 6)] == [(), ()]
+
+
 @pytest.mark.parametrize("profile", KERNELS)
 def test_to_take_and_to_fail_is_a_double_drop(profile: str) -> None:
     stage = on_stage(clerk(returns=ReturnCode.KERN_FAILURE), profile)
