@@ -143,9 +143,9 @@ class UnmodelledServer(msgspec.Struct, frozen=True):
 
 
 def read_library_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: Profile, servers: Mapping[str, str]) -> LibraryStep:
-    """The meaning of a step whose ``call`` is ``DESTROY`` or one of ``SERVE``; ``servers`` maps each server to its task.
+    """The meaning of a step whose ``call`` is ``DESTROY`` or one of ``SERVE``.
 
-    Raises WrongValue, NotModelled.
+    ``servers`` maps each server to its task. Raises WrongValue, NotModelled.
     """
     if extra_keys or form.bind or form.shortage or form.stop or form.resume:
         raise NotModelled(f"{form.call} is a routine of a library: it takes args and expect only")

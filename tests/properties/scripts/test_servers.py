@@ -1,6 +1,7 @@
 """Servers in scripts: the historic faults are found, mended servers pass, and a wrong declaration says where."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from support.places import ROOT
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.results.checks import CaseResult
+from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts.load import BadScript, load_script, parse_script
 from sendright.properties.scripts.replay import replay
@@ -47,6 +49,19 @@ def test_each_example_shows_its_fault(path: Path) -> None:
 def test_the_examples_have_all_four_historic_faults() -> None:
     named = {path.stem for path in EXAMPLES if path.stem.startswith("cve-")}
     assert named == {"cve-2016-7637", "cve-2016-7661", "cve-2017-13861", "cve-2018-4280"}
+
+
+def test_the_examples_of_the_page_are_what_it_says() -> None:
+    page = (ROOT / "docs" / "servers.md").read_text("utf-8")
+    servers, steps = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    text = f'{{"format": "mach-cases/1", "profile": "xnu", {servers}, "cases": [{{"id": "clock", "steps": [{steps}]}}]}}'
+    [case] = replay([parse_script(text.encode(), "page.json")], ReferenceKernel, Oracle).cases
+    assert case.violation is not None
+    assert (case.violation.clause, case.step) == (DOUBLE_DROP, 1)
+    [python] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(python.replace("examples=50", "examples=3"), found)
+    assert (found["result"].verdict, found["result"].passed) == (Verdict.PASSED, 1)
 
 
 SEND = [
