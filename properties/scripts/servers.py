@@ -45,8 +45,8 @@ SERVE = {
 }
 """The steps that let a server serve: as calls without arguments, so that a step may expect what any other may."""
 KERNEL = "kernel"
-REQUEST, DATA = "request", "data"
-"""The symbols, in a routine, of the whole request and of the first word of its inline data."""
+REQUEST, REPLY, DATA = "request", "reply", "data"
+"""The symbols, in a routine, of the whole request, of its reply right, and of the first word of its inline data."""
 
 
 class LibraryStep(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ class PlannedServer(msgspec.Struct, frozen=True, kw_only=True):
     def later(self) -> frozenset[str]:
         """The symbols that its steps may use and that no step of a case binds."""
         taken = (symbol for routine in self.routines.values() for symbol, _ in routine.takes)
-        return self.symbols | {REQUEST, DATA, *taken}
+        return self.symbols | {REQUEST, REPLY, DATA, *taken}
 
 
 class UnmodelledServer(msgspec.Struct, frozen=True):
@@ -240,7 +240,7 @@ def _read_routine(form: RoutineForm, caller: str, bound: Set[str], profile: Prof
         raise WrongValue("what a routine does stands either in it or in its cases", f"{place}.cases")
     words = headers_of(profile.name)
     takes = tuple((symbol, _at(f"{place}.takes.{symbol}", lambda each=each: _read_form(each, words))) for symbol, each in form.takes.items())
-    known = bound | form.takes.keys() | {REQUEST, DATA}
+    known = bound | form.takes.keys() | {REQUEST, REPLY, DATA}
     doings: list[Doing] = []
     for number, doing in enumerate(_doings(form)):
         where = place if form.cases is None else f"{place}.cases[{number}]"

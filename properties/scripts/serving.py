@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from sendright.mach.abi.tokens import KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.properties.runs.judged_run import JudgedRun, can_make
-from sendright.properties.scripts.servers import DATA, KERNEL, REQUEST, Doing, LibraryStep, PlannedRoutine, PlannedServer, UnmodelledServer
+from sendright.properties.scripts.servers import DATA, KERNEL, REPLY, REQUEST, Doing, LibraryStep, PlannedRoutine, PlannedServer, UnmodelledServer
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.steps import PlannedStep
 from sendright.properties.scripts.symbols import BoundValue, Symbols
@@ -35,6 +36,8 @@ class ScriptedServer(Server):
 
     def __init__(self, planned: PlannedServer, symbols: Symbols) -> None:
         self.planned, self.symbols = planned, symbols
+        self.bound: dict[str, BoundValue] = {}
+        """Its own symbols. A case, or another server, may have the same ones for something else."""
         self.kept: dict[str, What | None] = {}
         """The symbols under which it keeps something now, and what."""
         self._routines = {
@@ -55,21 +58,41 @@ class ScriptedServer(Server):
 
     def begin(self, service: Service) -> None:
         """Run the steps before the first request, and share what clients can look up."""
-        for step in self.planned.begin:
-            caller, call = self.symbols.call_of(step)
-            made = service.run.call(caller, call)
-            self.symbols.bind(step, caller, Result(made.code, made.outputs, made.created_task), made.created_task)
+        self.bound[self.planned.name] = BoundValue(service.port, service.task, None)
+        with self._own_symbols():
+            for step in self.planned.begin:
+                caller, call = self.symbols.call_of(step)
+                made = service.run.call(caller, call)
+                self.symbols.bind(step, caller, Result(made.code, made.outputs, made.created_task), made.created_task)
+            self.bound = dict(self.symbols.bound)
+        self.symbols.bound |= self.bound
         for symbol in self.planned.shares:
-            name = self.symbols.bound[symbol].value
+            name = self.bound[symbol].value
             entry = service.names.get(name)
             if entry is None or entry.port is None:
                 raise NotModelled(f"server {self.planned.name} has no right {symbol} that it could share")
             self.symbols.shared[symbol] = entry.port
             service.share(name)
 
+    @contextmanager
+    def _own_symbols(self) -> Iterator[None]:
+        """Within, symbols are the server's own; only tasks that the case has made have the case's symbols."""
+        outer = self.symbols.bound
+        self.symbols.bound = {symbol: bound for symbol, bound in outer.items() if bound.task is not None} | self.bound
+        try:
+            yield
+        finally:
+            self.symbols.bound = outer
+
     def _do(self, routine: PlannedRoutine, service: Service, request: Request) -> int:
-        self._bind(REQUEST, request.message, service)
-        self._bind(DATA, request.data, service)
+        with self._own_symbols():
+            answer = self._serve(routine, service, request)
+        self.symbols.bound |= {symbol: self.bound[symbol] for symbol in self.kept}
+        return answer
+
+    def _serve(self, routine: PlannedRoutine, service: Service, request: Request) -> int:
+        for own, value in ((REQUEST, request.message), (REPLY, request.reply), (DATA, request.data)):
+            self._bind(own, value, service)
         for (symbol, _), descriptor in zip(routine.takes, request.descriptors, strict=True):
             named = descriptor[0]
             self._bind(symbol, (named[0] if named else None) if is_array(descriptor) else named, service)
@@ -80,11 +103,11 @@ class ScriptedServer(Server):
             service.gives_up(self._name(symbol), self.kept.pop(symbol, None))
         for step in doing.steps:
             self._step(step, service)
-        forms = {symbol: _what_comes(form) for symbol, form in routine.takes}
+        forms: dict[str, What] = {REPLY: "reference", **{symbol: _what_comes(form) for symbol, form in routine.takes}}
         for symbol, of in doing.keeps:
             self.kept[symbol] = what = forms.get(of)
             service.keeps(self._name(of), what)
-            self._bind(symbol, self.symbols.bound[of].value, service)
+            self.bound[symbol] = BoundValue(self._name(of), service.task, None)
         service.reply(*[self.symbols.descriptor(each, service.task) for each in doing.reply])
         return doing.returns
 
@@ -145,7 +168,6 @@ def begin_server(planned: PlannedServer, symbols: Symbols) -> Service:
         symbols.task_of(sender)  # a task that is made later would be made while the server works
     server = ScriptedServer(planned, symbols)
     service = new_service(symbols.run, symbols.presumed, server, symbols.live_task_of(planned.caller))
-    symbols.bound[planned.name] = BoundValue(service.port, service.task, None)
     port = service.names[service.port].port
     assert port is not None
     symbols.shared[planned.name] = port

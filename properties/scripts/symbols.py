@@ -297,6 +297,7 @@ class Symbols:
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
             created = made if binding.output == "child_task" else None
+            self.shared.pop(binding.symbol, None)
             self.bound[binding.symbol] = BoundValue(given, caller, created)
 
 

@@ -116,6 +116,38 @@ def test_the_first_case_applies_whose_conditions_hold() -> None:
     assert case.verdict == "passed", case
 
 
+def test_a_routines_symbols_are_its_own() -> None:
+    """The client's symbols port, reply and p stay what they are, and so does a server's p."""
+    own = [
+        {"as": "L", "call": "mach_port_allocate", "args": {"right": "RECEIVE"}, "bind": {"name": "padding"}},
+        {"as": "L", "call": "mach_port_allocate", "args": {"right": "RECEIVE"}, "bind": {"name": "p"}},
+    ]
+    routine = {**TAKES, "calls": [*TAKES["calls"], {"call": "mach_port_get_refs", "args": {"name": "p", "right": "RECEIVE"}, "bind": {"refs": "q"}}]}
+    steps: list[dict[str, Any]] = [{**SEND[0], "bind": {"name": symbol}} for symbol in ("p", "port", "q")]
+    send = {"dest": "server", "id": 1, "reply": "port", "reply_disposition": "MAKE_SEND_ONCE", "descriptors": [["p", "MAKE_SEND"]]}
+    steps += [{"as": "A", "call": "mach_msg_send", "args": send}, serve(RetCode=0)]
+    steps += [{"as": "A", "call": "mach_msg_receive", "args": {"port": "port"}, "expect": {"ret": 0, "msg_id": 101}}]
+    steps += [{"as": "A", "call": "mach_port_type", "args": {"name": symbol}, "expect": {"type": ["RECEIVE"]}} for symbol in ("p", "q")]
+    case = result(steps, routine, begin=own)
+    assert case.verdict == "passed", case
+
+
+def test_a_server_may_answer_later() -> None:
+    later = {"keeps": {"answer": "reply"}, "returns": "MIG_NO_REPLY"}
+    answer = {
+        "gives_up": ["answer"],
+        "calls": [{"call": "mach_msg_send", "args": {"dest": "answer", "dest_disposition": "MOVE_SEND_ONCE", "id": 101}}],
+    }
+    steps: list[dict[str, Any]] = [SEND[0]]
+    send = {"dest": "server", "id": 1, "reply": "p", "reply_disposition": "MAKE_SEND_ONCE"}
+    steps += [{"as": "A", "call": "mach_msg_send", "args": send}, serve(RetCode="MIG_NO_REPLY")]
+    steps += [{"as": "A", "call": "mach_msg_send", "args": {"dest": "server", "id": 2}}, serve(RetCode=0)]
+    steps += [{"as": "A", "call": "mach_msg_receive", "args": {"port": "p"}, "expect": {"ret": 0, "msg_id": 101}}]
+    assert result(steps, later, routines={"1": later, "2": answer}).verdict == "passed"
+    forgets = result(steps, later, routines={"1": {"returns": "MIG_NO_REPLY"}, "2": {}})
+    assert (forgets.verdict, forgets.violation and forgets.violation.clause) == ("failed", LEAK)
+
+
 @pytest.mark.parametrize("gives_it_up", [True, False])
 @pytest.mark.parametrize(
     ("form", "descriptor", "calls"),
