@@ -7,7 +7,6 @@ ones. A fault inside one case doesn't refuse its file: the case isn't modelled, 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +16,7 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
-from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm
+from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm, in_words
 from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
@@ -98,7 +97,7 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     try:
         form = msgspec.convert(whole, ScriptForm)
     except msgspec.ValidationError as error:
-        what, place = _in_words(error)
+        what, place = in_words(error)
         raise BadScript(path, what, place or "$") from None
     assert isinstance(cases, list)
     read = tuple(_read_cases(form, cases, path, profile_override))
@@ -116,8 +115,8 @@ def _check_servers(servers: Any, path: Path) -> None:
             try:
                 msgspec.convert(part, form)
             except msgspec.ValidationError as error:
-                what, inner = _in_words(error)
-                raise BadScript(path, what.replace("scripts.md", "servers.md"), f"{place}.{inner}".rstrip(".")) from None
+                what, inner = in_words(error, "docs/servers.md")
+                raise BadScript(path, what, f"{place}.{inner}".rstrip(".")) from None
 
 
 def _servers_of(form: ScriptForm, path: Path, override: Profile | None) -> Iterator[tuple[PlannedServer | UnmodelledServer, Profile]]:
@@ -248,16 +247,6 @@ def _check_format(data: dict[str, Any], path: Path) -> None:
         raise BadScript(path, "the file has no cases: add one", "cases")
 
 
-def _in_words(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and the place of it in sendright's notation."""
-    message, _, place = str(error).partition(" - at `")
-    place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
-    if missing:
-        return "is missing: add it", f"{place}.{missing[1]}".lstrip(".")
-    return f"{message.replace('`', '').replace('Expected', 'expected', 1)}: correct it (see docs/scripts.md)", place
-
-
 def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
     if profile_override is None and form.profile is not None:
         _check_profile(form.profile, path, "profile")
@@ -271,7 +260,7 @@ def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: 
         try:
             case = msgspec.convert(data, CaseForm)
         except msgspec.ValidationError as error:
-            what, place = _in_words(error)
+            what, place = in_words(error)
             cases.append(_unreadable(data, number, seen, place, what))
             continue
         if case.id in seen:

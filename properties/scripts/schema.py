@@ -5,6 +5,7 @@ These structs define what a file may contain; ``steps.py`` reads what the words 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -97,6 +98,16 @@ class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
 
 STEP_KEYS = frozenset(StepForm.__struct_encode_fields__)
 """The keys of a step. An unknown key could change a step's meaning, so a step with one isn't modelled."""
+
+
+def in_words(error: msgspec.ValidationError, page: str = "docs/scripts.md") -> tuple[str, str]:
+    """What is wrong, and the place of it in sendright's notation; ``page`` describes the form."""
+    message, _, place = str(error).partition(" - at `")
+    place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
+    if missing:
+        return "is missing: add it", f"{place}.{missing[1]}".lstrip(".")
+    return f"{message.replace('`', '').replace('Expected', 'expected', 1)}: correct it (see {page})", place
 
 
 def script_schema() -> dict[str, Any]:

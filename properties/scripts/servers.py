@@ -14,7 +14,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import Output, OutputType, Signature
 from sendright.mach.state.trace import LIMITS
 from sendright.properties.scripts.expected import KINDS, Expectation, read_expectation
-from sendright.properties.scripts.schema import STEP_KEYS, DoingForm, RoutineForm, ServerForm, StepForm
+from sendright.properties.scripts.schema import STEP_KEYS, DoingForm, RoutineForm, ServerForm, StepForm, in_words
 from sendright.properties.scripts.spelling import (
     NotModelled,
     WrongValue,
@@ -312,7 +312,7 @@ def _convert(step: dict[str, Any]) -> StepForm:
     try:
         return msgspec.convert(step, StepForm)
     except msgspec.ValidationError as error:
-        raise WrongValue(str(error).partition(" - at ")[0]) from None
+        raise WrongValue(*in_words(error, "docs/servers.md")) from None
 
 
 def _read_call(form: StepForm, extra: Set[str], bound: Set[str], profile: Profile, place: str) -> PlannedStep:
