@@ -209,6 +209,9 @@ class _CaseRun:
         before = self.run.snapshot
         service = self.services[step.subject]
         served = serve(service, step)
+        largest = max([0 if each.request is None else each.request.size for each in served])
+        if step.most is not None and largest > step.most:
+            raise NotModelled(f"a request has {largest} bytes: {step.call} with a smaller max_size is not modelled")
         fault = next((fault for each in served for fault in each.faults), None)
         if fault is not None:
             return self._broken(fault, None)

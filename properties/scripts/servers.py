@@ -22,10 +22,11 @@ from sendright.properties.scripts.spelling import (
     read_descriptor,
     read_disposition,
     read_each,
+    read_integer,
     read_notification,
     read_number,
 )
-from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
+from sendright.properties.scripts.steps import MESSAGE_WORDS, PlannedStep, UnmodelledStep, read_step
 from sendright.properties.scripts.values import Value, is_identifier, is_task_letter, mark_symbols, symbols_in
 from sendright.properties.servers.server import ARRAY, MEMORY, Form
 
@@ -44,6 +45,8 @@ SERVE = {
     )
 }
 """The steps that let a server serve: as calls without arguments, so that a step may expect what any other may."""
+SERVER_WORDS = ("server", "demux", "rcv_name")
+"""The arguments of these steps that name a server: the function that answers, or the port on which it serves."""
 KERNEL = "kernel"
 REQUEST, REPLY, DATA = "request", "reply", "data"
 """The symbols, in a routine, of the whole request, of its reply right, and of the first word of its inline data."""
@@ -56,6 +59,8 @@ class LibraryStep(msgspec.Struct, frozen=True):
     call: str
     subject: str = ""
     """The server, or the symbol of the received message."""
+    most: int | None = None
+    """``max_size``: the largest message that the server takes."""
     unsent: PlannedStep | None = None
     """The unsent message to destroy, as if it were sent."""
     expectations: tuple[Expectation, ...] = ()
@@ -153,12 +158,13 @@ def read_library_step(form: StepForm, extra_keys: Set[str], bound: Set[str], pro
         return _read_serve(form, headers_of(profile.name), servers)
     if form.expect:
         raise NotModelled(f"{DESTROY} returns nothing that a step can expect")
-    if form.args.keys() == {"message"}:
-        symbol = form.args["message"]
+    if len(form.args) == 1 and form.args.keys() <= set(MESSAGE_WORDS):
+        [(word, symbol)] = form.args.items()
         if not (isinstance(symbol, str) and symbol in bound):
-            raise WrongValue(f"expected a message that an earlier step binds, got {quoted(symbol)}", "args.message")
+            raise WrongValue(f"expected a message that an earlier step binds, got {quoted(symbol)}", f"args.{word}")
         return LibraryStep(form.caller, form.call, symbol)
-    sent = read_step(msgspec.structs.replace(form, call="mach_msg_send"), frozenset(), bound, profile)
+    header = {} if form.args.keys() & {"dest", "msgh_remote_port"} else {"dest": "MACH_PORT_NULL"}
+    sent = read_step(msgspec.structs.replace(form, call="mach_msg_send", args=header | form.args), frozenset(), bound, profile)
     if isinstance(sent, UnmodelledStep):
         raise NotModelled(sent.reason)
     return LibraryStep(form.caller, form.call, unsent=sent)
@@ -166,20 +172,31 @@ def read_library_step(form: StepForm, extra_keys: Set[str], bound: Set[str], pro
 
 def _read_serve(form: StepForm, words: Headers, servers: Mapping[str, str]) -> LibraryStep:
     mine = [name for name, caller in servers.items() if caller == form.caller]
-    name = form.args.get("server", mine[0] if len(mine) == 1 else None)
-    if form.args.keys() - {"server"}:
-        raise NotModelled(f"argument {quoted(min(form.args.keys() - {'server'}))} of {form.call} is not modelled")
-    if name is None:
+    known = (*SERVER_WORDS, "max_size", "options")
+    other = next((key for key in form.args if key not in known), None)
+    if other is not None:
+        raise NotModelled(f"argument {quoted(other)} of {form.call} is not modelled")
+    named = [(word, form.args[word]) for word in SERVER_WORDS if word in form.args]
+    if not named and len(mine) != 1:
         raise WrongValue("say which server", "args.server")
-    if name not in mine:
-        raise WrongValue(f"task {form.caller} has no server {quoted(name)}", "args.server")
+    name = named[0][1] if named else mine[0]
+    for word, given in named:
+        if given not in mine:
+            raise WrongValue(f"task {form.caller} has no server {quoted(given)}", f"args.{word}")
+        if given != name:
+            raise WrongValue(f"{quoted(given)} is another server than {quoted(name)}", f"args.{word}")
+    if _at("args.options", lambda: read_number(form.args.get("options") or 0, words)) != 0:
+        raise NotModelled(f"options of {form.call} are not modelled")
+    most = form.args.get("max_size")
+    if most is not None:
+        most = _at("args.max_size", lambda: read_integer(most))
     expectations: list[Expectation] = []
     for key, value in form.expect.items():
         try:
             expectations.append(read_expectation(SERVE[form.call], key, value, words))
         except WrongValue as error:
             raise WrongValue(str(error), f"expect.{key}{error.place}") from None
-    return LibraryStep(form.caller, form.call, name, expectations=tuple(expectations))
+    return LibraryStep(form.caller, form.call, name, most, expectations=tuple(expectations))
 
 
 def read_server(name: str, form: ServerForm, profile: Profile) -> PlannedServer:

@@ -38,6 +38,8 @@ class Request(msgspec.Struct, frozen=True):
     data: int
     security_token: tuple[int, ...]
     audit_token: tuple[int, ...]
+    size: int
+    """``msgh_size``."""
 
     @classmethod
     def of(cls, step: Step) -> Request:
@@ -69,6 +71,7 @@ _OUTPUTS: dict[str, Any] = {
     "data": 0,
     "security_token": (),
     "audit_token": (),
+    "size": 0,
 }
 
 

@@ -68,6 +68,7 @@ SEND = [
     {"as": "A", "call": "mach_port_allocate", "args": {"right": "RECEIVE"}, "bind": {"name": "p"}},
     {"as": "A", "call": "mach_msg_send", "args": {"dest": "server", "id": 1, "descriptors": [["p", "MAKE_SEND"]]}},
 ]
+TYPE = {"as": "A", "call": "mach_port_type", "args": {"name": "p"}}
 TAKES = {"takes": {"port": "MOVE_SEND"}, "calls": [{"call": "mach_port_deallocate", "args": {"name": "port"}}]}
 
 
@@ -114,6 +115,19 @@ def test_the_first_case_applies_whose_conditions_hold() -> None:
     steps += [{"as": "B", "call": "mach_msg_send", "args": send}, serve(RetCode="KERN_NO_ACCESS")]
     case = result(steps, routine)
     assert case.verdict == "passed", case
+
+
+def test_steps_may_have_the_words_of_the_libraries_headers() -> None:
+    words = {"demux": "server", "rcv_name": "server", "options": "MACH_MSG_OPTION_NONE"}
+    for most, verdict in ((4096, "passed"), (30, "not_modelled")):
+        assert result([*SEND, serve(RetCode=0) | {"args": {**words, "max_size": most}}]).verdict == verdict
+    receive: list[dict[str, Any]] = [
+        {"as": "A", "call": "mach_msg_send", "args": {"msgh_remote_port": "p", "dest_disp": "MAKE_SEND", "descriptors": [["p", "MAKE_SEND"]]}},
+        {"as": "A", "call": "mach_msg_receive", "args": {"name": "p"}, "bind": {"msg": "m"}},
+    ]
+    for destroyed in ({"msg": "m"}, {"message": "m"}, {"descriptors": [["p", "PORT_SEND"]]}):
+        case = result([SEND[0], *receive, {"as": "A", "call": "mach_msg_destroy", "args": destroyed}, {**TYPE, "expect": {"type": ["RECEIVE"]}}])
+        assert case.verdict == "passed", case
 
 
 def test_a_routines_symbols_are_its_own() -> None:
@@ -183,7 +197,11 @@ def test_a_server_of_the_only_name_needs_no_name() -> None:
         ({"as": "A", "call": "mach_msg_destroy", "args": {"message": "m"}}, 'expected a message that an earlier step binds, got "m"'),
         ({"as": "A", "call": "mach_msg_destroy", "args": {"dest": "NULL"}, "expect": {"ret": 0}}, "returns nothing that a step can expect"),
         ({"as": "A", "call": "mach_msg_destroy", "args": {"dest": "NULL"}, "stop": True}, "it takes args and expect only"),
-        ({"as": "L", "call": "mach_msg_server_once", "args": {"max_size": 4096}}, 'argument "max_size" of mach_msg_server_once is not modelled'),
+        ({"as": "L", "call": "mach_msg_server_once", "args": {"timeout": 5}}, 'argument "timeout" of mach_msg_server_once is not modelled'),
+        ({"as": "L", "call": "mach_msg_server_once", "args": {"options": "MACH_RCV_LARGE"}}, "options of mach_msg_server_once are not modelled"),
+        ({"as": "L", "call": "mach_msg_server_once", "args": {"options": "MACH_NONSENSE"}}, 'args.options: "MACH_NONSENSE"'),
+        ({"as": "L", "call": "mach_msg_server_once", "args": {"max_size": "large"}}, "args.max_size: expected a number"),
+        ({"as": "L", "call": "mach_msg_server_once", "args": {"demux": "server", "rcv_name": "p"}}, 'args.rcv_name: task L has no server "p"'),
         ({"as": "L", "call": "mach_msg_server_once", "expect": {"refs": 1}}, "expectation"),
         ({"as": "L", "call": "mach_msg_destroy", "args": {"message": "server"}}, "server is not a message"),
         ({"as": "A", "call": "mach_port_destroy", "args": {"name": "unknown"}}, 'unknown symbol "unknown"'),
