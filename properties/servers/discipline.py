@@ -22,6 +22,7 @@ from sendright.properties.servers.server import Request
 
 LEAK = "leak: a server holds what it held before the request, and what its routine keeps"
 DOUBLE_DROP = "double drop: a server gives up only what the request brought, once, and what its routine says"
+FORGED = "forged notification: only what the kernel itself says makes a server give up a right that is in use"
 _FAILED = (ReturnCode.KERN_INVALID_NAME, ReturnCode.KERN_INVALID_RIGHT)
 
 
@@ -91,6 +92,8 @@ class _Judge:
         self.run, self.task, self.dealing = run, task, dealing
         self.before, self.after = before, run.snapshot
         self._derivation: Derivation | None = None
+        self.believed: set[Held] = set()
+        """What the server gave up since a message of a task's said so."""
 
     @property
     def derivation(self) -> Derivation:
@@ -117,8 +120,13 @@ class _Judge:
 
     def _expect(self, expected: Counter[Held], seen: Counter[Held]) -> None:
         """Make of what was held before what should be held now."""
+        forged = self._forged()
         for name, said in self.dealing.given_up:
-            expected.subtract([self._named(said or _more_of(name, expected, seen), name, expected)])
+            held = self._named(said or _more_of(name, expected, seen), name, expected)
+            if forged and self._in_use(held):
+                self.believed.add(held)
+            else:
+                expected.subtract([held])
         for name, said in self.dealing.kept:
             expected.update([self._named(said or _more_of(name, seen, expected), name, seen)])
         for name in self._fired():
@@ -138,6 +146,22 @@ class _Judge:
             was, now = _entry(self.before, self.task, name), _entry(self.after, self.task, name)
             if was.port in self.before.ports and was.port not in self.after.ports and now.type_kind is SlotKind.DEAD_NAME:
                 yield name
+
+    def _forged(self) -> bool:
+        """Whether the request has the id of a notification, and isn't the kernel's."""
+        request, received = self.dealing.request, self.dealing.received
+        if request is None or received is None or request.id not in set(Notification):
+            return False
+        serial = self._serial(received)
+        return any(message.from_kernel is False for port in self.before.ports.values() for message in port.queue if message.serial == serial)
+
+    def _in_use(self, held: Held) -> bool:
+        """Whether the port of a user reference lives, or whether there are senders to that of a receive right."""
+        if held.what == "reference":
+            return held.port is not None
+        entry = _entry(self.before, self.task, held.name)
+        port = self.before.ports.get(entry.port) if entry.port is not None else None
+        return held.what == "receive" and port is not None and port.send_rights > (entry.kind is SlotKind.SEND_RECEIVE)
 
     def _brought(self) -> int | None:
         """The name of which the request brought a reference: if it is the notification of the server's own dead-name
@@ -173,7 +197,8 @@ class _Judge:
         if more > 0:
             words = f"the server keeps {count} too many of {where}{shown}: {self._done()}{origin}"
         else:
-            words = f"the server has lost {count} of {where}{shown}, which it had before the request: {self._done()}{origin}{self._takers(slot)}"
+            why = "; a task sent that request, not the kernel" if held in self.believed else ""
+            words = f"the server has lost {count} of {where}{shown}, which it had before the request: {self._done()}{why}{origin}{self._takers(slot)}"
         should, does = (f"{found[held]} of it" if found[held] else "nothing" for found in (expected, seen))
         if not page:
             does = entry_in_words(new)
@@ -182,7 +207,7 @@ class _Judge:
         return Violation(
             step=self._last_taker(slot) if more < 0 else max(self.dealing.by),
             kind="discipline",
-            clause=LEAK if more > 0 else DOUBLE_DROP,
+            clause=LEAK if more > 0 else FORGED if held in self.believed else DOUBLE_DROP,
             words=words,
             differences=(Difference(where, should, does),),
         )

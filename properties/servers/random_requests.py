@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -33,6 +34,8 @@ from sendright.properties.servers.server import ARRAY, MEMORY, Form
 from sendright.properties.servers.stage import Stage, Staging
 
 EXAMPLES, ACTS, SEED = 250, 20, 0
+STRETCH = 5
+"""Hypothesis draws a run in stretches of at most so many acts. One long list would seldom have more than five."""
 LONGEST_ARRAY = 6
 UNKNOWN_ID = 4321
 _T = TypeVar("_T")
@@ -295,9 +298,9 @@ class _Check:
             verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )
-        @given(drawn=st.lists(_acts, max_size=acts))
-        def runs(drawn: list[Act]) -> None:
-            self.run(drawn)
+        @given(drawn=st.tuples(*[st.lists(_acts, max_size=min(STRETCH, acts - done)) for done in range(0, acts, STRETCH)]))
+        def runs(drawn: tuple[list[Act], ...]) -> None:
+            self.run(chain.from_iterable(drawn))
 
         try:
             runs()

@@ -14,7 +14,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts.load import BadScript, load_script, parse_script
 from sendright.properties.scripts.replay import replay
-from sendright.properties.servers.discipline import DOUBLE_DROP, LEAK
+from sendright.properties.servers.discipline import DOUBLE_DROP, FORGED, LEAK
 
 EXAMPLES = sorted((ROOT / "docs" / "examples" / "servers").glob("*.json"))
 BROKEN = {
@@ -22,6 +22,7 @@ BROKEN = {
     "a-spoofed-dead-name": DOUBLE_DROP,
     "the-same-port-twice": DOUBLE_DROP,
     "a-service-port-as-thread": DOUBLE_DROP,
+    "a-forged-no-senders": FORGED,
     "a-forgotten-right": LEAK,
     "a-receive-right-and-mach_port_deallocate": LEAK,
     "forgotten-memory": LEAK,
@@ -46,9 +47,9 @@ def test_each_example_shows_its_fault(path: Path) -> None:
             assert case.step == len(json.loads(path.read_text())["cases"][[each.id for each in result.cases].index(case.id)]["steps"]) - 1
 
 
-def test_the_examples_have_all_four_historic_faults() -> None:
+def test_the_examples_have_all_historic_faults() -> None:
     named = {path.stem for path in EXAMPLES if path.stem.startswith("cve-")}
-    assert named == {"cve-2016-7637", "cve-2016-7661", "cve-2017-13861", "cve-2018-4280"}
+    assert named == {"cve-2016-7637", "cve-2016-7661", "cve-2017-13861", "cve-2018-4280", "cve-2021-43412"}
 
 
 def test_the_examples_of_the_page_are_what_it_says() -> None:

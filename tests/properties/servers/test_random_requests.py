@@ -13,7 +13,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts.load import load_script
 from sendright.properties.scripts.serving import random_servers
-from sendright.properties.servers.discipline import DOUBLE_DROP, LEAK
+from sendright.properties.servers.discipline import DOUBLE_DROP, FORGED, LEAK
 from sendright.properties.servers.random_requests import NamedServer, check_servers
 from sendright.properties.servers.server import Server
 from sendright.properties.servers.stage import stand_up
@@ -24,6 +24,7 @@ FOUND = {
     "cve-2016-7661": {"powerd": DOUBLE_DROP, "mended": None},
     "cve-2017-13861": {"surfaces": DOUBLE_DROP, "mended": None},
     "cve-2018-4280": {"launchd": DOUBLE_DROP, "mended": None},
+    "cve-2021-43412": {"translator": FORGED, "mended": None},
     "leaks": {"forgets": LEAK, "wrong_call": LEAK, "memory": LEAK, "mended": None},
 }
 """File -> server -> the rule that it breaks; None: it breaks none."""

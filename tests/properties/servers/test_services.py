@@ -12,7 +12,7 @@ from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.trace import Violation
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.runs.judged_run import JudgedRun
-from sendright.properties.servers.discipline import DOUBLE_DROP, LEAK
+from sendright.properties.servers.discipline import DOUBLE_DROP, FORGED, LEAK
 from sendright.properties.servers.server import ARRAY, MEMORY, Request, Server, routine
 from sendright.properties.servers.service import Served, Service
 from sendright.properties.servers.stage import Stage, stand_up
@@ -243,6 +243,35 @@ def test_a_spoofed_dead_name_notification_brings_nothing() -> None:
         found = only(spoofed)
         assert found.clause == DOUBLE_DROP
         assert "it came by mach_port_insert_right" in found.words
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_forged_notification_may_only_make_a_server_give_up_what_is_dead(dies: bool) -> None:
+    class Believer(Clerk):
+        @routine(6, takes=(SEND,))
+        def keeps_one(self, service: Service, request: Request) -> int:
+            [(self.client, _)] = request.rights
+            service.keeps(self.client)
+            return ReturnCode.KERN_SUCCESS
+
+        @routine(Notification.DEAD_NAME, takes=())
+        def dead_name(self, service: Service, request: Request) -> int:
+            service.call("mach_port_deallocate", name=self.client)
+            service.gives_up(self.client)
+            return ReturnCode.KERN_SUCCESS
+
+    stage = on_stage(Believer)
+    mine = port(stage)
+    assert request(stage, 6, (mine, Disposition.MAKE_SEND)).faults == ()
+    if dies:
+        call(stage, "mach_port_destroy", task=stage.own, name=mine)
+    served = request(stage, Notification.DEAD_NAME)
+    if dies:
+        assert served.faults == ()
+    else:
+        found = only(served)
+        assert found.clause == FORGED
+        assert "a task sent that request, not the kernel" in found.words
 
 
 def test_a_name_that_dies_while_the_server_works_gets_the_reference_of_its_notification() -> None:
