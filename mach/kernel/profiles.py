@@ -96,6 +96,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     has_ipc_debug: bool = True
     """Whether the kernel is built with ``MACH_IPC_DEBUG``; False: the calls of ``ipc/mach_debug.c`` only return
     KERN_FAILURE."""
+    device_port_has_type: bool = True
+    """Whether the device port has its type, IKOT_MASTER_DEVICE; False: it tells 0, as a user's port does."""
     dead_name_is_no_name: bool = False
     """Whether the calls that want a receive right or a port set take a dead name for a name that denotes nothing:
     KERN_INVALID_NAME; False: for one without that right."""
@@ -151,8 +153,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     message leads to is over before the next is touched; a message that is destroyed inside another's destruction waits
     for that one only."""
     requests_grow_by_half: bool = False
-    """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
-    size; False: it doubles. The slots decide in which order the requests of one port fire."""
+    """Whether a port's table of dead-name requests grows by half of the largest power of two in its size; False: it
+    doubles, at least while it is small. The slots decide in which order the requests of one port fire."""
     room_is_given: bool = False
     """Whether room that comes in a queue is at once the first waiting sender's, and a limit that is raised lets as many
     in as it rose by, even above it; False: the sender that comes first gets the room."""
@@ -352,6 +354,7 @@ GNUMACH = Profile(
     bootstrap_names=("host_priv", "device_priv"),
     attributes_told=MANUAL.attributes_told,
     attributes_set=MANUAL.attributes_set,
+    device_port_has_type=False,
 )
 
 XNU_792 = Profile(

@@ -117,8 +117,9 @@ def _changed(x: Transition, *domain: str) -> list[str]:
     return [name for name, field in FIELDS.items() if field.domain == domain and not field.ghost and x.after.changed(name)]
 
 
-PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due")
-"""What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
+PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due", "request_slots")
+"""What holders of rights to a port change: how many rights, messages and requests there are, and that the last sender
+went."""
 ROOM = ("room",)
 """What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
