@@ -17,11 +17,11 @@ from sendright.model.language.terms import Name
 _FOUND = "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
 
 
-def _debugs(function: str, **others: Grounds | str) -> Evidence:
+def _debugs(function: str, xnu: Grounds | str, gnumach: Grounds | str = ()) -> Evidence:
     """A call of ``ipc/mach_debug.c``. In a released XNU 792 it fails: that kernel is built without ``MACH_IPC_DEBUG``,
     which ``conf/MASTER`` has for kernels for debugging only.
     """
-    return rests_on(xnu_792=read(f"ipc/mach_debug.c: {function}"), **others)
+    return rests_on(xnu_792=f"ipc/mach_debug.c: {function}", gnumach=gnumach, xnu=xnu)
 
 
 def _is_left_out(k: Context, task: Name) -> Iterator[Case]:

@@ -216,6 +216,8 @@ def _read_fields(value: object, words: Headers) -> tuple[tuple[str | int, Value]
         value = {str(index): each for index, each in enumerate(value) if each is not None}
     if not isinstance(value, dict):
         raise wrong("an object, or an array of words", value)
+    if isinstance(value.get("mpie_status"), dict):  # the first part of mach_port_info_ext
+        value = {**value["mpie_status"], **{key: each for key, each in value.items() if key != "mpie_status"}}
     fields: list[tuple[str | int, Value]] = []
     for key, each in value.items():
         bare = re.sub(r"^mp(?:[ls]|ie)_", "", key)

@@ -100,13 +100,13 @@ def _flags_of_guard(given: dict[str, Any], words: Headers) -> None:
 
 def _guard_in_words(given: dict[str, Any], words: Headers) -> None:
     """``mach_port_guard_info_t``, or its guard alone, becomes two words of attributes, the low one first."""
-    spelling = next((key for key in ("info", "guard") if key in given), None)
-    value = given.get(spelling) if spelling else None
+    spelling = "info" if "info" in given else "guard"
+    value = given.get(spelling)
     if isinstance(value, dict):
         if len(value) != 1 or not value.keys() & set(_GUARD_INFO):
             raise NotModelled(f"attributes {quoted(value)} are not just a guard")
         value = next(iter(value.values()))
-    elif spelling is None or value is None or isinstance(value, list):
+    elif value is None or isinstance(value, list):
         return
     guard = read_guard(value, words)
     if not isinstance(guard, int):
