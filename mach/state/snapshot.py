@@ -111,6 +111,9 @@ class Port(msgspec.Struct, frozen=True):
     """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
     """Whether the receive right can't leave its space in a message, guarded or not."""
+    request_slots: int = 0
+    """How large the kernel's table of dead-name requests is, with its slot 0; 0: there is none. It grows when it is
+    full, and never shrinks."""
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
