@@ -193,6 +193,7 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
+            request_slots=self.requests.size,
         )
 
 
