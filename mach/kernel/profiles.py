@@ -87,6 +87,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     has_ipc_debug: bool = True
     """Whether the kernel is built with ``MACH_IPC_DEBUG``; False: the calls of ``ipc/mach_debug.c`` only return
     KERN_FAILURE."""
+    device_port_has_type: bool = True
+    """Whether the device port has its type, IKOT_MASTER_DEVICE; False: it tells 0, as a user's port does."""
     dead_name_is_no_name: bool = False
     """Whether the calls that want a receive right or a port set take a dead name for a name that denotes nothing:
     KERN_INVALID_NAME; False: for one without that right."""
@@ -320,6 +322,7 @@ GNUMACH = Profile(
     | GUARD_CALLS
     | CONTEXT_CALLS
     | {"mach_port_allocate_full", "mach_port_space_info"},
+    device_port_has_type=False,
     trailer_elements=0,
     lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},

@@ -9,7 +9,7 @@ from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Space
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import KERNEL_OBJECT_TYPES
+from sendright.mach.abi.rights import KERNEL_OBJECT_TYPES, PortObject
 from sendright.mach.kernel.call import Result
 
 
@@ -72,4 +72,6 @@ class DetailCalls(Core):
         entry = entry_with_object(space, name, self.profile)
         if entry.kind not in (*HAS_SEND, *HAS_RECEIVE):
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
-        return Result(ReturnCode.KERN_SUCCESS, {"object_type": KERNEL_OBJECT_TYPES[entry.port.object]})
+        object = entry.port.object
+        typed = object is not PortObject.DEVICE or self.profile.device_port_has_type
+        return Result(ReturnCode.KERN_SUCCESS, {"object_type": KERNEL_OBJECT_TYPES[object] if typed else 0})
