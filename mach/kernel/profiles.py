@@ -84,6 +84,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_calls: frozenset[str] = frozenset()
     """Calls of a space whose wrapper refuses a target that isn't a task: KERN_INVALID_ARGUMENT; the others:
     KERN_INVALID_TASK."""
+    attributes_told: frozenset[int] = frozenset({1, 2, 3})
+    """Flavours that ``mach_port_get_attributes`` knows; the others: KERN_INVALID_ARGUMENT."""
+    attributes_set: frozenset[int] = frozenset({1, 3})
+    """Flavours that ``mach_port_set_attributes`` knows."""
+    sets_table_size: bool = True
+    """Whether ``mach_port_set_attributes`` makes a port's table of dead-name requests as large as the caller says; False:
+    that flavour does nothing."""
+    info_words: int = 10
+    """How many words ``mach_port_get_attributes`` tells at most."""
     has_ipc_debug: bool = True
     """Whether the kernel is built with ``MACH_IPC_DEBUG``; False: the calls of ``ipc/mach_debug.c`` only return
     KERN_FAILURE."""
@@ -269,6 +278,8 @@ MANUAL = Profile(
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
+    attributes_told=frozenset({1, 2}),
+    attributes_set=frozenset({1}),
 )
 
 _ROOM_FOR_GROUPS = frozenset({"task_get_exception_ports.count", "task_swap_exception_ports.count"})
@@ -342,6 +353,8 @@ GNUMACH = Profile(
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
+    attributes_told=MANUAL.attributes_told,
+    attributes_set=MANUAL.attributes_set,
 )
 
 XNU_792 = Profile(
@@ -426,6 +439,10 @@ XNU = Profile(
         | {"mach_port_kobject", "mach_port_kernel_object", "mach_port_space_info"}
     ),
     dead_name_is_no_name=True,
+    attributes_told=frozenset({1, 2, 3, 7, 9}),
+    attributes_set=frozenset({1, 3, 4, 5, 6, 9}),
+    sets_table_size=False,
+    info_words=17,
     looks_up_both=_LOOKS_UP_BOTH | {"mach_port_move_member"},
     right_number=6,
     name_index_max=305834,
