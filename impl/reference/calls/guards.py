@@ -13,13 +13,12 @@ from sendright.impl.reference.pegged import settled_delta
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.call import Result
 
 USUAL_QUEUE_LIMIT = -1
 
-GUARD_INFO = 8
-"""``MACH_PORT_GUARD_INFO``: the only attribute that can be asserted."""
 _WORDS_OF_GUARD = 2
 
 
@@ -36,6 +35,9 @@ class GuardCalls(NameCalls):
         immovable: bool,
         insert_send: bool,
         qlimit: int,
+        temp_owner: bool,
+        importance_receiver: bool,
+        denap_receiver: bool,
     ) -> Result:
         """Make a receive right, optionally guarded, optionally with a send right; returns its name.
         KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
@@ -48,6 +50,7 @@ class GuardCalls(NameCalls):
         if qlimit != USUAL_QUEUE_LIMIT:
             port.queue_limit = qlimit
         port.context = context
+        port.imp_donation, port.temp_owner = temp_owner or importance_receiver or denap_receiver, temp_owner
         if context_as_guard:
             port.guarded, port.strict, port.immovable = True, strict, immovable
         name = space.fresh_name()
@@ -148,7 +151,7 @@ class GuardCalls(NameCalls):
         strict, or has another guard.
         """
         space = space_of(task)
-        if flavor != GUARD_INFO:
+        if flavor != PortAttributes.GUARD_INFO:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         if len(info) < _WORDS_OF_GUARD:
             raise Failure(ReturnCode.KERN_FAILURE)
