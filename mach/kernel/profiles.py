@@ -333,7 +333,6 @@ GNUMACH = Profile(
     | GUARD_CALLS
     | CONTEXT_CALLS
     | {"mach_port_allocate_full", "mach_port_space_info"},
-    device_port_has_type=False,
     trailer_elements=0,
     lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
@@ -355,6 +354,7 @@ GNUMACH = Profile(
     bootstrap_names=("host_priv", "device_priv"),
     attributes_told=MANUAL.attributes_told,
     attributes_set=MANUAL.attributes_set,
+    device_port_has_type=False,
 )
 
 XNU_792 = Profile(
