@@ -17,8 +17,8 @@ class DetailCalls(Core):
     """The calls that only read. A kernel built without ``MACH_IPC_DEBUG`` has them, and they return KERN_FAILURE."""
 
     def mach_port_get_srights(self, caller: Task, task: Task | None, name: int) -> Result:
-        """Return the number of send rights to a port: those of all spaces, messages and places. By profile KERN_FAILURE;
-        KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        """Return the number of send rights to a port: those of all spaces, messages and places. By profile
+        KERN_FAILURE; KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT.
         """
         return Result(ReturnCode.KERN_SUCCESS, {"srights": self._inspected(task, name).send_rights})
 
