@@ -82,8 +82,8 @@ class RequestTable:
 
     @property
     def used(self) -> int:
-        """The number of requests."""
-        return len(self._slots)
+        """The number of requests that have a right to fire over."""
+        return sum(request.right is not None for request in self._slots.values())
 
     def grow(self, size: int) -> None:
         """Make the table so large."""
