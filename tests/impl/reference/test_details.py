@@ -7,7 +7,7 @@ import pytest
 from support.kernel import NOTHING, Actor, Machine
 
 from sendright.impl.reference.requests import TABLE_SIZES
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Right, SlotKind
+from sendright.mach.abi.rights import DEAD_NAME, KERNEL_OBJECT_TYPES, NULL_NAME, Disposition, PortObject, Right, SlotKind
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 
 SRIGHTS, REQUESTS, SPACE, COUNT = "mach_port_get_srights", "mach_port_dnrequest_info", "mach_port_space_info", "mach_port_space_basic_info"
@@ -94,6 +94,11 @@ def test_the_kernels_number_of_an_object(call: str, profile: Profile) -> None:
         assert root.does(call, name=name) == number
     for name in (root.port(), root.port_with_send()):
         assert root.does(call, name=name) == 0
+
+
+def test_every_kind_of_object_has_a_number() -> None:
+    assert set(KERNEL_OBJECT_TYPES) == set(PortObject)
+    assert len(set(KERNEL_OBJECT_TYPES.values())) == len(PortObject)
 
 
 def test_a_name_whose_port_died_is_none_for_kobject_and_stays_as_it_was() -> None:
