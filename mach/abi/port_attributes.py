@@ -27,8 +27,8 @@ FIELDS: dict[int, tuple[str, ...]] = {
     PortAttributes.INFO_EXT: (*_STATUS, "boost_cnt", *(f"reserved[{index}]" for index in range(6))),
     PortAttributes.SERVICE_THROTTLED: ("throttled",),
 }
-"""Their words, in order, with the names in ``mach_port_limits``, ``mach_port_status`` and ``mach_port_info_ext``, without
-``mpl_``, ``mps_`` and ``mpie_``."""
+"""Their words, in order, with the names in ``mach_port_limits``, ``mach_port_status`` and ``mach_port_info_ext``,
+without ``mpl_``, ``mps_`` and ``mpie_``."""
 
 
 class StatusFlags(IntFlag):

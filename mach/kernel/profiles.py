@@ -89,8 +89,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     attributes_set: frozenset[int] = frozenset({1, 3})
     """Flavours that ``mach_port_set_attributes`` knows."""
     sets_table_size: bool = True
-    """Whether ``mach_port_set_attributes`` makes a port's table of dead-name requests as large as the caller says; False:
-    that flavour does nothing."""
+    """Whether ``mach_port_set_attributes`` makes a port's table of dead-name requests as large as the caller says;
+    False: that flavour does nothing."""
     info_words: int = 10
     """How many words ``mach_port_get_attributes`` tells at most."""
     has_ipc_debug: bool = True
@@ -262,8 +262,8 @@ MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"}
 GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
 """Calls of later kernels: guarded ports, and peeking into queues."""
 DEBUG_CALLS = frozenset({"mach_port_get_srights", "mach_port_dnrequest_info", "mach_port_kernel_object", "mach_port_space_info"})
-"""Calls of ``ipc/mach_debug.c``. OSF's PRODUCTION kernel, which MkLinux builds, has none of them (``conf/config.debug``),
-and no manual page describes them."""
+"""Calls of ``ipc/mach_debug.c``. OSF's PRODUCTION kernel, which MkLinux builds, has none of them
+(``conf/config.debug``), and no manual page describes them."""
 CONTEXT_CALLS = frozenset(
     {"mach_port_get_context", "mach_port_set_context", "mach_port_guard_with_flags", "mach_port_swap_guard"}
     | {"mach_port_assert_attributes", "mach_port_kobject", "mach_port_space_basic_info"}

@@ -263,8 +263,8 @@ def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Prof
 
 
 def _why_left_as_it_was(call: Call, profile: Profile) -> str | None:
-    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It writes
-    only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
+    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
+    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
     """
     if call.name != "mach_port_get_attributes" or not profile.reserved_names_pass or profile.dead_names_are_lazy:
         return None

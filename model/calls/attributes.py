@@ -37,7 +37,8 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
 
 
 TEMP_OWNER, GUARDED, STRICT, DONATION, IMMOVABLE = 0x01, 0x02, 0x04, 0x08, 0x40
-"""``MACH_PORT_STATUS_FLAG_TEMPOWNER``, ``_GUARDED``, ``_STRICT_GUARD``, ``_IMP_DONATION``, ``_GUARD_IMMOVABLE_RECEIVE``."""
+"""``MACH_PORT_STATUS_FLAG_TEMPOWNER``, ``_GUARDED``, ``_STRICT_GUARD``, ``_IMP_DONATION`` and
+``_GUARD_IMMOVABLE_RECEIVE``."""
 
 
 def _flags(k: Context, port: Term) -> Term:
@@ -69,10 +70,10 @@ def _words_of(flavor: Int, known: frozenset[int]) -> Term:
 
 
 def _no_service(k: Context, e: Entry, flavor: Int, known: frozenset[int]) -> Iterator[Case]:
-    """Only service ports can be throttled. Which a program makes: only launchd may, so no port here is one."""
+    """Only service ports can be throttled. Only launchd may make them, so no port here is one."""
     if SERVICE_THROTTLED in known:
         throttled = z3.And(e.receives, flavor == SERVICE_THROTTLED)
-        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the port is no service port", throttled)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the port isn't a service port", throttled)
 
 
 @rule(
@@ -129,8 +130,8 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
     )
 )
 def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a port's queue limit, the whole status of its receive right, or how large the kernel's table of its dead-name
-    requests is.
+    """Read a port's queue limit, the whole status of its receive right, or how large the kernel's table of its
+    dead-name requests is.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -213,8 +214,8 @@ def mach_port_set_attributes(
     (``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``).
 
     A port without a table gets one of the kernel's sizes: the first that is large enough. A table that is there grows
-    only to the next size. If that isn't enough, the kernel makes a larger one and doesn't use it: the call succeeds, and
-    the table stays as it is (``ipc_port_dngrow`` in ``ipc/ipc_port.c``).
+    only to the next size. If that isn't enough, the kernel makes a larger one and doesn't use it: the call succeeds,
+    and the table stays as it is (``ipc_port_dngrow`` in ``ipc/ipc_port.c``).
     """
     # NAMES
     b, e = k.before, Entry(k, task, name)

@@ -44,7 +44,7 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
     )
 )
 def mach_port_get_srights(k: Context, task: Name, name: Name) -> Iterator[Case]:
-    """Count a port's send rights, whoever has them."""
+    """Count a port's send rights, in all tasks and messages."""
     if not k.profile.has_ipc_debug:
         yield from _is_left_out(k, task)
         return
@@ -111,7 +111,7 @@ def mach_port_kernel_object(k: Context, task: Name, name: Name) -> Iterator[Case
 def mach_port_space_info(k: Context, task: Name) -> Iterator[Case]:
     """List the names of a space, the right of each as it is in the kernel's table, and its user references.
 
-    A name at which no call has looked since its port died is told as the right that it was.
+    For a name at which no call has looked since its port died, it tells the right that the name was.
     """
     if not k.profile.has_ipc_debug:
         yield from _is_left_out(k, task)

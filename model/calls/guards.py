@@ -263,8 +263,8 @@ def mach_port_get_context(k: Context, task: Name, name: Name) -> Iterator[Case]:
 
 @rule(evidence=rests_on(xnu="ipc/mach_port.c: mach_port_set_context; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"))
 def mach_port_set_context(k: Context, task: Name, name: Name, context: Int) -> Iterator[Case]:
-    """Set the context of a receive right. On a guarded port that isn't strict, this replaces the guard, which the caller
-    needn't know.
+    """Set the context of a receive right. On a guarded port that isn't strict, this replaces the guard, which the
+    caller needn't know.
 
     Source: ``mach_port_set_context`` in ``ipc/mach_port.c``.
     """

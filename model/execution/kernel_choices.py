@@ -15,6 +15,7 @@ import msgspec
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.model.calls.attributes import LARGEST_TABLE, NEXT_SIZE
 from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
 from sendright.model.execution.system import A_LARGE_NUMBER, Chosen, System
 
@@ -165,8 +166,9 @@ def table_sizes(by_half: bool) -> tuple[int, ...]:
     """The sizes of a table of dead-name requests, ascending.
 
     They are powers of 2 up to a page (of 8 bytes each), then 15 times a page more, 15 times two pages, four, and eight
-    from then on (``ipc_table_init`` in ``ipc/ipc_table.c``). Or, ``by_half``: one more until 4, and from then on more by
-    half of the largest power of two in the size (``kalloc_next_good_size`` in ``kern/kalloc.c`` of XNU 11417).
+    from then on (``ipc_table_init`` in ``ipc/ipc_table.c``). Or, ``by_half``: from 2 on each is larger
+    than the one before by half of the largest power of two in that one (``kalloc_next_good_size`` in ``kern/kalloc.c``
+    of XNU 11417).
     """
     found = [2]
     if by_half:
@@ -182,8 +184,8 @@ def table_sizes(by_half: bool) -> tuple[int, ...]:
     return tuple(found)
 
 
-SLOTS_IN_A_PAGE, PERIOD, TABLES, LARGEST_TABLE, NEXT_SIZE = 512, 15, 63, 91136, 0xFFFFFFFF
-"""Of the tables of dead-name requests: ``ipc_table_dnrequests_size`` - 1 is 63; ``ITS_SIZE_NONE``."""
+SLOTS_IN_A_PAGE, PERIOD, TABLES = 512, 15, 63
+"""Of the tables of dead-name requests: ``ipc_table_dnrequests_size`` - 1 is 63."""
 
 
 def _fresh_message(name: str) -> Callable[[Choosing], dict[str, Any]]:

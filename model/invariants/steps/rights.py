@@ -230,8 +230,8 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     (mach_port_destroy gives the guard 0, and so do mach_port_guard and mach_port_guard_with_flags on a guarded port.)
     Only these two guard an existing port. An immovable receive right isn't carried: it goes only to the port-destroyed
-    requester, when it would die. Only mach_port_guard_with_flags makes the right of an existing port immovable, with its
-    flag.
+    requester, when it would die. Only mach_port_guard_with_flags makes the right of an existing port immovable, with
+    its flag.
     """
     if not x.k.profile.has_guards:
         return

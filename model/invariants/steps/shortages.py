@@ -92,9 +92,9 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     for lack of tables only if none is as large as requested, and for lack of references only if the name has no room
     for them. A send is handed back or waits only if the queue is full, and a receive times out or waits only if no
     message is there. A message is too large only if the receiver has no room for it and its trailer. What isn't short
-    is granted: a message is queued only if there is room or it comes by a send-once right, and received only if it fits.
-    Where room is given to senders that wait, such a sender's message is queued only if a place there is reserved for
-    it.
+    is granted: a message is queued only if there is room or it comes by a send-once right, and received only if it
+    fits. Where room is given to senders that wait, such a sender's message is queued only if a place there is reserved
+    for it.
     """
     t, k, b, code = Touched(v, x), x.k, x.before, x.case.code
     message = k["message"] if t.has("message") else b.waits_with(k.caller)
