@@ -27,7 +27,7 @@ def _debugs(function: str, xnu: Grounds | str, gnumach: Grounds | str = ()) -> E
 def _is_left_out(k: Context, task: Name) -> Iterator[Case]:
     """All that a call does in a kernel that is built without it."""
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_FAILURE, "the kernel is built without this call", z3.BoolVal(True))
+    yield k.fails(ReturnCode.KERN_FAILURE, "the kernel is built without this call", k.otherwise())
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
@@ -45,12 +45,12 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
 )
 def mach_port_get_srights(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """Count a port's send rights, in all tasks and messages."""
-    if not k.profile.has_ipc_debug:
-        yield from _is_left_out(k, task)
-        return
     # NAMES
     e = Entry(k, task, name)
     # CASES
+    if not k.profile.has_ipc_debug:
+        yield from _is_left_out(k, task)
+        return
     yield from on_space(k, task)
     yield from _receives(k, e)
     # REPLY
@@ -89,6 +89,7 @@ def mach_port_kobject(k: Context, task: Name, name: Name) -> Iterator[Case]:
 
     Source: ``mach_port_kobject_description`` in ``ipc/mach_debug.c``.
     """
+    # CASES, REPLY
     yield from _kernel_object(k, task, name)
 
 
@@ -101,6 +102,7 @@ def mach_port_kobject(k: Context, task: Name, name: Name) -> Iterator[Case]:
 )
 def mach_port_kernel_object(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """Tell which kind of kernel object a port is. In XNU 11417 the library makes mach_port_kobject of it."""
+    # CASES, REPLY
     if not k.profile.has_ipc_debug:
         yield from _is_left_out(k, task)
         return
@@ -113,10 +115,10 @@ def mach_port_space_info(k: Context, task: Name) -> Iterator[Case]:
 
     For a name at which no call has looked since its port died, it tells the right that the name was.
     """
+    # CASES
     if not k.profile.has_ipc_debug:
         yield from _is_left_out(k, task)
         return
-    # CASES
     yield from on_space(k, task)
     # REPLY: all names of the space (the oracle lists them, since a list has no term)
     yield k.succeeds("all names, their rights and references", k.otherwise(), entries_of=k.task_behind(task))
@@ -140,12 +142,12 @@ def mach_port_space_basic_info(k: Context, task: Name) -> Iterator[Case]:
 )
 def mach_port_dnrequest_info(k: Context, task: Name, name: Name) -> Iterator[Case]:
     """Tell how large the kernel's table of a port's requests for dead-name is, and how many requests are in it."""
-    if not k.profile.has_ipc_debug:
-        yield from _is_left_out(k, task)
-        return
     # NAMES
     e = Entry(k, task, name)
     # CASES
+    if not k.profile.has_ipc_debug:
+        yield from _is_left_out(k, task)
+        return
     yield from on_space(k, task)
     yield from _receives(k, e)
     # REPLY: the number of requests (the oracle counts them)
