@@ -14,6 +14,7 @@ import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.calls.attributes import LARGEST_TABLE, NEXT_SIZE
 from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
@@ -217,3 +218,8 @@ def ways_to_choose(names: tuple[str, ...]) -> tuple[Callable[[Choosing], dict[st
     Raises KeyError for a choice that has no entry here.
     """
     return tuple(dict.fromkeys(_CHOSEN[name] for name in names))
+
+
+def switches_that_choose(name: str) -> frozenset[str]:
+    """The profile's switches on which the choice with this name depends."""
+    return frozenset(_CHOSEN[name].__code__.co_names) & frozenset(Profile.__struct_fields__)
