@@ -50,7 +50,12 @@ CHANNELS = (
     Channel(
         "room", "a queue to which the task sends fills or empties, or gets another limit", "whether a send is handed back", "a right to the same port"
     ),
-    Channel("rights", "rights to a port that the task receives from come and go", "the port's counts, and no-senders", "a right to the port"),
+    Channel(
+        "rights",
+        "rights to a port that the task receives from, or requests on them, come and go",
+        "the port's counts (of requests, too), and no-senders",
+        "a right to the port",
+    ),
     Channel(
         "death", "a port to which the task has a right dies", "a dead name, or a send that fails", "the port's receive right, or its task's port"
     ),
