@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import ModuleType
@@ -28,6 +28,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.signatures.widths import width_of
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.execution import consequences, told_results
+from sendright.model.execution.kernel_choices import switches_that_choose
 from sendright.model.language.release import the_same_choices
 from sendright.model.language.rule import COPY_IN, PENDING_RULES, RULES, Case, Context, Rule
 from sendright.model.language.sequences import rules_of
@@ -35,7 +36,7 @@ from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.language.state import FIELDS, After, sort_named
 from sendright.model.language.term_walk import number_of
 from sendright.model.proof.any_state import held_by_any_state
-from sendright.model.proof.counterexamples.counterexample import Question
+from sendright.model.proof.counterexamples.counterexample import Question, mentioned
 from sendright.model.proof.obligations import AnyCase, CaseProof, looked_closer
 from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.model.proof.properties import Goals
@@ -229,11 +230,15 @@ def _effects(unit: CaseProof, case: Case, after: After, second: Profile) -> Goal
     for name, declared in FIELDS.items():
         if declared.ghost or not _is_shown(declared.range, unit.profile, second) or not (unit.after.changed(name) or after.changed(name)):
             continue
-        point = [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(declared.domain)]
+        point = _any_point(name)
         here, there = unit.after.fields[name](*point), after.fields[name](*point)
         if not here.eq(there):
             goals.append((f"another state after it: {declared.about}", z3.ForAll(point, here == there) if point else here == there))
     return goals
+
+
+def _any_point(field: str) -> list[Term]:
+    return [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(FIELDS[field].domain)]
 
 
 def _is_shown(range_: str, *profiles: Profile) -> bool:
@@ -289,20 +294,30 @@ def switches_read_by(module: ModuleType) -> tuple[str, ...]:
 
 def unseen_differences(unit: CaseProof, second: Profile) -> str:
     """The switches in which the two profiles differ and that the oracle alone reads, when it orders what a release
-    leads to, or makes results of outputs; empty: none concerns the case.
+    leads to, makes results of outputs, or finds what the kernel chose; empty: none concerns the case.
     """
     found = []
-    by_order = _different(unit.profile, second, consequences)
+    by_order = _different(unit.profile, second, switches_read_by(consequences))
     if unit.after.releases and by_order:
         found.append(f"the order of consequences differs by {by_order}")
-    by_form = _different(unit.profile, second, told_results)
+    by_form = _different(unit.profile, second, switches_read_by(told_results))
     if by_form and any("." in name and term.sort() != z3.IntSort() for name, term in unit.case.outputs.items()):
         found.append(f"the form of the results differs by {by_form}")
+    for choice in unit.k.rule.choices:
+        by_choice = _different(unit.profile, second, sorted(switches_that_choose(choice)))
+        if by_choice and _depends_on(unit, choice):
+            found.append(f"what the kernel chooses differs by {by_choice}")
     return "; ".join(found)
 
 
-def _different(first: Profile, second: Profile, module: ModuleType) -> str:
-    names = [name for name in switches_read_by(module) if getattr(first, name) != getattr(second, name)]
+def _depends_on(unit: CaseProof, choice: str) -> bool:
+    """Whether the results of a case, or the state after it, mention a choice."""
+    terms = [*unit.case.outputs.values(), *(unit.after.fields[name](*_any_point(name)) for name in FIELDS if unit.after.changed(name))]
+    return any(term.eq(unit.k[choice]) for term in mentioned(terms))
+
+
+def _different(first: Profile, second: Profile, switches: Iterable[str]) -> str:
+    names = [name for name in switches if getattr(first, name) != getattr(second, name)]
     return f"the {'switch' if len(names) == 1 else 'switches'} {', '.join(names)}" if names else ""
 
 

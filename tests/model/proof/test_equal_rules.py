@@ -18,6 +18,7 @@ from sendright.mach.kernel.unmodelled import unmodelled_ranges
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution import consequences, told_results
+from sendright.model.execution.kernel_choices import switches_that_choose
 from sendright.model.language.rule import COPY_IN, DELIVER, RULES, Case, Context
 from sendright.model.language.state import FIELDS, After
 from sendright.model.proof.any_state import ANY_STATE
@@ -170,6 +171,12 @@ def test_a_release_in_another_order_isnt_called_the_same(monkeypatch: pytest.Mon
     assert different("manual", "twin", "mach_port_type") == {}, "nothing is released"
 
 
+def test_another_choice_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, requests_grow_by_half=True)
+    found = different("manual", "twin", "mach_port_request_notification")
+    assert found == {"CONTINUES/dead-name is registered": ("UNDETERMINED", "what the kernel chooses differs by the switch requests_grow_by_half")}
+
+
 def test_results_of_another_form_arent_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     Twin(monkeypatch, set_membership_is_flag=True)
     found = different("manual", "twin", "mach_port_get_attributes")
@@ -189,7 +196,8 @@ def test_the_switches_that_no_rule_reads_are_known() -> None:
         return {node.attr for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
 
     unseen = (read("execution") - read("calls", "language")) & set(Profile.__struct_fields__)
-    known = {*switches_read_by(consequences), *switches_read_by(told_results)}
+    chosen = {switch for rule in RULES.values() for choice in rule.choices for switch in switches_that_choose(choice)}
+    known = {*switches_read_by(consequences), *switches_read_by(told_results), *chosen}
     assert unseen - {"boot_tasks", "bootstrap_names"} <= known
 
 
