@@ -443,9 +443,15 @@ class Concrete:
                     yield became
 
     def _broken_goal(self) -> Term | None:
-        """The broken goal that is explained."""
-        first = self.found.broken[0][0] if self.found.broken else None
-        return next((goal for title, goal in self.found.question.goals if title == first), None)
+        """The broken goal that is explained. (Several may have its title: it speaks of the same sorts.)"""
+        first, places = self.found.broken[0] if self.found.broken else (None, ())
+        sorts = [term.sort() for _, term in places]
+        return next((goal for title, goal in self.found.question.goals if title == first and self._spoken_of(goal) == sorts), None)
+
+    def _spoken_of(self, goal: Term) -> list[z3.SortRef]:
+        """The sorts of the variables of which a goal speaks "for all …"."""
+        clause = self.found.here.term(goal)
+        return [clause.var_sort(index) for index in range(clause.num_vars())] if z3.is_quantifier(clause) and clause.is_forall() else []
 
     def _sides(self, goal: Term, values: list[Term]) -> tuple[str, str] | None:
         """The values of the two sides, of a goal that says that two terms are equal."""
