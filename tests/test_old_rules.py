@@ -124,7 +124,7 @@ def last_calls(kernel: Any) -> list[list[str]]:
 
 def test_the_last_calls_receive_what_a_view_does_not_show() -> None:
     received = [calls for calls in last_calls(LikeTheLiveOne()) if calls[-3:] == ["mach_msg_receive"] * 3]
-    assert len(received) > 4
+    assert len(received) > 2
 
 
 @pytest.mark.parametrize(
