@@ -240,7 +240,11 @@ class Stage:
     def fill(self, task: int, port: int) -> _Calls[None]:
         """Send messages until the queue is full. If that would take many, the limit is lowered before, maybe to none."""
         if self.port(port).queue_limit - len(self.port(port).queue) > MOST_SENT:
-            given = {"name": self.name(task, port, *RECEIVING), "flavor": int(PortAttributes.LIMITS_INFO), "info": (self.choices.below(2),)}
+            given: dict[str, Any] = {
+                "name": self.name(task, port, *RECEIVING),
+                "flavor": int(PortAttributes.LIMITS_INFO),
+                "info": (self.choices.below(2),),
+            }
             me = yield from self.own(task)
             yield from self.make(task, "mach_port_set_attributes", task=me, **given)
         while len(self.port(port).queue) < self.port(port).queue_limit:
@@ -339,7 +343,7 @@ def _watched_own_port(s: Stage, task: int, other: int, home: int) -> _Calls[int]
     return port
 
 
-def _of(s: Stage, task: int, other: int, port: int) -> dict[str, int]:
+def _of(s: Stage, task: int, other: int, port: int) -> dict[str, Any]:
     """The arguments by which ``task`` names a port that ``other`` receives from."""
     return {"task": s.control(task, other), "name": s.name(other, port, *RECEIVING)}
 
@@ -944,7 +948,7 @@ def the_kernel_answers_a_full_port(s: Stage) -> _Calls[None]:
     me, port = (yield from s.own(task)), (yield from s.new_port(task, sends=s.choices.one_in(2)))
     yield from s.fill(task, port)
     ways = [Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE, *([Disposition.COPY_SEND] if s.has_right(task, port, SlotKind.SEND_RECEIVE) else [])]
-    reply = {"reply": s.name(task, port, *RECEIVING), "reply_disposition": int(s.pick(ways))}
+    reply: dict[str, Any] = {"reply": s.name(task, port, *RECEIVING), "reply_disposition": int(s.pick(ways))}
     yield from s.make(task, "mach_msg_send", dest=me, dest_disposition=int(Disposition.COPY_SEND), wait=s.choices.one_in(2), **reply)
 
 
