@@ -45,7 +45,7 @@ class Unseen(NamedTuple):
 
 
 def unseen_difference(unit: CaseProof, second: Profile, assumptions: Sequence[Term]) -> Unseen | None:
-    """What differs between the profiles that may have an effect on the case, and that no proof sees; None: nothing does.
+    """What differs between the profiles, and no proof sees, and may have an effect on the case; None: nothing does.
     The ``assumptions`` hold where the case applies.
     """
     first, made = unit.profile, unit.after.releases
@@ -228,7 +228,7 @@ places: if places end first).
 
 
 def _same_order(switches: Sequence[str], unit: CaseProof, second: Profile) -> Term | None:
-    """What isn't so in some states in which the profiles end the case's rights in different orders, by these switches."""
+    """What isn't so in some states in which the profiles end the case's rights in different orders, by the switches."""
     both_first = unit.profile.places_end_first and second.places_end_first
     known = [_EFFECT[switch] for switch in switches if switch in _EFFECT and (both_first or switch != "ledger_places_end_last")]
     if not known or len(unit.after.releases) != 1:

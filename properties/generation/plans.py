@@ -238,7 +238,7 @@ class Stage:
         return (yield from self.make(task, "mach_msg_send", descriptors=body, **arguments))
 
     def fill(self, task: int, port: int) -> _Calls[None]:
-        """Send messages until the queue is full. If that would take many, the limit is lowered before, maybe to none."""
+        """Send messages until the queue is full. If that would take many, lower the limit before, maybe to none."""
         if self.port(port).queue_limit - len(self.port(port).queue) > MOST_SENT:
             given: dict[str, Any] = {
                 "name": self.name(task, port, *RECEIVING),
@@ -496,7 +496,7 @@ def a_full_queue_dies(s: Stage) -> _Calls[None]:
 
 
 def _marked(s: Stage, task: int, home: int) -> _Calls[tuple[int, Disposition]]:
-    """A right for a message, whose end makes a notification that can be told from others."""
+    """A right for a message, whose end makes a notification that differs from others."""
     kind = s.choices.below(4)
     if kind == 0:
         return s.name(task, home, *RECEIVING), Disposition.MAKE_SEND_ONCE

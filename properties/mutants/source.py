@@ -136,10 +136,12 @@ class TextChange:
 
     unit: Unit
     replaced: tuple[tuple[str, str], ...]
-    """The old text and the new one; all at once, so that two texts can be exchanged. The function begins at the margin."""
+    """The old text and the new one; all at once, so that two texts can be exchanged. The function begins at the
+    margin.
+    """
 
     def node(self) -> ast.FunctionDef | None:
-        """The changed function; None: there is no such function, or it hasn't exactly one such text in it."""
+        """The changed function; None: there is no such function, or a text isn't in it once."""
         try:
             old = self.unit.node()
         except (StopIteration, ModuleNotFoundError):
