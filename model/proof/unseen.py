@@ -173,7 +173,9 @@ def _no_effect(switch: str, first: Profile, second: Profile) -> Callable[[Releas
 
 
 def _told(e: _Ends, of: Term, home: Term) -> Term:
-    """``home`` has asked for the port's no-senders message; neither of the two ends, and both stay where they are."""
+    """``home``, maybe the port itself, has asked for the port's no-senders message; neither of the two ends, and both stay
+    where they are.
+    """
     b, S = e.b, e.b.sorts.Slot
     request = S.no_senders_slot(of)
 
@@ -181,7 +183,7 @@ def _told(e: _Ends, of: Term, home: Term) -> Term:
         received = z3.And(S.is_name_slot(b.receiver(port)), z3.Not(e.made.starts_at(b.receiver(port))))
         return z3.And(b.active(port), received, z3.Not(e.ends(port)))
 
-    return z3.And(b.kind(request) == KIND.SEND_ONCE, b.port(request) == home, of != home, stays(of), stays(home))
+    return z3.And(b.kind(request) == KIND.SEND_ONCE, b.port(request) == home, stays(of), stays(home))
 
 
 def _is_last_right(e: _Ends, slot: Term, port: Term) -> Term:
