@@ -173,8 +173,8 @@ def _no_effect(switch: str, first: Profile, second: Profile) -> Callable[[Releas
 
 
 def _told(e: _Ends, of: Term, home: Term) -> Term:
-    """``home``, maybe the port itself, has asked for the port's no-senders message; neither of the two ends, and both stay
-    where they are.
+    """``home``, maybe the port itself, has asked for the port's no-senders message; neither of the two ends, and both
+    stay where they are.
     """
     b, S = e.b, e.b.sorts.Slot
     request = S.no_senders_slot(of)
