@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -99,6 +100,28 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: tuple[str, ...] = ()
     """As in ``CheckResult``."""
     interrupted: bool = False
+
+    @classmethod
+    def of(
+        cls, implementation: str, cases: Sequence[CaseResult], files: Sequence[str], not_compared: Iterable[str], interrupted: bool
+    ) -> ReplayResult:
+        """The result with these cases: their counts, and the verdict that follows from them."""
+        counts = {verdict: sum(case.verdict == verdict for case in cases) for verdict in ("passed", "failed", "not_modelled", "crashed")}
+        if counts["failed"]:
+            verdict = Verdict.FAILED
+        elif counts["crashed"]:
+            verdict = Verdict.CRASHED
+        else:
+            verdict = Verdict.PASSED if counts["passed"] and not interrupted else Verdict.UNDETERMINED
+        return cls(
+            verdict=verdict,
+            implementation=implementation,
+            **counts,
+            cases=tuple(cases),
+            files=tuple(files),
+            not_compared=tuple(not_compared),
+            interrupted=interrupted,
+        )
 
     @property
     def unreadable(self) -> int:

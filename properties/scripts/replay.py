@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +14,6 @@ from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CaseResult, ReplayResult
-from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.state.trace import LIMITS, Violation
 from sendright.mach.state.view import NOT_SHOWN
@@ -28,7 +27,7 @@ from sendright.properties.scripts.serving import begin_server, message_of, serve
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
 from sendright.properties.scripts.symbols import Symbols
-from sendright.properties.servers.library import LIBRARIES, calls_to_destroy
+from sendright.properties.servers.library import LIBRARIES, calls_to_destroy, make_each
 from sendright.properties.servers.service import Service
 
 CALL_SECONDS = 5.0
@@ -64,27 +63,13 @@ def replay(
                     implementation = implementation_factory()
     except KeyboardInterrupt:
         interrupted = True
-    counts = {verdict: sum(case.verdict == verdict for case in cases) for verdict in ("passed", "failed", "not_modelled", "crashed")}
-    return ReplayResult(
-        verdict=_verdict(counts, interrupted),
-        implementation=implementation.name,
-        passed=counts["passed"],
-        failed=counts["failed"],
-        not_modelled=counts["not_modelled"],
-        crashed=counts["crashed"],
-        cases=tuple(cases),
-        files=tuple(script.path for script in scripts),
-        not_compared=tuple(not_compared(capabilities_of(implementation), _calls_of(scripts))),
-        interrupted=interrupted,
+    return ReplayResult.of(
+        implementation.name,
+        cases,
+        [script.path for script in scripts],
+        not_compared(capabilities_of(implementation), _calls_of(scripts)),
+        interrupted,
     )
-
-
-def _verdict(counts: dict[str, int], interrupted: bool) -> Verdict:
-    if counts["failed"]:
-        return Verdict.FAILED
-    if counts["crashed"]:
-        return Verdict.CRASHED
-    return Verdict.PASSED if counts["passed"] and not interrupted else Verdict.UNDETERMINED
 
 
 def _calls_of(scripts: Iterable[Script]) -> list[str]:
@@ -199,11 +184,7 @@ class _CaseRun:
     def _destroy(self, step: LibraryStep) -> None:
         caller = self.symbols.live_task_of(step.caller)
         own = self.symbols.presumed.own_port(caller)
-        calls = calls_to_destroy(message_of(step, self.symbols), own, LIBRARIES[self.run.profile.name])
-        with suppress(StopIteration):
-            call = next(calls)
-            while True:
-                call = calls.send(self.run.call(caller, call))
+        make_each(calls_to_destroy(message_of(step, self.symbols), own, LIBRARIES[self.run.profile.name]), partial(self.run.call, caller))
 
     def _serve(self, step: LibraryStep) -> CaseResult | None:
         before = self.run.snapshot

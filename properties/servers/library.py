@@ -6,7 +6,8 @@ judged like any other call.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -79,6 +80,14 @@ class Message(msgspec.Struct, frozen=True):
 
 Calls: TypeAlias = Generator[Call, Step, None]
 """Some calls; each becomes a step, which has to be sent to the generator."""
+
+
+def make_each(calls: Calls, make: Callable[[Call], Step]) -> None:
+    """Make the calls in order; ``make`` makes one."""
+    with suppress(StopIteration):
+        call = next(calls)
+        while True:
+            call = calls.send(make(call))
 
 
 def calls_to_destroy(message: Message, own: int, library: Library) -> Calls:

@@ -6,8 +6,9 @@ rights are judged. Of the runs that fail, Hypothesis reports the simplest one th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import CopyOption
 from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
@@ -24,13 +26,13 @@ from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CaseResult, ReplayResult
-from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.trace import Trace, Violation
 from sendright.properties.runs.judged_run import JudgedRun, Oracle, Violated, can_make, ready_for_limits
 from sendright.properties.runs.run import CALL_SECONDS, FormCheckedOracle
 from sendright.properties.scripts.spelling import NotModelled
-from sendright.properties.servers.server import ARRAY, MEMORY, Form
+from sendright.properties.servers.server import ARRAY, MEMORY, Form, Server
+from sendright.properties.servers.service import Served
 from sendright.properties.servers.stage import Stage, Staging
 
 EXAMPLES, ACTS, SEED = 250, 20, 0
@@ -104,11 +106,50 @@ _acts = st.one_of(
 )
 
 
+class _Count:
+    """What became of the requests of all runs of a server."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        """Requests that were served, and after which the server's rights were judged."""
+        self.ran: Counter[int] = Counter()
+        """Message id -> number of those that MIG's stub didn't refuse."""
+        self.left_out: Counter[str] = Counter()
+        """Reason, not modelled or can't be made -> number of acts that weren't done to their end."""
+
+    def add(self, served: Iterable[Served]) -> None:
+        """Count these."""
+        requests = [(each.request.id, each.answer) for each in served if each.request is not None]
+        self.served += len(requests)
+        self.ran.update(id for id, answer in requests if answer != ReturnCode.MIG_BAD_ARGUMENTS)
+
+    @contextmanager
+    def leaving_out(self) -> Iterator[None]:
+        """Within, what isn't possible, or not modelled, is left out and counted."""
+        try:
+            yield
+        except (NotMade, Unmodelled, NotModelled) as reason:
+            self.left_out[str(reason)] += 1
+
+    def verdict(self, server: Server | None) -> tuple[str, str | None]:
+        """The verdict on a server without faults, and which routines weren't judged. If none was, it hasn't
+        passed.
+        """
+        routines = {} if server is None else server.routines
+        idle = [f"{each.name} ({id})" for id, each in routines.items() if not self.ran[id]]
+        judged = self.served and (not routines or len(idle) < len(routines))
+        if judged and not idle:
+            return "passed", None
+        why = "".join(f" (most often: {reason})" for reason, _ in self.left_out.most_common(1))
+        by = f" by {', '.join(idle)}" if idle else ""
+        return "passed" if judged else "not_modelled", f"no request was served{by}{why}"
+
+
 class _Client:
     """A client that does what Hypothesis has drawn."""
 
-    def __init__(self, run: JudgedRun, stage: Stage) -> None:
-        self.run, self.stage, self.task = run, stage, stage.client
+    def __init__(self, run: JudgedRun, stage: Stage, count: _Count) -> None:
+        self.run, self.stage, self.task, self.count = run, stage, stage.client, count
         routines = [*stage.service.server.routines]
         others = [Notification.DEAD_NAME, Notification.NO_SENDERS, UNKNOWN_ID]
         self.ids = [*routines * max(1, len(others) // max(1, len(routines))), *others]
@@ -117,7 +158,7 @@ class _Client:
 
     def does(self, act: Act) -> None:
         """Do it. What isn't possible, or not modelled, is left out."""
-        with suppress(NotMade, Unmodelled, NotModelled):
+        with self.count.leaving_out():
             if isinstance(act, Send):
                 self._send(act)
                 if act.served < 2:
@@ -129,11 +170,17 @@ class _Client:
             else:
                 self._on_one_of(self._names(*_RECEIVE), act.which, "mach_msg_receive", key="port")
 
+    def end(self) -> None:
+        """Let the server serve what is left."""
+        with self.count.leaving_out():
+            self.serve()
+
     def serve(self, loop: bool = True) -> None:
         """Let the server serve all that is queued. Raises Violated if a right is lost or kept."""
         service = self.stage.service
         while can_make(self.run.snapshot, service.task, Call("mach_msg_receive", {})):
             served = service.serve() if loop else [service.serve_once()]
+            self.count.add(served)
             found = [fault for each in served for fault in each.faults]
             if found:
                 raise Violated(found[0])
@@ -258,7 +305,8 @@ class _Check:
         self.factory = implementation_factory
         self.implementation = implementation_factory()
         self.steps = 0
-        self.requests = 0
+        self.count = _Count()
+        self.server: Server | None = None
         self.found: tuple[Violation, Trace] | None = None
         """The simplest failing run so far."""
         self.last: Trace | None = None
@@ -269,11 +317,12 @@ class _Check:
         try:
             with ready_for_limits():
                 run.boot()
-                client = _Client(run, self.staging(run))
+                stage = self.staging(run)
+                self.server = stage.service.server
+                client = _Client(run, stage, self.count)
                 for act in acts:
                     client.does(act)
-                with suppress(NotMade, Unmodelled, NotModelled):
-                    client.serve()
+                client.end()
         except Violated as broken:
             if broken.violation.kind in ("crash", "hang"):
                 self.implementation = self.factory()
@@ -312,7 +361,8 @@ class _Check:
     def result(self, name: str, title: str) -> CaseResult:
         """What came of the runs."""
         if self.found is None:
-            return CaseResult(id=name, title=title, verdict="passed", steps=self.steps, trace=self.last)
+            verdict, idle = self.count.verdict(self.server)
+            return CaseResult(id=name, title=title, verdict=verdict, steps=self.steps, reason=idle, trace=self.last)
         violation, trace = self.found
         first = violation.differences[0] if violation.differences else None
         return CaseResult(
@@ -373,21 +423,4 @@ def check_servers(
             if check.found is not None:
                 cases.append(check.result(server.name, title))
             break
-    counts = {verdict: sum(case.verdict == verdict for case in cases) for verdict in ("passed", "failed", "not_modelled", "crashed")}
-    return ReplayResult(
-        verdict=_verdict(counts, interrupted),
-        implementation=implementation.name,
-        **counts,
-        cases=tuple(cases),
-        files=files,
-        not_compared=tuple(not_compared(capabilities_of(implementation), list(SIGNATURES))),
-        interrupted=interrupted,
-    )
-
-
-def _verdict(counts: dict[str, int], interrupted: bool) -> Verdict:
-    if counts["failed"]:
-        return Verdict.FAILED
-    if counts["crashed"]:
-        return Verdict.CRASHED
-    return Verdict.PASSED if counts["passed"] and not interrupted else Verdict.UNDETERMINED
+    return ReplayResult.of(implementation.name, cases, files, not_compared(capabilities_of(implementation), list(SIGNATURES)), interrupted)

@@ -4,6 +4,7 @@ stubs do. Then its rights are judged."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.trace import Step, Violation
 from sendright.properties.runs.judged_run import JudgedRun
 from sendright.properties.servers.discipline import Dealing, What, faults
-from sendright.properties.servers.library import LIBRARIES, RESERVED, Message, calls_to_destroy
+from sendright.properties.servers.library import LIBRARIES, RESERVED, Message, calls_to_destroy, make_each
 from sendright.properties.servers.server import Request, Routine, Server
 
 REPLY_ID = 100
@@ -178,13 +179,7 @@ class Service:
         return self.make(Call("mach_msg_send", arguments), "the reply")
 
     def _destroy(self, message: Message, by: str) -> None:
-        calls = calls_to_destroy(message, self.own, self.library)
-        try:
-            call = next(calls)
-            while True:
-                call = calls.send(self.make(call, by))
-        except StopIteration:
-            return
+        make_each(calls_to_destroy(message, self.own, self.library), partial(self.make, by=by))
 
 
 def _returned(step: Step, reply: Message) -> Message:

@@ -35,8 +35,13 @@ def test_a_leak_is_reported_as_any_counterexample(capsys: pytest.CaptureFixture[
 
 
 def test_a_server_in_order_passes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check-server", LEAKS, "--server", "mended", "--examples", "3", "--acts", "5", "-q"]) == 0
+    assert main(["check-server", LEAKS, "--server", "mended", "--examples", "12", "--acts", "10", "-q"]) == 0
     assert "PASSED: 1 case passed" in capsys.readouterr().out
+
+
+def test_a_server_that_has_done_nothing_has_not_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-server", LEAKS, "--server", "mended", "--examples", "1", "-q"]) == 4
+    assert "no request was served by subscribe (1), release (2), write (3)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,21 @@ import pytest
 from support.places import ROOT
 
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import PROFILES
-from sendright.mach.results.checks import ReplayResult
+from sendright.mach.results.checks import CaseResult, ReplayResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts.load import load_script
 from sendright.properties.scripts.serving import random_servers
+from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.servers.discipline import DOUBLE_DROP, FORGED, LEAK
+from sendright.properties.servers.library import Message
 from sendright.properties.servers.random_requests import NamedServer, check_servers
-from sendright.properties.servers.server import Server
+from sendright.properties.servers.server import Request, Server, routine
+from sendright.properties.servers.service import Service
 from sendright.properties.servers.stage import stand_up
 
 EXAMPLES = ROOT / "docs" / "examples" / "servers"
@@ -114,3 +119,48 @@ def test_a_server_in_python_is_checked_by_its_class() -> None:
 
     result = check_servers([NamedServer("idle", PROFILES["xnu"], stand_up(Idle))], ReferenceKernel, Oracle, examples=5)
     assert (result.verdict, result.cases[0].id) == (Verdict.PASSED, "idle")
+
+
+class Torn(Server):
+    """One of its routines isn't modelled, and one refuses whatever a client can send."""
+
+    name = "torn"
+
+    @routine(1)
+    def works(self, service: Service, request: Request) -> int:
+        service.destroy(Message(0, 0, request.descriptors))
+        return ReturnCode.KERN_SUCCESS
+
+    @routine(2)
+    def unmodelled(self, service: Service, request: Request) -> int:
+        raise NotModelled("nobody knows")
+
+    @routine(3, takes=(Disposition.NONE,))
+    def refuses(self, service: Service, request: Request) -> int:
+        raise AssertionError("MIG's stub lets nothing through")
+
+
+def judged(server: type[Server], examples: int = 30) -> CaseResult:
+    [case] = check_servers([NamedServer("it", PROFILES["xnu"], stand_up(server))], ReferenceKernel, Oracle, examples=examples).cases
+    return case
+
+
+def test_routines_that_no_request_reached_are_named() -> None:
+    case = judged(Torn)
+    assert case.verdict == "passed"
+    assert case.reason == "no request was served by refuses (3), unmodelled (2) (most often: nobody knows)"
+
+
+def test_a_server_none_of_whose_routines_was_judged_has_not_passed() -> None:
+    class Unknown(Server):
+        @routine(1)
+        def unmodelled(self, service: Service, request: Request) -> int:
+            raise NotModelled("nobody knows")
+
+    case = judged(Unknown)
+    assert (case.verdict, case.reason) == ("not_modelled", "no request was served by unmodelled (1) (most often: nobody knows)")
+
+
+def test_a_server_without_routines_refuses_all() -> None:
+    case = judged(Server, 5)
+    assert (case.verdict, case.reason) == ("passed", None)
