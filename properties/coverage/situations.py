@@ -258,6 +258,10 @@ def _notifications() -> Iterator[Situation]:
         yield Situation(f"a call makes {many} or more notifications for one port", _at_least(_told_to_one, least))
     for one, other in combinations(_SENT, 2):
         yield Situation(f"a call makes a {_in_words(one)} and a {_in_words(other)} message for one port", _both_told(one, other))
+    yield Situation(
+        "a name ends with the receive right and the only send right of a port that has a no-senders request",
+        lambda scene, _: any(_only_sender(scene, port) for port in scene.died),
+    )
     yield Situation("a receive right is rescued from a name that keeps a send right", lambda scene, _: any(_keepers(scene)))
     yield Situation(
         "a receive right is rescued from a name that keeps a send right and has a dead-name request",
@@ -285,6 +289,22 @@ def _told(scene: Scene, notification: Notification) -> set[int]:
 
 def _rescued(scene: Scene) -> set[int | None]:
     return {descriptor.entry.port for _, message in scene.told if message.id == Notification.PORT_DESTROYED for descriptor in message.body}
+
+
+def _only_sender(scene: Scene, number: int) -> bool:
+    """The port has one send right, beside its receive right under a name that ends, and a no-senders request."""
+    port = scene.before.ports[number]
+    return (
+        port.send_rights == 1
+        and port.no_senders.kind is not SlotKind.NONE
+        and any(
+            entry.port == number
+            and entry.kind is SlotKind.SEND_RECEIVE
+            and (task not in scene.after.tasks or name not in scene.after.tasks[task].names)
+            for task, shown in scene.before.tasks.items()
+            for name, entry in shown.names.items()
+        )
+    )
 
 
 def _keepers(scene: Scene) -> list[tuple[int, int]]:

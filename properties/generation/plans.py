@@ -446,7 +446,7 @@ def a_receive_right_is_rescued(s: Stage) -> _Calls[None]:
     if s.choices.one_in(4):  # circular: it can't be rescued
         home = port
     yield from s.ask(task, task, name, Notification.PORT_DESTROYED, home)
-    if s.choices.one_in(2):
+    if not s.choices.one_in(4):
         yield from s.ask(task, task, name, Notification.DEAD_NAME, home)
     if s.choices.one_in(3) and s.names(task)[name].kind is SlotKind.SEND_RECEIVE:
         yield from s.ask(task, task, name, Notification.NO_SENDERS, home)
@@ -455,6 +455,22 @@ def a_receive_right_is_rescued(s: Stage) -> _Calls[None]:
     if s.choices.one_in(6) and home != port:  # the request's port is dead
         yield from s.kill(home)
     yield from s.give_up(port) if s.choices.one_in(2) else s.kill(port)
+
+
+def a_port_ends_with_its_only_sender(s: Stage) -> _Calls[None]:
+    """A whole name is given up that has the receive right and the only send right. Its port has a no-senders request,
+    and other notifications come from its queue, or from a dead-name request for a send-once right.
+    """
+    task = s.actor()
+    port, home = (yield from s.new_port(task, sends=True)), (yield from s.home(task))
+    yield from s.ask(task, task, s.name(task, port), Notification.NO_SENDERS, home)
+    if s.choices.one_in(2):
+        yield from s.send(task, port, (s.name(task, home, *RECEIVING), Disposition.MAKE_SEND_ONCE))
+    else:
+        other = yield from s.other(task)
+        name = yield from s.give(task, other, port, Disposition.MAKE_SEND_ONCE)
+        yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
+    yield from s.give_up(port, whole=True)
 
 
 # ---- queues
@@ -996,6 +1012,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_circle_of_queues, 2),
     (a_port_in_sets, 1),
     (a_dead_port_is_named, 3),
+    (a_port_ends_with_its_only_sender, 3),
     (a_ledger_gives_all_it_has, 1),
     (_while_waiting(_waits_to_send), 4),
     (_while_waiting(_waits_to_receive), 3),

@@ -105,6 +105,23 @@ def move(watched: Watched, name: int, to: int) -> None:
     watched.do("mach_msg_send", dest=to, descriptors=((name, int(Disposition.MOVE_RECEIVE)),))
 
 
+@pytest.mark.parametrize(("asks", "another", "whole"), [(True, False, True), (False, False, True), (True, True, True), (True, False, False)])
+def test_a_name_ends_with_the_only_sender(asks: bool, another: bool, whole: bool) -> None:
+    watched = Watched()
+    me, [name, home] = ports(watched, 2)
+    if asks:
+        notify = {"notify": home, "notify_disposition": int(Disposition.MAKE_SEND_ONCE)}
+        watched.do("mach_port_request_notification", task=me, name=name, variant=int(Notification.NO_SENDERS), sync=1, **notify)
+    if another:  # a send right in a queue
+        watched.do("mach_msg_send", dest=home, descriptors=((name, int(Disposition.COPY_SEND)),))
+    if whole:
+        watched.do("mach_port_destroy", task=me, name=name)
+    else:
+        watched.do("mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
+    words = "a name ends with the receive right and the only send right of a port that has a no-senders request"
+    assert (words in watched.last) == (asks and not another and whole)
+
+
 @pytest.mark.parametrize("queues", [1, 2, 3])
 def test_a_circle_has_as_many_queues_as_it_has(queues: int) -> None:
     watched = Watched()
