@@ -394,9 +394,9 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 def resume_send(k: Context) -> Iterator[Case]:
     """Go on with a send that waits for room in a queue.
 
-    The tests of the send aren't repeated. In XNU the room is that which was given to the message
-    (``ipc_mqueue_release_msgcount`` and ``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``), also if the queue is full
-    otherwise.
+    The tests of the send aren't repeated. If the call receives after that, the outputs say how. In XNU the room is
+    that which was given to the message (``ipc_mqueue_release_msgcount`` and ``ipc_mqueue_set_qlimit`` in
+    ``ipc/ipc_mqueue.c``), also if the queue is full otherwise.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -406,6 +406,7 @@ def resume_send(k: Context) -> Iterator[Case]:
     # RIGHTS
     def go_on(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.NOTHING
+        after.at("will_receive")[k.caller] = z3.BoolVal(False)
 
     def destroy(after: After) -> None:
         go_on(after)
@@ -420,12 +421,14 @@ def resume_send(k: Context) -> Iterator[Case]:
             take_room(after, message, b.port(destination))
         queue_message(after, message, b.port(destination))
 
-    dead = b.kind(destination) == KIND.DEAD_NAME
-    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE)
+    dead, task = b.kind(destination) == KIND.DEAD_NAME, k.caller
+    then = {"port": b.waits_at(task), "limit": b.waits_limit(task), "large": b.waits_large(task), "trailer": b.waits_trailer(task)}
+    then["receive_wait"] = b.will_wait(task)
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE, **then)
     # where room is given the queue is full exactly if the message has none (invariant 128)
     full = b.room(message) == k.sorts.no_port if k.profile.room_is_given else is_full(k, message)
     yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", full)
-    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
+    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue, **then)
 
 
 def _answer_requires(k: Context, message: Message) -> list[Term]:
@@ -483,12 +486,19 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
 
 
 @sequence("mach_msg_send")
-def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value) -> Steps:
+def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value, wait: Value) -> Steps:
     """Test the header; copy in its two rights and then the body, part by part; deliver the message.
 
     If a part of the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers.
     If the queue is full, the message is copied out to its sender, and the results name what it carried.
     """
+    yield from sending(d, dest, dest_disposition, reply, reply_disposition, descriptors, wait)
+
+
+def sending(
+    d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value, wait: Value, goes_on: bool = False
+) -> Steps:
+    """The steps of a send. ``goes_on``: the call goes on when the message is sent."""
     try:
         header = yield run("mach_msg_send")
     except Failed as failed:
@@ -509,8 +519,8 @@ def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_di
     except Failed:
         yield run(DESTROY, message=message)
         raise
-    delivered = yield run(DELIVER, message=message, since=destination)
-    yield run(ANSWER, message=message, when=delivered.says("by_kernel"))
+    delivered = yield run(DELIVER, message=message, wait=wait, since=destination, goes_on=goes_on)
+    yield run(ANSWER, message=message, when=delivered.says("by_kernel"), goes_on=goes_on)
     if delivered.says("handed_back"):
         yield copy_out(message, d.destination(message), "dest", since=delivered)
         yield copy_out(message, d.reply(message), "reply", since=delivered)

@@ -20,7 +20,7 @@ from sendright.model.language.actions import counted_messages, drop_held_send, i
 from sendright.model.language.choices import choose_oldest, give_room
 from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
-from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
+from sendright.model.language.sequences import Driver, Failed, Run, Steps, copy_out, copy_out_body, run, sequence
 from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Bool, Function, Int, Message, Name, Port
@@ -276,22 +276,21 @@ def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 @sequence("mach_msg_receive")
 def receive(d: Driver) -> Steps:
     """Choose a port; take its oldest message and copy it out."""
-    chosen = yield run("mach_msg_receive")
-    yield from _take_from(d, chosen)
+    yield from receiving(d, run("mach_msg_receive"))
 
 
 @sequence("mach_msg_receive", resumed=True)
 def go_on_receiving(d: Driver) -> Steps:
     """As when a message is there at once."""
-    chosen = yield run(RESUMED_RECEIVE)
-    yield from _take_from(d, chosen)
+    yield from receiving(d, run(RESUMED_RECEIVE))
 
 
-def _take_from(d: Driver, chosen: Outcome) -> Steps:
-    """Take the oldest message of the chosen port; copy out its reply right, then its body.
+def receiving(d: Driver, choose: Run) -> Steps:
+    """Choose a port; take its oldest message; copy out its reply right, then its body.
 
     A message that is too large, and not to be kept, is destroyed.
     """
+    chosen = yield choose
     try:
         taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})
     except Failed as failed:

@@ -87,7 +87,8 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A task that waits to send has a message that waits for room, and such a message has such a task. The message's
     destination is a send right to a user's port, or a dead right.
 
-    A task that waits to receive from a receive right waits for a port that was made.
+    A task that waits to receive from a receive right waits for a port that was made. A call that has still to receive
+    waits to send.
     """
     task, message = s.owner(v.m), s.waits_with(v.t)
     slot = v.S.destination_slot(v.m)
@@ -98,6 +99,7 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))
     was = z3.Or(s.waits_for(v.t) == v.sorts.no_port, s.port_life(s.waits_for(v.t)) != LIFE.UNBORN)
     yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
+    yield "what it does then", forall([v.t], z3.Implies(z3.And(s.alive(v.t), s.will_receive(v.t)), s.wait(v.t) == WAIT.SENDING))
 
 
 @invariant(128, "room is given to senders that wait", lambda profile: profile.room_is_given)

@@ -558,6 +558,7 @@ ANY_RIGHT = -1
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
+WILL_RECEIVE = "mach_msg: receives later"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
 PENDING_RULES = ("no senders are left", "a receive right is rescued", "a dead-name request fires")
 """The rules for pending work.

@@ -31,6 +31,7 @@ from sendright.model.language.rule import (
     RESUMED_SEND,
     SETTING_RESUMED,
     TAKE,
+    WILL_RECEIVE,
 )
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, sort_named
@@ -496,6 +497,15 @@ def _asked(field: str, wait: Term, value: Callable[[Touched], Term], *names: str
     return Reason("the caller begins to wait: as it asked", lambda t, task: where(t, task, field), rules(*names))
 
 
+def _kept_for_later(field: str, argument: str) -> Reason:
+    """The call keeps an argument with which it will receive when it has sent."""
+
+    def where(t: Touched, task: Term) -> Term:
+        return z3.And(task == t.k.caller, t.b.wait(task) == WAIT.SENDING, t.a.fields[field](task) == t.k[argument])
+
+    return Reason("the caller waits to send, and will then receive as it asked", where, rules(WILL_RECEIVE))
+
+
 def _waits_at(t: Touched, task: Term) -> Term:
     k = t.k
     here = z3.And(t.b.wait(task) == WAIT.RECEIVING, t.b.waits_at(task) == k["old_name"])
@@ -832,11 +842,28 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "waits_at": (
         _asked("waits_at", WAIT.RECEIVING, lambda t: t.k["port"], "mach_msg_receive"),
         Reason("the name at which the task waits is renamed", _waits_at, rules("mach_port_rename")),
+        _kept_for_later("waits_at", "port"),
     ),
     "waits_for": (_asked("waits_for", WAIT.RECEIVING, _waits_for, "mach_msg_receive"),),
-    "waits_limit": (_asked("waits_limit", WAIT.RECEIVING, lambda t: t.k["limit"], "mach_msg_receive"),),
-    "waits_large": (_asked("waits_large", WAIT.RECEIVING, lambda t: t.k["large"], "mach_msg_receive"),),
-    "waits_trailer": (_asked("waits_trailer", WAIT.RECEIVING, lambda t: t.k["trailer"], "mach_msg_receive"),),
+    "waits_limit": (_asked("waits_limit", WAIT.RECEIVING, lambda t: t.k["limit"], "mach_msg_receive"), _kept_for_later("waits_limit", "limit")),
+    "waits_large": (_asked("waits_large", WAIT.RECEIVING, lambda t: t.k["large"], "mach_msg_receive"), _kept_for_later("waits_large", "large")),
+    "waits_trailer": (
+        _asked("waits_trailer", WAIT.RECEIVING, lambda t: t.k["trailer"], "mach_msg_receive"),
+        _kept_for_later("waits_trailer", "trailer"),
+    ),
+    "will_receive": (
+        Reason(
+            "the caller waits to send, and will then receive",
+            lambda t, task: z3.And(task == t.k.caller, t.b.wait(task) == WAIT.SENDING, t.a.will_receive(task)),
+            rules(WILL_RECEIVE),
+        ),
+        Reason(
+            "the caller has sent",
+            lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING, z3.Not(t.a.will_receive(task))),
+            rules(RESUMED_SEND),
+        ),
+    ),
+    "will_wait": (_kept_for_later("will_wait", "receive_wait"),),
     "waits_child": (_asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),),
     "waits_security": (_asked("waits_security", WAIT.CREATING, lambda t: t.k["security_token"], "host_security_create_task_token"),),
     "waits_audit": (_asked("waits_audit", WAIT.CREATING, lambda t: t.k["audit_token"], "host_security_create_task_token"),),
