@@ -145,7 +145,7 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
 
 
 def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> bool:
-    if argument.name == "wait":
+    if argument.name.endswith("wait"):
         return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
@@ -154,11 +154,12 @@ def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument,
 
 def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
     """One send or receive in this many waits: more of those that can't complete at once and that another task can
-    complete."""
-    if "dest" in drawn:
+    complete. (The port to receive from is drawn after whether a send waits.)"""
+    if "port" not in drawn:
         full = s.is_full(drawn["dest"])
         return 8 if not full else 20 if s.entry(drawn["dest"]).kind in RECEIVING else 2
-    return 8 if drawn["port"] in s.with_messages else 2 if drawn["port"] in s.worth_waiting_at else 20
+    awaits_reply = drawn.get("reply") == drawn["port"] and drawn["dest"] != drawn["port"]
+    return 8 if drawn["port"] in s.with_messages else 2 if awaits_reply or drawn["port"] in s.worth_waiting_at else 20
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

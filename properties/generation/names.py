@@ -124,7 +124,8 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
     """A NAME argument."""
     task = space(s, signature, drawn)
     if signature.target is None:
-        return _to_receive_from(c, s)
+        replies = drawn.get("reply", NULL_NAME)
+        return replies if replies != NULL_NAME and c.one_in(2) else _to_receive_from(c, s)
     if "poly" in drawn:
         return _place_to_insert(c, s, task, drawn)
     where = f"{signature.name}.{argument.name}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
+from sendright.mach.abi.codes import IN_PROGRESS, RECEIVES, ReturnCode
 from sendright.mach.abi.rights import (
     DEAD_NAME,
     EXCEPTION_PLACES,
@@ -45,9 +45,16 @@ _HOW: dict[int, How] = {
 def flows(rights: Rights, step: Step) -> list[Flow]:
     """All ways in which the call of ``step``, made in the state ``rights``, may bring a right into a slot."""
     found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
-    if found is None or not (step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) or SIGNATURES[step.call].results(step.code)):
+    if found is None or not (_has_begun(step) or SIGNATURES[step.call].results(step.code)):
         return []
     return list(found(StepView(rights, step)))
+
+
+def _has_begun(step: Step) -> bool:
+    """Whether the call has done what it was made for, or a first part of it: a ``mach_msg`` has sent, if it fails to
+    receive."""
+    has_sent = step.call == "mach_msg" and step.code & RECEIVES == RECEIVES
+    return has_sent or step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
 
 
 class StepView:
@@ -117,8 +124,8 @@ class StepView:
     def sent_messages(self) -> list[int]:
         """The messages that may be the one that the caller's send queued or is blocked with; several, if notifications
         look the same; empty: it queued none."""
-        began = self.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and not self.step.resume
-        if self.step.call != "mach_msg_send" or not began or self.sent_to_kernel():
+        sends = self.step.call in ("mach_msg_send", "mach_msg") and not self.step.resume
+        if not sends or not _has_begun(self.step) or self.sent_to_kernel():
             return []
         sent = carried_by(self.step)
         carried = {each.place: part for each in sent if (part := self._as_carried(each.name, each.disposition)) is not None}
@@ -352,7 +359,7 @@ def _insert_right(m: StepView) -> Iterator[Flow]:
 
 
 def _send(m: StepView) -> Iterator[Flow]:
-    if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+    if not _has_begun(m.step):
         yield from _return_rights(m)
         return
     carried = carried_by(m.step)
@@ -391,6 +398,22 @@ def _receive(m: StepView) -> Iterator[Flow]:
                 yield Flow(target, "received", Slot("message", slot.owner, place))
 
 
+def _send_and_receive(m: StepView) -> Iterator[Flow]:
+    """What is sent may be received at once: as it was carried, or in a notification of its destruction."""
+    yield from _send(m)
+    if _has_begun(m.step):
+        yield from _receive(m)
+        yield from (flow for target in m.named().values() for each in carried_by(m.step) for flow in m.carried(target, each, "received"))
+
+
+def _resume_both(m: StepView) -> Iterator[Flow]:
+    begun = m.rights.unfinished.get(m.step.task)
+    yield from _resume_send(m)
+    yield from _receive(m)
+    for message in begun.messages if begun is not None else ():
+        yield from (Flow(target, "received", slot) for target in m.named().values() for slot in m.rights.slots_of(message))
+
+
 _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _create,
     "task_create": _create,
@@ -419,6 +442,7 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_port_extract_right": _return_rights,
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
+    "mach_msg": _send_and_receive,
 }
 """Call -> the function that yields its flows. The other calls bring no rights."""
 
@@ -426,5 +450,6 @@ _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _resume_create,
     "mach_msg_send": _resume_send,
     "mach_msg_receive": _receive,
+    "mach_msg": _resume_both,
 }
 """Call -> the function that yields its flows when it is resumed."""
