@@ -193,6 +193,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_names_are_lazy: bool = False
     """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
     was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
+    request_tests_no_reply: bool = False
+    """Whether a ``mach_msg`` that waits in both halves, and whose header is that of a request, takes the reply port
+    without a test that the caller has its receive right: then the kernel panics."""
+    forgets_large: bool = False
+    """Whether a ``mach_msg`` that waits in both halves forgets ``MACH_RCV_LARGE``, unless a waiting receiver takes the
+    message at once."""
     send_possible: bool = False
     """Whether a request on a name can be for send-possible, too (message 66): it fires when a message is received from
     a port whose queue was full."""
@@ -325,6 +331,7 @@ GNUMACH = Profile(
     full_before_circular=True,
     send_survives_rescue=False,
     circular_rescue_is_silent=True,
+    request_tests_no_reply=True,
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
@@ -347,6 +354,7 @@ XNU_792 = Profile(
     send_survives_rescue=False,
     places_end_first=False,
     room_is_given=True,
+    forgets_large=True,
     reserved_names_pass=True,
     dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
     lost_size_is_header=True,

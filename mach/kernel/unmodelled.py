@@ -8,16 +8,16 @@ its range when a rule for it arrives. ``_DECLARED`` has those that no header tel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from sendright.mach.abi.descriptors import dispositions_in
+from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Right, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Disposition, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -26,7 +26,7 @@ from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.mach.signatures.messages import MESSAGE_CALLS, MESSAGE_OPTIONS
 from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
-from sendright.mach.state.snapshot import Snapshot
+from sendright.mach.state.snapshot import Snapshot, Task
 
 
 class Unmodelled(NotMade):
@@ -257,24 +257,61 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
 
 
 def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
-    """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is.
+    """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is."""
+    own = state.tasks.get(caller)
+    if own is None or call.resume or not profile.serves(call.name):
+        return None
+    test = _IN_SOME_STATES.get(call.name)
+    return None if test is None else test(own, call.arguments, state, profile)
 
-    Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
+
+def _loses_redirected(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
     request with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
     """
-    if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
+    if profile.send_survives_rescue or arguments.get("right") != Right.RECEIVE:
         return None
-    own = state.tasks.get(caller)
-    target = None if own is None else own.names.get(call.arguments.get("task", NULL_NAME))
+    target = own.names.get(arguments.get("task", NULL_NAME))
     of = None if target is None or target.port is None else state.ports.get(target.port)
     task = None if of is None or of.task is None else state.tasks.get(of.task)
-    name = call.arguments.get("name", NULL_NAME)
+    name = arguments.get("name", NULL_NAME)
     entry = None if task is None else task.names.get(name)
     if task is None or entry is None or entry.kind is not SlotKind.SEND_RECEIVE or entry.port not in state.ports or name not in task.requests:
         return None
     if state.ports[entry.port].port_destroyed.kind is SlotKind.NONE:
         return None
     return f"what becomes of a dead-name request whose name loses a redirected receive right isn't modelled in profile {profile.name}"
+
+
+def _waits_in_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """A ``mach_msg`` without time-outs takes a way of its own in some kernels (``mach_msg_trap`` and
+    ``mach_msg_overwrite_trap`` in ``ipc/mach_msg.c``). GNU Mach doesn't test there that the reply port is the caller's,
+    and panics. XNU 792 forgets ``MACH_RCV_LARGE`` there, unless a waiting receiver takes the message at once.
+    """
+    if not (arguments.get("send_wait") and arguments.get("receive_wait")):
+        return None
+    if profile.forgets_large and arguments.get("large"):
+        return f"MACH_RCV_LARGE of a mach_msg that waits in both halves isn't modelled in profile {profile.name}: that kernel mostly forgets it"
+    dest, replied = (own.names.get(arguments.get(name, NULL_NAME)) for name in ("dest", "reply"))
+    size, how = arguments.get("size", -1), (arguments.get("dest_disposition"), arguments.get("reply_disposition"))
+    taken = (
+        how == (Disposition.COPY_SEND, Disposition.MAKE_SEND_ONCE)
+        and arguments.get("reply") == arguments.get("port")
+        and not arguments.get("descriptors")
+        and (size == -1 or (size >= HEADER_SIZE and size % 4 == 0))
+    )
+    if not (profile.request_tests_no_reply and taken) or dest is None or replied is None:
+        return None
+    if dest.kind is not SlotKind.SEND or dest.port not in state.ports or replied.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE):
+        return None
+    return f"mach_msg with a reply port that isn't the caller's isn't modelled in profile {profile.name}: that kernel panics, mach_msg_trap"
+
+
+_IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], str | None]] = {
+    "mach_port_mod_refs": _loses_redirected,
+    "mach_msg": _waits_in_both,
+}
+"""Call -> why it isn't modelled in a state; it gets the calling task, the arguments, the state and the profile."""
 
 
 def _known(profile: Profile) -> str:

@@ -112,5 +112,5 @@ COMBINED = (
         section="mach/message.h",
     ),
 )
-"""The kernels' own call. (With only one of the two options it is ``mach_msg_send`` or ``mach_msg_receive``. While it waits
-for a message it is a waiting ``mach_msg_receive``.)"""
+"""The kernels' own call. (With only one of the two options it is ``mach_msg_send`` or ``mach_msg_receive``. While it
+waits for a message it is a waiting ``mach_msg_receive``.)"""

@@ -421,6 +421,7 @@ def resume_send(k: Context) -> Iterator[Case]:
             take_room(after, message, b.port(destination))
         queue_message(after, message, b.port(destination))
 
+    # REPLY
     dead, task = b.kind(destination) == KIND.DEAD_NAME, k.caller
     then = {"port": b.waits_at(task), "limit": b.waits_limit(task), "large": b.waits_large(task), "trailer": b.waits_trailer(task)}
     then["receive_wait"] = b.will_wait(task)

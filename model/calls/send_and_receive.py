@@ -1,7 +1,7 @@
 """``mach_msg`` with both options: it sends a message, and then receives one.
 
-The rules are those of a send and of a receive. A call that waits for room in a queue keeps what it will receive with. Once
-it waits for a message, it is a receive like any other.
+The rules are those of a send and of a receive. A call that waits for room in a queue keeps what it will receive with.
+Once it waits for a message, it is a receive like any other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sendright.model.calls.messages import sending
 from sendright.model.calls.receive import receiving
 from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import RESUMED_SEND, WILL_RECEIVE, Case, Context, rule
-from sendright.model.language.sequences import Driver, Steps, Value, Waiting, run, sequence
+from sendright.model.language.sequences import CallerWaits, Driver, Steps, Value, run, sequence
 from sendright.model.language.sorts import STAGE
 from sendright.model.language.state import After
 from sendright.model.language.terms import Bool, Int, Name
@@ -68,7 +68,7 @@ def send_and_receive(
     """
     try:
         yield from sending(d, dest, dest_disposition, reply, reply_disposition, descriptors, send_wait, goes_on=True)
-    except Waiting:
+    except CallerWaits:
         yield run(WILL_RECEIVE)
         raise
     yield from receiving(d, run("mach_msg_receive", wait=receive_wait))

@@ -22,7 +22,7 @@ from sendright.model.execution.property_check import BrokenInvariant, broken_by_
 from sendright.model.execution.system import Applied, NotAllowed, System
 from sendright.model.execution.told_results import told_results
 from sendright.model.language.arguments import rule_arguments
-from sendright.model.language.sequences import SKIPPED, ArrayPart, Failed, Outcome, PagePart, Part, RightPart, Run, Waiting, begin
+from sendright.model.language.sequences import SKIPPED, ArrayPart, CallerWaits, Failed, Outcome, PagePart, Part, RightPart, Run, begin
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -147,8 +147,8 @@ class _Judging:
                 if code is None or code is ReturnCode.KERN_SUCCESS:
                     step = steps.send(outcome)
                 else:
-                    step = steps.throw(Waiting() if code in IN_PROGRESS else Failed(outcome))
-        except (StopIteration, Failed, Waiting):
+                    step = steps.throw(CallerWaits() if code in IN_PROGRESS else Failed(outcome))
+        except (StopIteration, Failed, CallerWaits):
             pass
         self._expect_whole_answer()
         stages = self.system.state["stage"]

@@ -16,7 +16,7 @@ The same generator is driven with numbers and with terms:
 
 So a sequence has no branches. A step that isn't always run has a condition (``when``). An ``if`` without ``else`` is
 allowed only on an output that is literally true in some cases. A rule that fails raises ``Failed`` in the sequence,
-which may clean up before it lets the exception pass. A rule that makes its caller wait raises ``Waiting``.
+which may clean up before it lets the exception pass. A rule that makes its caller wait raises ``CallerWaits``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Failed(Exception):
         self.outcome = outcome
 
 
-class Waiting(Exception):
+class CallerWaits(Exception):
     """A rule has answered that the caller waits now: the call ends for this time, after the sequence has noted what the
     call still has to do.
     """
@@ -381,7 +381,7 @@ class _Names:
             while True:
                 found.append(step.rule)
                 step = steps.throw(end) if end is not None and len(found) - 1 == ends_at else steps.send(self.outcome)
-        except (StopIteration, Failed, Waiting):
+        except (StopIteration, Failed, CallerWaits):
             return found
 
 
@@ -396,7 +396,7 @@ def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequenc
         straight = names.rules(begin(names, call, resumed))
         found |= dict.fromkeys(straight)
         for index in range(len(straight)):
-            for end in (Failed(names.outcome), Waiting()):
+            for end in (Failed(names.outcome), CallerWaits()):
                 found |= dict.fromkeys(names.rules(begin(names, call, resumed), index, end))
     return tuple(found)
 

@@ -43,6 +43,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sequences import (
     SKIPPED,
     ArrayPart,
+    CallerWaits,
     Failed,
     Outcome,
     PagePart,
@@ -50,7 +51,6 @@ from sendright.model.language.sequences import (
     RightPart,
     Run,
     Value,
-    Waiting,
     begin,
     declared,
     first_rule,
@@ -562,7 +562,7 @@ class _Segments:
                     failure = None if resolved.rule in COPYING else failure
                     segment, outcome = self._begin(terms, resolved, index)
                     if segment.code in IN_PROGRESS:
-                        step = steps.throw(Waiting())
+                        step = steps.throw(CallerWaits())
                     else:
                         step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
                 else:
@@ -570,7 +570,7 @@ class _Segments:
                         segment.refused.append(f"whether {step.rule!r} runs, which copies nothing, is not known from the cases before it")
                     segment.add(resolved, when)
                     return segment, resolved
-        except (StopIteration, Failed, Waiting):
+        except (StopIteration, Failed, CallerWaits):
             return segment, None
 
     def _begin(self, terms: Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:

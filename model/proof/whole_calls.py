@@ -31,13 +31,13 @@ from sendright.model.language.sequences import (
     RIGHTS,
     SKIPPED,
     ArrayPart,
+    CallerWaits,
     Failed,
     Outcome,
     PagePart,
     Part,
     RightPart,
     Run,
-    Waiting,
     begin,
     first_rule,
     rules_of,
@@ -158,7 +158,7 @@ def _follow(call: str, resumed: bool, profile: Profile, turns: tuple[int, ...]) 
             if way.code is None and not (step.goes_on and case.code is ReturnCode.KERN_SUCCESS):
                 way.code = case.code
             if case.code in IN_PROGRESS:
-                step = steps.throw(Waiting())
+                step = steps.throw(CallerWaits())
                 continue
             outcome = _outcome(alone, number, step)
             if case.code in (None, ReturnCode.KERN_SUCCESS):
@@ -166,7 +166,7 @@ def _follow(call: str, resumed: bool, profile: Profile, turns: tuple[int, ...]) 
             else:
                 way.fails_early |= len(way.steps) == 1 or step.rule in COPYING
                 step = steps.throw(Failed(outcome))
-    except (StopIteration, Failed, Waiting):
+    except (StopIteration, Failed, CallerWaits):
         return way, options
 
 

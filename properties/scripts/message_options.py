@@ -43,8 +43,11 @@ def half_meant(spelled: dict[str, Any], profile: Profile, words: Headers) -> str
 
 
 def read_both_waits(spelled: dict[str, Any], signature: Signature, words: Headers) -> dict[str, Any]:
-    """The arguments of ``mach_msg`` with those for waiting in place of ``timeout`` and ``wait``. If options are given, a
-    half without its TIMEOUT option waits; but where neither has one, a number in ``timeout`` means not to wait."""
+    """The arguments of ``mach_msg`` with those for waiting in place of ``timeout`` and ``wait``.
+
+    If options are given, a half without its TIMEOUT option waits. But where neither has one, a number in ``timeout``
+    means not to wait.
+    """
     given = dict(spelled)
     if given.get("notify", NULL_NAME) in (None, NULL_NAME, "NULL", "MACH_PORT_NULL"):
         given.pop("notify", None)
