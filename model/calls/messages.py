@@ -39,7 +39,7 @@ from sendright.model.language.sequences import (
     run,
     sequence,
 )
-from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
@@ -79,7 +79,7 @@ ANSWERS = rests_on(
 
 @rule(
     computed=("layout", "copy_options", "copy_options_length"),
-    without=("descriptors", "wait", "send_notify"),
+    without=("descriptors", "wait"),
     evidence=rests_on(
         "ipc/ipc_kmsg.c: ipc_kmsg_get, ipc_kmsg_copyin_header; ipc/ipc_right.c: ipc_right_copyin_check, ipc_right_copyin_two",
         xnu="ipc/mach_msg.c: mach_msg_validate_data_vectors; "
@@ -98,12 +98,16 @@ def mach_msg_send(
     data: Int,
     layout: Layout,
     size: Int,
+    send_notify: Bool,
     copy_options: Array[Int],
     copy_options_length: Int,
     *,
     message: Message,
 ) -> Iterator[Case]:
     """Check the header of a message, and stamp the sender's tokens on the message.
+
+    With MACH_SEND_NOTIFY a full queue arms the send-possible request of the destination's name. If the name has a
+    request and the queue isn't full yet, the message is queued in any case (``ipc_kmsg_copyin_header``).
 
     If one of the header's two rights is missing, nothing happens. XNU 11417 first tests what kind of entry the
     destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
@@ -167,6 +171,14 @@ def mach_msg_send(
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
 
     # RIGHTS
+    notifies, full, always = z3.BoolVal(False), z3.BoolVal(False), z3.BoolVal(False)
+    if k.profile.send_possible:
+        port, once = b.port(dest_slot), z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, dest_by == Disposition.MAKE_SEND_ONCE)
+        asked = z3.Not(b.empty(k.sorts.Slot.request_slot(k.caller, dest)))
+        notifies = z3.And(send_notify, z3.Not(once), asked, b.object(port) == OBJECT.OBJECT_NONE)
+        full = counted_messages(b, port, k.profile) >= b.qlimit(port)
+        always = z3.And(notifies, z3.Not(full))
+
     def begin(after: After) -> None:
         needed = least_size(k.sorts.parts_of(layout)) + DATA_SIZE
         after.assumptions.append(after.stage(message) == STAGE.FREE)
@@ -186,10 +198,15 @@ def mach_msg_send(
             after.at("sender_security")[message] = k.sorts.kernel_security_token
             after.at("sender_audit")[message] = k.sorts.kernel_audit_token
 
+        if k.profile.send_possible:
+            request = k.sorts.Slot.request_slot(k.caller, dest)
+            asks = z3.Or(b.send_possible(request) == POSSIBLE.DELAYED, b.send_possible(request) == POSSIBLE.ARMED)
+            after.at("send_possible")[request] = z3.If(z3.And(notifies, full, asks), POSSIBLE.ARMED, b.send_possible(request))
+
     # REPLY: which of the two rights is copied in first matters only when one reference is moved and copied
     reply_first = z3.And(same, dest_by == takes, reply_by == Disposition.COPY_SEND)
-    yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True))
-    yield k.continues("the header is valid", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
+    yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True), always=always)
+    yield k.continues("the header is valid", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False), always=always)
 
 
 def _in_kernel(k: Context, message: Message) -> list[Term]:
@@ -283,13 +300,13 @@ def is_full(k: Context, message: Term) -> Term:
         ),
     ),
 )
-def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
+def deliver(k: Context, message: Message, wait: Bool, always: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """Deliver a message that carries all that it should.
 
     A kernel port answers at once. A message is destroyed if it carries the receive right of its own destination, or of
     a port that the destination is on its way to. If the queue is full, the message is handed back or its sender waits,
-    unless it comes by a send-once right. A message to a port that has died is destroyed, as if it had been sent before
-    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
+    unless it comes by a send-once right, or there was room when the header was tested (``always``). A message to a port
+    that has died is destroyed, as if it had been sent before (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -298,7 +315,7 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     carried = S.body_slot(message, i)
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
-    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(k, message)
+    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, z3.And(is_full(k, message), z3.Not(always))
     no_wait = z3.And(full, z3.Not(wait))
 
     # RIGHTS
@@ -520,7 +537,7 @@ def sending(
     except Failed:
         yield run(DESTROY, message=message)
         raise
-    delivered = yield run(DELIVER, message=message, wait=wait, since=destination, goes_on=goes_on)
+    delivered = yield run(DELIVER, message=message, wait=wait, always=header["always"], since=destination, goes_on=goes_on)
     yield run(ANSWER, message=message, when=delivered.says("by_kernel"), goes_on=goes_on)
     if delivered.says("handed_back"):
         yield copy_out(message, d.destination(message), "dest", since=delivered)

@@ -22,10 +22,13 @@ from sendright.mach.state.sharing import Parts, updated_parts
 from sendright.mach.state.snapshot import Descriptor, Entry, Ledger, Message, Page, PendingCall, Port, Snapshot, Task
 from sendright.model.execution.encoding import (
     ALIVE,
+    ARMED,
     BODY_SLOT,
     CREATING,
+    DELAYED,
     DESTINATION_SLOT,
     ENDED,
+    FIRED,
     HOST_SLOT,
     IN_HAND,
     KERNEL_SLOT,
@@ -165,7 +168,8 @@ class SnapshotWriter:
         state, f = self._state, self._state.fields
         self._names[task] = updated_parts(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
         places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
-        requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
+        fired = f["send_possible"]
+        requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task) if fired.get(slot) != FIRED}
         if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
             del self._names[task]
             return None
@@ -181,6 +185,7 @@ class SnapshotWriter:
             sets=self._sets(task),
             exceptions=self._exceptions(task),
             requests=requests,
+            send_possible=self._send_possible(task),
             waiting=self._waiting(task),
         )
 
@@ -207,6 +212,12 @@ class SnapshotWriter:
         if wait == SETTING:
             return PendingCall(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
         return None
+
+    def _send_possible(self, task: int) -> dict[int, bool]:
+        """The names whose requests are for send-possible, and whether each is armed."""
+        asked = self._state.fields["send_possible"]
+        found = {slot[2]: how == ARMED for slot, how in asked.items() if slot[1] == task and how in (DELAYED, ARMED)}
+        return dict(sorted(found.items()))
 
     def _receives_with(self, task: int) -> dict[str, Any]:
         """The arguments of a receive that waits, or that will begin when the task has sent."""
@@ -341,6 +352,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             _map(f, (number, page), shown)
         for port_name, entry in task.requests.items():
             _put(f, (REQUEST_SLOT, number, port_name), entry)
+        for port_name, armed in task.send_possible.items():
+            f["send_possible"][REQUEST_SLOT, number, port_name] = ARMED if armed else DELAYED
         for place, (behaviour, flavour) in task.exceptions.items():
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
         for set_name, members in task.sets.items():

@@ -27,6 +27,7 @@ from sendright.model.execution.encoding import (
     BODY_SLOT,
     DEFAULTS,
     DESTINATION_SLOT,
+    DUE,
     ENDED,
     FREE,
     HOST_SLOT,
@@ -47,14 +48,14 @@ from sendright.model.execution.late_choices import LateChoices
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.release import Release
-from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.rule import FIRES_POSSIBLE, PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, State
 
 ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 """The field and value that say that a task, port or message has ended."""
-_LEAVES_SOMETHING = {"kind", "no_senders_due", *ENDS}
+_LEAVES_SOMETHING = {"kind", "no_senders_due", "send_possible", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
 
@@ -81,7 +82,8 @@ def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
-        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + list(PENDING_RULES))
+        pending = [rule for rule in PENDING_RULES if RULES[rule].is_used(profile)]
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + pending)
         _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
     return _compiled[switches]
 
@@ -195,6 +197,11 @@ class System:
                     self.left.append(("a receive right is rescued", {"of": owner}))
                 elif where == NAME_SLOT and value in _GONE and (REQUEST_SLOT, owner, index) in self.state["kind"]:
                     self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
+        elif field == "send_possible":
+            due = sorted(slot for slot, value in writes.items() if value == DUE)
+            self.left += [(FIRES_POSSIBLE, {"space": space, "name": name}) for _, space, name in due]
+            if len(due) > 1:  # in the order of the same table as dead-name requests
+                self.together.append(dict.fromkeys(due, None))
         elif field == "no_senders_due":
             self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
         else:

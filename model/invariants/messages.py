@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.model.language.invariant import LIMITS, Variables, forall, invariant
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
 
@@ -63,6 +63,14 @@ def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "for what", forall([v.s], z3.Implies(s.due_at(v.s) != 0, due))
     freed = z3.And(S.is_request_slot(v.s), z3.Not(s.empty(v.s)), s.empty(entry))
     yield "what died first", forall([v.s], z3.Implies(s.died_first(v.s), freed))
+
+
+@invariant(129, "only a request is for send-possible", lambda profile: profile.send_possible)
+def send_possible(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Only a request on a name is for send-possible. When it has fired, a dead right keeps its place."""
+    asked = s.send_possible(v.s) != POSSIBLE.NOT_ASKED
+    yield "of requests", forall([v.s], z3.Implies(asked, z3.And(v.S.is_request_slot(v.s), z3.Not(s.empty(v.s)))))
+    yield "its place", forall([v.s], z3.Implies(s.send_possible(v.s) == POSSIBLE.FIRED, s.kind(v.s) == KIND.DEAD_NAME))
 
 
 @invariant(110, "queue limits are in range")

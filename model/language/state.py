@@ -33,7 +33,7 @@ from sendright.model.language.ghosts import (
     Total,
 )
 from sendright.model.language.memo import memoized
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Sorts, Term
 from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
@@ -50,6 +50,7 @@ Everywhere = Literal[
     "limbo",
     "due requests",
     "copied objects",
+    "possible",
 ]
 """The points over which a sweep runs: those that exist, or those that the rule's choices make."""
 
@@ -103,6 +104,9 @@ FIELDS: dict[str, FieldDeclaration] = {
         ("Slot",), "Int", "of a request whose notification is due: 1 + its place in the order of arrival, if a release has reserved that; else 0"
     ),
     "died_first": FieldDeclaration(("Slot",), "Bool", "of a dead-name request beside a freed name: the name's port died before the name was freed"),
+    "send_possible": FieldDeclaration(
+        ("Slot",), "SendPossible", "of a request on a name, where the kernel has send-possible requests: how far it is one of them"
+    ),
     "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
     "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
@@ -186,6 +190,7 @@ def sort_named(sorts: Sorts, name: str) -> Any:
         "Inheritance": INHERITANCE.sort,
         "Place": PLACE.sort,
         "Wait": WAIT.sort,
+        "SendPossible": POSSIBLE.sort,
     }
     return fixed[name] if name in fixed else getattr(sorts, name)
 

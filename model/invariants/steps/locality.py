@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
+from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
@@ -23,6 +24,7 @@ from sendright.model.language.rule import (
     CREATION_RESUMED,
     DELIVER,
     DESTROY,
+    FIRES_POSSIBLE,
     LOOK_AT_NAME,
     LOOKS,
     PAGE_IN,
@@ -33,7 +35,7 @@ from sendright.model.language.rule import (
     TAKE,
     WILL_RECEIVE,
 )
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
@@ -325,6 +327,36 @@ def _fired(t: Touched, s: Term) -> Term:
     return z3.Or(z3.And(s == t.S.request_slot(k["space"], k["name"]), t.emptied(s)), entry)
 
 
+def _fired_possible(t: Touched, s: Term) -> Term:
+    """The request has fired for send-possible: a dead right keeps its place."""
+    return z3.And(s == t.answered, t.a.kind(s) == KIND.DEAD_NAME, t.a.port(s) == t.sorts.no_port)
+
+
+def _room_came(t: Touched, s: Term) -> Term:
+    """A message is taken from the port that the request's name is for."""
+    entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
+    armed = z3.And(t.S.is_request_slot(s), t.b.send_possible(s) == POSSIBLE.ARMED, t.b.port(entry) == t.k["source"])
+    return z3.And(armed, t.a.send_possible(s) == POSSIBLE.DUE)
+
+
+def _armed(t: Touched, s: Term) -> Term:
+    """The sender says that a full queue arms the request on the destination's name."""
+    b, k, asked = t.b, t.k, (POSSIBLE.DELAYED, POSSIBLE.ARMED)
+    port = b.port(k.slot(k["dest"]))
+    full = counted_messages(b, port, k.profile) >= b.qlimit(port)
+    was = z3.Or(*[b.send_possible(s) == each for each in asked])
+    return z3.And(s == t.S.request_slot(k.caller, k["dest"]), k["send_notify"], was, full, t.a.send_possible(s) == POSSIBLE.ARMED)
+
+
+def _asks_possible(t: Touched, s: Term) -> Term:
+    """The request on the name is for what the call asks, if it is registered; else for nothing."""
+    k, a = t.k, t.a
+    given = t.b.kind(t.S.body_slot(k["message"], z3.IntVal(0))) == KIND.SEND_ONCE
+    asks = z3.And(k["variant"] == int(Notification.SEND_POSSIBLE), given, z3.Not(a.empty(s)))
+    what = z3.If(asks, z3.If(k["sync"] != 0, POSSIBLE.ARMED, POSSIBLE.DELAYED), POSSIBLE.NOT_ASKED)
+    return z3.And(s == t.S.request_slot(t.target, k["name"]), a.send_possible(s) == what)
+
+
 def _renamed(t: Touched, s: Term) -> Term:
     k, S, task = t.k, t.S, t.target
     names = (k["old_name"], k["new_name"])
@@ -399,6 +431,7 @@ SLOTS = (
     _slots(_told_entry, "dead-name is sent at once", rules("mach_port_request_notification")),
     _slots(_destination_taken, "the message is received", rules(TAKE)),
     _slots(_fired, "the dead-name request fires", rules(FIRES)),
+    _slots(_fired_possible, "the send-possible request fires", rules(FIRES_POSSIBLE)),
     _slots(_looked_at, "a call looks at this name, which is dead", rules(*LOOKS)),
     _slots(lambda t, s: z3.And(s == t.S.no_senders_slot(t.k["of"]), t.emptied(s)), "the no-senders request is answered", rules(NO_SENDERS_LEFT)),
     _slots(
@@ -891,6 +924,13 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             releases,
         ),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*PENDING_RULES)),
+    ),
+    "send_possible": (
+        Reason("the request on the destination's name is armed", _armed, rules("mach_msg_send")),
+        Reason("a message is taken from its port: the armed request is due", _room_came, rules(TAKE)),
+        Reason("the request fires", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.FIRED), rules(FIRES_POSSIBLE)),
+        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.NOT_ASKED), rules(FIRES)),
+        Reason("the request is registered, or answered at once", _asks_possible, rules("mach_port_request_notification")),
     ),
     "died_first": (
         Reason("its name is freed, and the name's port dies", _died_first, releases),
