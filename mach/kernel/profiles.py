@@ -193,6 +193,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_names_are_lazy: bool = False
     """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
     was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
+    send_possible: bool = False
+    """Whether a request on a name can be for send-possible, too (message 66): it fires when a message is received from
+    a port whose queue was full."""
     own_calls_are_traps: frozenset[str] = frozenset()
     """Calls that a task makes on itself by a trap: the right is copied in by the call's routine, and its failure is a
     KERN_ code. On another task they are messages."""
@@ -248,11 +251,14 @@ MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"}
 GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
 """Calls of later kernels: guarded ports, and peeking into queues."""
 
+_SEND_NOTIFY = frozenset({"mach_msg_send.send_notify", "mach_msg.send_notify"})
+"""Only where ``send_possible``."""
+
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
     lacks=GUARD_CALLS,
-    lacks_arguments=frozenset({"host_security_create_task_token.host"}),
+    lacks_arguments=frozenset({"host_security_create_task_token.host", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
@@ -277,6 +283,7 @@ OSF = Profile(
             "host_security_set_task_token.audit_token",
             "host_security_set_task_token.host",
             *_ROOM_FOR_GROUPS,
+            *_SEND_NOTIFY,
         }
     ),
     special_ports={1: Place.KERNEL, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
@@ -303,7 +310,7 @@ GNUMACH = Profile(
     title="GNU Mach",
     lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | {"mach_port_allocate_full"},
     trailer_elements=0,
-    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
+    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer", "mach_msg.trailer", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
     registered_ports=4,
     token_flavours=(),
@@ -327,7 +334,7 @@ XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
     lacks=GUARD_CALLS,
-    lacks_arguments=_ROOM_FOR_GROUPS,
+    lacks_arguments=_ROOM_FOR_GROUPS | _SEND_NOTIFY,
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
     host_is_checked=False,
@@ -396,6 +403,7 @@ XNU = Profile(
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
     dead_names_are_lazy=True,
+    send_possible=True,
     own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,

@@ -24,7 +24,7 @@ from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
-from sendright.mach.signatures.messages import MESSAGE_OPTIONS
+from sendright.mach.signatures.messages import MESSAGE_CALLS, MESSAGE_OPTIONS
 from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
 from sendright.mach.state.snapshot import Snapshot
 
@@ -122,7 +122,7 @@ def _modelled_bits(profile: Profile, type_: T) -> int | None:
 
 
 _COPIED_IN = (
-    ("mach_msg_send", "descriptors"),
+    *((name, "descriptors") for name, signature in SIGNATURES.items() if signature.takes(T.DESCRIPTORS)),
     ("mach_port_insert_right", "disposition"),
     ("mach_port_request_notification", "notify_disposition"),
 )
@@ -164,14 +164,18 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
 }
 """Ranges of one profile that the headers don't tell."""
 
-_TOO_LARGE = Range(call="mach_msg_send", argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
+_TOO_LARGE = tuple(
+    Range(call=name, argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
+    for name, signature in SIGNATURES.items()
+    if signature.takes(T.DESCRIPTORS)
+)
 """In every profile. (The kernels refuse the three sizes above as no multiples of 4.)"""
 
 
 @cache
 def _ranges(name: str) -> tuple[Range, ...]:
     profile = PROFILES[name]
-    found = [each for each in (_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
+    found = [each for each in (*_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
     for signature in SIGNATURES.values():
         if profile.serves(signature.name):
             for argument in signature.arguments:
@@ -209,7 +213,7 @@ def _of_argument(profile: Profile, signature: Signature, argument: Argument) -> 
 
 _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
     ("mach_port_construct", "flags", ("MPO_",), CONSTRUCT_FLAGS),
-    *((call, "options", ("MACH_SEND_", "MACH_RCV_", "MACH_MSG_STRICT"), MESSAGE_OPTIONS) for call in ("mach_msg_send", "mach_msg_receive")),
+    *((call, "options", ("MACH_SEND_", "MACH_RCV_", "MACH_MSG_STRICT"), MESSAGE_OPTIONS) for call in MESSAGE_CALLS),
 )
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""

@@ -79,7 +79,7 @@ ANSWERS = rests_on(
 
 @rule(
     computed=("layout", "copy_options", "copy_options_length"),
-    without=("descriptors", "wait"),
+    without=("descriptors", "wait", "send_notify"),
     evidence=rests_on(
         "ipc/ipc_kmsg.c: ipc_kmsg_get, ipc_kmsg_copyin_header; ipc/ipc_right.c: ipc_right_copyin_check, ipc_right_copyin_two",
         xnu="ipc/mach_msg.c: mach_msg_validate_data_vectors; "
