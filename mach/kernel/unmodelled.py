@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Disposition, Right, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -99,7 +99,8 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     if type_ is T.HOST_SELECTOR:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
-        return [int(each) for each in (*REQUESTABLE, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
+        possible = (Notification.SEND_POSSIBLE,) if profile.send_possible else ()
+        return [int(each) for each in (*REQUESTABLE, *possible, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
     return None
 
 
@@ -221,7 +222,8 @@ names of its bits, and the names of those that are modelled."""
 
 def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
     numbers = headers_of(profile.name).numbers
-    known = {numbers[name] for name in modelled if name in numbers}
+    lacks = {MESSAGE_OPTIONS.get(name) for name in modelled} & {each.partition(".")[2] for each in profile.lacks_arguments}
+    known = {numbers[name] for name in modelled if name in numbers and MESSAGE_OPTIONS.get(name) not in lacks - {None}}
     for name, number in numbers.items():
         if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
             yield Range(call=call, argument=argument, bit=number, name=name)
@@ -307,9 +309,31 @@ def _waits_in_both(own: Task, arguments: dict[str, Any], state: Snapshot, profil
     return f"mach_msg with a reply port that isn't the caller's isn't modelled in profile {profile.name}: that kernel panics, mach_msg_trap"
 
 
+def _frees_destination(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """With MACH_SEND_NOTIFY, XNU 11417 reads the request of the destination's name after it has copied the right in. If
+    that has freed the name, it reads the kernel's list of free names instead (``ipc_kmsg_copyin_header_rights`` in
+    ``ipc/ipc_kmsg.c``).
+    """
+    dest = own.names.get(arguments.get("dest", NULL_NAME))
+    if not arguments.get("send_notify") or dest is None or dest.kind is not SlotKind.SEND or dest.port not in state.ports:
+        return None
+    both = [arguments.get("dest_disposition")]
+    if arguments.get("reply") == arguments.get("dest"):
+        both.append(arguments.get("reply_disposition"))
+    taken = sum(disposition == Disposition.MOVE_SEND for disposition in both)
+    if taken == 0 or dest.urefs > taken or (profile.pegged_urefs and dest.urefs == profile.urefs_max):
+        return None
+    return f"MACH_SEND_NOTIFY with the last right to the destination isn't modelled in profile {profile.name}: that kernel reads what it has freed"
+
+
+def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    return _waits_in_both(own, arguments, state, profile) or _frees_destination(own, arguments, state, profile)
+
+
 _IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], str | None]] = {
     "mach_port_mod_refs": _loses_redirected,
-    "mach_msg": _waits_in_both,
+    "mach_msg_send": _frees_destination,
+    "mach_msg": _of_both,
 }
 """Call -> why it isn't modelled in a state; it gets the calling task, the arguments, the state and the profile."""
 

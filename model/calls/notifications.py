@@ -91,18 +91,19 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
         if k.profile.dead_names_are_lazy:
             waits, urefs = k.is_unlooked(entry), b.urefs(entry)
             after.at("urefs")[entry] = z3.If(z3.Or(waits, k.is_pegged(entry)), urefs, urefs + 1)
-            after.at("told")[entry] = z3.If(waits, z3.Not(_has_fired(k, request)), b.told(entry))
+            after.at("told")[entry] = z3.If(z3.And(waits, z3.Not(_has_fired(k, request))), z3.BoolVal(True), b.told(entry))
             return
         urefs = b.urefs(entry)
         after.at("urefs")[entry] = z3.If(k.is_pegged(entry), urefs, urefs + 1) if k.profile.pegged_urefs else urefs + 1
 
-    def forget(after: After) -> None:
+    def forget(after: After, then: Term = POSSIBLE.NOT_ASKED) -> None:
         forget_request(after, request)
-        _ask_possible(after, request, POSSIBLE.NOT_ASKED)
+        _ask_possible(after, request, then)
         after.at("died_first")[request] = z3.BoolVal(False)
 
     def forget_dead(after: After) -> None:
-        forget(after)
+        waits = z3.And(k.is_unlooked(entry), _has_fired(k, request))
+        forget(after, z3.If(waits, POSSIBLE.FIRED, POSSIBLE.NOT_ASKED))
         add_reference(after)
 
     def tell(after: After, what: Notification) -> None:
@@ -352,7 +353,7 @@ def mach_port_request_notification(
     if k.profile.cancels_nothing:
         nothing_to_cancel = z3.And(on_name, z3.Not(given), b.empty(request))
         if k.profile.dead_names_are_lazy:
-            nothing_to_cancel = z3.And(nothing_to_cancel, z3.Not(z3.And(k.is_unlooked(entry), b.told(entry))))
+            nothing_to_cancel = z3.And(nothing_to_cancel, z3.Not(z3.And(k.is_unlooked(entry), z3.Or(b.told(entry), _has_fired(k, request)))))
         yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
     unfit = z3.If(on_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this notification", unfit)

@@ -214,10 +214,9 @@ class SnapshotWriter:
         return None
 
     def _send_possible(self, task: int) -> dict[int, bool]:
-        """The names whose requests are for send-possible, and whether each is armed."""
+        """The names whose requests are, or were, for send-possible, and whether each is armed."""
         asked = self._state.fields["send_possible"]
-        found = {slot[2]: how == ARMED for slot, how in asked.items() if slot[1] == task and how in (DELAYED, ARMED)}
-        return dict(sorted(found.items()))
+        return dict(sorted((slot[2], how == ARMED) for slot, how in asked.items() if slot[1] == task))
 
     def _receives_with(self, task: int) -> dict[str, Any]:
         """The arguments of a receive that waits, or that will begin when the task has sent."""
@@ -353,7 +352,11 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         for port_name, entry in task.requests.items():
             _put(f, (REQUEST_SLOT, number, port_name), entry)
         for port_name, armed in task.send_possible.items():
-            f["send_possible"][REQUEST_SLOT, number, port_name] = ARMED if armed else DELAYED
+            request = (REQUEST_SLOT, number, port_name)
+            f["send_possible"][request] = FIRED if port_name not in task.requests else ARMED if armed else DELAYED
+            named = task.names.get(port_name)
+            if port_name not in task.requests and named is not None and not named.is_unlooked:
+                _put(f, request, Entry(SlotKind.DEAD_NAME))
         for place, (behaviour, flavour) in task.exceptions.items():
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
         for set_name, members in task.sets.items():

@@ -67,10 +67,12 @@ def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(129, "only a request is for send-possible", lambda profile: profile.send_possible)
 def send_possible(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Only a request on a name is for send-possible. When it has fired, a dead right keeps its place."""
-    asked = s.send_possible(v.s) != POSSIBLE.NOT_ASKED
-    yield "of requests", forall([v.s], z3.Implies(asked, z3.And(v.S.is_request_slot(v.s), z3.Not(s.empty(v.s)))))
-    yield "its place", forall([v.s], z3.Implies(s.send_possible(v.s) == POSSIBLE.FIRED, s.kind(v.s) == KIND.DEAD_NAME))
+    """Only a request on a name is for send-possible. When it has fired, a dead right keeps its place, or none if the
+    name's port has died since then.
+    """
+    asked, fired = s.send_possible(v.s) != POSSIBLE.NOT_ASKED, s.send_possible(v.s) == POSSIBLE.FIRED
+    yield "of requests", forall([v.s], z3.Implies(asked, z3.And(v.S.is_request_slot(v.s), z3.Or(fired, z3.Not(s.empty(v.s))))))
+    yield "its place", forall([v.s], z3.Implies(fired, z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME)))
 
 
 @invariant(110, "queue limits are in range")

@@ -259,6 +259,10 @@ class Context:
         if self.profile.dead_names_are_lazy:
             after.at("urefs")[slot] = self.dead_urefs(slot)
             after.at("unlooked")[slot] = KIND.NONE
+            if self.profile.send_possible:  # the place of a request that has fired is free from now on
+                request = self.sorts.Slot.request_slot(self.sorts.Slot.space(slot), self.sorts.Slot.name(slot))
+                fired = z3.And(self.before.send_possible(request) == POSSIBLE.FIRED, self.before.empty(request))
+                after.at("send_possible")[request] = z3.If(fired, POSSIBLE.NOT_ASKED, self.before.send_possible(request))
 
     # ---- pegged and immovable rights
 

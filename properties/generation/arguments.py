@@ -267,6 +267,13 @@ def _amount(c: Choices, s: Situation, signature: Signature, argument: Argument, 
     return c.weighted(((0, 2), (1, 4), (2, 3), (3, 3), (-1, 4), (-2, 2), (HUGE, 2)))
 
 
+def _notification(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    possible = 8 if s.profile.send_possible else 1
+    asked = ((int(Notification.DEAD_NAME), 8), (int(Notification.NO_SENDERS), 6), (int(Notification.PORT_DESTROYED), 6))
+    own = ((int(Notification.PORT_DELETED), 1), (int(Notification.SEND_ONCE), 1))
+    return c.weighted((*asked, (int(Notification.SEND_POSSIBLE), possible), *own, (0, 1), (-1, 1)))
+
+
 def _one_of(*weighted: tuple[Any, int]) -> Draw:
     return lambda c, s, signature, argument, drawn: c.weighted(weighted)
 
@@ -295,15 +302,7 @@ DRAWS: dict[T, Draw] = {
     T.COUNTER: _counter,
     T.ATTRIBUTES: _attributes,
     T.LIMITS: _limits,
-    T.NOTIFICATION: _one_of(
-        (int(Notification.DEAD_NAME), 8),
-        (int(Notification.NO_SENDERS), 6),
-        (int(Notification.PORT_DESTROYED), 6),
-        (int(Notification.PORT_DELETED), 1),
-        (int(Notification.SEND_ONCE), 1),
-        (0, 1),
-        (-1, 1),
-    ),
+    T.NOTIFICATION: _notification,
     T.EXCEPTION_MASK: _exception_mask,
     T.BEHAVIOUR: _behaviour,
     T.STATE_FLAVOUR: _state_flavour,

@@ -207,7 +207,7 @@ class Stage:
         yield from self.make(task, "mach_port_insert_right", task=there, name=name, poly=self.name(task, port), disposition=int(how))
         return name
 
-    def ask(self, task: int, owner: int, name: int, variant: Notification, home: int) -> _Calls[None]:
+    def ask(self, task: int, owner: int, name: int, variant: Notification, home: int, sync: int = 0) -> _Calls[None]:
         """Ask for a notification about a name of ``owner``, which ``task`` controls. It comes to ``home``, a port of
         ``task``.
         """
@@ -219,7 +219,7 @@ class Stage:
             task=self.control(task, owner),
             name=name,
             variant=int(variant),
-            sync=0,
+            sync=sync,
             notify=self.name(task, home, *RECEIVING),
             notify_disposition=int(Disposition.MAKE_SEND_ONCE),
         )
@@ -489,6 +489,32 @@ def a_circle_of_queues(s: Stage) -> _Calls[None]:
     if s.choices.one_in(3):
         yield from s.ask(task, task, s.name(task, first), Notification.PORT_DESTROYED, home)
     yield from s.send(task, port, (s.name(task, first, *RECEIVING), Disposition.MOVE_RECEIVE), wait=s.choices.one_in(4))
+
+
+def a_full_queue_gets_room(s: Stage) -> _Calls[None]:
+    """Senders to a full queue ask for a message when they can send; a message is received from it, or its port dies."""
+    if not s.profile.send_possible:
+        raise Lost
+    task = s.actor()
+    other = yield from s.other(task)
+    port, home = (yield from s.new_port(task, sends=s.choices.one_in(2))), (yield from s.home(task))
+    for _ in range(1 + s.choices.below(2)):
+        if not s.choices.one_in(6):
+            yield from s.fill(task, port)
+        for owner in (other, task)[: 1 + s.choices.below(2)]:
+            if owner == other:
+                yield from s.give(task, other, port, Disposition.MAKE_SEND)
+            elif not s.has_right(task, port, SlotKind.SEND_RECEIVE):
+                yield from s.send_beside(task, port)
+            name = s.name(owner, port)
+            yield from s.ask(task, owner, name, Notification.SEND_POSSIBLE, home, sync=s.choices.below(2))
+            if not s.choices.one_in(4):
+                message = {"dest": name, "dest_disposition": int(Disposition.COPY_SEND), "send_notify": True}
+                yield from s.attempt(owner, Call("mach_msg_send", message))
+        if not s.choices.one_in(4):
+            yield from s.make(task, "mach_msg_receive", port=s.name(task, port, *RECEIVING))
+    if s.choices.one_in(2):
+        yield from s.kill(port)
 
 
 # ---- sets and ledgers
@@ -869,6 +895,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_port_in_sets, 1),
     (a_ledger_gives_all_it_has, 1),
     (a_server_answers, 2),
+    (a_full_queue_gets_room, 2),
     (_while_waiting(_waits_to_send), 4),
     (_while_waiting(_waits_to_receive), 3),
     (_while_waiting(_stops), 3),

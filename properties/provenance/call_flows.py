@@ -298,9 +298,9 @@ def _request_of(name: Slot) -> Slot:
 def _request_notification(m: StepView) -> Iterator[Flow]:
     """The right is registered, or used for a notification at once; the earlier one is returned."""
     name, variant = m.name(m.task("task"), m.argument("name")), m.argument("variant")
-    if variant == Notification.DEAD_NAME:
+    if variant in (Notification.DEAD_NAME, Notification.SEND_POSSIBLE):
         place = _request_of(name)
-        if m.argument("sync"):
+        if m.argument("sync") or variant == Notification.SEND_POSSIBLE:
             yield Flow(name, "counted", name)
     else:
         port = m.rights.at(name).port

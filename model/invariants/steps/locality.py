@@ -348,6 +348,13 @@ def _armed(t: Touched, s: Term) -> Term:
     return z3.And(s == t.S.request_slot(k.caller, k["dest"]), k["send_notify"], was, full, t.a.send_possible(s) == POSSIBLE.ARMED)
 
 
+def _place_free(t: Touched, s: Term) -> Term:
+    """The place of a request that had fired is free, as a call has looked at its name, whose port has died."""
+    entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
+    looked = z3.And(t.S.is_request_slot(s), t.b.empty(s), t.b.kind(entry) == KIND.DEAD_NAME, t.a.unlooked(entry) == KIND.NONE)
+    return z3.And(looked, t.b.send_possible(s) == POSSIBLE.FIRED, t.a.send_possible(s) == POSSIBLE.NOT_ASKED)
+
+
 def _asks_possible(t: Touched, s: Term) -> Term:
     """The request on the name is for what the call asks, if it is registered; else for nothing."""
     k, a = t.k, t.a
@@ -930,6 +937,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("a message is taken from its port: the armed request is due", _room_came, rules(TAKE)),
         Reason("the request fires", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.FIRED), rules(FIRES_POSSIBLE)),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.NOT_ASKED), rules(FIRES)),
+        Reason("its name is looked at", _place_free, rules(*LOOKS, COPY_IN, "mach_port_request_notification")),
         Reason("the request is registered, or answered at once", _asks_possible, rules("mach_port_request_notification")),
     ),
     "died_first": (
@@ -942,6 +950,9 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("a call looks at this name", _looked_at, rules(*LOOKS)),
         Reason("the right is copied in", lambda t, s: z3.And(s == t.k.slot(t.k["name"], t.k["space"]), t.a.unlooked(s) == KIND.NONE), rules(COPY_IN)),
         Reason("the dead name is allocated", _allocated, rules(*ALLOCATORS)),
+        Reason(
+            "dead-name is sent at once", lambda t, s: z3.And(_told_entry(t, s), t.a.unlooked(s) == KIND.NONE), rules("mach_port_request_notification")
+        ),
     ),
     "told": (
         Reason("the right's port dies, or what the slot holds goes", lambda t, s: z3.And(z3.Not(t.a.told(s)), z3.Not(t.same(s))), releases),

@@ -151,7 +151,7 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule == FIRES:
         entry = x.k.slot(x.k["name"], x.k["space"])
         fired = b.send_possible(t.answered) == POSSIBLE.FIRED if x.k.profile.send_possible else z3.BoolVal(False)
-        yield "the one that is to come", z3.Implies(x.k.is_unlooked(entry), a.told(entry) == z3.Not(fired))
+        yield "the one that is to come", z3.Implies(x.k.is_unlooked(entry), z3.If(fired, a.told(entry) == b.told(entry), a.told(entry)))
     elif a.changed("kind"):
         was = b.kind(slot)
         dies = z3.And(z3.Or(was == KIND.SEND, was == KIND.SEND_ONCE), a.kind(slot) == KIND.DEAD_NAME, t.dies(b.port(slot)))
