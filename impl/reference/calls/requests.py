@@ -91,8 +91,8 @@ class RequestCalls(Core):
         return receive_right_of(space, name, self.profile)
 
     def _request_on_name(self, space: Space, name: int, sync: int, right: Right | None, send_possible: bool) -> Right | None:
-        """Register a dead-name request for the port under ``name``, which may be one for send-possible, too. It replaces
-        either. (``ipc_right_request_alloc``)
+        """Register a dead-name request for the port under ``name``, which may be one for send-possible, too. It
+        replaces either. (``ipc_right_request_alloc``)
 
         With ``sync`` it fires at once if the port is dead already; if it is one for send-possible, also if a message
         can be sent now, and it does so for a dead name even without ``sync``.
