@@ -110,6 +110,7 @@ _INMOST = f"{_INNER} and port.in_transit_to.in_transit_to.in_transit_to is not N
 _SECURITY = frozenset({"manual", "xnu-792"})
 _LEDGERS = frozenset({"manual", "osf", "xnu-792"})
 _TRAILERS = frozenset({"manual", "osf", "xnu-792"})
+_SEND_POSSIBLE = frozenset(profile.name for profile in PROFILES.values() if profile.send_possible)
 
 
 def _leaks(name: str, words: str, condition: str) -> Fault:
@@ -152,8 +153,8 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         (
             _change(
                 "calls.send:SendCalls.deliver",
-                "yield from self._deliver_later(caller, message)\n",
-                "yield from self._deliver_later(caller, message)\n"
+                "yield from self._deliver_later(caller, message, then)\n",
+                "yield from self._deliver_later(caller, message, then)\n"
                 "        if port.alive and port.queue and port.queue[-1] is message:\n"
                 "            port.queue[-1] = message._replace(tokens=caller.tokens)\n",
             ),
@@ -230,11 +231,55 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         ),
     ),
     Fault(
+        "receives-without-sending",
+        "a mach_msg whose message is handed back receives one all the same",
+        (_change("calls.rpc:RpcCalls.mach_msg", "if sent.code != ReturnCode.MACH_MSG_SUCCESS:", "if False:"),),
+    ),
+    Fault(
+        "receive-name-looked-up-first",
+        "a mach_msg sends nothing if the name to receive from isn't there yet, or sees another port under it",
+        (
+            _change(
+                "calls.rpc:RpcCalls.mach_msg",
+                "return (yield from self.mach_msg_receive(caller, port,",
+                "return (yield from self.mach_msg_receive(caller, port if before is None or caller.space.entry(port) is before else 0,",
+                "then = Reception(",
+                "before = caller.space.entry(port)\n    then = Reception(",
+            ),
+        ),
+    ),
+    Fault(
         "renamed-while-waiting",
         "a task that waits at a name goes on waiting at the old name when it is renamed",
         (_change("space:Space.rename", "waiting.name = new", "pass"),),
         frozenset(PROFILES) - {"xnu"},
     ),
+    *[
+        Fault(f"send-possible-{name}", f"a send-possible request {words}", (_change(*change),), _SEND_POSSIBLE)
+        for name, words, change in (
+            ("unarmed", "fires though it isn't armed", ("requests:Request.fire", "if not self.armed:", "if not self.send_possible:")),
+            ("twice", "stays armed after it has fired", ("requests:Request.fire", "right, self.right = self.right, None", "right = self.right")),
+            (
+                "slot-freed",
+                "leaves its name when it fires",
+                (
+                    "requests:Request.fire",
+                    "self.armed = False",
+                    "entry = self.space.entries[self.name]\n    entry.request = None\n    entry.port.requests.remove(self)",
+                ),
+            ),
+            ("not-armed", "isn't armed by a send that finds the queue full", ("requests:Request.arm", "self.armed or", "self.armed and")),
+            (
+                "message-too-large",
+                "fires for a message that is lost, too",
+                (
+                    "calls.receive:ReceiveCalls._lose",
+                    "self.release(message.cargo)",
+                    "tell_send_possible(port)\n    self.release(message.cargo)",
+                ),
+            ),
+        )
+    ],
     Fault(
         "second-set-kept",
         "a port that is moved from one port set to another stays in the first",
