@@ -153,8 +153,8 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         (
             _change(
                 "calls.send:SendCalls.deliver",
-                "yield from self._deliver_later(caller, message, then)\n",
-                "yield from self._deliver_later(caller, message, then)\n"
+                "yield from self._deliver_later(caller, message)\n",
+                "yield from self._deliver_later(caller, message)\n"
                 "        if port.alive and port.queue and port.queue[-1] is message:\n"
                 "            port.queue[-1] = message._replace(tokens=caller.tokens)\n",
             ),
@@ -243,8 +243,8 @@ DEEP_FAULTS: tuple[Fault, ...] = (
                 "calls.rpc:RpcCalls.mach_msg",
                 "return (yield from self.mach_msg_receive(caller, port,",
                 "return (yield from self.mach_msg_receive(caller, port if before is None or caller.space.entry(port) is before else 0,",
-                "then = Reception(",
-                "before = caller.space.entry(port)\n    then = Reception(",
+                "sending = self",
+                "before = caller.space.entry(port)\n    sending = self",
             ),
         ),
     ),

@@ -76,16 +76,21 @@ class Reception(NamedTuple):
 class BlockedSend(Wait):
     """A send that is blocked by a full queue. It may be the first half of a call that receives afterwards."""
 
+    call = "mach_msg_send"
     code = ReturnCode.MACH_SEND_IN_PROGRESS
     must = True
 
-    def __init__(self, task: Task, message: Message, then: Reception | None = None) -> None:
-        self.call = "mach_msg_send" if then is None else "mach_msg"
+    def __init__(self, task: Task, message: Message) -> None:
         self.task = task
         self.message = message
-        self.then = then
+        self.then: Reception | None = None
+        """What the call receives afterwards, if anything."""
         self.has_room = False
         """Whether room was given to the message, in kernels that do so."""
+
+    def before(self, then: Reception) -> None:
+        """Make this a wait of the call that receives afterwards."""
+        self.call, self.then = "mach_msg", then
 
     def give_room(self) -> None:
         """Give room to the message: it will be queued when the call goes on."""

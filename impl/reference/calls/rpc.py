@@ -7,8 +7,22 @@ from typing import Any
 from sendright.impl.reference.calls.receive import ReceiveCalls
 from sendright.impl.reference.calls.send import SendCalls
 from sendright.impl.reference.task import Task
-from sendright.impl.reference.waiting import Reception, Steps
+from sendright.impl.reference.waiting import BlockedSend, Reception, Steps
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.call import Result
+
+
+def _before_receiving(sending: Steps, then: Reception) -> Steps:
+    """The steps of a send as those of a call that receives afterwards."""
+    try:
+        while True:
+            waiting = next(sending)
+            if isinstance(waiting, BlockedSend):
+                waiting.before(then)
+            yield waiting
+    except StopIteration as ended:
+        result: Result = ended.value
+        return result
 
 
 class RpcCalls(SendCalls, ReceiveCalls):
@@ -39,9 +53,9 @@ class RpcCalls(SendCalls, ReceiveCalls):
         ``port`` only after the message has been sent: sending may end that name, or make it. So the errors of
         ``mach_msg_receive`` come with the message sent. Once it blocks for a message it is like that call.
         """
-        then = Reception(port, limit, large, trailer, receive_wait)
         header = (dest, dest_disposition, reply, reply_disposition)
-        sent = yield from self.mach_msg_send(caller, *header, id, descriptors, data, size, send_wait, send_notify, then)
+        sending = self.mach_msg_send(caller, *header, id, descriptors, data, size, send_wait, send_notify)
+        sent = yield from _before_receiving(sending, Reception(port, limit, large, trailer, receive_wait))
         if sent.code != ReturnCode.MACH_MSG_SUCCESS:
             return sent
         return (yield from self.mach_msg_receive(caller, port, limit, large, trailer, receive_wait))

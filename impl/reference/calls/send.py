@@ -12,7 +12,7 @@ from sendright.impl.reference.port import DEAD_RIGHT, NULL_RIGHT, Right
 from sendright.impl.reference.space import Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import LOOKING, copy_in_entry, copy_out, entry_to_copy_in, fits
-from sendright.impl.reference.waiting import BlockedSend, PartialSteps, Reception, Steps
+from sendright.impl.reference.waiting import BlockedSend, PartialSteps, Steps
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import HEADER_SIZE, layout_of, natural_size
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, RESERVED_NAMES, Disposition, PortObject, SlotKind
@@ -41,10 +41,8 @@ class SendCalls(Bodies):
         size: int,
         wait: bool,
         send_notify: bool,
-        then: Reception | None = None,
     ) -> Steps:
-        """Send a message; the arguments are names and pages of the caller. ``then`` is what the same call receives
-        afterwards.
+        """Send a message; the arguments are names and pages of the caller.
 
         MACH_SEND_INVALID_HEADER, MACH_SEND_INVALID_DEST, MACH_SEND_INVALID_REPLY and a wrong ``size`` change nothing.
         Errors of the body lose the rights that were copied in before: MACH_SEND_MSG_TOO_SMALL, MACH_SEND_INVALID_TYPE,
@@ -78,7 +76,7 @@ class SendCalls(Bodies):
         layout = layout_of(descriptors)
         word = data if size >= natural else 0
         message = Message(next(self.serials), id, destination, answer, tuple(body), tokens, layout, memory, size, word)
-        return (yield from self.deliver(caller, message, wait, forced, then))
+        return (yield from self.deliver(caller, message, wait, forced))
 
     def copy_in_header(
         self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int, send_notify: bool
@@ -156,7 +154,7 @@ class SendCalls(Bodies):
             return False
         return both != (Disposition.MOVE_SEND, Disposition.MOVE_SEND) or entry.urefs >= 2
 
-    def deliver(self, caller: Task, message: Message, wait: bool, forced: bool = False, then: Reception | None = None) -> Steps:
+    def deliver(self, caller: Task, message: Message, wait: bool, forced: bool = False) -> Steps:
         """Deliver a complete message: queue it, block, return it to the sender, or hand it to the kernel.
         (``ipc_mqueue_send``)
         """
@@ -171,18 +169,18 @@ class SendCalls(Bodies):
         elif has_room:
             message.send_off()
         elif wait:
-            yield from self._deliver_later(caller, message, then)
+            yield from self._deliver_later(caller, message)
         else:
             return self._hand_back(caller, message)
         return Result(ReturnCode.MACH_MSG_SUCCESS)
 
-    def _deliver_later(self, caller: Task, message: Message, then: Reception | None) -> PartialSteps:
+    def _deliver_later(self, caller: Task, message: Message) -> PartialSteps:
         """Block until the queue has room, by profile until it is given to this message, or the port dies. The message
         is in transit meanwhile.
         """
         port = message.destination.port
         message.set_out()
-        waiting = BlockedSend(caller, message, then)
+        waiting = BlockedSend(caller, message)
         port.waiting_senders.append(waiting)
         yield waiting
         while port.alive and not (waiting.has_room if self.profile.room_is_given else not port.full):
