@@ -236,15 +236,13 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         (_change("calls.rpc:RpcCalls.mach_msg", "if sent.code != ReturnCode.MACH_MSG_SUCCESS:", "if False:"),),
     ),
     Fault(
-        "receive-name-looked-up-first",
-        "a mach_msg sends nothing if the name to receive from isn't there yet, or sees another port under it",
+        "receive-name-tested-first",
+        "a mach_msg that has no name to receive from sends nothing",
         (
             _change(
                 "calls.rpc:RpcCalls.mach_msg",
-                "return (yield from self.mach_msg_receive(caller, port,",
-                "return (yield from self.mach_msg_receive(caller, port if before is None or caller.space.entry(port) is before else 0,",
                 "sending = self",
-                "before = caller.space.entry(port)\n    sending = self",
+                "if caller.space.entry(port) is None:\n        return Result(ReturnCode.MACH_RCV_INVALID_NAME)\n    sending = self",
             ),
         ),
     ),
