@@ -94,7 +94,7 @@ VALUES: dict[T, Sequence[Any]] = {
     T.INHERITANCE: [0, 1, 2, 3],
     T.WORD: [1, 2, 3],
     T.MESSAGE_ID: [0, 3000],
-    T.NOTIFICATION: [69, 70, 72, 72, 71],
+    T.NOTIFICATION: [69, 70, 72, 72, 71, 66],
     T.COUNTER: [0, 1, 7],
     T.ATTRIBUTES: [1, 2, 3],
     T.LIMITS: [(), (-1,), (0,), (2,), (16,), (17,)],
@@ -133,11 +133,11 @@ class RandomCaller:
         if name == "task_suspend" and len(awake) == 1:
             name = "task_resume"
         arguments = {argument.name: self._value(argument, SIGNATURES[name], task, state) for argument in SIGNATURES[name].arguments}
-        if name == "mach_msg_send":
+        if name in ("mach_msg_send", "mach_msg"):
             for right in ("dest", "reply"):
                 arguments[right], arguments[f"{right}_disposition"] = self._carried(task, state)
-        if sum(state.tasks[number].waiting is None for number in awake) == 1 and "wait" in arguments:
-            arguments["wait"] = False
+        if sum(state.tasks[number].waiting is None for number in awake) == 1:
+            arguments |= {each: False for each in ("wait", "send_wait", "receive_wait") if each in arguments}
         return task, Call(name, arguments, self.random.choice((0, 0, 0, 1, 2)), stop=self.random.random() < 0.5)
 
     def _value(self, argument: Argument, signature: Signature, task: int, state: Snapshot) -> Any:
