@@ -535,7 +535,7 @@ def sending(
         for part in d.parts(descriptors):
             yield _carried(d, message, part, header)
     except Failed:
-        yield run(DESTROY, message=message)
+        yield run(DESTROY, message=message, at_once=True)
         raise
     delivered = yield run(DELIVER, message=message, wait=wait, always=header["always"], since=destination, goes_on=goes_on)
     yield run(ANSWER, message=message, when=delivered.says("by_kernel"), goes_on=goes_on)

@@ -469,7 +469,7 @@ def request_notification(d: Driver, task: Value, notify: Value, notify_dispositi
         yield copy_in(d, request, place, notify, notify_disposition, when=begun["carries"])
         registered = yield run("mach_port_request_notification", message=request)
     except Failed as failed:
-        yield run(DESTROY, message=request)
+        yield run(DESTROY, message=request, at_once=False)
         yield run(LOOK_AT_NAME, when=failed.outcome.says("looks"), control=task, right=ANY_RIGHT)
         raise
     yield copy_out(request, place, "previous", since=registered)

@@ -310,7 +310,7 @@ def receiving(d: Driver, choose: Run) -> Steps:
     try:
         taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})
     except Failed as failed:
-        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"])
+        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"], at_once=True)
         raise
     message = taken["message"]
     yield copy_out(message, d.reply(message), "reply", since=taken)

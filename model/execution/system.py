@@ -217,7 +217,7 @@ class System:
         kind, port = fields["kind"], fields["port"]
         released = sorted(slot for slot in slot_roots(fields, env, *values) if slot in kind)
         roots = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
-        led_to = Consequences(state, self.profile, released, roots, release.no_senders_first)
+        led_to = Consequences(state, self.profile, released, roots, release.no_senders_first, release.at_once)
         dead, places = led_to.dead, led_to.places
         lost = [slot for slot in led_to.given_up if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dead]
         notification = {slot: self.fresh_message() for slot in lost if slot not in led_to.unsent}

@@ -29,6 +29,9 @@ from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
 from sendright.properties.provenance.origins import Flow, HeldRight, How, Rights, carried_right, child_port, new_ledger, new_messages, parts
 
+_TAKE = (ReturnCode.MACH_MSG_SUCCESS, ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_INVALID_DATA, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE)
+"""The codes of a receive that may have taken a message from its queue."""
+
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
 
@@ -45,12 +48,12 @@ _HOW: dict[int, How] = {
 def flows(rights: Rights, step: Step) -> list[Flow]:
     """All ways in which the call of ``step``, made in the state ``rights``, may bring a right into a slot."""
     found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
-    if found is None or not (_has_begun(step) or SIGNATURES[step.call].results(step.code)):
+    if found is None or not (has_begun(step) or SIGNATURES[step.call].results(step.code)):
         return []
     return list(found(StepView(rights, step)))
 
 
-def _has_begun(step: Step) -> bool:
+def has_begun(step: Step) -> bool:
     """Whether the call has done what it was made for, or a first part of it: a ``mach_msg`` has sent, if it fails to
     receive."""
     has_sent = step.call == "mach_msg" and step.code & RECEIVES == RECEIVES
@@ -125,7 +128,7 @@ class StepView:
         """The messages that may be the one that the caller's send queued or is blocked with; several, if notifications
         look the same; empty: it queued none."""
         sends = self.step.call in ("mach_msg_send", "mach_msg") and not self.step.resume
-        if not sends or not _has_begun(self.step) or self.sent_to_kernel():
+        if not sends or not has_begun(self.step) or self.sent_to_kernel():
             return []
         sent = carried_by(self.step)
         carried = {each.place: part for each in sent if (part := self._as_carried(each.name, each.disposition)) is not None}
@@ -134,6 +137,16 @@ class StepView:
         seen = {message: self._queued_in(message) for message in self.new_messages()}
         fitting = [message for message, queued in seen.items() if needed.items() <= queued.items()]
         return [message for message in fitting if seen[message] == carried] or fitting
+
+    def may_receive_what_it_sends(self) -> bool:
+        """Whether the step may have received the message that it sent, so that no new message is the sent one: it took
+        a message from a queue, and no earlier one to the same port is gone.
+        """
+        if self.step.call != "mach_msg" or self.step.code not in _TAKE:
+            return False
+        port = self.rights.at(self.own(self.argument("dest"))).port
+        ends = (change for change in self.step.changes if change.slot.where == "message" and change.slot.index == DESTINATION)
+        return not any(change.before.kind and not change.after.kind and change.before.port == port for change in ends)
 
     def _queued_in(self, message: int) -> dict[int, HeldRight]:
         """The rights in a new message, by their places."""
@@ -359,7 +372,7 @@ def _insert_right(m: StepView) -> Iterator[Flow]:
 
 
 def _send(m: StepView) -> Iterator[Flow]:
-    if not _has_begun(m.step):
+    if not has_begun(m.step):
         yield from _return_rights(m)
         return
     carried = carried_by(m.step)
@@ -401,7 +414,7 @@ def _receive(m: StepView) -> Iterator[Flow]:
 def _send_and_receive(m: StepView) -> Iterator[Flow]:
     """What is sent may be received at once: as it was carried, or in a notification of its destruction."""
     yield from _send(m)
-    if _has_begun(m.step):
+    if has_begun(m.step):
         yield from _receive(m)
         yield from (flow for target in m.named().values() for each in carried_by(m.step) for flow in m.carried(target, each, "received"))
 
