@@ -16,8 +16,7 @@ MESSAGE_OPTIONS: dict[str, str] = {
     "MACH_SEND_NOTIFY": "send_notify",
 }
 """The modelled bits of ``mach_msg_option_t`` -> the argument that stands for each; empty: none does. (A profile that
-lacks the argument doesn't model the bit. The elements of a
-trailer are bits of it, too.)"""
+lacks the argument doesn't model the bit. The elements of a trailer are bits of it, too.)"""
 MESSAGE_CALLS = ("mach_msg_send", "mach_msg_receive", "mach_msg")
 """The calls with such options: the two halves of ``mach_msg``, and the whole."""
 

@@ -178,8 +178,9 @@ class Task(msgspec.Struct, frozen=True):
     requests: dict[int, Entry] = {}
     """Name -> the send-once right of its dead-name request; no EMPTY entries."""
     send_possible: dict[int, bool] = {}
-    """Name -> whether its request is armed, for those names whose request is also for send-possible. A name that is here
-    without a request has one that has fired: the kernel keeps its place until the name gets another or ends."""
+    """Name -> whether its request is armed, for those names whose request is also for send-possible. The request of a
+    name that is here and not in ``requests`` has fired: the kernel keeps its place until the name gets another or ends.
+    """
     waiting: PendingCall | None = None
     """The task's pending call."""
 

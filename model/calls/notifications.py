@@ -314,11 +314,13 @@ def mach_port_request_notification(
 ) -> Iterator[Case]:
     """Register the carried send-once right for an event.
 
-    It replaces the registered right, which goes back to the caller. A request for send-possible is one for dead-name,
-    too. If its sync isn't 0 it is armed, and answered at once if the queue isn't full; else a send with
-    MACH_SEND_NOTIFY arms it (``ipc_right_request_alloc``, ``ipc_port_request_sparm`` of XNU 11417). Where dead names are lazy, only a request for
+    It replaces the registered right, which goes back to the caller. Where dead names are lazy, only a request for
     dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
     ``ipc/ipc_right.c`` of XNU 11417).
+
+    A request for send-possible is one for dead-name, too. If its sync isn't 0 it is armed, and answered at once if the
+    queue isn't full. Otherwise a send with MACH_SEND_NOTIFY arms it (``ipc_right_request_alloc``,
+    ``ipc_port_request_sparm`` in ``ipc/ipc_port.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot

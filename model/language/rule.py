@@ -572,8 +572,8 @@ PENDING_RULES = (FIRES_POSSIBLE, "no senders are left", "a receive right is resc
 """The rules for pending work.
 
 They run after any rule until nothing is pending, in this order: what a received message leads to comes before the end
-of its right (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417); a receive right that isn't redirected ends after the
-send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
+of its right (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417); a receive right that isn't redirected
+ends after the send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
 ``ipc/ipc_right.c`` of all four kernels). A notification to which a release leads has its place in the order of arrival
 reserved, whenever its rule runs.
 """
