@@ -35,14 +35,14 @@ class RandomRun:
         self.calls = Calls(profile, Random(seed).randbytes(CALLS * BYTES_PER_CALL))
 
     def step(self) -> bool:
-        """Make one more call, if anybody can."""
+        """Make one more call that is modelled, if a task can."""
         if not any(task.suspend_count == 0 for task in self.run.snapshot.tasks.values()):
             return False
         task, call = self.calls.next(self.run.snapshot)
         try:
             self.last = task, call, self.run.call(task, call)
         except Unmodelled:
-            return True
+            return self.step()
         self.calls.made(self.run.steps[-1])
         return True
 
