@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Disposition, Notification, Right, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -95,7 +95,8 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     if type_ is T.FLAVOUR:
         return profile.token_flavours
     if type_ is T.ATTRIBUTES:
-        return [int(each) for each in PortAttributes]
+        asks = PortAttributes.DNREQUESTS_SIZE in profile.attributes_told  # then the others are those that we read
+        return [int(each) for each in PortAttributes] if asks else profile.attributes_told
     if type_ is T.HOST_SELECTOR:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
@@ -219,6 +220,10 @@ _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""
 
+_PURPOSES = ("SERVICE_PORT", "CONNECTION_PORT", "REPLY_PORT", "ENFORCE_REPLY_PORT_SEMANTICS", "PROVISIONAL_REPLY_PORT", "EXCEPTION_PORT")
+_WHY_NOT = {f"MPO_{each}": "a port's purpose says where its rights may go; the state has no purposes, ipc/ipc_port.h" for each in _PURPOSES}
+"""Bits -> why they aren't modelled."""
+
 
 def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
     numbers = headers_of(profile.name).numbers
@@ -226,7 +231,7 @@ def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ..
     known = {numbers[name] for name in modelled if name in numbers and MESSAGE_OPTIONS.get(name) not in lacks - {None}}
     for name, number in numbers.items():
         if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
-            yield Range(call=call, argument=argument, bit=number, name=name)
+            yield Range(call=call, argument=argument, bit=number, name=name, why=_WHY_NOT.get(name, ""))
 
 
 def as_judged(call: Call, profile: Profile) -> Call:
@@ -285,6 +290,17 @@ def _loses_redirected(own: Task, arguments: dict[str, Any], state: Snapshot, pro
     return f"what becomes of a dead-name request whose name loses a redirected receive right isn't modelled in profile {profile.name}"
 
 
+def _left_as_it_was(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
+    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
+    """
+    if not profile.reserved_names_pass or profile.dead_names_are_lazy:
+        return None
+    if arguments.get("flavor") != PortAttributes.DNREQUESTS_SIZE or arguments.get("name") not in RESERVED_NAMES or arguments.get("count", 0) <= 1:
+        return None
+    return f"what is in the other words of flavour 3, of NULL or DEAD, isn't modelled in profile {profile.name}"
+
+
 def _waits_in_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
     """A ``mach_msg`` without time-outs takes a way of its own in some kernels (``mach_msg_trap`` and
     ``mach_msg_overwrite_trap`` in ``ipc/mach_msg.c``). GNU Mach doesn't test there that the reply port is the caller's,
@@ -332,6 +348,7 @@ def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Pro
 
 _IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], str | None]] = {
     "mach_port_mod_refs": _loses_redirected,
+    "mach_port_get_attributes": _left_as_it_was,
     "mach_msg_send": _frees_destination,
     "mach_msg": _of_both,
 }

@@ -311,12 +311,16 @@ def mach_port_request_notification(
     *,
     notification: Message,
     out_of_memory: Bool,
+    request_slots: Int,
 ) -> Iterator[Case]:
     """Register the carried send-once right for an event.
 
     It replaces the registered right, which goes back to the caller. Where dead names are lazy, only a request for
     dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
     ``ipc/ipc_right.c`` of XNU 11417).
+
+    A request on a name takes a slot of the port's table. If none is free, the table grows to ``request_slots``; it
+    never shrinks (``ipc_port_dngrow``, ``ipc_port_request_grow``).
 
     A request for send-possible is one for dead-name, too. If its sync isn't 0 it is armed, and answered at once if the
     queue isn't full. Otherwise a send with MACH_SEND_NOTIFY arms it (``ipc_right_request_alloc``,
@@ -393,6 +397,10 @@ def mach_port_request_notification(
         put(after, slot, kind, port)
         put(after, carried, old_kind, old_port)
 
+    def grow(after: After) -> None:
+        slots = b.request_slots(port)
+        after.at("request_slots")[port] = z3.If(z3.And(first, request_slots > slots), request_slots, slots)
+
     def give_back(after: After, kind: Term, port: Term) -> None:
         """The old right on a name takes the place of the given one. One that has fired is no more."""
         gone = _has_fired(k, request)
@@ -400,6 +408,7 @@ def mach_port_request_notification(
 
     def register_on_name(after: After) -> None:
         old_kind, old_port = after.kind(request), after.port(request)
+        grow(after)
         register(after, request)
         if k.profile.send_possible:
             give_back(after, old_kind, old_port)
