@@ -259,10 +259,15 @@ class Context:
         if self.profile.dead_names_are_lazy:
             after.at("urefs")[slot] = self.dead_urefs(slot)
             after.at("unlooked")[slot] = KIND.NONE
-            if self.profile.send_possible:  # the place of a request that has fired is free from now on
-                request = self.sorts.Slot.request_slot(self.sorts.Slot.space(slot), self.sorts.Slot.name(slot))
-                fired = z3.And(self.before.send_possible(request) == POSSIBLE.FIRED, self.before.empty(request))
-                after.at("send_possible")[request] = z3.If(fired, POSSIBLE.NOT_ASKED, self.before.send_possible(request))
+            self.free_place(after, slot)
+
+    def free_place(self, after: After, slot: Term) -> None:
+        """If the dead name in ``slot`` has a request that has fired for send-possible, the place of that is free."""
+        if self.profile.send_possible:
+            request = self.sorts.Slot.request_slot(self.sorts.Slot.space(slot), self.sorts.Slot.name(slot))
+            dead = z3.And(self.before.kind(slot) == KIND.DEAD_NAME, self.before.empty(request))
+            fired = z3.And(dead, self.before.send_possible(request) == POSSIBLE.FIRED)
+            after.at("send_possible")[request] = z3.If(fired, POSSIBLE.NOT_ASKED, self.before.send_possible(request))
 
     # ---- pegged and immovable rights
 

@@ -350,9 +350,12 @@ def _armed(t: Touched, s: Term) -> Term:
 
 
 def _place_free(t: Touched, s: Term) -> Term:
-    """The place of a request that had fired is free, as a call has looked at its name, whose port has died."""
+    """The place of a request that had fired is free, as a call has looked at its name, whose port has died, or has
+    freed it.
+    """
     entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
-    looked = z3.And(t.S.is_request_slot(s), t.b.empty(s), t.b.kind(entry) == KIND.DEAD_NAME, t.a.unlooked(entry) == KIND.NONE)
+    ends = z3.Or(t.a.unlooked(entry) == KIND.NONE, t.a.empty(entry))
+    looked = z3.And(t.S.is_request_slot(s), t.b.empty(s), t.b.kind(entry) == KIND.DEAD_NAME, ends)
     return z3.And(looked, t.b.send_possible(s) == POSSIBLE.FIRED, t.a.send_possible(s) == POSSIBLE.NOT_ASKED)
 
 
@@ -970,7 +973,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("a message is taken from its port: the armed request is due", _room_came, rules(TAKE)),
         Reason("the request fires", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.FIRED), rules(FIRES_POSSIBLE)),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.NOT_ASKED), rules(FIRES)),
-        Reason("its name is looked at", _place_free, rules(*LOOKS, COPY_IN, "mach_port_request_notification")),
+        Reason("its name is looked at, or freed", _place_free, rules(*LOOKS, *ENTRY_CALLS, COPY_IN, "mach_port_request_notification")),
         Reason("the request is registered, or answered at once", _asks_possible, rules("mach_port_request_notification")),
     ),
     "died_first": (
