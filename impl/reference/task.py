@@ -97,5 +97,6 @@ class Task:
             sets=self.space.sets.show(),
             exceptions=dict(self.exceptions),
             requests=self.space.shown_requests,
+            send_possible=self.space.shown_send_possible or {},
             waiting=None if self.waiting is None else self.waiting.show(self),
         )

@@ -63,13 +63,13 @@ Cases = Callable[[str], list[TouchedCase]]
 
 def shared_rules(calls: Iterable[str] = SIGNATURES) -> dict[str, tuple[str, ...]]:
     """The rules that more than one of ``calls`` run through, each with those calls; and those that none does, with the
-    one that asks for them.
+    one that asks for them. A rule with a call's own name belongs to that call, also if another one runs through it.
     """
     users: dict[str, list[str]] = {}
     for call in calls:
         for rule in rules_of(call):
             users.setdefault(rule, []).append(call)
-    shared = {rule: tuple(calls) for rule, calls in users.items() if len(calls) > 1}
+    shared = {rule: tuple(calls) for rule, calls in users.items() if len(calls) > 1 and rule not in SIGNATURES}
     of_calls = {rule for call in SIGNATURES for rule in rules_of(call)}
     return shared | {rule: (ASKING,) for rule in RULES if rule not in of_calls and ASKING in users}
 
@@ -101,7 +101,7 @@ def clause_names(profile: Profile, call: str | None = None) -> tuple[str, ...]:
     chosen = [name for name in served if call in (None, name)]
     used = {rule for name in chosen for rule in rules_of(name, profile)}
     if ASKING in chosen:
-        used |= set(PENDING_RULES)
+        used |= {rule for rule in PENDING_RULES if RULES[rule].is_used(profile)}
     rules = [rule for rule in shared_rules(served) if rule in RULES and rule in used]
     return (*chosen, *rules)
 
@@ -122,7 +122,8 @@ def _of_call(signature: Signature, profile: Profile, shared: set[str], cases: Ca
     make = partial(Clauses, name=name, section=signature.section, about=signature.about, calls=(name,))
     if not has_rules(name):
         return make(effect="", then=(), clauses=())
-    own = [rule for rule in rules_of(name, profile) if rule not in shared]
+    elsewhere = shared | (SIGNATURES.keys() - {name})
+    own = [rule for rule in rules_of(name, profile) if rule not in elsewhere]
     clauses: list[Clause] = []
     unnamed: tuple[str, ...] = ()
     if name == CALL and profile.name == PAGE_PROFILE:
@@ -136,7 +137,7 @@ def _of_call(signature: Signature, profile: Profile, shared: set[str], cases: Ca
     if succeeds:
         clauses += [_result(signature, output, number, succeeds, cases) for number, output in enumerate(signature.outputs, 1)]
     effect = " ".join(RULES[own[-1] if name not in RULES else name].manual.split())
-    then = tuple(rule for rule in rules_of(name, profile) if rule in shared)
+    then = tuple(rule for rule in rules_of(name, profile) if rule in elsewhere)
     return make(effect=effect, then=then, clauses=tuple(clauses), unnamed=unnamed)
 
 
