@@ -10,7 +10,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
+from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, queue_message, take_room
@@ -65,7 +65,7 @@ class _Child:
                 make_send(after, place_slot(after, child, place), host_port)
             elif place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
                 clone(after, place_slot(after, parent, place), place_slot(after, child, place))
-        for place in EXCEPTION_PLACES if k.profile.exception_places else ():
+        for place in k.profile.exception_places:
             for field in ("exception_behaviour", "exception_flavour"):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
         # TOKENS: the parent's

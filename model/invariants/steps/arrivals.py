@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, PortObject, Right
+from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
@@ -223,8 +223,8 @@ def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
     """
     k, b, told = t.k, t.b, t.x.case.outputs
     has_count = k.profile.takes(t.rule, "count")
-    numbers = range(1, len(EXCEPTION_PLACES) + 1)
-    places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(EXCEPTION_PLACES, 1)}
+    places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(k.profile.exception_places, 1)}
+    numbers = range(1, len(places) + 1)
     selected = {number: (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number in numbers}
 
     def alike(one: int, other: int) -> Term:

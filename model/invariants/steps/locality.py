@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
+from sendright.mach.abi.rights import Disposition, Inheritance, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
@@ -159,8 +159,8 @@ class Touched:
         elif self.rule == "mach_ports_register":
             chosen = [place == PLACE.of(which) for which in profile.registered_places]
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
-            bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(EXCEPTION_PLACES, 1)]
-            chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, EXCEPTION_PLACES, strict=True)]
+            bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
+            chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
         elif self.x.grants_host or self.rule == CREATION_RESUMED:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)

@@ -385,6 +385,34 @@ def all_groups_are_given(judged: Judged) -> None:
 # ---- names
 
 
+@story("exception_types")
+def there_are_thirteen_types_of_exceptions(judged: Judged) -> None:
+    name, other = sending(judged), sending(judged)
+    every = (1 << 14) - 2
+    assert judged.code(SET, exception_mask=every + 1, new_port=name, behavior=1) == "KERN_INVALID_ARGUMENT"
+    assert judged.code(SET, exception_mask=1 << 14, new_port=name, behavior=1) == "KERN_INVALID_ARGUMENT"
+    judged.does(SET, exception_mask=1 << 10 | 1 << 13, new_port=name, behavior=1)
+    judged.does(SET, exception_mask=1 << 12, new_port=other, behavior=2)
+    assert judged.run.snapshot.tasks[0].places[Place.EXC_CRASH].port == port_of(judged, name)
+    groups = judged.does("task_get_exception_ports", exception_mask=every)
+    assert groups["masks"] == (every - (1 << 10 | 1 << 12 | 1 << 13), 1 << 10 | 1 << 13, 1 << 12)
+    assert groups["ports"] == (NULL_NAME, name, other)
+    assert judged.does(SWAP, exception_mask=1 << 12 | 1 << 13, new_port=NULL_NAME, behavior=0)["masks"] == (1 << 12, 1 << 13)
+    judged.does("mach_port_destroy", name=name)
+    assert judged.does("task_get_exception_ports", exception_mask=1 << 10)["ports"] == (DEAD_NAME,)
+
+
+def test_all_ports_of_exceptions_end_with_their_task() -> None:
+    judged = Judged(XNU)
+    name = sending(judged)
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=name, disposition=COPY)
+    judged.does(SET, task=OTHER, exception_mask=(1 << 14) - 2, new_port=name, behavior=1)
+    assert judged.run.snapshot.ports[port_of(judged, name)].send_rights == 15
+    judged.does("task_terminate", task=OTHER)
+    assert judged.run.snapshot.ports[port_of(judged, name)].send_rights == 1
+    judged.run.finish()
+
+
 @story("dead_name_is_no_name")
 def a_dead_name_has_no_object(judged: Judged) -> None:
     name, members = dead_name(judged), judged.port_set()
