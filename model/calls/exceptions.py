@@ -24,7 +24,7 @@ from sendright.mach.abi.rights import (
 )
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.calls.special_ports import may_be_kept
-from sendright.model.language.actions import hold_copy_if, lose_send, place_slot, put_if
+from sendright.model.language.actions import hold_copy_if, lose_sends, place_slot, put_if
 from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.ghosts import is_send
 from sendright.model.language.rule import FINISH, Case, Context, rule
@@ -85,21 +85,19 @@ class _Handler:
         protects = z3.Or(*[self.behaviour == (Behaviour.IDENTITY_PROTECTED | bits) for bits in others])
         return z3.Or(protects, z3.And(has(MACH_EXCEPTION_BACKTRACE_PREFERRED), z3.Not(has(MACH_EXCEPTION_CODES))))
 
-    def set(self, after: After, task: Term, chosen: dict[int, Term], moved: dict[int, Term] | None = None) -> None:
+    def set(self, after: After, task: Term, chosen: dict[int, Term]) -> None:
         """Each type for which ``chosen`` holds gets a copy of the port, the behaviour and the flavour. Then the old
-        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``), unless they have ``moved``.
+        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``).
 
         XNU 11417 keeps null for a kernel object's port (``exception_port_copy_send`` in ``kern/exception.c``).
         """
         k, places = self.k, _types(self.k.profile)
         kind, port = k.handler_kind(self.name), k.handler_port(self.name)
-        for when in chosen.values():
-            after.add("srights", port, z3.If(z3.And(when, is_send(kind)), 1, 0))
+        after.add("srights", port, z3.If(is_send(kind), z3.Sum(*[z3.If(when, 1, 0) for when in chosen.values()]), 0))
+        held = {number: place_slot(after, task, places[number]) for number in chosen}
+        lose_sends(after, [(after.port(held[number]), z3.And(when, is_send(after.kind(held[number])))) for number, when in chosen.items()])
         for number, when in chosen.items():
-            held = place_slot(after, task, places[number])
-            here = z3.BoolVal(True) if moved is None else z3.Not(moved[number])
-            lose_send(after, after.port(held), z3.And(when, here, is_send(after.kind(held))))
-            put_if(after, when, held, kind, port)
+            put_if(after, when, held[number], kind, port)
             for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
                 point = (task, PLACE.of(places[number]))
                 after.at(field)[point] = z3.If(when, value, after.fields[field](*point))
@@ -154,17 +152,12 @@ class _Groups:
             found |= {f"behaviors.{number}": self.behaviours[number], f"flavors.{number}": self.flavours[number]}
         return found
 
-    def begin_reply(self, after: After, message: Message, moves: bool = False) -> None:
-        """RIGHTS: a clone of the right of each reported group; or (``moves``) that right itself, which its place then
-        gives up without more.
-        """
+    def begin_reply(self, after: After, message: Message) -> None:
+        """RIGHTS: a clone of the right of each reported group."""
         results = self.k.begin_reply(after, message, len(self.slots))
         for number, result in zip(self.slots, results, strict=True):
-            kind, port = after.kind(self.slots[number]), after.port(self.slots[number])
-            if moves:
-                put_if(after, self.reported[number], result, kind, port)
-            else:
-                hold_copy_if(after, self.reported[number], kind, port, result)
+            source = self.slots[number]
+            hold_copy_if(after, self.reported[number], after.kind(source), after.port(source), result)
 
 
 @rule(
@@ -233,8 +226,8 @@ def task_swap_exception_ports(
 
     # RIGHTS, REPLY
     def swap(after: After) -> None:
-        groups.begin_reply(after, reply_message, moves=True)
-        handler.set(after, target, {number: groups.has_room(number) for number in _types(k.profile)}, groups.reported)
+        groups.begin_reply(after, reply_message)
+        handler.set(after, target, {number: groups.has_room(number) for number in _types(k.profile)})
 
     yield k.succeeds("each reported type gets a copy of the right", k.otherwise(), swap, **groups.outputs())
 

@@ -7,6 +7,9 @@ and 21 say that the two agree.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
@@ -151,10 +154,21 @@ def drop_held_send(after: After, slot: Term) -> None:
     clear(after, slot)
 
 
-def drop_held_send_if(after: After, when: Term, slot: Term) -> None:
-    """As ``drop_held_send``, if ``when``."""
-    lose_send(after, after.port(slot), z3.And(when, is_send(after.kind(slot))))
-    put_if(after, when, slot, KIND.NONE, after.sorts.no_port)
+def lose_sends(after: After, lost: Sequence[tuple[Term, Term]]) -> None:
+    """As ``lose_send``, of several ports: (port, whether it loses a send right). A port may be there twice.
+
+    Whether a right was the last one is decided by what is left in the end.
+    """
+    for port, when in lost:
+        after.add("srights", port, z3.If(when, -1, 0))
+    now = State(after.sorts, after.fields)
+
+    def due(when: Term, p: Term) -> tuple[Term, Term]:
+        waits = z3.Not(now.empty(now.sorts.Slot.no_senders_slot(p)))
+        return z3.And(when, now.srights(p) == 0, waits), now.mscount(p) + 1
+
+    for port, when in lost:
+        after.store_as_swept("no_senders_due", port, partial(due, when))
 
 
 def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -> None:
