@@ -32,6 +32,8 @@ LIMIT = 4
 XNU = msgspec.structs.replace(WHOLE_XNU, urefs_max=LIMIT)
 STAYS = msgspec.structs.replace(XNU, task_ports_stay=True)
 """A kernel whose tasks' ports are immovable for all programs."""
+ANY_HOLDER = msgspec.structs.replace(XNU, host_priv_is_callers=False)
+"""A kernel that takes the privileged host port from any task that has a right to it."""
 COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
     Disposition.COPY_SEND,
     Disposition.MOVE_SEND,
@@ -689,6 +691,16 @@ def the_host_has_many_ports(judged: Judged) -> None:
     assert judged.code("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"
 
 
+@story("host_priv_is_callers")
+def the_privileged_port_is_the_callers_own(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
+    for call in ("host_get_special_port", "host_set_special_port"):
+        arguments = {"host_priv": 12803, "which": 8} | ({"port": NULL_NAME} if "set" in call else {})
+        assert judged.run.step(1, Call(call, arguments)).code == ReturnCode.KERN_INVALID_ARGUMENT
+    assert judged.does("mach_host_self") == 1
+    judged.does("host_get_special_port", host_priv=1, which=8)
+
+
 @story("only_init_sets_host_ports")
 def only_the_first_task_sets_ports_of_the_host(judged: Judged) -> None:
     judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
@@ -705,7 +717,7 @@ def only_the_first_task_sets_ports_of_the_host(judged: Judged) -> None:
 
 
 def test_an_immovable_port_is_refused_before_the_caller() -> None:
-    judged = Judged(STAYS)
+    judged = Judged(msgspec.structs.replace(STAYS, host_priv_is_callers=False))
     judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
     own = judged.run.step(1, Call("mach_task_self", {})).outputs["port"]
     for port, code in ((own, ReturnCode.KERN_INVALID_RIGHT), (12803, ReturnCode.KERN_NO_ACCESS)):
@@ -765,7 +777,7 @@ class Other(ReferenceKernel):
 
 def kernel_of(switch: str) -> Profile:
     """The profile with the switch: most are in ``xnu``."""
-    return STAYS if switch == "task_ports_stay" else XNU
+    return {"task_ports_stay": STAYS, "only_init_sets_host_ports": ANY_HOLDER}.get(switch, XNU)
 
 
 told = pytest.mark.parametrize(("switch", "story"), STORIES, ids=[f"{switch}: {each.__name__}" for switch, each in STORIES])
