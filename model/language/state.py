@@ -609,7 +609,7 @@ def updated(old: Callable[..., Term], update: Update) -> Callable[..., Term]:
     def read(*x: Term) -> Term:
         match update:
             case Store(point, value, when):
-                return _stored(point, value if when is None else z3.If(when, value, old(*point)), old, *x)
+                return _stored(point, value, old, *x) if when is None else z3.If(z3.And(_same(x, point), when), value, old(*x))
             case Add(point, amount):
                 return old(*x) + z3.If(x[0] == point[0], amount, 0)
             case Sweep(variables, condition, value):
