@@ -16,6 +16,7 @@ from sendright.mach.abi.port_attributes import FIELDS, PortAttributes
 from sendright.mach.abi.rights import (
     DEAD_NAME,
     EXC_MASK_ALL,
+    EXCEPTION_PLACES,
     NULL_NAME,
     Behaviour,
     Disposition,
@@ -23,6 +24,7 @@ from sendright.mach.abi.rights import (
     Inheritance,
     Notification,
     Right,
+    exception_mask,
     exception_places,
 )
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
@@ -264,7 +266,7 @@ def _host_port(value: Any) -> str:
 def _exception_mask(value: Any) -> str:
     if value == EXC_MASK_ALL:
         return "EXC_MASK_ALL"
-    if value & ~EXC_MASK_ALL:
+    if value & ~exception_mask(len(EXCEPTION_PLACES)):
         return f"{value:#x} (not only exceptions)"
     return " | ".join(place.name for place in exception_places(value)) or "none"
 

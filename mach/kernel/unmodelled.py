@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Right, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -112,7 +112,7 @@ _NEVER_REQUESTED = {"gnumach": (*_OWN_NOTIFICATIONS, 66)}
 def _modelled_bits(profile: Profile, type_: T) -> int | None:
     """The bits of a type that the profile's rules are about; None: the type isn't one of bits."""
     if type_ is T.EXCEPTION_MASK:
-        return sum(1 << number for number, place in enumerate(EXCEPTION_PLACES, 1) if place in profile.places)
+        return profile.exception_mask
     if type_ is T.BEHAVIOUR:
         bits = 0x1FFFFFFF
         for behaviour in profile.behaviours:
