@@ -18,7 +18,7 @@ from sendright.impl.reference.space import HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import Steps
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import Argument, ArgumentType, Signature
@@ -84,7 +84,7 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result |
             position,
             argument.name,
             MISSING if argument.required else argument.default,
-            _translation(argument, _kinds(argument, profile), argument.name == target),
+            _translation(argument, profile, argument.name == target),
         )
         if profile.takes(signature.name, argument.name)
         else Step(position, argument.name, argument.default, _absent(argument))
@@ -124,14 +124,21 @@ def _kinds(argument: Argument, profile: Profile) -> Kinds | None:
     return (argument.object,)
 
 
-def _translation(argument: Argument, wanted: Kinds | None, is_target: bool) -> Translate | None:
+def _translation(argument: Argument, profile: Profile, is_target: bool) -> Translate | None:
+    wanted = _kinds(argument, profile)
     if argument.type is ArgumentType.PORTS:
         return lambda caller, names: tuple([convert(argument_right(caller, name), wanted) for name in names])
     if argument.type is not ArgumentType.PORT:
         return None
-    if is_target:
-        return lambda caller, name: convert(target_right(caller, name), wanted)
-    return lambda caller, name: convert(argument_right(caller, name), wanted)
+    right_of = target_right if is_target else argument_right
+    if argument.object is PortObject.HOST_PRIV and profile.host_priv_is_callers:
+        return lambda caller, name: convert(_as_callers_host(caller, right_of(caller, name)), wanted)
+    return lambda caller, name: convert(right_of(caller, name), wanted)
+
+
+def _as_callers_host(caller: Task, right: Right) -> Right:
+    """``right``, or null if it isn't to the caller's host port. (``convert_port_to_host_priv``)"""
+    return right if right.port is caller.right_at(Place.HOST).port else NULL_RIGHT
 
 
 def target_right(caller: Task, name: int) -> Right:

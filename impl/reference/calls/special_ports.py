@@ -21,8 +21,11 @@ class SpecialPortCalls(Core):
 
     def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
         """Return a clone of the right in one of the task's places, by profile null for a kernel object's port that was
-        set there. KERN_INVALID_ARGUMENT.
+        set there; or a new right to a further port of the task's. KERN_INVALID_ARGUMENT.
         """
+        flavour = self.profile.flavour_ports.get(which)
+        if task is not None and flavour is not None:
+            return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.port_of_flavour(task, flavour).make_send())})
         task, place = self._place(task, which)
         right = task.right_at(place)
         told = right.clone() if place in self.profile.protected_places else self.clone_of_users_port(right)

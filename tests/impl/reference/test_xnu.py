@@ -208,7 +208,7 @@ def test_a_kernel_objects_port_in_a_special_place_comes_back_as_null(root: Actor
 
 
 def test_the_kernels_own_special_ports_are_told(root: Actor) -> None:
-    assert [root.does("task_get_special_port", which=which) for which in (1, 2)] == [root.me, 6]
+    assert [root.does("task_get_special_port", which=which) for which in (1, 2)] == [root.me, 1]
     assert [root.does("host_get_special_port", host_priv=1, which=which) for which in (1, 2, 3)] == [6, 1, 2]
     port = root.port_with_send()
     root.does("task_set_special_port", which=4, port=port)
