@@ -4,8 +4,10 @@ import pytest
 from msgspec import structs
 from support.kernel import Actor, Machine, dead, send
 
+from sendright.mach.abi.codes import code_name
 from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
 from sendright.mach.kernel.profiles import PROFILES, XNU, Profile
+from sendright.mach.signatures import SIGNATURES
 
 GET, SET = "task_get_special_port", "task_set_special_port"
 OTHER = 3
@@ -54,12 +56,70 @@ def test_a_task_is_needed(root: Actor, which: int) -> None:
     assert root.refused(GET, task=1, which=which) == "KERN_INVALID_ARGUMENT"
 
 
+WEAKEST = {
+    "task_info": NAME,
+    "task_get_special_port": INSPECT,
+    **dict.fromkeys(("task_suspend", "task_resume", "mach_port_get_attributes", "mach_port_get_set_status", "vm_read"), READ),
+}
+"""The calls of ``task.defs``, ``mach_port.defs`` and ``mach_vm.defs`` that take more than a control port, and the weakest that they take."""
+ARGUMENTS: dict[str, dict[str, object]] = {
+    "task_info": {"flavor": 13},
+    "task_get_special_port": {"which": NAME},
+    "mach_port_get_attributes": {"name": 12803, "flavor": 2},
+    "mach_port_get_set_status": {"name": 12803},
+    "vm_read": {"address": 0},
+}
+ON_TASK = sorted(name for name, signature in SIGNATURES.items() if signature.target == "task" and XNU.serves(name))
+
+
+@pytest.mark.parametrize("call", WEAKEST)
+def test_calls_that_take_a_weaker_port(call: str) -> None:
+    """Through a port that is strong enough a call does the same as through the task's own; others are no task."""
+    answers = []
+    for which in (None, READ, INSPECT, NAME):
+        machine = Machine(XNU)
+        root, other = machine.root, machine.booted(1)
+        port = other.does("mach_port_allocate_name", right=Right.PORT_SET if "set" in call else Right.RECEIVE, name=12803)
+        assert port == 12803
+        other.does("vm_allocate", address=0, anywhere=False)
+        if call == "task_resume":
+            root.does("task_suspend", task=OTHER)
+        target = OTHER if which is None else root.does(GET, task=OTHER, which=which)
+        result = root.result(call, task=target, **ARGUMENTS.get(call, {}))
+        answers.append((code_name(result.code), result.outputs))
+    refused = ("KERN_INVALID_ARGUMENT", {})
+    strong_enough = 2 + [READ, INSPECT, NAME].index(WEAKEST[call])
+    assert answers[0][0] == "KERN_SUCCESS"
+    if call == "task_get_special_port":
+        assert [code for code, _ in answers] == ["KERN_SUCCESS"] * 3 + ["KERN_INVALID_ARGUMENT"]
+    else:
+        assert answers == [answers[0]] * strong_enough + [refused] * (4 - strong_enough)
+
+
 @every_flavour
-def test_they_are_no_authority(root: Actor, which: int) -> None:
+@pytest.mark.parametrize("call", sorted(set(ON_TASK) - WEAKEST.keys()))
+def test_other_calls_want_the_tasks_own_port(root: Actor, which: int, call: str) -> None:
     name = root.does(GET, task=OTHER, which=which)
-    assert root.refused("mach_port_allocate", task=name, right=Right.RECEIVE) == "KERN_INVALID_TASK"
-    assert root.refused("task_terminate", task=name) == "KERN_INVALID_ARGUMENT"
-    assert root.refused(SET, task=name, which=4, port=0) == "KERN_INVALID_ARGUMENT"
+    signature = SIGNATURES[call]
+    arguments = {each.name: (1 << 8) + 3 if each.name == "name" else 0 for each in signature.arguments if each.required and each.name != "task"}
+    assert root.fails(call, **arguments | {"task": name}) in ("KERN_INVALID_ARGUMENT", "KERN_INVALID_TASK")
+
+
+@pytest.mark.parametrize(("through", "told"), [(READ, {NAME, INSPECT, READ}), (INSPECT, {NAME, INSPECT})])
+def test_a_weaker_port_gives_none_that_is_stronger(root: Actor, through: int, told: set[int]) -> None:
+    """Whether there is such a selector is tested later (``special_port_allowed_with_task_flavor``)."""
+    target = root.does(GET, task=OTHER, which=through)
+    for which in range(14):
+        if which in told:
+            assert root.number_of(root.does(GET, task=target, which=which)) == root.number_of(root.does(GET, task=OTHER, which=which))
+        else:
+            assert root.refused(GET, task=target, which=which) == "KERN_INVALID_CAPABILITY"
+
+
+def test_ones_own_read_port(root: Actor) -> None:
+    target, port = root.does(GET, which=READ), root.port_with_send()
+    assert root.does("mach_port_get_attributes", task=target, name=port, flavor=2) == root.does("mach_port_get_attributes", name=port, flavor=2)
+    assert root.refused(GET, task=target, which=1) == "KERN_INVALID_CAPABILITY"
 
 
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if not profile.flavour_ports], ids=lambda profile: profile.name)
