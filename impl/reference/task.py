@@ -30,7 +30,7 @@ class Task:
         self.number = number
         self.port = port
         self.ports = {port.object: port}
-        """Its own port, and its further ports, each of which exists once it was asked for."""
+        """Its own port, and its further ports, each of which the kernel makes when it first needs it."""
         self.space = space
         self.tokens = tokens
         self.ledgers = ledgers

@@ -179,8 +179,8 @@ def new_ledger(step: Step) -> int | None:
 
 
 def further_port(step: Step, known_ports: Collection[int]) -> int | None:
-    """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name, inspect
-    or read port, or its resume port."""
+    """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
+    inspect or read port, or its resume port."""
     if step.call not in ("task_get_special_port", "task_suspend"):
         return None
     given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
