@@ -84,14 +84,14 @@ def test_rights_have_names_in_the_headers_words() -> None:
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_tasks_further_ports_are_known_for_what_they_stand_for(ends: bool) -> None:
     recorded = Recorded(XNU)
-    theirs = 1 + len(XNU.bootstrap_names)
+    task = XNU.boot_tasks - 1
+    theirs = task + len(XNU.bootstrap_names)
     names = [recorded.does(0, "task_get_special_port", task=theirs, which=which) for which in XNU.flavour_ports]
     if ends:
-        recorded.does(0, "task_terminate", task=theirs + 1)
         recorded.does(0, "task_terminate", task=theirs)
     trace = recorded.run.trace()
     moment = moments(trace)[len(names)]
     held = [moment.after[Slot("name", 0, name)].port for name in names]
-    task = "a task" if ends else "task t1"
-    assert [moment.ports[port] for port in held if port is not None] == [f"{kind} port of {task}" for kind in ("name", "inspect", "read")]
-    assert call_line(trace.steps[0], "xnu") == "t0: task_get_special_port(task = name 3, which = TASK_NAME (3)) → KERN_SUCCESS"
+    whose = "a task" if ends else f"task t{task}"
+    assert [moment.ports[port] for port in held if port is not None] == [f"{kind} port of {whose}" for kind in ("name", "inspect", "read")]
+    assert call_line(trace.steps[0], "xnu") == "t0: task_get_special_port(task = name 4, which = TASK_NAME (3)) → KERN_SUCCESS"

@@ -82,13 +82,13 @@ RESUME = PortObject.TASK_RESUME
 
 
 class Suspended:
-    """Task 2, with two tasks that suspend it: the bootstrap task and task 1."""
+    """A task, by default the last of boot, with two tasks that suspend it: the bootstrap task and another."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: int = 2) -> None:
         self.machine = Machine(XNU)
         self.root = self.machine.root
-        self.other = self.machine.booted(1)
-        self.task = self.machine.booted(2)
+        self.other = self.machine.booted(3 - task)
+        self.task = self.machine.booted(task)
         self.seen_as = {self.root: self.task.seen_as, self.other: self.root.gives(self.other, self.task.seen_as, Disposition.COPY_SEND)}
 
     def suspend(self, *actors: Actor) -> None:
@@ -153,7 +153,8 @@ def test_the_last_right_that_goes_ends_all_suspensions(suspended: Suspended, cal
     suspended.task.does("mach_task_self")
 
 
-def test_a_suspender_that_ends_leaves_the_count_while_others_hold(suspended: Suspended) -> None:
+def test_a_suspender_that_ends_leaves_the_count_while_others_hold() -> None:
+    suspended = Suspended(task=1)
     suspended.suspend(suspended.root, suspended.other)
     suspended.root.does("task_terminate", task=suspended.other.seen_as)
     assert suspended.count == 2
@@ -161,7 +162,8 @@ def test_a_suspender_that_ends_leaves_the_count_while_others_hold(suspended: Sus
     assert suspended.count == 0
 
 
-def test_a_suspender_that_ends_alone_resumes(suspended: Suspended) -> None:
+def test_a_suspender_that_ends_alone_resumes() -> None:
+    suspended = Suspended(task=1)
     suspended.suspend(suspended.other, suspended.other)
     suspended.root.does("task_terminate", task=suspended.other.seen_as)
     assert suspended.count == 0

@@ -10,8 +10,10 @@ from sendright.mach.kernel.profiles import PROFILES, XNU, Profile
 from sendright.mach.signatures import SIGNATURES
 
 GET, SET = "task_get_special_port", "task_set_special_port"
-OTHER = 3
-"""The bootstrap task's name for the port of task 1."""
+TASK = XNU.boot_tasks - 1
+"""The task whose ports the tests ask for."""
+OTHER = TASK + len(XNU.bootstrap_names)
+"""The bootstrap task's name for its port."""
 NAME, INSPECT, READ = 3, 5, 6
 """Their selectors."""
 every_flavour = pytest.mark.parametrize("which", [NAME, INSPECT, READ])
@@ -30,7 +32,7 @@ def test_each_get_makes_a_right(root: Actor, which: int) -> None:
     name = root.does(GET, task=OTHER, which=which)
     number = root.number_of(name)
     port = root.machine.port(number)
-    assert (port.object, port.task) == (XNU.flavour_ports[which], 1)
+    assert (port.object, port.task) == (XNU.flavour_ports[which], TASK)
     assert (port.send_rights, port.make_send_count) == (1, 1)
     assert root.does(GET, task=OTHER, which=which) == name
     assert root.names[name] == send(number, urefs=2)
@@ -41,7 +43,7 @@ def test_each_get_makes_a_right(root: Actor, which: int) -> None:
 
 @every_flavour
 def test_each_task_has_its_own(root: Actor, which: int) -> None:
-    ports = {root.number_of(root.does(GET, task=task, which=which)) for task in (root.me, OTHER, OTHER + 1)}
+    ports = {root.number_of(root.does(GET, task=task, which=which)) for task in (root.me, OTHER - 1, OTHER)}
     assert {root.machine.port(number).task for number in ports} == {0, 1, 2}
 
 
@@ -78,7 +80,7 @@ def test_calls_that_take_a_weaker_port(call: str) -> None:
     answers = []
     for which in (None, READ, INSPECT, NAME):
         machine = Machine(XNU)
-        root, other = machine.root, machine.booted(1)
+        root, other = machine.root, machine.booted(TASK)
         port = other.does("mach_port_allocate_name", right=Right.PORT_SET if "set" in call else Right.RECEIVE, name=12803)
         assert port == 12803
         other.does("vm_allocate", address=0, anywhere=False)
