@@ -186,6 +186,10 @@ class Machine:
         actor.seen_as = len(self.profile.bootstrap_names) + number
         return actor
 
+    def last_booted(self) -> Actor:
+        """The last task of the boot state, which ``task_terminate`` can end."""
+        return self.booted(self.profile.boot_tasks - 1)
+
     def port(self, number: int) -> Port:
         """A live port, by the snapshot's number."""
         return self.snapshot().ports[number]

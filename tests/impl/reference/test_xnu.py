@@ -241,8 +241,9 @@ def test_elsewhere_a_kernel_objects_port_is_like_any_other(profile: Profile) -> 
 
 
 def test_a_dead_task_port_is_a_dead_right_like_any_other(root: Actor) -> None:
-    root.does("task_terminate", task=OTHER)
-    root.does("task_set_special_port", which=4, port=OTHER)
+    other = root.machine.last_booted()
+    root.does("task_terminate", task=other.seen_as)
+    root.does("task_set_special_port", which=4, port=other.seen_as)
     assert root.shown.places[Place.BOOTSTRAP] == dead()
 
 

@@ -101,7 +101,7 @@ def test_it_waits_if_the_request_would(profile: Profile) -> None:
 def waiting_answer(profile: Profile) -> tuple[Actor, int, Actor]:
     """A task whose port's queue is full, and another task for which the kernel's answer waits there."""
     root, port = full_port(profile)
-    other = root.machine.booted(profile.boot_tasks - 1)
+    other = root.machine.last_booted()
     name = root.gives(other, port, COPY)
     other.waits("mach_msg_send", dest=other.me, dest_disposition=COPY, id=ID, reply=name, reply_disposition=Disposition.MOVE_SEND, wait=True)
     return root, port, other

@@ -29,7 +29,7 @@ def pair(profile: Profile) -> tuple[Actor, Actor, int]:
     """Two tasks, of which the first can end the second, and a port of the first."""
     machine = Machine(profile)
     root = machine.root
-    other = root.child() if profile.serves("task_create") else machine.booted(1)
+    other = root.child() if profile.serves("task_create") else machine.last_booted()
     return root, other, root.port()
 
 
