@@ -14,7 +14,6 @@ from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import LedgerRule
-from sendright.mach.state.boot import BOOTSTRAP_TASK
 
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
 """Places for which a new task gets rights of its own; the others are cloned from its parent."""
@@ -75,11 +74,11 @@ class TaskCalls(Core):
 
     def task_terminate(self, caller: Task, task: Task | None) -> Result:
         """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT;
-        by profile KERN_FAILURE for the first task, which a process has. (``get_bsdtask_info``, ``bsd_info``)
+        by profile KERN_FAILURE for the first tasks, which are those of processes. (``get_bsdtask_info``, ``bsd_info``)
         """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if self.profile.first_task_is_a_process and task.number == BOOTSTRAP_TASK:
+        if task.number < self.profile.processes:
             raise Failure(ReturnCode.KERN_FAILURE)
         for page in task.memory.pages.values():
             self.object_changed(page.object)
