@@ -187,7 +187,8 @@ def _value(type_: ArgumentType | OutputType | None, value: Any, profile: str) ->
         return "true" if value else "false"
     try:
         if type_ is ArgumentType.SELECTOR:
-            return f"{PROFILES[profile].special_ports[value].name} ({value})"
+            known = PROFILES[profile]
+            return f"{(known.flavour_ports.get(value) or known.special_ports[value]).name} ({value})"
         return write(value) if write else _plain(value)
     except (KeyError, ValueError, TypeError, IndexError):
         return _plain(value)

@@ -40,6 +40,7 @@ class Port:
         "immovable_send",
         "in_transit_to",
         "ledger",
+        "lost_send_rights",
         "make_send_count",
         "no_senders",
         "number",
@@ -78,6 +79,8 @@ class Port:
         self.make_send_count = 0
         self.sequence_number = 0
         self.send_rights = 0
+        self.lost_send_rights = 0
+        """Those of ``send_rights`` that the kernel has lost."""
         self.send_once_rights = 0
         self.queue_limit = queue_limit
         self.queue: deque[Message] = deque()
@@ -134,6 +137,11 @@ class Port:
     def drop_send_once(self) -> None:
         """Count a send-once right less: it was used for a message."""
         self.send_once_rights -= 1
+        self.changed()
+
+    def lose_send(self) -> None:
+        """Lose a send right: it stays counted, though nothing has it any more."""
+        self.lost_send_rights += 1
         self.changed()
 
     def take_receive(self) -> Right:
@@ -193,6 +201,7 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
+            lost_send_rights=self.lost_send_rights,
         )
 
 
@@ -207,9 +216,14 @@ class Right(NamedTuple):
         """Whether it is a right to a live port."""
         return self.port.alive
 
+    @property
+    def settled(self) -> Right:
+        """This right, or a dead right if its port has died."""
+        return self if self.port.alive or self.kind is SlotKind.NONE else DEAD_RIGHT
+
     def clone(self) -> Right:
         """Make another right like this send right. A null right gives a null right, a dead right a dead one."""
-        return self.port.copy_send() if self.port.alive else self
+        return self.port.copy_send() if self.port.alive else self.settled
 
     def show(self, holder: Holder, place: int = 0) -> snapshot.Entry:
         """This right, which ``holder`` has, as a snapshot has it."""

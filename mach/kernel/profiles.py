@@ -184,12 +184,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
-    first_task_is_a_process: bool = False
-    """Whether the first task is that of a process, so that ``task_terminate`` doesn't end it: KERN_FAILURE. No
-    process is behind further tasks."""
+    processes: int = 0
+    """How many tasks of boot, from the first on, are those of processes, so that ``task_terminate`` doesn't end them:
+    KERN_FAILURE. No process is behind further tasks."""
     only_init_sets_host_ports: bool = False
     """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
     KERN_NO_ACCESS."""
+    suspenders_hold_rights: bool = False
+    """Whether ``task_suspend`` gives its caller a send right to the suspended task's resume port, which
+    ``task_resume`` gives up. When the last of these rights goes, all suspensions end."""
     pages: int = 16
     """Size of an address space, in pages."""
     boot_tasks: int = 1
@@ -232,6 +235,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     port and with none."""
     state_flavours: frozenset[int] | None = None
     """Flavours of thread state that an exception port can have; None: any."""
+
+    @property
+    def first_task_is_a_process(self) -> bool:
+        """Whether a process is behind the first task."""
+        return self.processes > 0
 
     @property
     def send_urefs_max(self) -> int:
@@ -372,7 +380,7 @@ XNU_792 = Profile(
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
     host_is_checked=False,
-    first_task_is_a_process=True,
+    processes=1,
     tokens_in_two_steps=True,
     ledger_rule=LedgerRule.PARENT_SLOT,
     null_move_code=ReturnCode.KERN_SUCCESS,
@@ -405,12 +413,13 @@ XNU = Profile(
     lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
     lacks_arguments=_ROOM_FOR_GROUPS,
     boot_tasks=3,
-    first_task_is_a_process=True,
+    processes=2,
     only_init_sets_host_ports=True,
     exception_types=13,
     exception_groups_by_port=True,
     kernel_reply_needs_room=True,
     host_priv_is_callers=True,
+    suspenders_hold_rights=True,
     trailer_elements=7,
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
     flavour_ports={3: PortObject.TASK_NAME, 5: PortObject.TASK_INSPECT, 6: PortObject.TASK_READ},

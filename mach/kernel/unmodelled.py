@@ -91,7 +91,7 @@ def family(headers: Headers, type_: T) -> dict[str, int]:
 def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     """The numbers of a type that the profile's rules are about; None: the rules cover every number of the type."""
     if type_ is T.SELECTOR:
-        return profile.special_ports.keys()
+        return (*profile.special_ports, *profile.flavour_ports)
     if type_ is T.FLAVOUR:
         return profile.token_flavours
     if type_ is T.ATTRIBUTES:

@@ -187,7 +187,8 @@ def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, d
 
 
 def _selector(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    return c.pick(tuple(s.profile.special_ports)) if not c.one_in(12) else c.pick((0, 3, 7, 99, -1))
+    selectors = (*s.profile.special_ports, *s.profile.flavour_ports)
+    return c.pick(selectors) if not c.one_in(12) else c.pick((0, 3, 7, 99, -1))
 
 
 def _page(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

@@ -34,6 +34,11 @@ def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
     return child
 
 
+def _other_that_can_end(do: Do, profile: Profile, me: int) -> int:
+    """The port of a child, or of the last of the boot tasks, which no process has."""
+    return len(profile.bootstrap_names) + profile.boot_tasks - 1 if profile.boot_tasks > 1 else _other(do, profile, me)
+
+
 def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
     """A finite ledger should give its child more than it has."""
     if not profile.serves("ledger_create"):
@@ -268,7 +273,7 @@ def a_name_that_is_freed_after_its_port_died(do: Do, profile: Profile) -> None:
     one."""
     me = do(0, "mach_task_self")["port"]
     ear = _port(do, me)
-    child, once = _other(do, profile, me), int(Disposition.MAKE_SEND_ONCE)
+    child, once = _other_that_can_end(do, profile, me), int(Disposition.MAKE_SEND_ONCE)
     name = profile.chosen_name(31)
     do(0, "mach_port_allocate_name", task=child, right=int(Right.RECEIVE), name=name)
     right = do(0, "mach_port_extract_right", task=child, name=name, disposition=once)["poly"]
