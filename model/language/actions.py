@@ -100,7 +100,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit:
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(object_)
     after.at("receiver")[port] = kernel
-    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", *(("reserved",) if after.profile.room_is_given else ())):
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved"):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
     put(after, kernel, KIND.RECEIVE, port)

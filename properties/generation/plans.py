@@ -595,10 +595,16 @@ def _stops(s: Stage, task: int, other: int) -> _Calls[int | None]:
     signature = s.pick([one for one in in_steps if s.profile.tokens_in_two_steps or not one.creates_task])
     target = str(signature.target)
     wanted = signature.argument(target).object
+    if signature.creates_task and not _known_objects(s, other, wanted):  # few tasks have the host's security port
+        known = s.snapshot.tasks[task].names[s.pick(_known_objects(s, task, wanted))].port
+        assert known is not None
+        yield from s.give(task, other, known, Disposition.COPY_SEND)
     stopped = s.pick([one for one in (other, task) if wanted is PortObject.TASK or _known_objects(s, one, wanted)])
     me = yield from s.own(stopped)
     if signature.creates_task:
         given: dict[str, Any] = {target: s.pick(_known_objects(s, stopped, wanted)), "parent_task": me}
+        if s.choices.one_in(2):  # then the child has the right, too
+            yield from s.make(stopped, "task_set_special_port", task=me, which=_selector(s, Place.BOOTSTRAP), port=given[target])
         yield from s.make(stopped, signature.name, stop=True, **given, security_token=(501 + s.choices.below(2), 20))
         return None
     held, which = (yield from s.new_port(task, sends=True)), s.pick(_settable(s))  # the right that the call will replace
@@ -608,6 +614,11 @@ def _stops(s: Stage, task: int, other: int) -> _Calls[int | None]:
     put = s.pick([0, *_known_objects(s, stopped, PortObject.NONE)])
     yield from s.make(stopped, signature.name, stop=True, **(given | {target: me, "port": put}))
     return held
+
+
+def _selector(s: Stage, place: Place) -> int:
+    """The number of a task's special port in this place."""
+    return s.pick([which for which, here in s.profile.special_ports.items() if here is place])
 
 
 def _settable(s: Stage) -> list[int]:
@@ -688,11 +699,14 @@ def _gets_tokens(s: Stage, w: Waiter) -> _Calls[None]:
     setters = [(one, which) for one, which in _about_tasks(s) if one.sets_tokens]
     signature, which = s.pick(setters)
     target = str(signature.target)
-    subject = w.pending.child if w.pending.child is not None and s.choices.one_in(2) else w.task
-    security = _known_objects(s, w.by, signature.argument("host_security").object)
-    given = {"host_security": s.pick(security), which: s.control(w.by, subject)}
+    child, by, there = w.pending.child, w.by, w.there
+    if child is not None and s.choices.one_in(2):  # only the child itself has its port so far
+        by, there = child, (yield from s.own(child))
+        yield from s.make(child, "task_get_special_port", task=there, which=_selector(s, Place.BOOTSTRAP))
+    security = _known_objects(s, by, signature.argument("host_security").object)
+    given = {"host_security": s.pick(security), which: there}
     assert target in given
-    yield from s.attempt(w.by, s.draw(w.by, signature.name, **given))
+    yield from s.attempt(by, s.draw(by, signature.name, **given))
 
 
 def _is_renamed(s: Stage, w: Waiter) -> _Calls[None]:
@@ -828,6 +842,35 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
     return plan
 
 
+def a_dead_port_is_named(s: Stage) -> _Calls[None]:
+    """Calls of any kind are about a task's names for a port that has died: perhaps none has looked at them yet."""
+    task = s.actor()
+    other = yield from s.other(task)
+    port = yield from s.new_port(task)
+    names: list[int] = []
+    for how in (Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE):
+        names.append((yield from s.give(task, other, port, how)))
+    if s.choices.one_in(2):
+        home = yield from s.new_port(task)
+        yield from s.ask(task, other, s.pick(names), Notification.DEAD_NAME, home)
+    yield from s.make(other, "mach_task_self")
+    yield from s.kill(port)
+    types = s.pick([_NAMING[:1], _NAMING])  # most calls that take a name take one of any right
+    named = [(one, each.name) for one in SIGNATURES.values() if s.has(one.name) for each in one.arguments if each.type in types]
+    tasks = {one.name: which for one, which in _about_tasks(s)}
+    for _ in range(1 + s.choices.below(6)):
+        signature, argument = s.pick(named)
+        given = {tasks[signature.name]: s.control(other, other)} if signature.name in tasks else {}
+        if signature.argument(argument).type is ArgumentType.RIGHT_NAME and s.choices.one_in(2):
+            carried = [each.name for each in signature.arguments if each.type is ArgumentType.DISPOSITION]
+            given |= {which: int(s.pick(list(Disposition))) for which in carried if which in ("disposition", f"{argument}_disposition")}
+        yield from s.attempt(other, s.draw(other, signature.name, **(given | {argument: s.pick(names)})))
+
+
+_NAMING = (ArgumentType.RIGHT_NAME, ArgumentType.PORT, ArgumentType.NAME)
+"""The types of arguments that are names."""
+
+
 PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
@@ -837,6 +880,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (queues_in_queues_die, 4),
     (a_circle_of_queues, 2),
     (a_port_in_sets, 1),
+    (a_dead_port_is_named, 3),
     (a_ledger_gives_all_it_has, 1),
     (_while_waiting(_waits_to_send), 4),
     (_while_waiting(_waits_to_receive), 3),

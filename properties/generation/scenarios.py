@@ -219,6 +219,18 @@ def a_queue_that_dies_while_a_task_is_blocked_there(do: Do, profile: Profile) ->
     do(0, "mach_msg_send", resume=True)
 
 
+def a_sender_that_ends_before_it_uses_its_room(do: Do, profile: Profile) -> None:
+    """A task waits to send to a full port; a receive gives it room, and the task ends before it goes on."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    child, name = _other(do, profile, me, n50=port), profile.chosen_name(50)
+    for _ in range(profile.queue_limit):
+        do(0, "mach_msg_send", dest=port, dest_disposition=int(Disposition.MAKE_SEND))
+    do(1, "mach_msg_send", dest=name, dest_disposition=int(Disposition.COPY_SEND), wait=True)
+    do(0, "mach_msg_receive", port=port)
+    do(0, "task_terminate", task=child)
+
+
 def _memory_without_room(do: Do, profile: Profile) -> dict[str, Any]:
     """All pages of the caller's are in use; returns the arguments for sending one of them to a port of its own."""
     me = do(0, "mach_task_self")["port"]
@@ -308,6 +320,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     names_that_denote_nothing,
     a_queue_that_has_room_again,
     a_queue_that_dies_while_a_task_is_blocked_there,
+    a_sender_that_ends_before_it_uses_its_room,
     memory_that_a_receiver_has_no_room_for,
     memory_that_cannot_be_returned,
     a_right_that_dies_while_a_stopped_call_holds_it,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import textwrap
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
@@ -11,7 +13,8 @@ from typing import NamedTuple
 
 from sendright.mach.interrupt import stop_if_interrupted
 from sendright.mach.kernel.profiles import Profile, profile_named
-from sendright.model.language.sequences import calls_of, declared, rules_of
+from sendright.model.language.rule import RULES
+from sendright.model.language.sequences import calls_of, declared, rules_of, run
 from sendright.properties.mutants.meaning import RuleMeaning, meaning_of, served_rules
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.of_invariants import changes_an_invariant, subjects_of
@@ -21,13 +24,16 @@ from sendright.properties.mutants.usage import Usage, usage
 
 
 def changes_a_meaning(mutant: Mutant, profile: Profile) -> bool:
-    """In ``profile`` some rule means something else; True if building it fails, and for sequences and invariants."""
+    """In ``profile`` some rule means something else; True if building it fails, for invariants, and for sequences of
+    calls that the profile serves (but not for their steps that it has no rule for).
+    """
     if mutant.subjects:
         return changes_an_invariant(mutant, profile)
     served = served_rules(profile)
     mine = [rule for rule in mutant.rules if rule in served]
     if mutant.calls:
-        return any(map(profile.serves, mutant.calls))
+        step = step_of(mutant)
+        return any(map(profile.serves, mutant.calls)) and (step not in RULES or step in served)
     try:
         code = code_of(mutant.unit, mutant.edits)
     except SyntaxError:
@@ -41,6 +47,23 @@ def changes_a_meaning(mutant: Mutant, profile: Profile) -> bool:
             except Exception:
                 return True
     return False
+
+
+def step_of(mutant: Mutant) -> str | None:
+    """The rule that a step of a sequence runs, if all that is mutated is that step."""
+    try:
+        body = ast.parse(textwrap.dedent(mutant.was)).body
+    except SyntaxError:
+        return None  # it is part of a statement
+    made = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+    made = made.value if isinstance(made, ast.Yield) else made
+    if not isinstance(made, ast.Call) or not isinstance(made.func, ast.Name) or made.func.id != run.__name__ or not made.args:
+        return None
+    rule = made.args[0]
+    found = rule.value if isinstance(rule, ast.Constant) else None
+    if isinstance(rule, ast.Name):
+        found = getattr(importlib.import_module(mutant.unit.module), rule.id, None)
+    return found if isinstance(found, str) else None
 
 
 @cache

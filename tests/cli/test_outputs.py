@@ -95,6 +95,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("sendright.properties.mutants.run.decide_mutants", lambda *_: noticed)
     nothing = Compared(runs=(), examples=1, judged=1, not_compared=(), interrupted=False)
     monkeypatch.setattr("sendright.properties.compare.compare_runs", lambda *_, **__: nothing)
+    monkeypatch.setattr("sendright.cli.compare._cases", lambda *_: script_of(trace)["cases"])
     module = ModuleType("sendright.properties.check")
     module.check = check  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -48,7 +48,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     ReturnCode.KERN_INVALID_ARGUMENT: (Stage.OBJECT, Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_INVALID_VALUE: (Stage.VALUES, Stage.CARRIED, Stage.CONTENT),
     ReturnCode.KERN_INVALID_NAME: (Stage.VALUES, Stage.ENTRY),
-    ReturnCode.KERN_INVALID_RIGHT: (Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_INVALID_RIGHT: (Stage.VALUES, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_INVALID_CAPABILITY: (Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_NAME_EXISTS: (Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_RIGHT_EXISTS: (Stage.CONTENT,),

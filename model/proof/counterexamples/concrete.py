@@ -427,7 +427,7 @@ class Concrete:
 
     def _there(self, places: Iterable[tuple[str, Term]]) -> Iterator[Became]:
         """What the broken clause speaks of, where it is broken."""
-        goal = self._broken_goal()
+        goal = self.found.goal
         if goal is None:
             return
         mentioned = _fields_in(goal)
@@ -441,11 +441,6 @@ class Concrete:
                 became = self._became(name, (value,))
                 if became is not None and (declaration.range == "Int" or became.before != became.after):
                     yield became
-
-    def _broken_goal(self) -> Term | None:
-        """The broken goal that is explained."""
-        first = self.found.broken[0][0] if self.found.broken else None
-        return next((goal for title, goal in self.found.question.goals if title == first), None)
 
     def _sides(self, goal: Term, values: list[Term]) -> tuple[str, str] | None:
         """The values of the two sides, of a goal that says that two terms are equal."""
@@ -462,7 +457,7 @@ class Concrete:
     def _also(self) -> Iterator[str]:
         """What else the question speaks of: constants that are neither arguments nor choices of the rule's."""
         places = [self._value(term) for _, term in self.found.broken[0][1]] if self.found.broken else []
-        goal = self._broken_goal()
+        goal = self.found.goal
         sides = self._sides(goal, places) if goal is not None else None
         if sides is not None:
             yield f"these should be equal: {sides[0]}; {sides[1]}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import z3
@@ -116,6 +116,8 @@ class Found:
     second: State | None = None
     second_after: State | None = None
     """The other state, of a question that compares two, and the one after the step there."""
+    goal: Term | None = None
+    """The first goal that doesn't hold, of the question. (Several goals may have one title.)"""
 
     def value(self, term: Term) -> Term:
         """What the model says of a term of the small scope."""
@@ -150,6 +152,17 @@ class _Absent:
     """Which place, or which kind of slot, if few counterexamples need it."""
 
 
+class _Violation(NamedTuple):
+    """That a goal doesn't hold."""
+
+    title: str
+    there: Term
+    places: tuple[tuple[str, Term], ...]
+    """The variables that the goal speaks of, with where it doesn't hold."""
+    goal: Term | None = None
+    """The goal of the question; None: it is that a ghost count is right."""
+
+
 class Search:
     """The search for counterexamples to one question."""
 
@@ -182,7 +195,7 @@ class Search:
         self.solver.add(here.term(question.k.caller) == here.sorts.members["Task"][0])  # any other is as good
         self.goals = self._violations(question.goals)
         if question.counts and self.after is not None:
-            self.goals += [(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
+            self.goals += [_Violation(f"{ghost} counts", z3.Not(equation), ()) for ghost, equation in sums(self.after, here.sorts)]
 
         groups = list(_restrictions(self.before, here.sorts))
         if self.second:
@@ -197,9 +210,8 @@ class Search:
         self.effort = effort
         """What is left of it, in z3's own count."""
 
-    def _violations(self, goals: Goals) -> list[tuple[str, Term, tuple[tuple[str, Term], ...]]]:
-        """Each goal's title, that it doesn't hold, and the variables that it speaks of, with where it doesn't hold."""
-        return [(title, *_violation(self.here.term(goal), self.here.sorts)) for title, goal in goals]
+    def _violations(self, goals: Goals) -> list[_Violation]:
+        return [_Violation(title, *_violation(self.here.term(goal), self.here.sorts), goal) for title, goal in goals]
 
     def possible(self) -> bool:
         """A state in which all invariants hold satisfies all that the question assumes."""
@@ -208,7 +220,7 @@ class Search:
     def search(self) -> Found | Nothing:
         """The smallest counterexample."""
         violated = z3.Bool("violated")
-        self.solver.add(z3.Implies(violated, z3.Or(*[there for _, there, _ in self.goals])))
+        self.solver.add(z3.Implies(violated, z3.Or(*[each.there for each in self.goals])))
         verdict = self._grow([violated])
         if verdict != z3.sat:
             possible = verdict == z3.unsat and self._grow([]) == z3.sat
@@ -222,7 +234,7 @@ class Search:
         """The ``recorded`` counterexample. None, if the solver doesn't find that it still is one."""
         with self._undone():
             self.solver.set("rlimit", LEAVING_OUT)
-            self.solver.add(z3.Or(*[there for _, there, _ in self.goals]))
+            self.solver.add(z3.Or(*[each.there for each in self.goals]))
             self.solver.add([*equations(recorded, self.here, self.before, self.question.k)])
             return self._found(self.solver.model(), self.goals) if self.solver.check() == z3.sat else None
 
@@ -233,16 +245,17 @@ class Search:
         violations = self._violations(goals)
         with self._undone():
             self.solver.set("rlimit", ANOTHER)
-            self.solver.add(z3.Or(*[there for _, there, _ in violations]))
+            self.solver.add(z3.Or(*[each.there for each in violations]))
             if like is not None:
                 self.solver.add([*equations(values_of(like), self.here, self.before, self.question.k)])
             return self._found(self.solver.model(), violations) if self.solver.check(self.assumed) == z3.sat else None
 
-    def _found(self, model: Any, violations: list[tuple[str, Term, tuple[tuple[str, Term], ...]]]) -> Found:
-        true = [(title, places) for title, there, places in violations if _holds(model, there)]
+    def _found(self, model: Any, violations: list[_Violation]) -> Found:
+        true = [each for each in violations if _holds(model, each.there)]
+        broken, first = tuple((each.title, each.places) for each in true), true[0].goal if true else None
         told = self.question.second.after if self.question.second else None
         after = self.here.state(told) if told else None
-        return Found(self.question, self.here, model, self.before, self.after, tuple(true), self.profile, self.second, after)
+        return Found(self.question, self.here, model, self.before, self.after, broken, self.profile, self.second, after, first)
 
     @contextmanager
     def _undone(self) -> Iterator[None]:

@@ -138,6 +138,7 @@ class _RunState(State):
         super().__init__(shown.sorts, shown.fields)
         self._effect = After(k.before, k.profile)
         case.effect(self._effect)
+        self.releases = self._effect.releases
 
     def changed(self, name: str) -> bool:
         """As ``After.changed``."""

@@ -93,7 +93,7 @@ def test_right_wrong_and_missing_hints_lead_to_the_same_obligations(monkeypatch:
 def test_what_the_recorder_records_is_what_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     shipped, recorder = hints.recorded(), benchmark("hints")
     monkeypatch.setattr(hints, "recorded", dict)
-    found = recorder.record("manual", [RULE])
+    found, _ = recorder.record("manual", [RULE])
     assert found[RULE]
     for rule, cases in found.items():
         for case, needs in cases.items():

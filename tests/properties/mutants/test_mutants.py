@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.kernel.profiles import MANUAL, XNU
 from sendright.mach.results.mutants import Judgement, Outcome
-from sendright.model.language.rule import RULES
+from sendright.model.language.rule import LOOK_AT_NAME, RULES
 from sendright.model.proof.processes.workers import in_workers
 from sendright.model.proof.solver import instantiate
 from sendright.properties.mutants import children, source
 from sendright.properties.mutants.children import NoAnswer, in_child
-from sendright.properties.mutants.drawing import changes_a_meaning, draw, mutants_of
+from sendright.properties.mutants.drawing import changes_a_meaning, draw, mutants_of, step_of
 from sendright.properties.mutants.mutant import Mutant
 from sendright.properties.mutants.of_invariants import by_proof_of_invariant, changes_an_invariant, subjects_of
 from sendright.properties.mutants.of_rules import by_proof
@@ -87,6 +87,16 @@ def test_what_changes_nothing_is_no_mutant(seen: Usage) -> None:
     of_meaning = next(one for one in mutants_of(MOVE, OPERATORS, seen) if one.was == "z3.And(out, z3.Not(in_none))")
     assert not changes_a_meaning(of_meaning, MANUAL)
     assert changes_a_meaning(mutant(MOVE, "effect dropped", seen), MANUAL)
+
+
+def test_a_step_that_a_profile_has_no_rule_for_is_no_mutant_there() -> None:
+    unit = Unit("sendright.model.calls.notifications", "", "request_notification")
+    found = {step_of(one): one for one in mutants_of(unit, OPERATORS, Usage()) if one.operator == "step forgotten"}
+    assert changes_a_meaning(found[LOOK_AT_NAME], XNU)
+    assert not changes_a_meaning(found[LOOK_AT_NAME], MANUAL)
+    others = [one for step, one in found.items() if step != LOOK_AT_NAME]
+    assert len(others) > 1
+    assert all(changes_a_meaning(one, MANUAL) for one in others)
 
 
 @pytest.mark.parametrize(
