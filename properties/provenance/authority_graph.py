@@ -55,11 +55,8 @@ CALLS_FOR_AN_ANSWER = 4
 
 
 _MAKERS: dict[PortObject, tuple[PortObject, ...]] = {
-    PortObject.TASK_RESUME: SIGNATURES["task_suspend"].target_objects,
-    **{
-        flavour: tuple([each for each in SIGNATURES["task_get_special_port"].target_objects if each not in TASK_FLAVOURS[:place]])
-        for place, flavour in enumerate(TASK_FLAVOURS)
-    },
+    flavour: tuple([each for each in SIGNATURES["task_get_special_port"].target_objects if each not in TASK_FLAVOURS[:place]])
+    for place, flavour in enumerate(TASK_FLAVOURS)
 }
 """A further port of a task -> the ports of the task through which the kernel makes rights to it."""
 
@@ -178,7 +175,7 @@ class FlowGraph:
         """Add the calls that make a right to the target ``port`` from authority over something else."""
         object_ = port.object
         if object_ in _MAKERS:
-            for slot in self.entries:  # task_get_special_port, task_suspend
+            for slot in self.entries:  # task_get_special_port
                 if SlotEntry(slot) in self.graph and self._object_at(slot) in _MAKERS[object_] and self._task_at(slot) == port.task:
                     self._edge(self.target, SlotEntry(slot), 1 + _fetch(slot))
                     self._edge(SlotExit(slot), container_of(slot), 0)

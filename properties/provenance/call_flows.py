@@ -230,14 +230,6 @@ def _further_ports(m: StepView, *objects: PortObject) -> frozenset[int]:
     return m.new_ports() | {port for port in m.rights.ports_of(*objects) if m.rights.task_of.get(port) == task}
 
 
-def _suspend(m: StepView) -> Iterator[Flow]:
-    """The kernel gives the caller a right of which no result tells."""
-    made_from = _further_ports(m, PortObject.TASK_RESUME)
-    for change in m.step.changes:
-        if change.slot.where == "name" and change.after.port in made_from:
-            yield Flow(change.slot, "made", made_from=made_from)
-
-
 def _set_special_port(m: StepView) -> Iterator[Flow]:
     for place in _special_places(m):
         yield from m.copied(place, m.argument("port"))
@@ -413,7 +405,6 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_set_task_token": _set_task_token,
     "task_get_special_port": _get_special_port,
     "task_set_special_port": _set_special_port,
-    "task_suspend": _suspend,
     "mach_ports_register": _register,
     "mach_ports_lookup": _lookup,
     "mach_task_self": _task_self,

@@ -36,14 +36,6 @@ def test_a_request_through_one_is_sent_to_the_kernel() -> None:
     assert unexplained(recorded.run.trace()) == ()
 
 
-def test_a_suspender_gets_a_right_that_no_result_tells() -> None:
-    recorded = Recorded(XNU)
-    recorded.does(0, "task_suspend", task=THEIRS)
-    recorded.does(0, "task_suspend", task=recorded.does(0, "task_get_special_port", task=THEIRS, which=READ))
-    recorded.does(0, "task_resume", task=THEIRS)
-    assert unexplained(recorded.run.trace()) == ()
-
-
 def test_an_answer_that_waits_goes_where_the_reply_right_leads() -> None:
     recorded = Recorded(XNU)
     me = recorded.does(0, "mach_task_self")
