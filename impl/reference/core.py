@@ -154,7 +154,7 @@ class Core:
 
     def port_of_flavour(self, task: Task, flavour: PortObject) -> Port:
         """The port of ``task`` that is such an object. It is made when it is first needed.
-        (``convert_task_to_port_with_flavor``, ``task_suspend``)
+        (``convert_task_to_port_with_flavor``)
         """
         if flavour not in task.ports:
             task.ports[flavour] = self.make_port(flavour)

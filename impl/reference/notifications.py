@@ -8,14 +8,11 @@ notification is sent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sendright.impl.reference.message import from_kernel
 from sendright.impl.reference.port import Port, Right
-from sendright.mach.abi.rights import Notification, PortObject
-
-if TYPE_CHECKING:
-    from sendright.impl.reference.task import Task
+from sendright.mach.abi.rights import Notification
 
 
 def notify(right: Right, id: Notification, data: int = 0) -> None:
@@ -36,18 +33,7 @@ class Due(NamedTuple):
         notify(self.right, self.id, self.data)
 
 
-class Resumption(NamedTuple):
-    """The resume port of a task has no send rights any more, and the kernel, its receiver, is about to learn that."""
-
-    task: Task
-
-    def send(self) -> None:
-        """End all suspensions of the task. (``task_suspension_no_senders``)"""
-        self.task.suspend_count = 0
-        self.task.changed()
-
-
-def lose_send(port: Port) -> Due | Resumption | None:
+def lose_send(port: Port) -> Due | None:
     """Count a send right to the live ``port`` less. Returns the no-senders notification that is due if it was the last.
 
     The notification carries the make-send count, so that a receiver that has since made send rights can see that it
@@ -55,11 +41,7 @@ def lose_send(port: Port) -> Due | Resumption | None:
     """
     port.send_rights -= 1
     port.changed()
-    if port.send_rights > 0:
-        return None
-    if port.object is PortObject.TASK_RESUME and port.task is not None:
-        return Resumption(port.task)
-    if port.no_senders is None:
+    if port.send_rights > 0 or port.no_senders is None:
         return None
     waiting, port.no_senders = port.no_senders, None
     return Due(waiting, Notification.NO_SENDERS, port.make_send_count)

@@ -17,7 +17,7 @@ PLACES_IN_ORDER = (
     *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *LEDGER_PLACES),
 )
 """The order in which a task's places end with it. (``ipc_task_terminate``)"""
-PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_RESUME)
+PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
 """The order in which a task's own ports die with it."""
 
 

@@ -100,7 +100,6 @@ class PortObject(IntEnum):
     TASK_NAME = 7
     TASK_INSPECT = 8
     TASK_READ = 9
-    TASK_RESUME = 10
 
 
 TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_READ)

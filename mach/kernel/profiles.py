@@ -190,9 +190,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     only_init_sets_host_ports: bool = False
     """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
     KERN_NO_ACCESS."""
-    suspenders_hold_rights: bool = False
-    """Whether ``task_suspend`` gives its caller a send right to the suspended task's resume port, which
-    ``task_resume`` gives up. When the last of these rights goes, all suspensions end."""
     pages: int = 16
     """Size of an address space, in pages."""
     boot_tasks: int = 1
@@ -419,7 +416,6 @@ XNU = Profile(
     exception_groups_by_port=True,
     kernel_reply_needs_room=True,
     host_priv_is_callers=True,
-    suspenders_hold_rights=True,
     trailer_elements=7,
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
     flavour_ports={3: PortObject.TASK_NAME, 5: PortObject.TASK_INSPECT, 6: PortObject.TASK_READ},
