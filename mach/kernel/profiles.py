@@ -234,11 +234,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Flavours of thread state that an exception port can have; None: any."""
 
     @property
-    def first_task_is_a_process(self) -> bool:
-        """Whether a process is behind the first task."""
-        return self.processes > 0
-
-    @property
     def send_urefs_max(self) -> int:
         """The most user references of a send right: one below ``urefs_max``, as a dead-name request may add one,
         unless they are pegged."""

@@ -98,6 +98,7 @@ class _Handler:
         lose_sends(after, [(after.port(held[number]), z3.And(when, is_send(after.kind(held[number])))) for number, when in chosen.items()])
         for number, when in chosen.items():
             put_if(after, when, held[number], kind, port)
+            after.at("had")[held[number]] = z3.If(when, k.sorts.no_port, after.had(held[number]))
             for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
                 point = (task, PLACE.of(places[number]))
                 after.at(field)[point] = z3.If(when, value, after.fields[field](*point))
@@ -108,8 +109,10 @@ class _Groups:
     what the groups report.
     """
 
-    def __init__(self, k: Context, task: Term, mask: Int, count: Int) -> None:
+    def __init__(self, k: Context, task: Term, mask: Int, count: Int, by_port: bool = False) -> None:
+        """``by_port``: types are compared by the ports that they were given, also those that have died."""
         b, types = k.before, _types(k.profile)
+        self.by_port = by_port
         self.all_fit = not k.profile.takes(k.rule.name, "count")
         self.slots = {number: place_slot(b, task, place) for number, place in types.items()}
         places = {number: PLACE.of(place) for number, place in types.items()}
@@ -120,28 +123,35 @@ class _Groups:
         self.reported: dict[int, Term] = {}
         before = z3.IntVal(0)
         for number in types:
-            like_earlier = [z3.And(_selected(mask, earlier), self.equal(earlier, number)) for earlier in range(1, number)]
+            like_earlier = [z3.And(_selected(mask, earlier), self.joins(number, earlier)) for earlier in range(1, number)]
             self.begins[number] = z3.And(_selected(mask, number), z3.Not(z3.Or(*like_earlier)))
             self.reported[number] = self.begins[number] if self.all_fit else z3.And(self.begins[number], before < count)
             before = before + z3.If(self.begins[number], 1, 0)
 
-    def equal(self, one: int, other: int) -> Term:
-        """The two types have equal right, behaviour and flavour. (A dead right equals a dead one, none equals none.)"""
-        b, slot, second = self.k.before, self.slots[one], self.slots[other]
-        rights = z3.And(b.kind(slot) == b.kind(second), b.port(slot) == b.port(second))
-        return z3.And(rights, self.behaviours[one] == self.behaviours[other], self.flavours[one] == self.flavours[other])
+    def joins(self, number: int, first: int) -> Term:
+        """The type ``number`` is like the earlier type ``first``, in right, behaviour and flavour.
+
+        None is like none, and DEAD like DEAD. A port that has died since is like none, or (``by_port``) like itself.
+        """
+        b, slot, second = self.k.before, self.slots[first], self.slots[number]
+        died = b.had(second) == (b.had(slot) if self.by_port else self.k.sorts.no_port)
+        rights = z3.And(b.kind(slot) == b.kind(second), b.port(slot) == b.port(second), died)
+        return z3.And(rights, self.behaviours[first] == self.behaviours[number], self.flavours[first] == self.flavours[number])
 
     def has_room(self, number: int) -> Term:
         """The type is selected, and its group is reported."""
         if self.all_fit:
             return _selected(self.asked, number)
-        groups = [z3.And(self.reported[first], self.equal(first, number)) for first in range(1, number)]
+        groups = [z3.And(self.reported[first], self.joins(number, first)) for first in range(1, number)]
         return z3.And(_selected(self.asked, number), z3.Or(self.reported[number], *groups))
 
     def mask(self, number: int) -> Term:
-        """The bits of the selected types that are like ``number``, which begins their group."""
-        later = [z3.And(_selected(self.asked, other), self.equal(number, other)) for other in range(number + 1, len(self.slots) + 1)]
-        bits = [z3.If(like, 1 << other, 0) for other, like in enumerate(later, number + 1)]
+        """The bits of the selected types that are like ``number``, which begins their group, and like none before it."""
+        bits: list[Term] = []
+        for other in range(number + 1, len(self.slots) + 1):
+            earlier = [z3.And(self.begins[first], self.joins(other, first)) for first in range(1, number)]
+            like = z3.And(_selected(self.asked, other), self.joins(other, number), z3.Not(z3.Or(*earlier)))
+            bits.append(z3.If(like, 1 << other, 0))
         return z3.Sum(z3.IntVal(1 << number), *bits)
 
     def outputs(self) -> dict[str, Term]:
@@ -195,7 +205,7 @@ def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count:
     ``mach/mach_types.defs``).
     """
     # NAMES
-    groups = _Groups(k, k.task_behind(task), exception_mask, count)
+    groups = _Groups(k, k.task_behind(task), exception_mask, count, by_port=k.profile.exception_groups_by_port)
     # CASES
     yield from _request(k, task, exception_mask)
     # REPLY

@@ -13,7 +13,7 @@ from sendright.mach.abi.descriptors import NO_PAGE
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, queue_message, take_room
+from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, put_if, queue_message, take_room
 from sendright.model.language.choices import choose_copies
 from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
@@ -68,6 +68,7 @@ class _Child:
         for place in k.profile.exception_places:
             for field in ("exception_behaviour", "exception_flavour"):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
+            after.at("had")[place_slot(after, child, place)] = k.sorts.no_port
         # TOKENS: the parent's
         after.at("security")[child] = b.security(parent)
         after.at("audit")[child] = b.audit(parent)
@@ -378,7 +379,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
 
     All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. In XNU a
     message that has room by then is queued (its sender goes on in ``ipc_mqueue_send``), and a process's task isn't
-    ended so: ``exit`` or a signal does that.
+    ended so: ``exit`` or a signal does that. An answer of the kernel's without room is lost there with its right
+    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
     """
     # NAMES
     b = k.before
@@ -387,16 +389,22 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    if k.profile.first_task_is_a_process:
-        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", target == k.sorts.first_task)
+    if k.profile.processes:
+        processes = [target == task for task in (k.sorts.first_task, k.sorts.second_task)[: k.profile.processes]]
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", z3.Or(*processes))
 
     # RIGHTS
     message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING
+    destination = k.sorts.Slot.destination_slot(message)
 
     def terminate(after: After, sending: Term = sending) -> None:
         def its(slot: Term) -> Term:
             return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
+        if k.profile.kernel_reply_needs_room:
+            lost = z3.And(sending, b.from_kernel(message), b.kind(destination) == KIND.SEND)
+            after.add("lost_sends", b.port(destination), z3.If(lost, 1, 0))
+            put_if(after, lost, destination, KIND.NONE, k.sorts.no_port)
         release(after, its, lambda port: port == b.task_port(target))
         lose_memory(after, message, sending)
         gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
@@ -405,7 +413,6 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
 
-    destination = k.sorts.Slot.destination_slot(message)
     has_room = z3.And(sending, b.room(message) != k.sorts.no_port, b.kind(destination) == KIND.SEND)
 
     def queue_and_terminate(after: After) -> None:

@@ -178,6 +178,7 @@ class SnapshotWriter:
             suspend_count=f["suspend_count"].get(task, 0),
             sets=self._sets(task),
             exceptions=self._exceptions(task),
+            died={place: f["had"][PLACE_SLOT, task, int(place)] for place in places if (PLACE_SLOT, task, int(place)) in f["had"]},
             requests=requests,
             waiting=self._waiting(task),
         )
@@ -255,6 +256,7 @@ class SnapshotWriter:
             guarded=f["is_guarded"].get(port, False),
             strict=f["is_strict"].get(port, False),
             immovable=f["is_immovable"].get(port, False),
+            lost_send_rights=f["lost_sends"].get(port, 0),
         )
 
     def _ledger(self, port: int) -> Ledger:
@@ -303,7 +305,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         if port.task is not None:
             f["object_task"][number] = port.task
         counts = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
-        for name, value in (*counts, ("sorights", port.send_once_rights), ("msgcount", len(port.queue))):
+        counts += (("lost_sends", port.lost_send_rights), ("sorights", port.send_once_rights), ("msgcount", len(port.queue)))
+        for name, value in counts:
             f[name][number] = value
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
@@ -335,6 +338,9 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             _put(f, (REQUEST_SLOT, number, port_name), entry)
         for place, (behaviour, flavour) in task.exceptions.items():
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
+        for place, died in task.died.items():
+            f["had"][PLACE_SLOT, number, int(place)] = died
+            f["port_life"].setdefault(died, ENDED)
         for set_name, members in task.sets.items():
             for member in members:
                 right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have

@@ -117,12 +117,12 @@ def _changed(x: Transition, *domain: str) -> list[str]:
     return [name for name, field in FIELDS.items() if field.domain == domain and not field.ghost and x.after.changed(name)]
 
 
-PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due")
+PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due", "lost_sends")
 """What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
 ROOM = ("room",)
 """What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
-SLOTS = ("kind", "port", "urefs", "unlooked", "told")
+SLOTS = ("kind", "port", "urefs", "unlooked", "told", "had")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
 SHARED = ("clock",)

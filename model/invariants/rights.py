@@ -132,6 +132,16 @@ def send_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p)))
 
 
+@variant(8, lambda profile: profile.kernel_reply_needs_room)
+def send_rights_and_lost_ones(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send rights is the number of slots that hold one, and of those that it has lost.
+
+    A slot counts once, for any number of user references.
+    """
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p) + s.lost_sends(v.p)))
+    yield "what is lost", forall([v.p], z3.Implies(s.active(v.p), s.lost_sends(v.p) >= 0))
+
+
 @invariant(9, "send-once rights are counted")
 def send_once_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """The kernel's count of a port's send-once rights is the number of slots that hold one."""
@@ -300,6 +310,16 @@ def unlooked_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Only names are unlooked, and what is remembered of one is that it was a send right, or a send-once right."""
     was = z3.Or(s.unlooked(v.s) == KIND.SEND, s.unlooked(v.s) == KIND.SEND_ONCE)
     yield "what it was", forall([v.s], z3.Or(s.unlooked(v.s) == KIND.NONE, z3.And(v.S.is_name_slot(v.s), was)))
+
+
+@invariant(130, "it is remembered which exception ports have died", lambda profile: profile.exception_types > 0)
+def died_handlers(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Of an exception place that holds a dead right since its port has died, that port is remembered; of no other
+    slot.
+    """
+    had = s.had(v.s)
+    dead = z3.And(v.S.is_place_slot(v.s), s.kind(v.s) == KIND.DEAD_NAME, s.port_life(had) == LIFE.ENDED)
+    yield "where", forall([v.s], z3.Or(had == v.sorts.no_port, dead))
 
 
 @invariant(122, "only a stopped call holds a right in hand")

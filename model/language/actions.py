@@ -25,6 +25,12 @@ def place_slot(state: State, task: Term, place: Place) -> Term:
     return state.sorts.Slot.place_slot(task, PLACE.of(place))
 
 
+def is_exception_place(state: State, slot: Term, profile: Profile) -> Term:
+    """``slot`` is a task's place for a type of exception."""
+    S = state.sorts.Slot
+    return z3.And(S.is_place_slot(slot), z3.Or(*[S.place(slot) == PLACE.of(place) for place in profile.exception_places]))
+
+
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
     """Set what ``slot`` contains."""
     references = z3.IntVal(urefs) if isinstance(urefs, int) else urefs
@@ -100,7 +106,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit:
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(object_)
     after.at("receiver")[port] = kernel
-    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved"):
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved", "lost_sends"):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
     put(after, kernel, KIND.RECEIVE, port)
@@ -169,6 +175,12 @@ def lose_sends(after: After, lost: Sequence[tuple[Term, Term]]) -> None:
 
     for port, when in lost:
         after.store_as_swept("no_senders_due", port, partial(due, when))
+
+
+def lose_right(after: After, slot: Term) -> None:
+    """Empty ``slot``, which holds a send right, and leave that right counted: the kernel has lost it."""
+    after.add("lost_sends", after.port(slot), 1)
+    clear(after, slot)
 
 
 def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -> None:

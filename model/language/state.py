@@ -103,6 +103,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "died_first": FieldDeclaration(("Slot",), "Bool", "of a dead-name request beside a freed name: the name's port died before the name was freed"),
     "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
     "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
+    "had": FieldDeclaration(("Slot",), "Port", "of a task's exception place whose port has died since it was set: that port; else NO_PORT"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),
@@ -112,6 +113,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "mscount": FieldDeclaration(("Port",), "Int", "make-send count"),
     "seqno": FieldDeclaration(("Port",), "Int", "sequence number of the next message received"),
     "srights": FieldDeclaration(("Port",), "Int", "send rights, as the kernel counts them"),
+    "lost_sends": FieldDeclaration(("Port",), "Int", "where answers of the kernel's need room: those of its send rights that the kernel has lost"),
     "sorights": FieldDeclaration(("Port",), "Int", "send-once rights, as the kernel counts them"),
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
     "reserved": FieldDeclaration(

@@ -441,6 +441,17 @@ def _counted(about: str) -> Reason:
     return Reason(f"the port was made: its count is the number of {about}", lambda t, p: t.a.port_life(p) != LIFE.UNBORN)
 
 
+def _can_lose_answers(x: Transition) -> bool:
+    return x.k.profile.kernel_reply_needs_room and x.rule in (ANSWER, TAKES_MESSAGES)
+
+
+def _loses_answer(t: Touched, port: Term) -> Term:
+    """The answer doesn't find room: no slot has its right any more, and the kernel's count keeps it."""
+    place = t.S.reply_slot(t.k["message"]) if t.rule == ANSWER else t.S.destination_slot(t.b.waits_with(t.target))
+    gone = z3.And(t.b.kind(place) == KIND.SEND, t.b.port(place) == port, t.emptied(place))
+    return z3.And(gone, t.a.lost_sends(port) == t.b.lost_sends(port) + 1)
+
+
 def _right_moves(t: Touched, port: Term) -> Term:
     """The slot of the receive right is another one after the step, and the right isn't left in the old one."""
     old, new = t.b.receiver(port), t.a.receiver(port)
@@ -880,6 +891,16 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the right's port dies, or what the slot holds goes", lambda t, s: z3.And(z3.Not(t.a.told(s)), z3.Not(t.same(s))), releases),
         Reason("the dead-name request fires", lambda t, s: z3.And(_fired(t, s), t.a.told(s)), rules(FIRES)),
     ),
+    "had": (
+        Reason("the exception place's port dies", lambda t, s: z3.And(t.died(s), t.a.had(s) == t.b.port(s)), releases),
+        Reason("the task ends", lambda t, s: z3.And(_of_target(t, s), t.a.had(s) == t.sorts.no_port), rules(TAKES_MESSAGES)),
+        Reason("the task is made in this step", lambda t, s: z3.And(t.S.is_place_slot(s), t.child(t.S.holder(s))), creates),
+        Reason(
+            "the call sets this place of its target",
+            lambda t, s: z3.And(t.S.is_place_slot(s), t.S.holder(s) == t.target, t.selected(t.S.place(s)), t.a.had(s) == t.sorts.no_port),
+            _sets_exceptions,
+        ),
+    ),
     "known_as": (Reason("a name of the space gains or loses SEND and RECEIVE for the port", _known),),
     # ports
     "port_life": (
@@ -903,6 +924,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         _set_to("seqno", "seqno"),
     ),
     "srights": (_counted("slots that hold a send right (invariant 8)"),),
+    "lost_sends": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.lost_sends(p) == 0), makes_ports),
+        Reason("the kernel loses the right of its answer", _loses_answer, _can_lose_answers),
+    ),
     "sorights": (_counted("slots that hold a send-once right (invariant 9)"),),
     "msgcount": (_counted("messages that are queued on it (invariant 21)"),),
     "reserved": (
