@@ -145,8 +145,8 @@ def mach_msg_send(
         cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
     if k.profile.dead_names_are_lazy:  # whatever it was
         cannot_be_reply = z3.And(cannot_be_reply, z3.Not(z3.And(k.is_unlooked(reply_slot), fits(b, reply_slot, reply_by))))
-    if k.profile.task_ports_stay:
-        cannot_be_reply = z3.Or(cannot_be_reply, k.leads_to_task(reply_slot))
+    if k.profile.immovable_objects:
+        cannot_be_reply = z3.Or(cannot_be_reply, k.stays(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
     if not k.profile.destination_tested_first:

@@ -129,6 +129,13 @@ class _Child:
         after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
 
 
+def ports_of(k: Context, task: Term) -> list[Term]:
+    """The ports that stand for ``task``: its own, and its further ones (NO_PORT for one that wasn't made)."""
+    b = k.before
+    further = sorted(k.profile.flavour_ports.values())
+    return [b.task_port(task), *[b.flavour_port(task, OBJECT.of(flavour)) for flavour in further]]
+
+
 def set_tokens(k: Context, after: After, task: Term, security: Term, audit: Term) -> None:
     """Give ``task`` these tokens. In a kernel without audit tokens the audit token stays as it is."""
     after.at("security")[task] = security
@@ -405,7 +412,7 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
             lost = z3.And(sending, b.from_kernel(message), b.kind(destination) == KIND.SEND)
             after.add("lost_sends", b.port(destination), z3.If(lost, 1, 0))
             put_if(after, lost, destination, KIND.NONE, k.sorts.no_port)
-        release(after, its, lambda port: port == b.task_port(target))
+        release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, target)]))
         lose_memory(after, message, sending)
         gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
         after.store_all((message,), gone, sending)
@@ -436,7 +443,7 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
     known = z3.Or(*[flavor == flavour for flavour in k.profile.token_flavours], False)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(known))
     if k.profile.token_flavours:
         small = z3.Or(z3.And(security, count < SECURITY_TOKEN_WORDS), z3.And(audit, count < AUDIT_TOKEN_WORDS))

@@ -9,7 +9,8 @@ notifications arrive.
   its send-once right; then the kernel sends no-senders, then port-deleted (``ipc_right_clean``, ``ipc_right_destroy``,
   in XNU 11417 ``ipc_right_terminate``). ``mach_port_destruct`` sends no-senders before the port dies
   (``ipc_right_destruct``).
-- **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
+- **A task's end**: its places, its names, its own port (in XNU 11417 its read port before that, its name and inspect
+  ports after it; ``ipc_task_terminate`` in ``kern/ipc_tt.c``). The message with which it waits to send is handed back before:
   its rights join the names that the space has for their ports, or get the lowest free names (``thread_terminate``
   aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to which it waits to send it,
   that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417 ``ipc_mqueue_post``. XNU
@@ -38,7 +39,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.execution.encoding import (
     BODY_SLOT,
@@ -68,6 +69,9 @@ _PLACES = (
     *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *_LEDGERS),
 )
 """A task's places in the order in which they end: first what a stopped call of the task has in its hands."""
+
+_OWN_PORTS = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
+"""The ports that stand for a task in the order in which they end."""
 
 _REQUESTS = (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT)
 
@@ -141,8 +145,13 @@ class Consequences:
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
         early = [partial(self._end_held, slot) for slot in places if slot not in late]
         yield from [*early, *names] if self._profile.places_end_first else [*names, *early]
-        yield from (partial(self._end_root, port) for port in roots)
+        yield from (partial(self._end_root, port) for port in sorted(roots, key=self._place_of_root))
         yield from (partial(self._end_held, slot) for slot in late)
+
+    def _place_of_root(self, port: int) -> int:
+        """When the port ends, if it is one of a task's ports."""
+        object_ = self._state["object"].get(port, PortObject.NONE)
+        return _OWN_PORTS.index(object_) if object_ in _OWN_PORTS else len(_OWN_PORTS)
 
     def _hand_back(self, messages: list[int], under: dict[SlotTuple, list[SlotTuple]]) -> None:
         """The rights of messages that a task waits to send go ``under`` names of its space: under those that it has, or

@@ -271,10 +271,10 @@ def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
 
 
-@invariant(118, "a right to a task's port is immovable", lambda profile: profile.task_ports_stay)
+@invariant(118, "a right to a task's port is immovable", lambda profile: bool(profile.immovable_objects))
 def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A send right to a task's port is under a name or in the place KERNEL. It is in no message on its way, in no other
-    place, and in no request.
+    """A send right to a task's port, of a kind that is immovable, is under a name or in the place KERNEL. It is in no
+    message on its way, in no other place, and in no request.
 
     A message that the kernel is working on may have such a right for destination. It may carry one to a port of the
     kernel's, back to the caller, or into a call (such a request has no descriptors).

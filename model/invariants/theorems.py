@@ -228,7 +228,7 @@ def is_targeted_only(rule: str, profile: Profile) -> bool:
     own.
     """
     signature = SIGNATURES.get(rule)
-    extracts = rule == "mach_port_extract_right" and profile.task_ports_stay
+    extracts = rule == "mach_port_extract_right" and bool(profile.immovable_objects)
     return signature is not None and signature.targets_task_only and not extracts
 
 

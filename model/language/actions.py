@@ -8,7 +8,6 @@ and 21 say that the two agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import z3
 
@@ -99,12 +98,12 @@ def make_send(after: After, slot: Term, port: Term) -> None:
     put(after, slot, KIND.SEND, port)
 
 
-def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit: Term) -> None:
+def make_kernel_port(after: After, port: Term, object_: PortObject | Term, queue_limit: Term) -> None:
     """Make ``port``, which stands for a kernel object. The kernel has its receive right."""
     after.assumptions += [after.port_life(port) == LIFE.UNBORN, port != after.sorts.no_port]
     kernel = after.sorts.Slot.kernel_slot(port)
     after.at("port_life")[port] = LIFE.ALIVE
-    after.at("object")[port] = OBJECT.of(object_)
+    after.at("object")[port] = OBJECT.of(object_) if isinstance(object_, PortObject) else object_
     after.at("receiver")[port] = kernel
     for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved", "lost_sends"):
         after.at(number)[port] = z3.IntVal(0)
@@ -142,6 +141,11 @@ def is_kernel_objects(state: State, slot: Term) -> Term:
     return z3.And(state.sends(slot), state.object(state.port(slot)) != OBJECT.of(PortObject.NONE))
 
 
+def makes_immovable(state: State, port: Term, profile: Profile) -> Term:
+    """``port`` stands for a task in such a way that send rights to it are immovable."""
+    return z3.Or(*[state.object(port) == OBJECT.of(kind) for kind in sorted(profile.immovable_objects)])
+
+
 def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
     """Take one send right from ``port``'s count (if ``when``).
 
@@ -169,12 +173,12 @@ def lose_sends(after: After, lost: Sequence[tuple[Term, Term]]) -> None:
         after.add("srights", port, z3.If(when, -1, 0))
     now = State(after.sorts, after.fields)
 
-    def due(when: Term, p: Term) -> tuple[Term, Term]:
+    def due(p: Term) -> tuple[Term, Term]:
+        loses = z3.Or(*[z3.And(p == port, when) for port, when in lost])
         waits = z3.Not(now.empty(now.sorts.Slot.no_senders_slot(p)))
-        return z3.And(when, now.srights(p) == 0, waits), now.mscount(p) + 1
+        return z3.And(loses, now.srights(p) == 0, waits), now.mscount(p) + 1
 
-    for port, when in lost:
-        after.store_as_swept("no_senders_due", port, partial(due, when))
+    after.sweep("no_senders_due", "ports", due)
 
 
 def lose_right(after: After, slot: Term) -> None:

@@ -74,6 +74,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     # tasks
     "task_life": FieldDeclaration(("Task",), "Life", "not yet made, alive, or terminated"),
     "task_port": FieldDeclaration(("Task",), "Port", "the task's own kernel port"),
+    "flavour_port": FieldDeclaration(("Task", "PortObject"), "Port", "its further port of this kind, or NO_PORT: none was made"),
     "security": FieldDeclaration(("Task",), "SecurityToken", "its security token"),
     "audit": FieldDeclaration(("Task",), "AuditToken", "its audit token"),
     "wired": FieldDeclaration(("Task",), "Port", "the ledger it draws wired memory on"),
@@ -108,7 +109,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),
     "object": FieldDeclaration(("Port",), "PortObject", "the kernel object for which it stands"),
-    "object_task": FieldDeclaration(("Port",), "Task", "of a task port: the task"),
+    "object_task": FieldDeclaration(("Port",), "Task", "of a task's port, or a further port of a task: the task"),
     "receiver": FieldDeclaration(("Port",), "Slot", "the slot of its receive right"),
     "mscount": FieldDeclaration(("Port",), "Int", "make-send count"),
     "seqno": FieldDeclaration(("Port",), "Int", "sequence number of the next message received"),
@@ -426,20 +427,6 @@ class After(State):
             self._update(name, partial(_stored, point, value, old), Store(point, new, when), point)
         self._count(counts)
 
-    def store_as_swept(self, name: str, point: Term, change: Callable[[Term], tuple[Term, Term]]) -> None:
-        """As a sweep over ``point`` alone. Where many points change one after another, proofs are far shorter: at each
-        point that they look at, they read the condition there. Raises TypeError as ``sweep``.
-        """
-        self._refuse_counted(name)
-        old = self.fields[name]
-
-        def read(x: Term) -> Term:
-            condition, value = change(x)
-            return z3.If(z3.And(x == point, condition), value, old(x))
-
-        condition, value = change(point)
-        self._update(name, read, Store((point,), value, condition), (point,))
-
     def add(self, name: str, point: Term, amount: Term | int) -> None:
         """The field grows by ``amount`` at ``point``. Raises TypeError as ``store``."""
         self._refuse_counted(name)
@@ -611,7 +598,7 @@ def updated(old: Callable[..., Term], update: Update) -> Callable[..., Term]:
     def read(*x: Term) -> Term:
         match update:
             case Store(point, value, when):
-                return _stored(point, value, old, *x) if when is None else z3.If(z3.And(_same(x, point), when), value, old(*x))
+                return _stored(point, value if when is None else z3.If(when, value, old(*point)), old, *x)
             case Add(point, amount):
                 return old(*x) + z3.If(x[0] == point[0], amount, 0)
             case Sweep(variables, condition, value):

@@ -213,7 +213,12 @@ def creates(x: Transition) -> bool:
 def makes_ports(x: Transition) -> bool:
     """Creations of tasks and ledgers, and allocations."""
     gives_kernel_object = x.creates or x.is_call(lambda call: call.changes_ledgers and call.replies_with_rights)
-    return gives_kernel_object or x.rule in ALLOCATORS
+    return gives_kernel_object or gives_further_ports(x) or x.rule in ALLOCATORS
+
+
+def gives_further_ports(x: Transition) -> bool:
+    """Calls that give a right to a task's further port, and make the port when it is first asked for."""
+    return bool(x.k.profile.flavour_ports) and x.rule == "task_get_special_port"
 
 
 def only_reads(x: Transition) -> bool:
@@ -487,6 +492,9 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
         made.append(a.port(x.reply(0)))
     if x.rule == "mach_host_self":
         made.append(a.port(x.reply(0)))
+    if gives_further_ports(x):
+        further = z3.Or(*[k["which"] == which for which in k.profile.flavour_ports])
+        made.append(z3.If(further, a.port(x.reply(0)), t.sorts.no_port))
     if x.rule == "mach_port_construct":
         made.append(z3.If(k["insert_send"], k["new_port"], t.sorts.no_port))
     return z3.Sum(z3.IntVal(0), *[z3.If(z3.And(port == each, port != t.sorts.no_port), 1, 0) for each in made])
@@ -619,6 +627,9 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 
 
 def _new_object_of_port(t: Touched, p: Term) -> Term:
+    if gives_further_ports(t.x):
+        selected = [z3.And(t.k["which"] == which, t.a.object(p) == OBJECT.of(kind)) for which, kind in t.k.profile.flavour_ports.items()]
+        return z3.And(t.made(p), z3.Or(*selected))
     kind = PortObject.TASK if t.x.creates else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
     return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
 
@@ -636,7 +647,8 @@ def _may_end(t: Touched, p: Term) -> Term:
         starts += [place == slot for slot in t.names()]
     elif t.rule == TAKES_MESSAGES:
         carried = z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place)))
-        starts += [t.sorts.of_task(place, t.target), p == b.task_port(t.target), carried]
+        own = [b.task_port(t.target), *[b.flavour_port(t.target, OBJECT.of(kind)) for kind in sorted(t.k.profile.flavour_ports.values())]]
+        starts += [t.sorts.of_task(place, t.target), *[p == port for port in own], carried]
     elif t.rule == RESCUED:
         starts.append(p == t.k["of"])
     elif t.rule in MESSAGE_ENDS:
@@ -799,6 +811,13 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.task_life(task) == LIFE.ENDED), rules(TAKES_MESSAGES)),
     ),
     "task_port": (CHILD,),
+    "flavour_port": (
+        Reason(
+            "the kernel makes this further port of the task",
+            lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
+            gives_further_ports,
+        ),
+    ),
     "security": _token_given("security"),
     "audit": _token_given("audit"),
     "wired": (CHILD,),
@@ -839,7 +858,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.wait(task) == WAIT.NOTHING), rules(TAKES_MESSAGES)),
     ),
-    "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER),),
+    "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER, ANSWER),),
     "waits_at": (
         _asked("waits_at", WAIT.RECEIVING, lambda t: t.k["port"], "mach_msg_receive"),
         Reason("the name at which the task waits is renamed", _waits_at, rules("mach_port_rename")),
@@ -908,7 +927,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("its receive right is given up, or its kernel object ends", _may_end, releases),
     ),
     "object": (Reason("the port is made in this step", _new_object_of_port, makes_ports),),
-    "object_task": (Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),),
+    "object_task": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),
+        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), gives_further_ports),
+    ),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (
         Reason("the kernel makes send rights to it", _kernel_made, lambda x: x.rule != COPY_IN),
@@ -993,7 +1015,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "arrival": (
         Reason("the message is queued", _queued_now),
         Reason("the task that waits with it ends, and it has room", _with_room, room_is_given(TAKES_MESSAGES)),
-        Reason("the message begins to wait", _waits_now, room_is_given(DELIVER)),
+        Reason("the message begins to wait", _waits_now, room_is_given(DELIVER, ANSWER)),
     ),
     "room": (
         Reason("the first that waits get room", _gets_room, rules(TAKE, "mach_port_set_attributes")),

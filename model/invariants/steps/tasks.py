@@ -143,6 +143,10 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
             yield f"the {which.name.lower()} port", z3.Implies(k["which"] == selector, done)
             if x.stops:
                 yield f"the {which.name.lower()} port that was there", z3.Implies(k["which"] == selector, copied(held, x.in_hand))
+        for selector, kind in k.profile.flavour_ports.items() if x.rule == "task_get_special_port" else ():
+            own_port = a.flavour_port(k.task_behind(k["task"]), OBJECT.of(kind))
+            right = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == own_port)
+            yield f"the {kind.name.lower()} port", z3.Implies(k["which"] == selector, right)
     elif x.rule == CREATION_RESUMED:
         lives = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == b.task_port(x.half_made))
         yield "the child's port", z3.If(b.alive(x.half_made), lives, a.kind(x.reply(0)) == KIND.DEAD_NAME)
