@@ -123,7 +123,8 @@ def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: 
     if k.profile.flavour_ports:
         missing = k.before.flavour_port(target, selected_flavour(k, which)) == k.sorts.no_port
         yield k.succeeds("a right to a further port, which is made now", z3.And(further, missing), make, replies=1, evidence=FURTHER)
-        yield k.succeeds("a right to a further port", further, make_right, replies=1, evidence=FURTHER)
+        made = k.otherwise(z3.And(further, z3.Not(missing)), tested=further)
+        yield k.succeeds("a right to a further port", made, make_right, replies=1, evidence=FURTHER)
     yield k.succeeds("a clone of the special port", k.otherwise(z3.Not(further)), give, replies=1)
 
 

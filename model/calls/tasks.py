@@ -13,7 +13,7 @@ from sendright.mach.abi.descriptors import NO_PAGE
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, put_if, queue_message, take_room
+from sendright.model.language.actions import clone, drop_held_send, lose_right, make_kernel_port, make_send, place_slot, put, queue_message, take_room
 from sendright.model.language.choices import choose_copies
 from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
@@ -371,6 +371,10 @@ WOKEN_SENDER = rests_on(
 """Of a task that ends while it has room for the message that it sends."""
 
 
+LOST_ANSWER = rests_on(xnu="kern/thread.c: thread_terminate_self; ipc/ipc_kmsg.c: ipc_kmsg_send")
+"""Of a task that ends while an answer of the kernel's to it waits for room."""
+
+
 @rule(
     evidence=rests_on(
         "kern/task.c: task_terminate; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
@@ -408,10 +412,6 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         def its(slot: Term) -> Term:
             return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
-        if k.profile.kernel_reply_needs_room:
-            lost = z3.And(sending, b.from_kernel(message), b.kind(destination) == KIND.SEND)
-            after.add("lost_sends", b.port(destination), z3.If(lost, 1, 0))
-            put_if(after, lost, destination, KIND.NONE, k.sorts.no_port)
         release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, target)]))
         lose_memory(after, message, sending)
         gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
@@ -427,10 +427,21 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         queue_message(after, message, b.port(destination))
         terminate(after, sending=z3.BoolVal(False))
 
+    def lose_and_terminate(after: After) -> None:
+        lose_right(after, destination)
+        terminate(after)
+
+    others: list[Term] = []
     if k.profile.room_is_given:
         title = "the task ends, and its message that has room is queued"
         yield k.succeeds(title, has_room, queue_and_terminate, evidence=WOKEN_SENDER)
-    yield k.succeeds("the task ends", k.otherwise(z3.Not(has_room) if k.profile.room_is_given else None), terminate)
+        others.append(has_room)
+    if k.profile.kernel_reply_needs_room:
+        lost = z3.And(sending, b.from_kernel(message), b.kind(destination) == KIND.SEND)
+        title = "the task ends, and the answer that waits for room is lost"
+        yield k.succeeds(title, k.otherwise(z3.And(lost, z3.Not(has_room)), tested=lost), lose_and_terminate, evidence=LOST_ANSWER)
+        others.append(lost)
+    yield k.succeeds("the task ends", k.otherwise(z3.Not(z3.Or(*others)) if others else None), terminate)
 
 
 @rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info", silent=("the audit token",))))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
-from sendright.mach.abi.rights import Notification, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Notification, Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.ghosts import is_send
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
@@ -24,10 +24,10 @@ def place_slot(state: State, task: Term, place: Place) -> Term:
     return state.sorts.Slot.place_slot(task, PLACE.of(place))
 
 
-def is_exception_place(state: State, slot: Term, profile: Profile) -> Term:
+def is_exception_place(state: State, slot: Term) -> Term:
     """``slot`` is a task's place for a type of exception."""
     S = state.sorts.Slot
-    return z3.And(S.is_place_slot(slot), z3.Or(*[S.place(slot) == PLACE.of(place) for place in profile.exception_places]))
+    return z3.And(S.is_place_slot(slot), z3.Or(*[S.place(slot) == PLACE.of(place) for place in EXCEPTION_PLACES]))
 
 
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
@@ -108,6 +108,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject | Term, queue
     for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved", "lost_sends"):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
+    set_guard(after, port)
     put(after, kernel, KIND.RECEIVE, port)
 
 

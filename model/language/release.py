@@ -281,7 +281,7 @@ class Release:
                 "had",
                 "slots",
                 lambda s: (
-                    z3.And(is_exception_place(b, s, after.profile), gone(s)),
+                    z3.And(is_exception_place(b, s), gone(s)),
                     z3.If(self.given_up(s), b.sorts.no_port, b.port(s)),
                 ),
             )
