@@ -77,7 +77,7 @@ def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -
     # CASES
     yield from _request(k, host_priv, which, KERNELS_OWN + 1, port)
     yield from may_be_kept(k, port)
-    if k.profile.only_init_sets_host_ports:
+    if k.profile.only_init_sets_host_ports and not k.profile.host_priv_is_callers:  # else only that task gets so far
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "the caller is not the first task", k.caller != k.sorts.first_task)
 
     # RIGHTS
