@@ -146,7 +146,7 @@ class _Groups:
         return z3.And(_selected(self.asked, number), z3.Or(self.reported[number], *groups))
 
     def mask(self, number: int) -> Term:
-        """The bits of the selected types that are like ``number``, which begins their group, and like none before it."""
+        """The bits of the selected types in the group that ``number`` begins: like it, and like none before it."""
         bits: list[Term] = []
         for other in range(number + 1, len(self.slots) + 1):
             earlier = [z3.And(self.begins[first], self.joins(other, first)) for first in range(1, number)]

@@ -306,7 +306,7 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             f["object_task"][number] = port.task
             if port.object in TASK_FLAVOURS:
                 f["flavour_port"][port.task, int(port.object)] = number
-        counts = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
+        counts: tuple[tuple[str, int], ...] = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
         counts += (("lost_sends", port.lost_send_rights), ("sorights", port.send_once_rights), ("msgcount", len(port.queue)))
         for name, value in counts:
             f[name][number] = value

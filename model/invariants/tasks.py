@@ -34,8 +34,8 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(131, "a further port of a task stands for it while it lives", lambda profile: bool(profile.flavour_ports))
 def further_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A further port of a live task is active and stands for it. An active port that is a further port of a task is that
-    of a live task.
+    """A further port of a live task is active and stands for it. An active port that is a further port of a task is
+    that of a live task.
     """
     for kind in TASK_FLAVOURS:
         object_ = OBJECT.of(kind)

@@ -35,7 +35,7 @@ class SpecialPortCalls(Core):
     def task_get_special_port(self, caller: Task, target: Right, which: int) -> Result:
         """Return a clone of the right in one of the task's places, by profile null for a kernel object's port that was
         set there; or a new right to a further port of the task's. Through such a port a caller gets only ports that
-        are no stronger.
+        aren't stronger.
 
         KERN_INVALID_ARGUMENT; KERN_INVALID_CAPABILITY if ``target`` is too weak.
         """
