@@ -10,15 +10,12 @@ random ones. ``--plain`` leaves out the random runs with plans.
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 from rich.console import Console
@@ -33,49 +30,16 @@ from sendright.mach.state.trace import Trace
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import witnessed_calls
 from sendright.properties import check as checking
-from sendright.properties.mutants.source import Unit, compiled, running
+from sendright.properties.mutants.source import TextChange, Unit, compiled, running
 
 SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Change:
-    """Text of one function that is replaced."""
-
-    where: str
-    """``module:function`` or ``module:Class.method``, of the reference kernel."""
-    replaced: tuple[tuple[str, str], ...]
-    """The old text and the new one; all at once, so that two texts can be exchanged."""
-
-    @property
-    def unit(self) -> Unit:
-        """The function."""
-        module, _, name = self.where.partition(":")
-        owner, _, method = name.rpartition(".")
-        return Unit(f"sendright.impl.reference.{module}", owner, method)
-
-    def node(self) -> ast.FunctionDef | None:
-        """The changed function; None: the kernel hasn't exactly one such text in it."""
-        try:
-            old = self.unit.node()
-        except (StopIteration, ModuleNotFoundError):
-            return None
-        lines = Path(self.unit.file).read_text("utf-8").splitlines()
-        first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
-        text = textwrap.dedent("\n".join(lines[first - 1 : old.end_lineno]))
-        for number, (before, _) in enumerate(self.replaced):
-            if text.count(before) != 1:
-                return None
-            text = text.replace(before, f"\0{number}\0")
-        for number, (_, after) in enumerate(self.replaced):
-            text = text.replace(f"\0{number}\0", after)
-        [found] = ast.parse(text).body
-        assert isinstance(found, ast.FunctionDef)
-        return found
-
-
-def _change(where: str, *texts: str) -> Change:
-    return Change(where, tuple(zip(texts[::2], texts[1::2], strict=True)))
+def _change(where: str, *texts: str) -> TextChange:
+    """A change of ``module:function`` or ``module:Class.method`` of the reference kernel: old text, new text, and so on."""
+    module, _, name = where.partition(":")
+    owner, _, method = name.rpartition(".")
+    return TextChange(Unit(f"sendright.impl.reference.{module}", owner, method), tuple(zip(texts[::2], texts[1::2], strict=True)))
 
 
 @dataclass(frozen=True)
@@ -84,13 +48,13 @@ class Fault:
 
     name: str
     words: str
-    changes: tuple[Change, ...]
+    changes: tuple[TextChange, ...]
     """The first one that fits the kernel is made."""
     profiles: frozenset[str] = frozenset(PROFILES)
     """Where it makes a difference."""
 
     @property
-    def change(self) -> Change | None:
+    def change(self) -> TextChange | None:
         """The change that fits the kernel; None: none does."""
         return next((change for change in self.changes if change.node() is not None), None)
 

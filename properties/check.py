@@ -23,7 +23,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.trace import Trace, Violation, ViolationKind
 from sendright.properties.coverage.situations import Scene, reached, situations
-from sendright.properties.generation.calls import Calls, blocks, near_limits
+from sendright.properties.generation.calls import Calls, blocks, near_limits, receivable
 from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
 from sendright.properties.runs.judged_run import Oracle, Violated, can_make, ready_for_limits
 from sendright.properties.runs.run import CALL_SECONDS, Invariants, Run, specified_invariants
@@ -34,6 +34,9 @@ KnownRun = Sequence[tuple[int, Call]]
 """A fixed run: pairs of a caller's task number and a call."""
 ONE_DIRECTED_IN = 3
 """One in so many random runs follows plans (``generation/plans.py``); the others reach more cases."""
+RECEIVED_IN = 3
+"""An implementation that doesn't show what is in queues: up to one in so many calls of a run, the last ones, receive
+that."""
 MOST_TRIES = 4
 """A run ends after drawing this many times its length in calls, whether the implementation could make them or not."""
 MOST_WAYS = 20
@@ -231,12 +234,22 @@ class _Checker:
     def _draw(self, block: bytes, run: Run) -> None:
         self.drawn += 1
         calls = Calls(self.profile, block, self.capabilities, directed=self.drawn % ONE_DIRECTED_IN == 0)
+        receives = False
         while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
             index = len(run.steps)
-            self._step(run, *calls.next(run.snapshot))
+            receives = receives or self._has_to_receive(run)
+            received = calls.reception(run.snapshot) if receives else None
+            self._step(run, *(received or calls.next(run.snapshot)))
             for step in run.steps[index:]:
                 calls.made(step)
         self.not_modelled.update(calls.not_modelled)
+
+    def _has_to_receive(self, run: Run) -> bool:
+        """Whether the run's last calls should receive what is in queues, since the implementation doesn't show that."""
+        left = self.steps - len(run.steps)
+        if self.capabilities.shows is None or left > self.steps // RECEIVED_IN:
+            return False
+        return left <= sum(messages for messages, _, _ in receivable(run.snapshot))
 
     def _step(self, run: Run, task: int, call: Call) -> None:
         index, before = len(run.steps), run.snapshot

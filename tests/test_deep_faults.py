@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_a_fault_changes_one_function_and_is_taken_back(name: str) -> None:
 
 
 def test_a_fault_that_does_not_fit() -> None:
-    fault = deep_faults.Fault("odd", "nothing", (deep_faults.Change("core:Core.release", (("no such text", ""),)),))
+    fault = deep_faults.Fault("odd", "nothing", (deep_faults._change("core:Core.release", "no such text", ""),))
     assert fault.change is None
     with pytest.raises(ValueError, match="odd: the reference kernel has no such text"), fault.seeded():
         pass
@@ -42,8 +43,9 @@ def test_a_fault_that_does_not_fit() -> None:
 
 def test_texts_can_be_exchanged() -> None:
     texts = ("while port is not None", "if port is None", "return port is not None", "return port is None")
-    change = deep_faults.Change("message:Message.circular", (texts[:2], texts[2:]))
-    changed = deep_faults.ast.unparse(change.node())
+    node = deep_faults._change("message:Message.circular", *texts).node()
+    assert node is not None
+    changed = ast.unparse(node)
     assert texts[1] in changed
     assert texts[3] in changed
     assert texts[0] not in changed

@@ -106,6 +106,21 @@ TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_
 """What stands for a task, too, and lets its holder do less (``mach_task_flavor_t``, ``osfmk/mach/task_info.h``)."""
 
 
+KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
+    PortObject.NONE: 0,
+    PortObject.TASK: 2,
+    PortObject.HOST: 3,
+    PortObject.HOST_PRIV: 4,
+    PortObject.HOST_SECURITY: 17,
+    PortObject.LEDGER: 18,
+    PortObject.DEVICE: 19,
+    PortObject.TASK_NAME: 20,
+    PortObject.TASK_INSPECT: 44,
+    PortObject.TASK_READ: 45,
+}
+"""Their numbers in every kernel that has them: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
+
+
 class Place(IntEnum):
     """A place of a task, outside its port name space, where the kernel holds a right for it.
 

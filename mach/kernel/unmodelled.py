@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, Right, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -95,7 +95,8 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     if type_ is T.FLAVOUR:
         return profile.token_flavours
     if type_ is T.ATTRIBUTES:
-        return [int(each) for each in PortAttributes]
+        asks = PortAttributes.DNREQUESTS_SIZE in profile.attributes_told  # then the others are those that we read
+        return [int(each) for each in PortAttributes] if asks else profile.attributes_told
     if type_ is T.HOST_SELECTOR:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
@@ -214,13 +215,17 @@ _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""
 
+_PURPOSES = ("SERVICE_PORT", "CONNECTION_PORT", "REPLY_PORT", "ENFORCE_REPLY_PORT_SEMANTICS", "PROVISIONAL_REPLY_PORT", "EXCEPTION_PORT")
+_WHY_NOT = {f"MPO_{each}": "a port's purpose says where its rights may go; the state has no purposes, ipc/ipc_port.h" for each in _PURPOSES}
+"""Bits -> why they aren't modelled."""
+
 
 def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
     numbers = headers_of(profile.name).numbers
     known = {numbers[name] for name in modelled if name in numbers}
     for name, number in numbers.items():
         if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
-            yield Range(call=call, argument=argument, bit=number, name=name)
+            yield Range(call=call, argument=argument, bit=number, name=name, why=_WHY_NOT.get(name, ""))
 
 
 def as_judged(call: Call, profile: Profile) -> Call:
@@ -258,6 +263,22 @@ def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Prof
     Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
     request with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
     """
+    return _why_stranded(caller, call, state, profile) or _why_left_as_it_was(call, profile)
+
+
+def _why_left_as_it_was(call: Call, profile: Profile) -> str | None:
+    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
+    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
+    """
+    if call.name != "mach_port_get_attributes" or not profile.reserved_names_pass or profile.dead_names_are_lazy:
+        return None
+    given = call.arguments
+    if given.get("flavor") != PortAttributes.DNREQUESTS_SIZE or given.get("name") not in RESERVED_NAMES or given.get("count", 0) <= 1:
+        return None
+    return f"what is in the other words of flavour 3, of NULL or DEAD, isn't modelled in profile {profile.name}"
+
+
+def _why_stranded(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
     if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
         return None
     own = state.tasks.get(caller)

@@ -11,7 +11,7 @@ notifications arrive.
   (``ipc_right_destruct``).
 - **A task's end**: its places, its names, its own port (in XNU 11417 its read port before that, its name and inspect
   ports after it; ``ipc_task_terminate`` in ``kern/ipc_tt.c``). The message with which it waits to send is handed back
-  before: its rights join the names that the space has for their ports, or get the lowest free names
+  before: its rights join the names that the space has for their ports, or get free names
   (``thread_terminate`` aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to
   which it waits to send it, that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417
   ``ipc_mqueue_post``. XNU 792 puts it into the dead port's queue, and we decide that it does as the others). In XNU
@@ -29,8 +29,13 @@ notifications arrive.
   messages of a queue are put on it all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each
   with all that it leads to.
 
-``Consequences.together`` has what a kernel leaves open: dead-name requests of one port fire in the order
-of a table of the kernel's, whose slots are reused, and which the state doesn't have.
+``Consequences.together`` has what a kernel leaves open, since it depends on tables of the kernel's that the state
+doesn't have:
+
+- Dead-name requests of one port fire in the order of the port's table, whose slots are reused.
+- A right that is handed back to a task without a name for its port gets a free name. The kernel chooses one, often the
+  name that was freed last (``ipc_entry_get``). No call tells which, as the task ends, but the names end in their order.
+  Whether a notification is dead-name or port-deleted, no-senders or send-once, is decided as if it were the lowest.
 """
 
 from __future__ import annotations
@@ -118,8 +123,14 @@ class Consequences:
         """Those of these requests that end without a notification."""
         self.told_dead: set[SlotTuple] = set()
         """The dead-name requests that fire because the port dies."""
-        self.together: list[tuple[SlotTuple, ...]] = []
-        """Requests that fire one after another, in an order that the state doesn't say."""
+        self.together: list[tuple[tuple[SlotTuple, ...], ...]] = []
+        """Sequences of rights that become notifications: the state tells the order in each, not how they interleave."""
+        self._sequences: dict[SlotTuple | None, list[SlotTuple]] = {}
+        """While names end some of which the kernel chose: the rights that became notifications, by the chosen name that
+        ended (None: those of all others).
+        """
+        self._chosen: SlotTuple | None = None
+        """The name that ends, if the kernel chose it."""
         for step in self._starts(released, roots):
             step()
         self.given_up = [*released, *self._with_the_dead()]
@@ -138,10 +149,10 @@ class Consequences:
         messages = sorted({slot[1] for slot in released if slot[0] in MESSAGE_SLOTS})
         under = {slot: [slot] for slot in released if slot[0] == NAME_SLOT}
         handed_back = [message for message in messages if roots and self._kind.get((DESTINATION_SLOT, message, 0)) != SlotKind.DEAD_NAME]
-        self._hand_back(handed_back, under)
+        chosen = self._hand_back(handed_back, under)
         destroyed = [message for message in messages if message not in handed_back]
         yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in destroyed)
-        names = [partial(self._end_name, under[name]) for name in sorted(under)]
+        names = [partial(self._end_names, under, chosen)]
         places = sorted((slot for slot in released if slot[0] == PLACE_SLOT), key=lambda slot: _PLACES.index(slot[2]))
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
         early = [partial(self._end_held, slot) for slot in places if slot not in late]
@@ -154,10 +165,11 @@ class Consequences:
         object_ = self._state["object"].get(port, PortObject.NONE)
         return _OWN_PORTS.index(object_) if object_ in _OWN_PORTS else len(_OWN_PORTS)
 
-    def _hand_back(self, messages: list[int], under: dict[SlotTuple, list[SlotTuple]]) -> None:
+    def _hand_back(self, messages: list[int], under: dict[SlotTuple, list[SlotTuple]]) -> set[SlotTuple]:
         """The rights of messages that a task waits to send go ``under`` names of its space: under those that it has, or
-        under the lowest that are free.
+        under the lowest that are free. Returns the latter, instead of which the kernel may choose others.
         """
+        chosen: set[SlotTuple] = set()
         for message in messages:
             task: int = self._state["owner"].get(message, NO_TASK)
             known_as = self._state["known_as"]
@@ -170,9 +182,11 @@ class Consequences:
                 if name is None:
                     free = ((NAME_SLOT, task, number) for number in count(1))
                     name = next(each for each in free if each not in under)
+                    chosen.add(name)
                     if kind != SlotKind.SEND_ONCE:
                         known[port] = name
                 under.setdefault(name, []).append(slot)
+        return chosen
 
     def _with_the_dead(self) -> Iterator[SlotTuple]:
         """What goes with the ports that die: what their messages carry, and their requests."""
@@ -186,6 +200,20 @@ class Consequences:
             yield from sorted(self._state.slots_of(constructor, message))
 
     # ---- rights
+
+    def _end_names(self, under: dict[SlotTuple, list[SlotTuple]], chosen: set[SlotTuple]) -> None:
+        """A task's names end, with all rights that are ``under`` them. Where the ``chosen`` ones come is open."""
+        before = list(self.together)
+        self._sequences = {}
+        for name in sorted(under):
+            self._chosen = name if name in chosen else None
+            self._end_name(under[name])
+        self._chosen = None
+        if chosen:
+            alone = [sequence for sequences in self.together[len(before) :] for sequence in sequences]
+            told = {slot for sequence in alone for slot in sequence}
+            others = [tuple(slot for slot in sequence if slot not in told) for sequence in self._sequences.values()]
+            self.together = [*before, (*alone, *filter(None, others))]
 
     def _end_name(self, rights: list[SlotTuple]) -> None:
         """What a name denotes ends: all these rights to one port. The first is in the name's own slot."""
@@ -330,7 +358,7 @@ class Consequences:
         for request in fired:
             self._tell(request)
         if len(fired) > 1:
-            self.together.append(fired)
+            self.together.append(tuple((request,) for request in fired))
 
     def _destroy(self, messages: Iterable[Step]) -> None:
         """Messages are destroyed: now, or after those that are being destroyed."""
@@ -355,6 +383,7 @@ class Consequences:
         asks = slot[0] in _REQUESTS and slot in self._kind
         if (lives or asks) and slot not in self.places and slot not in self.unsent:
             self.places[slot] = self._clock
+            self._sequences.setdefault(self._chosen, []).append(slot)
             self._clock += 1
 
     # ---- in numbers

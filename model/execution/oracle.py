@@ -73,7 +73,7 @@ class Oracle:
         ``result`` (in which order notifications arrive), that tells what it chose.
         """
         self._cases = []
-        self.system.shown, self.system.together = shown, []
+        self.system.shown, self.system.together, self.system.told = shown, [], {}
         if not self.profile.serves(call.name):
             clause = f"{call.name}: not served by the profile {self.profile.name}"
             if result.code == ReturnCode.MIG_BAD_ID:

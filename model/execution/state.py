@@ -131,6 +131,12 @@ class ConcreteState:
         stage, arrival = self.fields["stage"], self.fields["arrival"]
         return sorted((m for m in self.by_value("queue", port) if stage.get(m) == QUEUED), key=lambda m: (arrival.get(m, 0), m))
 
+    def reorder(self, messages: Iterable[int], order: Iterable[int]) -> None:
+        """Messages of one queue, oldest first, come in another ``order``."""
+        arrival = self.fields["arrival"]
+        arrivals = [arrival.get(message, 0) for message in messages]
+        self.write("arrival", dict(zip(order, arrivals, strict=True)))
+
 
 LOOKUPS = ("slots_of", "built_by", "by_value", "by_part", "known_by")
 """The methods of ``ConcreteState`` by which ``Candidates`` finds points."""

@@ -44,6 +44,7 @@ from sendright.model.execution.encoding import (
     LIMBO_SLOT,
     NAME_SLOT,
     NO_PORT,
+    NO_SENDERS_SLOT,
     NO_SLOT,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
@@ -53,7 +54,7 @@ from sendright.model.execution.encoding import (
     SlotTuple,
     environment,
 )
-from sendright.model.execution.late_choices import LateChoices
+from sendright.model.execution.late_choices import LateChoices, interleaved
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.release import Release
@@ -67,6 +68,8 @@ ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 _LEAVES_SOMETHING = {"kind", "no_senders_due", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
+_ANSWERS = dict(zip(PENDING_RULES, (NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, REQUEST_SLOT), strict=True))
+"""Where the request is that a rule for pending work answers."""
 
 
 class Chosen(frozenset[int]):
@@ -123,10 +126,10 @@ class System:
         self.late = LateChoices(self.state)
         """If the implementation doesn't show what is in queues: what will be known of them when messages are received.
         """
-        self.together: list[dict[SlotTuple, int | None]] = []
-        """Requests that fire together in the call that is being judged, in an order that the kernel chooses: each with
-        its notification, when that is made.
-        """
+        self.together: list[tuple[tuple[SlotTuple, ...], ...]] = []
+        """``Consequences.together`` of the call that is being judged."""
+        self.told: dict[SlotTuple, int] = {}
+        """The notification that a right became in that call."""
         self.before_effect: Callable[[System, CompiledCase, list[Any]], object] | None = None
         """Sees the case of each rule that is run, and its values, before the case has its effect."""
         self.ended: list[tuple[str, int]] = []
@@ -229,7 +232,8 @@ class System:
         env["notification destinations"] = [(DESTINATION_SLOT, message, 0) for message in notified]
         env["limbo"] = [(LIMBO_SLOT, each, 0) for each in led_to.rescued if each not in dead]
         env["due requests"] = list(dict.fromkeys([*places, *led_to.given_up]))
-        self.together += [dict.fromkeys(requests, None) for requests in led_to.together]
+        self.together += led_to.together
+        self.told |= notification
         numbers = (led_to.sends_released(), Counter(port[slot] for slot in notification), Counter(port[slot] for slot in lost))
         told = (lambda slot: notification.get(slot, -1), lambda message: notified.get(message, NO_SLOT))
         arrival = (lambda message: places[notified[message]] if message in notified else 0, led_to.next_clock)
@@ -264,47 +268,35 @@ class System:
                 if before_rule:
                     before_rule(self)
                 yield self.run(name, caller, given)
-                self._note_together(arguments, message)
-
-    def _note_together(self, arguments: dict[str, Any], message: int) -> None:
-        """The rule with these arguments has answered a request with ``message``, if it did."""
-        if "name" in arguments:
-            request = (REQUEST_SLOT, arguments["space"], arguments["name"])
-            for requests in self.together:
-                if request in requests and requests[request] is None:
-                    requests[request] = message
+                request = (_ANSWERS[name], arguments["space"] if "space" in arguments else arguments["of"], arguments.get("name", 0))
+                self.told.setdefault(request, message)
 
     def settle(self) -> None:
-        """In which order the dead-name requests of one port fire is the kernel's choice (see
-        ``Consequences.together``): take over what the implementation shows.
+        """In which order some notifications come is the kernel's choice (see ``Consequences.together``): take over what
+        the implementation shows.
         """
         fields = self.state.fields
-        for requests in self.together:
-            told = [message for message in requests.values() if message is not None and fields["stage"].get(message) == QUEUED]
-            for port in dict.fromkeys(fields["queue"][message] for message in told):
-                here = [message for message in self.state.waiting(port) if message in told]
+        for sequences in self.together:
+            told = [[self.told[slot] for slot in sequence if slot in self.told] for sequence in sequences]
+            queues = {m: fields["queue"][m] for messages in told for m in messages if fields["stage"].get(m) == QUEUED}
+            for port in dict.fromkeys(queues.values()):
+                here = [found for messages in told if (found := [message for message in messages if queues.get(message) == port])]
                 if self.shown is not None:
                     self._settle_queue(port, here)
                 else:
-                    self.late.told_together(tuple(here))
+                    self.late.told_together(here)
 
-    def _settle_queue(self, port: int, told: list[int]) -> None:
+    def _settle_queue(self, port: int, told: list[list[int]]) -> None:
         assert self.shown is not None
-        fields, waiting = self.state.fields, self.state.waiting(port)
+        waiting = self.state.waiting(port)
         shown = self.shown.ports[port].queue if port in self.shown.ports else ()
         if len(shown) != len(waiting):
             return
-        places = [waiting.index(message) for message in told]
-        free = dict(zip(places, told, strict=True))
-        arrivals = [fields["arrival"].get(message, 0) for message in told]
-        for index, arrival in zip(places, arrivals, strict=True):
-            wanted = shown[index]
-            body = tuple(descriptor.entry.port for descriptor in wanted.body)
-            fitting = (place for place, message in free.items() if self._tells(message) == (wanted.id, wanted.data, body))
-            place = next(fitting, None)
-            if place is None:
-                return
-            self.state.write("arrival", {free.pop(place): arrival})
+        places = sorted(waiting.index(message) for messages in told for message in messages)
+        seen = [(each.id, each.data, tuple(descriptor.entry.port for descriptor in each.body)) for each in map(shown.__getitem__, places)]
+        order = interleaved(told, seen, self._tells)
+        if order is not None:
+            self.state.reorder([waiting[place] for place in places], order)
 
     def _tells(self, message: int) -> tuple[int, int, tuple[int | None, ...]]:
         fields = self.state.fields
@@ -327,11 +319,23 @@ class System:
         kind = self.state.fields["kind"]
         return dict(sorted((slot[2], kind[slot]) for slot in self.state.slots_of(NAME_SLOT, task)))
 
+    def entries(self, task: int) -> dict[int, tuple[int, int]]:
+        """Those names with the kind and references that the kernel's table has: a name at which no call has looked is
+        what it was before its port died."""
+        fields = self.state.fields
+        found = {name: (NAME_SLOT, task, name) for name in self.names(task)}
+        return {name: (fields["unlooked"].get(slot) or fields["kind"][slot], fields["urefs"].get(slot, 0)) for name, slot in found.items()}
+
     def adds_a_reference_too_many(self, task: int, name: int) -> bool:
         """Whether a name's reference for a notification is still to come, and the name has all that it can have."""
         slot, fields = (NAME_SLOT, task, name), self.state.fields
         waits = fields["unlooked"].get(slot, SlotKind.NONE) != SlotKind.NONE and fields["told"].get(slot, False)
         return bool(waits) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
+
+    def requests_of(self, port: int) -> list[SlotTuple]:
+        """The dead-name requests of the port's names."""
+        names = (slot for slot in self.state.by_value("port", port) if slot[0] == NAME_SLOT)
+        return [request for slot in names if (request := (REQUEST_SLOT, slot[1], slot[2])) in self.state["kind"]]
 
     def members(self, pset: SlotTuple) -> dict[int, int]:
         """The members of a port set: the names of their receive rights, ascending, with their ports."""

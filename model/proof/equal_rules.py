@@ -6,17 +6,14 @@ the same choices and no others, give the same results and leave the same state. 
 the two differ, as a counterexample of ``sendright prove`` does.
 
 Arguments are those that both profiles model. Limits like ``urefs_max`` are any numbers, the same for both. Switches
-that no rule reads can't show in a proof (``unseen_differences``): where they may matter, a case isn't called the same.
+that no rule reads can't show in a proof (``unseen.py``): where they may matter, a case isn't called the same.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from types import ModuleType
 
 import z3
 
@@ -27,7 +24,6 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.signatures.widths import width_of
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.execution import consequences, told_results
 from sendright.model.language.release import the_same_choices
 from sendright.model.language.rule import COPY_IN, PENDING_RULES, RULES, Case, Context, Rule
 from sendright.model.language.sequences import rules_of
@@ -41,6 +37,7 @@ from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.model.proof.properties import Goals
 from sendright.model.proof.solver.cache import Proof
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing
+from sendright.model.proof.unseen import unseen_difference
 
 SAME = "the two kernels do the same"
 """The title of what is decided."""
@@ -144,8 +141,16 @@ def _decide_case(unit: CaseProof, there: AnyCase, second: Profile, same_tests: b
     found = [each for each in (_decide(unit, decided, one) for one in asked) if each is not None]
     if found:
         return next((each for each in found if each.verdict is Verdict.REFUTED), found[0])
-    unseen = unseen_differences(unit, second)
-    return _undecided(decided, unseen) if unseen else decided
+    applies = _where_it_applies(unit, second)
+    unseen = unseen_difference(unit, second, applies)
+    if unseen is None:
+        return decided
+    left = _undecided(decided, unseen.words)
+    if unseen.same is None:
+        return left
+    return looked_closer(
+        unit.profile, left, Question(unit.k, [(unseen.words, unseen.same)], [*applies, *unit.after.assumptions], unit.case, unit.after)
+    )
 
 
 def _worth_asking(asked: _Question) -> _Question:
@@ -176,7 +181,7 @@ def _questions(unit: CaseProof, there: AnyCase, second: Profile, same_tests: boo
     """What has to follow for the second kernel to do the same where the case applies: first from what the first kernel
     does; then, of what it may choose, from what the second does.
     """
-    applies = [*unit.k.assumptions(), unit.guard, *arguments_modelled(unit.k, unit.profile, second)]
+    applies = _where_it_applies(unit, second)
     goals: list[tuple[str, Term]] = []
     also: list[_Question] = []
     if not same_tests:
@@ -194,6 +199,11 @@ def _questions(unit: CaseProof, there: AnyCase, second: Profile, same_tests: boo
         also.append(_Question([*applies, *where, *after.assumptions], left, case, after))
     yield _Question([*applies, *unit.after.assumptions], goals, unit.case, unit.after)
     yield from also
+
+
+def _where_it_applies(unit: CaseProof, second: Profile) -> list[Term]:
+    """That the case applies, and both profiles model the arguments."""
+    return [*unit.k.assumptions(), unit.guard, *arguments_modelled(unit.k, unit.profile, second)]
 
 
 def _in_words(case: Case, instead_of: Case) -> str:
@@ -275,35 +285,6 @@ def _covers(range_: Range, number: Term) -> Term:
     if range_.bit:
         return number / range_.bit % 2 == 1
     return z3.And(range_.lowest <= number, number <= range_.highest)
-
-
-# ---- switches that no rule reads
-
-
-@cache
-def switches_read_by(module: ModuleType) -> tuple[str, ...]:
-    """The profile's switches that a module reads, in the order of ``Profile``."""
-    read = {node.attr for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Attribute)}
-    return tuple(name for name in Profile.__struct_fields__ if name in read)
-
-
-def unseen_differences(unit: CaseProof, second: Profile) -> str:
-    """The switches in which the two profiles differ and that the oracle alone reads, when it orders what a release
-    leads to, or makes results of outputs; empty: none concerns the case.
-    """
-    found = []
-    by_order = _different(unit.profile, second, consequences)
-    if unit.after.releases and by_order:
-        found.append(f"the order of consequences differs by {by_order}")
-    by_form = _different(unit.profile, second, told_results)
-    if by_form and any("." in name and term.sort() != z3.IntSort() for name, term in unit.case.outputs.items()):
-        found.append(f"the form of the results differs by {by_form}")
-    return "; ".join(found)
-
-
-def _different(first: Profile, second: Profile, module: ModuleType) -> str:
-    names = [name for name in switches_read_by(module) if getattr(first, name) != getattr(second, name)]
-    return f"the {'switch' if len(names) == 1 else 'switches'} {', '.join(names)}" if names else ""
 
 
 def _lost(rule: str, lost: Lost) -> Obligation:

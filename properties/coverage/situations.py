@@ -153,6 +153,19 @@ def _rights_asked_about(scene: Scene, task: int) -> tuple[int, int]:
     return tuple(sum(entry.port in scene.asked for entry in entries) for entries in (shown.names.values(), shown.places.values()))  # type: ignore[return-value]
 
 
+def _watches_its_own_port(scene: Scene, task: int) -> bool:
+    """Whether the task has a dead-name request on a name, and the port's receive right under another name."""
+    shown = scene.before.tasks[task]
+    received = {entry.port: name for name, entry in shown.names.items() if entry.kind in _RECEIVING}
+    return any(received.get(shown.names.get(name, EMPTY).port, name) != name for name in shown.requests)
+
+
+def _waits_with_rights(scene: Scene, task: int) -> bool:
+    """Whether the task waits to send a message that carries rights."""
+    waiting = scene.before.tasks[task].waiting
+    return waiting is not None and waiting.message is not None and _carries_rights(waiting.message)
+
+
 def _at_least(count: Callable[[Scene, Subject], int], least: int) -> Test:
     return lambda scene, subject: count(scene, subject) >= least
 
@@ -167,6 +180,8 @@ def _ends() -> Iterator[Situation]:
         yield Situation(f"a task ends that has {least} or more rights to ports with requests", count)
     words = "a task ends that has rights to ports with requests in places and in names"
     yield Situation(words, lambda scene, task: all(_rights_asked_about(scene, task)))
+    yield Situation("a task ends that has a dead-name request for a port of its own", _watches_its_own_port)
+    yield Situation("a task ends that waits to send a message with rights", _waits_with_rights)
 
 
 # ---- a port dies
@@ -219,6 +234,12 @@ def _comes_full(notification: Notification) -> Test:
         return any(port is not None and len(port.queue) >= port.queue_limit for port in old)
 
     return comes
+
+
+def _answer_comes_full(scene: Scene, _: Subject) -> bool:
+    """Whether the kernel's answer to a message comes to a port whose queue was full."""
+    answers = [scene.before.ports.get(port) for port, message in scene.arrived if message.from_kernel and message.id not in _SENT]
+    return any(port is not None and len(port.queue) >= port.queue_limit for port in answers)
 
 
 def _told_to_one(scene: Scene, _: Subject) -> int:
@@ -285,6 +306,11 @@ def _inside(scene: Scene, _: Subject) -> bool:
     """Whether a message with rights comes to a port that is itself in a message."""
     full = [port for port, message in scene.arrived if _carries_rights(message)]
     return bool(full) and not carriers(scene.after).keys().isdisjoint(full)
+
+
+def _arrivals() -> Iterator[Situation]:
+    yield Situation("a message with rights comes to a port that is itself in a message", _inside)
+    yield Situation("the kernel's answer to a message comes to a full port", _answer_comes_full)
 
 
 # ---- steps
@@ -546,7 +572,7 @@ GROUPS = (
     Group(lambda scene: scene.ended, tuple(_ends())),
     Group(lambda scene: scene.died, tuple(_deaths())),
     Group(lambda scene: scene.told[:1], tuple(_notifications())),
-    Group(lambda scene: scene.arrived[:1], (Situation("a message with rights comes to a port that is itself in a message", _inside),)),
+    Group(lambda scene: scene.arrived[:1], tuple(_arrivals())),
     OF_STEPS,
     *_while_waiting(),
 )

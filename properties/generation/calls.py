@@ -30,7 +30,7 @@ from sendright.mach.signatures.widths import value_seen
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.arguments import DRAWS
-from sendright.properties.generation.caller_view import Situation, can_go_on
+from sendright.properties.generation.caller_view import RECEIVING, Situation, can_go_on
 from sendright.properties.generation.choices import Choices
 from sendright.properties.generation.names import kinds_wanted
 from sendright.properties.generation.plans import Director
@@ -78,6 +78,12 @@ WEIGHTS = {
     "mach_port_guard": 8,
     "mach_port_unguard": 5,
     "mach_port_peek": 7,
+    "mach_port_dnrequest_info": 3,
+    "mach_port_set_context": 3,
+    "mach_port_guard_with_flags": 5,
+    "mach_port_swap_guard": 4,
+    **dict.fromkeys(("mach_port_get_srights", "mach_port_get_context", "mach_port_kobject", "mach_port_kernel_object"), 2),
+    **dict.fromkeys(("mach_port_space_info", "mach_port_space_basic_info"), 1),
     "task_create": 9,
     "host_security_create_task_token": 11,
     "host_security_set_task_token": 7,
@@ -128,6 +134,7 @@ class Calls:
         """The tasks that were still blocked when last resumed, with no change since then."""
         self._creating = [name for name in TASK_MAKERS if profile.serves(name) and name in has]
         self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
+        self._can_receive = "mach_msg_receive" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
         others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
         weights = [weighted for weighted in served + others if weighted[0].name in has]
@@ -176,6 +183,13 @@ class Calls:
         shown = snapshot.tasks[task].waiting
         assert shown is not None
         return task, Call(shown.call, {}, resume=True)
+
+    def reception(self, snapshot: Snapshot) -> tuple[int, Call] | None:
+        """A task that can receive, and a call that receives a message from the fullest queue; None: there is none."""
+        self.count += 1
+        ready = receivable(snapshot) if self._can_receive else []
+        _, task, name = max(ready, default=(0, 0, 0))
+        return (task, Call("mach_msg_receive", {"port": name})) if ready else None
 
     def made(self, step: Step) -> None:
         """Remember the names after ``step``, and the tasks that it resumed without success."""
@@ -235,6 +249,21 @@ class Calls:
                 break
             self.not_modelled[unmodelled] += 1
         return value
+
+
+def receivable(snapshot: Snapshot) -> list[tuple[int, int, int]]:
+    """The queues that a task can receive from now: the number of messages, the task, and the name to receive from (of
+    a port set that the port is in, if it is in one).
+    """
+    found: list[tuple[int, int, int]] = []
+    for task in callers(snapshot):
+        shown = snapshot.tasks[task]
+        inside = {member: pset for pset, members in shown.sets.items() for member in members}
+        for name, entry in shown.names.items():
+            port = snapshot.ports.get(-1 if entry.port is None else entry.port)
+            if entry.kind in RECEIVING and port is not None and port.queue:
+                found.append((len(port.queue), task, inside.get(name, name)))
+    return found
 
 
 def _is_of_little_use(signature: Signature, situation: Situation) -> bool:

@@ -36,6 +36,8 @@ DrawCall: TypeAlias = Callable[[int, str, dict[str, Any]], Call]
 
 MOST_TASKS = 6
 """With so many tasks, a plan makes no further one."""
+MOST_SENT = 2
+"""With room for more messages than that, a queue isn't filled, but gets a lower limit."""
 ONE_IN_BETWEEN = 6
 """One in so many calls of a run with plans is a random call in the middle of a plan."""
 AFTERWARDS = 4
@@ -113,11 +115,11 @@ class Stage:
         return [other for other in callers(self.snapshot) if other != task and self.controls(task, other)]
 
     def free(self, task: int) -> int:
-        """A free name of a form that a task can choose."""
+        """A free name of a form that a task can choose, often the lowest one: a kernel takes that, too."""
         names = self.names(task)
         chosen = (self.profile.chosen_name(index) for index in range(1, 256))
         found = [name for name in chosen if name not in names][:FEW]
-        return self.pick(found)
+        return self.pick(found[:1] if self.choices.one_in(3) else found)
 
     def holder(self, port: int) -> tuple[int, int]:
         """The task and the name that have the receive right; raises Lost if it is on its way."""
@@ -242,7 +244,15 @@ class Stage:
         return (yield from self.make(task, "mach_msg_send", descriptors=body, **arguments))
 
     def fill(self, task: int, port: int) -> _Calls[None]:
-        """Send messages until the queue is full."""
+        """Send messages until the queue is full. If that would take many, lower the limit before, maybe to none."""
+        if self.port(port).queue_limit - len(self.port(port).queue) > MOST_SENT:
+            given: dict[str, Any] = {
+                "name": self.name(task, port, *RECEIVING),
+                "flavor": int(PortAttributes.LIMITS_INFO),
+                "info": (self.choices.below(2),),
+            }
+            me = yield from self.own(task)
+            yield from self.make(task, "mach_port_set_attributes", task=me, **given)
         while len(self.port(port).queue) < self.port(port).queue_limit:
             yield from self.send(task, port)
 
@@ -271,16 +281,20 @@ class Stage:
         way = self.choices.below(8)
         if way == 0:
             yield from self.end(task)
-            return
-        if way == 1 and can_make(self.snapshot, task, Call("mach_msg_send", {})):  # circular
+        elif way == 1 and can_make(self.snapshot, task, Call("mach_msg_send", {})):  # circular
             yield from self.send(task, port, (name, Disposition.MOVE_RECEIVE), once=True)
-            return
+        else:
+            yield from self.give_up(port, whole=way >= 5)
+
+    def give_up(self, port: int, whole: bool = False) -> _Calls[None]:
+        """A receive right is given up alone, or the whole name."""
+        task, name = self.holder(port)
         by = task if task in callers(self.snapshot) else self.pick([other for other in callers(self.snapshot) if self.controls(other, task)])
         me = (yield from self.own(task)) if by == task else self.control(by, task)
-        if way < 5:
-            yield from self.make(by, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
-        else:
+        if whole:
             yield from self.make(by, "mach_port_destroy", task=me, name=name)
+        else:
+            yield from self.make(by, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
 
     def receive_all(self, port: int) -> _Calls[None]:
         """The port's receiver receives what is in the queue."""
@@ -294,7 +308,9 @@ class Stage:
 
 def _stake(s: Stage, task: int, other: int, home: int) -> _Calls[int | None]:
     """Something whose end makes a notification when ``other`` ends; returns the port that it is about, if one is."""
-    kind = s.choices.below(8)
+    kind = s.choices.below(8 + len(_OF_OWN_PORTS))
+    if kind >= 8:
+        return (yield from _OF_OWN_PORTS[kind - 8](s, task, other, home))
     if kind == 0:  # an unused send-once right
         yield from s.give(task, other, home, Disposition.MAKE_SEND_ONCE)
         return None
@@ -325,6 +341,49 @@ def _stake(s: Stage, task: int, other: int, home: int) -> _Calls[int | None]:
     if kind != 4 and not s.choices.one_in(3):
         yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
     return port
+
+
+def _watched_own_port(s: Stage, task: int, other: int, home: int) -> _Calls[int]:
+    """``other`` gets a port, and a send-once right to it under another name, with a dead-name request."""
+    port = yield from s.new_port(other, by=task)
+    made = yield from s.make(task, "mach_port_extract_right", **_of(s, task, other, port), disposition=int(Disposition.MAKE_SEND_ONCE))
+    name, how = s.free(other), int(Disposition.MOVE_SEND_ONCE)
+    yield from s.make(task, "mach_port_insert_right", task=s.control(task, other), name=name, poly=made.outputs["poly"], disposition=how)
+    yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
+    return port
+
+
+def _of(s: Stage, task: int, other: int, port: int) -> dict[str, Any]:
+    """The arguments by which ``task`` names a port that ``other`` receives from."""
+    return {"task": s.control(task, other), "name": s.name(other, port, *RECEIVING)}
+
+
+def _last_right_in_a_queue(s: Stage, task: int, other: int, home: int) -> _Calls[int]:
+    """``other`` gets two ports; the only send right to one of them, which has a no-senders request, is in the queue of
+    the other one.
+    """
+    ports: list[int] = []
+    for _ in range(2):
+        ports.append((yield from s.new_port(other, by=task)))
+    queue, port = ports if s.choices.one_in(2) else ports[::-1]
+    for each in ports:
+        yield from s.make(task, "mach_port_extract_right", **_of(s, task, other, each), disposition=int(Disposition.MAKE_SEND))
+    yield from s.ask(task, other, s.name(other, port), Notification.NO_SENDERS, home)
+    yield from s.send(task, queue, (s.name(task, port), Disposition.MOVE_SEND))
+    return port
+
+
+def _receive_right_in_a_queue(s: Stage, task: int, other: int, home: int) -> _Calls[int]:
+    """``other`` gets a port in whose queue a receive right is, and a send right to that, with a dead-name request."""
+    port, queue = (yield from s.new_port(task)), (yield from s.new_port(other, by=task))
+    name = yield from s.give(task, other, port, Disposition.MAKE_SEND)
+    yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
+    yield from s.make(task, "mach_port_extract_right", **_of(s, task, other, queue), disposition=int(Disposition.MAKE_SEND))
+    yield from s.send(task, queue, (s.name(task, port), Disposition.MOVE_RECEIVE))
+    return port
+
+
+_OF_OWN_PORTS = (_watched_own_port, _last_right_in_a_queue, _receive_right_in_a_queue)
 
 
 def _keep(s: Stage, task: int, other: int, port: int) -> _Calls[None]:
@@ -402,7 +461,7 @@ def a_receive_right_is_rescued(s: Stage) -> _Calls[None]:
         yield from s.send(task, port, once=True)
     if s.choices.one_in(6) and home != port:  # the request's port is dead
         yield from s.kill(home)
-    yield from s.kill(port)
+    yield from s.give_up(port) if s.choices.one_in(2) else s.kill(port)
 
 
 # ---- queues
@@ -445,6 +504,33 @@ def a_full_queue_dies(s: Stage) -> _Calls[None]:
     yield from _requests(s, task, port, home)
     yield from _stuff(s, task, port, home, 1, 2 + s.choices.below(2))
     yield from s.kill(port)
+
+
+def _marked(s: Stage, task: int, home: int) -> _Calls[tuple[int, Disposition]]:
+    """A right for a message, whose end makes a notification that differs from others."""
+    kind = s.choices.below(4)
+    if kind == 0:
+        return s.name(task, home, *RECEIVING), Disposition.MAKE_SEND_ONCE
+    port = yield from s.new_port(task, sends=True)
+    name = s.name(task, port)
+    yield from s.ask(task, task, name, Notification.NO_SENDERS if kind == 1 else Notification.DEAD_NAME, home)
+    return name, Disposition.MOVE_SEND if kind == 1 else Disposition.MOVE_RECEIVE
+
+
+def a_queue_of_two_dies(s: Stage) -> _Calls[None]:
+    """A port dies with two messages: what a right in the first one leads to comes before or after the second one."""
+    task = s.actor()
+    home, port = (yield from s.new_port(task)), (yield from s.new_port(task))
+    if s.choices.one_in(2):
+        yield from s.send_beside(task, port)
+        yield from s.ask(task, task, s.name(task, port), Notification.NO_SENDERS, home)
+    inner = yield from s.new_port(task)
+    yield from s.send(task, inner, (yield from _marked(s, task, home)))
+    bodies = [[(s.name(task, inner), Disposition.MOVE_RECEIVE)], [(yield from _marked(s, task, home))]]
+    for body in bodies if not s.choices.one_in(4) else bodies[::-1]:
+        yield from s.send(task, port, *body)
+    yield from s.kill(port)
+    yield from s.receive_all(home)
 
 
 def queues_in_queues_die(s: Stage) -> _Calls[None]:
@@ -842,6 +928,41 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
     return plan
 
 
+def a_task_ends_with_its_message(s: Stage) -> _Calls[None]:
+    """A task ends that waits to send a message; its names and the rights in the message end one after another."""
+    task = s.actor()
+    other = yield from s.other(task)
+    home, port = (yield from s.new_port(task)), (yield from s.new_port(task))
+    yield from s.fill(task, port)
+    yield from s.give(task, other, port, Disposition.MAKE_SEND)
+    body: list[tuple[int, Disposition]] = []
+    for carried in (False, True, s.choices.one_in(2)):
+        if carried and s.choices.one_in(2):
+            once = yield from s.give(task, other, home, Disposition.MAKE_SEND_ONCE)
+            body.append((once, Disposition.MOVE_SEND_ONCE))
+            continue
+        watched = yield from s.new_port(task)
+        name = yield from s.give(task, other, watched, Disposition.MAKE_SEND)
+        if carried:
+            yield from s.ask(task, task, s.name(task, watched), Notification.NO_SENDERS, home)
+            body.append((name, Disposition.MOVE_SEND))
+        else:
+            yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
+    yield from s.send(other, port, *body, wait=True)
+    yield from s.end(other)
+    yield from s.receive_all(home)
+
+
+def the_kernel_answers_a_full_port(s: Stage) -> _Calls[None]:
+    """A message to a kernel object's port, whose reply right leads to a full queue."""
+    task = s.actor()
+    me, port = (yield from s.own(task)), (yield from s.new_port(task, sends=s.choices.one_in(2)))
+    yield from s.fill(task, port)
+    ways = [Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE, *([Disposition.COPY_SEND] if s.has_right(task, port, SlotKind.SEND_RECEIVE) else [])]
+    reply: dict[str, Any] = {"reply": s.name(task, port, *RECEIVING), "reply_disposition": int(s.pick(ways))}
+    yield from s.make(task, "mach_msg_send", dest=me, dest_disposition=int(Disposition.COPY_SEND), wait=s.choices.one_in(2), **reply)
+
+
 def a_dead_port_is_named(s: Stage) -> _Calls[None]:
     """Calls of any kind are about a task's names for a port that has died: perhaps none has looked at them yet."""
     task = s.actor()
@@ -875,8 +996,9 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
     (several_tasks_wait_for_a_port_to_die, 4),
-    (a_receive_right_is_rescued, 4),
+    (a_receive_right_is_rescued, 5),
     (a_full_queue_dies, 3),
+    (a_queue_of_two_dies, 4),
     (queues_in_queues_die, 4),
     (a_circle_of_queues, 2),
     (a_port_in_sets, 1),
@@ -888,6 +1010,8 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (_ends_waiting(_waits_to_send), 1),
     (_ends_waiting(_waits_to_receive), 1),
     (_ends_waiting(_stops), 1),
+    (a_task_ends_with_its_message, 4),
+    (the_kernel_answers_a_full_port, 3),
 )
 """The plans, and how often each is drawn."""
 

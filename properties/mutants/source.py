@@ -7,6 +7,7 @@ import copy
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,36 @@ def compiled(unit: Unit, node: ast.FunctionDef) -> CodeType:
         if part:
             code = next(each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == part)
     return code
+
+
+@dataclass(frozen=True)
+class TextChange:
+    """Text of one function that is replaced."""
+
+    unit: Unit
+    replaced: tuple[tuple[str, str], ...]
+    """The old text and the new one; all at once, so that two texts can be exchanged. The function begins at the
+    margin.
+    """
+
+    def node(self) -> ast.FunctionDef | None:
+        """The changed function; None: there is no such function, or a text isn't in it once."""
+        try:
+            old = self.unit.node()
+        except (StopIteration, ModuleNotFoundError):
+            return None
+        lines = Path(self.unit.file).read_text("utf-8").splitlines()
+        first = min([old.lineno, *(decorator.lineno for decorator in old.decorator_list)])
+        text = textwrap.dedent("\n".join(lines[first - 1 : old.end_lineno]))
+        for number, (before, _) in enumerate(self.replaced):
+            if text.count(before) != 1:
+                return None
+            text = text.replace(before, f"\0{number}\0")
+        for number, (_, after) in enumerate(self.replaced):
+            text = text.replace(f"\0{number}\0", after)
+        [found] = ast.parse(text).body
+        assert isinstance(found, ast.FunctionDef)
+        return found
 
 
 def _put(function: ast.FunctionDef, path: tuple[Step, ...], text: str) -> None:

@@ -177,6 +177,7 @@ EXCEPTIONS = (
     First("mach_port_get_refs", "one, for NULL or DEAD", (), _NOTHING_TO_DO),
     First("mach_port_type", "DEAD is a dead name", (), _NOTHING_TO_DO),
     First("mach_port_get_attributes", "NULL or DEAD: no attributes", (), _NOTHING_TO_DO),
+    First("mach_port_get_attributes", "NULL or DEAD: no requests", (), _NOTHING_TO_DO),
     First(
         "task_get_special_port",
         "the task's port is too weak",

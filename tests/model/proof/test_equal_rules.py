@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,23 @@ import msgspec
 import pytest
 import z3
 
+from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.kernel.unmodelled import unmodelled_ranges
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.execution import consequences, told_results
-from sendright.model.language.rule import COPY_IN, DELIVER, RULES, Case, Context
+from sendright.model.execution import consequences, system, told_results
+from sendright.model.execution.kernel_choices import switches_that_choose
+from sendright.model.execution.oracle import Oracle
+from sendright.model.execution.system import System
+from sendright.model.language.rule import COPY_IN, DELIVER, DESTROY, RULES, Case, Context
 from sendright.model.language.state import FIELDS, After
+from sendright.model.proof import unseen
 from sendright.model.proof.any_state import ANY_STATE
-from sendright.model.proof.equal_rules import arguments_modelled, compared_calls, compared_rules, decide_rule, steps_of, switches_read_by
+from sendright.model.proof.equal_rules import arguments_modelled, compared_calls, compared_rules, decide_rule, steps_of
+from sendright.model.proof.obligations import AnyCase, CaseProof
+from sendright.model.proof.unseen import switches_read_by, unseen_difference
+from sendright.properties import check as checking
 
 
 def verdicts(first: Profile, second: Profile, rule: str) -> dict[str, Verdict]:
@@ -161,19 +170,108 @@ def test_choices_are_compared_in_both_directions(monkeypatch: pytest.MonkeyPatch
     assert {words for _, words in different("twin", "manual", "mach_port_allocate").values()} == {"manual can make choices that twin can't"}
 
 
-@pytest.mark.parametrize("switch", [name for name in switches_read_by(consequences) if name != "circular_rescue_is_silent"])
-def test_a_release_in_another_order_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+OF_ORDER = [name for name in switches_read_by(consequences) if name != "circular_rescue_is_silent"]
+
+
+def test_a_switch_of_the_order_without_effect_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places don't end in these calls, and what ends in a message's destruction comes last in any case."""
+    Twin(monkeypatch, places_end_first=False, ledger_places_end_last=True)
+    assert different("manual", "twin", "mach_port_mod_refs") == {}
+    Twin(monkeypatch, queue_ends_whole=True)
+    for rule in (DESTROY, "mach_port_type"):
+        assert different("manual", "twin", rule) == {}, rule
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("switch", OF_ORDER)
+def test_a_switch_of_the_order_with_effect_has_a_state(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
     Twin(monkeypatch, **{switch: not getattr(MANUAL, switch)})
+    words = f"the order of consequences differs by the switch {switch}"
+    assert different("manual", "twin", "task_terminate") == {"KERN_SUCCESS/the task ends": ("REFUTED", words)}
+
+
+@pytest.mark.heavy
+def test_a_port_that_dies_with_its_queue_has_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, queue_ends_whole=True)
+    found = {one.case: one for one in decide_rule("manual", "twin", "mach_port_mod_refs") if one.verdict is not Verdict.PROVED}
+    [refuted] = found.values()
+    assert refuted.verdict is Verdict.REFUTED
+    assert refuted.example is not None
+    state = refuted.example.trace.initial
+    [dying] = [port for number, port in state.ports.items() if number not in refuted.example.trace.final.ports]
+    assert dying.queue
+    assert dying.no_senders.kind
+
+
+def test_a_switch_that_nothing_is_known_of_may_have_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unseen, "_no_effect", lambda switch, first, second: None)
+    monkeypatch.setattr(unseen, "_EFFECT", {})
+    Twin(monkeypatch, places_end_first=False)
     found = different("manual", "twin", "mach_port_mod_refs")
     assert found
-    assert set(found.values()) == {("UNDETERMINED", f"the order of consequences differs by the switch {switch}")}
-    assert different("manual", "twin", "mach_port_type") == {}, "nothing is released"
+    assert set(found.values()) == {("UNDETERMINED", "the order of consequences differs by the switch places_end_first")}
 
 
-def test_results_of_another_form_arent_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    Twin(monkeypatch, set_membership_is_flag=True)
-    found = different("manual", "twin", "mach_port_get_attributes")
-    assert found == {"KERN_SUCCESS/the receive status": ("UNDETERMINED", "the form of the results differs by the switch set_membership_is_flag")}
+def test_another_choice_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, requests_grow_by_half=True)
+    found = different("manual", "twin", "mach_port_request_notification")
+    assert found == {"CONTINUES/dead-name is registered": ("UNDETERMINED", "what the kernel chooses differs by the switch requests_grow_by_half")}
+
+
+@pytest.mark.heavy
+def test_what_is_proved_to_have_no_effect_has_none_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random runs in which each release is ordered by the profile and by its twins: the cases that show a difference
+    are among those that aren't proved to have none.
+    """
+    twins = {
+        switch: msgspec.structs.replace(MANUAL, name="twin", **{switch: not getattr(MANUAL, switch)}) for switch in switches_read_by(consequences)
+    }
+    now: set[str] = set()
+    seen: dict[str, set[tuple[str, str]]] = {switch: set() for switch in twins}
+    ordered, run = consequences.Consequences, System.run
+
+    def recorded(state: Any, profile: Profile, *more: Any) -> Any:
+        as_it_is = ordered(state, profile, *more)
+        for switch, twin in twins.items():
+            other = ordered(state, twin, *more)
+            now.update([switch] if (as_it_is.places, as_it_is.dead, as_it_is.unsent) != (other.places, other.dead, other.unsent) else [])
+        return as_it_is
+
+    def running(self: System, name: str, caller: int, given: dict[str, Any]) -> Any:
+        now.clear()
+        applied = run(self, name, caller, given)
+        for switch in now:
+            seen[switch].add((name, applied.case.case.id))
+        return applied
+
+    monkeypatch.setattr(system, "Consequences", recorded)
+    monkeypatch.setattr(System, "run", running)
+    monkeypatch.setattr(checking, "ONE_DIRECTED_IN", 1)
+    assert checking.check(ReferenceKernel, Oracle, MANUAL, 50, 100).verdict is Verdict.PASSED
+    assert {switch for switch, cases in seen.items() if cases} >= {"places_end_first", "queue_ends_whole", "circular_rescue_is_silent"}
+    for switch, cases in seen.items():
+        monkeypatch.setitem(PROFILES, "twin", twins[switch])
+        for name in {name for name, _ in cases}:
+            among = AnyCase(RULES[name], MANUAL)
+            for index in range(len(among.cases)):
+                unit = CaseProof(RULES[name], index, MANUAL, among)
+                if (name, unit.case.id) in cases:
+                    assumed = [*unit.k.assumptions(), unit.guard]
+                    assert unseen_difference(unit, twins[switch], assumed) is not None, (switch, unit.case.id)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("switch", "sets"), [("set_membership_is_flag", 2), ("many_sets", 1)])
+def test_results_of_another_form_have_a_state(monkeypatch: pytest.MonkeyPatch, switch: str, sets: int) -> None:
+    """A port in two sets: two, or yes. A port in one set: one, or its name."""
+    Twin(monkeypatch, **{switch: not getattr(MANUAL, switch)})
+    [found] = [one for one in decide_rule("manual", "twin", "mach_port_get_attributes") if one.verdict is not Verdict.PROVED]
+    assert (found.case, found.verdict) == ("KERN_SUCCESS/the receive status", Verdict.REFUTED)
+    assert found.title.endswith(f"the form of the results differs by the switch {switch}")
+    assert found.example is not None
+    [step] = found.example.trace.steps
+    [members] = [task.sets for task in found.example.trace.initial.tasks.values() if step.arguments["name"] in chain(*task.sets.values())]
+    assert sum(step.arguments["name"] in each for each in members.values()) == sets
 
 
 def test_the_switches_that_no_rule_reads_are_known() -> None:
@@ -189,7 +287,8 @@ def test_the_switches_that_no_rule_reads_are_known() -> None:
         return {node.attr for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
 
     unseen = (read("execution") - read("calls", "language")) & set(Profile.__struct_fields__)
-    known = {*switches_read_by(consequences), *switches_read_by(told_results)}
+    chosen = {switch for rule in RULES.values() for choice in rule.choices for switch in switches_that_choose(choice)}
+    known = {*switches_read_by(consequences), *switches_read_by(told_results), *chosen}
     assert unseen - {"boot_tasks", "bootstrap_names"} <= known
 
 

@@ -145,6 +145,29 @@ def test_the_requests_of_a_task_that_ends_are_counted() -> None:
     assert "a call makes two or more notifications for one port" in watched.last
 
 
+def test_a_task_that_watches_its_own_port_ends() -> None:
+    watched = Watched()
+    me, [home] = ports(watched, 1)
+    child = watched.do("task_create", parent_task=me)["child_task"]
+    own = watched.do("mach_port_allocate", task=child, right=int(Right.RECEIVE))["name"]
+    once = watched.do("mach_port_extract_right", task=child, name=own, disposition=int(Disposition.MAKE_SEND_ONCE))["poly"]
+    watched.do("mach_port_insert_right", task=child, name=31, poly=once, disposition=int(Disposition.MOVE_SEND_ONCE))
+    asked = {"task": child, "name": 31, "variant": int(Notification.DEAD_NAME), "sync": 0}
+    watched.do("mach_port_request_notification", **asked, notify=home, notify_disposition=int(Disposition.MAKE_SEND_ONCE))
+    watched.do("task_terminate", task=child)
+    assert "a task ends that has a dead-name request for a port of its own" in watched.last
+
+
+def test_an_answer_that_comes_to_a_full_port() -> None:
+    words = "the kernel's answer to a message comes to a full port"
+    watched = Watched()
+    me, [port] = ports(watched, 1)
+    request = {"dest": me, "dest_disposition": int(Disposition.COPY_SEND), "reply": port, "reply_disposition": int(Disposition.MAKE_SEND)}
+    for times in range(1, watched.profile.queue_limit + 2):
+        watched.do("mach_msg_send", **request)
+        assert (words in watched.last) == (times > watched.profile.queue_limit)
+
+
 def test_plans_reach_every_situation() -> None:
     assert missed(GNUMACH, 300) == set()
 
