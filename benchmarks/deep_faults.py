@@ -74,6 +74,7 @@ _INMOST = f"{_INNER} and port.in_transit_to.in_transit_to.in_transit_to is not N
 _SECURITY = frozenset({"manual", "xnu-792"})
 _LEDGERS = frozenset({"manual", "osf", "xnu-792"})
 _TRAILERS = frozenset({"manual", "osf", "xnu-792"})
+_SEND_POSSIBLE = frozenset(profile.name for profile in PROFILES.values() if profile.send_possible)
 
 
 def _leaks(name: str, words: str, condition: str) -> Fault:
@@ -194,11 +195,53 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         ),
     ),
     Fault(
+        "receives-without-sending",
+        "a mach_msg whose message is handed back receives one all the same",
+        (_change("calls.rpc:RpcCalls.mach_msg", "if sent.code != ReturnCode.MACH_MSG_SUCCESS:", "if False:"),),
+    ),
+    Fault(
+        "receive-name-tested-first",
+        "a mach_msg that has no name to receive from sends nothing",
+        (
+            _change(
+                "calls.rpc:RpcCalls.mach_msg",
+                "sending = self",
+                "if caller.space.entry(port) is None:\n        return Result(ReturnCode.MACH_RCV_INVALID_NAME)\n    sending = self",
+            ),
+        ),
+    ),
+    Fault(
         "renamed-while-waiting",
         "a task that waits at a name goes on waiting at the old name when it is renamed",
         (_change("space:Space.rename", "waiting.name = new", "pass"),),
         frozenset(PROFILES) - {"xnu"},
     ),
+    *[
+        Fault(f"send-possible-{name}", f"a send-possible request {words}", (_change(*change),), _SEND_POSSIBLE)
+        for name, words, change in (
+            ("unarmed", "fires though it isn't armed", ("requests:Request.fire", "if not self.armed:", "if not self.send_possible:")),
+            ("twice", "stays armed after it has fired", ("requests:Request.fire", "right, self.right = self.right, None", "right = self.right")),
+            (
+                "slot-freed",
+                "leaves its name when it fires",
+                (
+                    "requests:Request.fire",
+                    "self.armed = False",
+                    "entry = self.space.entries[self.name]\n    entry.request = None\n    entry.port.requests.remove(self)",
+                ),
+            ),
+            ("not-armed", "isn't armed by a send that finds the queue full", ("requests:Request.arm", "self.armed or", "self.armed and")),
+            (
+                "message-too-large",
+                "fires for a message that is lost, too",
+                (
+                    "calls.receive:ReceiveCalls._lose",
+                    "self.release(message.cargo)",
+                    "tell_send_possible(port)\n    self.release(message.cargo)",
+                ),
+            ),
+        )
+    ],
     Fault(
         "second-set-kept",
         "a port that is moved from one port set to another stays in the first",

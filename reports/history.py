@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from sendright.mach.abi.codes import IN_PROGRESS
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
@@ -71,11 +71,14 @@ def _moments(trace: Trace) -> Iterator[Moment]:
 
 def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]) -> None:
     """Update which tasks wait after ``step``, and which message each sends."""
+    if step.code != ReturnCode.MACH_SEND_IN_PROGRESS:
+        for message in [message for message, task in sent_by.items() if task == step.task]:
+            del sent_by[message]
     if step.code not in IN_PROGRESS:
         waiting.pop(step.task, None)
         return
     waiting[step.task] = step.call
-    if step.call == "mach_msg_send" and not step.resume:
+    if step.code == ReturnCode.MACH_SEND_IN_PROGRESS and not step.resume:
         new = (change.slot for change in step.changes if change.slot.where == "message" and change.slot.index == -2 and not change.before.kind)
         sent_by.update({slot.owner: step.task for slot in new})
 

@@ -208,17 +208,25 @@ class _Run:
                 if target is not None and after.port != before.port and after.kind in (SlotKind.SEND, SlotKind.SEND_RECEIVE):
                     yield RightToTask(record, self._task(slot.owner), self._task(target), TaskRight.CONTROL, step.call, slot.index)
             elif slot.where == "message" and slot.index == _DESTINATION:
-                if before.kind == SlotKind.NONE and step.call == "mach_msg_send":
+                if before.kind == SlotKind.NONE and step.call in ("mach_msg_send", "mach_msg"):
                     self._senders[slot.owner] = step.task
                     yield facts.Message(
                         record, "sent", caller, caller, self._tokens.get(step.task), slot.owner, str(step.arguments.get("id", ""))[:20]
                     )
-                elif after.kind == SlotKind.NONE and step.call == "mach_msg_receive":
+                elif after.kind == SlotKind.NONE and self._receives(step, before.port):
                     sender = self._senders.pop(slot.owner, None)
                     shown = msgspec.convert(step.outputs, _Tokens)
                     token = self._token(shown.security_token, shown.audit_token) if shown.security_token or shown.audit_token else None
                     what = str(step.outputs.get("id", ""))[:20]
                     yield facts.Message(record, "received", caller, None if sender is None else self._task(sender), token, slot.owner, what)
+
+    def _receives(self, step: _Step, port: int | None) -> bool:
+        """Whether the step received the message that has left the queue of ``port``. A call that sent before may have
+        destroyed others, of ports that died.
+        """
+        if step.call == "mach_msg":
+            return "local" in step.outputs and port == self._ports.get((step.task, step.outputs["local"]))
+        return step.call == "mach_msg_receive"
 
     def _named(self, step: _Step, argument: str) -> int | None:
         """The task whose port the caller's name in ``argument`` denotes."""

@@ -225,7 +225,8 @@ class Core:
         for request in port.requests.in_order():
             if request.entry is not None:
                 request.space.count_notification(request.name, request.entry)
-            notify(request.right, Notification.DEAD_NAME, request.name)
+            if request.right is not None:
+                notify(request.right, Notification.DEAD_NAME, request.name)
 
     def _give_up_no_senders(self, port: Port) -> None:
         if port.no_senders is not None:

@@ -13,10 +13,9 @@ from sendright.impl.reference.calls.memory import MemoryCalls
 from sendright.impl.reference.calls.names import NameCalls
 from sendright.impl.reference.calls.peek import PeekCalls
 from sendright.impl.reference.calls.port_sets import PortSetCalls
-from sendright.impl.reference.calls.receive import ReceiveCalls
 from sendright.impl.reference.calls.requests import RequestCalls
 from sendright.impl.reference.calls.rights import RightCalls
-from sendright.impl.reference.calls.send import SendCalls
+from sendright.impl.reference.calls.rpc import RpcCalls
 from sendright.impl.reference.calls.special_ports import SpecialPortCalls
 from sendright.impl.reference.calls.suspension import SuspensionCalls
 from sendright.impl.reference.calls.tokens import TokenCalls
@@ -42,9 +41,8 @@ class ReferenceKernel(
     RightCalls,
     PortSetCalls,
     AttributeCalls,
+    RpcCalls,
     DetailCalls,
-    SendCalls,
-    ReceiveCalls,
     PeekCalls,
     RequestCalls,
     LedgerCalls,

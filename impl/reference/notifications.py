@@ -54,3 +54,13 @@ def release_send(port: Port) -> None:
     due = lose_send(port)
     if due is not None:
         due.send()
+
+
+def tell_send_possible(port: Port) -> None:
+    """Send the send-possible notifications of the live ``port`` that are armed, whether its queue has room or not.
+    (``ipc_port_spnotify``)
+    """
+    for request in port.requests.in_order():
+        right = request.fire()
+        if right is not None:
+            notify(right, Notification.SEND_POSSIBLE, request.name)

@@ -1,7 +1,11 @@
-"""A port's dead-name requests, in the order in which they fire (``ip_dnrequests``, ``ipc_port_request_grow``).
+"""A port's dead-name and send-possible requests, in the order in which they fire (``ip_dnrequests``,
+``ip_requests``, ``ipc_port_request_grow``).
 
 A kernel keeps them in a table, and when the port dies it goes through the table slot by slot. Slot 0 is the table's
 own. A full table grows; its new slots are used from the highest to the lowest. A slot that was freed is used next.
+
+A name has one request at most. One for send-possible is also one for dead-name. It fires as send-possible only if it is
+armed: at once when it is made, or later by a send that finds the queue full.
 """
 
 from __future__ import annotations
@@ -32,13 +36,17 @@ TABLE_SIZES = _table_sizes()
 
 
 class Request:
-    """One dead-name request."""
+    """One request."""
 
-    __slots__ = ("entry", "name", "right", "slot", "space")
+    __slots__ = ("armed", "entry", "name", "right", "send_possible", "slot", "space")
 
-    def __init__(self, right: Right, name: int, entry: Entry, space: Space) -> None:
-        self.right = right
-        """The send-once right for the notification."""
+    def __init__(self, right: Right, name: int, entry: Entry, space: Space, send_possible: bool = False, armed: bool = False) -> None:
+        self.right: Right | None = right
+        """The send-once right for the notification; None: it has fired as send-possible. The slot stays taken."""
+        self.send_possible = send_possible
+        """Whether it is one for send-possible, too (``IPR_SOR_SPREQ``)."""
+        self.armed = armed
+        """Whether the next received message fires it (``IPR_SOR_SPARM_MASK``)."""
         self.name = name
         """The name that the notification will carry."""
         self.entry: Entry | None = entry
@@ -46,9 +54,23 @@ class Request:
         self.space = space
         self.slot = 0
 
+    def arm(self) -> None:
+        """Arm it, if it is one for send-possible and hasn't fired. (``ipc_port_request_sparm``)"""
+        self.armed = self.armed or (self.send_possible and self.right is not None)
+        self.space.changed(self.name)
+
+    def fire(self) -> Right | None:
+        """Take its right for a send-possible notification, if it is armed. (``ipc_port_spnotify``)"""
+        if not self.armed:
+            return None
+        right, self.right = self.right, None
+        self.armed = False
+        self.space.changed(self.name)
+        return right
+
 
 class RequestTable:
-    """The requests of one port."""
+    """All requests of one port."""
 
     __slots__ = ("_by_half", "_free", "_size", "_slots")
 

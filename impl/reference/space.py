@@ -40,7 +40,7 @@ class Entry:
         self.port = port
         self.urefs = urefs
         self.request: Request | None = None
-        """The dead-name request, which the port has in its table. It moves with the entry."""
+        """The dead-name or send-possible request, which the port has in its table. It moves with the entry."""
         self.told = False
         """Whether a dead-name notification was sent for it that isn't in ``urefs`` yet."""
 
@@ -48,6 +48,11 @@ class Entry:
     def unlooked(self) -> bool:
         """Whether the port has died, and the entry isn't a dead name yet."""
         return not self.port.alive and self.port is not NO_PORT
+
+    @property
+    def requested(self) -> bool:
+        """Whether a call that looks at the name finds a request, also one that has fired (``ie_request``)."""
+        return self.request is not None or self.told
 
     def show(self, space: Space, name: int) -> snapshot.Entry:
         """This entry as a snapshot has it."""
@@ -73,6 +78,7 @@ class Space:
         "sets",
         "shown",
         "shown_requests",
+        "shown_send_possible",
         "task",
     )
 
@@ -97,6 +103,8 @@ class Space:
         """The names whose entries have changed since the last snapshot."""
         self.shown: Parts[snapshot.Entry] = Parts()
         self.shown_requests: Parts[snapshot.Entry] = Parts()
+        self.shown_send_possible: Parts[bool] | None = None
+        """None as long as no send-possible request was made."""
 
     def changed(self, place: int = 0) -> None:
         """Register that the name ``place``, or a set that it is in, has changed since the last snapshot."""
@@ -121,11 +129,17 @@ class Space:
 
     def _bury(self, entry: Entry) -> None:
         self.names_by_port.pop(entry.port, None)
+        entry.request = None
         entry.kind = SlotKind.DEAD_NAME
         entry.port = NO_PORT
         if entry.told:
             entry.told = False
             self._add_reference(entry)
+
+    def count_reference(self, name: int) -> None:
+        """Add a user reference to the dead name ``name``, unless the count is pegged."""
+        self._add_reference(self.entries[name])
+        self.changed(name)
 
     def _add_reference(self, entry: Entry) -> None:
         if entry.urefs != self.pegged_at:
@@ -250,14 +264,16 @@ class Space:
         if due is not None:
             due.send()
 
-    def set_request(self, name: int, right: Right | None) -> Right | None:
-        """Register ``right`` as the dead-name request of ``name``, or with None remove the request. Returns the
-        right registered before, which the caller now owns.
+    def set_request(self, name: int, right: Right | None, send_possible: bool = False, armed: bool = False) -> Right | None:
+        """Register ``right`` as the dead-name or send-possible request of ``name``, or with None remove the request.
+        Returns the right registered before, which the caller now owns.
         """
         entry = self.entries[name]
         previous = self._cancel_request(entry)
+        if send_possible and self.shown_send_possible is None:
+            self.shown_send_possible = Parts()
         if right is not None:
-            entry.request = Request(right, name, entry, self)
+            entry.request = Request(right, name, entry, self, send_possible, armed)
             entry.port.requests.add(entry.request)
             entry.port.changed()
         self.changed(name)
@@ -271,12 +287,13 @@ class Space:
         return request.right
 
     def count_notification(self, name: int, entry: Entry) -> None:
-        """End the dead-name request of ``entry``, if there is one, and add a user reference for its notification, which
+        """End the request of ``entry``, if there is one, and add a user reference for its dead-name notification, which
         the port sends; in lazy spaces at the next look.
 
-        Without that reference the name could be reused before the notification is received.
+        Without that reference the name could be reused before the notification is received. A request that has fired as
+        send-possible stays until that look, and adds none.
         """
-        if entry.request is not None:
+        if entry.request is not None and entry.request.right is not None:
             entry.request = None
             entry.told = True
             self.changed(name)
@@ -285,7 +302,8 @@ class Space:
 
     def strand(self, name: int) -> None:
         """Turn the send right under ``name``, which loses its receive right, into a dead name before its port dies. Its
-        dead-name request stays with the port, which dies at once. (``ipc_right_delta``)
+        request stays with the port, which dies at once. The name gets a user reference for it, also if it has fired as
+        send-possible, and so has no notification left. (``ipc_right_delta``)
         """
         entry = self.entries[name]
         if entry.request is not None:
@@ -312,9 +330,13 @@ class Space:
         self.changed(name)
 
     def show(self) -> dict[int, snapshot.Entry]:
-        """All names as a snapshot has them. Afterwards ``shown_requests`` has their requests."""
+        """All names as a snapshot has them. Afterwards ``shown_requests`` and ``shown_send_possible`` have their
+        requests.
+        """
         self.shown = updated_parts(self.shown, self.changed_names, self._show_name)
         self.shown_requests = updated_parts(self.shown_requests, self.changed_names, self._show_request)
+        if self.shown_send_possible is not None:
+            self.shown_send_possible = updated_parts(self.shown_send_possible, self.changed_names, self._show_send_possible)
         self.changed_names.clear()
         return self.shown
 
@@ -323,4 +345,8 @@ class Space:
 
     def _show_request(self, name: int) -> snapshot.Entry | None:
         request = self.entries[name].request if name in self.entries else None
-        return None if request is None else request.right.show(self, name)
+        return None if request is None or request.right is None else request.right.show(self, name)
+
+    def _show_send_possible(self, name: int) -> bool | None:
+        request = self.entries[name].request if name in self.entries else None
+        return request.armed if request is not None and request.send_possible else None

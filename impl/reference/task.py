@@ -102,6 +102,7 @@ class Task:
             exceptions=dict(self.exceptions),
             died=self._show_died(),
             requests=self.space.shown_requests,
+            send_possible=self.space.shown_send_possible or {},
             waiting=None if self.waiting is None else self.waiting.show(self),
         )
 

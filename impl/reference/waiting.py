@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
 
 from sendright.impl.reference.message import Message, Tokens
 from sendright.impl.reference.port import Port, Right
@@ -61,8 +63,18 @@ PartialSteps: TypeAlias = Generator[Wait, None, None]
 """A part of such a routine, without a result."""
 
 
+class Reception(NamedTuple):
+    """What a call receives after it has sent. Nothing of it is looked at before."""
+
+    name: int
+    limit: int
+    large: bool
+    trailer: int
+    wait: bool
+
+
 class BlockedSend(Wait):
-    """A send that is blocked by a full queue."""
+    """A send that is blocked by a full queue. It may be the first half of a call that receives afterwards."""
 
     call = "mach_msg_send"
     code = ReturnCode.MACH_SEND_IN_PROGRESS
@@ -71,8 +83,14 @@ class BlockedSend(Wait):
     def __init__(self, task: Task, message: Message) -> None:
         self.task = task
         self.message = message
+        self.then: Reception | None = None
+        """What the call receives afterwards, if anything."""
         self.has_room = False
         """Whether room was given to the message, in kernels that do so."""
+
+    def before(self, then: Reception) -> None:
+        """Make this a wait of the call that receives afterwards."""
+        self.call, self.then = "mach_msg", then
 
     def give_room(self) -> None:
         """Give room to the message: it will be queued when the call goes on."""
@@ -88,7 +106,11 @@ class BlockedSend(Wait):
         return self.message.destination.live
 
     def show(self, task: Task) -> snapshot.PendingCall:
-        return snapshot.PendingCall(call=self.call, message=self.message.show(task), has_room=self.has_room)
+        pending = snapshot.PendingCall(call=self.call, message=self.message.show(task), has_room=self.has_room)
+        if self.then is None:
+            return pending
+        name, limit, large, trailer, wait = self.then
+        return msgspec.structs.replace(pending, name=name, limit=limit, large=large, trailer=trailer, receive_wait=wait)
 
 
 class BlockedReceive(Wait):

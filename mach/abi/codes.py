@@ -83,6 +83,10 @@ IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS
 """The codes of pending calls."""
 
 
+RECEIVES = 0x10004000
+"""The bits of every code of a receive; one that has them all isn't of a send."""
+
+
 CALL_GOES_ON = -1
 """In a counterexample of a proof: the step is one rule of a call, after which the call goes on with the next."""
 

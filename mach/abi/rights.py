@@ -241,7 +241,7 @@ class Notification(IntEnum):
 
     PORT_DELETED = 65
     SEND_POSSIBLE = 66
-    """In later kernels. No kernel that is modelled sends it."""
+    """In later kernels (``Profile.send_possible``)."""
     PORT_DESTROYED = 69
     NO_SENDERS = 70
     SEND_ONCE = 71

@@ -234,6 +234,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dead_names_are_lazy: bool = False
     """Whether a name whose port died is a dead name only after a call has looked at it. Until then it passes as what it
     was: for a reply, and a send-once right for a destination. Its reference for a dead-name notification comes then."""
+    request_tests_no_reply: bool = False
+    """Whether a ``mach_msg`` that waits in both halves, and whose header is that of a request, takes the reply port
+    without a test that the caller has its receive right: then the kernel panics."""
+    forgets_large: bool = False
+    """Whether a ``mach_msg`` that waits in both halves forgets ``MACH_RCV_LARGE``, unless a waiting receiver takes the
+    message at once."""
+    send_possible: bool = False
+    """Whether a request on a name can be for send-possible, too (message 66): it fires when a message is received from
+    a port whose queue was full."""
     own_calls_are_traps: frozenset[str] = frozenset()
     """Calls that a task makes on itself by a trap: the right is copied in by the call's routine, and its failure is a
     KERN_ code. On another task they are messages."""
@@ -311,11 +320,14 @@ CONTEXT_CALLS = frozenset(
 )
 """Further calls of later kernels (``mach/mach_port.defs`` of XNU 11417)."""
 
+_SEND_NOTIFY = frozenset({"mach_msg_send.send_notify", "mach_msg.send_notify"})
+"""Only where ``send_possible``."""
+
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
     lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
-    lacks_arguments=frozenset({"host_security_create_task_token.host"}),
+    lacks_arguments=frozenset({"host_security_create_task_token.host", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
@@ -342,6 +354,7 @@ OSF = Profile(
             "host_security_set_task_token.audit_token",
             "host_security_set_task_token.host",
             *_ROOM_FOR_GROUPS,
+            *_SEND_NOTIFY,
         }
     ),
     special_ports={1: Place.KERNEL, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
@@ -375,7 +388,7 @@ GNUMACH = Profile(
     | CONTEXT_CALLS
     | {"mach_port_allocate_full", "mach_port_space_info"},
     trailer_elements=0,
-    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
+    lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer", "mach_msg.trailer", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
     registered_ports=4,
     token_flavours=(),
@@ -390,6 +403,7 @@ GNUMACH = Profile(
     full_before_circular=True,
     send_survives_rescue=False,
     circular_rescue_is_silent=True,
+    request_tests_no_reply=True,
     exception_types=0,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
@@ -402,7 +416,7 @@ XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
     lacks=GUARD_CALLS | CONTEXT_CALLS,
-    lacks_arguments=_ROOM_FOR_GROUPS,
+    lacks_arguments=_ROOM_FOR_GROUPS | _SEND_NOTIFY,
     has_ipc_debug=False,
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
@@ -416,6 +430,7 @@ XNU_792 = Profile(
     send_survives_rescue=False,
     places_end_first=False,
     room_is_given=True,
+    forgets_large=True,
     reserved_names_pass=True,
     dead_receive_code=ReturnCode.MACH_RCV_PORT_CHANGED,
     lost_size_is_header=True,
@@ -478,6 +493,7 @@ XNU = Profile(
     body_checked_first=True,
     kernel_ports_kept_as_null=True,
     dead_names_are_lazy=True,
+    send_possible=True,
     own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,

@@ -8,25 +8,25 @@ its range when a rule for it arrives. ``_DECLARED`` has those that no header tel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from sendright.mach.abi.descriptors import dispositions_in
+from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Right, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
-from sendright.mach.signatures.messages import MESSAGE_OPTIONS
+from sendright.mach.signatures.messages import MESSAGE_CALLS, MESSAGE_OPTIONS
 from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
-from sendright.mach.state.snapshot import Snapshot
+from sendright.mach.state.snapshot import Snapshot, Task
 
 
 class Unmodelled(NotMade):
@@ -100,7 +100,8 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     if type_ is T.HOST_SELECTOR:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
-        return [int(each) for each in (*REQUESTABLE, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
+        possible = (Notification.SEND_POSSIBLE,) if profile.send_possible else ()
+        return [int(each) for each in (*REQUESTABLE, *possible, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
     return None
 
 
@@ -123,7 +124,7 @@ def _modelled_bits(profile: Profile, type_: T) -> int | None:
 
 
 _COPIED_IN = (
-    ("mach_msg_send", "descriptors"),
+    *((name, "descriptors") for name, signature in SIGNATURES.items() if signature.takes(T.DESCRIPTORS)),
     ("mach_port_insert_right", "disposition"),
     ("mach_port_request_notification", "notify_disposition"),
 )
@@ -165,14 +166,18 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
 }
 """Ranges of one profile that the headers don't tell."""
 
-_TOO_LARGE = Range(call="mach_msg_send", argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
+_TOO_LARGE = tuple(
+    Range(call=name, argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
+    for name, signature in SIGNATURES.items()
+    if signature.takes(T.DESCRIPTORS)
+)
 """In every profile. (The kernels refuse the three sizes above as no multiples of 4.)"""
 
 
 @cache
 def _ranges(name: str) -> tuple[Range, ...]:
     profile = PROFILES[name]
-    found = [each for each in (_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
+    found = [each for each in (*_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
     for signature in SIGNATURES.values():
         if profile.serves(signature.name):
             for argument in signature.arguments:
@@ -210,7 +215,7 @@ def _of_argument(profile: Profile, signature: Signature, argument: Argument) -> 
 
 _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
     ("mach_port_construct", "flags", ("MPO_",), CONSTRUCT_FLAGS),
-    *((call, "options", ("MACH_SEND_", "MACH_RCV_", "MACH_MSG_STRICT"), MESSAGE_OPTIONS) for call in ("mach_msg_send", "mach_msg_receive")),
+    *((call, "options", ("MACH_SEND_", "MACH_RCV_", "MACH_MSG_STRICT"), MESSAGE_OPTIONS) for call in MESSAGE_CALLS),
 )
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""
@@ -222,7 +227,8 @@ _WHY_NOT = {f"MPO_{each}": "a port's purpose says where its rights may go; the s
 
 def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
     numbers = headers_of(profile.name).numbers
-    known = {numbers[name] for name in modelled if name in numbers}
+    lacks = {MESSAGE_OPTIONS.get(name) for name in modelled} & {each.partition(".")[2] for each in profile.lacks_arguments}
+    known = {numbers[name] for name in modelled if name in numbers and MESSAGE_OPTIONS.get(name) not in lacks - {None}}
     for name, number in numbers.items():
         if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
             yield Range(call=call, argument=argument, bit=number, name=name, why=_WHY_NOT.get(name, ""))
@@ -258,40 +264,95 @@ def why_unmodelled(call: Call, profile: Profile) -> str | None:
 
 
 def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
-    """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is.
+    """Why what ``call`` of task ``caller`` leads to in ``state`` isn't modelled, in words; None: it is."""
+    own = state.tasks.get(caller)
+    if own is None or call.resume or not profile.serves(call.name):
+        return None
+    test = _IN_SOME_STATES.get(call.name)
+    return None if test is None else test(own, call.arguments, state, profile)
 
-    Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
+
+def _loses_redirected(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
     request with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
     """
-    return _why_stranded(caller, call, state, profile) or _why_left_as_it_was(call, profile)
-
-
-def _why_left_as_it_was(call: Call, profile: Profile) -> str | None:
-    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
-    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
-    """
-    if call.name != "mach_port_get_attributes" or not profile.reserved_names_pass or profile.dead_names_are_lazy:
+    if profile.send_survives_rescue or arguments.get("right") != Right.RECEIVE:
         return None
-    given = call.arguments
-    if given.get("flavor") != PortAttributes.DNREQUESTS_SIZE or given.get("name") not in RESERVED_NAMES or given.get("count", 0) <= 1:
-        return None
-    return f"what is in the other words of flavour 3, of NULL or DEAD, isn't modelled in profile {profile.name}"
-
-
-def _why_stranded(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
-    if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
-        return None
-    own = state.tasks.get(caller)
-    target = None if own is None else own.names.get(call.arguments.get("task", NULL_NAME))
+    target = own.names.get(arguments.get("task", NULL_NAME))
     of = None if target is None or target.port is None else state.ports.get(target.port)
     task = None if of is None or of.task is None else state.tasks.get(of.task)
-    name = call.arguments.get("name", NULL_NAME)
+    name = arguments.get("name", NULL_NAME)
     entry = None if task is None else task.names.get(name)
     if task is None or entry is None or entry.kind is not SlotKind.SEND_RECEIVE or entry.port not in state.ports or name not in task.requests:
         return None
     if state.ports[entry.port].port_destroyed.kind is SlotKind.NONE:
         return None
     return f"what becomes of a dead-name request whose name loses a redirected receive right isn't modelled in profile {profile.name}"
+
+
+def _left_as_it_was(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
+    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
+    """
+    if not profile.reserved_names_pass or profile.dead_names_are_lazy:
+        return None
+    if arguments.get("flavor") != PortAttributes.DNREQUESTS_SIZE or arguments.get("name") not in RESERVED_NAMES or arguments.get("count", 0) <= 1:
+        return None
+    return f"what is in the other words of flavour 3, of NULL or DEAD, isn't modelled in profile {profile.name}"
+
+
+def _waits_in_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """A ``mach_msg`` without time-outs takes a way of its own in some kernels (``mach_msg_trap`` and
+    ``mach_msg_overwrite_trap`` in ``ipc/mach_msg.c``). GNU Mach doesn't test there that the reply port is the caller's,
+    and panics. XNU 792 forgets ``MACH_RCV_LARGE`` there, unless a waiting receiver takes the message at once.
+    """
+    if not (arguments.get("send_wait") and arguments.get("receive_wait")):
+        return None
+    if profile.forgets_large and arguments.get("large"):
+        return f"MACH_RCV_LARGE of a mach_msg that waits in both halves isn't modelled in profile {profile.name}: that kernel mostly forgets it"
+    dest, replied = (own.names.get(arguments.get(name, NULL_NAME)) for name in ("dest", "reply"))
+    size, how = arguments.get("size", -1), (arguments.get("dest_disposition"), arguments.get("reply_disposition"))
+    taken = (
+        how == (Disposition.COPY_SEND, Disposition.MAKE_SEND_ONCE)
+        and arguments.get("reply") == arguments.get("port")
+        and not arguments.get("descriptors")
+        and (size == -1 or (size >= HEADER_SIZE and size % 4 == 0))
+    )
+    if not (profile.request_tests_no_reply and taken) or dest is None or replied is None:
+        return None
+    if dest.kind is not SlotKind.SEND or dest.port not in state.ports or replied.kind in (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE):
+        return None
+    return f"mach_msg with a reply port that isn't the caller's isn't modelled in profile {profile.name}: that kernel panics, mach_msg_trap"
+
+
+def _frees_destination(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """With MACH_SEND_NOTIFY, XNU 11417 reads the request of the destination's name after it has copied the right in. If
+    that has freed the name, it reads the kernel's list of free names instead (``ipc_kmsg_copyin_header_rights`` in
+    ``ipc/ipc_kmsg.c``).
+    """
+    dest = own.names.get(arguments.get("dest", NULL_NAME))
+    if not arguments.get("send_notify") or dest is None or dest.kind is not SlotKind.SEND or dest.port not in state.ports:
+        return None
+    both = [arguments.get("dest_disposition")]
+    if arguments.get("reply") == arguments.get("dest"):
+        both.append(arguments.get("reply_disposition"))
+    taken = sum(disposition == Disposition.MOVE_SEND for disposition in both)
+    if taken == 0 or dest.urefs > taken or (profile.pegged_urefs and dest.urefs == profile.urefs_max):
+        return None
+    return f"MACH_SEND_NOTIFY with the last right to the destination isn't modelled in profile {profile.name}: that kernel reads what it has freed"
+
+
+def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    return _waits_in_both(own, arguments, state, profile) or _frees_destination(own, arguments, state, profile)
+
+
+_IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], str | None]] = {
+    "mach_port_mod_refs": _loses_redirected,
+    "mach_port_get_attributes": _left_as_it_was,
+    "mach_msg_send": _frees_destination,
+    "mach_msg": _of_both,
+}
+"""Call -> why it isn't modelled in a state; it gets the calling task, the arguments, the state and the profile."""
 
 
 def _known(profile: Profile) -> str:

@@ -84,7 +84,7 @@ WIDTHS: dict[T, Width] = {
 ``exception_behavior_t`` is an ``int``, but its bits have names: they are written as they are in the headers.
 """
 
-_OF_ARGUMENTS = {"host_get_special_port.node": INTEGER, "mach_msg_receive.trailer": Width(4)}
+_OF_ARGUMENTS = {"host_get_special_port.node": INTEGER, "mach_msg_receive.trailer": Width(4), "mach_msg.trailer": Width(4)}
 """Arguments with another width than their type."""
 
 _HEADER_DISPOSITIONS = {"xnu": Width(5)}
@@ -94,7 +94,7 @@ _HEADER_DISPOSITIONS = {"xnu": Width(5)}
 def width_of(signature: Signature, argument: Argument, profile: str) -> Width | None:
     """The width of an argument, or of each number in it, in a profile; None: it has none."""
     width = _OF_ARGUMENTS.get(f"{signature.name}.{argument.name}", WIDTHS.get(argument.type))
-    in_header = signature.name == "mach_msg_send" and argument.type is T.DISPOSITION
+    in_header = signature.takes(T.DESCRIPTORS) and argument.type is T.DISPOSITION
     return _HEADER_DISPOSITIONS.get(profile, width) if in_header else width
 
 

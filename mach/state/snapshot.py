@@ -139,6 +139,9 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     large: bool = False
     trailer: int = 0
     """For a receive: the arguments of these names; ``trailer`` is 0 where the call doesn't have it."""
+    receive_wait: bool = False
+    """For a ``mach_msg``: the argument of this name. It waits to send, and its ``name``, ``limit``, ``large`` and
+    ``trailer`` are those with which it will receive. Once it has sent, it waits as a ``mach_msg_receive``."""
     child: int | None = None
     """For a stopped creation: the new task, as long as it lives."""
     security_token: tuple[int, ...] = ()
@@ -186,6 +189,10 @@ class Task(msgspec.Struct, frozen=True):
     here.)"""
     requests: dict[int, Entry] = {}
     """Name -> the send-once right of its dead-name request; no EMPTY entries."""
+    send_possible: dict[int, bool] = {}
+    """Name -> whether its request is armed, for those names whose request is also for send-possible. The request of a
+    name that is here and not in ``requests`` has fired: the kernel keeps its place until the name gets another or ends.
+    """
     waiting: PendingCall | None = None
     """The task's pending call."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import z3
 
@@ -14,7 +15,7 @@ from sendright.model.language.release import release_message
 from sendright.model.language.rule import DESTROY, Case, Context, Effect, Otherwise, nothing, rule
 from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
 from sendright.model.language.state import After, State
-from sendright.model.language.terms import Int, Message, Name, Slot, Task
+from sendright.model.language.terms import Bool, Int, Message, Name, Slot, Task
 
 
 def fits(state: State, slot: Term, disposition: Term) -> Term:
@@ -333,6 +334,14 @@ def _is_in_kernel(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message)]
 
 
+UNLISTED = rests_on(
+    "ipc/ipc_kmsg.c: ipc_kmsg_clean_partial, ipc_kmsg_copyout_dest",
+    xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_from_user, ipc_kmsg_copyin_body, ipc_kmsg_copyout_dest_to_user",
+    manual=page("mach_msg"),
+)
+"""Of a message whose rights end although it isn't on the list of messages to destroy."""
+
+
 @rule(
     DESTROY,
     requires=_is_in_kernel,
@@ -342,12 +351,20 @@ def _is_in_kernel(k: Context, message: Message) -> list[Term]:
         manual=page("mach_msg"),
     ),
 )
-def destroy(k: Context, message: Message) -> Iterator[Case]:
-    """Destroy a message whose call failed after, or while, its rights were copied in: give up all that it carries."""
+def destroy(k: Context, message: Message, at_once: Bool) -> Iterator[Case]:
+    """Destroy a message whose call failed after, or while, its rights were copied in or out: give up all that it
+    carries.
+
+    The kernels put a message that they destroy on the list of those that wait for it, and so the messages of a port
+    that dies with it end later (``ipc_kmsg_destroy``). ``at_once``: a send that fails and a receive that loses its
+    message give up the rights without that list.
+    """
 
     # RIGHTS
-    def give_up(after: After) -> None:
-        release_message(after, message)
+    def give_up(after: After, at_once: bool) -> None:
+        release_message(after, message, at_once=at_once)
         after.at("stage")[message] = STAGE.FREE
 
-    yield k.continues("all rights that the message carries are given up", k.otherwise(), give_up)
+    yield k.continues("its rights are given up at once", at_once, partial(give_up, at_once=True), evidence=UNLISTED)
+    listed = k.otherwise(z3.Not(at_once))
+    yield k.continues("all rights that the message carries are given up", listed, partial(give_up, at_once=False))

@@ -70,6 +70,7 @@ class Entry:
     def free(self, after: After) -> None:
         """A dead name or a port set goes; what was in the set is in it no more."""
         empty_set(after, self.task, self.name)
+        self.k.free_place(after, self.slot)
         clear(after, self.slot)
 
     def release_send(self, after: After) -> None:

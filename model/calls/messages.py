@@ -39,7 +39,7 @@ from sendright.model.language.sequences import (
     run,
     sequence,
 )
-from sendright.model.language.sorts import KIND, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
@@ -97,12 +97,16 @@ def mach_msg_send(
     data: Int,
     layout: Layout,
     size: Int,
+    send_notify: Bool,
     copy_options: Array[Int],
     copy_options_length: Int,
     *,
     message: Message,
 ) -> Iterator[Case]:
     """Check the header of a message, and stamp the sender's tokens on the message.
+
+    With MACH_SEND_NOTIFY a full queue arms the send-possible request of the destination's name. If the name has a
+    request and the queue isn't full yet, the message is queued in any case (``ipc_kmsg_copyin_header``).
 
     If one of the header's two rights is missing, nothing happens. XNU 11417 first tests what kind of entry the
     destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
@@ -166,6 +170,14 @@ def mach_msg_send(
     yield k.fails(ReturnCode.MACH_SEND_INVALID_DEST, "one reference cannot be moved twice", one)
 
     # RIGHTS
+    notifies, full, always = z3.BoolVal(False), z3.BoolVal(False), z3.BoolVal(False)
+    if k.profile.send_possible:
+        port, once = b.port(dest_slot), z3.Or(dest_by == Disposition.MOVE_SEND_ONCE, dest_by == Disposition.MAKE_SEND_ONCE)
+        asked = z3.Not(b.empty(k.sorts.Slot.request_slot(k.caller, dest)))
+        notifies = z3.And(send_notify, z3.Not(once), asked, b.object(port) == OBJECT.OBJECT_NONE)
+        full = counted_messages(b, port, k.profile) >= b.qlimit(port)
+        always = z3.And(notifies, z3.Not(full))
+
     def begin(after: After) -> None:
         needed = least_size(k.sorts.parts_of(layout)) + DATA_SIZE
         after.assumptions.append(after.stage(message) == STAGE.FREE)
@@ -185,10 +197,15 @@ def mach_msg_send(
             after.at("sender_security")[message] = k.sorts.kernel_security_token
             after.at("sender_audit")[message] = k.sorts.kernel_audit_token
 
+        if k.profile.send_possible:
+            request = k.sorts.Slot.request_slot(k.caller, dest)
+            asks = z3.Or(b.send_possible(request) == POSSIBLE.DELAYED, b.send_possible(request) == POSSIBLE.ARMED)
+            after.at("send_possible")[request] = z3.If(z3.And(notifies, full, asks), POSSIBLE.ARMED, b.send_possible(request))
+
     # REPLY: which of the two rights is copied in first matters only when one reference is moved and copied
     reply_first = z3.And(same, dest_by == takes, reply_by == Disposition.COPY_SEND)
-    yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True))
-    yield k.continues("the header is valid", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False))
+    yield k.continues("the reply right is copied before the same right is moved", reply_first, begin, reply_first=z3.BoolVal(True), always=always)
+    yield k.continues("the header is valid", k.otherwise(z3.Not(reply_first)), begin, reply_first=z3.BoolVal(False), always=always)
 
 
 def _in_kernel(k: Context, message: Message) -> list[Term]:
@@ -292,13 +309,13 @@ def is_full(k: Context, message: Term) -> Term:
         ),
     ),
 )
-def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
+def deliver(k: Context, message: Message, wait: Bool, always: Bool, *, reaches: Function[Port, Bool], lift: Int) -> Iterator[Case]:
     """Deliver a message that carries all that it should.
 
     A kernel port answers at once. A message is destroyed if it carries the receive right of its own destination, or of
     a port that the destination is on its way to. If the queue is full, the message is handed back or its sender waits,
-    unless it comes by a send-once right. A message to a port that has died is destroyed, as if it had been sent before
-    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
+    unless it comes by a send-once right, or there was room when the header was tested (``always``). A message to a port
+    that has died is destroyed, as if it had been sent before (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -307,7 +324,7 @@ def deliver(k: Context, message: Message, wait: Bool, *, reaches: Function[Port,
     carried = S.body_slot(message, i)
     moves = z3.And(i >= 0, i < b.body_count(message), b.kind(carried) == KIND.RECEIVE)
     circular = z3.Exists([i], z3.And(moves, reaches(b.port(carried))))
-    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, is_full(k, message)
+    by_kernel, full = b.object(port) != OBJECT.OBJECT_NONE, z3.And(is_full(k, message), z3.Not(always))
     no_wait = z3.And(full, z3.Not(wait))
 
     # RIGHTS
@@ -398,9 +415,9 @@ def handed_back(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 def resume_send(k: Context) -> Iterator[Case]:
     """Go on with a send that waits for room in a queue.
 
-    The tests of the send aren't repeated. In XNU the room is that which was given to the message
-    (``ipc_mqueue_release_msgcount`` and ``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``), also if the queue is full
-    otherwise.
+    The tests of the send aren't repeated. If the call receives after that, the outputs say how. In XNU the room is
+    that which was given to the message (``ipc_mqueue_release_msgcount`` and ``ipc_mqueue_set_qlimit`` in
+    ``ipc/ipc_mqueue.c``), also if the queue is full otherwise.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -410,6 +427,7 @@ def resume_send(k: Context) -> Iterator[Case]:
     # RIGHTS
     def go_on(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.NOTHING
+        after.at("will_receive")[k.caller] = z3.BoolVal(False)
 
     def destroy(after: After) -> None:
         go_on(after)
@@ -424,12 +442,15 @@ def resume_send(k: Context) -> Iterator[Case]:
             take_room(after, message, b.port(destination))
         queue_message(after, message, b.port(destination))
 
-    dead = b.kind(destination) == KIND.DEAD_NAME
-    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE)
+    # REPLY
+    dead, task = b.kind(destination) == KIND.DEAD_NAME, k.caller
+    then = {"port": b.waits_at(task), "limit": b.waits_limit(task), "large": b.waits_large(task), "trailer": b.waits_trailer(task)}
+    then["receive_wait"] = b.will_wait(task)
+    yield k.succeeds("the destination is dead: the message is destroyed", dead, destroy, evidence=DEAD_MEANWHILE, **then)
     # where room is given the queue is full exactly if the message has none (invariant 128)
     full = b.room(message) == k.sorts.no_port if k.profile.room_is_given else is_full(k, message)
     yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "the queue is still full", full)
-    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue)
+    yield k.succeeds("the message that waited is queued", k.otherwise(z3.Not(dead)), enqueue, **then)
 
 
 def _answer_requires(k: Context, message: Message) -> list[Term]:
@@ -507,12 +528,19 @@ def kernel_answer(k: Context, message: Message, wait: Bool) -> Iterator[Case]:
 
 
 @sequence("mach_msg_send")
-def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value) -> Steps:
+def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value, wait: Value) -> Steps:
     """Test the header; copy in its two rights and then the body, part by part; deliver the message.
 
     If a part of the body can't be copied in, the message is destroyed with all that it carries. A kernel port answers.
     If the queue is full, the message is copied out to its sender, and the results name what it carried.
     """
+    yield from sending(d, dest, dest_disposition, reply, reply_disposition, descriptors, wait)
+
+
+def sending(
+    d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_disposition: Value, descriptors: Value, wait: Value, goes_on: bool = False
+) -> Steps:
+    """The steps of a send. ``goes_on``: the call goes on when the message is sent."""
     try:
         header = yield run("mach_msg_send")
     except Failed as failed:
@@ -531,10 +559,10 @@ def send(d: Driver, dest: Value, dest_disposition: Value, reply: Value, reply_di
         for part in d.parts(descriptors):
             yield _carried(d, message, part, header)
     except Failed:
-        yield run(DESTROY, message=message)
+        yield run(DESTROY, message=message, at_once=True)
         raise
-    delivered = yield run(DELIVER, message=message, since=destination)
-    yield run(ANSWER, message=message, when=delivered.says("by_kernel"))
+    delivered = yield run(DELIVER, message=message, wait=wait, always=header["always"], since=destination, goes_on=goes_on)
+    yield run(ANSWER, message=message, wait=wait, when=delivered.says("by_kernel"), goes_on=goes_on)
     if delivered.says("handed_back"):
         yield copy_out(message, d.destination(message), "dest", since=delivered)
         yield copy_out(message, d.reply(message), "reply", since=delivered)

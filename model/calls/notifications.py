@@ -17,13 +17,13 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.model.calls.entry import on_reserved
 from sendright.model.calls.transfer import begin_request, carries_right, on_own_right
-from sendright.model.language.actions import answer_request, clear, drop_held_send, forget_request, notify, put
+from sendright.model.language.actions import answer_request, clear, counted_messages, drop_held_send, forget_request, notify, put
 from sendright.model.language.choices import Transit
 from sendright.model.language.evidence import page, ran, rests_on
 from sendright.model.language.release import release
-from sendright.model.language.rule import ANY_RIGHT, DESTROY, FINISH, LOOK_AT_NAME, Case, Context, rule
+from sendright.model.language.rule import ANY_RIGHT, DESTROY, FINISH, FIRES_POSSIBLE, LOOK_AT_NAME, Case, Context, rule
 from sendright.model.language.sequences import Driver, Failed, Steps, Value, copy_in, copy_out, run, sequence
-from sendright.model.language.sorts import KIND, OBJECT, Term
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Bool, Function, Int, Message, Name, Port, Task
 
@@ -32,6 +32,17 @@ def _request_pending(k: Context, space: Task, name: Name) -> list[Term]:
     b = k.before
     entry = b.kind(k.slot(name, space))
     return [z3.And(z3.Not(b.empty(k.sorts.Slot.request_slot(space, name))), z3.Or(entry == KIND.NONE, entry == KIND.DEAD_NAME))]
+
+
+def _ask_possible(after: After, request: Term, what: Term) -> None:
+    """From now on this is what the request is for send-possible (where the kernel has such requests)."""
+    if after.profile.send_possible:
+        after.at("send_possible")[request] = what
+
+
+def _has_fired(k: Context, request: Term) -> Term:
+    """The request has fired for send-possible, and only its place in the kernel's table is left."""
+    return k.before.send_possible(request) == POSSIBLE.FIRED if k.profile.send_possible else z3.BoolVal(False)
 
 
 TYPED = rests_on("mach/mach_port.defs: mach_port_request_notification", gnumach="include/mach/mach_port.defs: mach_port_request_notification")
@@ -76,25 +87,28 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
 
     # RIGHTS
     def add_reference(after: After) -> None:
-        """A name at which no call has looked gets it when one looks."""
+        """A name at which no call has looked gets it when one looks, unless the request has fired for send-possible."""
         if k.profile.dead_names_are_lazy:
             waits, urefs = k.is_unlooked(entry), b.urefs(entry)
             after.at("urefs")[entry] = z3.If(z3.Or(waits, k.is_pegged(entry)), urefs, urefs + 1)
-            after.at("told")[entry] = z3.If(waits, z3.BoolVal(True), b.told(entry))
+            after.at("told")[entry] = z3.If(z3.And(waits, z3.Not(_has_fired(k, request))), z3.BoolVal(True), b.told(entry))
             return
         urefs = b.urefs(entry)
         after.at("urefs")[entry] = z3.If(k.is_pegged(entry), urefs, urefs + 1) if k.profile.pegged_urefs else urefs + 1
 
-    def forget(after: After) -> None:
+    def forget(after: After, then: Term = POSSIBLE.NOT_ASKED) -> None:
         forget_request(after, request)
+        _ask_possible(after, request, then)
         after.at("died_first")[request] = z3.BoolVal(False)
 
     def forget_dead(after: After) -> None:
-        forget(after)
+        waits = z3.And(k.is_unlooked(entry), _has_fired(k, request))
+        forget(after, z3.If(waits, POSSIBLE.FIRED, POSSIBLE.NOT_ASKED))
         add_reference(after)
 
     def tell(after: After, what: Notification) -> None:
         answer_request(after, request, notification, what, k.sorts.number_of(name))
+        _ask_possible(after, request, POSSIBLE.NOT_ASKED)
         after.at("died_first")[request] = z3.BoolVal(False)
 
     def tell_dead(after: After) -> None:
@@ -108,6 +122,40 @@ def fire_request(k: Context, space: Task, name: Name, *, notification: Message) 
     yield k.continues("dead-name, of a name that was freed after its port died", freed, lambda after: tell(after, Notification.DEAD_NAME))
     deleted = k.otherwise(z3.And(z3.Not(dead), live, z3.Not(died_first)))
     yield k.continues("port-deleted", deleted, lambda after: tell(after, Notification.PORT_DELETED))
+
+
+def _room_came(k: Context, space: Task, name: Name) -> list[Term]:
+    return [k.before.send_possible(k.sorts.Slot.request_slot(space, name)) == POSSIBLE.DUE]
+
+
+@rule(
+    FIRES_POSSIBLE,
+    pending=True,
+    applies=lambda profile: profile.send_possible,
+    requires=_room_came,
+    evidence=rests_on(xnu="ipc/ipc_port.c: ipc_port_spnotify; ipc/ipc_notify.c: ipc_notify_send_possible"),
+)
+def tell_send_possible(k: Context, space: Task, name: Name, *, notification: Message) -> Iterator[Case]:
+    """Fire an armed request for send-possible: a message was received from the port.
+
+    The kernel keeps the request's place in its table, without a right (``ipc_port_spnotify`` in ``ipc/ipc_port.c`` of
+    XNU 11417).
+    """
+    # NAMES
+    request = k.sorts.Slot.request_slot(space, name)
+    live = k.before.kind(request) == KIND.SEND_ONCE
+
+    # RIGHTS
+    def keep_place(after: After) -> None:
+        after.at("send_possible")[request] = POSSIBLE.FIRED
+
+    def tell(after: After) -> None:
+        notify(after, request, notification, Notification.SEND_POSSIBLE, k.sorts.number_of(name))
+        put(after, request, KIND.DEAD_NAME, k.sorts.no_port)
+        keep_place(after)
+
+    yield k.continues("send-possible, and the requester's port is dead", z3.Not(live), keep_place)
+    yield k.continues("send-possible", k.otherwise(live), tell)
 
 
 def _due(k: Context, of: Port) -> list[Term]:
@@ -271,8 +319,12 @@ def mach_port_request_notification(
     dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
     ``ipc/ipc_right.c`` of XNU 11417).
 
-    A request for dead-name takes a slot of the port's table. If none is free, the table grows to ``request_slots``; it
+    A request on a name takes a slot of the port's table. If none is free, the table grows to ``request_slots``; it
     never shrinks (``ipc_port_dngrow``, ``ipc_port_request_grow``).
+
+    A request for send-possible is one for dead-name, too. If its sync isn't 0 it is armed, and answered at once if the
+    queue isn't full. Otherwise a send with MACH_SEND_NOTIFY arms it (``ipc_right_request_alloc``,
+    ``ipc_port_request_sparm`` in ``ipc/ipc_port.c`` of XNU 11417).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -288,28 +340,33 @@ def mach_port_request_notification(
         return variant == int(event)
 
     destroyed, no_senders, dead_name = (asked(each) for each in (Notification.PORT_DESTROYED, Notification.NO_SENDERS, Notification.DEAD_NAME))
+    possible = asked(Notification.SEND_POSSIBLE) if k.profile.send_possible else z3.BoolVal(False)
+    on_name, request = z3.Or(dead_name, possible), S.request_slot(task, name)
 
     # CASES
     yield k.fails(ReturnCode.MIG_BAD_ARGUMENTS, "no send-once right is carried", z3.Not(_sends_once(notify_disposition)), evidence=TYPED)
     yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(is_task))
     yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the right is dead", b.kind(carried) == KIND.DEAD_NAME)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, dead_name)))
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such notification", z3.Not(z3.Or(destroyed, no_senders, on_name)))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "port-destroyed takes no sync", z3.And(destroyed, sync != 0))
-    yield from on_reserved(k, name, when=z3.Not(dead_name))
+    yield from on_reserved(k, name, when=z3.Not(on_name))
     yield from on_reserved(k, name, code=ReturnCode.KERN_INVALID_ARGUMENT, title="NULL or DEAD can't die")
     unknown = kind == KIND.NONE
     if k.profile.dead_name_is_no_name:  # a dead name has no port; a dead-name request needs none
-        unknown = z3.Or(unknown, z3.And(z3.Not(dead_name), kind == KIND.DEAD_NAME))
+        unknown = z3.Or(unknown, z3.And(z3.Not(on_name), kind == KIND.DEAD_NAME))
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", unknown)
     nothing_to_cancel = z3.BoolVal(False)
     if k.profile.cancels_nothing:
-        nothing_to_cancel = z3.And(dead_name, z3.Not(given), b.empty(S.request_slot(task, name)))
+        nothing_to_cancel = z3.And(on_name, z3.Not(given), b.empty(request))
         if k.profile.dead_names_are_lazy:
-            nothing_to_cancel = z3.And(nothing_to_cancel, z3.Not(z3.And(k.is_unlooked(entry), b.told(entry))))
+            nothing_to_cancel = z3.And(nothing_to_cancel, z3.Not(z3.And(k.is_unlooked(entry), z3.Or(b.told(entry), _has_fired(k, request)))))
         yield k.continues("there is nothing to cancel", nothing_to_cancel, partial(drop_held_send, slot=destination))
-    unfit = z3.If(dead_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
+    unfit = z3.If(on_name, kind == KIND.PORT_SET, z3.Not(b.receives(entry)))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this notification", unfit)
-    at_once = z3.And(dead_name, kind == KIND.DEAD_NAME)
+    is_dead = z3.And(on_name, kind == KIND.DEAD_NAME)
+    at_once, told_dead = is_dead, z3.And(possible, given, kind == KIND.DEAD_NAME)
+    if k.profile.send_possible:  # a request for send-possible on a dead name is answered at once
+        at_once = z3.And(is_dead, z3.Not(told_dead))
     if k.profile.sync_fires_dead_name:
         not_requested = z3.And(at_once, z3.Or(sync == 0, z3.Not(given)))
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the name is dead, and no notification at once is requested", not_requested)
@@ -324,7 +381,11 @@ def mach_port_request_notification(
     if k.profile.port_destroyed_stays:
         there = z3.And(destroyed, z3.Not(b.empty(S.port_destroyed_slot(port))))
         yield k.fails(ReturnCode.KERN_FAILURE, "port-destroyed is already registered", there)
-    first = z3.And(dead_name, z3.Not(at_once), given, b.empty(S.request_slot(task, name)))
+    can_send = z3.BoolVal(False)
+    if k.profile.send_possible:
+        room = z3.Or(kind == KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE, counted_messages(b, port, k.profile) < b.qlimit(port))
+        can_send = z3.And(possible, given, sync != 0, kind != KIND.DEAD_NAME, room)
+    first = z3.And(on_name, kind != KIND.DEAD_NAME, z3.Not(can_send), given, b.empty(request))
     yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(first, shortage > 0, out_of_memory))
 
     # RIGHTS
@@ -336,10 +397,39 @@ def mach_port_request_notification(
         put(after, slot, kind, port)
         put(after, carried, old_kind, old_port)
 
-    def register_dead_name(after: After) -> None:
+    def grow(after: After) -> None:
         slots = b.request_slots(port)
         after.at("request_slots")[port] = z3.If(z3.And(first, request_slots > slots), request_slots, slots)
-        register(after, S.request_slot(task, name))
+
+    def give_back(after: After, kind: Term, port: Term) -> None:
+        """The old right on a name takes the place of the given one. One that has fired is no more."""
+        gone = _has_fired(k, request)
+        put(after, carried, z3.If(gone, KIND.NONE, kind), z3.If(gone, k.sorts.no_port, port))
+
+    def register_on_name(after: After) -> None:
+        old_kind, old_port = after.kind(request), after.port(request)
+        grow(after)
+        register(after, request)
+        if k.profile.send_possible:
+            give_back(after, old_kind, old_port)
+            asks = z3.And(possible, given)
+            what = z3.If(asks, z3.If(sync != 0, POSSIBLE.ARMED, POSSIBLE.DELAYED), POSSIBLE.NOT_ASKED)
+            _ask_possible(after, request, what)
+
+    def fire_possible(after: After) -> None:
+        old_kind, old_port = after.kind(request), after.port(request)
+        drop_held_send(after, destination)
+        notify(after, carried, notification, Notification.SEND_POSSIBLE, k.sorts.number_of(name))
+        clear(after, request)
+        give_back(after, old_kind, old_port)
+        _ask_possible(after, request, POSSIBLE.NOT_ASKED)
+
+    def fire_dead_instead(after: After) -> None:
+        drop_held_send(after, destination)
+        k.look_at(after, entry)
+        urefs = k.dead_urefs(entry)
+        after.at("urefs")[entry] = z3.If(urefs == k.urefs_max, urefs, urefs + 1)
+        notify(after, carried, notification, Notification.DEAD_NAME, k.sorts.number_of(name))
 
     def fire_no_senders(after: After) -> None:
         slot = S.no_senders_slot(port)
@@ -357,10 +447,17 @@ def mach_port_request_notification(
     # REPLY: the old right takes the place of the given one
     if k.profile.sync_fires_dead_name:
         yield k.continues("the name is dead: dead-name is sent at once", at_once, fire_dead_name)
+    if k.profile.send_possible:
+        yield k.continues("the name is dead: dead-name is sent at once", told_dead, fire_dead_instead)
+        yield k.continues("the queue isn't full: send-possible is sent at once", can_send, fire_possible)
     told = z3.And(no_senders, given, b.srights(port) == 0, sync <= b.mscount(port))
     yield k.continues("there are no senders: no-senders is sent at once", told, fire_no_senders)
-    later = k.otherwise(z3.And(dead_name, z3.Not(z3.Or(at_once, nothing_to_cancel))), tested=dead_name)
-    yield k.continues("dead-name is registered", later, register_dead_name)
+    done = z3.Or(is_dead, nothing_to_cancel)
+    later = k.otherwise(z3.And(dead_name, z3.Not(done)), tested=dead_name)
+    yield k.continues("dead-name is registered", later, register_on_name)
+    if k.profile.send_possible:
+        full = k.otherwise(z3.And(possible, z3.Not(z3.Or(done, can_send))), tested=possible)
+        yield k.continues("send-possible is registered", full, register_on_name)
     yield k.continues(
         "no-senders is registered",
         k.otherwise(z3.And(no_senders, z3.Not(told)), tested=no_senders),
@@ -383,7 +480,7 @@ def request_notification(d: Driver, task: Value, notify: Value, notify_dispositi
         yield copy_in(d, request, place, notify, notify_disposition, when=begun["carries"])
         registered = yield run("mach_port_request_notification", message=request)
     except Failed as failed:
-        yield run(DESTROY, message=request)
+        yield run(DESTROY, message=request, at_once=False)
         yield run(LOOK_AT_NAME, when=failed.outcome.says("looks"), control=task, right=ANY_RIGHT)
         raise
     yield copy_out(request, place, "previous", since=registered)

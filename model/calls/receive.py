@@ -20,8 +20,8 @@ from sendright.model.language.actions import counted_messages, drop_held_send, i
 from sendright.model.language.choices import choose_oldest, give_room
 from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.rule import DESTROY, DONE, RESUMED_RECEIVE, TAKE, Case, Context, Effect, nothing, rule
-from sendright.model.language.sequences import Driver, Failed, Outcome, Steps, copy_out, copy_out_body, run, sequence
-from sendright.model.language.sorts import KIND, STAGE, WAIT, Term
+from sendright.model.language.sequences import Driver, Failed, Run, Steps, copy_out, copy_out_body, run, sequence
+from sendright.model.language.sorts import KIND, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Bool, Function, Int, Message, Name, Port
 
@@ -201,10 +201,12 @@ def _take_requires(k: Context, source: Port) -> list[Term]:
 def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, oldest: Message, given: Function[Message, Bool]) -> Iterator[Case]:
     """Take the oldest message of a port, if there is room for it.
 
-    This consumes its destination right. In XNU the first sender that waits gets the place at once, unless the queue is
-    still full (``ipc_mqueue_release_msgcount`` in ``ipc/ipc_mqueue.c``). Where the kernel puts a bare header into the
-    place of a message that it destroys, the result has that header's size. Source: ``msg_receive_error`` in
-    ``ipc/mach_msg.c`` of OSF and XNU 792, ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
+    This consumes its destination right. Where there are send-possible requests, those on names for the port that are
+    armed are due then (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417). In XNU the first sender that
+    waits gets the place at once, unless the queue is still full (``ipc_mqueue_release_msgcount`` in
+    ``ipc/ipc_mqueue.c``). Where the kernel puts a bare header into the place of a message that it destroys, the result
+    has that header's size. Source: ``msg_receive_error`` in ``ipc/mach_msg.c`` of OSF and XNU 792,
+    ``ipc_kmsg_put_to_user`` in ``ipc/ipc_kmsg.c`` of XNU 11417.
     """
     # NAMES
     b, S, port, message = k.before, k.sorts.Slot, source, oldest
@@ -226,6 +228,20 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         drop_held_send(after, destination)
         if k.profile.room_is_given:
             give_room(after, port, z3.If(counted_messages(b, port, k.profile) - 1 < b.qlimit(port), z3.IntVal(1), z3.IntVal(0)), given)
+
+    def take_whole(after: After) -> None:
+        if k.profile.send_possible:
+            make_due(after)
+        take(after)
+
+    def make_due(after: After) -> None:
+        """The armed requests for send-possible on names for the port are due."""
+
+        def due(slot: Term) -> tuple[Term, Term]:
+            of_port = b.port(S.name_slot(S.requester(slot), S.requested(slot))) == port
+            return z3.And(S.is_request_slot(slot), b.send_possible(slot) == POSSIBLE.ARMED, of_port), POSSIBLE.DUE
+
+        after.sweep("send_possible", "possible", due)
 
     too_large = z3.And(limit != -1, b.size(message) + bytes_ > limit)
     if k.profile.no_room_code is not ReturnCode.MACH_RCV_TOO_LARGE:
@@ -250,7 +266,7 @@ def take(k: Context, source: Port, limit: Int, large: Bool, trailer: Int, *, old
         "layout": b.layout(message),
         "message": message,
     }
-    yield k.continues("the oldest message", k.otherwise(), take, **received)
+    yield k.continues("the oldest message", k.otherwise(), take_whole, **received)
 
 
 @rule(
@@ -276,26 +292,25 @@ def done(k: Context, message: Message, lost: Bool) -> Iterator[Case]:
 @sequence("mach_msg_receive")
 def receive(d: Driver) -> Steps:
     """Choose a port; take its oldest message and copy it out."""
-    chosen = yield run("mach_msg_receive")
-    yield from _take_from(d, chosen)
+    yield from receiving(d, run("mach_msg_receive"))
 
 
 @sequence("mach_msg_receive", resumed=True)
 def go_on_receiving(d: Driver) -> Steps:
     """As when a message is there at once."""
-    chosen = yield run(RESUMED_RECEIVE)
-    yield from _take_from(d, chosen)
+    yield from receiving(d, run(RESUMED_RECEIVE))
 
 
-def _take_from(d: Driver, chosen: Outcome) -> Steps:
-    """Take the oldest message of the chosen port; copy out its reply right, then its body.
+def receiving(d: Driver, choose: Run) -> Steps:
+    """Choose a port; take its oldest message; copy out its reply right, then its body.
 
     A message that is too large, and not to be kept, is destroyed.
     """
+    chosen = yield choose
     try:
         taken = yield run(TAKE, **{name: chosen[name] for name in ("source", "limit", "large", "trailer")})
     except Failed as failed:
-        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"])
+        yield run(DESTROY, when="message" in failed.outcome.outputs, message=failed.outcome["oldest"], at_once=True)
         raise
     message = taken["message"]
     yield copy_out(message, d.reply(message), "reply", since=taken)

@@ -225,7 +225,7 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
         yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun["carries"])
         yield run("mach_port_insert_right", message=request)
     except Failed:
-        yield run(DESTROY, message=request)
+        yield run(DESTROY, message=request, at_once=False)
         raise
 
 

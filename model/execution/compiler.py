@@ -388,6 +388,7 @@ EXISTING_POINTS = {
     "known": Domain("fields['known_as']", "known_as"),
     "memory": Domain("fields['memory']", "memory"),
     "members": Domain("fields['member']", "member"),
+    "possible": Domain("fields['send_possible']"),
     "pages": Domain("[(v, n) for v in (*fields['task_life'], *env['born']) for n in indices]", PAGES),
 }
 """What a sweep says that it runs over, if that exists already."""

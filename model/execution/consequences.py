@@ -27,7 +27,9 @@ notifications arrive.
 - **One message**: destination, reply, body (``ipc_kmsg_clean``). Ports that die meanwhile have their messages destroyed
   after it, in the order in which they were put on the list (``ipc_kmsg_destroy``). Where ``queue_ends_whole``, the
   messages of a queue are put on it all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each
-  with all that it leads to.
+  with all that it leads to. A message whose send fails, or whose receive loses it, isn't on the list: the messages of a
+  port that dies with it are destroyed before the port's dead-name requests fire (``ipc_kmsg_clean_partial``,
+  ``ipc_kmsg_copyout_dest``).
 
 ``Consequences.together`` has what a kernel leaves open, since it depends on tables of the kernel's that the state
 doesn't have:
@@ -93,11 +95,13 @@ class Consequences:
     Nothing is changed in ``state``.
     """
 
-    def __init__(self, state: ConcreteState, profile: Profile, released: list[SlotTuple], roots: list[int], no_senders_first: bool) -> None:
+    def __init__(
+        self, state: ConcreteState, profile: Profile, released: list[SlotTuple], roots: list[int], no_senders_first: bool, at_once: bool
+    ) -> None:
         self._state, self._profile = state, profile
         self._kind, self._port = state["kind"], state["port"]
         self._released = frozenset(released)
-        self._no_senders_first = no_senders_first
+        self._no_senders_first, self._at_once = no_senders_first, at_once
         self._used: set[SlotTuple] = set()
         """Requests that have fired or were cancelled."""
         self._left: dict[int, int] = {}
@@ -151,7 +155,8 @@ class Consequences:
         handed_back = [message for message in messages if roots and self._kind.get((DESTINATION_SLOT, message, 0)) != SlotKind.DEAD_NAME]
         chosen = self._hand_back(handed_back, under)
         destroyed = [message for message in messages if message not in handed_back]
-        yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in destroyed)
+        ends = [partial(self._clean, message, self._released) for message in destroyed]
+        yield from ends if self._at_once else (partial(self._destroy, [end]) for end in ends)
         names = [partial(self._end_names, under, chosen)]
         places = sorted((slot for slot in released if slot[0] == PLACE_SLOT), key=lambda slot: _PLACES.index(slot[2]))
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]

@@ -14,6 +14,8 @@ SlotTuple: TypeAlias = tuple[int, int, int]
 ALIVE, ENDED = 1, 2
 FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
 NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
+DELAYED, ARMED, DUE, FIRED = 1, 2, 3, 4
+"""What a request is for send-possible."""
 IN_HAND = len(Place)
 """The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
 NO_PORT = -1

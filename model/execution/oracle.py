@@ -22,7 +22,7 @@ from sendright.model.execution.property_check import BrokenInvariant, broken_by_
 from sendright.model.execution.system import Applied, NotAllowed, System
 from sendright.model.execution.told_results import told_results
 from sendright.model.language.arguments import rule_arguments
-from sendright.model.language.sequences import SKIPPED, ArrayPart, Failed, Outcome, PagePart, Part, RightPart, Run, begin
+from sendright.model.language.sequences import SKIPPED, ArrayPart, CallerWaits, Failed, Outcome, PagePart, Part, RightPart, Run, begin
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -146,11 +146,9 @@ class _Judging:
                 code, outcome = self._run(step)
                 if code is None or code is ReturnCode.KERN_SUCCESS:
                     step = steps.send(outcome)
-                elif code in IN_PROGRESS:
-                    break
                 else:
-                    step = steps.throw(Failed(outcome))
-        except (StopIteration, Failed):
+                    step = steps.throw(CallerWaits() if code in IN_PROGRESS else Failed(outcome))
+        except (StopIteration, Failed, CallerWaits):
             pass
         self._expect_whole_answer()
         stages = self.system.state["stage"]
@@ -185,7 +183,7 @@ class _Judging:
             self._expect_named(step.to, applied, named)
         else:
             self.clause = applied.case.id
-            self._expect_told(applied)
+            self._expect_told(applied, step.goes_on)
         if declared and case.code in _WITHOUT_FAILURE:
             self._count_creations(declared, given)
         return case.code, Outcome(given, applied.outputs, case.replies)
@@ -205,10 +203,10 @@ class _Judging:
         if output not in _names(self.call.name, self.result.code):
             self._expect_code(_first_code_with(self.call.name, output))
 
-    def _expect_told(self, applied: Applied) -> None:
-        """The answer has the code and the results that a rule says."""
+    def _expect_told(self, applied: Applied, goes_on: bool) -> None:
+        """The answer has the code and the results that a rule says. (Success isn't the call's, if it goes on then.)"""
         code = applied.case.case.code
-        if code is not None:
+        if code is not None and not (goes_on and code is ReturnCode.KERN_SUCCESS):
             self.code = code
             self._expect_code(code)
         if not applied.outputs:

@@ -12,18 +12,23 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from sendright.mach.abi.descriptors import NO_PAGE, page_count
-from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, TASK_FLAVOURS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import LedgerRule, Profile
 from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.state.sharing import Parts, updated_parts
 from sendright.mach.state.snapshot import Descriptor, Entry, Ledger, Message, Page, PendingCall, Port, Snapshot, Task
 from sendright.model.execution.encoding import (
     ALIVE,
+    ARMED,
     BODY_SLOT,
     CREATING,
+    DELAYED,
     DESTINATION_SLOT,
     ENDED,
+    FIRED,
     HOST_SLOT,
     IN_HAND,
     KERNEL_SLOT,
@@ -163,7 +168,8 @@ class SnapshotWriter:
         state, f = self._state, self._state.fields
         self._names[task] = updated_parts(self._names.get(task, Parts()), self._changed_names.pop(task, ()), partial(self._name, task))
         places = {Place(slot[2]): self._entry_in(slot) for slot in state.slots_of(PLACE_SLOT, task) if slot[2] != IN_HAND}
-        requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task)}
+        fired = f["send_possible"]
+        requests = {slot[2]: self._entry_in(slot) for slot in state.slots_of(REQUEST_SLOT, task) if fired.get(slot) != FIRED}
         if f["task_life"].get(task) != ALIVE and not (self._names[task] or places or requests):
             del self._names[task]
             return None
@@ -180,6 +186,7 @@ class SnapshotWriter:
             exceptions=self._exceptions(task),
             died={place: f["had"][PLACE_SLOT, task, int(place)] for place in places if (PLACE_SLOT, task, int(place)) in f["had"]},
             requests=requests,
+            send_possible=self._send_possible(task),
             waiting=self._waiting(task),
         )
 
@@ -188,16 +195,12 @@ class SnapshotWriter:
         wait = f["wait"].get(task)
         if wait == SENDING:
             message = f["waits_with"][task]
-            return PendingCall(call="mach_msg_send", message=self.message(message), has_room=message in f["room"])
+            sends = PendingCall(call="mach_msg_send", message=self.message(message), has_room=message in f["room"])
+            if not f["will_receive"].get(task):
+                return sends
+            return replace(sends, call="mach_msg", receive_wait=f["will_wait"].get(task, False), **self._receives_with(task))
         if wait == RECEIVING:
-            return PendingCall(
-                call="mach_msg_receive",
-                name=f["waits_at"][task],
-                port=f["waits_for"].get(task),
-                limit=f["waits_limit"].get(task, 0),
-                large=f["waits_large"].get(task, False),
-                trailer=f["waits_trailer"].get(task, 0),
-            )
+            return PendingCall(call="mach_msg_receive", port=f["waits_for"].get(task), **self._receives_with(task))
         if wait == CREATING:
             child = f["waits_child"][task]
             return PendingCall(
@@ -210,6 +213,21 @@ class SnapshotWriter:
         if wait == SETTING:
             return PendingCall(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
         return None
+
+    def _send_possible(self, task: int) -> dict[int, bool]:
+        """The names whose requests are, or were, for send-possible, and whether each is armed."""
+        asked = self._state.fields["send_possible"]
+        return dict(sorted((slot[2], how == ARMED) for slot, how in asked.items() if slot[1] == task))
+
+    def _receives_with(self, task: int) -> dict[str, Any]:
+        """The arguments of a receive that waits, or that will begin when the task has sent."""
+        f = self._state.fields
+        return {
+            "name": f["waits_at"].get(task, NULL_NAME),
+            "limit": f["waits_limit"].get(task, 0),
+            "large": f["waits_large"].get(task, False),
+            "trailer": f["waits_trailer"].get(task, 0),
+        }
 
     def _name(self, task: int, name: int) -> Entry | None:
         entry = self._entry_in((NAME_SLOT, task, name))
@@ -342,6 +360,12 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             _map(f, (number, page), shown)
         for port_name, entry in task.requests.items():
             _put(f, (REQUEST_SLOT, number, port_name), entry)
+        for port_name, armed in task.send_possible.items():
+            request = (REQUEST_SLOT, number, port_name)
+            f["send_possible"][request] = FIRED if port_name not in task.requests else ARMED if armed else DELAYED
+            named = task.names.get(port_name)
+            if port_name not in task.requests and named is not None and not named.is_unlooked:
+                _put(f, request, Entry(SlotKind.DEAD_NAME))
         for place, (behaviour, flavour) in task.exceptions.items():
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
         for place, died in task.died.items():
@@ -384,10 +408,13 @@ def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None
         if waiting.has_room and waiting.message.destination.port is not None:
             port = f["room"][number] = waiting.message.destination.port
             f["reserved"][port] = f["reserved"].get(port, 0) + 1
+        if waiting.call == "mach_msg":
+            f["will_receive"][task], f["will_wait"][task] = True, waiting.receive_wait
+            _receive_with(f, task, waiting)
     elif waiting.call == "mach_msg_receive":
-        f["wait"][task], f["waits_at"][task] = RECEIVING, waiting.name
+        f["wait"][task] = RECEIVING
+        _receive_with(f, task, waiting)
         f["waits_for"][task] = NO_PORT if waiting.port is None else waiting.port
-        f["waits_limit"][task], f["waits_large"][task], f["waits_trailer"][task] = waiting.limit, waiting.large, waiting.trailer
         if waiting.port is not None:
             f["port_life"].setdefault(waiting.port, ENDED)  # what it waits for was there when it began
     elif waiting.call == "host_security_create_task_token":
@@ -399,6 +426,11 @@ def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None
     elif waiting.call == "task_set_special_port":
         f["wait"][task] = SETTING
         _put(f, (PLACE_SLOT, task, IN_HAND), waiting.held)
+
+
+def _receive_with(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None:
+    f["waits_at"][task], f["waits_limit"][task] = waiting.name, waiting.limit
+    f["waits_large"][task], f["waits_trailer"][task] = waiting.large, waiting.trailer
 
 
 def _carry(f: dict[str, dict[Any, Any]], message: Message, number: int) -> int:

@@ -37,6 +37,7 @@ from sendright.model.execution.encoding import (
     BODY_SLOT,
     DEFAULTS,
     DESTINATION_SLOT,
+    DUE,
     ENDED,
     FREE,
     HOST_SLOT,
@@ -58,17 +59,17 @@ from sendright.model.execution.late_choices import LateChoices, interleaved
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.release import Release
-from sendright.model.language.rule import PENDING_RULES, RULES, Context
+from sendright.model.language.rule import FIRES_POSSIBLE, PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, State
 
 ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 """The field and value that say that a task, port or message has ended."""
-_LEAVES_SOMETHING = {"kind", "no_senders_due", *ENDS}
+_LEAVES_SOMETHING = {"kind", "no_senders_due", "send_possible", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
-_ANSWERS = dict(zip(PENDING_RULES, (NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, REQUEST_SLOT), strict=True))
+_ANSWERS = dict(zip(PENDING_RULES, (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, REQUEST_SLOT), strict=True))
 """Where the request is that a rule for pending work answers."""
 
 
@@ -94,7 +95,8 @@ def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
-        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + list(PENDING_RULES))
+        pending = [rule for rule in PENDING_RULES if RULES[rule].is_used(profile)]
+        served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + pending)
         _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
     return _compiled[switches]
 
@@ -208,6 +210,11 @@ class System:
                     self.left.append(("a receive right is rescued", {"of": owner}))
                 elif where == NAME_SLOT and value in _GONE and (REQUEST_SLOT, owner, index) in self.state["kind"]:
                     self.left.append(("a dead-name request fires", {"space": owner, "name": index}))
+        elif field == "send_possible":
+            due = sorted(slot for slot, value in writes.items() if value == DUE)
+            self.left += [(FIRES_POSSIBLE, {"space": space, "name": name}) for _, space, name in due]
+            if len(due) > 1:  # in the order of the same table as dead-name requests
+                self.together.append(tuple((request,) for request in due))
         elif field == "no_senders_due":
             self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
         else:
@@ -223,7 +230,7 @@ class System:
         kind, port = fields["kind"], fields["port"]
         released = sorted(slot for slot in slot_roots(fields, env, *values) if slot in kind)
         roots = sorted(p for p in port_roots(fields, env, *values) if fields["port_life"].get(p) == ALIVE)
-        led_to = Consequences(state, self.profile, released, roots, release.no_senders_first)
+        led_to = Consequences(state, self.profile, released, roots, release.no_senders_first, release.at_once)
         dead, places = led_to.dead, led_to.places
         lost = [slot for slot in led_to.given_up if kind[slot] == SlotKind.SEND_ONCE and port[slot] not in dead]
         notification = {slot: self.fresh_message() for slot in lost if slot not in led_to.unsent}
@@ -333,7 +340,7 @@ class System:
         return bool(waits) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
 
     def requests_of(self, port: int) -> list[SlotTuple]:
-        """The dead-name requests of the port's names."""
+        """The requests that are in the port's table, those of its names: also those that have fired for send-possible."""
         names = (slot for slot in self.state.by_value("port", port) if slot[0] == NAME_SLOT)
         return [request for slot in names if (request := (REQUEST_SLOT, slot[1], slot[2])) in self.state["kind"]]
 

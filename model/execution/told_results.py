@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
+from sendright.model.execution.encoding import FIRED
 from sendright.model.execution.system import System
 
 
@@ -33,7 +34,8 @@ def told_results(system: System, results: Container[str], outputs: Mapping[str, 
         elif name == "entries_of":
             told |= dict(zip(("names", "types", "urefs"), _columns(system.entries(value)), strict=True))
         elif name == "requests_of":
-            told["used"] = len(system.requests_of(value))
+            asked = system.state["send_possible"]
+            told["used"] = sum(asked.get(request) != FIRED for request in system.requests_of(value))
         elif name == "count_of":
             told["table_inuse"] = len(system.names(value))
         elif name == "members_of":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.model.language.invariant import LIMITS, Variables, forall, invariant
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
 
@@ -65,6 +65,16 @@ def arrival(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "what died first", forall([v.s], z3.Implies(s.died_first(v.s), freed))
 
 
+@invariant(129, "only a request is for send-possible", lambda profile: profile.send_possible)
+def send_possible(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Only a request on a name is for send-possible. When it has fired, a dead right keeps its place, or none if the
+    name's port has died since then.
+    """
+    asked, fired = s.send_possible(v.s) != POSSIBLE.NOT_ASKED, s.send_possible(v.s) == POSSIBLE.FIRED
+    yield "of requests", forall([v.s], z3.Implies(asked, z3.And(v.S.is_request_slot(v.s), z3.Or(fired, z3.Not(s.empty(v.s))))))
+    yield "its place", forall([v.s], z3.Implies(fired, z3.Or(s.empty(v.s), s.kind(v.s) == KIND.DEAD_NAME)))
+
+
 @invariant(110, "queue limits are in range")
 def queue_limits(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """An active port's queue limit can be set, or is the one of new ports."""
@@ -87,7 +97,8 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A task that waits to send has a message that waits for room, and such a message has such a task. The message's
     destination is a send right to a user's port, or a dead right.
 
-    A task that waits to receive from a receive right waits for a port that was made.
+    A task that waits to receive from a receive right waits for a port that was made. A call that has still to receive
+    waits to send.
     """
     task, message = s.owner(v.m), s.waits_with(v.t)
     slot = v.S.destination_slot(v.m)
@@ -98,6 +109,7 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))
     was = z3.Or(s.waits_for(v.t) == v.sorts.no_port, s.port_life(s.waits_for(v.t)) != LIFE.UNBORN)
     yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
+    yield "what it does then", forall([v.t], z3.Implies(z3.And(s.alive(v.t), s.will_receive(v.t)), s.wait(v.t) == WAIT.SENDING))
 
 
 @invariant(128, "room is given to senders that wait", lambda profile: profile.room_is_given)

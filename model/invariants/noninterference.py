@@ -21,8 +21,8 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures import ArgumentType
 from sendright.model.invariants.steps.locality import Touched
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import CREATION_RESUMED
-from sendright.model.language.sorts import KIND, OBJECT, STAGE, Term
+from sendright.model.language.rule import CREATION_RESUMED, TAKE
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, Term
 from sendright.model.language.state import FIELDS
 from sendright.model.language.step_property import forall
 from sendright.model.language.terms import Name, sort_of
@@ -136,7 +136,7 @@ went."""
 ROOM = ("room",)
 """What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
-SLOTS = ("kind", "port", "urefs", "unlooked", "told", "had")
+SLOTS = ("kind", "port", "urefs", "unlooked", "told", "had", "send_possible")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
 SHARED = ("clock",)
@@ -165,7 +165,7 @@ def local_respect(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if names := [name for name in _changed(x, "Slot") if name in SLOTS]:
         owner = z3.If(S.is_name_slot(v.s), S.space(v.s), z3.If(S.is_place_slot(v.s), S.holder(v.s), S.requester(v.s)))
         of_task = z3.Or(S.is_name_slot(v.s), S.is_place_slot(v.s), S.is_request_slot(v.s))
-        channels = z3.Or(t.died(v.s), _notified(t, v.s))
+        channels = z3.Or(t.died(v.s), _notified(t, v.s), _send_possible(t, v.s))
         yield "rights", forall([v.s], z3.Implies(z3.And(of_task, g.beyond(owner)), z3.Or(_same(x, names, v.s), channels)))
         for slot in (S.no_senders_slot(v.p), S.port_destroyed_slot(v.p)):
             kept = z3.Or(_same(x, names, slot), t.died(slot), t.dies(v.p), z3.And(x.k.rule.pending, a.empty(slot)))
@@ -198,6 +198,16 @@ def _notified(t: Touched, slot: Term) -> Term:
     if t.k.profile.dead_names_are_lazy:  # at once, or when a call looks at the name
         one_more = z3.Or(one_more, z3.And(t.a.urefs(slot) == t.b.urefs(slot), t.k.is_unlooked(slot)))
     return z3.Or(used, z3.And(t.same(slot), t.b.kind(slot) == KIND.DEAD_NAME, one_more))
+
+
+def _send_possible(t: Touched, slot: Term) -> Term:
+    """A message is received from a port: the slot's armed send-possible request on a name for it is due, and fires."""
+    if not t.k.profile.send_possible or not (t.rule == TAKE or t.k.rule.pending):
+        return z3.BoolVal(False)
+    b, a = t.b, t.a
+    due = z3.And(b.send_possible(slot) == POSSIBLE.ARMED, a.send_possible(slot) == POSSIBLE.DUE, t.same(slot))
+    fires = z3.And(b.send_possible(slot) == POSSIBLE.DUE, a.send_possible(slot) == POSSIBLE.FIRED, a.kind(slot) == KIND.DEAD_NAME)
+    return z3.And(t.S.is_request_slot(slot), z3.Or(due, fires))
 
 
 def _host_port(g: Grasp, t: Touched, x: Transition, names: list[str], number: Term) -> Term:

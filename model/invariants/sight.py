@@ -172,9 +172,10 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
 SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("security", "audit", "task_port", "flavour_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
+    **dict.fromkeys(("will_receive", "will_wait"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
-    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had"), _slot),
+    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable"), _port),
     **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(

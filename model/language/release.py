@@ -60,7 +60,13 @@ class Release:
     """
 
     def __init__(
-        self, base: State, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None, no_senders_first: bool = False, silent: bool = False
+        self,
+        base: State,
+        released: Callable[[Term], Term],
+        dies: Callable[[Term], Term] | None,
+        no_senders_first: bool = False,
+        silent: bool = False,
+        at_once: bool = False,
     ) -> None:
         sorts = base.sorts
         self.serial = next(_serial)
@@ -90,6 +96,8 @@ class Release:
         """
         self.no_senders_first = no_senders_first
         """Whether a name with both rights tells no-senders before its receive right goes."""
+        self.at_once = at_once
+        """Whether a message's rights end although it isn't on the list of messages to destroy."""
         told = z3.Function("notifications" + tag, sorts.Port, z3.IntSort())
         self.notifications = Number(told, base, self.becomes_notification, "send_once_slots")
         self.silent = silent
@@ -383,27 +391,31 @@ class Release:
         after.tally("msgcount", self.notifications, 1)
 
 
-def release(after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None, no_senders_first: bool = False) -> Release:
+def release(
+    after: After, released: Callable[[Term], Term], dies: Callable[[Term], Term] | None = None, no_senders_first: bool = False, at_once: bool = False
+) -> Release:
     """Give up what is in the ``released`` slots and end the ports that ``dies`` names, with all that follows.
 
-    ``no_senders_first``: a name with both rights tells no-senders before its receive right goes. This changes the state
-    ``after``. Returns the release.
+    ``no_senders_first``: a name with both rights tells no-senders before its receive right goes. ``at_once``: a message
+    that is among them isn't on the list of messages to destroy. This changes the state ``after``. Returns the release.
     """
     base, silent = State(after.sorts, after.fields), after.profile.circular_rescue_is_silent
-    made = Release(base, released, dies, no_senders_first, silent)
+    made = Release(base, released, dies, no_senders_first, silent, at_once)
     made.take_place(after)
     return made
 
 
-def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None) -> Release:
-    """Give up all that ``message`` carries, which isn't queued (except rights in slots that ``keep`` names)."""
+def release_message(after: After, message: Term, keep: Callable[[Term], Term] | None = None, at_once: bool = False) -> Release:
+    """Give up all that ``message`` carries, which isn't queued (except rights in slots that ``keep`` names).
+    ``at_once``: although it isn't on the list of messages to destroy.
+    """
     sorts = after.sorts
 
     def starts(slot: Term) -> Term:
         mine = sorts.slots_of_message(slot, message)
         return mine if keep is None else z3.And(mine, z3.Not(keep(slot)))
 
-    made = release(after, starts)
+    made = release(after, starts, at_once=at_once)
     lose_memory(after, message)
     return made
 

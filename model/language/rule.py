@@ -36,7 +36,7 @@ from sendright.model.language.actions import begin_reply, is_kernel_objects, mak
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
 from sendright.model.language.evidence import NONE, Evidence, Grounds, in_all_profiles, page, rests_on
 from sendright.model.language.invariant import Variables
-from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, STAGE, UNBOUNDED, WAIT, Sorts, Term
+from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, OBJECT, POSSIBLE, STAGE, UNBOUNDED, WAIT, Sorts, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.terms import Array, Bool, Int, Message, Name, Sort, sort_of
 
@@ -269,6 +269,15 @@ class Context:
         if self.profile.dead_names_are_lazy:
             after.at("urefs")[slot] = self.dead_urefs(slot)
             after.at("unlooked")[slot] = KIND.NONE
+            self.free_place(after, slot)
+
+    def free_place(self, after: After, slot: Term) -> None:
+        """If the dead name in ``slot`` has a request that has fired for send-possible, the place of that is free."""
+        if self.profile.send_possible:
+            request = self.sorts.Slot.request_slot(self.sorts.Slot.space(slot), self.sorts.Slot.name(slot))
+            dead = z3.And(self.before.kind(slot) == KIND.DEAD_NAME, self.before.empty(request))
+            fired = z3.And(dead, self.before.send_possible(request) == POSSIBLE.FIRED)
+            after.at("send_possible")[request] = z3.If(fired, POSSIBLE.NOT_ASKED, self.before.send_possible(request))
 
     # ---- pegged and immovable rights
 
@@ -368,9 +377,12 @@ class Context:
         task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
         entry = S.name_slot(task, name)
         live = z3.Or(b.sends(entry), b.receives(entry), b.kind(entry) == KIND.SEND_ONCE)
+        request = S.request_slot(task, name)
+        none_due = [z3.ForAll([task, name], b.send_possible(request) != POSSIBLE.DUE)] if self.profile.send_possible else []
         return [
-            z3.ForAll([task, name], z3.Or(b.empty(S.request_slot(task, name)), live)),
+            z3.ForAll([task, name], z3.Or(b.empty(request), live)),
             z3.ForAll([port], z3.And(b.empty(S.limbo_slot(port)), b.no_senders_due(port) == 0)),
+            *none_due,
         ]
 
     def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
@@ -566,12 +578,15 @@ ANY_RIGHT = -1
 BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "mach_msg_send: deliver", "mach_msg_send: kernel's answer"
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
+WILL_RECEIVE = "mach_msg: receives later"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
-PENDING_RULES = ("no senders are left", "a receive right is rescued", "a dead-name request fires")
+FIRES_POSSIBLE = "a send-possible request fires"
+PENDING_RULES = (FIRES_POSSIBLE, "no senders are left", "a receive right is rescued", "a dead-name request fires")
 """The rules for pending work.
 
-They run after any rule until nothing is pending, in this order: a receive right that isn't redirected ends after the
-send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
+They run after any rule until nothing is pending, in this order: what a received message leads to comes before the end
+of its right (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417); a receive right that isn't redirected
+ends after the send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
 ``ipc/ipc_right.c`` of all four kernels). A notification to which a release leads has its place in the order of arrival
 reserved, whenever its rule runs.
 """

@@ -16,7 +16,7 @@ The same generator is driven with numbers and with terms:
 
 So a sequence has no branches. A step that isn't always run has a condition (``when``). An ``if`` without ``else`` is
 allowed only on an output that is literally true in some cases. A rule that fails raises ``Failed`` in the sequence,
-which may clean up before it lets the exception pass.
+which may clean up before it lets the exception pass. A rule that makes its caller wait raises ``CallerWaits``.
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ class Failed(Exception):
         self.outcome = outcome
 
 
+class CallerWaits(Exception):
+    """A rule has answered that the caller waits now: the call ends for this time, after the sequence has noted what the
+    call still has to do.
+    """
+
+
 class Run(msgspec.Struct, frozen=True, eq=False):
     """One step of a sequence: a rule to be run."""
 
@@ -93,6 +99,8 @@ class Run(msgspec.Struct, frozen=True, eq=False):
     """For the prover: what is known of the part of the message, which stands for any part."""
     to: str = ""
     """The result that names the copied-out right."""
+    goes_on: bool = False
+    """The call goes on when the rule has succeeded: its code isn't the call's."""
 
 
 Steps: TypeAlias = Generator[Run, Outcome, None]
@@ -107,10 +115,12 @@ def run(
     since: Outcome | None = None,
     within: tuple[Value, ...] = (),
     to: str = "",
+    goes_on: bool = False,
     **arguments: Value,
 ) -> Run:
     """The step that runs ``rule`` with these arguments."""
-    return Run(rule, arguments, tuple(when) if isinstance(when, (tuple, list)) else (when,), cannot_fail, since, within, to)
+    conditions = tuple(when) if isinstance(when, (tuple, list)) else (when,)
+    return Run(rule, arguments, conditions, cannot_fail, since, within, to, goes_on)
 
 
 class Part(msgspec.Struct, frozen=True, eq=False):
@@ -363,21 +373,21 @@ class _Names:
     def any_of(self, conditions: list[Value]) -> Value:
         return None
 
-    def rules(self, steps: Steps, fails_at: int | None = None) -> list[str]:
-        """The rules that ``steps`` run, if the step with this number fails."""
+    def rules(self, steps: Steps, ends_at: int | None = None, end: Exception | None = None) -> list[str]:
+        """The rules that ``steps`` run, if the step with this number raises ``end``."""
         found: list[str] = []
         try:
             step = next(steps)
             while True:
                 found.append(step.rule)
-                step = steps.throw(Failed(self.outcome)) if len(found) - 1 == fails_at else steps.send(self.outcome)
-        except (StopIteration, Failed):
+                step = steps.throw(end) if end is not None and len(found) - 1 == ends_at else steps.send(self.outcome)
+        except (StopIteration, Failed, CallerWaits):
             return found
 
 
 @cache
 def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequence | None, goes_on: bool) -> tuple[str, ...]:
-    """The rules of ``call`` when these sequences are declared for it. ``goes_on``: a rule resumes it after a wait."""
+    """The rules of ``call`` when these sequences are declared for it. ``goes_on``: it can go on after a wait."""
     found: dict[str, None] = {}
     for resumed in (False, True):
         if resumed and not goes_on:
@@ -386,7 +396,8 @@ def _all_rules(call: str, declared: CallSequence | None, resumed_as: CallSequenc
         straight = names.rules(begin(names, call, resumed))
         found |= dict.fromkeys(straight)
         for index in range(len(straight)):
-            found |= dict.fromkeys(names.rules(begin(names, call, resumed), index))
+            for end in (Failed(names.outcome), CallerWaits()):
+                found |= dict.fromkeys(names.rules(begin(names, call, resumed), index, end))
     return tuple(found)
 
 
@@ -399,7 +410,8 @@ def rules_of(call: str, profile: Profile | None = None) -> tuple[str, ...]:
     """The names of the rules that the call runs in ``profile`` (None: in any profile, but for the looks at names before
     its own rules).
     """
-    rules = _all_rules(call, _DECLARED.get((call, False)), _DECLARED.get((call, True)), resumption(call) in RULES)
+    resumed = _DECLARED.get((call, True))
+    rules = _all_rules(call, _DECLARED.get((call, False)), resumed, resumed is not None or resumption(call) in RULES)
     if profile is not None and call in SIGNATURES and SIGNATURES[call].target is not None:
         rules = tuple(dict.fromkeys((*rules, *LOOKS)))
     return tuple(rule for rule in rules if profile is None or rule not in RULES or RULES[rule].is_used(profile))

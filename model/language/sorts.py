@@ -83,8 +83,12 @@ WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETT
 """What a task waits in: for room, for a message, or stopped between the steps of a creation or of setting a special
 port.
 """
+POSSIBLE = Enumeration("SendPossible", ["NOT_ASKED", "DELAYED", "ARMED", "DUE", "FIRED"])
+"""What a request on a name is for send-possible: nothing; not yet armed; armed; about to fire; or it has fired, and the
+kernel still has its place in the table of requests.
+"""
 
-NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT)
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE)
 
 
 class Sorts:

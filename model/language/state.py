@@ -33,7 +33,7 @@ from sendright.model.language.ghosts import (
     Total,
 )
 from sendright.model.language.memo import memoized
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Sorts, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Sorts, Term
 from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
@@ -50,6 +50,7 @@ Everywhere = Literal[
     "limbo",
     "due requests",
     "copied objects",
+    "possible",
 ]
 """The points over which a sweep runs: those that exist, or those that the rule's choices make."""
 
@@ -84,11 +85,13 @@ FIELDS: dict[str, FieldDeclaration] = {
     "exception_flavour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: which thread state it carries"),
     "wait": FieldDeclaration(("Task",), "Wait", "the call that it waits in"),
     "waits_with": FieldDeclaration(("Task",), "Message", "waiting to send: the message"),
-    "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive: the name that it receives from"),
+    "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive, or to send before that: the name that it receives from"),
     "waits_for": FieldDeclaration(("Task",), "Port", "waiting to receive: the port that was under that name, or NO_PORT: it is a port set"),
-    "waits_limit": FieldDeclaration(("Task",), "Int", "waiting to receive: bytes of room, or -1"),
-    "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive: whether a message that is too large stays queued"),
-    "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive: the requested elements of the trailer"),
+    "waits_limit": FieldDeclaration(("Task",), "Int", "waiting to receive, or to send before that: bytes of room, or -1"),
+    "waits_large": FieldDeclaration(("Task",), "Bool", "waiting to receive, or to send before that: whether a message that is too large stays"),
+    "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive, or to send before that: the requested elements of the trailer"),
+    "will_receive": FieldDeclaration(("Task",), "Bool", "waiting to send: the call then receives, with the name, limit and so on of these fields"),
+    "will_wait": FieldDeclaration(("Task",), "Bool", "waiting to send, when the call then receives: whether it then waits for a message"),
     "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation: the child that it made"),
     "waits_security": FieldDeclaration(("Task",), "SecurityToken", "between the steps of a creation: the security token that the child will get"),
     "waits_audit": FieldDeclaration(("Task",), "AuditToken", "between the steps of a creation: the audit token that the child will get"),
@@ -102,6 +105,9 @@ FIELDS: dict[str, FieldDeclaration] = {
         ("Slot",), "Int", "of a request whose notification is due: 1 + its place in the order of arrival, if a release has reserved that; else 0"
     ),
     "died_first": FieldDeclaration(("Slot",), "Bool", "of a dead-name request beside a freed name: the name's port died before the name was freed"),
+    "send_possible": FieldDeclaration(
+        ("Slot",), "SendPossible", "of a request on a name, where the kernel has send-possible requests: how far it is one of them"
+    ),
     "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
     "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
     "had": FieldDeclaration(("Slot",), "Port", "of a task's exception place whose port has died since it was set: that port; else NO_PORT"),
@@ -190,6 +196,7 @@ def sort_named(sorts: Sorts, name: str) -> Any:
         "Inheritance": INHERITANCE.sort,
         "Place": PLACE.sort,
         "Wait": WAIT.sort,
+        "SendPossible": POSSIBLE.sort,
     }
     return fixed[name] if name in fixed else getattr(sorts, name)
 

@@ -79,7 +79,7 @@ def _may_leave(rule: str, profile_name: str) -> tuple[str, ...]:
     profile = profile_named(profile_name)
     among = AnyCase(RULES[rule], profile)
     afters = [CaseProof(RULES[rule], index, profile, among).after for index in range(len(among.cases))]
-    return tuple(name for name in PENDING_RULES if any(_leaves(after, RULES[name], profile) for after in afters))
+    return tuple(name for name in PENDING_RULES if RULES[name].is_used(profile) and any(_leaves(after, RULES[name], profile) for after in afters))
 
 
 def _leaves(after: After, pending: Rule, profile: Profile) -> bool:

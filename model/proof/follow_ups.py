@@ -4,8 +4,9 @@ After any rule the rules for pending work run (``Rule.pending``), one after anot
 rule of the row begins, or another call. This module states what that rests on:
 
 - **Quiescence**: where no follow-up rule applies, nothing is left to do, as all other rules assume.
-- **An end**: each follow-up rule ends a port, or no port and then it uses up a request; it makes neither. So, since
-  there are finitely many of both, following up ends: the measure is the number of active ports, then that of requests.
+- **An end**: each follow-up rule ends a port, or no port and then it uses up a request, or a send-possible request is
+  due no longer; it makes none of these. So, since there are finitely many, following up ends: the measure is the number
+  of active ports, then that of requests and of those that are due for send-possible.
 - **Callers**: follow-up rules end and suspend no task, and a caller waits in what it did.
 - **Messages in hand**: what a call has in the kernel stays there. A place of it that is empty stays empty.
 - **The next rule**: what the next rule of a row requires is kept by each follow-up rule that the rules before it may
@@ -25,7 +26,7 @@ from sendright.model import calls as _declared  # noqa: F401 - declares the rule
 from sendright.model.language.invariant import Variables, forall
 from sendright.model.language.rule import FINISH, RULES, Context, Rule
 from sendright.model.language.sequences import first_rule
-from sendright.model.language.sorts import STAGE, UNBOUNDED, Term
+from sendright.model.language.sorts import POSSIBLE, STAGE, UNBOUNDED, Term
 from sendright.model.language.state import State
 from sendright.model.proof.any_state import ANY_STATE
 from sendright.model.proof.preconditions import COPYING, AfterCase, Precondition, runs, steps_after
@@ -35,14 +36,14 @@ from sendright.model.proof.solver.instantiate import follows_from_nothing
 S = UNBOUNDED.Slot
 
 
-def follow_up_rules() -> list[str]:
-    """The names of the rules for pending work."""
-    return [name for name, rule in RULES.items() if rule.pending]
+def follow_up_rules(profile: Profile) -> list[str]:
+    """The names of the rules for pending work in this profile."""
+    return [name for name, rule in RULES.items() if rule.pending and rule.is_used(profile)]
 
 
 def quiescence(profile: Profile) -> Iterator[Precondition]:
     """Where no follow-up rule applies, nothing is left to do; and the first rules of calls require nothing."""
-    nowhere = [_nowhere(RULES[name], ANY_STATE, profile) for name in follow_up_rules()]
+    nowhere = [_nowhere(RULES[name], ANY_STATE, profile) for name in follow_up_rules(profile)]
     k = Context(RULES[FINISH], ANY_STATE, profile)
     yield Precondition("no follow-up rule applies", "nothing is left to do", nowhere, k.nothing_left_to_do())
     for call in SIGNATURES:
@@ -86,9 +87,12 @@ def _measure(done: AfterCase) -> Iterator[Precondition]:
     yield Precondition(id_, "it makes no port", done.known, [forall([v.p], z3.Implies(a.active(v.p), b.active(v.p)))])
     no_port_ends = forall([v.p], z3.Implies(b.active(v.p), a.active(v.p)))
     no_new = forall([v.s], z3.Implies(z3.And(request, z3.Not(a.empty(v.s))), z3.Not(b.empty(v.s))))
-    yield Precondition(id_, "unless a port ends, it makes no request", [*done.known, no_port_ends], [no_new])
+    no_more_due = forall([v.s], z3.Implies(a.send_possible(v.s) == POSSIBLE.DUE, b.send_possible(v.s) == POSSIBLE.DUE))
+    yield Precondition(id_, "unless a port ends, it makes no request", [*done.known, no_port_ends], [no_new, no_more_due])
     none_used = forall([v.s], z3.Implies(z3.And(request, a.empty(v.s)), b.empty(v.s)))
-    yield Precondition(id_, "a port ends, or a request is used up", [*done.known, no_port_ends, none_used], [z3.BoolVal(False)])
+    none_fired = forall([v.s], z3.Implies(b.send_possible(v.s) == POSSIBLE.DUE, a.send_possible(v.s) == POSSIBLE.DUE))
+    words = "a port ends, a request is used up, or a send-possible request is due no longer"
+    yield Precondition(id_, words, [*done.known, no_port_ends, none_used, none_fired], [z3.BoolVal(False)])
 
 
 def _bystanders(done: AfterCase) -> Iterator[Precondition]:
@@ -127,7 +131,7 @@ def kept_between(rule: str, profile: Profile) -> Iterator[Precondition]:
     pairs: dict[tuple[str, str], None] = {}
     for done, following in steps_after(rule, profile):
         left = _with_all_they_leave(_left_by(done, profile), profile) if following else set()
-        pairs |= {(follow_up, next_): None for follow_up in follow_up_rules() if follow_up in left for next_ in following}
+        pairs |= {(follow_up, next_): None for follow_up in follow_up_rules(profile) if follow_up in left for next_ in following}
     for follow_up, next_ in pairs:
         for precondition in keeps(follow_up, next_, profile):
             words = f"while {follow_up} ({precondition.case}), {precondition.title}"
@@ -139,7 +143,7 @@ def _left_by(done: AfterCase, profile: Profile) -> set[str]:
     that is clear without any invariant.
     """
     found = set()
-    for name in follow_up_rules():
+    for name in follow_up_rules(profile):
         parameters, [work, *_] = _required(RULES[name], done.after.plain, profile)
         _, [before, *_] = _required(RULES[name], done.k.before, profile)
         goal = forall(parameters, z3.Implies(work, before))

@@ -21,7 +21,8 @@ import z3
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType
+from sendright.mach.signatures import SIGNATURES
+from sendright.model.language.arguments import parameters_of
 from sendright.model.language.invariant import Variables, forall
 from sendright.model.language.rule import (
     ARRAY,
@@ -42,6 +43,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sequences import (
     SKIPPED,
     ArrayPart,
+    CallerWaits,
     Failed,
     Outcome,
     PagePart,
@@ -56,7 +58,8 @@ from sendright.model.language.sequences import (
     rules_of,
 )
 from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
-from sendright.model.language.state import After, Field, State
+from sendright.model.language.state import After, Field, State, sort_named
+from sendright.model.language.terms import Sort
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.hints import Hints
 from sendright.model.proof.solver.cache import Proof
@@ -294,7 +297,7 @@ class _Segment:
     @property
     def fails(self) -> bool:
         """The first rule has answered with the code of an error."""
-        return self.code not in (None, ReturnCode.KERN_SUCCESS)
+        return self.code not in (None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
 
     @property
     def start(self) -> AfterCase:
@@ -437,7 +440,8 @@ class Terms:
         self.renamed: list[tuple[Term, Term]] = []
         """Each rule is proved with its own parameters, which stand for the values that the sequence passes."""
         known = first(first_rule(call, resumed), profile).constants
-        self.arguments: dict[str, Value] = {argument.name: _constant(argument) for argument in SIGNATURES[call].arguments} | dict(known)
+        own = {name: _constant(name, sort) for name, sort in parameters_of(SIGNATURES[call]).items()}
+        self.arguments: dict[str, Value] = own | dict(known)
 
     def resolved(self, value: Value) -> Value:
         return z3.substitute(value, *self.renamed) if self.renamed and z3.is_expr(value) else value
@@ -490,9 +494,9 @@ class Terms:
         return z3.Or(*conditions)
 
 
-def _constant(argument: Argument) -> Term:
-    """A call's argument that its first rule doesn't take."""
-    return z3.Const(argument.name, UNBOUNDED.Name if argument.type is ArgumentType.RIGHT_NAME else z3.IntSort())
+def _constant(name: str, sort: Sort) -> Value:
+    """A call's argument that its first rule doesn't take. (Arrays and descriptors have no terms.)"""
+    return None if sort.domain is not None or sort.name == "Descriptors" else z3.Const(name, sort_named(UNBOUNDED, sort.name))
 
 
 class _Segments:
@@ -558,14 +562,15 @@ class _Segments:
                     failure = None if resolved.rule in COPYING else failure
                     segment, outcome = self._begin(terms, resolved, index)
                     if segment.code in IN_PROGRESS:
-                        return segment, None
-                    step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
+                        step = steps.throw(CallerWaits())
+                    else:
+                        step = steps.throw(Failed(outcome)) if segment.fails else steps.send(outcome)
                 else:
                     if when:
                         segment.refused.append(f"whether {step.rule!r} runs, which copies nothing, is not known from the cases before it")
                     segment.add(resolved, when)
                     return segment, resolved
-        except (StopIteration, Failed):
+        except (StopIteration, Failed, CallerWaits):
             return segment, None
 
     def _begin(self, terms: Terms, run: Run, index: int) -> tuple[_Segment, Outcome]:

@@ -31,6 +31,7 @@ from sendright.model.language.sequences import (
     RIGHTS,
     SKIPPED,
     ArrayPart,
+    CallerWaits,
     Failed,
     Outcome,
     PagePart,
@@ -154,16 +155,18 @@ def _follow(call: str, resumed: bool, profile: Profile, turns: tuple[int, ...]) 
             number = numbers[turn - (step.rule in COPYING)]
             way.steps.append(_Taken(step, when, alone, number))
             case = alone.cases[number]
-            way.code = case.code if way.code is None else way.code
+            if way.code is None and not (step.goes_on and case.code is ReturnCode.KERN_SUCCESS):
+                way.code = case.code
             if case.code in IN_PROGRESS:
-                return way, options
+                step = steps.throw(CallerWaits())
+                continue
             outcome = _outcome(alone, number, step)
             if case.code in (None, ReturnCode.KERN_SUCCESS):
                 step = steps.send(outcome)
             else:
                 way.fails_early |= len(way.steps) == 1 or step.rule in COPYING
                 step = steps.throw(Failed(outcome))
-    except (StopIteration, Failed):
+    except (StopIteration, Failed, CallerWaits):
         return way, options
 
 

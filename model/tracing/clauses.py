@@ -101,7 +101,7 @@ def clause_names(profile: Profile, call: str | None = None) -> tuple[str, ...]:
     chosen = [name for name in served if call in (None, name)]
     used = {rule for name in chosen for rule in rules_of(name, profile)}
     if ASKING in chosen:
-        used |= set(PENDING_RULES)
+        used |= {rule for rule in PENDING_RULES if RULES[rule].is_used(profile)}
     rules = [rule for rule in shared_rules(served) if rule in RULES and rule in used]
     return (*chosen, *rules)
 

@@ -60,7 +60,7 @@ def runs() -> tuple[RecordedRun, ...]:
 def rules_in_use(profile: Profile) -> list[str]:
     """The rules that calls of ``profile`` run through, and those that do what a call left pending."""
     used = dict.fromkeys(rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile))
-    return [rule for rule in (*used, *PENDING_RULES) if rule in RULES]
+    return [rule for rule in (*used, *PENDING_RULES) if rule in RULES and RULES[rule].is_used(profile)]
 
 
 def evidence_of(rule: str, profile: Profile) -> dict[str, tuple[EvidenceItem, ...]]:

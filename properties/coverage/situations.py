@@ -423,7 +423,7 @@ def _waits() -> Iterator[Wait]:
     for call, signature in SIGNATURES.items():
         if signature.in_steps:
             yield Wait(f"between the steps of {call}", call, lambda pending: True, lambda pending: pending.held.port, _stops(signature))
-        elif "wait" in (argument.name for argument in signature.arguments):
+        elif any(argument.name in ("wait", "send_wait") for argument in signature.arguments):
             if signature.takes(ArgumentType.DESCRIPTORS):
                 yield Wait(f"in {call}", call, lambda pending: True, _destination, _serves(call))
             else:
@@ -466,6 +466,12 @@ def _is_renamed(scene: Scene, task: int, pending: PendingCall, after: Task | Non
 
 def _moves_in_sets(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
     return after is not None and after.sets != scene.before.tasks[task].sets
+
+
+def _name_changes(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
+    """Whether the name from which the call will receive denotes another right than before."""
+    old, new = (None if shown is None else shown.names.get(pending.name, EMPTY) for shown in (scene.before.tasks[task], after))
+    return old is not None and new is not None and (old.kind, old.port) != (new.kind, new.port)
 
 
 def _loses_set(scene: Scene, task: int, pending: PendingCall, after: Task | None) -> bool:
@@ -533,6 +539,8 @@ def _while_waiting() -> Iterator[Group]:
             found["the receive right that a task waits for moves {}"] = _port_moves(wait), _always
             found["the limit of the queue that a task waits for changes {}"] = _limit_changes, _always
             found["a right in a waiting task's message dies {}"] = _carried_right_dies, _always
+            if signature.takes(ArgumentType.TRAILER):
+                found["the name that a task will receive from denotes something else {}"] = _name_changes, _always
         else:
             found["the name that a task waits at changes {}"] = _is_renamed, _serves("mach_port_rename")
             found["a port set gets or loses a member when a task waits {}"] = _moves_in_sets, _always

@@ -147,7 +147,7 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
 
 
 def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> bool:
-    if argument.name == "wait":
+    if argument.name.endswith("wait"):
         return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
@@ -156,11 +156,12 @@ def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument,
 
 def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
     """One send or receive in this many waits: more of those that can't complete at once and that another task can
-    complete."""
-    if "dest" in drawn:
+    complete. (The port to receive from is drawn after whether a send waits.)"""
+    if "port" not in drawn:
         full = s.is_full(drawn["dest"])
         return 8 if not full else 20 if s.entry(drawn["dest"]).kind in RECEIVING else 2
-    return 8 if drawn["port"] in s.with_messages else 2 if drawn["port"] in s.worth_waiting_at else 20
+    awaits_reply = drawn.get("reply") == drawn["port"] and drawn["dest"] != drawn["port"]
+    return 8 if drawn["port"] in s.with_messages else 2 if awaits_reply or drawn["port"] in s.worth_waiting_at else 20
 
 
 def _right(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
@@ -281,6 +282,13 @@ def _amount(c: Choices, s: Situation, signature: Signature, argument: Argument, 
     return c.weighted(((0, 2), (1, 4), (2, 3), (3, 3), (-1, 4), (-2, 2), (HUGE, 2)))
 
 
+def _notification(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    possible = 8 if s.profile.send_possible else 1
+    asked = ((int(Notification.DEAD_NAME), 8), (int(Notification.NO_SENDERS), 6), (int(Notification.PORT_DESTROYED), 6))
+    own = ((int(Notification.PORT_DELETED), 1), (int(Notification.SEND_ONCE), 1))
+    return c.weighted((*asked, (int(Notification.SEND_POSSIBLE), possible), *own, (0, 1), (-1, 1)))
+
+
 def _one_of(*weighted: tuple[Any, int]) -> Draw:
     return lambda c, s, signature, argument, drawn: c.weighted(weighted)
 
@@ -309,15 +317,7 @@ DRAWS: dict[T, Draw] = {
     T.COUNTER: _counter,
     T.ATTRIBUTES: _attributes,
     T.LIMITS: _limits,
-    T.NOTIFICATION: _one_of(
-        (int(Notification.DEAD_NAME), 8),
-        (int(Notification.NO_SENDERS), 6),
-        (int(Notification.PORT_DESTROYED), 6),
-        (int(Notification.PORT_DELETED), 1),
-        (int(Notification.SEND_ONCE), 1),
-        (0, 1),
-        (-1, 1),
-    ),
+    T.NOTIFICATION: _notification,
     T.EXCEPTION_MASK: _exception_mask,
     T.BEHAVIOUR: _behaviour,
     T.STATE_FLAVOUR: _state_flavour,

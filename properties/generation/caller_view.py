@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures.messages import MESSAGE_CALLS
 from sendright.mach.state.snapshot import EMPTY, Entry, Message, Port, Snapshot, messages
 from sendright.properties.generation.choices import Choices
 
@@ -23,7 +24,7 @@ def can_go_on(snapshot: Snapshot, task: int) -> bool:
     next.)"""
     shown = snapshot.tasks[task]
     waiting = shown.waiting
-    if waiting is None or waiting.call not in ("mach_msg_send", "mach_msg_receive"):
+    if waiting is None or waiting.call not in MESSAGE_CALLS:
         return waiting is not None
     if waiting.message is not None:
         port = snapshot.ports.get(-1 if waiting.message.destination.port is None else waiting.message.destination.port)

@@ -57,6 +57,7 @@ USUAL_WEIGHT = 4
 WEIGHTS = {
     "mach_msg_send": 50,
     "mach_msg_receive": 26,
+    "mach_msg": 16,
     "mach_port_insert_right": 46,
     "mach_port_extract_right": 16,
     "mach_port_allocate": 18,
@@ -297,8 +298,9 @@ def _objects_wanted(signature: Signature) -> tuple[PortObject, ...]:
 @cache
 def _in_order(signature: Signature) -> tuple[Argument, ...]:
     """The arguments in the order in which they are drawn: a right before its destination."""
-    carries = _carries(signature)
-    return tuple(sorted(signature.arguments, key=lambda argument: carries and argument.type is ArgumentType.NAME))
+    rights = [argument for argument in signature.arguments if argument.type is ArgumentType.RIGHT_NAME]
+    before = signature.arguments[: signature.arguments.index(rights[-1])] if rights else ()
+    return tuple(sorted(signature.arguments, key=lambda argument: argument in before and argument.type is ArgumentType.NAME))
 
 
 @cache

@@ -133,7 +133,8 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
     """A NAME argument."""
     task = space(s, signature, drawn)
     if signature.target is None:
-        return _to_receive_from(c, s)
+        replies = drawn.get("reply", NULL_NAME)
+        return replies if replies != NULL_NAME and c.one_in(2) else _to_receive_from(c, s)
     if "poly" in drawn:
         return _place_to_insert(c, s, task, drawn)
     where = f"{signature.name}.{argument.name}"
@@ -176,11 +177,12 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
 def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:
     """The kinds of rights that a name needs for such a request; sometimes a dead name, which gives a notification at
     once."""
-    if variant == Notification.DEAD_NAME and c.one_in(4):
+    on_names = (Notification.DEAD_NAME, Notification.SEND_POSSIBLE)
+    if variant in on_names and c.one_in(4):
         return (SlotKind.DEAD_NAME,)
     if variant in (Notification.PORT_DESTROYED, Notification.NO_SENDERS):
         return RECEIVING
-    return _WITH_REQUESTS if variant == Notification.DEAD_NAME else None
+    return _WITH_REQUESTS if variant in on_names else None
 
 
 def _member_or_set(s: Situation, task: int, drawn: DrawnArguments) -> list[int]:

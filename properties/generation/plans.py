@@ -40,6 +40,8 @@ MOST_SENT = 2
 """With room for more messages than that, a queue isn't filled, but gets a lower limit."""
 ONE_IN_BETWEEN = 6
 """One in so many calls of a run with plans is a random call in the middle of a plan."""
+COMBINED = "mach_msg"
+"""The call that sends and then receives."""
 AFTERWARDS = 4
 """After a plan, a random call comes with odds of this to one, each time, before the next plan."""
 
@@ -213,7 +215,7 @@ class Stage:
         yield from self.make(task, "mach_port_insert_right", task=there, name=name, poly=self.name(task, port), disposition=int(how))
         return name
 
-    def ask(self, task: int, owner: int, name: int, variant: Notification, home: int) -> _Calls[None]:
+    def ask(self, task: int, owner: int, name: int, variant: Notification, home: int, sync: int = 0) -> _Calls[None]:
         """Ask for a notification about a name of ``owner``, which ``task`` controls. It comes to ``home``, a port of
         ``task``.
         """
@@ -225,14 +227,16 @@ class Stage:
             task=self.control(task, owner),
             name=name,
             variant=int(variant),
-            sync=0,
+            sync=sync,
             notify=self.name(task, home, *RECEIVING),
             notify_disposition=int(Disposition.MAKE_SEND_ONCE),
         )
 
-    def send(self, task: int, port: int, *rights: tuple[int, Disposition], once: bool = False, reply: int = 0, wait: bool = False) -> _Calls[Step]:
+    def send(
+        self, task: int, port: int, *rights: tuple[int, Disposition], once: bool = False, reply: int = 0, wait: bool = False, then: int | None = None
+    ) -> _Calls[Step]:
         """Send a message; ``once``: by a send-once right, regardless of the queue's limit. ``reply`` is a name with a
-        receive right.
+        receive right. ``then``: the call receives from that name when it has sent.
         """
         name = self.name(task, port)
         makes = self.names(task)[name].kind is SlotKind.RECEIVE or (once and self.names(task)[name].kind in RECEIVING)
@@ -241,7 +245,10 @@ class Stage:
         if reply:
             arguments |= {"reply": reply, "reply_disposition": int(Disposition.MAKE_SEND_ONCE)}
         body = tuple([(right, int(disposition)) for right, disposition in rights])
-        return (yield from self.make(task, "mach_msg_send", descriptors=body, **arguments))
+        if then is None or not self.has(COMBINED):
+            return (yield from self.make(task, "mach_msg_send", descriptors=body, **arguments))
+        waits = {"send_wait": arguments.pop("wait"), "receive_wait": not self.choices.one_in(4)}
+        return (yield from self.make(task, COMBINED, descriptors=body, **arguments, **waits, port=then))
 
     def fill(self, task: int, port: int) -> _Calls[None]:
         """Send messages until the queue is full. If that would take many, lower the limit before, maybe to none."""
@@ -577,6 +584,32 @@ def a_circle_of_queues(s: Stage) -> _Calls[None]:
     yield from s.send(task, port, (s.name(task, first, *RECEIVING), Disposition.MOVE_RECEIVE), wait=s.choices.one_in(4))
 
 
+def a_full_queue_gets_room(s: Stage) -> _Calls[None]:
+    """Senders to a full queue ask for a message when they can send; a message is received from it, or its port dies."""
+    if not s.profile.send_possible:
+        raise Lost
+    task = s.actor()
+    other = yield from s.other(task)
+    port, home = (yield from s.new_port(task, sends=s.choices.one_in(2))), (yield from s.home(task))
+    for _ in range(1 + s.choices.below(2)):
+        if not s.choices.one_in(6):
+            yield from s.fill(task, port)
+        for owner in (other, task)[: 1 + s.choices.below(2)]:
+            if owner == other:
+                yield from s.give(task, other, port, Disposition.MAKE_SEND)
+            elif not s.has_right(task, port, SlotKind.SEND_RECEIVE):
+                yield from s.send_beside(task, port)
+            name = s.name(owner, port)
+            yield from s.ask(task, owner, name, Notification.SEND_POSSIBLE, home, sync=s.choices.below(2))
+            if not s.choices.one_in(4):
+                message = {"dest": name, "dest_disposition": int(Disposition.COPY_SEND), "send_notify": True}
+                yield from s.attempt(owner, Call("mach_msg_send", message))
+        if not s.choices.one_in(4):
+            yield from s.make(task, "mach_msg_receive", port=s.name(task, port, *RECEIVING))
+    if s.choices.one_in(2):
+        yield from s.kill(port)
+
+
 # ---- sets and ledgers
 
 
@@ -635,6 +668,33 @@ def _left(s: Stage, ledger: int, pays: bool) -> int:
     return left if s.choices.one_in(2) or left < 1 else s.choices.below(left)
 
 
+# ---- requests and replies
+
+
+def a_server_answers(s: Stage) -> _Calls[None]:
+    """A client sends a request and receives its reply by one call; the server answers one request and receives the next
+    by one call.
+    """
+    task = s.actor()
+    other = yield from s.other(task)
+    server, client = (task, other) if s.choices.one_in(2) else (other, task)
+    port = yield from s.new_port(server)
+    name = s.name(server, port)
+    if s.controls(server, client):
+        yield from s.give(server, client, port, Disposition.MAKE_SEND)
+    else:
+        yield from s.make(client, "mach_port_extract_right", task=s.control(client, server), name=name, disposition=int(Disposition.MAKE_SEND))
+    home = yield from s.new_port(client)
+    for _ in range(1 + s.choices.below(2)):
+        yield from s.send(client, port, reply=s.name(client, home), then=s.name(client, home))
+        asked = yield from s.make(server, "mach_msg_receive", port=name)
+        with suppress(Lost):
+            answer: dict[str, Any] = {"dest": asked.outputs["reply"], "dest_disposition": int(Disposition.MOVE_SEND_ONCE), "port": name}
+            yield from s.attempt(server, s.draw(server, COMBINED, **answer, reply=0, reply_disposition=0))
+        yield from _goes_on(s, client, None)
+        yield from _goes_on(s, server, None)
+
+
 # ---- other calls while one waits
 
 
@@ -658,7 +718,9 @@ def _waits_to_send(s: Stage, task: int, other: int) -> _Calls[int]:
             name = yield from s.give(task, other, inner, Disposition.MAKE_SEND)
             yield from s.ask(task, task, s.name(task, inner), Notification.NO_SENDERS, home)
             body.append((name, Disposition.MOVE_SEND))
-    yield from s.send(other, port, *body, wait=True)
+    then = (yield from s.new_port(other)) if s.choices.one_in(2) else None
+    reply = 0 if then is None else s.name(other, then)
+    yield from s.send(other, port, *body, wait=True, reply=reply, then=reply or None)
     return port
 
 
@@ -817,7 +879,8 @@ def _waits_too(s: Stage, w: Waiter) -> _Calls[None]:
         given = {signature.target: w.there} if signature.target and signature.argument(signature.target).object is PortObject.TASK else {}
         yield from s.attempt(w.by, msgspec.structs.replace(s.draw(w.by, w.pending.call, **given), stop=True, shortage=0))
     elif w.pending.message is not None and w.port is not None:
-        yield from s.send(s.pick([one for one in callers(s.snapshot) if s.has_right(one, w.port)]), w.port, wait=True)
+        then = w.pending.name if w.pending.call == COMBINED else None
+        yield from s.send(s.pick([one for one in callers(s.snapshot) if s.has_right(one, w.port)]), w.port, wait=True, then=then)
     else:
         port = yield from s.new_port(w.by)
         yield from s.make(w.by, w.pending.call, port=s.name(w.by, port), wait=True)
@@ -1004,6 +1067,8 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_port_in_sets, 1),
     (a_dead_port_is_named, 3),
     (a_ledger_gives_all_it_has, 1),
+    (a_server_answers, 2),
+    (a_full_queue_gets_room, 2),
     (_while_waiting(_waits_to_send), 4),
     (_while_waiting(_waits_to_receive), 3),
     (_while_waiting(_stops), 3),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
+from sendright.mach.abi.codes import IN_PROGRESS, RECEIVES, ReturnCode
 from sendright.mach.abi.rights import (
     DEAD_NAME,
     EXCEPTION_PLACES,
@@ -30,6 +30,9 @@ from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
 from sendright.properties.provenance.origins import Flow, HeldRight, How, Rights, carried_right, child_port, new_ledger, new_messages, parts
 
+_TAKE = (ReturnCode.MACH_MSG_SUCCESS, ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_INVALID_DATA, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE)
+"""The codes of a receive that may have taken a message from its queue."""
+
 NOWHERE = Slot("name", -1, -1)
 """A slot that is always empty."""
 
@@ -46,9 +49,16 @@ _HOW: dict[int, How] = {
 def flows(rights: Rights, step: Step) -> list[Flow]:
     """All ways in which the call of ``step``, made in the state ``rights``, may bring a right into a slot."""
     found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
-    if found is None or not (step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) or SIGNATURES[step.call].results(step.code)):
+    if found is None or not (has_begun(step) or SIGNATURES[step.call].results(step.code)):
         return []
     return list(found(StepView(rights, step)))
+
+
+def has_begun(step: Step) -> bool:
+    """Whether the call has done what it was made for, or a first part of it: a ``mach_msg`` has sent, if it fails to
+    receive."""
+    has_sent = step.call == "mach_msg" and step.code & RECEIVES == RECEIVES
+    return has_sent or step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
 
 
 class StepView:
@@ -118,8 +128,8 @@ class StepView:
     def sent_messages(self) -> list[int]:
         """The messages that may be the one that the caller's send queued or is blocked with; several, if notifications
         look the same; empty: it queued none."""
-        began = self.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and not self.step.resume
-        if self.step.call != "mach_msg_send" or not began or self.sent_to_kernel():
+        sends = self.step.call in ("mach_msg_send", "mach_msg") and not self.step.resume
+        if not sends or not has_begun(self.step) or self.sent_to_kernel():
             return []
         sent = carried_by(self.step)
         carried = {each.place: part for each in sent if (part := self._as_carried(each.name, each.disposition)) is not None}
@@ -128,6 +138,16 @@ class StepView:
         seen = {message: self._queued_in(message) for message in self.new_messages()}
         fitting = [message for message, queued in seen.items() if needed.items() <= queued.items()]
         return [message for message in fitting if seen[message] == carried] or fitting
+
+    def may_receive_what_it_sends(self) -> bool:
+        """Whether the step may have received the message that it sent, so that no new message is the sent one: it took
+        a message from a queue, and no earlier one to the same port is gone.
+        """
+        if self.step.call != "mach_msg" or self.step.code not in _TAKE:
+            return False
+        port = self.rights.at(self.own(self.argument("dest"))).port
+        ends = (change for change in self.step.changes if change.slot.where == "message" and change.slot.index == DESTINATION)
+        return not any(change.before.kind and not change.after.kind and change.before.port == port for change in ends)
 
     def _queued_in(self, message: int) -> dict[int, HeldRight]:
         """The rights in a new message, by their places."""
@@ -299,9 +319,9 @@ def _request_of(name: Slot) -> Slot:
 def _request_notification(m: StepView) -> Iterator[Flow]:
     """The right is registered, or used for a notification at once; the earlier one is returned."""
     name, variant = m.name(m.task("task"), m.argument("name")), m.argument("variant")
-    if variant == Notification.DEAD_NAME:
+    if variant in (Notification.DEAD_NAME, Notification.SEND_POSSIBLE):
         place = _request_of(name)
-        if m.argument("sync"):
+        if m.argument("sync") or variant == Notification.SEND_POSSIBLE:
             yield Flow(name, "counted", name)
     else:
         port = m.rights.at(name).port
@@ -360,7 +380,7 @@ def _insert_right(m: StepView) -> Iterator[Flow]:
 
 
 def _send(m: StepView) -> Iterator[Flow]:
-    if m.step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+    if not has_begun(m.step):
         yield from _return_rights(m)
         return
     carried = carried_by(m.step)
@@ -399,6 +419,22 @@ def _receive(m: StepView) -> Iterator[Flow]:
                 yield Flow(target, "received", Slot("message", slot.owner, place))
 
 
+def _send_and_receive(m: StepView) -> Iterator[Flow]:
+    """What is sent may be received at once: as it was carried, or in a notification of its destruction."""
+    yield from _send(m)
+    if has_begun(m.step):
+        yield from _receive(m)
+        yield from (flow for target in m.named().values() for each in carried_by(m.step) for flow in m.carried(target, each, "received"))
+
+
+def _resume_both(m: StepView) -> Iterator[Flow]:
+    begun = m.rights.unfinished.get(m.step.task)
+    yield from _resume_send(m)
+    yield from _receive(m)
+    for message in begun.messages if begun is not None else ():
+        yield from (Flow(target, "received", slot) for target in m.named().values() for slot in m.rights.slots_of(message))
+
+
 _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _create,
     "task_create": _create,
@@ -427,6 +463,7 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_port_extract_right": _return_rights,
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
+    "mach_msg": _send_and_receive,
 }
 """Call -> the function that yields its flows. The other calls bring no rights."""
 
@@ -434,5 +471,6 @@ _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "host_security_create_task_token": _resume_create,
     "mach_msg_send": _resume_send,
     "mach_msg_receive": _receive,
+    "mach_msg": _resume_both,
 }
 """Call -> the function that yields its flows when it is resumed."""

@@ -222,7 +222,7 @@ class Origins:
             after[change.after.port] += 1
         self._holders_after = after
         # A receive consumes the destination's right, and releases none.
-        received = step.call == "mach_msg_receive"
+        received = step.call in ("mach_msg_receive", "mach_msg")
         self._lost_once = [
             change.slot
             for change in step.changes

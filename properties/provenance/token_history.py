@@ -12,7 +12,7 @@ from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.state.snapshot import Snapshot, messages
 from sendright.mach.state.trace import Step, Trace, Violation
-from sendright.properties.provenance.call_flows import StepView
+from sendright.properties.provenance.call_flows import StepView, has_begun
 from sendright.properties.provenance.nodes import BOOT_STEP, MessageNode, TokenNode
 from sendright.properties.provenance.origins import Rights
 
@@ -50,9 +50,10 @@ class TokenHistory:
             yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
+        certain = len(sent) == 1 and not moment.may_receive_what_it_sends()
         for message in moment.new_messages():
             # The other messages that a call queues come from the kernel: its reply, and notifications.
-            stamps = (KERNEL_TOKENS,) if message not in sent else (sender,) if len(sent) == 1 else (sender, KERNEL_TOKENS)
+            stamps = (KERNEL_TOKENS,) if message not in sent else (sender,) if certain else (sender, KERNEL_TOKENS)
             self.stamps[message] = stamps
             for stamp in stamps:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
@@ -85,7 +86,7 @@ class TokenHistory:
         """New messages of a resumed call: the blocked one under a new serial, with its tokens; all others are the
         kernel's."""
         begun = m.rights.unfinished.get(m.step.task)
-        gone = begun.messages if begun is not None and m.step.code == ReturnCode.KERN_SUCCESS else ()
+        gone = begun.messages if begun is not None and has_begun(m.step) else ()
         stamps = tuple(stamp for message in gone for stamp in self.stamps.get(message, ()) if not m.still_there(message))
         for message in m.new_messages():
             self.stamps[message] = (*stamps, KERNEL_TOKENS)

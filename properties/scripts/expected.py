@@ -243,7 +243,7 @@ def _has_arguments(*names: str) -> Callable[[Signature], bool]:
 def output_name(signature: Signature) -> str | None:
     """The output that is *the* name that a call returns: its only name, or a message's first descriptor; None: there
     is none."""
-    if signature.name == "mach_msg_receive":
+    if _gives("descriptors")(signature) and _gives("local")(signature):
         return "descriptors"
     names = [output.name for output in signature.outputs if output.type in (OutputType.NAME, OutputType.PORT)]
     return names[0] if len(names) == 1 else None

@@ -12,6 +12,7 @@ from sendright.mach.kernel.unmodelled import not_modelled_words, unmodelled_rang
 from sendright.mach.signatures import ArgumentType, Signature
 from sendright.mach.signatures.details import GUARD_FLAGS
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
+from sendright.mach.signatures.messages import MESSAGE_CALLS
 from sendright.properties.scripts.message_options import read_message_words
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted, read_constant, read_guard, wrong
 
@@ -37,7 +38,7 @@ def read_kernel_words(signature: Signature, spelled: dict[str, Any], profile: Pr
     for argument in signature.arguments:
         if argument.type is ArgumentType.RIGHT_NAME:
             _split_right(given, signature, argument.name)
-    return read_message_words(signature, given, profile, words) if signature.name.startswith("mach_msg_") else given
+    return read_message_words(signature, given, profile, words) if signature.name in MESSAGE_CALLS else given
 
 
 def _port_options(given: dict[str, Any], profile: Profile, words: Headers) -> dict[str, Any]:

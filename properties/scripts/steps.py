@@ -16,6 +16,7 @@ from sendright.mach.signatures import SIGNATURES, Argument, OutputType, Signatur
 from sendright.mach.signatures.widths import value_seen
 from sendright.properties.scripts.expected import Expectation, output_name, read_expectation
 from sendright.properties.scripts.kernel_spellings import read_kernel_words
+from sendright.properties.scripts.message_options import BOTH, half_meant, read_both_waits
 from sendright.properties.scripts.schema import StepForm
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted, read_argument
 from sendright.properties.scripts.values import Value, is_identifier, mark_symbols, symbols_in
@@ -165,18 +166,20 @@ def read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: Pr
 def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: Profile) -> PlannedStep:
     if extra_keys:
         raise NotModelled(f"key {quoted(min(extra_keys))} is not modelled")
-    signature = SIGNATURES.get(form.call)
+    words = headers_of(profile.name)
+    whole = form.call == BOTH and not form.resume
+    signature = SIGNATURES.get(half_meant(form.args, profile, words) if whole else form.call)
     if signature is None:
         raise NotModelled(f"call {quoted(form.call)} is not modelled")
     if form.caller == "kernel" or not is_identifier(form.caller):
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
     if form.resume:
         _refuse_more(form)
-    words = headers_of(profile.name)
-    arguments = {} if form.resume else _read_arguments(signature, form.args, bound, profile, words)
+    spelled = _of_its_half(signature, read_both_waits(form.args, signature, words)) if whole else form.args
+    arguments = {} if form.resume else _read_arguments(signature, spelled, bound, profile, words)
     return PlannedStep(
         form.caller,
-        form.call,
+        signature.name,
         arguments,
         tuple(_read_bindings(signature, form.bind)),
         tuple([_read_expectation(signature, key, mark_symbols(value, bound), words) for key, value in form.expect.items()]),
@@ -191,6 +194,16 @@ def _refuse_more(form: StepForm) -> None:
     for key, given in (("args", form.args), ("shortage", form.shortage), ("stop", form.stop)):
         if given:
             raise WrongValue("a resumed call keeps what it was made with: leave this out", key)
+
+
+def _of_its_half(signature: Signature, spelled: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``mach_msg`` without those that only the other half has."""
+    left = [key for key in spelled if not _names_argument(signature, key) and _names_argument(SIGNATURES[BOTH], key)]
+    return {key: value for key, value in spelled.items() if key not in left}
+
+
+def _names_argument(signature: Signature, spelling: str) -> bool:
+    return any(each.name in (spelling, *_OTHER_SPELLINGS.get(spelling, ())) for each in signature.arguments)
 
 
 def _read_arguments(signature: Signature, spelled: dict[str, Any], bound: Set[str], profile: Profile, words: Headers) -> dict[str, Value]:

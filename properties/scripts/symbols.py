@@ -11,10 +11,12 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
+from sendright.mach.signatures.messages import MESSAGE_CALLS
 from sendright.mach.signatures.widths import as_seen
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.snapshot import Snapshot, Task
 from sendright.properties.runs.judged_run import JudgedRun
+from sendright.properties.scripts.message_options import BOTH
 from sendright.properties.scripts.servers import LibraryStep
 from sendright.properties.scripts.setup import Setup
 from sendright.properties.scripts.spelling import NotModelled
@@ -145,7 +147,7 @@ class Symbols:
         """The number of the calling task, and the concrete call. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
-        resumed = Call(step.call, {}, resume=True)
+        resumed = Call(self._pending_call(step, caller) if step.resume else step.call, {}, resume=True)
         if not (step.resume and self.run.can_make(caller, resumed)):
             self._check_that_it_can(step, self.snapshot.tasks[caller])
         if step.resume:
@@ -167,10 +169,15 @@ class Symbols:
         if caller.suspend_count:
             raise NotModelled(f"task {step.caller} is suspended, so it can't make a call")
         waits_in = None if caller.waiting is None else caller.waiting.call
-        if step.resume and waits_in != step.call:
+        if step.resume and waits_in != self._pending_call(step, self.task_of(step.caller)):
             raise NotModelled(f"task {step.caller} has no pending {step.call} to resume")
         if waits_in is not None and not step.resume:
             raise NotModelled(f'task {step.caller} is blocked in {waits_in}, so it can\'t make another call (resume it with "resume": true)')
+
+    def _pending_call(self, step: PlannedStep, caller: int) -> str:
+        """The call that a step resumes. A ``mach_msg`` waits in one of its halves."""
+        waiting = self.snapshot.tasks[caller].waiting
+        return waiting.call if step.call == BOTH and waiting is not None and waiting.call in MESSAGE_CALLS else step.call
 
     def note_waiting(self, caller: int, call: Call, target: int | None, result: Result) -> None:
         """Remember the call of a step if it is pending, and forget it once it has ended."""

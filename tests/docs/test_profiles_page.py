@@ -15,7 +15,7 @@ from support.places import ROOT
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.rule import ARRAY, BODY, COPY_IN, RESUMED_RECEIVE
+from sendright.model.language.rule import ARRAY, BODY, COPY_IN, RESUMED_RECEIVE, RULES
 from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import cases_of
 from sendright.reports.vocabulary import differences
@@ -72,6 +72,8 @@ def _in_the_specification(call: str, profile: Profile) -> list[str]:
 
 def _rules_in_the_order_of_tests(call: str, profile: Profile) -> list[str]:
     rules = list(rules_of(call, profile))
+    if call not in RULES:  # it is made of other calls, and their sections have its errors
+        return [rule for rule in rules if all(rule not in rules_of(other, profile) for other in SIGNATURES if other != call)]
     if call == "mach_port_extract_right":
         rules.remove(COPY_IN)  # its own rule has tested whether the name fits
     if call == "mach_msg_send":

@@ -95,9 +95,9 @@ class _Answering(_Judging):
         assert self.code is not None or not self.oracle.system.left
         assert self.code not in IN_PROGRESS or not self.outputs
 
-    def _expect_told(self, applied: Applied) -> None:
+    def _expect_told(self, applied: Applied, goes_on: bool) -> None:
         code = applied.case.case.code
-        self.code = self.code if code is None else code
+        self.code = self.code if code is None or (goes_on and code is ReturnCode.KERN_SUCCESS) else code
         types = {output.name: output.type for output in SIGNATURES[self.call.name].outputs}
         self.outputs |= told_results(self.system, types, applied.outputs)
 

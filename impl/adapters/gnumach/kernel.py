@@ -27,7 +27,9 @@ _KINDS = {kind.type_bits >> 16: kind for kind in SlotKind if kind}
 _PENDING = {
     "mach_msg_send": ReturnCode.MACH_SEND_IN_PROGRESS,
     "mach_msg_receive": ReturnCode.MACH_RCV_IN_PROGRESS,
+    "mach_msg": ReturnCode.MACH_RCV_IN_PROGRESS,
 }
+"""What a call that waits returns for now; ``mach_msg`` once it has sent."""
 _NOT_MADE = {
     "U": "what it is sent to is a user's port: its receiver would have to answer, not the kernel",
     "W": "it would suspend a task that waits in a call: the kernel ends the call all the same, and the model doesn't",
@@ -144,6 +146,8 @@ class GnuMach:
                     agent, code, *results = _numbers(words)
                     other = self._number[agent]
                     ended[other] = _result(self._calls.pop(other), code, results)
+                elif letter == "M":
+                    ended[self._number[int(words[0], 16)]] = Result(ReturnCode.MACH_RCV_IN_PROGRESS)
                 elif task is not None and call is not None:
                     result = self._answer(letter, task, call, _numbers(words))
         except (ValueError, KeyError, IndexError, StopIteration) as error:
@@ -159,9 +163,9 @@ class GnuMach:
         if letter == "A":
             self._calls.pop(task, None)
             return _result(call, words[0], words[1:])
-        if letter == "B":
+        if letter in ("B", "S"):
             self._calls[task] = call
-            return Result(_PENDING[call.name])
+            return Result(ReturnCode.MACH_SEND_IN_PROGRESS if letter == "S" else _PENDING[call.name])
         if letter in ("G", "H"):  # the task has ended or suspended itself, so that it didn't get the answer
             return Result(ReturnCode.KERN_SUCCESS)
         raise ValueError(letter)

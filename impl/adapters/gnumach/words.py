@@ -114,15 +114,19 @@ def _inherit(a: dict[str, Any]) -> Iterator[int]:
 
 
 def _send(a: dict[str, Any]) -> Iterator[int]:
+    return iter((*_message(a, a["wait"]), a["wait"]))
+
+
+def _message(a: dict[str, Any], wait: bool) -> Iterator[int]:
     descriptors = a["descriptors"]
     layout = layout_of(descriptors)
     size = a["size"]
-    if a["wait"] and any(how == Disposition.MOVE_RECEIVE and name == a["dest"] for name, how in rights_in(descriptors)):
+    if wait and any(how == Disposition.MOVE_RECEIVE and name == a["dest"] for name, how in rights_in(descriptors)):
         raise NotMade("a message that is on its way to itself waits for room in this kernel, and in the model it doesn't")
     header = [a[name] for name in ("dest", "dest_disposition", "reply", "reply_disposition", "id")]
     inline, said = _inline_words(layout, size)
     has_room = size == -1 or natural_size(layout) <= size < 1 << 31
-    return iter((*header, *_descriptors(descriptors), a["data"] if has_room else 0, inline, said, a["wait"]))
+    return iter((*header, *_descriptors(descriptors), a["data"] if has_room else 0, inline, said))
 
 
 def _inline_words(layout: Layout, size: int) -> tuple[int, int]:
@@ -164,9 +168,17 @@ def _descriptors(descriptors: tuple[tuple[Any, ...], ...]) -> Iterator[int]:
 
 
 def _receive(a: dict[str, Any]) -> Iterator[int]:
+    return _reception(a, a["wait"])
+
+
+def _reception(a: dict[str, Any], wait: bool) -> Iterator[int]:
     limit = a["limit"]
     room = 0xFFFFFFFF if limit == -1 else max(0, limit) + _LARGER
-    return iter((a["port"], min(room, 0xFFFFFFFF), a["large"], a["wait"]))
+    return iter((a["port"], min(room, 0xFFFFFFFF), a["large"], wait))
+
+
+def _send_and_receive(a: dict[str, Any]) -> Iterator[int]:
+    return iter((*_message(a, a["send_wait"]), a["send_wait"], *_reception(a, a["receive_wait"])))
 
 
 _SPECIAL: dict[str, Callable[[dict[str, Any]], Iterator[int]]] = {
@@ -174,6 +186,7 @@ _SPECIAL: dict[str, Callable[[dict[str, Any]], Iterator[int]]] = {
     "mach_port_set_attributes": _set_attributes,
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
+    "mach_msg": _send_and_receive,
     "vm_allocate": _allocate_page,
     "vm_deallocate": _on_page(),
     "vm_inherit": _inherit,
@@ -241,7 +254,13 @@ def _size_of_unseen(size: int, is_complex: bool) -> int:
     return size - _LARGER
 
 
+def _sent_and_received(words: Words, code: int) -> dict[str, Any]:
+    sent = code in (ReturnCode.MACH_SEND_TIMED_OUT, ReturnCode.MACH_SEND_TIMED_OUT_VM_SPACE)
+    return _handed_back(words, code) if sent else _received(words, code)
+
+
 _SPECIAL_OUTPUTS: dict[str, Callable[[Words, int], dict[str, Any]]] = {
     "mach_msg_send": _handed_back,
     "mach_msg_receive": _received,
+    "mach_msg": _sent_and_received,
 }

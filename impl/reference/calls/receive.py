@@ -7,7 +7,7 @@ from typing import Any
 from sendright.impl.reference.body import Bodies
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.message import Message
-from sendright.impl.reference.notifications import release_send
+from sendright.impl.reference.notifications import release_send, tell_send_possible
 from sendright.impl.reference.port import Port
 from sendright.impl.reference.space import HAS_RECEIVE, Entry, Space
 from sendright.impl.reference.task import Task
@@ -90,7 +90,9 @@ class ReceiveCalls(Bodies):
         if limit != -1 and size + length > limit:
             return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": size}) if large else self._lose(port, size, limit)
         fields = self._trailer_fields(trailer, port)
-        message = self._take(port)
+        message = self._dequeue(port)
+        tell_send_possible(port)
+        self._use_up(message)
         reply = copy_out(receiver.space, message.reply.right)
         descriptors, complete = self.copy_out_body(receiver, message)
         outputs = {
@@ -109,21 +111,27 @@ class ReceiveCalls(Bodies):
         """Receive and destroy a message of ``size`` bytes that exceeds ``limit``. The receiver gets a bare header, or
         by profile the message's own. (``msg_receive_error``)
         """
-        self.release(self._take(port).cargo)
+        message = self._dequeue(port)
+        self._use_up(message)
+        self.release(message.cargo)
         if limit == 0 and self.profile.no_room_code != ReturnCode.MACH_RCV_TOO_LARGE:
             return Result(self.profile.no_room_code)
         return Result(ReturnCode.MACH_RCV_TOO_LARGE, {"size": HEADER_SIZE if self.profile.lost_size_is_header else size})
 
-    def _take(self, port: Port) -> Message:
-        """Take the port's oldest message out of its queue, and release the destination right."""
+    def _dequeue(self, port: Port) -> Message:
+        """Take the port's oldest message out of its queue. (``ipc_mqueue_release_msgcount``)"""
         message = port.dequeue()
         if self.profile.room_is_given and not port.full:
             port.give_room()
-        if message.destination.kind is SlotKind.SEND:
+        return message
+
+    def _use_up(self, message: Message) -> None:
+        """Release the destination right of a message that is being received. (``ipc_object_copyout_dest``)"""
+        kind, port = message.destination
+        if kind is SlotKind.SEND:
             release_send(port)
         else:
             port.drop_send_once()
-        return message
 
     def _trailer_size(self, trailer: int) -> int:
         highest = self.profile.trailer_elements

@@ -7,11 +7,11 @@ from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.notifications import notify
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
-from sendright.impl.reference.space import Space
+from sendright.impl.reference.space import Entry, Space
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_in_by_trap, copy_out
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, SlotKind
+from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, PortObject, SlotKind
 from sendright.mach.kernel.call import Result
 
 _SEND_ONCE_DISPOSITIONS = (Disposition.MOVE_SEND_ONCE, Disposition.MAKE_SEND_ONCE)
@@ -53,7 +53,9 @@ class RequestCalls(Core):
         if variant == Notification.NO_SENDERS:
             return self._request_no_senders(space, name, sync, right)
         if variant == Notification.DEAD_NAME:
-            return self._request_dead_name(space, name, sync, right)
+            return self._request_on_name(space, name, sync, right, send_possible=False)
+        if variant == Notification.SEND_POSSIBLE and self.profile.send_possible:
+            return self._request_on_name(space, name, sync, right, send_possible=True)
         raise Failure(ReturnCode.KERN_INVALID_VALUE)
 
     def _request_port_destroyed(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
@@ -88,9 +90,12 @@ class RequestCalls(Core):
         self.refuse_reserved(name)
         return receive_right_of(space, name, self.profile)
 
-    def _request_dead_name(self, space: Space, name: int, sync: int, right: Right | None) -> Right | None:
-        """Register a dead-name request for the port under ``name``. With ``sync`` it fires at once if the port is dead
-        already.
+    def _request_on_name(self, space: Space, name: int, sync: int, right: Right | None, send_possible: bool) -> Right | None:
+        """Register a dead-name request for the port under ``name``, which may be one for send-possible, too. It
+        replaces either. (``ipc_right_request_alloc``)
+
+        With ``sync`` it fires at once if the port is dead already; if it is one for send-possible, also if a message
+        can be sent now, and it does so for a dead name even without ``sync``.
 
         KERN_INVALID_NAME, KERN_INVALID_RIGHT; for a dead name KERN_INVALID_ARGUMENT, KERN_UREFS_OVERFLOW;
         KERN_RESOURCE_SHORTAGE.
@@ -98,19 +103,28 @@ class RequestCalls(Core):
         if self.has_answer_for(name):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         entry = entry_of(space, name)
-        if right is None and entry.request is None and not entry.told and self.profile.cancels_nothing:
+        if right is None and not entry.requested and self.profile.cancels_nothing:
             return None
         space.lookup(name)
         if entry.kind is SlotKind.PORT_SET:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if entry.kind is not SlotKind.DEAD_NAME:
+            armed = send_possible and sync != 0
+            if right is not None and armed and self._takes_a_message(entry):
+                previous = space.set_request(name, None)
+                notify(right, Notification.SEND_POSSIBLE, name)
+                return previous
             if right is not None and entry.request is None:
                 self.allocate()  # the request
-            return space.set_request(name, right)
-        if sync == 0 or right is None or not self.profile.sync_fires_dead_name:
+            return space.set_request(name, right, send_possible, armed)
+        if right is None or not (send_possible or (sync != 0 and self.profile.sync_fires_dead_name)):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if entry.urefs >= self.profile.urefs_max:
+        if not self.profile.pegged_urefs and entry.urefs >= self.profile.urefs_max:
             raise Failure(ReturnCode.KERN_UREFS_OVERFLOW)
-        space.set_references(name, entry.urefs + 1)
+        space.count_reference(name)
         notify(right, Notification.DEAD_NAME, name)
         return None
+
+    def _takes_a_message(self, entry: Entry) -> bool:
+        """Whether a message to ``entry`` would find room now."""
+        return entry.kind is SlotKind.SEND_ONCE or entry.port.object is not PortObject.NONE or not entry.port.full

@@ -40,6 +40,7 @@ class SendCalls(Bodies):
         data: int,
         size: int,
         wait: bool,
+        send_notify: bool,
     ) -> Steps:
         """Send a message; the arguments are names and pages of the caller.
 
@@ -61,7 +62,7 @@ class SendCalls(Bodies):
             raise Failure(ReturnCode.MACH_SEND_INVALID_HEADER)
         if dest in RESERVED_NAMES:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
-        destination, reply_right = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition)
+        destination, reply_right, forced = self.copy_in_header(caller.space, dest, dest_disposition, reply, reply_disposition, send_notify)
         tokens = caller.tokens if self.profile.trailer_is_senders else KERNEL_TOKENS  # hazard H-3
         answer = Descriptor(reply_right, Disposition(reply_disposition).received_form)
         body: list[Descriptor] = []
@@ -75,10 +76,13 @@ class SendCalls(Bodies):
         layout = layout_of(descriptors)
         word = data if size >= natural else 0
         message = Message(next(self.serials), id, destination, answer, tuple(body), tokens, layout, memory, size, word)
-        return (yield from self.deliver(caller, message, wait))
+        return (yield from self.deliver(caller, message, wait, forced))
 
-    def copy_in_header(self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int) -> tuple[Right, Right]:
-        """Copy in both rights of a header, or neither. (``ipc_kmsg_copyin_header``)
+    def copy_in_header(
+        self, space: Space, dest: int, dest_disposition: int, reply: int, reply_disposition: int, send_notify: bool
+    ) -> tuple[Right, Right, bool]:
+        """Copy in both rights of a header, or neither. Returns them, and whether the message is queued even if the
+        queue is full by then. (``ipc_kmsg_copyin_header``)
 
         The order of checks: that the destination exists, then the reply, then the rest of the destination. Newer
         kernels first check that the destination is a right to a port. (``ipc_kmsg_copyin_header_rights``)
@@ -101,13 +105,28 @@ class SendCalls(Bodies):
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
         if not fits(dest_entry, dest_disposition) or dest_entry.kind is SlotKind.DEAD_NAME:
             raise Failure(ReturnCode.MACH_SEND_INVALID_DEST)
-        if reply_entry is None:
-            return copy_in_entry(space, dest, dest_entry, dest_disposition), DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT
-        if dest != reply:
+        if reply_entry is not None and dest != reply:
             entry_to_copy_in(space, reply, reply_disposition)
+        forced = send_notify and self._is_forced(dest_entry, dest_disposition)
         # With one name for both, the first copy-in may free the name; ``entry`` still has the port for the second.
         destination = copy_in_entry(space, dest, dest_entry, dest_disposition)
-        return destination, copy_in_entry(space, reply, reply_entry, reply_disposition)
+        if reply_entry is None:
+            return destination, DEAD_RIGHT if reply == DEAD_NAME else NULL_RIGHT, forced
+        return destination, copy_in_entry(space, reply, reply_entry, reply_disposition), forced
+
+    def _is_forced(self, entry: Entry, disposition: int) -> bool:
+        """Whether a message to ``entry`` is queued in any case: the name has a request, and the queue has room now. If
+        it hasn't, a send-possible request is armed. (MACH_SEND_NOTIFY in ``ipc_kmsg_copyin_header``)
+
+        The kernel looks before it sends the notifications of what the header gives up.
+        """
+        port = entry.port
+        once = Disposition(disposition).received_form is Disposition.MOVE_SEND_ONCE
+        if once or entry.request is None or port.object is not PortObject.NONE:
+            return False
+        if port.full:
+            entry.request.arm()
+        return not port.full
 
     def _fits_reply(self, entry: Entry, disposition: int) -> bool:
         """Whether ``entry`` can be copied in as a reply: not if it is immovable, and in some profiles not if it is
@@ -135,12 +154,12 @@ class SendCalls(Bodies):
             return False
         return both != (Disposition.MOVE_SEND, Disposition.MOVE_SEND) or entry.urefs >= 2
 
-    def deliver(self, caller: Task, message: Message, wait: bool) -> Steps:
+    def deliver(self, caller: Task, message: Message, wait: bool, forced: bool = False) -> Steps:
         """Deliver a complete message: queue it, block, return it to the sender, or hand it to the kernel.
         (``ipc_mqueue_send``)
         """
         port = message.destination.port
-        has_room = self._has_room(message)
+        has_room = forced or self._has_room(message)
         if not port.alive:
             self.destroy_message(message.rights)
         elif port.object is not PortObject.NONE:

@@ -11,9 +11,10 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import KERNEL_OBJECT_TYPES, Disposition, Notification, PortObject, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
+from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
-from sendright.model.language.sorts import KIND, OBJECT, PLACE, Term
+from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, FIRES_POSSIBLE, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
+from sendright.model.language.sorts import KIND, OBJECT, PLACE, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
 
@@ -69,6 +70,8 @@ def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
     entry = t.names()[0]
     carried, port = S.body_slot(k["message"], z3.IntVal(0)), b.port(entry)
     none_left = z3.And(b.srights(port) == 0, k["sync"] <= b.mscount(port))
+    room = z3.Or(b.kind(entry) == KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE, counted_messages(b, port, k.profile) < b.qlimit(port))
+    request = S.request_slot(t.target, k["name"])
     asked = {
         Notification.DEAD_NAME: (S.request_slot(t.target, k["name"]), b.kind(entry) == KIND.DEAD_NAME),
         Notification.NO_SENDERS: (S.no_senders_slot(port), none_left),
@@ -79,11 +82,19 @@ def _registered(t: Touched) -> Iterator[tuple[str, Term]]:
     def swapped(one: Term, other: Term) -> Term:
         return z3.And(a.kind(one) == b.kind(other), a.port(one) == b.port(other))
 
+    if k.profile.send_possible:
+        asked[Notification.SEND_POSSIBLE] = request, z3.Or(b.kind(entry) == KIND.DEAD_NAME, z3.And(k["sync"] != 0, room))
     for event, (slot, happened) in asked.items():
         told = z3.And(happened, b.kind(carried) == KIND.SEND_ONCE)
-        at_once = z3.And(a.empty(slot), sent, a.id(k["notification"]) == int(event))
+        says = z3.IntVal(int(event))
+        if event is Notification.SEND_POSSIBLE:  # a dead name can't be sent to any more
+            says = z3.If(b.kind(entry) == KIND.DEAD_NAME, int(Notification.DEAD_NAME), says)
+        at_once = z3.And(a.empty(slot), sent, a.id(k["notification"]) == says)
         kept = z3.If(told, at_once, z3.And(swapped(slot, carried), z3.Not(t.made_message(k["notification"]))))
-        done = z3.And(kept, swapped(carried, slot))
+        back = swapped(carried, slot)
+        if k.profile.send_possible and event in (Notification.DEAD_NAME, Notification.SEND_POSSIBLE):
+            back = z3.If(b.send_possible(slot) == POSSIBLE.FIRED, a.empty(carried), back)
+        done = z3.And(kept, back)
         yield f"the request for {event.name.lower().replace('_', '-')}", z3.Implies(k["variant"] == int(event), done)
 
 
@@ -95,6 +106,8 @@ def _due(t: Touched) -> Iterator[tuple[str, Term]]:
     if t.has("name"):
         dead = z3.Or(b.kind(k.slot(k["name"], k["space"])) == KIND.DEAD_NAME, b.died_first(request))
         event: Term = z3.If(dead, z3.IntVal(int(Notification.DEAD_NAME)), z3.IntVal(int(Notification.PORT_DELETED)))
+        if t.rule == FIRES_POSSIBLE:
+            event = z3.IntVal(int(Notification.SEND_POSSIBLE))
     elif t.has("reaches"):
         event = z3.IntVal(int(Notification.PORT_DESTROYED))
     else:

@@ -12,7 +12,7 @@ from sendright.mach.abi.rights import Notification
 from sendright.model.invariants.steps.locality import FIRES, RESCUED, Touched
 from sendright.model.invariants.steps.shortages import trailer_size
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import ANSWER, TAKE
+from sendright.model.language.rule import ANSWER, FIRES_POSSIBLE, TAKE
 from sendright.model.language.sorts import KIND, STAGE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -73,9 +73,15 @@ def _notifications(t: Touched, m: Term) -> Term:
         number = t.sorts.number_of(t.k["name"])
         told_dead = z3.Or(_is_dead(t), t.b.died_first(t.answered))
         kinds = [z3.If(told_dead, _told(t, m, Notification.DEAD_NAME, number), _told(t, m, Notification.PORT_DELETED, number))]
+    elif t.rule == FIRES_POSSIBLE:
+        kinds = [_told(t, m, Notification.SEND_POSSIBLE, t.sorts.number_of(t.k["name"]))]
     elif t.rule == "mach_port_request_notification":
         dead = _told(t, m, Notification.DEAD_NAME, t.sorts.number_of(t.k["name"]))
         kinds = [z3.If(t.k["variant"] == int(Notification.DEAD_NAME), dead, kinds[1])]
+        if t.k.profile.send_possible:
+            possible = _told(t, m, Notification.SEND_POSSIBLE, t.sorts.number_of(t.k["name"]))
+            told = z3.If(t.b.kind(t.names()[0]) == KIND.DEAD_NAME, dead, possible)
+            kinds = [z3.If(t.k["variant"] == int(Notification.SEND_POSSIBLE), told, kinds[0])]
     elif t.rule == RESCUED:
         carried = t.S.body_slot(m, z3.IntVal(0))
         right = z3.And(t.a.kind(carried) == KIND.RECEIVE, t.a.port(carried) == t.k["of"])

@@ -16,6 +16,7 @@ import z3
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
+from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
@@ -24,6 +25,7 @@ from sendright.model.language.rule import (
     CREATION_RESUMED,
     DELIVER,
     DESTROY,
+    FIRES_POSSIBLE,
     LOOK_AT_NAME,
     LOOKS,
     PAGE_IN,
@@ -32,8 +34,9 @@ from sendright.model.language.rule import (
     RESUMED_SEND,
     SETTING_RESUMED,
     TAKE,
+    WILL_RECEIVE,
 )
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
@@ -330,6 +333,46 @@ def _fired(t: Touched, s: Term) -> Term:
     return z3.Or(z3.And(s == t.S.request_slot(k["space"], k["name"]), t.emptied(s)), entry)
 
 
+def _fired_possible(t: Touched, s: Term) -> Term:
+    """The request has fired for send-possible: a dead right keeps its place."""
+    return z3.And(s == t.answered, t.a.kind(s) == KIND.DEAD_NAME, t.a.port(s) == t.sorts.no_port)
+
+
+def _room_came(t: Touched, s: Term) -> Term:
+    """A message is taken from the port that the request's name is for."""
+    entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
+    armed = z3.And(t.S.is_request_slot(s), t.b.send_possible(s) == POSSIBLE.ARMED, t.b.port(entry) == t.k["source"])
+    return z3.And(armed, t.a.send_possible(s) == POSSIBLE.DUE)
+
+
+def _armed(t: Touched, s: Term) -> Term:
+    """The sender says that a full queue arms the request on the destination's name."""
+    b, k, asked = t.b, t.k, (POSSIBLE.DELAYED, POSSIBLE.ARMED)
+    port = b.port(k.slot(k["dest"]))
+    full = counted_messages(b, port, k.profile) >= b.qlimit(port)
+    was = z3.Or(*[b.send_possible(s) == each for each in asked])
+    return z3.And(s == t.S.request_slot(k.caller, k["dest"]), k["send_notify"], was, full, t.a.send_possible(s) == POSSIBLE.ARMED)
+
+
+def _place_free(t: Touched, s: Term) -> Term:
+    """The place of a request that had fired is free, as a call has looked at its name, whose port has died, or has
+    freed it.
+    """
+    entry = t.S.name_slot(t.S.requester(s), t.S.requested(s))
+    ends = z3.Or(t.a.unlooked(entry) == KIND.NONE, t.a.empty(entry))
+    looked = z3.And(t.S.is_request_slot(s), t.b.empty(s), t.b.kind(entry) == KIND.DEAD_NAME, ends)
+    return z3.And(looked, t.b.send_possible(s) == POSSIBLE.FIRED, t.a.send_possible(s) == POSSIBLE.NOT_ASKED)
+
+
+def _asks_possible(t: Touched, s: Term) -> Term:
+    """The request on the name is for what the call asks, if it is registered; else for nothing."""
+    k, a = t.k, t.a
+    given = t.b.kind(t.S.body_slot(k["message"], z3.IntVal(0))) == KIND.SEND_ONCE
+    asks = z3.And(k["variant"] == int(Notification.SEND_POSSIBLE), given, z3.Not(a.empty(s)))
+    what = z3.If(asks, z3.If(k["sync"] != 0, POSSIBLE.ARMED, POSSIBLE.DELAYED), POSSIBLE.NOT_ASKED)
+    return z3.And(s == t.S.request_slot(t.target, k["name"]), a.send_possible(s) == what)
+
+
 def _renamed(t: Touched, s: Term) -> Term:
     k, S, task = t.k, t.S, t.target
     names = (k["old_name"], k["new_name"])
@@ -404,6 +447,7 @@ SLOTS = (
     _slots(_told_entry, "dead-name is sent at once", rules("mach_port_request_notification")),
     _slots(_destination_taken, "the message is received", rules(TAKE)),
     _slots(_fired, "the dead-name request fires", rules(FIRES)),
+    _slots(_fired_possible, "the send-possible request fires", rules(FIRES_POSSIBLE)),
     _slots(_looked_at, "a call looks at this name, which is dead", rules(*LOOKS)),
     _slots(lambda t, s: z3.And(s == t.S.no_senders_slot(t.k["of"]), t.emptied(s)), "the no-senders request is answered", rules(NO_SENDERS_LEFT)),
     _slots(
@@ -516,6 +560,15 @@ def _asked(field: str, wait: Term, value: Callable[[Touched], Term], *names: str
     return Reason("the caller begins to wait: as it asked", lambda t, task: where(t, task, field), rules(*names))
 
 
+def _kept_for_later(field: str, argument: str) -> Reason:
+    """The call keeps an argument with which it will receive when it has sent."""
+
+    def where(t: Touched, task: Term) -> Term:
+        return z3.And(task == t.k.caller, t.b.wait(task) == WAIT.SENDING, t.a.fields[field](task) == t.k[argument])
+
+    return Reason("the caller waits to send, and will then receive as it asked", where, rules(WILL_RECEIVE))
+
+
 def _waits_at(t: Touched, task: Term) -> Term:
     k = t.k
     here = z3.And(t.b.wait(task) == WAIT.RECEIVING, t.b.waits_at(task) == k["old_name"])
@@ -606,7 +659,10 @@ def _lending(field: str, *flavours: int) -> tuple[Reason, ...]:
 
 def _table_grows(t: Touched, p: Term) -> Term:
     name = t.k.slot(t.k["name"], t.target)
-    asked = t.k["variant"] == int(Notification.DEAD_NAME) if t.has("variant") else t.k["flavor"] == int(PortAttributes.DNREQUESTS_SIZE)
+    if t.has("variant"):
+        asked = z3.Or(*[t.k["variant"] == int(each) for each in (Notification.DEAD_NAME, Notification.SEND_POSSIBLE)])
+    else:
+        asked = t.k["flavor"] == int(PortAttributes.DNREQUESTS_SIZE)
     return z3.And(t.b.port(name) == p, asked, t.a.request_slots(p) > t.b.request_slots(p))
 
 
@@ -892,11 +948,28 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "waits_at": (
         _asked("waits_at", WAIT.RECEIVING, lambda t: t.k["port"], "mach_msg_receive"),
         Reason("the name at which the task waits is renamed", _waits_at, rules("mach_port_rename")),
+        _kept_for_later("waits_at", "port"),
     ),
     "waits_for": (_asked("waits_for", WAIT.RECEIVING, _waits_for, "mach_msg_receive"),),
-    "waits_limit": (_asked("waits_limit", WAIT.RECEIVING, lambda t: t.k["limit"], "mach_msg_receive"),),
-    "waits_large": (_asked("waits_large", WAIT.RECEIVING, lambda t: t.k["large"], "mach_msg_receive"),),
-    "waits_trailer": (_asked("waits_trailer", WAIT.RECEIVING, lambda t: t.k["trailer"], "mach_msg_receive"),),
+    "waits_limit": (_asked("waits_limit", WAIT.RECEIVING, lambda t: t.k["limit"], "mach_msg_receive"), _kept_for_later("waits_limit", "limit")),
+    "waits_large": (_asked("waits_large", WAIT.RECEIVING, lambda t: t.k["large"], "mach_msg_receive"), _kept_for_later("waits_large", "large")),
+    "waits_trailer": (
+        _asked("waits_trailer", WAIT.RECEIVING, lambda t: t.k["trailer"], "mach_msg_receive"),
+        _kept_for_later("waits_trailer", "trailer"),
+    ),
+    "will_receive": (
+        Reason(
+            "the caller waits to send, and will then receive",
+            lambda t, task: z3.And(task == t.k.caller, t.b.wait(task) == WAIT.SENDING, t.a.will_receive(task)),
+            rules(WILL_RECEIVE),
+        ),
+        Reason(
+            "the caller has sent",
+            lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING, z3.Not(t.a.will_receive(task))),
+            rules(RESUMED_SEND),
+        ),
+    ),
+    "will_wait": (_kept_for_later("will_wait", "receive_wait"),),
     "waits_child": (_asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),),
     "waits_security": (_asked("waits_security", WAIT.CREATING, lambda t: t.k["security_token"], "host_security_create_task_token"),),
     "waits_audit": (_asked("waits_audit", WAIT.CREATING, lambda t: t.k["audit_token"], "host_security_create_task_token"),),
@@ -925,6 +998,14 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*PENDING_RULES)),
     ),
+    "send_possible": (
+        Reason("the request on the destination's name is armed", _armed, rules("mach_msg_send")),
+        Reason("a message is taken from its port: the armed request is due", _room_came, rules(TAKE)),
+        Reason("the request fires", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.FIRED), rules(FIRES_POSSIBLE)),
+        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.send_possible(s) == POSSIBLE.NOT_ASKED), rules(FIRES)),
+        Reason("its name is looked at, or freed", _place_free, rules(*LOOKS, *ENTRY_CALLS, COPY_IN, "mach_port_request_notification")),
+        Reason("the request is registered, or answered at once", _asks_possible, rules("mach_port_request_notification")),
+    ),
     "died_first": (
         Reason("its name is freed, and the name's port dies", _died_first, releases),
         Reason("the request is answered", lambda t, s: z3.And(s == t.answered, z3.Not(t.a.died_first(s))), rules(FIRES)),
@@ -935,6 +1016,9 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("a call looks at this name", _looked_at, rules(*LOOKS)),
         Reason("the right is copied in", lambda t, s: z3.And(s == t.k.slot(t.k["name"], t.k["space"]), t.a.unlooked(s) == KIND.NONE), rules(COPY_IN)),
         Reason("the dead name is allocated", _allocated, rules(*ALLOCATORS)),
+        Reason(
+            "dead-name is sent at once", lambda t, s: z3.And(_told_entry(t, s), t.a.unlooked(s) == KIND.NONE), rules("mach_port_request_notification")
+        ),
     ),
     "told": (
         Reason("the right's port dies, or what the slot holds goes", lambda t, s: z3.And(z3.Not(t.a.told(s)), z3.Not(t.same(s))), releases),

@@ -11,7 +11,7 @@ from sendright.mach.abi.rights import Disposition, Notification, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
-from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.sorts import KIND, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
 
@@ -93,8 +93,13 @@ class References:
                 return here(t.names()[0], self.one_more(slot, b.kind(t.S.body_slot(k["message"], z3.IntVal(0)))))
             case "mach_port_request_notification":
                 dead = z3.And(k["variant"] == int(Notification.DEAD_NAME), b.kind(slot) == KIND.DEAD_NAME)
-                told = z3.And(dead, b.kind(t.S.body_slot(k["message"], z3.IntVal(0))) == KIND.SEND_ONCE)
-                return here(t.names()[0], z3.If(told, urefs + 1, urefs))
+                given = b.kind(t.S.body_slot(k["message"], z3.IntVal(0))) == KIND.SEND_ONCE
+                told = z3.If(z3.And(dead, given), urefs + 1, urefs)
+                if k.profile.send_possible:  # it looks at the name first
+                    instead = z3.And(k["variant"] == int(Notification.SEND_POSSIBLE), b.kind(slot) == KIND.DEAD_NAME, given)
+                    seen = k.dead_urefs(slot)
+                    told = z3.If(instead, z3.If(seen == k.urefs_max, seen, seen + 1), told)
+                return here(t.names()[0], told)
             case "a dead-name request fires":
                 room = z3.Not(z3.And(self.pegs, urefs == k.urefs_max))
                 dies = z3.And(b.kind(slot) == KIND.DEAD_NAME, room)
@@ -145,7 +150,8 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         return
     if x.rule == FIRES:
         entry = x.k.slot(x.k["name"], x.k["space"])
-        yield "the one that is to come", z3.Implies(x.k.is_unlooked(entry), a.told(entry))
+        fired = b.send_possible(t.answered) == POSSIBLE.FIRED if x.k.profile.send_possible else z3.BoolVal(False)
+        yield "the one that is to come", z3.Implies(x.k.is_unlooked(entry), z3.If(fired, a.told(entry) == b.told(entry), a.told(entry)))
     elif a.changed("kind"):
         was = b.kind(slot)
         dies = z3.And(z3.Or(was == KIND.SEND, was == KIND.SEND_ONCE), a.kind(slot) == KIND.DEAD_NAME, t.dies(b.port(slot)))

@@ -121,6 +121,8 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         queued = z3.And(b.stage(v.m) != x.after.stage(v.m), x.after.queued_on(v.m, v.p), z3.Not(x.after.from_kernel(v.m)))
         reserved = k.profile.room_is_given and x.rule == RESUMED_SEND
         has_room = b.room(v.m) == v.p if reserved else z3.Not(_no_room(t, v.m))
+        if x.rule == DELIVER:  # there was room when the header was tested
+            has_room = z3.Or(has_room, k["always"])
         yield "room for what is queued", forall([v.m, v.p], z3.Implies(queued, has_room))
     if x.rule == "mach_reply_port" and code is ReturnCode.KERN_SUCCESS:
         nothing = x.case.outputs["port"] == v.sorts.null

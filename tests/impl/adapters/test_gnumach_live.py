@@ -120,6 +120,33 @@ def test_a_call_waits_and_goes_on_by_itself(live: GnuMach) -> None:
     assert sent.ended[0].outputs["id"] == 5
 
 
+def test_a_call_that_sends_and_receives_waits_in_either_half(live: GnuMach) -> None:
+    kernel = booted(live)
+    own = kernel.call(0, SELF).outputs["port"]
+    port = kernel.call(0, Call("mach_port_allocate", {"task": own, "right": 1})).outputs["name"]
+    kernel.call(0, Call("mach_port_set_attributes", {"task": own, "name": port, "flavor": 1, "info": (1,)}))
+    child = kernel.call(0, Call("task_create", {"parent_task": own})).outputs["child_task"]
+    kernel.call(0, Call("mach_port_insert_right", {"task": child, "name": 9, "poly": port, "disposition": 20}))
+    reply = kernel.call(1, Call("mach_port_allocate", {"task": kernel.call(1, SELF).outputs["port"], "right": 1})).outputs["name"]
+    request = {"dest": 9, "reply": reply, "reply_disposition": 21, "port": reply}
+    for waits in ({}, {"send_wait": True}, {"receive_wait": True}):
+        assert kernel.call(1, Call("mach_msg", {**request, **waits})).code == (0x10004001 if "receive_wait" in waits else 0x10004003)
+        answered = kernel.call(0, Call("mach_msg_receive", {"port": port})).outputs["reply"]
+        sent = kernel.call(0, Call("mach_msg_send", {"dest": answered, "dest_disposition": 18, "id": 6}))
+        first = sent.ended[1] if "receive_wait" in waits else kernel.call(1, Call("mach_msg_receive", {"port": reply}))
+        assert first.outputs["id"] == 6
+    kernel.call(1, Call("mach_msg_send", {"dest": 9, "id": 1}))
+    assert kernel.call(1, Call("mach_msg", request)).code == 0x10000004
+    assert kernel.call(1, Call("mach_msg", {**request, "id": 2, "send_wait": True, "receive_wait": True})).code == 0x10000001
+    assert kernel.call(1, Call("mach_msg", {}, resume=True)).code == 0x10000001
+    assert kernel.call(0, Call("mach_msg_receive", {"port": port})).ended == {1: Result(0x10004001)}
+    assert kernel.call(1, Call("mach_msg_receive", {}, resume=True)).code == 0x10004001
+    answered = kernel.call(0, Call("mach_msg_receive", {"port": port})).outputs
+    assert answered["id"] == 2
+    ended = kernel.call(0, Call("mach_msg_send", {"dest": answered["reply"], "dest_disposition": 18, "id": 7})).ended[1]
+    assert (ended.code, ended.outputs["id"]) == (0, 7)
+
+
 def _told_of_ports(kernel: Implementation) -> list[Result]:
     """What a kernel tells for debugging of each kind of name, and while requests come and go."""
     kernel.boot(GNUMACH)

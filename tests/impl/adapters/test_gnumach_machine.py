@@ -19,7 +19,8 @@ from sendright.impl.adapters.gnumach.files import Files, driver_in, files, kerne
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.recipe import calls_header
 from sendright.impl.adapters.gnumach.words import NUMBERS, outputs_of, words_of
-from sendright.mach.kernel.call import Call
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.implementation import ImplementationCrash
 from sendright.mach.kernel.profiles import GNUMACH
@@ -143,6 +144,42 @@ def test_what_an_answer_says_must_make_sense(machine: Callable[[str], Machine]) 
         assert not kernel.machine.alive
 
 
+# ---- a call that waits
+
+
+class Told:
+    """Stands for the machine: it says what it was given, line by line."""
+
+    alive = True
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = iter(("T 0 0", *lines))
+
+    def exchange(self, line: str) -> list[str]:
+        return next(self.lines).split()
+
+    def end(self) -> None:
+        self.alive = False
+
+
+def test_which_half_of_mach_msg_waits() -> None:
+    """It waits for room; it begins to receive while another task makes a call; it ends while another makes one."""
+    view = "T 0 0 T 1 0"
+    received = "A 0 2a 4 0 0 7 0 20 0 1 9 1"
+    kernel = GnuMach(
+        lambda: Told(f"A 0 5 N 1 {view}", f"S {view}", f"S {view}", f"A 0 0 0 M 0 {view}", f"B {view}", f"A 0 {received.replace('A', 'E 0')} {view}")
+    )
+    kernel.boot(GNUMACH)
+    assert kernel.call(0, Call("task_create", {"parent_task": 3})).created_task == 1
+    both = Call("mach_msg", {"dest": 5, "port": 4, "send_wait": True, "receive_wait": True})
+    assert kernel.call(0, both).code == ReturnCode.MACH_SEND_IN_PROGRESS
+    assert kernel.call(0, Call("mach_msg", {}, resume=True)).code == ReturnCode.MACH_SEND_IN_PROGRESS
+    assert kernel.call(1, Call("mach_port_names", {"task": 1})).ended == {0: Result(ReturnCode.MACH_RCV_IN_PROGRESS)}
+    assert kernel.call(0, Call("mach_msg_receive", {}, resume=True)).code == ReturnCode.MACH_RCV_IN_PROGRESS
+    ended = kernel.call(1, Call("mach_msg_send", {"dest": 5})).ended[0]
+    assert (ended.code, ended.outputs["id"], ended.outputs["data"]) == (0, 42, 9)
+
+
 # ---- words
 
 
@@ -160,6 +197,11 @@ def test_what_an_answer_says_must_make_sense(machine: Callable[[str], Machine]) 
         (Call("mach_msg_send", {"dest": 5, "data": 9, "size": 32}), [5, 19, 0, 0, 0, 0, 9, 2, 0, 0]),
         (Call("mach_msg_send", {"dest": 5, "size": 20}), [5, 19, 0, 0, 0, 0, 0, 1, 20, 0]),
         (Call("mach_msg_receive", {"port": 5, "limit": 28, "large": True}), [5, 32, 1, 0]),
+        (
+            Call("mach_msg", {"dest": 5, "reply": 6, "reply_disposition": 21, "id": 7, "data": 9, "send_wait": True, "port": 6, "limit": 28}),
+            [5, 19, 6, 21, 7, 0, 9, 1, 0, 1, 6, 32, 0, 0],
+        ),
+        (Call("mach_msg", {"dest": 5, "port": 8, "large": True, "receive_wait": True}), [5, 19, 0, 0, 0, 0, 0, 1, 0, 0, 8, 0xFFFFFFFF, 1, 1]),
         (Call("vm_write", {"task": 3, "address": 2, "value": 7}), [3, 2, 7]),
     ],
 )
@@ -173,6 +215,8 @@ def test_arguments_as_words(call: Call, words: list[int]) -> None:
         Call("mach_msg_send", {"dest": 5, "descriptors": ((6, 15),)}),
         Call("mach_msg_send", {"dest": 5, "descriptors": ((0, 0, False),)}),
         Call("mach_msg_send", {"dest": 5, "size": 0x7FFFFFFC}),
+        Call("mach_msg", {"dest": 5, "port": 6, "descriptors": ((0, 0, False),)}),
+        Call("mach_msg", {"dest": 5, "port": 6, "descriptors": ((5, 16),), "send_wait": True}),
         Call("mach_port_get_attributes", {"task": 3, "name": 4, "flavor": 3}),
         Call("mach_port_set_attributes", {"task": 3, "name": 4, "flavor": 1, "info": ()}),
         Call("vm_read", {"task": 3, "address": 16}),
@@ -199,6 +243,11 @@ def test_results_from_words() -> None:
         "security_token": (),
         "audit_token": (),
     }
+    both = Call("mach_msg", {})
+    assert outputs_of(both, 0, [42, 4, 0, 0, 7, 1, 48, 2, 0, 5, 17, 1, 16, 1, 6, 1, 9, 4]) == received
+    assert outputs_of(both, 0x10000004, [5, 6, 1, 0, 7, 17, 1, 9, 2]) == {"dest": 5, "reply": 6, "descriptors": ((7, 17),)}
+    assert outputs_of(both, 0x10004004, [0, 0, 0, 0, 0, 0, 32]) == {"size": 28}
+    assert outputs_of(both, 0x10004002, []) == {}
     assert outputs_of(Call("mach_port_names", {}), 0, [2, 1, 3, 2, 65536, 65536]) == {"names": (1, 3), "types": (65536, 65536)}
     assert outputs_of(Call("mach_port_names", {}), 16, []) == {}
 

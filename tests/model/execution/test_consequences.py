@@ -13,6 +13,7 @@ import pytest
 from support.by_hand import CHILD, ME, ByHand, received
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.descriptors import HEADER_SIZE
 from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
@@ -542,6 +543,47 @@ def test_destruct_tells_no_senders_first() -> None:
         run.watch(2, DEAD)
         run.says(call, {"task": run.target, "name": run.n(1), **given})
         assert run.told() == told
+
+
+# ---- messages that aren't on the list of those to destroy
+
+
+def with_a_message_of_a_port(run: Watched) -> None:
+    """A port of the bootstrap task's is watched, and a message in its queue carries a send-once right."""
+    run.receive(105, ME)
+    run.insert(1, 105)
+    run.watch(1, DEAD)
+    run.send(105, (100, MAKE_ONCE), by=0)
+
+
+def test_a_message_that_is_too_large_ends_at_once(run: Watched) -> None:
+    """The queue of the port that dies with it is destroyed before the port's dead-name request fires
+    (``ipc_kmsg_copyout_dest``).
+    """
+    with_a_message_of_a_port(run)
+    home = run.receive(106, ME)
+    run.send(106, (105, MOVE_RECEIVE), by=0)
+    size = HEADER_SIZE if run.profile.lost_size_is_header else run.queue(home)[0].size
+    run.fails(ReturnCode.MACH_RCV_TOO_LARGE, "mach_msg_receive", {"port": run.n(106), "limit": HEADER_SIZE}, size=size)
+    assert run.told() == [ONCE, DEAD]
+
+
+def test_a_message_that_cant_be_sent_ends_at_once(run: Watched) -> None:
+    """As a lost one (``ipc_kmsg_clean_partial``)."""
+    with_a_message_of_a_port(run)
+    run.receive(106, ME)
+    descriptors = [(run.n(105), MOVE_RECEIVE), (run.n(107), MAKE)]
+    given = {"dest": run.n(106), "dest_disposition": MAKE, "descriptors": descriptors}
+    run.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "mach_msg_send", given)
+    assert run.told() == [ONCE, DEAD]
+
+
+def test_a_destroyed_request_is_on_the_list(run: Watched) -> None:
+    """mach_port_insert_right: the space knows the port already, and the message with the receive right is destroyed."""
+    with_a_message_of_a_port(run)
+    given = {"task": run.target, "name": run.n(2), "poly": run.n(105), "disposition": MOVE_RECEIVE}
+    run.fails(ReturnCode.KERN_RIGHT_EXISTS, "mach_port_insert_right", given)
+    assert run.told() == [DEAD, ONCE]
 
 
 # ---- what a kernel leaves open

@@ -9,6 +9,7 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.state.snapshot import Change, Snapshot, changes, differences
 from sendright.model.execution import system
 from sendright.model.execution.compiler import Translator
@@ -34,11 +35,14 @@ class RandomRun:
         self.calls = Calls(profile, Random(seed).randbytes(CALLS * BYTES_PER_CALL))
 
     def step(self) -> bool:
-        """Make one more call, if anybody can."""
+        """Make one more call that is modelled, if a task can."""
         if not any(task.suspend_count == 0 for task in self.run.snapshot.tasks.values()):
             return False
         task, call = self.calls.next(self.run.snapshot)
-        self.last = task, call, self.run.call(task, call)
+        try:
+            self.last = task, call, self.run.call(task, call)
+        except Unmodelled:
+            return self.step()
         self.calls.made(self.run.steps[-1])
         return True
 

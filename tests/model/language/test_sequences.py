@@ -80,7 +80,7 @@ def test_a_changed_sequence_is_what_is_judged_and_proved(monkeypatch: pytest.Mon
             yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun["carries"])
             yield run(INSERT, message=request)
         except Failed:
-            yield run(DESTROY, message=request)
+            yield run(DESTROY, message=request, at_once=False)
             raise
 
     assert not proved(f"{INSERT}: request")

@@ -1,5 +1,6 @@
 #include "agents.h"
 #include "agent.h"
+#include "calls.h"
 #include "system.h"
 #include "mig/mach.h"
 #include "mig/mach_debug.h"
@@ -188,12 +189,17 @@ static int answered(struct agent *agent, struct words *words, uint32_t *code)
 	return is;
 }
 
+/* A thread that waits for a message has given up its kernel stack, and one that waits for room keeps it (thread_block with and without a
+   continuation, in the kernel's ipc/ipc_mqueue.c). */
 static int run_state(struct agent *agent)
 {
 	struct thread_basic_info info;
 	mach_msg_type_number_t count = THREAD_BASIC_INFO_COUNT;
 
-	return thread_info(agent->thread, THREAD_BASIC_INFO, (thread_info_t) &info, &count) == KERN_SUCCESS ? info.run_state : 0;
+	if (thread_info(agent->thread, THREAD_BASIC_INFO, (thread_info_t) &info, &count) != KERN_SUCCESS)
+		return 0;
+	agent->sending = agent->call == CALL_mach_msg && info.run_state == TH_STATE_WAITING && !(info.flags & TH_FLAGS_SWAPPED);
+	return info.run_state;
 }
 
 /* Let the agent run until it has answered or can't go on. The kernel runs one thread at a time, so an agent that is found waiting twice,
@@ -230,6 +236,7 @@ enum outcome make_call(uint32_t number, uint32_t call, struct words *words, uint
 {
 	struct agent *agent = &agents[number];
 
+	agent->call = call;
 	outgoing.mailbox.state = ASKED;
 	outgoing.mailbox.call = call;
 	outgoing.mailbox.words.count = words->count;

@@ -17,6 +17,8 @@ struct agent {
 	mach_port_t task;
 	mach_port_t thread;
 	uint32_t kernel_task;   /* the kernel's address of the task */
+	uint32_t call;          /* the last call that it was handed */
+	int sending;            /* whether that is mach_msg, and waits for room, so that it hasn't begun to receive */
 };
 
 extern struct agent agents[AGENTS];

@@ -9,12 +9,14 @@
 
    A CODE WORD...               the call has ended, and how
    B                            it waits
+   S                            it is mach_msg, and waits for room: it hasn't begun to receive
    H                            its task was suspended before it had ended
    G                            its task is gone
    U                            it can't be made: what it is sent to is a port of a user's, whose receiver would have to answer
    W                            it can't be made: it would suspend a task that waits
    N AGENT                      the task that the call created
    E AGENT CODE WORD...         the call of a task that waited has ended, too
+   M AGENT                      the mach_msg of a task that waited for room has sent its message, and waits for one
    T AGENT =                    a task shows what it showed before, or
    T AGENT SUSPENDED (NAME TYPE REFERENCES [PORT] [STATUS...])...
    ! CODE                       the driver could not do its part
@@ -91,7 +93,7 @@ static void put_outcome(uint32_t number, uint32_t call, enum outcome outcome, ui
 	static const char letters[] = {[BLOCKED] = 'B', [HALTED] = 'H', [GONE] = 'G'};
 
 	if (outcome != DONE) {
-		put_letter(letters[outcome]);
+		put_letter(outcome == BLOCKED && agents[number].sending ? 'S' : letters[outcome]);
 		return;
 	}
 	put_letter('A');
@@ -109,8 +111,8 @@ static void put_outcome(uint32_t number, uint32_t call, enum outcome outcome, ui
 	}
 }
 
-/* Calls that waited and have ended by now: until none is found, as one may end another. */
-static void put_calls_that_ended(uint32_t caller)
+/* Calls that waited and have ended by now, or sent what they waited to send: until none is found, as one may let another go on. */
+static void put_calls_that_went_on(uint32_t caller)
 {
 	static struct words words;
 	uint32_t number, code;
@@ -120,8 +122,18 @@ static void put_calls_that_ended(uint32_t caller)
 		found = 0;
 		for (number = 0; number < AGENTS; number++) {
 			enum agent_state state = agents[number].state;
+			int was_sending = agents[number].sending;
+			enum outcome outcome;
 
-			if (number == caller || (state != WAITING && state != STOPPED) || look_again(number, &words, &code) != DONE)
+			if (number == caller || (state != WAITING && state != STOPPED))
+				continue;
+			outcome = look_again(number, &words, &code);
+			if (outcome == BLOCKED && was_sending && !agents[number].sending) {
+				found = 1;
+				put_text(" M");
+				put_number(number);
+			}
+			if (outcome != DONE)
 				continue;
 			found = 1;
 			if (state == STOPPED)   /* it was answered when it was stopped */
@@ -158,7 +170,7 @@ static void call(const char *at)
 	}
 	outcome = make_call(number, call_number, &words, &code);
 	put_outcome(number, call_number, outcome, code, &words);
-	put_calls_that_ended(number);
+	put_calls_that_went_on(number);
 	if (call_number == CALL_task_terminate)
 		forget_the_dead();
 	put_observation();
@@ -176,7 +188,7 @@ static void look(const char *at)
 	}
 	outcome = look_again(number, &words, &code);
 	put_outcome(number, CALL_COUNT, outcome, code, &words);
-	put_calls_that_ended(number);
+	put_calls_that_went_on(number);
 	put_observation();
 }
 

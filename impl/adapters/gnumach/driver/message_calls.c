@@ -50,9 +50,9 @@ static uint32_t *put_array(uint32_t *at, struct words *in, mach_port_t names[])
 	return at;
 }
 
-/* Arguments: dest, its disposition, reply, its disposition, id, number of descriptors and each of them, data, inline words, bytes or 0
-   for just what there is, wait. */
-static kern_return_t send(struct words *in, struct words *out)
+/* Put a message into the buffer. Arguments: dest, its disposition, reply, its disposition, id, number of descriptors and each of them, data,
+   inline words, bytes or 0 for just what there is. */
+static void compose(struct words *in)
 {
 	mach_port_t dest = take(in);
 	uint32_t dest_disposition = take(in);
@@ -78,10 +78,12 @@ static kern_return_t send(struct words *in, struct words *out)
 		*at++ = each ? 0 : data;
 	bytes = take(in);
 	message.header.msgh_size = bytes ? bytes : (uint32_t) ((char *) at - (char *) &message);
+}
 
-	(void) out;
-	return take(in) ? mach_msg(&message.header, MACH_SEND_MSG, message.header.msgh_size, 0, MACH_PORT_NULL, 0, MACH_PORT_NULL)
-	                : mach_msg(&message.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, message.header.msgh_size, 0, MACH_PORT_NULL, 0, MACH_PORT_NULL);
+/* The option for one half of the call: whether to wait there. */
+static mach_msg_option_t unless_waiting(struct words *in, mach_msg_option_t option)
+{
+	return take(in) ? 0 : option;
 }
 
 /* The typed items of the message: each descriptor, then whether there is inline data, its first word, and how many words there are. */
@@ -124,49 +126,81 @@ static void tell_body(struct words *out)
 }
 
 /* After a send that timed out the buffer holds the message as it was handed back. */
-static kern_return_t send_and_tell(struct words *in, struct words *out)
+static void tell_sent(kern_return_t code, struct words *out)
 {
-	kern_return_t code = send(in, out);
-
 	if ((code & ~(MACH_MSG_VM_SPACE | MACH_MSG_IPC_SPACE | MACH_MSG_VM_KERNEL | MACH_MSG_IPC_KERNEL)) == MACH_SEND_TIMED_OUT) {
 		give(out, message.header.msgh_remote_port);
 		give(out, message.header.msgh_local_port);
 		tell_body(out);
 	}
-	return code;
 }
 
-/* Arguments: the name, bytes of room, whether a larger message stays, whether to wait. Results: id, local, reply, its form, whether the
-   message is complex, its size, and of a message that was received its body. */
-static kern_return_t receive(struct words *in, struct words *out)
+/* Results: id, local, reply, its form, whether the message is complex, its size, and of a message that was received its body. Of one that
+   stays in the queue the kernel tells the size only, and leaves the rest of the buffer as it was. */
+static void tell_received(kern_return_t code, mach_msg_option_t option, struct words *out)
 {
-	mach_port_t name = take(in);
-	uint32_t room = take(in);
-	mach_msg_option_t option = MACH_RCV_MSG;
-	kern_return_t code;
+	int stays = code == MACH_RCV_TOO_LARGE && (option & MACH_RCV_LARGE);
 
-	if (take(in))
-		option |= MACH_RCV_LARGE;
-	if (!take(in))
-		option |= MACH_RCV_TIMEOUT;
-	memset(&message.header, 0, sizeof message.header);
-	code = mach_msg(&message.header, option, 0, room < sizeof message ? room : sizeof message, name, 0, MACH_PORT_NULL);
 	if (code != MACH_MSG_SUCCESS && code != MACH_RCV_TOO_LARGE)
-		return code;
+		return;
 	give(out, (uint32_t) message.header.msgh_id);
 	give(out, message.header.msgh_local_port);
 	give(out, message.header.msgh_remote_port);
 	give(out, MACH_MSGH_BITS_REMOTE(message.header.msgh_bits));
 	give(out, message.header.msgh_seqno);
-	give(out, (message.header.msgh_bits & MACH_MSGH_BITS_COMPLEX) != 0);
+	give(out, !stays && (message.header.msgh_bits & MACH_MSGH_BITS_COMPLEX) != 0);
 	give(out, message.header.msgh_size);
 	if (code == MACH_MSG_SUCCESS)
 		tell_body(out);
+}
+
+/* Arguments: those of a message, wait. */
+static kern_return_t send(struct words *in, struct words *out)
+{
+	kern_return_t code;
+
+	compose(in);
+	code = mach_msg(&message.header, MACH_SEND_MSG | unless_waiting(in, MACH_SEND_TIMEOUT), message.header.msgh_size, 0, MACH_PORT_NULL, 0,
+	                MACH_PORT_NULL);
+	tell_sent(code, out);
 	return code;
+}
+
+/* Receive into the buffer, and before that send what is in it, if `option` says so. Arguments: the name, bytes of room, whether a larger
+   message stays, whether to wait. */
+static kern_return_t then_receive(mach_msg_option_t option, struct words *in, struct words *out)
+{
+	mach_port_t name = take(in);
+	uint32_t room = take(in);
+	kern_return_t code;
+
+	option |= MACH_RCV_MSG;
+	if (take(in))
+		option |= MACH_RCV_LARGE;
+	option |= unless_waiting(in, MACH_RCV_TIMEOUT);
+	code = mach_msg(&message.header, option, message.header.msgh_size, room < sizeof message ? room : sizeof message, name, 0, MACH_PORT_NULL);
+	if (option & MACH_SEND_MSG)
+		tell_sent(code, out);
+	tell_received(code, option, out);
+	return code;
+}
+
+static kern_return_t receive(struct words *in, struct words *out)
+{
+	memset(&message.header, 0, sizeof message.header);
+	return then_receive(0, in, out);
+}
+
+/* Arguments: those of a message, whether to wait for room; then those of a receive. */
+static kern_return_t send_and_receive(struct words *in, struct words *out)
+{
+	compose(in);
+	return then_receive(MACH_SEND_MSG | unless_waiting(in, MACH_SEND_TIMEOUT), in, out);
 }
 
 void add_message_calls(routine table[])
 {
-	table[CALL_mach_msg_send] = send_and_tell;
+	table[CALL_mach_msg_send] = send;
 	table[CALL_mach_msg_receive] = receive;
+	table[CALL_mach_msg] = send_and_receive;
 }

@@ -10,7 +10,7 @@ from support.random_runs import RandomCaller, run
 
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, PortObject, SlotKind
 from sendright.mach.kernel.call import Call
-from sendright.mach.kernel.profiles import PROFILES, Profile
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.state.snapshot import EMPTY, Snapshot
 
 D = Disposition
@@ -61,11 +61,19 @@ class RequestingCaller(RandomCaller):
         dest, dest_disposition = self._right((*range(D.MOVE_SEND, D.MAKE_SEND_ONCE + 1),))
         notify, notify_disposition = self._right((D.MAKE_SEND_ONCE, D.MOVE_SEND_ONCE)) if random.random() < 0.9 else self._right()
         on = {"task": task, "name": name}
-        asked = {"variant": random.choice((69, 70, 72, 72)), "sync": random.choice((0, 0, 1)), "notify": notify}
+        asked = {"variant": random.choice((66, 69, 70, 72, 72)), "sync": random.choice((0, 0, 1)), "notify": notify}
         request = ("mach_port_request_notification", {**on, **asked, "notify_disposition": notify_disposition})
         body = tuple(self._right() for _ in range(random.randrange(3)))
-        send = ("mach_msg_send", {"dest": dest, "dest_disposition": dest_disposition, "id": 72, "data": name, "descriptors": body})
-        receive = ("mach_msg_receive", {"port": name})
+        message = {
+            "dest": dest,
+            "dest_disposition": dest_disposition,
+            "id": 72,
+            "data": name,
+            "descriptors": body,
+            "send_notify": random.random() < 0.5,
+        }
+        send = ("mach_msg_send", message)
+        receive = random.choice((("mach_msg_receive", {"port": name}), ("mach_msg", {**message, "port": name})))
         end = random.choice(
             (
                 ("mach_port_deallocate", on),
@@ -80,6 +88,7 @@ class RequestingCaller(RandomCaller):
                 ("task_create", {"parent_task": task}),
                 ("task_terminate", {"task": task if random.random() < 0.5 else NULL_NAME}),
                 ("task_set_special_port", {"task": task, "which": 4, "port": name}),
+                ("mach_port_set_attributes", {**on, "flavor": 1, "info": (1,)}),
                 ("mach_port_allocate", {"task": task, "right": random.choice((1, 1, 3, 4))}),
             )
         )
@@ -112,4 +121,5 @@ def test_counts_agree(profile: Profile, seed: int) -> None:
 
 
 def test_these_calls_reach_every_kind_of_notification() -> None:
-    assert set[int]().union(*(told_by(PROFILES["manual"], seed) for seed in range(12))) == {65, 69, 70, 71, 72}
+    for profile, extra in ((MANUAL, set[int]()), (XNU, {66})):
+        assert set[int]().union(*(told_by(profile, seed) for seed in range(12))) == {65, 69, 70, 71, 72} | extra
