@@ -865,6 +865,15 @@ def test_an_answer_that_has_room_is_queued_when_its_task_ends() -> None:
     judged.run.finish()
 
 
+@story("send_possible")
+def a_task_hears_when_it_can_send(judged: Judged) -> None:
+    watch = judged.port()
+    for name in (sending(judged), full_reply_port(judged)):
+        assert asks(judged, name, Notification.SEND_POSSIBLE, watch, sync=1, notify_disposition=MAKE_ONCE) == "KERN_SUCCESS"
+    judged.does("mach_msg_receive", port=name)
+    assert [message.id for message in judged.run.snapshot.ports[port_of(judged, watch)].queue] == [Notification.SEND_POSSIBLE] * 2
+
+
 @story("exception_groups_by_port")
 def types_whose_port_died_are_told_apart_by_it(judged: Judged) -> None:
     for mask in (2 | 8, 4):
