@@ -265,9 +265,16 @@ class Origins:
                 yield Origin(flow.how)
             return
         for part, _ in parts(self.rights.at(flow.source)):
-            if carried_right(part, flow.disposition) == gain.part:
+            carried = carried_right(part, flow.disposition)
+            if carried == gain.part or self._arrives_dead(carried, gain):
                 made = flow.disposition in (Disposition.MAKE_SEND, Disposition.MAKE_SEND_ONCE)
                 yield Origin("made" if made else flow.how, flow.source, part)
+
+    def _arrives_dead(self, carried: HeldRight | None, gain: Gain) -> bool:
+        """A right is carried to the gain's slot, and its port dies later in the step."""
+        if carried is None or carried.kind not in (SlotKind.SEND, SlotKind.SEND_ONCE):
+            return False
+        return gain.kind is SlotKind.DEAD_NAME and self._holders_after[carried.port] <= 0
 
     def _notification(self, gain: Gain) -> Iterator[Origin]:
         if gain.slot.where != "message" or not self._is_new(gain.slot.owner):

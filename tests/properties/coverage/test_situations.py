@@ -78,7 +78,7 @@ def test_another_call_while_a_task_waits(rare: RareRun, profile: Profile, words:
 
 def test_every_wait_of_the_table_has_situations() -> None:
     waiting = {wait.call for wait in WAITS}
-    in_table = {name for name, one in SIGNATURES.items() if one.in_steps or any(argument.name == "wait" for argument in one.arguments)}
+    in_table = {name for name, one in SIGNATURES.items() if one.in_steps or any(argument.name in ("wait", "send_wait") for argument in one.arguments)}
     assert waiting == in_table
     for wait in WAITS:
         assert sum(wait.words in words for words in WAITING) > 4, wait.words

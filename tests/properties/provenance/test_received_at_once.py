@@ -5,10 +5,11 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition
+from sendright.mach.abi.rights import Disposition, SlotKind
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.state.snapshot import Entry, Slot
 from sendright.mach.state.trace import Step, Trace
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.provenance.derivation import unexplained
@@ -73,3 +74,17 @@ def test_a_sent_message_that_stays_has_its_senders_tokens(first: bool) -> None:
     found = unexplained(ran.with_kernels_tokens())
     assert [each.kind for each in found] == ["derivation"]
     assert "carries security token" in found[0].words
+
+
+def test_a_right_to_a_port_that_dies_in_the_same_call() -> None:
+    """A right is sent, and then a message is lost, with the receive right of its port."""
+    ran = Ran()
+    own = ran.does("mach_task_self").outputs["port"]
+    dying, other = (ran.does("mach_reply_port").outputs["port"] for _ in range(2))
+    ran.does("mach_port_insert_right", task=own, name=dying, poly=dying, disposition=Disposition.MAKE_SEND)
+    ran.does("mach_msg_send", dest=other, dest_disposition=ONCE, descriptors=((dying, Disposition.MOVE_RECEIVE),))
+    step = ran.both((dying, Disposition.COPY_SEND), port=other, limit=0)
+    assert step.code == ReturnCode.MACH_RCV_TOO_LARGE
+    body = Slot("message", next(change.slot.owner for change in step.changes if change.slot.where == "message" and change.after.kind), 0)
+    assert Entry(SlotKind.DEAD_NAME) in [change.after for change in step.changes if change.slot == body]
+    assert unexplained(ran.run.trace()) == ()

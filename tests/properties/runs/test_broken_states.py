@@ -16,7 +16,7 @@ from support.report_runs import every_report
 from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.implementation import Implementation
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.checks import CheckResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference, Entry, Port, Snapshot, Task, all_changes, changes, differences
@@ -77,7 +77,7 @@ def test_every_field_of_a_state_is_damaged() -> None:
     def short(where: str) -> tuple[str, ...]:
         return tuple([part for part in where.split(".") if part != "*"][-2:])
 
-    damaged = {short(damage.where) for _, damage in damages(telling(moments(MANUAL)))}
+    damaged = {short(damage.where) for profile in (MANUAL, XNU) for _, damage in damages(telling(moments(profile)))}
     assert {short(where) for where in fields(FORM)} - damaged == set()
 
 

@@ -253,12 +253,11 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
     ("call", "by_name", "by_number"),
     [
         ("task_get_special_port", {"which": "TASK_NAME_PORT"}, {"which": 3}),
-        ("mach_port_request_notification", {"name": 259, "variant": "MACH_NOTIFY_SEND_POSSIBLE"}, {"name": 259, "variant": 66}),
         ("task_get_exception_ports", {"mask": "EXC_MASK_CRASH"}, {"mask": 1 << 10}),
         ("task_get_exception_ports", {"mask": "EXC_CRASH"}, {"mask": "0x400"}),
         ("mach_port_construct", {"flags": "MPO_FILTER_MSG"}, {"flags": "0x100"}),
         ("task_info", {"flavor": "TASK_VM_INFO"}, {"flavor": 22}),
-        ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_NOTIFY"}, {"dest": 259, "options": 0x81}),
+        ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_OVERRIDE"}, {"dest": 259, "options": 0x21}),
         ("task_set_exception_ports", {"mask": 2, "new_flavor": "ARM_PAGEIN_STATE"}, {"mask": 2, "new_flavor": 27}),
     ],
 )
